@@ -15,11 +15,11 @@ use std::{
 
 use dadl_descriptor::{
     model::{CredentialName, Descriptor},
-    source::Source,
+    source::SourceText,
 };
 use dadl_mcp::{
     access::{Levels, Policy},
-    call::{self, BaseUrl, Door},
+    call::{self, BaseUrl, CallChannel},
     catalog::{BackendTools, Catalog},
     config::{
         BackendSettings, Confirm,
@@ -65,11 +65,11 @@ fn names() -> impl Iterator<Item = &'static str> {
 #[divan::bench(args = names())]
 fn load(bencher: Bencher<'_, '_>, name: &str) {
     let text = &DESCRIPTORS[name];
-    bencher.bench(|| dadl_descriptor::load(&Source::new(name, text.as_str())));
+    bencher.bench(|| dadl_descriptor::load(&SourceText::new(name, text.as_str())));
 }
 
 fn bundled() -> Arc<Descriptor> {
-    let loaded = dadl_descriptor::load(&Source::new("bundled", BUNDLED));
+    let loaded = dadl_descriptor::load(&SourceText::new("bundled", BUNDLED));
     Arc::new(loaded.descriptor.expect("the bundled descriptor loads"))
 }
 
@@ -105,7 +105,7 @@ fn arguments() -> Map<String, Value> {
 #[divan::bench]
 fn first_check(bencher: Bencher<'_, '_>) {
     bencher.with_inputs(catalog).bench_refs(|catalog| {
-        call::check(catalog.find("start_vm").expect("start_vm"), arguments())
+        call::check_arguments(catalog.find("start_vm").expect("start_vm"), arguments())
     });
 }
 
@@ -117,8 +117,8 @@ fn check_and_plan(bencher: Bencher<'_, '_>) {
     let tool = entry.tool().expect("a tool");
     let base = BaseUrl::parse("https://xo.example.com/rest/v0").expect("a base URL");
     bencher.with_inputs(arguments).bench_values(|arguments| {
-        let arguments = call::check(entry, arguments).expect("the arguments fit");
-        call::plan(entry, tool, &base, &arguments, Door::Mcp).expect("a plan")
+        let arguments = call::check_arguments(entry, arguments).expect("the arguments fit");
+        call::plan_call(entry, tool, &base, &arguments, CallChannel::Mcp).expect("a plan")
     });
 }
 
@@ -239,7 +239,7 @@ backend:
       params: {uuid: {type: string, required: true}}
       code: "return await api.get_vm({ uuid: params.uuid });"
 "#;
-    let loaded = dadl_descriptor::load(&Source::new("composite", TEXT));
+    let loaded = dadl_descriptor::load(&SourceText::new("composite", TEXT));
     call_of(bencher, Arc::new(loaded.descriptor.expect("the descriptor loads")), "composite");
 }
 
@@ -313,7 +313,7 @@ backend:
         request: {offset_param: offset, limit_param: limit, limit_default: 100}
         response: {total_count_header: X-Total}
 "#;
-    let loaded = dadl_descriptor::load(&Source::new("pages", TEXT));
+    let loaded = dadl_descriptor::load(&SourceText::new("pages", TEXT));
     let descriptor = Arc::new(loaded.descriptor.expect("the descriptor loads"));
     call_at(bencher, paged_upstream(), descriptor, "list", json!({}));
 }

@@ -21,30 +21,33 @@ use std::{
 
 use dadl_descriptor::{
     diagnostic::Diagnostic,
-    model::{Auth, Descriptor},
-    source::Source,
+    model::{AuthScheme, Descriptor},
+    source::SourceText,
 };
 use url::Url;
 
 pub use self::{
     error::{BuildError, BuildProblem, RotationError, SettingProblem},
-    flows::{CredentialProblem, Flow, Goal},
+    flows::{CredentialDestination, CredentialFlow, CredentialProblem},
     operator::{DefaultError, OperatorError},
 };
 use crate::{
     access::{Decision, Denial, Policy},
-    call::{BaseUrl, Door},
+    call::{BaseUrl, CallChannel},
     catalog::{BackendTools, Catalog},
     config::{
-        AddressKey, BackendSettings, BaseUrlProblem, Limits, Origin, Settings,
+        AddressKey, BackendSettings, BaseUrlProblem, OperatorLimits, Origin, Settings,
         bundled::{self, Unused},
-        credentials::{BackendCredentials, Credentials},
-        notes::NotePlace,
+        credentials::{BackendCredentials, CredentialResolver},
+        server_notes::NotePlace,
     },
-    executor::{Executor, Known},
+    executor::{Executor, KnownServer},
     files::{FileStore, Resolver, SystemResolver},
     gate::Gate,
-    http::{auth::Authenticator, backend::Backend, guard::Guard, identity},
+    http::{
+        auth::Authenticator, backend::Backend, client_certificate,
+        connection_guard::ConnectionGuard,
+    },
 };
 
 /// So many tools of a backend that are left out are named.
@@ -60,7 +63,7 @@ pub struct App {
     /// What was loaded, in the order of the settings.
     pub backends: Vec<LoadedBackend>,
     /// How much happens at once, and how much of an answer is shown.
-    pub limits: Limits,
+    pub limits: OperatorLimits,
     /// Sentences for the operator: nothing is broken, but something looks mistyped.
     pub warnings: Vec<String>,
 }
@@ -73,7 +76,7 @@ pub struct LoadedBackend {
     /// The checked descriptor.
     pub descriptor: Arc<Descriptor>,
     /// The text of the descriptor and where it comes from.
-    pub source: Source,
+    pub source: SourceText,
     /// What the check found; no errors.
     pub diagnostics: Vec<Diagnostic>,
     /// The base URL.
@@ -81,13 +84,13 @@ pub struct LoadedBackend {
     /// A file that could be taken for the descriptor.
     pub unused: Option<Unused>,
     /// Where it may connect.
-    pub guard: Guard,
+    pub guard: ConnectionGuard,
 }
 
 impl App {
     /// Has the calls come through `door`; without this, through that of models.
     #[must_use]
-    pub fn at(self, door: Door) -> Self {
+    pub fn at(self, door: CallChannel) -> Self {
         Self { gate: self.gate.at(door), ..self }
     }
 
@@ -97,7 +100,10 @@ impl App {
     /// # Errors
     ///
     /// All problems of all backends.
-    pub fn build(settings: &Settings, credentials: &Credentials) -> Result<Self, BuildError> {
+    pub fn build(
+        settings: &Settings,
+        credentials: &CredentialResolver,
+    ) -> Result<Self, BuildError> {
         Self::build_with(settings, credentials, Arc::new(SystemResolver))
     }
 
@@ -109,7 +115,7 @@ impl App {
     /// All problems of all backends.
     pub fn build_with(
         settings: &Settings,
-        credentials: &Credentials,
+        credentials: &CredentialResolver,
         resolver: Arc<dyn Resolver>,
     ) -> Result<Self, BuildError> {
         let mut backends = Vec::new();
@@ -143,10 +149,10 @@ impl App {
                 policy: &backend.settings.policy,
             })
             .collect();
-        let known: Vec<Option<Known>> =
+        let known: Vec<Option<KnownServer>> =
             backends.iter().map(|backend| backend.known(settings)).collect();
         let offers: Vec<_> =
-            known.iter().map(|known| known.as_ref().and_then(Known::offer)).collect();
+            known.iter().map(|known| known.as_ref().and_then(KnownServer::offer)).collect();
         let catalog = Arc::new(Catalog::fitted(&tools, &offers));
         warnings.extend(backends.iter().flat_map(mistyped_patterns));
         warnings.extend(backends.iter().flat_map(left_out));
@@ -168,12 +174,15 @@ impl App {
 fn load_all(
     settings: &Settings,
     backends: &[BackendSettings],
-    credentials: &Credentials,
+    credentials: &CredentialResolver,
 ) -> Vec<Result<LoadedBackend, Vec<BuildProblem>>> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = processors.min(backends.len());
     if threads < 2 {
-        return backends.iter().map(|backend| load(settings, backend, credentials)).collect();
+        return backends
+            .iter()
+            .map(|backend| load_backend(settings, backend, credentials))
+            .collect();
     }
     let loaded: Vec<OnceLock<_>> = backends.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
@@ -181,7 +190,7 @@ fn load_all(
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some((backend, slot)) = backends.get(at).zip(loaded.get(at)) else { return };
-            slot.get_or_init(|| load(settings, backend, credentials));
+            slot.get_or_init(|| load_backend(settings, backend, credentials));
         }
     };
     thread::scope(|scope| {
@@ -195,16 +204,16 @@ fn load_all(
 }
 
 /// Loads the descriptor of a backend and works out its base URL.
-fn load(
+fn load_backend(
     settings: &Settings,
     backend: &BackendSettings,
-    credentials: &Credentials,
+    credentials: &CredentialResolver,
 ) -> Result<LoadedBackend, Vec<BuildProblem>> {
     let setting = |problem: SettingProblem| BuildProblem::Setting {
         backend: backend.name.clone(),
         problem: Box::new(problem),
     };
-    let mut located = bundled::locate(&backend.dadl, &settings.places)
+    let mut located = bundled::locate_descriptor(&backend.dadl, &settings.places)
         .map_err(|error| [setting(error.into())])?;
     let unused = located.unused.take();
     let (origin, mut folder) = (located.origin.clone(), located.folder());
@@ -222,12 +231,12 @@ fn load(
     };
     let mut problems = Vec::new();
     let base = base_url(backend, &descriptor).map_err(|found| problems.push(*found)).ok();
-    let applied = operator::apply(backend, &mut descriptor);
+    let applied = operator::apply_settings(backend, &mut descriptor);
     problems.extend(applied.map_err(|errors| setting(SettingProblem::Operator(errors))).err());
     let rotation = check_rotation(&descriptor, credentials);
     problems.extend(rotation.map_err(|error| setting(error.into())).err());
     let Some(base) = base else { return Err(problems) };
-    let shown = identity::check(backend, base.as_url());
+    let shown = client_certificate::check_identity(backend, base.as_url());
     problems.extend(shown.map_err(|error| setting(error.into())).err());
     let reach = backend.reach(base.as_url(), descriptor.base_url.as_deref());
     for (key, url) in addresses(&descriptor) {
@@ -245,7 +254,7 @@ fn load(
         diagnostics: loaded.diagnostics,
         base,
         unused,
-        guard: Guard::new(reach),
+        guard: ConnectionGuard::new(reach),
     })
 }
 
@@ -270,7 +279,7 @@ fn base_url(
 /// get nothing.
 fn addresses(descriptor: &Descriptor) -> impl Iterator<Item = (AddressKey, &Url)> {
     let oauth2 = match &descriptor.auth {
-        Auth::OAuth2(oauth2) => Some(oauth2),
+        AuthScheme::OAuth2(oauth2) => Some(oauth2),
         _ => None,
     };
     oauth2.into_iter().flat_map(|oauth2| {
@@ -282,8 +291,11 @@ fn addresses(descriptor: &Descriptor) -> impl Iterator<Item = (AddressKey, &Url)
 
 /// Refuses a refresh token that each use replaces when there is nowhere to keep the next one: the
 /// login would be lost with the process.
-fn check_rotation(descriptor: &Descriptor, credentials: &Credentials) -> Result<(), RotationError> {
-    let Auth::OAuth2(oauth2) = &descriptor.auth else { return Ok(()) };
+fn check_rotation(
+    descriptor: &Descriptor,
+    credentials: &CredentialResolver,
+) -> Result<(), RotationError> {
+    let AuthScheme::OAuth2(oauth2) = &descriptor.auth else { return Ok(()) };
     let Some(name) = oauth2.rotating() else { return Ok(()) };
     let checked = credentials.store().and_then(|store| Ok(store.check_writable()?));
     checked.map_err(|error| RotationError { name: name.clone(), error: Box::new(error) })
@@ -293,12 +305,12 @@ impl LoadedBackend {
     /// Returns where its credentials go, or what a login makes of them.
     pub fn origins(&self) -> BTreeSet<Origin> {
         let token_url = match &self.descriptor.auth {
-            Auth::OAuth2(oauth2) => oauth2.token_url.as_ref(),
-            Auth::Basic { .. }
-            | Auth::None
-            | Auth::Session(_)
-            | Auth::Several(_)
-            | Auth::Token { .. } => None,
+            AuthScheme::OAuth2(oauth2) => oauth2.token_url.as_ref(),
+            AuthScheme::Basic { .. }
+            | AuthScheme::None
+            | AuthScheme::Session(_)
+            | AuthScheme::Several(_)
+            | AuthScheme::Token { .. } => None,
         };
         let urls = std::iter::once(self.base.as_url()).chain(token_url);
         urls.filter_map(Origin::of).chain(self.along()).collect()
@@ -318,7 +330,7 @@ impl LoadedBackend {
     }
 
     /// Returns what is known of the server from an earlier run; `None` where nothing is to be learned.
-    fn known(&self, settings: &Settings) -> Option<Known> {
+    fn known(&self, settings: &Settings) -> Option<KnownServer> {
         if self.descriptor.fit.is_none() || !self.settings.fit {
             return None;
         }
@@ -330,7 +342,7 @@ impl LoadedBackend {
                 None
             }
         });
-        Some(Known::new(place, note.as_ref()))
+        Some(KnownServer::new(place, note.as_ref()))
     }
 
     /// Makes the client of the backend; it connects when its first call does.
@@ -343,7 +355,7 @@ impl LoadedBackend {
 }
 
 /// Makes what adds the credential of a backend; it looks for it when the first call does.
-fn authenticator(backend: &LoadedBackend, credentials: &Credentials) -> Authenticator {
+fn authenticator(backend: &LoadedBackend, credentials: &CredentialResolver) -> Authenticator {
     let source = BackendCredentials {
         credentials: credentials.clone(),
         backend: backend.settings.clone(),

@@ -22,7 +22,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::config::command::quoted;
+use crate::config::shell::shell_quoted;
 
 /// Lines of a long answer that are printed.
 const MOST_LINES: usize = 8;
@@ -63,9 +63,9 @@ pub async fn run(
 }
 
 /// A client that passes on what the server says about the progress of a call.
-struct Listener(mpsc::UnboundedSender<ProgressNotificationParam>);
+struct ProgressClient(mpsc::UnboundedSender<ProgressNotificationParam>);
 
-impl ClientHandler for Listener {
+impl ClientHandler for ProgressClient {
     async fn on_progress(
         &self,
         progress: ProgressNotificationParam,
@@ -78,7 +78,7 @@ impl ClientHandler for Listener {
 
 /// A connected client and the process that serves it.
 struct Demo {
-    client: RunningService<RoleClient, Listener>,
+    client: RunningService<RoleClient, ProgressClient>,
     progress: mpsc::UnboundedReceiver<ProgressNotificationParam>,
     server: Child,
     step: u32,
@@ -109,7 +109,7 @@ impl Demo {
             bail!("the server has no pipes");
         };
         let (sender, progress) = mpsc::unbounded_channel();
-        let client = Listener(sender).serve((stdout, stdin)).await;
+        let client = ProgressClient(sender).serve((stdout, stdin)).await;
         let client = client.context("the MCP handshake failed")?;
         Ok(Self { client, progress, server, step: 0 })
     }
@@ -332,8 +332,8 @@ fn shown_call(out: &mut dyn Stage, tool: &str, arguments: &Value) -> io::Result<
     let mut line = format!("   > {tool}");
     for (name, value) in arguments.as_object().into_iter().flatten() {
         line += &match value.as_str() {
-            Some(text) => format!(" {}", quoted(&format!("{name}={text}"))),
-            None => format!(" {}", quoted(&format!("{name}:={value}"))),
+            Some(text) => format!(" {}", shell_quoted(&format!("{name}={text}"))),
+            None => format!(" {}", shell_quoted(&format!("{name}:={value}"))),
         };
     }
     out.line(&line)

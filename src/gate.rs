@@ -1,10 +1,10 @@
 //! The one gate that every call passes, whichever door it came through.
 //!
-//! A name and raw arguments go in. What comes out is either a [`Refusal`], before anything was
+//! A name and raw arguments go in. What comes out is either a [`CallRefusal`], before anything was
 //! sent, or an [`Admitted`] call, which is the only thing the executor takes. A dangerous call is
-//! [`Pending`] until a [`Consent`] for exactly this call is given.
+//! [`PendingCall`] until a [`CallConsent`] for exactly this call is given.
 //!
-//! **Invariant:** `Admitted` has no public constructor, and a `Consent` holds the digest of the
+//! **Invariant:** `Admitted` has no public constructor, and a `CallConsent` holds the digest of the
 //! call that a person saw: it fits no other tool, backend or argument.
 
 mod question;
@@ -12,19 +12,19 @@ mod question;
 use std::sync::Arc;
 
 use dadl_descriptor::model::{
-    Access, Composite, Tool,
-    task::{TaskCall, Tasks, carried::Carried},
+    AccessLevel, Composite, Tool,
+    task::{TaskCall, TaskRules, carried::Carried},
 };
-use dadl_text::{names::OrMeant, text::quoted};
+use dadl_text::{names::OrMeant, text::quoted_text};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
     access::{Decision, Denial},
-    call::{self, ArgumentError, Arguments, BaseUrl, Door},
-    catalog::{BackendId, Catalog, Entry, Operation, TaskTools},
+    call::{self, ArgumentError, Arguments, BaseUrl, CallChannel},
+    catalog::{BackendId, Catalog, CatalogEntry, CatalogOperation, TaskTools},
     config::Confirm,
-    outcome::task::TaskHandle,
+    outcome::task_report::TaskHandle,
 };
 
 /// So much of a name that nothing has is repeated.
@@ -39,7 +39,7 @@ pub struct Gate {
     /// By position of the backend, as far as they are known: where calls go, for the question.
     bases: Arc<[BaseUrl]>,
     /// Which door it stands at.
-    door: Door,
+    door: CallChannel,
     /// Whether the one backend is a simulator inside this process.
     simulated: bool,
     /// How a person reaches the same backends.
@@ -48,7 +48,7 @@ pub struct Gate {
 
 /// Why a call was refused; nothing was sent.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Refusal {
+pub enum CallRefusal {
     /// The caller's fault: the arguments do not fit.
     #[error(transparent)]
     Arguments(#[from] ArgumentError),
@@ -79,7 +79,7 @@ pub enum Refusal {
         reason: String,
     },
     /// The caller's fault: there is no such tool.
-    #[error("unknown tool {}{:#}", quoted(name, LONGEST_NAME), OrMeant(nearest.as_deref()))]
+    #[error("unknown tool {}{:#}", quoted_text(name, LONGEST_NAME), OrMeant(nearest.as_deref()))]
     UnknownTool {
         /// The name that was asked for.
         name: String,
@@ -99,9 +99,9 @@ pub struct Terminal {
 
 /// A call that fits its schema and is allowed; a dangerous one still needs a person's consent.
 #[derive(Debug)]
-pub struct Pending<'gate> {
+pub struct PendingCall<'gate> {
     gate: &'gate Gate,
-    entry: &'gate Entry,
+    entry: &'gate CatalogEntry,
     arguments: Arguments,
     needs_consent: bool,
 }
@@ -110,7 +110,7 @@ pub struct Pending<'gate> {
 #[derive(Debug)]
 pub struct Admitted<'gate> {
     gate: &'gate Gate,
-    entry: &'gate Entry,
+    entry: &'gate CatalogEntry,
     arguments: Arguments,
     /// Whether a person agreed to this call.
     consented: bool,
@@ -136,9 +136,9 @@ pub struct CallDigest([u8; 32]);
 
 /// A person's yes to one call.
 #[derive(Debug)]
-pub struct Consent(CallDigest);
+pub struct CallConsent(CallDigest);
 
-impl Consent {
+impl CallConsent {
     /// Records that a person agreed to the call with this digest.
     ///
     /// Only a front end that has asked a person may make one.
@@ -167,7 +167,7 @@ impl Gate {
             catalog,
             confirm: confirm.into(),
             bases: Arc::default(),
-            door: Door::default(),
+            door: CallChannel::default(),
             simulated: false,
             terminal: Terminal::default(),
         }
@@ -188,7 +188,7 @@ impl Gate {
     /// Stands at `door`: all calls that it admits came through this one, and so did what follows
     /// from them.
     #[must_use]
-    pub fn at(self, door: Door) -> Self {
+    pub fn at(self, door: CallChannel) -> Self {
         Self { door, ..self }
     }
 
@@ -200,7 +200,7 @@ impl Gate {
     }
 
     /// Returns the door at which it stands.
-    pub(crate) fn door(&self) -> Door {
+    pub(crate) fn door(&self) -> CallChannel {
         self.door
     }
 
@@ -211,9 +211,13 @@ impl Gate {
 
     /// Checks that `name` may be called with `arguments`, which a caller gave: what they say of stored
     /// files counts.
-    pub fn check(&self, name: &str, arguments: Map<String, Value>) -> Result<Pending<'_>, Refusal> {
+    pub fn check(
+        &self,
+        name: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<PendingCall<'_>, CallRefusal> {
         let pending = self.check_made(name, arguments)?;
-        Ok(Pending { arguments: pending.arguments.of_caller(), ..pending })
+        Ok(PendingCall { arguments: pending.arguments.of_caller(), ..pending })
     }
 
     /// Checks that `name` may be called with `arguments`, which this program made: of what an API said,
@@ -222,37 +226,40 @@ impl Gate {
         &self,
         name: &str,
         arguments: Map<String, Value>,
-    ) -> Result<Pending<'_>, Refusal> {
+    ) -> Result<PendingCall<'_>, CallRefusal> {
         let Some(entry) = self.catalog.find(name) else {
             let nearest = self.catalog.nearest(name).map(str::to_owned);
-            return Err(Refusal::UnknownTool { name: name.to_owned(), nearest });
+            return Err(CallRefusal::UnknownTool { name: name.to_owned(), nearest });
         };
         self.check_entry(entry, arguments)
     }
 
     /// Checks that the operator may make the health check of a backend; `None` when it has none.
-    pub fn check_health(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+    pub fn check_health(&self, backend: BackendId) -> Option<Result<PendingCall<'_>, CallRefusal>> {
         let entry = self.catalog.health(backend)?;
         Some(self.check_entry(entry, Map::new()))
     }
 
     /// Checks that the operator may ask how the switch of a backend stands; `None` when the
     /// descriptor names no tool for this.
-    pub fn check_switch(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+    pub fn check_switch(&self, backend: BackendId) -> Option<Result<PendingCall<'_>, CallRefusal>> {
         let entry = self.catalog.switch(backend)?;
         Some(self.check_entry(entry, Map::new()))
     }
 
     /// Checks that the operator may ask which methods a backend has; `None` when the descriptor names
     /// no tool for this.
-    pub fn check_fit(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+    pub fn check_fit(&self, backend: BackendId) -> Option<Result<PendingCall<'_>, CallRefusal>> {
         let entry = self.catalog.fit(backend)?;
         Some(self.check_entry(entry, Map::new()))
     }
 
     /// Checks that the operator may ask for the version of a backend; `None` when the descriptor names
     /// no tool for this.
-    pub fn check_fit_version(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+    pub fn check_fit_version(
+        &self,
+        backend: BackendId,
+    ) -> Option<Result<PendingCall<'_>, CallRefusal>> {
         let entry = self.catalog.fit_version(backend)?;
         Some(self.check_entry(entry, Map::new()))
     }
@@ -261,9 +268,9 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// [`Refusal::NoTask`] for a handle that leads nowhere, [`Refusal::Denied`] when the level or
+    /// [`CallRefusal::NoTask`] for a handle that leads nowhere, [`CallRefusal::Denied`] when the level or
     /// the name of the watching tool is not allowed.
-    pub fn check_task(&self, handle: &TaskHandle) -> Result<TaskRight, Refusal> {
+    pub fn check_task(&self, handle: &TaskHandle) -> Result<TaskRight, CallRefusal> {
         let (backend, tools) = self.task_tools(handle)?;
         self.check_decision(&tools.watch)?;
         let right =
@@ -278,21 +285,21 @@ impl Gate {
     /// # Errors
     ///
     /// Those of [`check_task`](Self::check_task), about the cancelling tool; also
-    /// [`Refusal::NoTask`] when the API cannot cancel tasks.
-    pub fn check_cancel(&self, handle: &TaskHandle) -> Result<Pending<'_>, Refusal> {
+    /// [`CallRefusal::NoTask`] when the API cannot cancel tasks.
+    pub fn check_cancel(&self, handle: &TaskHandle) -> Result<PendingCall<'_>, CallRefusal> {
         let (_, tools) = self.task_tools(handle)?;
         let call = tools.watch.descriptor().tasks.as_ref().and_then(|it| it.cancel.as_ref());
         let (Some(entry), Some(call)) = (&tools.cancel, call) else {
             let reason = format!("tasks of backend \"{}\" cannot be cancelled", handle.backend);
-            return Err(Refusal::NoTask { handle: handle.to_string(), reason });
+            return Err(CallRefusal::NoTask { handle: handle.to_string(), reason });
         };
         let arguments = call.arguments_for(&handle.id, &handle.carried);
         self.check_entry(entry, with_properties(entry, arguments))
     }
 
     /// Finds the tools for a task; its handle must be one that a call here could have given.
-    fn task_tools(&self, handle: &TaskHandle) -> Result<(BackendId, &TaskTools), Refusal> {
-        let no_task = |reason: String| Refusal::NoTask { handle: handle.to_string(), reason };
+    fn task_tools(&self, handle: &TaskHandle) -> Result<(BackendId, &TaskTools), CallRefusal> {
+        let no_task = |reason: String| CallRefusal::NoTask { handle: handle.to_string(), reason };
         let found = self
             .catalog
             .task_backend(&handle.backend)
@@ -311,36 +318,36 @@ impl Gate {
     }
 
     /// Refuses what the operator does not allow.
-    fn check_decision(&self, entry: &Entry) -> Result<(), Refusal> {
+    fn check_decision(&self, entry: &CatalogEntry) -> Result<(), CallRefusal> {
         let Decision::Deny(denial) = &entry.decision else { return Ok(()) };
         let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
-        Err(Refusal::Denied { tool: entry.name.clone(), denial: denial.clone(), remedy })
+        Err(CallRefusal::Denied { tool: entry.name.clone(), denial: denial.clone(), remedy })
     }
 
     fn check_entry<'gate>(
         &'gate self,
-        entry: &'gate Entry,
+        entry: &'gate CatalogEntry,
         arguments: Map<String, Value>,
-    ) -> Result<Pending<'gate>, Refusal> {
+    ) -> Result<PendingCall<'gate>, CallRefusal> {
         self.check_decision(entry)?;
-        let arguments = call::check(entry, arguments)?;
+        let arguments = call::check_arguments(entry, arguments)?;
         let needs_consent =
             self.asks_for(entry) || self.dangerous_delegates(entry).next().is_some();
-        Ok(Pending { gate: self, entry, arguments, needs_consent })
+        Ok(PendingCall { gate: self, entry, arguments, needs_consent })
     }
 
     /// Returns whether a person is asked before a call of this level.
-    fn asks_for(&self, entry: &Entry) -> bool {
+    fn asks_for(&self, entry: &CatalogEntry) -> bool {
         // A backend without a setting of its own is asked for: fail closed.
         let confirm = self.confirm.get(entry.backend.0).copied().unwrap_or_default();
-        entry.access() == Some(&Access::Dangerous) && confirm == Confirm::Ask
+        entry.access() == Some(&AccessLevel::Dangerous) && confirm == Confirm::Ask
     }
 
     /// Returns the tools that a composite may call under its own consent, and that need one.
-    fn dangerous_delegates(&self, entry: &Entry) -> impl Iterator<Item = &Entry> {
+    fn dangerous_delegates(&self, entry: &CatalogEntry) -> impl Iterator<Item = &CatalogEntry> {
         let delegates = match entry.operation() {
-            Operation::Composite(Composite { delegates, .. }) => delegates.as_slice(),
-            Operation::Tool(_) => &[],
+            CatalogOperation::Composite(Composite { delegates, .. }) => delegates.as_slice(),
+            CatalogOperation::Tool(_) => &[],
         };
         delegates
             .iter()
@@ -349,9 +356,9 @@ impl Gate {
     }
 }
 
-impl<'gate> Pending<'gate> {
+impl<'gate> PendingCall<'gate> {
     /// Returns the tool.
-    pub fn entry(&self) -> &'gate Entry {
+    pub fn entry(&self) -> &'gate CatalogEntry {
         self.entry
     }
 
@@ -361,7 +368,7 @@ impl<'gate> Pending<'gate> {
     }
 
     /// Returns the door that the call came through.
-    pub(crate) fn door(&self) -> Door {
+    pub(crate) fn door(&self) -> CallChannel {
         self.gate.door
     }
 
@@ -385,8 +392,8 @@ impl<'gate> Pending<'gate> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::NotConfirmed`] when a person has to agree first.
-    pub fn admit(self) -> Result<Admitted<'gate>, Refusal> {
+    /// [`CallRefusal::NotConfirmed`] when a person has to agree first.
+    pub fn admit(self) -> Result<Admitted<'gate>, CallRefusal> {
         if self.needs_consent {
             return Err(self.refused("a person has to confirm dangerous calls"));
         }
@@ -398,8 +405,8 @@ impl<'gate> Pending<'gate> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::NotConfirmed`] when the consent was given for another call.
-    pub fn admit_with(self, consent: &Consent) -> Result<Admitted<'gate>, Refusal> {
+    /// [`CallRefusal::NotConfirmed`] when the consent was given for another call.
+    pub fn admit_with(self, consent: &CallConsent) -> Result<Admitted<'gate>, CallRefusal> {
         if consent.0 != self.digest() {
             return Err(self.refused("the confirmation was given for another call"));
         }
@@ -418,8 +425,8 @@ impl<'gate> Pending<'gate> {
     }
 
     /// Makes the refusal of this call.
-    pub fn refused(&self, reason: impl Into<String>) -> Refusal {
-        Refusal::NotConfirmed { tool: self.entry.name.clone(), reason: reason.into() }
+    pub fn refused(&self, reason: impl Into<String>) -> CallRefusal {
+        CallRefusal::NotConfirmed { tool: self.entry.name.clone(), reason: reason.into() }
     }
 }
 
@@ -430,7 +437,7 @@ impl<'gate> Admitted<'gate> {
     }
 
     /// Returns the tool.
-    pub fn entry(&self) -> &'gate Entry {
+    pub fn entry(&self) -> &'gate CatalogEntry {
         self.entry
     }
 
@@ -440,7 +447,7 @@ impl<'gate> Admitted<'gate> {
     }
 
     /// Returns the door that the call came through.
-    pub(crate) fn door(&self) -> Door {
+    pub(crate) fn door(&self) -> CallChannel {
         self.gate.door
     }
 
@@ -451,7 +458,8 @@ impl<'gate> Admitted<'gate> {
         if entry.decision != Decision::Allow || !entry.tool()?.only_reads() {
             return None;
         }
-        let arguments = call::check(entry, with_properties(entry, call.filled(values))).ok()?;
+        let arguments =
+            call::check_arguments(entry, with_properties(entry, call.filled(values))).ok()?;
         Some(Admitted { gate: self.gate, entry, arguments, consented: false })
     }
 
@@ -481,9 +489,9 @@ impl<'gate> Admitted<'gate> {
         tool: &str,
         arguments: Map<String, Value>,
         saved: impl FnOnce() -> Vec<String>,
-    ) -> Result<Self, Refusal> {
-        let unknown = || Refusal::UnknownTool { name: tool.to_owned(), nearest: None };
-        let Operation::Composite(composite) = self.entry.operation() else {
+    ) -> Result<Self, CallRefusal> {
+        let unknown = || CallRefusal::UnknownTool { name: tool.to_owned(), nearest: None };
+        let CatalogOperation::Composite(composite) = self.entry.operation() else {
             return Err(unknown());
         };
         let found = self.gate.catalog.find_declared(self.entry.backend, tool);
@@ -492,7 +500,7 @@ impl<'gate> Admitted<'gate> {
         let pending = self.gate.check_made(&entry.name, with_properties(entry, arguments))?;
         let pending = if pending.arguments.names_files() {
             let ids = [self.arguments.ids(), saved()].concat();
-            Pending { arguments: pending.arguments.of_script(ids), ..pending }
+            PendingCall { arguments: pending.arguments.of_script(ids), ..pending }
         } else {
             pending
         };
@@ -509,7 +517,7 @@ impl<'gate> Admitted<'gate> {
         if !self.consented {
             return Err(pending.refused("nobody was asked about it"));
         }
-        let Pending { gate, entry, arguments, .. } = pending;
+        let PendingCall { gate, entry, arguments, .. } = pending;
         Ok(Admitted { gate, entry, arguments, consented: true })
     }
 }
@@ -521,7 +529,7 @@ impl TaskRight {
     }
 
     /// Returns how the tasks of the backend work; `None` for no right that was ever given.
-    pub(crate) fn tasks(&self) -> Option<&Tasks> {
+    pub(crate) fn tasks(&self) -> Option<&TaskRules> {
         self.gate.catalog.task_tools(self.backend)?.watch.descriptor().tasks.as_ref()
     }
 
@@ -542,7 +550,7 @@ impl TaskRight {
     }
 
     /// Admits the call that looks at the task; with `blocking` the one that answers at its end.
-    pub(crate) fn watch(&self, blocking: bool) -> Result<Admitted<'_>, Refusal> {
+    pub(crate) fn watch(&self, blocking: bool) -> Result<Admitted<'_>, CallRefusal> {
         let tools = self.gate.catalog.task_tools(self.backend);
         let call = self
             .tasks()
@@ -556,23 +564,23 @@ impl TaskRight {
         &self,
         at: usize,
         values: &[(String, String)],
-    ) -> Result<Admitted<'_>, Refusal> {
+    ) -> Result<Admitted<'_>, CallRefusal> {
         let entry = self.gate.catalog.task_tools(self.backend);
         let entry = entry.and_then(|tools| tools.verdicts.get(at)?.as_ref());
         let call = self.tasks().and_then(|tasks| Some(&tasks.verdicts.get(at)?.call));
         let (Some(entry), Some(call)) = (entry, call) else {
             let reason = "the descriptor has no call for this".to_owned();
-            return Err(Refusal::NoTask { handle: self.handle.to_string(), reason });
+            return Err(CallRefusal::NoTask { handle: self.handle.to_string(), reason });
         };
         if !self.began_it {
             self.gate.check_decision(entry)?;
         }
-        let arguments = call::check(entry, with_properties(entry, call.filled(values)))?;
+        let arguments = call::check_arguments(entry, with_properties(entry, call.filled(values)))?;
         Ok(Admitted { gate: &self.gate, entry, arguments, consented: self.began_it })
     }
 
     /// Admits the call that asks the task to stop.
-    pub(crate) fn cancel(&self) -> Result<Admitted<'_>, Refusal> {
+    pub(crate) fn cancel(&self) -> Result<Admitted<'_>, CallRefusal> {
         let tools = self.gate.catalog.task_tools(self.backend);
         let call = self.tasks().and_then(|tasks| tasks.cancel.as_ref());
         let entry = tools.and_then(|tools| tools.cancel.as_ref());
@@ -581,22 +589,22 @@ impl TaskRight {
 
     fn admit<'gate>(
         &'gate self,
-        entry: Option<&'gate Entry>,
+        entry: Option<&'gate CatalogEntry>,
         call: Option<&TaskCall>,
-    ) -> Result<Admitted<'gate>, Refusal> {
+    ) -> Result<Admitted<'gate>, CallRefusal> {
         let (Some(entry), Some(call)) = (entry, call) else {
             let reason = "the descriptor has no call for this".to_owned();
-            return Err(Refusal::NoTask { handle: self.handle.to_string(), reason });
+            return Err(CallRefusal::NoTask { handle: self.handle.to_string(), reason });
         };
         let arguments = call.arguments_for(&self.handle.id, &self.handle.carried);
         let arguments = with_properties(entry, arguments);
-        let arguments = call::check(entry, arguments)?;
+        let arguments = call::check_arguments(entry, arguments)?;
         Ok(Admitted { gate: &self.gate, entry, arguments, consented: self.began_it })
     }
 }
 
 /// Renames arguments from the names of the wire to those of the schema.
-fn with_properties(entry: &Entry, arguments: Map<String, Value>) -> Map<String, Value> {
+fn with_properties(entry: &CatalogEntry, arguments: Map<String, Value>) -> Map<String, Value> {
     let known = |name: &str| entry.params.iter().any(|param| param.property == name);
     if arguments.keys().all(|name| known(name)) {
         return arguments;

@@ -58,12 +58,12 @@ pub mod fuzzing {
         let mut body = String::new();
         for field in &fields.fields {
             if let FieldValue::Text(text) = &field.value {
-                body.push_str(&multipart::head(&boundary, &field.name, None, None));
+                body.push_str(&multipart::part_head(&boundary, &field.name, None, None));
                 body.push_str(text);
                 body.push_str(multipart::AFTER_FIELD);
             }
         }
-        body.push_str(&multipart::end(&boundary));
+        body.push_str(&multipart::closing_boundary(&boundary));
         (boundary, body)
     }
 }

@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-use dadl_mcp::{access::{Levels, Policy}, call::BaseUrl, catalog::{BackendTools, Catalog}, config::{BackendSettings, Confirm, credentials::{CredentialSource, SourceError}}, executor::Executor, files::FileStore, gate::Gate, http::{auth::Authenticator, backend::Backend}, mcp::{self, Server}};
-use dadl_descriptor::{model::CredentialName, source::Source};
+use dadl_mcp::{access::{Levels, Policy}, call::BaseUrl, catalog::{BackendTools, Catalog}, config::{BackendSettings, Confirm, credentials::{CredentialSource, SourceError}}, executor::Executor, files::FileStore, gate::Gate, http::{auth::Authenticator, backend::Backend}, mcp::{self, HttpServer}};
+use dadl_descriptor::{model::CredentialName, source::SourceText};
 use libfuzzer_sys::fuzz_target;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -69,8 +69,8 @@ static ADDRESS: LazyLock<SocketAddr> = LazyLock::new(|| {
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
-fn server() -> Server {
-    let loaded = dadl_descriptor::load(&Source::new("fuzz.dadl", DESCRIPTOR));
+fn server() -> HttpServer {
+    let loaded = dadl_descriptor::load(&SourceText::new("fuzz.dadl", DESCRIPTOR));
     let descriptor = Arc::new(loaded.descriptor.expect("it loads"));
     let url = format!("http://{}", *ADDRESS);
     let mut settings = BackendSettings::new("fuzz".to_owned(), "fuzz.dadl");
@@ -86,7 +86,7 @@ fn server() -> Server {
     let backend = Backend::new(settings, BaseUrl::parse(&url).expect("a URL"), authenticator);
     let files = FileStore::new(std::env::temp_dir().join("dadl-mcp-fuzz"));
     let executor = Executor::new(vec![backend], files);
-    Server::new(
+    HttpServer::new(
         Gate::new(Arc::new(catalog), vec![Confirm::Never]),
         Arc::new(executor),
         String::new(),

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use dadl_mcp::http::cookie::{self, Cookie, Renewal};
+use dadl_mcp::http::cookie::{self, SetCookie, Renewal};
 use http::{HeaderMap, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
 use url::Url;
@@ -18,14 +18,14 @@ fuzz_target!(|bytes: &[u8]| {
         .unwrap_or_else(|| Url::parse("https://api.example.com/rest/v0/vms").expect("a URL"));
     let mut headers = HeaderMap::new();
     for line in lines {
-        let _ = cookie::date(&String::from_utf8_lossy(line));
+        let _ = cookie::parse_date(&String::from_utf8_lossy(line));
         if let Ok(value) = HeaderValue::from_bytes(line) {
             headers.append(header::SET_COOKIE, value);
         }
     }
     let now = SystemTime::now();
     for name in ["sid", "__Host-sid", "__Secure-sid"] {
-        let Some(Renewal::Set(Cookie { value, path, ends })) =
+        let Some(Renewal::Set(SetCookie { value, path, ends })) =
             cookie::renewal(name, &headers, &url, now)
         else {
             continue;

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use dadl_mcp::{access::{Levels, Policy}, catalog::{BackendTools, Catalog}};
-use dadl_descriptor::{check, diagnostic::Severity, source::Source};
+use dadl_descriptor::{check, diagnostic::Severity, source::SourceText};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(source) = Source::from_bytes("fuzz.dadl", bytes.to_vec()) else { return };
+    let Ok(source) = SourceText::from_bytes("fuzz.dadl", bytes.to_vec()) else { return };
     let loaded = check(&source);
     let has_error = loaded.diagnostics.iter().any(|it| it.severity == Severity::Error);
     assert_eq!(loaded.descriptor.is_none(), has_error);

@@ -1,16 +1,16 @@
 //! Mending ends, and the file has fewer findings than before.
 #![no_main]
 
-use dadl_descriptor::{check, mend::mend, source::Source};
+use dadl_descriptor::{check, mend::mend, source::SourceText};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let source = Source::new("fuzz.dadl", text);
+    let source = SourceText::new("fuzz.dadl", text);
     let before = check(&source).diagnostics;
     let mended = mend(source);
     let after = check(&mended.source).diagnostics;
     if mended.changes.is_empty() {
-        assert_eq!(mended.source.text(), Source::new("fuzz.dadl", text).text());
+        assert_eq!(mended.source.text(), SourceText::new("fuzz.dadl", text).text());
     } else {
         let errors = |found: &[dadl_descriptor::diagnostic::Diagnostic]| {
             let error = dadl_descriptor::diagnostic::Severity::Error;

@@ -3,14 +3,14 @@
 
 use dadl_mcp::{
     outcome::JsonText,
-    response::rpc::{Reply, head, read},
+    response::rpc::{RpcReply, read_head, read_reply},
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let _ = head(line, 7);
-    if let Ok(Reply::Result(text)) = read(bytes.to_vec().into(), 7) {
+    let _ = read_head(line, 7);
+    if let Ok(RpcReply::Result(text)) = read_reply(bytes.to_vec().into(), 7) {
         assert!(JsonText::parse(text.as_str()).is_ok());
     }
 });

@@ -34,14 +34,14 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(!shown.contains(is_never_shown), "{shown:?}");
     assert_eq!(text::clean(&cleaned), cleaned);
     let Ok(given) = std::str::from_utf8(rest) else { return };
-    assert_eq!(text::first_hidden(&text::plain(given)), None);
-    let line = text::line(given);
+    assert_eq!(text::first_hidden(&text::plain_text(given)), None);
+    let line = text::one_line(given);
     assert!(!line.contains(|c| is_never_shown(c) || matches!(c, '\n' | '\t')), "{line:?}");
     let value = Value::from(given);
     let json = value.to_string();
-    let json = text::json(&json);
+    let json = text::shown_json(&json);
     assert_eq!(serde_json::from_str::<Value>(&json).expect("JSON"), value);
-    assert_eq!(text::shown(&json), json);
+    assert_eq!(text::shown_text(&json), json);
     let quoted = text::quoted_json(&value);
     assert!(!quoted.contains(|c| is_never_shown(c) || "\n<>`".contains(c)), "{quoted:?}");
 });

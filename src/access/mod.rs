@@ -9,8 +9,8 @@ mod origin;
 
 use std::fmt;
 
-use dadl_descriptor::model::{Access, template::Elsewhere};
-use dadl_text::text::cut;
+use dadl_descriptor::model::{AccessLevel, template::OtherHost};
+use dadl_text::text::cut_text;
 use url::Url;
 
 pub use self::origin::{AllowedOrigin, NoOrigin};
@@ -27,7 +27,7 @@ pub struct Levels(Vec<String>);
 impl Default for Levels {
     /// Read alone.
     fn default() -> Self {
-        Self(vec![Access::Read.as_str().to_owned()])
+        Self(vec![AccessLevel::Read.as_str().to_owned()])
     }
 }
 
@@ -41,8 +41,8 @@ impl Levels {
     }
 
     /// Returns whether a tool of this level is in the set.
-    pub fn contains(&self, access: Option<&Access>) -> bool {
-        let word = access.map_or(UNCLASSIFIED, Access::as_str);
+    pub fn contains(&self, access: Option<&AccessLevel>) -> bool {
+        let word = access.map_or(UNCLASSIFIED, AccessLevel::as_str);
         self.0.iter().any(|level| level == ALL || level == word)
     }
 }
@@ -87,7 +87,7 @@ pub enum PatternError {
     /// Compiling it would take long.
     #[error(
         "`{}` is no glob: one has at most {LONGEST_PATTERN} bytes and {MOST_BRACES} braces",
-        cut(.0, 40)
+        cut_text(.0, 40)
     )]
     Large(String),
     /// It is no glob.
@@ -189,20 +189,20 @@ impl Policy {
     pub fn decide(
         &self,
         name: &str,
-        access: Option<&Access>,
-        elsewhere: Option<&Elsewhere>,
+        access: Option<&AccessLevel>,
+        elsewhere: Option<&OtherHost>,
     ) -> Decision {
         let is_admitted = |url: &Url| self.origins.iter().any(|allowed| allowed.is_at(url));
         match elsewhere {
             None => {}
-            Some(Elsewhere::Unclear) => return Decision::Deny(Denial::Host),
-            Some(Elsewhere::Origin(url)) if is_admitted(url) => {}
-            Some(Elsewhere::Origin(url)) => {
+            Some(OtherHost::Unclear) => return Decision::Deny(Denial::Host),
+            Some(OtherHost::Origin(url)) if is_admitted(url) => {}
+            Some(OtherHost::Origin(url)) => {
                 let origin = url.origin().ascii_serialization();
                 return Decision::Deny(Denial::Origin { origin });
             }
         }
-        let level = || access.map_or(UNCLASSIFIED, Access::as_str).to_owned();
+        let level = || access.map_or(UNCLASSIFIED, AccessLevel::as_str).to_owned();
         if let Some(pattern) = self.exclude_tools.matching(name) {
             return Decision::Deny(Denial::Excluded { pattern: pattern.to_owned() });
         }
@@ -265,7 +265,7 @@ mod tests {
         ToolPatterns::new(words.iter().copied()).unwrap()
     }
 
-    fn denial(policy: &Policy, tool: &str, access: Option<Access>) -> Option<Denial> {
+    fn denial(policy: &Policy, tool: &str, access: Option<AccessLevel>) -> Option<Denial> {
         match policy.decide(tool, access.as_ref(), None) {
             Decision::Allow => None,
             Decision::Deny(denial) => Some(denial),
@@ -286,11 +286,11 @@ mod tests {
     #[test]
     fn reads_alone_are_allowed_by_default() {
         let policy = Policy::default();
-        assert_eq!(denial(&policy, "list_vms", Some(Access::Read)), None);
+        assert_eq!(denial(&policy, "list_vms", Some(AccessLevel::Read)), None);
         let level = |word: &str| Some(Denial::Level { level: word.to_owned() });
-        assert_eq!(denial(&policy, "start_vm", Some(Access::Write)), level("write"));
+        assert_eq!(denial(&policy, "start_vm", Some(AccessLevel::Write)), level("write"));
         assert_eq!(denial(&policy, "odd", None), level("unclassified"));
-        let audit = Some(Access::Custom("audit".into()));
+        let audit = Some(AccessLevel::Custom("audit".into()));
         assert_eq!(denial(&policy, "log", audit), level("audit"));
     }
 
@@ -303,14 +303,14 @@ mod tests {
             exclude_tools: patterns(&["delete_*"]),
             origins: Vec::new(),
         };
-        assert_eq!(denial(&policy, "list_vms", Some(Access::Read)), None);
+        assert_eq!(denial(&policy, "list_vms", Some(AccessLevel::Read)), None);
         assert!(matches!(
-            denial(&policy, "delete_vm", Some(Access::Read)),
+            denial(&policy, "delete_vm", Some(AccessLevel::Read)),
             Some(Denial::Excluded { .. })
         ));
-        assert_eq!(denial(&policy, "get_host", Some(Access::Read)), Some(Denial::NotIncluded));
+        assert_eq!(denial(&policy, "get_host", Some(AccessLevel::Read)), Some(Denial::NotIncluded));
         assert!(matches!(
-            denial(&policy, "start_vm", Some(Access::Write)),
+            denial(&policy, "start_vm", Some(AccessLevel::Write)),
             Some(Denial::Bound { .. })
         ));
     }
@@ -325,7 +325,7 @@ mod tests {
         };
         let denial = |path: &str| {
             let path = PathTemplate::parse_of_tool(path).unwrap();
-            match policy.decide("get", Some(&Access::Read), path.elsewhere()) {
+            match policy.decide("get", Some(&AccessLevel::Read), path.elsewhere()) {
                 Decision::Allow => None,
                 Decision::Deny(denial) => Some(denial),
             }
@@ -355,6 +355,6 @@ mod tests {
     fn all_covers_custom_and_unclassified_levels() {
         let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
         assert_eq!(denial(&policy, "x", None), None);
-        assert_eq!(denial(&policy, "x", Some(Access::Custom("audit".into()))), None);
+        assert_eq!(denial(&policy, "x", Some(AccessLevel::Custom("audit".into()))), None);
     }
 }

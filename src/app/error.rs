@@ -5,14 +5,14 @@ use std::fmt;
 use dadl_descriptor::{
     diagnostic::Diagnostic,
     model::CredentialName,
-    source::{Source, SourceError},
+    source::{SourceError, SourceText},
 };
 
 use super::{flows::CredentialProblem, operator::OperatorError};
 use crate::{
     call::BaseUrlError,
     config::{BaseUrlProblem, PrivateAddress, bundled::LocateError, credentials::CredentialError},
-    http::identity::IdentityError,
+    http::client_certificate::IdentityError,
 };
 
 /// Why nothing can be served: all problems of all backends.
@@ -45,7 +45,7 @@ pub enum BuildProblem {
         /// The name of the backend.
         backend: String,
         /// The text of the descriptor.
-        source: Box<Source>,
+        source: Box<SourceText>,
         /// All findings about it.
         diagnostics: Vec<Diagnostic>,
     },
@@ -110,7 +110,7 @@ pub enum SettingProblem {
         error: SourceError,
     },
     /// Settings that do not fit the descriptor.
-    #[error("{}", joined(.0))]
+    #[error("{}", join_problems(.0))]
     Operator(Vec<OperatorError>),
     /// There is nowhere to keep what a login gives.
     #[error(transparent)]
@@ -121,7 +121,7 @@ pub enum SettingProblem {
 }
 
 /// Joins problems to one sentence.
-pub(super) fn joined(problems: &[OperatorError]) -> String {
+pub(super) fn join_problems(problems: &[OperatorError]) -> String {
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }

@@ -13,23 +13,23 @@ use serde_json::{Value, json};
 use super::{BuildProblem, LoadedBackend};
 use crate::config::{
     AddressKey, BackendSettings, Origin, bundled,
-    credentials::{Credentials, OutsidePlace},
+    credentials::{CredentialResolver, OutsidePlace},
 };
 
 /// A credential that a descriptor gets, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flow {
+pub struct CredentialFlow {
     /// The name that the descriptor uses.
     pub credential: CredentialName,
     /// Where it goes.
-    pub goals: Vec<Goal>,
+    pub goals: Vec<CredentialDestination>,
     /// Whether it goes to a token endpoint that it names itself, too.
     pub names_endpoint: bool,
 }
 
 /// A place to which a credential goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Goal {
+pub struct CredentialDestination {
     /// The place.
     pub origin: Origin,
     /// The key that leads there.
@@ -40,7 +40,7 @@ pub struct Goal {
     pub is_given: bool,
 }
 
-impl Flow {
+impl CredentialFlow {
     /// Describes it for a program.
     pub fn to_json(&self) -> Value {
         let origins = |is_derived| -> Vec<&str> {
@@ -59,7 +59,7 @@ impl Flow {
     }
 }
 
-impl fmt::Display for Flow {
+impl fmt::Display for CredentialFlow {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let texts = |is_derived| -> Vec<String> {
             let goals = self.goals.iter().filter(|goal| goal.is_derived == is_derived);
@@ -108,7 +108,7 @@ pub enum CredentialProblem {
         "`{}` of the descriptor {descriptor} leads to {origin}, which would get the credential \
          `{credential}` of {owner}; {}",
         key.as_str(),
-        next(*key, credential, origin, owner)
+        next_step(*key, credential, origin, owner)
     )]
     Taken {
         /// The name that the descriptor uses.
@@ -120,20 +120,20 @@ pub enum CredentialProblem {
         /// Where it would go.
         origin: Origin,
         /// Whose it is.
-        owner: Owner,
+        owner: CredentialOwner,
     },
 }
 
 /// Whose credential it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Owner {
+pub enum CredentialOwner {
     /// Another backend of the settings.
     Backend(String),
     /// A descriptor inside the binary.
     Bundled(&'static str),
 }
 
-impl fmt::Display for Owner {
+impl fmt::Display for CredentialOwner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Backend(name) => write!(formatter, "the backend \"{name}\""),
@@ -143,29 +143,36 @@ impl fmt::Display for Owner {
 }
 
 /// Says what to do about an address that only the descriptor gives.
-fn next(key: AddressKey, credential: &CredentialName, origin: &Origin, owner: &Owner) -> String {
+fn next_step(
+    key: AddressKey,
+    credential: &CredentialName,
+    origin: &Origin,
+    owner: &CredentialOwner,
+) -> String {
     match (key, owner) {
         (AddressKey::BaseUrl, _) => format!(
             "if that is meant, set `url` of the backend (`--url`) to an address at {origin}"
         ),
-        (_, Owner::Backend(_)) => {
+        (_, CredentialOwner::Backend(_)) => {
             format!("give this backend one of its own with `env: {{{credential}: NAME}}`")
         }
-        (_, Owner::Bundled(_)) => "if that is meant, give it another name in the descriptor, and \
+        (_, CredentialOwner::Bundled(_)) => {
+            "if that is meant, give it another name in the descriptor, and \
                                    set the credential of that name"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 
 impl LoadedBackend {
     /// Returns the credentials that its descriptor gets, and where they go.
-    pub fn flows(&self) -> Vec<Flow> {
+    pub fn flows(&self) -> Vec<CredentialFlow> {
         let auth = &self.descriptor.auth;
         let names = auth.credentials().into_iter();
         names.map(|name| self.flow(name, &auth.receivers(name))).collect()
     }
 
-    fn flow(&self, name: &CredentialName, receivers: &[Receiver<'_>]) -> Flow {
+    fn flow(&self, name: &CredentialName, receivers: &[Receiver<'_>]) -> CredentialFlow {
         let base = self.base.as_url();
         let gives_base = self.settings.gives_base(base, self.descriptor.base_url.as_deref());
         let goals = receivers.iter().filter_map(|receiver| {
@@ -175,7 +182,7 @@ impl LoadedBackend {
                 Receiver::Token(url) => (AddressKey::TokenUrl, *url),
                 Receiver::TokenOfItsOwn => return None,
             };
-            Some(Goal {
+            Some(CredentialDestination {
                 origin: Origin::of(url)?,
                 key,
                 is_derived: *receiver == Receiver::ApiByToken,
@@ -189,14 +196,14 @@ impl LoadedBackend {
         });
         // The operator says that it goes there as well.
         let along = to_api.flat_map(|is_derived| {
-            self.along().map(move |origin| Goal {
+            self.along().map(move |origin| CredentialDestination {
                 origin,
                 key: AddressKey::ToolPath,
                 is_derived,
                 is_given: true,
             })
         });
-        Flow {
+        CredentialFlow {
             credential: name.clone(),
             goals: goals.chain(along).collect(),
             names_endpoint: receivers.contains(&Receiver::TokenOfItsOwn),
@@ -209,8 +216,10 @@ impl LoadedBackend {
         if bundled::is_bundled(&self.source) {
             return Vec::new();
         }
-        let owned =
-            self.flows().into_iter().filter_map(|flow| Some((owner(&flow.credential)?, flow)));
+        let owned = self
+            .flows()
+            .into_iter()
+            .filter_map(|flow| Some((credential_owner(&flow.credential)?, flow)));
         owned
             .map(|(owner, flow)| {
                 let descriptor = self.source.name();
@@ -222,31 +231,31 @@ impl LoadedBackend {
 
 /// Returns the descriptor inside the binary to which a credential of this name belongs: one that
 /// leads to the same variable, however it is written.
-fn owner(name: &CredentialName) -> Option<Owner> {
+fn credential_owner(name: &CredentialName) -> Option<CredentialOwner> {
     // Without the `env` of a backend.
     let plain = BackendSettings::new("", "");
-    let wanted = Credentials::variables(&plain, name);
-    let found = bundled::credentials().find(|(_, known)| {
-        let known = Credentials::variables(&plain, known);
+    let wanted = CredentialResolver::variable_names(&plain, name);
+    let found = bundled::bundled_credentials().find(|(_, known)| {
+        let known = CredentialResolver::variable_names(&plain, known);
         // The name of a file that holds it is as good.
         wanted.iter().any(|wanted| {
             known.iter().any(|known| wanted.strip_suffix("_FILE").unwrap_or(wanted) == known)
         })
     });
-    found.map(|(descriptor, _)| Owner::Bundled(descriptor))
+    found.map(|(descriptor, _)| CredentialOwner::Bundled(descriptor))
 }
 
 /// A backend that gets a credential which the environment has.
-struct Taker<'a> {
+struct CredentialConsumer<'a> {
     backend: &'a LoadedBackend,
-    flow: Flow,
+    flow: CredentialFlow,
     place: OutsidePlace,
     /// Whether `env` of the backend says so.
     is_told: bool,
     origins: BTreeSet<Origin>,
 }
 
-impl Taker<'_> {
+impl CredentialConsumer<'_> {
     fn name(&self) -> &str {
         &self.backend.settings.name
     }
@@ -256,7 +265,9 @@ impl Taker<'_> {
         let plain = BackendSettings::new("", "");
         let variable = &self.place.variable;
         let variable = variable.strip_suffix("_FILE").unwrap_or(variable);
-        Credentials::variables(&plain, &self.flow.credential).iter().any(|it| it == variable)
+        CredentialResolver::variable_names(&plain, &self.flow.credential)
+            .iter()
+            .any(|it| it == variable)
     }
 
     fn problem(&self, other: &Self) -> BuildProblem {
@@ -284,12 +295,13 @@ impl Taker<'_> {
 pub(super) fn problems(
     backends: &[LoadedBackend],
     beside: &[LoadedBackend],
-    credentials: &Credentials,
+    credentials: &CredentialResolver,
 ) -> Vec<BuildProblem> {
-    let all: Vec<Taker<'_>> =
+    let all: Vec<CredentialConsumer<'_>> =
         backends.iter().chain(beside).flat_map(|backend| takers(backend, credentials)).collect();
-    let is_used = |taker: &Taker<'_>| backends.iter().any(|it| std::ptr::eq(it, taker.backend));
-    let shared: Vec<&Taker<'_>> = all.iter().filter(|taker| is_used(taker)).collect();
+    let is_used =
+        |taker: &CredentialConsumer<'_>| backends.iter().any(|it| std::ptr::eq(it, taker.backend));
+    let shared: Vec<&CredentialConsumer<'_>> = all.iter().filter(|taker| is_used(taker)).collect();
     let mut problems = Vec::new();
     let mut known: Vec<(&str, CredentialName)> = Vec::new();
     for taker in shared {
@@ -301,7 +313,7 @@ pub(super) fn problems(
     for backend in backends {
         for flow in backend.flows() {
             if !known.contains(&(&backend.settings.name, flow.credential.clone())) {
-                problems.extend(taken(backend, &flow, &all));
+                problems.extend(occupied_by(backend, &flow, &all));
             }
         }
     }
@@ -310,24 +322,27 @@ pub(super) fn problems(
 
 fn takers<'a>(
     backend: &'a LoadedBackend,
-    credentials: &Credentials,
-) -> impl Iterator<Item = Taker<'a>> {
+    credentials: &CredentialResolver,
+) -> impl Iterator<Item = CredentialConsumer<'a>> {
     backend.flows().into_iter().filter_map(move |flow| {
         let place = credentials.place(&backend.settings, &flow.credential)?;
         let is_told = backend.settings.credentials.contains_key(&flow.credential.0);
         let origins = flow.origins();
-        Some(Taker { backend, flow, place, is_told, origins })
+        Some(CredentialConsumer { backend, flow, place, is_told, origins })
     })
 }
 
 /// Returns a backend to which the credential of `taker` belongs, when nobody says that `taker` may
 /// have it as well.
-fn shared_with<'a>(taker: &Taker<'_>, all: &'a [Taker<'a>]) -> Option<&'a Taker<'a>> {
+fn shared_with<'a>(
+    taker: &CredentialConsumer<'_>,
+    all: &'a [CredentialConsumer<'a>],
+) -> Option<&'a CredentialConsumer<'a>> {
     let same = || all.iter().filter(|other| other.place.is(&taker.place));
     let others = || same().filter(|other| other.name() != taker.name());
     let told: BTreeSet<&Origin> =
         same().filter(|other| other.is_told).flat_map(|other| &other.origins).collect();
-    let is_stray = |taker: &Taker<'_>| {
+    let is_stray = |taker: &CredentialConsumer<'_>| {
         !taker.is_told && !taker.origins.iter().all(|origin| told.contains(origin))
     };
     if !is_stray(taker) {
@@ -337,20 +352,20 @@ fn shared_with<'a>(taker: &Taker<'_>, all: &'a [Taker<'a>]) -> Option<&'a Taker<
     // Who is trusted with it may be the one to which it belongs: a descriptor inside the binary, one
     // that another backend has it for, and one whose credential was named by `env` of another as
     // what it is called anyway, which says that it is shared.
-    let is_trusted = |taker: &Taker<'_>| {
+    let is_trusted = |taker: &CredentialConsumer<'_>| {
         let source = &taker.backend.source;
         bundled::is_bundled(source)
             || same().filter(|other| other.is_told).any(|other| {
                 let is_shared = other.shares() && other.place == taker.place;
                 other.backend.source.text() == source.text()
-                    || (is_shared && owner(&taker.flow.credential).is_none())
+                    || (is_shared && credential_owner(&taker.flow.credential).is_none())
             })
     };
     if !is_trusted(taker) {
         return Some(other);
     }
     // One of several such has to be told; what others take is their problem.
-    let is_rival = |other: &&'a Taker<'a>| {
+    let is_rival = |other: &&'a CredentialConsumer<'a>| {
         is_stray(other) && is_trusted(other) && other.origins != taker.origins
     };
     others().find(is_rival)
@@ -358,11 +373,15 @@ fn shared_with<'a>(taker: &Taker<'_>, all: &'a [Taker<'a>]) -> Option<&'a Taker<
 
 /// Returns what is wrong with an address that only the descriptor gives, and that would get what
 /// belongs to others.
-fn taken(backend: &LoadedBackend, flow: &Flow, all: &[Taker<'_>]) -> Option<BuildProblem> {
+fn occupied_by(
+    backend: &LoadedBackend,
+    flow: &CredentialFlow,
+    all: &[CredentialConsumer<'_>],
+) -> Option<BuildProblem> {
     if bundled::is_bundled(&backend.source) {
         return None;
     }
-    let bundled = owner(&flow.credential);
+    let bundled = credential_owner(&flow.credential);
     let mine = all.iter().find(|taker| {
         std::ptr::eq(taker.backend, backend) && taker.flow.credential == flow.credential
     });
@@ -376,7 +395,7 @@ fn taken(backend: &LoadedBackend, flow: &Flow, all: &[Taker<'_>]) -> Option<Buil
                     && !other.origins.contains(&goal.origin)
             });
             let other = others.map(|other| other.name().to_owned()).next()?;
-            Some(Owner::Backend(other))
+            Some(CredentialOwner::Backend(other))
         };
         let owner = bundled.clone().or_else(other)?;
         Some(BuildProblem::Credential {

@@ -11,7 +11,7 @@ use std::{fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use dadl_descriptor::{
-    Loaded, code,
+    LoadedDescriptor, code,
     diagnostic::{Diagnostic, Severity},
     model::fit::FitSource,
 };
@@ -21,8 +21,8 @@ use url::Url;
 
 use super::LoadedBackend;
 use crate::{
-    call::Door,
-    config::folder::{BesideDocument, Folder},
+    call::CallChannel,
+    config::descriptor_folder::{BesideDocument, Folder},
     files::FileStore,
     http::{
         auth::Authenticator,
@@ -69,7 +69,7 @@ pub(crate) enum FetchError {
 
 /// Fills in what a descriptor does not say, out of the document beside it; one that is of no use is a
 /// finding.
-pub(crate) fn fill_in(loaded: &mut Loaded, folder: &Folder) {
+pub(crate) fn fill_in(loaded: &mut LoadedDescriptor, folder: &Folder) {
     let Some(document) = loaded.document.clone() else { return };
     let path = &document.path;
     let unreadable = |reason: &dyn fmt::Display| {
@@ -126,7 +126,7 @@ pub(super) fn fetch_all(
         return warnings;
     }
     // The caller may be on a runtime, which cannot wait for another one on its own thread.
-    let fetched = std::thread::scope(|scope| scope.spawn(|| wait(&wanted, files)).join());
+    let fetched = std::thread::scope(|scope| scope.spawn(|| wait_for_all(&wanted, files)).join());
     let fetched = fetched.unwrap_or_default();
     for ((at, ..), bytes) in wanted.iter().zip(fetched) {
         let Some(backend) = backends.get_mut(*at) else { continue };
@@ -177,10 +177,10 @@ pub(crate) fn document_url(backend: &LoadedBackend) -> Result<Url, FetchError> {
     if backend.base.contains(&url) { Ok(url) } else { Err(FetchError::Elsewhere(source.clone())) }
 }
 
-type Wanted = (usize, Url, Backend);
+type DocumentRequest = (usize, Url, Backend);
 
 /// Fetches all documents on a runtime of their own.
-fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Bytes, FetchError>> {
+fn wait_for_all(wanted: &[DocumentRequest], files: &FileStore) -> Vec<Result<Bytes, FetchError>> {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -191,7 +191,8 @@ fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Bytes, FetchError>> 
     let fetched = runtime.block_on(async {
         let fetched = wanted.iter().map(|(_, url, backend)| async move {
             // The operator asks, at the start.
-            let fetched = fetch(backend, url, files, Door::Terminal, dadl_openapi::MAX_BYTES);
+            let fetched =
+                fetch(backend, url, files, CallChannel::Terminal, dadl_openapi::MAX_BYTES);
             match tokio::time::timeout(TIMEOUT, fetched).await {
                 Ok(bytes) => Ok(bytes?),
                 Err(_) => Err(FetchError::Timeout),

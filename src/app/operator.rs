@@ -2,7 +2,7 @@
 //! are when a caller says nothing.
 
 use dadl_descriptor::model::{Descriptor, Param, ParamKind};
-use dadl_text::names::{OrMeant, nearest};
+use dadl_text::names::{OrMeant, nearest_name};
 use http::HeaderName;
 use serde_json::Value;
 
@@ -80,16 +80,16 @@ fn known_logins(known: &[String]) -> String {
 /// # Errors
 ///
 /// All settings that do not fit the descriptor.
-pub(super) fn apply(
+pub(super) fn apply_settings(
     settings: &BackendSettings,
     descriptor: &mut Descriptor,
 ) -> Result<(), Vec<OperatorError>> {
     let mut problems = Vec::new();
     if let Some(name) = &settings.login {
-        problems.extend(choose(name, descriptor).err());
+        problems.extend(choose_header(name, descriptor).err());
     }
     for (name, value) in &settings.defaults {
-        problems.extend(fill(name, value, descriptor).err());
+        problems.extend(fill_default(name, value, descriptor).err());
     }
     problems.extend(unmarked(settings, descriptor));
     if problems.is_empty() { Ok(()) } else { Err(problems) }
@@ -104,7 +104,7 @@ fn unmarked(settings: &BackendSettings, descriptor: &Descriptor) -> Option<Opera
     Some(OperatorError::Mark { name: other.0.clone() })
 }
 
-fn choose(name: &str, descriptor: &mut Descriptor) -> Result<(), OperatorError> {
+fn choose_header(name: &str, descriptor: &mut Descriptor) -> Result<(), OperatorError> {
     let logins = &descriptor.auth_rules.logins;
     if let Some(login) = logins.get(name) {
         descriptor.auth = login.clone();
@@ -115,7 +115,11 @@ fn choose(name: &str, descriptor: &mut Descriptor) -> Result<(), OperatorError> 
 }
 
 /// Makes `value` the default of every parameter called `name`.
-fn fill(name: &str, value: &Value, descriptor: &mut Descriptor) -> Result<(), OperatorError> {
+fn fill_default(
+    name: &str,
+    value: &Value,
+    descriptor: &mut Descriptor,
+) -> Result<(), OperatorError> {
     let tools = descriptor.tools.iter_mut().map(|tool| (&tool.name, &mut tool.params));
     let composites = descriptor.composites.iter_mut().map(|it| (&it.name, &mut it.params));
     let checks = descriptor.health.iter_mut().map(|it| (&it.tool.name, &mut it.tool.params));
@@ -123,7 +127,7 @@ fn fill(name: &str, value: &Value, descriptor: &mut Descriptor) -> Result<(), Op
     for (tool, params) in tools.chain(composites).chain(checks) {
         for param in params.iter_mut().filter(|param| param.name == name) {
             found = true;
-            set(param, value).map_err(|problem| OperatorError::Default {
+            set_default(param, value).map_err(|problem| OperatorError::Default {
                 name: name.to_owned(),
                 tool: tool.clone(),
                 problem,
@@ -134,11 +138,11 @@ fn fill(name: &str, value: &Value, descriptor: &mut Descriptor) -> Result<(), Op
         return Ok(());
     }
     let params = descriptor.tools.iter().flat_map(|tool| &tool.params);
-    let meant = nearest(name, params.map(|param| param.name.as_str())).map(str::to_owned);
+    let meant = nearest_name(name, params.map(|param| param.name.as_str())).map(str::to_owned);
     Err(OperatorError::Parameter { name: name.to_owned(), meant })
 }
 
-fn set(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
+fn set_default(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
     if param.kind == ParamKind::FileUrl {
         return Err(DefaultError::File);
     }
@@ -159,7 +163,7 @@ fn set(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
 mod tests {
     use std::sync::Arc;
 
-    use dadl_descriptor::model::{Auth, CredentialName, Placement, switch::Switch};
+    use dadl_descriptor::model::{AuthScheme, CredentialName, Placement, switch::Switch};
     use http::{HeaderName, HeaderValue};
     use serde_json::json;
 
@@ -180,11 +184,11 @@ mod tests {
         let mut settings = BackendSettings::new("shop", "shop");
         change(&mut settings);
         let mut descriptor = descriptor();
-        apply(&settings, &mut descriptor).map(|()| descriptor)
+        apply_settings(&settings, &mut descriptor).map(|()| descriptor)
     }
 
     fn text(problems: &[OperatorError]) -> String {
-        crate::app::error::joined(problems)
+        crate::app::error::join_problems(problems)
     }
 
     fn defaults(name: &str, value: Value) -> Result<Descriptor, Vec<OperatorError>> {
@@ -231,7 +235,7 @@ mod tests {
             let mut settings = BackendSettings::new("shop", "shop");
             let name: HeaderName = name.parse().unwrap();
             settings.headers.push((name, HeaderValue::from_static(value)));
-            apply(&settings, &mut descriptor)
+            apply_settings(&settings, &mut descriptor)
         };
         for value in ["", "Mcp", "person"] {
             let problem = text(&with("X-Door", value).unwrap_err());
@@ -245,14 +249,14 @@ mod tests {
     fn a_login_takes_the_place_of_the_usual_one() {
         let mut descriptor = descriptor();
         let placement = Placement::Query("key".to_owned());
-        let login = Auth::Token { credential: CredentialName("k".to_owned()), placement };
+        let login = AuthScheme::Token { credential: CredentialName("k".to_owned()), placement };
         descriptor.auth_rules.logins.insert("key".to_owned(), login.clone());
         let mut settings = BackendSettings::new("shop", "shop");
         settings.login = Some("kee".to_owned());
-        let problem = text(&apply(&settings, &mut descriptor).unwrap_err());
+        let problem = text(&apply_settings(&settings, &mut descriptor).unwrap_err());
         assert!(problem.contains("no login `kee`: it has `key`"), "{problem}");
         settings.login = Some("key".to_owned());
-        apply(&settings, &mut descriptor).unwrap();
+        apply_settings(&settings, &mut descriptor).unwrap();
         assert_eq!(descriptor.auth, login);
     }
 }

@@ -9,7 +9,7 @@ const STREAMS: &str = "text/event-stream, application/x-ndjson, application/json
 
 /// Returns what a tool can answer, where neither its author nor its caller says what to ask for. Errors
 /// are JSON most of the time, so that it stays acceptable beside another type.
-pub(super) fn accept(rules: &ResponseRules) -> HeaderValue {
+pub(super) fn accept_header(rules: &ResponseRules) -> HeaderValue {
     let declared = rules.content_type.as_deref().and_then(|text| text.parse::<Mime>().ok());
     if rules.binary {
         return HeaderValue::from_static("*/*");
@@ -17,7 +17,7 @@ pub(super) fn accept(rules: &ResponseRules) -> HeaderValue {
     if rules.streaming.is_declared {
         return match declared {
             Some(declared) if !STREAMS.contains(declared.essence_str()) => {
-                value(&format!("{}, {STREAMS}", declared.essence_str()), STREAMS)
+                header_value(&format!("{}, {STREAMS}", declared.essence_str()), STREAMS)
             }
             _ => HeaderValue::from_static(STREAMS),
         };
@@ -27,12 +27,12 @@ pub(super) fn accept(rules: &ResponseRules) -> HeaderValue {
         Some(declared) if declared.essence_str() == JSON => HeaderValue::from_static(JSON),
         Some(declared) => {
             let quality = if declared.suffix() == Some(mime::JSON) { "0.9" } else { "0.5" };
-            value(&format!("{}, {JSON};q={quality}", declared.essence_str()), JSON)
+            header_value(&format!("{}, {JSON};q={quality}", declared.essence_str()), JSON)
         }
     }
 }
 
-fn value(text: &str, otherwise: &'static str) -> HeaderValue {
+fn header_value(text: &str, otherwise: &'static str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(otherwise))
 }
 
@@ -68,7 +68,7 @@ mod tests {
                  application/json;q=0.9",
             ),
         ] {
-            assert_eq!(accept(&rules), expected);
+            assert_eq!(accept_header(&rules), expected);
         }
     }
 }

@@ -10,19 +10,20 @@ mod handles;
 use std::{collections::HashSet, sync::Arc};
 
 use dadl_descriptor::model::{
-    Location, Param, ParamKind, Request, Role, Rules, StreamArgument, Style, Tool,
+    Param, ParamKind, ParamLocation, ParamRole, ParamStyle, StreamArgument, Tool, ToolRequest,
+    ValueRules,
 };
-use dadl_text::names::nearest;
+use dadl_text::names::nearest_name;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
 use self::handles::Handles;
 use super::{
     ArgumentError, ArgumentProblem,
-    convert::{self, Fitted, Target},
+    convert::{self, Conversion, WireFormat},
     style,
 };
-use crate::catalog::{Entry, EntryParam};
+use crate::catalog::{CatalogEntry, EntryParam};
 
 /// The longest jq program that a caller may send, in bytes.
 const LONGEST_JQ: usize = dadl_descriptor::jq::LONGEST_PROGRAM;
@@ -66,18 +67,18 @@ impl Arguments {
     }
 
     /// Returns the value of the parameter that the runtime adds for this.
-    pub(crate) fn given(&self, role: Role) -> Option<&Value> {
+    pub(crate) fn given(&self, role: ParamRole) -> Option<&Value> {
         self.iter().find(|(param, _)| param.role == role).map(|(_, value)| value)
     }
 
     /// Returns what the caller says about the stream that the tool answers.
-    pub(crate) fn stream(&self, argument: StreamArgument) -> Option<&Value> {
-        self.given(Role::Stream(argument))
+    pub(crate) fn stream_argument(&self, argument: StreamArgument) -> Option<&Value> {
+        self.given(ParamRole::Stream(argument))
     }
 
     /// Returns the caller's jq program; one that is blank is none.
     pub(crate) fn jq(&self) -> Option<&str> {
-        let program = self.given(Role::Jq)?.as_str()?;
+        let program = self.given(ParamRole::Jq)?.as_str()?;
         (!program.trim().is_empty()).then_some(program)
     }
 
@@ -116,15 +117,18 @@ impl Arguments {
 }
 
 /// Checks the arguments of a call of `entry`, converts them and fills in the defaults.
-pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, ArgumentError> {
+pub fn check_arguments(
+    entry: &CatalogEntry,
+    arguments: Map<String, Value>,
+) -> Result<Arguments, ArgumentError> {
     let (arguments, nulls) = set_nulls_aside(entry, arguments);
     let arguments = Value::Object(arguments);
-    let faults = Faults::find(entry, &arguments);
+    let faults = SchemaFaults::find(entry, &arguments);
     let Value::Object(mut arguments) = arguments else { unreachable!("built as an object above") };
 
-    let (others, mut problems) = others(entry, faults.unknown, &mut arguments);
+    let (others, mut problems) = other_arguments(entry, faults.unknown, &mut arguments);
     problems.extend(faults.unfit);
-    let beside = Beside::of(entry, &arguments, &nulls, !others.is_empty());
+    let beside = WholeParams::of(entry, &arguments, &nulls, !others.is_empty());
     let mut values = Vec::with_capacity(entry.params.len());
     let mut handles = Handles::default();
     handles.note_others(&others);
@@ -133,15 +137,15 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
             Some(value)
                 if faults.mistyped.contains(property) || convert::needs_look(param, &value) =>
             {
-                match convert::fit(param, Target::of(param, entry.tool()), value) {
-                    Fitted::Value(value) => Some(value),
-                    Fitted::Absent => None,
-                    Fitted::Wrong(value) => {
+                match convert::fit_value(param, WireFormat::of(param, entry.tool()), value) {
+                    Conversion::Value(value) => Some(value),
+                    Conversion::Absent => None,
+                    Conversion::Wrong(value) => {
                         problems.push(ArgumentProblem::wrong_type(property, param, &value));
                         values.push(None);
                         continue;
                     }
-                    Fitted::Refused(reason) => {
+                    Conversion::Refused(reason) => {
                         problems.push(ArgumentProblem::value(property, reason));
                         values.push(None);
                         continue;
@@ -189,8 +193,8 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
 
 /// Takes what no parameter is for out of the arguments, where the body may have any members;
 /// reports the rest. What is nearly the name of a parameter that is missing is a mistake.
-fn others(
-    entry: &Entry,
+fn other_arguments(
+    entry: &CatalogEntry,
     unknown: Vec<String>,
     arguments: &mut Map<String, Value>,
 ) -> (Map<String, Value>, Vec<ArgumentProblem>) {
@@ -218,16 +222,16 @@ fn others(
 /// Parameters that are all of the body or of the query, beside others that are its members: a
 /// caller gives one or the others.
 #[derive(Default)]
-struct Beside {
+struct WholeParams {
     /// The properties of wholes that are given.
-    given: Vec<(Location, String)>,
+    given: Vec<(ParamLocation, String)>,
     /// Of what members are given.
-    has_members: Vec<Location>,
+    has_members: Vec<ParamLocation>,
 }
 
-impl Beside {
+impl WholeParams {
     fn of(
-        entry: &Entry,
+        entry: &CatalogEntry,
         arguments: &Map<String, Value>,
         nulls: &HashSet<String>,
         has_others: bool,
@@ -248,7 +252,7 @@ impl Beside {
             }
         }
         if has_others {
-            beside.has_members.push(Location::Body);
+            beside.has_members.push(ParamLocation::Body);
         }
         beside
     }
@@ -264,7 +268,7 @@ impl Beside {
     }
 
     fn body_is_given(&self) -> bool {
-        self.given.iter().any(|(location, _)| *location == Location::Body)
+        self.given.iter().any(|(location, _)| *location == ParamLocation::Body)
     }
 
     fn either(&self, property: &str) -> ArgumentProblem {
@@ -276,7 +280,7 @@ impl Beside {
 
 /// Removes nulls of known parameters; returns the properties whose null is a value.
 fn set_nulls_aside(
-    entry: &Entry,
+    entry: &CatalogEntry,
     mut arguments: Map<String, Value>,
 ) -> (Map<String, Value>, HashSet<String>) {
     let mut kept = HashSet::new();
@@ -300,28 +304,30 @@ fn takes_null(param: &Param, tool: Option<&Tool>) -> bool {
     let is_member = param.form.whole.is_none();
     let is_declared = param.form.nullable || (is_any && (is_member || param.required));
     match param.role {
-        Role::Sent(Location::Body) => match tool.map(|tool| (&tool.request, tool.nulls_declared)) {
-            Some((Request::Http(http), nulls_declared)) if http.body.is_json() => {
-                let is_usual = !nulls_declared
-                    && !param.required
-                    && param.form.whole.is_none()
-                    && param.kind != ParamKind::FileUrl;
-                is_declared || is_usual
+        ParamRole::Sent(ParamLocation::Body) => {
+            match tool.map(|tool| (&tool.request, tool.nulls_declared)) {
+                Some((ToolRequest::Http(http), nulls_declared)) if http.body.is_json() => {
+                    let is_usual = !nulls_declared
+                        && !param.required
+                        && param.form.whole.is_none()
+                        && param.kind != ParamKind::FileUrl;
+                    is_declared || is_usual
+                }
+                // A server that checks the parameters of a JSON-RPC method refuses null for what was
+                // left out.
+                Some((ToolRequest::Rpc(_), _)) => param.form.nullable,
+                _ => false,
             }
-            // A server that checks the parameters of a JSON-RPC method refuses null for what was
-            // left out.
-            Some((Request::Rpc(_), _)) => param.form.nullable,
-            _ => false,
-        },
+        }
         // A script tells null from absence, and hands it on.
-        Role::Script => is_declared || !param.required,
-        Role::Sent(_) | Role::Jq | Role::Stream(_) | Role::Wait => false,
+        ParamRole::Script => is_declared || !param.required,
+        ParamRole::Sent(_) | ParamRole::Jq | ParamRole::Stream(_) | ParamRole::Wait => false,
     }
 }
 
 /// What the schema finds, apart from what is missing.
 #[derive(Default)]
-struct Faults {
+struct SchemaFaults {
     /// The names that no parameter has.
     unknown: Vec<String>,
     /// What the API certainly refuses.
@@ -330,8 +336,8 @@ struct Faults {
     mistyped: HashSet<String>,
 }
 
-impl Faults {
-    fn find(entry: &Entry, arguments: &Value) -> Self {
+impl SchemaFaults {
+    fn find(entry: &CatalogEntry, arguments: &Value) -> Self {
         let validator = entry.validator();
         let mut faults = Self::default();
         // `is_valid` is many times faster, and most calls are right.
@@ -378,34 +384,36 @@ fn unfit(kind: &ValidationErrorKind) -> Option<String> {
 /// Reports a value that can never go where its parameter puts it.
 fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
     let place = match param.role {
-        Role::Sent(Location::Cookie) => "a cookie",
-        Role::Sent(Location::Header) => "a header field",
-        Role::Sent(Location::Path) => "a path",
-        Role::Sent(Location::Body | Location::Query) => return not_json(property, param, value),
-        Role::Script => return None,
-        Role::Jq => return not_jq(property, value),
-        Role::Stream(argument) => return not_stream(property, argument, value),
-        Role::Wait => return not_wait(property, value),
+        ParamRole::Sent(ParamLocation::Cookie) => "a cookie",
+        ParamRole::Sent(ParamLocation::Header) => "a header field",
+        ParamRole::Sent(ParamLocation::Path) => "a path",
+        ParamRole::Sent(ParamLocation::Body | ParamLocation::Query) => {
+            return not_json(property, param, value);
+        }
+        ParamRole::Script => return None,
+        ParamRole::Jq => return not_jq(property, value),
+        ParamRole::Stream(argument) => return not_stream(property, argument, value),
+        ParamRole::Wait => return not_wait(property, value),
     };
     let is_written = match param.form.style {
-        Style::Listed { .. } => true,
-        Style::Segments => value.is_array(),
-        Style::Json | Style::Usual => false,
+        ParamStyle::Listed { .. } => true,
+        ParamStyle::Segments => value.is_array(),
+        ParamStyle::Json | ParamStyle::Usual => false,
     };
     let reason = match value {
-        _ if param.form.style == Style::Json => return not_json(property, param, value),
+        _ if param.form.style == ParamStyle::Json => return not_json(property, param, value),
         Value::Array(_) | Value::Object(_) if is_written && !has_controls(value) => return None,
         Value::Array(_) | Value::Object(_) if is_written => {
             format!("has control characters, which {place} must not have")
         }
         Value::Object(_) => format!("is an object and cannot be part of {place}"),
-        Value::Array(_) if param.is_in(Location::Path) => {
+        Value::Array(_) if param.is_in(ParamLocation::Path) => {
             format!("is an array and cannot be part of {place}")
         }
         Value::String(text) if text.contains(char::is_control) => {
             format!("has control characters, which {place} must not have")
         }
-        Value::String(text) if text.is_empty() && param.is_in(Location::Path) => {
+        Value::String(text) if text.is_empty() && param.is_in(ParamLocation::Path) => {
             "must not be empty: it is part of the path".to_owned()
         }
         _ => return None,
@@ -415,7 +423,7 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
 
 /// Reports text that is no JSON where a parameter takes nothing else.
 fn not_json(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
-    let is_json = param.form.style != Style::Json || style::json(param, value).is_some();
+    let is_json = param.form.style != ParamStyle::Json || style::json_text(param, value).is_some();
     (!is_json).then(|| ArgumentProblem::value(property, "is no JSON"))
 }
 
@@ -432,7 +440,7 @@ fn has_controls(value: &Value) -> bool {
 }
 
 /// Reports a text that the API would refuse, or take for something else.
-fn against(property: &str, rules: &Rules, text: &str) -> Option<ArgumentProblem> {
+fn against(property: &str, rules: &ValueRules, text: &str) -> Option<ArgumentProblem> {
     if let Some(misuse) = rules.language.as_ref().and_then(|language| language.misuse(text)) {
         return Some(ArgumentProblem::value(property, misuse.to_string()));
     }
@@ -445,7 +453,7 @@ fn against(property: &str, rules: &Rules, text: &str) -> Option<ArgumentProblem>
     let same = words().find(|word| word.eq_ignore_ascii_case(&lower));
     Some(ArgumentProblem::Choice {
         name: property.to_owned(),
-        meant: same.or_else(|| nearest(text, words())).map(str::to_owned),
+        meant: same.or_else(|| nearest_name(text, words())).map(str::to_owned),
         choices: Arc::clone(choices),
     })
 }

@@ -4,9 +4,9 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use dadl_descriptor::model::{
     Tool,
-    template::{Elsewhere, PathTemplate},
+    template::{OtherHost, PathTemplate},
 };
-use dadl_text::names::path::placeholders;
+use dadl_text::names::path::path_placeholders;
 use url::Url;
 
 /// An `http` or `https` URL without credentials, query and fragment; its path has no trailing
@@ -53,7 +53,7 @@ impl BaseUrl {
     /// Parses a base URL. Its path is kept; a trailing slash makes no difference.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
         let text = text.trim();
-        if let Some(name) = placeholders(text).next() {
+        if let Some(name) = path_placeholders(text).next() {
             return Err(BaseUrlError::Placeholder(name.to_owned()));
         }
         let url = Url::parse(text)?;
@@ -82,10 +82,10 @@ impl BaseUrl {
     pub fn of_tool(&self, tool: &Tool) -> Option<Cow<'_, Self>> {
         match tool.elsewhere() {
             None => Some(Cow::Borrowed(self)),
-            Some(Elsewhere::Origin(url)) => {
+            Some(OtherHost::Origin(url)) => {
                 Self::parse(&url.origin().ascii_serialization()).ok().map(Cow::Owned)
             }
-            Some(Elsewhere::Unclear) => None,
+            Some(OtherHost::Unclear) => None,
         }
     }
 

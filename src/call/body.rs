@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use dadl_descriptor::model::{
-    BodyKind, KindList, Location, Param, ParamKind, Request, Style, Tool, Whole,
+    BodyKind, KindList, Param, ParamKind, ParamLocation, ParamStyle, Tool, ToolRequest, WholePart,
 };
 use http::HeaderValue;
 use serde_json::{Map, Value};
@@ -15,11 +15,11 @@ use super::{Arguments, Multipart, PlannedBody, RpcCall, convert, encode, handle,
 /// A whole body is what its parameter says. Where no body parameter has a value there is no body at all, unless
 /// the API wants one: servers refuse a GET or a DELETE that announces JSON and sends none.
 pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Option<HeaderValue>) {
-    let mut members = arguments.iter().filter(|(param, _)| param.is_in(Location::Body));
+    let mut members = arguments.iter().filter(|(param, _)| param.is_in(ParamLocation::Body));
     let http = match &tool.request {
-        Request::Http(http) => http,
-        Request::Rpc(rpc) => {
-            let params = object(tool, members, &Map::new());
+        ToolRequest::Http(http) => http,
+        ToolRequest::Rpc(rpc) => {
+            let params = object_body(tool, members, &Map::new());
             let call = RpcCall { id: 0, method: rpc.method.clone(), params };
             return (PlannedBody::Rpc(call), Some(content_type(&BodyKind::Json)));
         }
@@ -30,15 +30,15 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
     }
     let is_whole = |param: &Param| param.form.whole.is_some() || param.kind == ParamKind::FileUrl;
     if let Some((param, value)) = members.clone().find(|(param, _)| is_whole(param)) {
-        return (whole(arguments, param, value), Some(content_type(kind)));
+        return (whole_body(arguments, param, value), Some(content_type(kind)));
     }
     let is_wanted = http.rules.required;
     let bytes = match kind {
         BodyKind::Form => {
             let mut pairs = String::new();
-            let usual = members.clone().filter(|(param, _)| param.form.style == Style::Usual);
+            let usual = members.clone().filter(|(param, _)| param.form.style == ParamStyle::Usual);
             let plain = usual.clone().filter(|(param, _)| !param.form.allow_reserved);
-            for (name, value) in object(tool, plain, arguments.others()) {
+            for (name, value) in object_body(tool, plain, arguments.others()) {
                 encode::push_query(&mut pairs, &name, &value);
             }
             for (param, value) in usual.filter(|(param, _)| param.form.allow_reserved) {
@@ -46,7 +46,7 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
             }
             for (param, value) in members {
                 let allows = param.form.allow_reserved && param.form.style.is_listed();
-                let item = if allows { encode::reserved_item } else { encode::value };
+                let item = if allows { encode::reserved_item } else { encode::encode_value };
                 for (name, value) in style::pairs(param, value, item) {
                     encode::push_pair(&mut pairs, &name, &value);
                 }
@@ -58,7 +58,7 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
             members.next().map(|(_, value)| text_of(value).into_bytes())
         }
         BodyKind::Json | BodyKind::JsonAs(_) | BodyKind::Raw(_) => {
-            let object = object(tool, members, arguments.others());
+            let object = object_body(tool, members, arguments.others());
             let has_body = is_wanted || !object.is_empty();
             has_body.then(|| Value::Object(object).to_string().into_bytes())
         }
@@ -73,7 +73,7 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
 
 /// Returns a body that is the value of one parameter. Text that may be text goes out as such,
 /// unless it is the handle of a file, or JSON takes it and a file of the directory has that name.
-fn whole(arguments: &Arguments, param: &Param, value: &Value) -> PlannedBody {
+fn whole_body(arguments: &Arguments, param: &Param, value: &Value) -> PlannedBody {
     let Value::String(text) = value else {
         return PlannedBody::Bytes(text_of(value).into_bytes());
     };
@@ -81,25 +81,25 @@ fn whole(arguments: &Arguments, param: &Param, value: &Value) -> PlannedBody {
     let kinds = KindList::of([param.kind]);
     match param.form.whole {
         _ if param.kind == ParamKind::FileUrl || handle::is_bare(text) => file(),
-        Some(Whole::Json) if arguments.is_of_file(param, text) => {
+        Some(WholePart::Json) if arguments.is_of_file(param, text) => {
             PlannedBody::Bytes(value.to_string().into_bytes())
         }
-        Some(Whole::Json) if convert::is_json_of(text, kinds) => {
+        Some(WholePart::Json) if convert::is_json_of(text, kinds) => {
             PlannedBody::Bytes(text.clone().into_bytes())
         }
-        Some(Whole::Json) if kinds.contains(ParamKind::String) => {
+        Some(WholePart::Json) if kinds.contains(ParamKind::String) => {
             let otherwise = value.to_string().into_bytes();
             PlannedBody::Named { name: text.clone(), otherwise }
         }
-        Some(Whole::Json) => file(),
-        Some(Whole::Bytes | Whole::Query | Whole::Text) | None => {
+        Some(WholePart::Json) => file(),
+        Some(WholePart::Bytes | WholePart::Query | WholePart::Text) | None => {
             PlannedBody::Bytes(text.clone().into_bytes())
         }
     }
 }
 
 fn text_of(value: &Value) -> String {
-    encode::scalar(value).map_or_else(|| value.to_string(), Cow::into_owned)
+    encode::scalar_text(value).map_or_else(|| value.to_string(), Cow::into_owned)
 }
 
 /// Returns the fields, then the files: some servers stop reading at the first file.
@@ -111,9 +111,9 @@ fn multipart<'a>(
 ) -> (PlannedBody, Option<HeaderValue>) {
     let is_file = |param: &Param| param.kind == ParamKind::FileUrl;
     let mut multipart = Multipart { fields: Vec::new() };
-    let is_text = |param: &Param| !is_file(param) && param.form.style == Style::Usual;
+    let is_text = |param: &Param| !is_file(param) && param.form.style == ParamStyle::Usual;
     let texts = members.clone().filter(|(param, _)| is_text(param));
-    for (name, value) in object(tool, texts, others) {
+    for (name, value) in object_body(tool, texts, others) {
         multipart.push(&name, &value);
     }
     for (param, value) in members.clone().filter(|(param, _)| !is_file(param)) {
@@ -139,7 +139,7 @@ fn multipart<'a>(
 }
 
 /// Returns the body parameters as the members of an object, and then the others.
-fn object<'a>(
+fn object_body<'a>(
     tool: &Tool,
     members: impl Iterator<Item = (&'a Param, &'a Value)>,
     others: &Map<String, Value>,

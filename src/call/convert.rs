@@ -5,7 +5,7 @@
 //! with commas; what only looks like another kind stays what it is.
 
 use dadl_descriptor::model::{
-    KindList, Location, Param, ParamKind, Request, Role, Style, Tool, Whole,
+    KindList, Param, ParamKind, ParamLocation, ParamRole, ParamStyle, Tool, ToolRequest, WholePart,
 };
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use super::handle::{self, Handle};
 
 /// What became of a value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Fitted {
+pub(super) enum Conversion {
     /// It fits now.
     Value(Value),
     /// It stands for nothing.
@@ -26,7 +26,7 @@ pub(super) enum Fitted {
 
 /// How a value is written where it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum WireFormat {
     /// As JSON.
     Json,
     /// As text that may have several items: a query, a header, a form.
@@ -37,19 +37,21 @@ pub(super) enum Target {
     Kept,
 }
 
-impl Target {
+impl WireFormat {
     /// Returns how the value of a parameter of `tool` is written.
     pub(super) fn of(param: &Param, tool: Option<&Tool>) -> Self {
         let is_json = || match tool.map(|tool| &tool.request) {
-            Some(Request::Http(http)) => http.body.is_json(),
-            Some(Request::Rpc(_)) => true,
+            Some(ToolRequest::Http(http)) => http.body.is_json(),
+            Some(ToolRequest::Rpc(_)) => true,
             None => false,
         };
         match param.role {
-            Role::Sent(Location::Body) if is_json() => Self::Json,
-            Role::Sent(Location::Path) => Self::Text,
-            Role::Sent(_) => Self::Items,
-            Role::Script | Role::Jq | Role::Stream(_) | Role::Wait => Self::Kept,
+            ParamRole::Sent(ParamLocation::Body) if is_json() => Self::Json,
+            ParamRole::Sent(ParamLocation::Path) => Self::Text,
+            ParamRole::Sent(_) => Self::Items,
+            ParamRole::Script | ParamRole::Jq | ParamRole::Stream(_) | ParamRole::Wait => {
+                Self::Kept
+            }
         }
     }
 }
@@ -59,7 +61,7 @@ pub(super) fn needs_look(param: &Param, value: &Value) -> bool {
     let form = &param.form;
     match param.kind {
         ParamKind::FileUrl => true,
-        _ if form.whole.is_some() || form.several || form.style != Style::Usual => true,
+        _ if form.whole.is_some() || form.several || form.style != ParamStyle::Usual => true,
         ParamKind::Union(kinds) => !kinds.is_any(),
         // A double without a fraction is an integer by JSON Schema, not on the wire.
         ParamKind::Integer => value.is_f64(),
@@ -68,58 +70,58 @@ pub(super) fn needs_look(param: &Param, value: &Value) -> bool {
 }
 
 /// Makes of a value what its parameter takes.
-pub(super) fn fit(param: &Param, target: Target, value: Value) -> Fitted {
+pub(super) fn fit_value(param: &Param, target: WireFormat, value: Value) -> Conversion {
     if let Some(fitted) = as_handle(param, &value) {
         return fitted;
     }
     if param.form.several {
-        return files(value);
+        return fit_files(value);
     }
     match (param.form.whole, param.kind) {
-        (Some(Whole::Json), kind) => return whole(KindList::of([kind]), value),
-        (Some(Whole::Text | Whole::Bytes), kind) | (None, kind @ ParamKind::FileUrl) => {
-            return kind.coerce(value).map_or_else(Fitted::Wrong, Fitted::Value);
+        (Some(WholePart::Json), kind) => return fit_whole(KindList::of([kind]), value),
+        (Some(WholePart::Text | WholePart::Bytes), kind) | (None, kind @ ParamKind::FileUrl) => {
+            return kind.coerce(value).map_or_else(Conversion::Wrong, Conversion::Value);
         }
         _ => {}
     }
     let kinds = KindList::of([param.kind]);
     if kinds.is_any() {
-        return Fitted::Value(value);
+        return Conversion::Value(value);
     }
     if let Value::String(text) = &value
-        && let Some(inner) = container(text).filter(|inner| fits(kinds, inner))
+        && let Some(inner) = container(text).filter(|inner| kind_accepts(kinds, inner))
     {
-        return Fitted::Value(inner);
+        return Conversion::Value(inner);
     }
-    if fits(kinds, &value) {
-        return Fitted::Value(value);
+    if kind_accepts(kinds, &value) {
+        return Conversion::Value(value);
     }
     let is_written = match param.form.style {
-        Style::Listed { .. } => !value.is_null(),
-        Style::Json => value.is_string(),
-        Style::Usual | Style::Segments => {
-            param.form.whole == Some(Whole::Query) && value.is_string()
+        ParamStyle::Listed { .. } => !value.is_null(),
+        ParamStyle::Json => value.is_string(),
+        ParamStyle::Usual | ParamStyle::Segments => {
+            param.form.whole == Some(WholePart::Query) && value.is_string()
         }
     };
     if is_written {
-        return Fitted::Value(value);
+        return Conversion::Value(value);
     }
     if value == "" && !kinds.contains(ParamKind::String) {
-        return Fitted::Absent;
+        return Conversion::Absent;
     }
     if let Some(value) = kinds.iter().find_map(|kind| kind.coerce(value.clone()).ok()) {
-        return Fitted::Value(value);
+        return Conversion::Value(value);
     }
-    if can_be_text(kinds, target, &value) && handle::any(&value, &is_handle) {
+    if can_be_text(kinds, target, &value) && handle::any_text(&value, &is_handle) {
         // Nothing looks into text that is JSON.
-        return Fitted::Refused("is text, in which a file's handle would stay as it is");
+        return Conversion::Refused("is text, in which a file's handle would stay as it is");
     }
     as_text(kinds, target, &value)
         .or_else(|| as_list(kinds, target, &value))
-        .map_or(Fitted::Wrong(value), Fitted::Value)
+        .map_or(Conversion::Wrong(value), Conversion::Value)
 }
 
-fn fits(kinds: KindList, value: &Value) -> bool {
+fn kind_accepts(kinds: KindList, value: &Value) -> bool {
     kinds.iter().any(|kind| kind.accepts(value))
 }
 
@@ -136,37 +138,41 @@ fn is_like_container(text: &str) -> bool {
 }
 
 /// Writes an object, or a list in JSON, as text where text is wanted.
-fn as_text(kinds: KindList, target: Target, value: &Value) -> Option<Value> {
+fn as_text(kinds: KindList, target: WireFormat, value: &Value) -> Option<Value> {
     can_be_text(kinds, target, value).then(|| value.to_string().into())
 }
 
-fn can_be_text(kinds: KindList, target: Target, value: &Value) -> bool {
+fn can_be_text(kinds: KindList, target: WireFormat, value: &Value) -> bool {
     let is_written = match value {
-        Value::Object(_) => matches!(target, Target::Json | Target::Items),
-        Value::Array(_) => target == Target::Json,
+        Value::Object(_) => matches!(target, WireFormat::Json | WireFormat::Items),
+        Value::Array(_) => target == WireFormat::Json,
         _ => false,
     };
     is_written && kinds.contains(ParamKind::String)
 }
 
 /// Takes a text that stands for a file: where text is taken, as one text, whatever the file has in it.
-fn as_handle(param: &Param, value: &Value) -> Option<Fitted> {
-    let is_body = param.is_in(Location::Body);
+fn as_handle(param: &Param, value: &Value) -> Option<Conversion> {
+    let is_body = param.is_in(ParamLocation::Body);
     let takes_file = is_body && (param.form.several || param.kind == ParamKind::FileUrl);
-    if takes_file && handle::any(value, &is_handle) {
-        return Some(Fitted::Refused("takes the file itself: give `dadl-file:ID` alone"));
+    if takes_file && handle::any_text(value, &is_handle) {
+        return Some(Conversion::Refused("takes the file itself: give `dadl-file:ID` alone"));
     }
     let text = value.as_str().filter(|text| is_handle(text))?;
     let kinds = KindList::of([param.kind]);
     let is_text = kinds.contains(ParamKind::String) || param.kind == ParamKind::FileUrl;
     match (param.form.style, param.form.whole) {
-        (Style::Listed { .. } | Style::Segments, _) => {
+        (ParamStyle::Listed { .. } | ParamStyle::Segments, _) => {
             let is_taken = is_text || kinds.contains(ParamKind::Array);
             let item = || Value::Array(vec![text.into()]);
-            Some(if is_taken { Fitted::Value(item()) } else { Fitted::Wrong(value.clone()) })
+            Some(if is_taken {
+                Conversion::Value(item())
+            } else {
+                Conversion::Wrong(value.clone())
+            })
         }
-        (_, Some(Whole::Json)) if !is_text => {
-            Some(Fitted::Refused("takes the file itself: give `dadl-file:ID` alone"))
+        (_, Some(WholePart::Json)) if !is_text => {
+            Some(Conversion::Refused("takes the file itself: give `dadl-file:ID` alone"))
         }
         _ => None,
     }
@@ -177,8 +183,8 @@ fn is_handle(text: &str) -> bool {
 }
 
 /// Makes a list of one item, or of text with commas, where the items are written as text anyway.
-fn as_list(kinds: KindList, target: Target, value: &Value) -> Option<Value> {
-    if target != Target::Items || !kinds.contains(ParamKind::Array) {
+fn as_list(kinds: KindList, target: WireFormat, value: &Value) -> Option<Value> {
+    if target != WireFormat::Items || !kinds.contains(ParamKind::Array) {
         return None;
     }
     match value {
@@ -189,7 +195,7 @@ fn as_list(kinds: KindList, target: Target, value: &Value) -> Option<Value> {
 }
 
 /// Takes the names of files: one, or a list of them.
-fn files(value: Value) -> Fitted {
+fn fit_files(value: Value) -> Conversion {
     let is_list = |value: &Value| {
         value
             .as_array()
@@ -200,35 +206,35 @@ fn files(value: Value) -> Fitted {
         _ => value,
     };
     if value.is_string() || is_list(&value) {
-        Fitted::Value(value)
+        Conversion::Value(value)
     } else {
-        Fitted::Refused("must be the name of a file, or a list of names")
+        Conversion::Refused("must be the name of a file, or a list of names")
     }
 }
 
 /// Takes what can be a whole JSON body: JSON, as a value or as text, or what names a file.
-fn whole(kinds: KindList, value: Value) -> Fitted {
+fn fit_whole(kinds: KindList, value: Value) -> Conversion {
     let Value::String(text) = &value else {
-        if kinds.is_any() || fits(kinds, &value) {
-            return Fitted::Value(value);
+        if kinds.is_any() || kind_accepts(kinds, &value) {
+            return Conversion::Value(value);
         }
         let coerced = kinds.iter().find_map(|kind| kind.coerce(value.clone()).ok());
-        return coerced.map_or(Fitted::Wrong(value), Fitted::Value);
+        return coerced.map_or(Conversion::Wrong(value), Conversion::Value);
     };
     if !kinds.contains(ParamKind::String)
         && let Some(value) = kinds.iter().find_map(|kind| kind.coerce(value.clone()).ok())
         && !is_json_of(text, kinds)
     {
         // Written as another language writes it.
-        return Fitted::Value(value);
+        return Conversion::Value(value);
     }
     let is_fine = kinds.contains(ParamKind::String)
         || is_json_of(text, kinds)
         || !is_like_container(text) && !text.trim().is_empty();
     if is_fine {
-        Fitted::Value(value)
+        Conversion::Value(value)
     } else {
-        Fitted::Refused("is neither JSON of its type nor the name of a file")
+        Conversion::Refused("is neither JSON of its type nor the name of a file")
     }
 }
 
@@ -239,7 +245,7 @@ pub(super) fn is_json_of(text: &str, kinds: KindList) -> bool {
         return false;
     }
     let value: Option<Value> = serde_json::from_str(text).ok();
-    value.is_some_and(|value| kinds.is_any() || fits(kinds, &value))
+    value.is_some_and(|value| kinds.is_any() || kind_accepts(kinds, &value))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 /// A plan has the door of the call that it was made for, so that each request of the call has it:
 /// pages, retries, the looks at a task, a stream that is opened again. No argument names a door.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Door {
+pub enum CallChannel {
     /// A model, over MCP; also whoever has not been named.
     #[default]
     Mcp,

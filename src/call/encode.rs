@@ -46,7 +46,7 @@ const RESERVED: &AsciiSet = &VALUE
 const RESERVED_ITEM: &AsciiSet = &RESERVED.add(b',');
 
 /// Returns a value, encoded.
-pub(super) fn value(text: &str) -> String {
+pub(super) fn encode_value(text: &str) -> String {
     utf8_percent_encode(text, VALUE).to_string()
 }
 
@@ -89,7 +89,7 @@ pub(super) fn push_text(target: &mut String, text: &str) {
 /// Arrays repeat the name, objects become `name[key]=value`, and null, an empty array and an
 /// empty object are left out: a query has no form for them.
 pub(super) fn push_query(query: &mut String, name: &str, value: &Value) {
-    push_pairs(query, name, value, self::value);
+    push_pairs(query, name, value, encode_value);
 }
 
 /// Appends a parameter to a query, its scalars written by `encode`.
@@ -118,8 +118,8 @@ pub(super) fn push_pairs(
             }
         }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            if let Some(text) = scalar(value) {
-                push_pair(query, &self::value(name), &encode(&text));
+            if let Some(text) = scalar_text(value) {
+                push_pair(query, &encode_value(name), &encode(&text));
             }
         }
     }
@@ -127,7 +127,7 @@ pub(super) fn push_pairs(
 
 /// Returns the text of a scalar. Integers have all their digits; fractions are the shortest text
 /// that reads back as the same number.
-pub(super) fn scalar(value: &Value) -> Option<std::borrow::Cow<'_, str>> {
+pub(super) fn scalar_text(value: &Value) -> Option<std::borrow::Cow<'_, str>> {
     match value {
         Value::String(text) => Some(text.into()),
         Value::Bool(true) => Some("true".into()),

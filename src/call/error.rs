@@ -5,10 +5,10 @@
 use std::{fmt, sync::Arc};
 
 use dadl_descriptor::model::{Param, ParamKind};
-use dadl_text::{names::Meant, text::cut};
+use dadl_text::{names::Meant, text::cut_text};
 use serde_json::Value;
 
-use crate::catalog::Entry;
+use crate::catalog::CatalogEntry;
 
 /// Arguments that cannot be sent. The caller's fault; nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub enum ArgumentProblem {
 
 impl ArgumentError {
     /// Collects the problems of a call of `entry`.
-    pub(crate) fn new(entry: &Entry, problems: Vec<ArgumentProblem>) -> Self {
+    pub(crate) fn new(entry: &CatalogEntry, problems: Vec<ArgumentProblem>) -> Self {
         Self { tool: entry.name.clone(), problems, expected: expected(entry) }
     }
 }
@@ -151,7 +151,7 @@ impl fmt::Display for ArgumentProblem {
             }
             Self::Unknown { name, nearest } => {
                 // A mistaken name can be anything, a whole document included.
-                write!(formatter, "there is no parameter `{}`", cut(name, 64))?;
+                write!(formatter, "there is no parameter `{}`", cut_text(name, 64))?;
                 match nearest {
                     Some(nearest) => write!(formatter, ", {}", Meant(nearest)),
                     None => Ok(()),
@@ -181,7 +181,7 @@ fn article(kind: ParamKind) -> String {
 }
 
 /// Lists the parameters, the required ones first.
-fn expected(entry: &Entry) -> String {
+fn expected(entry: &CatalogEntry) -> String {
     if entry.params.is_empty() {
         return "It takes no arguments".to_owned();
     }

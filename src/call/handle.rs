@@ -23,44 +23,44 @@ pub(crate) struct Handle<'text> {
 impl<'text> Handle<'text> {
     /// Reads a text that is nothing else; what is wrong with it shows where the file is looked for.
     pub(crate) fn read(text: &'text str) -> Option<Self> {
-        let (id, form) = named(text)?.split_once('#')?;
+        let (id, form) = after_scheme(text)?.split_once('#')?;
         Some(Self { id, form })
     }
 }
 
 /// Returns whether text names a stored file itself.
 pub(super) fn is_bare(text: &str) -> bool {
-    named(text).is_some_and(|id| !id.is_empty() && !id.contains('#'))
+    after_scheme(text).is_some_and(|id| !id.is_empty() && !id.contains('#'))
 }
 
 /// Returns the id of the file that a text names or stands for.
 pub(super) fn id_of(text: &str) -> Option<&str> {
-    let named = named(text)?;
+    let named = after_scheme(text)?;
     Some(named.split_once('#').map_or(named, |(id, _)| id))
 }
 
 /// Returns what is behind the scheme, in a text that may be a handle: one word.
-fn named(text: &str) -> Option<&str> {
+fn after_scheme(text: &str) -> Option<&str> {
     let is_gap = |other: char| other.is_whitespace() || other.is_control();
     text.strip_prefix(REFERENCE).filter(|rest| !rest.contains(is_gap))
 }
 
 /// Returns whether any text of a value, at any depth, is one of those.
-pub(super) fn any(value: &Value, is_one: &impl Fn(&str) -> bool) -> bool {
+pub(super) fn any_text(value: &Value, is_one: &impl Fn(&str) -> bool) -> bool {
     match value {
         Value::String(text) => is_one(text),
-        Value::Array(items) => items.iter().any(|item| any(item, is_one)),
-        Value::Object(members) => members.values().any(|member| any(member, is_one)),
+        Value::Array(items) => items.iter().any(|item| any_text(item, is_one)),
+        Value::Object(members) => members.values().any(|member| any_text(member, is_one)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
 /// Hands the texts of a value over, in their order.
-pub(super) fn each<'v>(value: &'v Value, take: &mut impl FnMut(&'v str)) {
+pub(super) fn each_text<'v>(value: &'v Value, take: &mut impl FnMut(&'v str)) {
     match value {
         Value::String(text) => take(text),
-        Value::Array(items) => items.iter().for_each(|item| each(item, take)),
-        Value::Object(members) => members.values().for_each(|member| each(member, take)),
+        Value::Array(items) => items.iter().for_each(|item| each_text(item, take)),
+        Value::Object(members) => members.values().for_each(|member| each_text(member, take)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -127,8 +127,8 @@ mod tests {
         let expected = json!({"a": ["A", {"b": "A", "c": "aa"}, 1, null, true], "d": "A"});
         assert_eq!(replaced(&value, &texts), expected);
         let mut seen = Vec::new();
-        each(&value, &mut |text| seen.push(text));
+        each_text(&value, &mut |text| seen.push(text));
         assert_eq!(seen, ["a", "a", "aa", "a"]);
-        assert!(any(&value, &|text| text == "aa") && !any(&value, &|text| text == "b"));
+        assert!(any_text(&value, &|text| text == "aa") && !any_text(&value, &|text| text == "b"));
     }
 }

@@ -1,7 +1,7 @@
 //! A tool and arguments become a [`CallPlan`]: pure functions, no sockets, no secrets.
 //!
-//! [`check`] compares arguments with the tool's schema and converts what models get wrong where
-//! nothing is lost; [`plan`] puts the checked values into path, query, header and body. Both
+//! [`check_arguments`] compares arguments with the tool's schema and converts what models get wrong where
+//! nothing is lost; [`plan_call`] puts the checked values into path, query, header and body. Both
 //! report every problem at once, so that a model can mend its call in one step. What they refuse
 //! never reaches a socket.
 
@@ -25,17 +25,17 @@ mod style;
 
 use std::fmt;
 
-use dadl_descriptor::model::Method;
+use dadl_descriptor::model::RequestMethod;
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
 pub use self::{
-    args::{Arguments, check},
+    args::{Arguments, check_arguments},
     base_url::{BaseUrl, BaseUrlError, LeadsOut},
-    door::Door,
+    door::CallChannel,
     error::{ArgumentError, ArgumentProblem},
     multipart::Multipart,
-    plan::plan,
+    plan::plan_call,
     rpc::RpcCall,
 };
 
@@ -43,7 +43,7 @@ pub use self::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallPlan {
     /// The request method.
-    pub method: Method,
+    pub method: RequestMethod,
     /// The whole URL, encoded.
     pub url: Url,
     /// Header fields, `Content-Type` included when there is a body.
@@ -53,7 +53,7 @@ pub struct CallPlan {
     /// What the body may hold at most (`max_body_size`).
     pub limit: Option<BodyLimit>,
     /// Where the call came from: who sends the plan tells APIs that ask for it.
-    pub door: Door,
+    pub door: CallChannel,
     /// Whether it goes without the credential while that is not set.
     pub credential_optional: bool,
     /// The URL that names it in messages and in the log, where its own has files in its path.

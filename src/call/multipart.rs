@@ -15,12 +15,12 @@ use super::encode;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Multipart {
     /// The fields in the order in which they are sent.
-    pub fields: Vec<Field>,
+    pub fields: Vec<MultipartField>,
 }
 
 /// One field of a multipart body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
+pub struct MultipartField {
     /// The name; the same name may occur again.
     pub name: String,
     /// What it holds.
@@ -53,19 +53,19 @@ impl Multipart {
     }
 
     fn push_text(&mut self, name: &str, value: &Value) {
-        let text = match encode::scalar(value) {
+        let text = match encode::scalar_text(value) {
             Some(text) => text.into_owned(),
             None if value.is_null() => return,
             None => value.to_string(),
         };
         let value = FieldValue::Text(text);
-        self.fields.push(Field { name: name.to_owned(), value, content_type: None });
+        self.fields.push(MultipartField { name: name.to_owned(), value, content_type: None });
     }
 
     /// Adds a file.
     pub(super) fn push_file(&mut self, name: &str, reference: &str) {
         let value = FieldValue::File(reference.to_owned());
-        self.fields.push(Field { name: name.to_owned(), value, content_type: None });
+        self.fields.push(MultipartField { name: name.to_owned(), value, content_type: None });
     }
 
     /// Says of which type the fields with this name are.
@@ -106,7 +106,7 @@ impl fmt::Display for Multipart {
 }
 
 /// Returns what goes before the bytes of a field, which may be those of a file.
-pub(crate) fn head(
+pub(crate) fn part_head(
     boundary: &str,
     name: &str,
     file_name: Option<&str>,
@@ -128,7 +128,7 @@ pub(crate) fn head(
 pub(crate) const AFTER_FIELD: &str = "\r\n";
 
 /// Returns what ends the body.
-pub(crate) fn end(boundary: &str) -> String {
+pub(crate) fn closing_boundary(boundary: &str) -> String {
     format!("--{boundary}--\r\n")
 }
 

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use dadl_descriptor::model::{Location, Param, Style, template::Piece};
+use dadl_descriptor::model::{Param, ParamLocation, ParamStyle, template::TemplatePiece};
 use dadl_text::names::path::is_dot_segment;
 use serde_json::Value;
 
@@ -16,21 +16,21 @@ use crate::catalog::EntryParam;
 /// Returns the encoded path below `base`, which may be empty.
 pub(super) fn compose(
     base: &BaseUrl,
-    pieces: &[Piece],
+    pieces: &[TemplatePiece],
     arguments: &Arguments,
     problems: &mut Vec<ArgumentProblem>,
 ) -> String {
     let mut path = String::with_capacity(64);
     path.push_str(base.path());
     let starts_with_slash =
-        matches!(pieces.first(), Some(Piece::Literal(text)) if text.starts_with('/'));
+        matches!(pieces.first(), Some(TemplatePiece::Literal(text)) if text.starts_with('/'));
     if !pieces.is_empty() && !starts_with_slash {
         path.push('/');
     }
-    let mut segment = Segment { start: path.len(), properties: Vec::new() };
+    let mut segment = SegmentWriter { start: path.len(), properties: Vec::new() };
     for piece in pieces {
         match piece {
-            Piece::Literal(text) => {
+            TemplatePiece::Literal(text) => {
                 for (at, part) in text.split('/').enumerate() {
                     if at > 0 {
                         segment.finish(&path, problems);
@@ -40,11 +40,11 @@ pub(super) fn compose(
                     encode::push_text(&mut path, part);
                 }
             }
-            Piece::Placeholder(name) => {
+            TemplatePiece::Placeholder(name) => {
                 let given = arguments.named().find(|(EntryParam { param, .. }, _)| {
-                    param.is_in(Location::Path) && param.name == *name
+                    param.is_in(ParamLocation::Path) && param.name == *name
                 });
-                let parts = given.and_then(|(param, value)| parts(&param.param, value));
+                let parts = given.and_then(|(param, value)| path_parts(&param.param, value));
                 match (given, parts) {
                     (Some((param, _)), Some(parts)) => {
                         for (at, part) in parts.iter().enumerate() {
@@ -79,33 +79,37 @@ pub(super) fn compose(
 }
 
 /// Returns what a value writes into the path, encoded: one part, or one for each segment.
-fn parts(param: &Param, value: &Value) -> Option<Vec<String>> {
+fn path_parts(param: &Param, value: &Value) -> Option<Vec<String>> {
     match param.form.style {
-        Style::Usual => Some(vec![encode::value(&encode::scalar(value)?)]),
-        Style::Json => Some(vec![encode::value(&style::json(param, value)?)]),
-        Style::Listed { .. } => Some(vec![style::one_text(param, value, encode::value)?]),
-        Style::Segments => match value {
+        ParamStyle::Usual => Some(vec![encode::encode_value(&encode::scalar_text(value)?)]),
+        ParamStyle::Json => Some(vec![encode::encode_value(&style::json_text(param, value)?)]),
+        ParamStyle::Listed { .. } => {
+            Some(vec![style::one_text(param, value, encode::encode_value)?])
+        }
+        ParamStyle::Segments => match value {
             Value::Array(items) => {
-                let items: Option<Vec<Cow<'_, str>>> = items.iter().map(encode::scalar).collect();
-                let parts = items?.iter().map(|item| encode::value(item)).collect::<Vec<_>>();
+                let items: Option<Vec<Cow<'_, str>>> =
+                    items.iter().map(encode::scalar_text).collect();
+                let parts =
+                    items?.iter().map(|item| encode::encode_value(item)).collect::<Vec<_>>();
                 (!parts.is_empty()).then_some(parts)
             }
             scalar => {
-                let text = encode::scalar(scalar)?;
-                Some(text.split('/').map(encode::value).collect())
+                let text = encode::scalar_text(scalar)?;
+                Some(text.split('/').map(encode::encode_value).collect())
             }
         },
     }
 }
 
 /// The segment that is being written.
-struct Segment {
+struct SegmentWriter {
     start: usize,
     /// The properties whose values are part of it.
     properties: Vec<String>,
 }
 
-impl Segment {
+impl SegmentWriter {
     /// Reports a segment that would climb or vanish.
     fn finish(&mut self, path: &str, problems: &mut Vec<ArgumentProblem>) {
         let properties = std::mem::take(&mut self.properties);

@@ -1,6 +1,6 @@
 //! Checked arguments become a request.
 
-use dadl_descriptor::model::{Location, Param, Style, Tool};
+use dadl_descriptor::model::{Param, ParamLocation, ParamStyle, Tool};
 use http::{
     HeaderName, HeaderValue,
     header::{ACCEPT, CONTENT_TYPE, COOKIE},
@@ -9,10 +9,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    ArgumentError, ArgumentProblem, Arguments, BaseUrl, BodyLimit, CallPlan, Door, accept::accept,
-    body, encode, path, query, style,
+    ArgumentError, ArgumentProblem, Arguments, BaseUrl, BodyLimit, CallChannel, CallPlan,
+    accept::accept_header, body, encode, path, query, style,
 };
-use crate::catalog::{Entry, EntryParam};
+use crate::catalog::{CatalogEntry, EntryParam};
 
 /// HTTP libraries take URLs of up to 64 KiB; servers take less.
 const LONGEST_URL: usize = 65_000;
@@ -20,13 +20,13 @@ const LONGEST_URL: usize = 65_000;
 /// Plans the request of a call of `entry` that came through `door`, whose tool is `tool`, below
 /// `base`, or at the host that the path of the tool names.
 ///
-/// The arguments are those that [`check`](super::check) gave for the same entry.
-pub fn plan(
-    entry: &Entry,
+/// The arguments are those that [`check_arguments`](super::check_arguments) gave for the same entry.
+pub fn plan_call(
+    entry: &CatalogEntry,
     tool: &Tool,
     base: &BaseUrl,
     arguments: &Arguments,
-    door: Door,
+    door: CallChannel,
 ) -> Result<CallPlan, ArgumentError> {
     let mut problems = Vec::new();
     let Some(base) = base.of_tool(tool) else {
@@ -35,13 +35,13 @@ pub fn plan(
     };
     let base = &*base;
     let path = path::compose(base, tool.path().pieces(), arguments, &mut problems);
-    let query = query::query(tool, arguments, &mut problems);
+    let query = query::build_query(tool, arguments, &mut problems);
     let (body, content_type) = body::compose(tool, arguments);
-    let headers = headers(tool, arguments, content_type, &mut problems);
+    let headers = build_headers(tool, arguments, content_type, &mut problems);
     if !problems.is_empty() {
         return Err(ArgumentError::new(entry, problems));
     }
-    let url = url(base, &path, &query).map_err(|error| {
+    let url = build_url(base, &path, &query).map_err(|error| {
         ArgumentError::new(entry, vec![ArgumentProblem::value("path", error.to_string())])
     })?;
     let limit = tool.max_body_size.map(|bytes| BodyLimit { tool: tool.name.clone(), bytes });
@@ -63,7 +63,7 @@ enum UrlError {
 
 /// Puts the URL together, and makes sure that it says what was composed: it is the last line of
 /// defense against a value that leaves its place.
-fn url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, UrlError> {
+fn build_url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, UrlError> {
     let mut text = base.as_url().origin().ascii_serialization();
     text.push_str(path);
     if !query.is_empty() {
@@ -80,7 +80,7 @@ fn url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, UrlError> {
 }
 
 /// Returns the header fields: the tool's, then what the caller says.
-fn headers(
+fn build_headers(
     tool: &Tool,
     arguments: &Arguments,
     content_type: Option<HeaderValue>,
@@ -99,11 +99,11 @@ fn headers(
         .collect();
     if !headers.iter().any(|(name, _)| *name == ACCEPT) {
         let said = tool.http().and_then(|http| http.accept.clone());
-        headers.push((ACCEPT, said.unwrap_or_else(|| accept(&tool.response))));
+        headers.push((ACCEPT, said.unwrap_or_else(|| accept_header(&tool.response))));
     }
     headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
     for (EntryParam { property, param, .. }, value) in arguments.named() {
-        if !param.is_in(Location::Header) {
+        if !param.is_in(ParamLocation::Header) {
             continue;
         }
         match (HeaderName::from_bytes(param.wire().as_bytes()), header_value(param, value)) {
@@ -131,14 +131,14 @@ fn header_value(param: &Param, value: &Value) -> Option<HeaderValue> {
         _ if param.form.style.is_listed() => {
             style::one_text(param, value, str::to_owned).unwrap_or_default().into()
         }
-        _ if param.form.style == Style::Json => {
-            let json = style::json(param, value)?;
+        _ if param.form.style == ParamStyle::Json => {
+            let json = style::json_text(param, value)?;
             style::ascii(&json).into_owned().into()
         }
         Value::Array(items) => {
-            items.iter().map(encode::scalar).collect::<Option<Vec<_>>>()?.join(", ").into()
+            items.iter().map(encode::scalar_text).collect::<Option<Vec<_>>>()?.join(", ").into()
         }
-        scalar => encode::scalar(scalar)?,
+        scalar => encode::scalar_text(scalar)?,
     };
     HeaderValue::from_str(&text).ok().filter(|_| text.is_ascii())
 }

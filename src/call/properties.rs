@@ -3,13 +3,16 @@
 use std::sync::LazyLock;
 
 use dadl_descriptor::model::{
-    Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole, template::PathTemplate,
+    BodyKind, KindList, ListDelimiter, ParamKind, ParamStyle, StylePrefix, Tool, WholePart,
+    template::PathTemplate,
 };
 use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{ArgumentError, BaseUrl, CallPlan, Door, PlannedBody, check, plan};
+use super::{
+    ArgumentError, BaseUrl, CallChannel, CallPlan, PlannedBody, check_arguments, plan_call,
+};
 use crate::catalog::{Catalog, fixture};
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
@@ -34,7 +37,13 @@ fn planned(arguments: &Value) -> Result<CallPlan, ArgumentError> {
     let entry = &CATALOG.entries()[0];
     let base = BaseUrl::parse("https://host.example/base/v1/").unwrap();
     let arguments: Map<String, Value> = arguments.as_object().unwrap().clone();
-    plan(entry, entry.tool().unwrap(), &base, &check(entry, arguments)?, Door::Mcp)
+    plan_call(
+        entry,
+        entry.tool().unwrap(),
+        &base,
+        &check_arguments(entry, arguments)?,
+        CallChannel::Mcp,
+    )
 }
 
 static OPEN: LazyLock<Catalog> = LazyLock::new(|| {
@@ -52,8 +61,8 @@ static OPEN: LazyLock<Catalog> = LazyLock::new(|| {
 fn planned_open(entry: usize, arguments: Value) -> CallPlan {
     let entry = &OPEN.entries()[entry];
     let base = BaseUrl::parse("https://host.example/").unwrap();
-    let arguments = check(entry, arguments.as_object().unwrap().clone()).unwrap();
-    plan(entry, entry.tool().unwrap(), &base, &arguments, Door::Mcp).unwrap()
+    let arguments = check_arguments(entry, arguments.as_object().unwrap().clone()).unwrap();
+    plan_call(entry, entry.tool().unwrap(), &base, &arguments, CallChannel::Mcp).unwrap()
 }
 
 /// Any JSON.
@@ -79,7 +88,13 @@ fn planned_of(tool: Tool, arguments: &Value) -> Result<CallPlan, ArgumentError> 
     let entry = &catalog.entries()[0];
     let base = BaseUrl::parse("https://host.example/base/v1/").unwrap();
     let arguments: Map<String, Value> = arguments.as_object().unwrap().clone();
-    plan(entry, entry.tool().unwrap(), &base, &check(entry, arguments)?, Door::Mcp)
+    plan_call(
+        entry,
+        entry.tool().unwrap(),
+        &base,
+        &check_arguments(entry, arguments)?,
+        CallChannel::Mcp,
+    )
 }
 
 /// Text with everything that means something in a URL or in JSON.
@@ -131,9 +146,9 @@ proptest! {
         let entry = &ELSEWHERE.entries()[0];
         let base = BaseUrl::parse("https://host.example/base/v1/").unwrap();
         let arguments = json!({ "a": a, "q": q });
-        let arguments = check(entry, arguments.as_object().unwrap().clone());
+        let arguments = check_arguments(entry, arguments.as_object().unwrap().clone());
         let made = arguments.and_then(|arguments| {
-            plan(entry, entry.tool().unwrap(), &base, &arguments, Door::Mcp)
+            plan_call(entry, entry.tool().unwrap(), &base, &arguments, CallChannel::Mcp)
         });
         if let Ok(plan) = made {
             let CallPlan { url, .. } = plan;
@@ -218,7 +233,7 @@ proptest! {
         let entry = &catalog.entries()[0];
         let given = json!({"s": s, "i": i, "l": l, "o": {key.clone(): {"n": s}}});
         let base = BaseUrl::parse("https://host.example/").unwrap();
-        let plan = plan(entry, entry.tool().unwrap(), &base, &check(entry, given.as_object().unwrap().clone()).unwrap(), Door::Mcp).unwrap();
+        let plan = plan_call(entry, entry.tool().unwrap(), &base, &check_arguments(entry, given.as_object().unwrap().clone()).unwrap(), CallChannel::Mcp).unwrap();
         let PlannedBody::Bytes(bytes) = &plan.body else { panic!("{:?}", plan.body) };
         prop_assert!(bytes.is_ascii());
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();
@@ -296,8 +311,8 @@ proptest! {
         at in 0_usize..4,
         q in short(),
     ) {
-        let between = [Between::Comma, Between::Space, Between::Tab, Between::Pipe][at];
-        let style = Style::Listed { lead: Lead::None, between, explode: false };
+        let between = [ListDelimiter::Comma, ListDelimiter::Space, ListDelimiter::Tab, ListDelimiter::Pipe][at];
+        let style = ParamStyle::Listed { lead: StylePrefix::None, between, explode: false };
         let mut tool = fixture::tool("GET", "/x", &["l:query:array", "q:query:string"]);
         tool.params[0].form.style = style;
         let plan = planned_of(tool, &json!({"l": l, "q": q})).unwrap();
@@ -306,7 +321,7 @@ proptest! {
         let list = list.strip_prefix("l=").unwrap();
         prop_assert!(rest.starts_with("q="));
         // The delimiters are as they were written; a space of an item cannot be told from one.
-        if between == Between::Comma {
+        if between == ListDelimiter::Comma {
             let items: Vec<String> = list
                 .split(',')
                 .map(|item| percent_decode_str(item).decode_utf8().unwrap().into_owned())
@@ -323,7 +338,7 @@ proptest! {
     #[test]
     fn segments_stay_below(n in short()) {
         let mut tool = fixture::tool("GET", "/files/{n}/raw", &["n:path:string"]);
-        tool.params[0].form.style = Style::Segments;
+        tool.params[0].form.style = ParamStyle::Segments;
         let given: Vec<&str> = n.split('/').collect();
         match planned_of(tool, &json!({"n": n})) {
             Ok(plan) => {
@@ -348,7 +363,7 @@ proptest! {
     #[test]
     fn a_query_that_is_whole_stays_a_query(all in short()) {
         let mut tool = fixture::tool("GET", "/x", &["all:query:string"]);
-        tool.params[0].form.whole = Some(Whole::Query);
+        tool.params[0].form.whole = Some(WholePart::Query);
         tool.params[0].form.not = vec!["key".to_owned()];
         match planned_of(tool, &json!({"all": all})) {
             Ok(plan) => {

@@ -1,6 +1,6 @@
 //! The query of a request, and its cookies.
 
-use dadl_descriptor::model::{Location, Param, Style, Tool, Whole};
+use dadl_descriptor::model::{Param, ParamLocation, ParamStyle, Tool, WholePart};
 use http::HeaderValue;
 use serde_json::Value;
 use url::form_urlencoded;
@@ -9,7 +9,7 @@ use super::{ArgumentProblem, Arguments, encode, style};
 use crate::catalog::EntryParam;
 
 /// Returns the encoded query: the fixed one of the template, then the parameters.
-pub(super) fn query(
+pub(super) fn build_query(
     tool: &Tool,
     arguments: &Arguments,
     problems: &mut Vec<ArgumentProblem>,
@@ -17,28 +17,30 @@ pub(super) fn query(
     let mut query = String::new();
     encode::push_text(&mut query, tool.path().query().unwrap_or_default().trim_end_matches('&'));
     for (EntryParam { property, param, .. }, value) in arguments.named() {
-        if !param.is_in(Location::Query) {
+        if !param.is_in(ParamLocation::Query) {
             continue;
         }
-        if param.form.whole == Some(Whole::Query) {
-            whole(&mut query, property, param, value, problems);
+        if param.form.whole == Some(WholePart::Query) {
+            push_whole(&mut query, property, param, value, problems);
             continue;
         }
-        problems.extend(taken(tool, property, param, &style::names(param, value)));
-        push(&mut query, param, value);
+        problems.extend(duplicate_name(tool, property, param, &style::styled_names(param, value)));
+        push_param(&mut query, param, value);
     }
     query
 }
 
 /// Appends a parameter as its style says.
-fn push(query: &mut String, param: &Param, value: &Value) {
+fn push_param(query: &mut String, param: &Param, value: &Value) {
     let allows = param.form.allow_reserved;
-    let plain = if allows { encode::reserved } else { encode::value };
+    let plain = if allows { encode::reserved } else { encode::encode_value };
     match param.form.style {
-        Style::Usual | Style::Segments => encode::push_pairs(query, param.wire(), value, plain),
-        Style::Json => push_all(query, &style::pairs(param, value, plain)),
-        Style::Listed { .. } => {
-            let item = if allows { encode::reserved_item } else { encode::value };
+        ParamStyle::Usual | ParamStyle::Segments => {
+            encode::push_pairs(query, param.wire(), value, plain)
+        }
+        ParamStyle::Json => push_all(query, &style::pairs(param, value, plain)),
+        ParamStyle::Listed { .. } => {
+            let item = if allows { encode::reserved_item } else { encode::encode_value };
             push_all(query, &style::pairs(param, value, item));
         }
     }
@@ -51,7 +53,7 @@ fn push_all(query: &mut String, pairs: &[(String, String)]) {
 }
 
 /// Appends what is all of the query: text as it is, an object as its pairs, or JSON.
-fn whole(
+fn push_whole(
     query: &mut String,
     property: &str,
     param: &Param,
@@ -60,8 +62,8 @@ fn whole(
 ) {
     let mut text = String::new();
     match value {
-        _ if param.form.style == Style::Json => {
-            text.extend(style::json(param, value).map(|json| encode::value(&json)));
+        _ if param.form.style == ParamStyle::Json => {
+            text.extend(style::json_text(param, value).map(|json| encode::encode_value(&json)));
         }
         Value::Object(members) => {
             for (name, member) in members {
@@ -71,11 +73,11 @@ fn whole(
         Value::String(given) => {
             encode::push_text(&mut text, given.strip_prefix('?').unwrap_or(given));
         }
-        other => text.extend(encode::scalar(other).map(|given| encode::value(&given))),
+        other => text.extend(encode::scalar_text(other).map(|given| encode::encode_value(&given))),
     }
     let mut names = form_urlencoded::parse(text.as_bytes()).map(|(name, _)| name);
     if let Some(name) = names.find(|name| param.form.not.iter().any(|not| not == name)) {
-        problems.push(credential(property, &name));
+        problems.push(credential_problem(property, &name));
     }
     if !query.is_empty() && !text.is_empty() {
         query.push('&');
@@ -84,13 +86,18 @@ fn whole(
 }
 
 /// Reports a member of an object whose name is that of another part of the query.
-fn taken(tool: &Tool, property: &str, param: &Param, names: &[String]) -> Option<ArgumentProblem> {
+fn duplicate_name(
+    tool: &Tool,
+    property: &str,
+    param: &Param,
+    names: &[String],
+) -> Option<ArgumentProblem> {
     let fixed = tool.path().query().unwrap_or_default();
     names.iter().find_map(|name| {
         if param.form.not.contains(name) {
-            return Some(credential(property, name));
+            return Some(credential_problem(property, name));
         }
-        let mut others = tool.params.iter().filter(|it| it.is_in(Location::Query));
+        let mut others = tool.params.iter().filter(|it| it.is_in(ParamLocation::Query));
         let is_taken = others.any(|it| it.wire() == name && it.name != param.name)
             || form_urlencoded::parse(fixed.as_bytes()).any(|(other, _)| other == *name);
         let reason = || format!("has a member `{name}`, which is a parameter of its own");
@@ -98,7 +105,7 @@ fn taken(tool: &Tool, property: &str, param: &Param, names: &[String]) -> Option
     })
 }
 
-fn credential(property: &str, name: &str) -> ArgumentProblem {
+fn credential_problem(property: &str, name: &str) -> ArgumentProblem {
     let reason = format!("has a member `{name}`, where the credential goes");
     ArgumentProblem::value(property, reason)
 }
@@ -110,18 +117,18 @@ pub(super) fn cookies(
 ) -> Option<HeaderValue> {
     let mut field = String::new();
     for (EntryParam { property, param, .. }, value) in arguments.named() {
-        if !param.is_in(Location::Cookie) {
+        if !param.is_in(ParamLocation::Cookie) {
             continue;
         }
         let pairs: Vec<(String, String)> = match param.form.style {
-            Style::Usual => {
-                let text = encode::scalar(value).map(|text| text.into_owned());
+            ParamStyle::Usual => {
+                let text = encode::scalar_text(value).map(|text| text.into_owned());
                 text.map(|text| (param.wire().to_owned(), text)).into_iter().collect()
             }
             // What has a style is encoded, as in a query.
             _ => {
-                let pairs = style::pairs(param, value, encode::value);
-                pairs.into_iter().map(|(name, value)| (decoded(param, name), value)).collect()
+                let pairs = style::pairs(param, value, encode::encode_value);
+                pairs.into_iter().map(|(name, value)| (decode_name(param, name), value)).collect()
             }
         };
         for (name, value) in pairs {
@@ -148,8 +155,8 @@ pub(super) fn cookies(
 }
 
 /// Returns the name of a cookie, which is a token and needs no encoding.
-fn decoded(param: &Param, name: String) -> String {
-    if name == encode::value(param.wire()) { param.wire().to_owned() } else { name }
+fn decode_name(param: &Param, name: String) -> String {
+    if name == encode::encode_value(param.wire()) { param.wire().to_owned() } else { name }
 }
 
 /// RFC 6265, section 4.1.1; a comma is what lists have between.

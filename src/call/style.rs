@@ -6,14 +6,16 @@
 
 use std::borrow::Cow;
 
-use dadl_descriptor::model::{Between, KindList, Lead, Location, Param, ParamKind, Style};
+use dadl_descriptor::model::{
+    KindList, ListDelimiter, Param, ParamKind, ParamLocation, ParamStyle, StylePrefix,
+};
 use serde_json::{Map, Value};
 
 use super::encode;
 
 /// A part of a value that has delimiters between.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece<'v> {
+enum DelimitedPart<'v> {
     /// An item of a list, or a value that is alone.
     Item(Cow<'v, str>),
     /// A member of an object.
@@ -27,36 +29,36 @@ pub(super) fn one_text(
     value: &Value,
     encode: impl Fn(&str) -> String,
 ) -> Option<String> {
-    let Style::Listed { lead, between, explode } = param.form.style else { return None };
-    let pieces = pieces(param, value);
+    let ParamStyle::Listed { lead, between, explode } = param.form.style else { return None };
+    let pieces = delimited_parts(param, value);
     if pieces.is_empty() {
         return None;
     }
     let comma = delimiter(between, &encode);
     let separator = match lead {
-        Lead::Dot if explode => ".",
-        Lead::Semicolon if explode => ";",
-        Lead::None | Lead::Dot | Lead::Semicolon => comma.as_str(),
+        StylePrefix::Dot if explode => ".",
+        StylePrefix::Semicolon if explode => ";",
+        StylePrefix::None | StylePrefix::Dot | StylePrefix::Semicolon => comma.as_str(),
     };
     let name = || format!("{}=", encode(param.wire()));
     let mut text = match lead {
-        Lead::None => String::new(),
-        Lead::Dot => ".".to_owned(),
-        Lead::Semicolon if explode => ";".to_owned(),
-        Lead::Semicolon => format!(";{}", name()),
+        StylePrefix::None => String::new(),
+        StylePrefix::Dot => ".".to_owned(),
+        StylePrefix::Semicolon if explode => ";".to_owned(),
+        StylePrefix::Semicolon => format!(";{}", name()),
     };
     for (at, piece) in pieces.iter().enumerate() {
         if at > 0 {
             text.push_str(separator);
         }
         match piece {
-            Piece::Item(item) => {
-                if lead == Lead::Semicolon && explode {
+            DelimitedPart::Item(item) => {
+                if lead == StylePrefix::Semicolon && explode {
                     text.push_str(&name());
                 }
                 text.push_str(&encode(item));
             }
-            Piece::Pair(key, member) => {
+            DelimitedPart::Pair(key, member) => {
                 text.push_str(&encode(key));
                 text.push_str(if explode { "=" } else { &comma });
                 text.push_str(&encode(member));
@@ -75,38 +77,40 @@ pub(super) fn pairs(
 ) -> Vec<(String, String)> {
     let name = || encode(param.wire());
     match param.form.style {
-        Style::Json => json(param, value).map(|text| (name(), encode(&text))).into_iter().collect(),
-        Style::Listed { explode: true, .. } => pieces(param, value)
+        ParamStyle::Json => {
+            json_text(param, value).map(|text| (name(), encode(&text))).into_iter().collect()
+        }
+        ParamStyle::Listed { explode: true, .. } => delimited_parts(param, value)
             .into_iter()
             .map(|piece| match piece {
-                Piece::Item(item) => (name(), encode(&item)),
-                Piece::Pair(key, member) => (encode(&key), encode(&member)),
+                DelimitedPart::Item(item) => (name(), encode(&item)),
+                DelimitedPart::Pair(key, member) => (encode(&key), encode(&member)),
             })
             .collect(),
-        Style::Listed { .. } => {
+        ParamStyle::Listed { .. } => {
             one_text(param, value, &encode).map(|text| (name(), text)).into_iter().collect()
         }
-        Style::Usual | Style::Segments => Vec::new(),
+        ParamStyle::Usual | ParamStyle::Segments => Vec::new(),
     }
 }
 
 /// Returns the names that a value brings into a query beside that of its parameter.
-pub(super) fn names(param: &Param, value: &Value) -> Vec<String> {
+pub(super) fn styled_names(param: &Param, value: &Value) -> Vec<String> {
     if !param.form.spreads() {
         return Vec::new();
     }
-    let pieces = pieces(param, value).into_iter();
+    let pieces = delimited_parts(param, value).into_iter();
     pieces
         .filter_map(|piece| match piece {
-            Piece::Pair(key, _) => Some(key.into_owned()),
-            Piece::Item(_) => None,
+            DelimitedPart::Pair(key, _) => Some(key.into_owned()),
+            DelimitedPart::Item(_) => None,
         })
         .collect()
 }
 
 /// Returns a value as JSON text. Text that is JSON is that; other text is a string of JSON where the
 /// parameter takes text.
-pub(super) fn json<'v>(param: &Param, value: &'v Value) -> Option<Cow<'v, str>> {
+pub(super) fn json_text<'v>(param: &Param, value: &'v Value) -> Option<Cow<'v, str>> {
     match value {
         Value::Null => None,
         Value::String(text) if is_json(text) => Some(Cow::Borrowed(text)),
@@ -139,33 +143,34 @@ fn is_json(text: &str) -> bool {
 }
 
 /// Returns what goes between items: a comma is legal everywhere, the others are encoded in a URL.
-fn delimiter(between: Between, encode: impl Fn(&str) -> String) -> String {
+fn delimiter(between: ListDelimiter, encode: impl Fn(&str) -> String) -> String {
     match between {
-        Between::Comma => ",".to_owned(),
-        Between::Space => encode(" "),
-        Between::Tab => encode("\t"),
-        Between::Pipe => encode("|"),
+        ListDelimiter::Comma => ",".to_owned(),
+        ListDelimiter::Space => encode(" "),
+        ListDelimiter::Tab => encode("\t"),
+        ListDelimiter::Pipe => encode("|"),
     }
 }
 
 /// Takes a value apart.
-fn pieces<'v>(param: &Param, value: &'v Value) -> Vec<Piece<'v>> {
-    let Style::Listed { explode, .. } = param.form.style else { return Vec::new() };
+fn delimited_parts<'v>(param: &Param, value: &'v Value) -> Vec<DelimitedPart<'v>> {
+    let ParamStyle::Listed { explode, .. } = param.form.style else { return Vec::new() };
     match value {
         Value::Null => Vec::new(),
-        Value::String(text) => written(param, text),
-        Value::Bool(_) | Value::Number(_) => vec![Piece::Item(text_of(value))],
+        Value::String(text) => split_written(param, text),
+        Value::Bool(_) | Value::Number(_) => vec![DelimitedPart::Item(text_of(value))],
         Value::Array(items) => {
             let items = items.iter().filter(|item| !item.is_null());
-            items.map(|item| Piece::Item(text_of(item))).collect()
+            items.map(|item| DelimitedPart::Item(text_of(item))).collect()
         }
         Value::Object(members) => members_of(members, explode && in_pairs(param)),
     }
 }
 
-fn members_of(members: &Map<String, Value>, repeats: bool) -> Vec<Piece<'_>> {
+fn members_of(members: &Map<String, Value>, repeats: bool) -> Vec<DelimitedPart<'_>> {
     let mut pieces = Vec::with_capacity(members.len());
-    let mut push = |key, member| pieces.push(Piece::Pair(Cow::Borrowed(key), text_of(member)));
+    let mut push =
+        |key, member| pieces.push(DelimitedPart::Pair(Cow::Borrowed(key), text_of(member)));
     for (key, member) in members.iter().filter(|(_, member)| !member.is_null()) {
         match member {
             Value::Array(items) if repeats => items
@@ -180,54 +185,59 @@ fn members_of(members: &Map<String, Value>, repeats: bool) -> Vec<Piece<'_>> {
 
 /// Returns a scalar as text, and what has no text of its own as JSON.
 fn text_of(value: &Value) -> Cow<'_, str> {
-    encode::scalar(value).unwrap_or_else(|| Cow::Owned(value.to_string()))
+    encode::scalar_text(value).unwrap_or_else(|| Cow::Owned(value.to_string()))
 }
 
 /// Returns whether items stand for themselves, each with its name.
 fn in_pairs(param: &Param) -> bool {
-    matches!(param.location(), Some(Location::Body | Location::Cookie | Location::Query))
+    matches!(
+        param.location(),
+        Some(ParamLocation::Body | ParamLocation::Cookie | ParamLocation::Query)
+    )
 }
 
 /// Takes apart what a caller wrote with its delimiters, with or without what goes before it.
-fn written<'v>(param: &Param, text: &'v str) -> Vec<Piece<'v>> {
-    let Style::Listed { lead, between, explode } = param.form.style else { return Vec::new() };
+fn split_written<'v>(param: &Param, text: &'v str) -> Vec<DelimitedPart<'v>> {
+    let ParamStyle::Listed { lead, between, explode } = param.form.style else { return Vec::new() };
     let kinds = KindList::of([param.kind]);
     let is_list = kinds.contains(ParamKind::Array);
     let is_object = kinds.contains(ParamKind::Object) && !is_list;
     let usual = match between {
-        Between::Comma => ',',
-        Between::Space => ' ',
-        Between::Tab => '\t',
-        Between::Pipe => '|',
+        ListDelimiter::Comma => ',',
+        ListDelimiter::Space => ' ',
+        ListDelimiter::Tab => '\t',
+        ListDelimiter::Pipe => '|',
     };
     let name = format!("{}=", param.wire());
     let (text, delimiter) = match (lead, text.strip_prefix(['.', ';'])) {
-        (Lead::None, _) if explode && in_pairs(param) && is_object => (text, '&'),
-        (Lead::Dot, Some(rest)) if text.starts_with('.') => {
+        (StylePrefix::None, _) if explode && in_pairs(param) && is_object => (text, '&'),
+        (StylePrefix::Dot, Some(rest)) if text.starts_with('.') => {
             (rest, if explode { '.' } else { usual })
         }
-        (Lead::Semicolon, Some(rest)) if text.starts_with(';') && explode => (rest, ';'),
-        (Lead::Semicolon, Some(rest)) if text.starts_with(';') => {
+        (StylePrefix::Semicolon, Some(rest)) if text.starts_with(';') && explode => (rest, ';'),
+        (StylePrefix::Semicolon, Some(rest)) if text.starts_with(';') => {
             (rest.strip_prefix(&name).unwrap_or(text), usual)
         }
-        (Lead::None | Lead::Dot | Lead::Semicolon, _) => (text, usual),
+        (StylePrefix::None | StylePrefix::Dot | StylePrefix::Semicolon, _) => (text, usual),
     };
     // One value of several types is one, where a list would have a name for each item.
     let is_one = explode && in_pairs(param) && kinds.contains(ParamKind::String);
     if !(is_list || is_object) || is_one {
-        let text = if lead == Lead::Semicolon && explode {
+        let text = if lead == StylePrefix::Semicolon && explode {
             text.strip_prefix(&name).unwrap_or(text)
         } else {
             text
         };
-        return vec![Piece::Item(Cow::Borrowed(text))];
+        return vec![DelimitedPart::Item(Cow::Borrowed(text))];
     }
     let piece = |part: &'v str| match part.split_once('=') {
         Some((key, member)) if explode && is_object => {
-            Piece::Pair(Cow::Borrowed(key), Cow::Borrowed(member))
+            DelimitedPart::Pair(Cow::Borrowed(key), Cow::Borrowed(member))
         }
-        _ if delimiter == ';' => Piece::Item(part.strip_prefix(&name).unwrap_or(part).into()),
-        _ => Piece::Item(Cow::Borrowed(part)),
+        _ if delimiter == ';' => {
+            DelimitedPart::Item(part.strip_prefix(&name).unwrap_or(part).into())
+        }
+        _ => DelimitedPart::Item(Cow::Borrowed(part)),
     };
     text.split(delimiter).map(piece).collect()
 }

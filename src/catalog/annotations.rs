@@ -5,13 +5,13 @@
 
 use std::collections::HashSet;
 
-use dadl_descriptor::model::{Access, Composite, Descriptor, Method, Tool};
+use dadl_descriptor::model::{AccessLevel, Composite, Descriptor, RequestMethod, Tool};
 
-use super::Operation;
+use super::CatalogOperation;
 
 /// MCP's tool annotations, all four given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Annotations {
+pub struct ToolHints {
     /// `readOnlyHint`: the author says `access: read` (a search by POST included), or says nothing
     /// and the method is safe.
     pub read_only: bool,
@@ -25,12 +25,12 @@ pub struct Annotations {
     pub open_world: bool,
 }
 
-impl Annotations {
+impl ToolHints {
     /// Derives the hints of an operation of `descriptor`.
-    pub(crate) fn of(operation: Operation<'_>, descriptor: &Descriptor) -> Self {
+    pub(crate) fn of(operation: CatalogOperation<'_>, descriptor: &Descriptor) -> Self {
         match operation {
-            Operation::Tool(tool) => Self::of_tool(tool),
-            Operation::Composite(composite) => Self::of_composite(composite, descriptor),
+            CatalogOperation::Tool(tool) => Self::of_tool(tool),
+            CatalogOperation::Composite(composite) => Self::of_composite(composite, descriptor),
         }
     }
 
@@ -43,8 +43,9 @@ impl Annotations {
             let is_called = |tool: &&Tool| names.contains(tool.name.as_str());
             tools.filter(is_called).map(Self::of_tool)
         };
-        let read_only = composite.access == Some(Access::Read) && called().all(|it| it.read_only);
-        let harmful = matches!(composite.access, None | Some(Access::Dangerous));
+        let read_only =
+            composite.access == Some(AccessLevel::Read) && called().all(|it| it.read_only);
+        let harmful = matches!(composite.access, None | Some(AccessLevel::Dangerous));
         Self {
             read_only,
             destructive: !read_only && (harmful || called().any(|it| it.destructive)),
@@ -57,12 +58,14 @@ impl Annotations {
     fn of_tool(tool: &Tool) -> Self {
         let read_only = match &tool.access {
             // Searches are POSTs; a read that puts or deletes is a slip.
-            Some(Access::Read) => tool.method().is_safe() || tool.method() == Method::Post,
+            Some(AccessLevel::Read) => {
+                tool.method().is_safe() || tool.method() == RequestMethod::Post
+            }
             Some(_) => false,
             None => tool.method().is_safe(),
         };
-        let harmful = matches!(tool.access, None | Some(Access::Dangerous))
-            || tool.method() == Method::Delete;
+        let harmful = matches!(tool.access, None | Some(AccessLevel::Dangerous))
+            || tool.method() == RequestMethod::Delete;
         Self {
             read_only,
             destructive: !read_only && harmful,
@@ -80,8 +83,8 @@ mod tests {
     /// Returns the hints that are set, `openWorldHint` left out.
     fn hints(method: &str, access: Option<&str>) -> String {
         let mut tool = fixture::tool(method, "/x", &[]);
-        tool.access = access.map(Access::from_word);
-        let hints = Annotations::of_tool(&tool);
+        tool.access = access.map(AccessLevel::from_word);
+        let hints = ToolHints::of_tool(&tool);
         assert!(hints.open_world);
         [(hints.read_only, "r"), (hints.destructive, "d"), (hints.idempotent, "i")]
             .into_iter()

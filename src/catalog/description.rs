@@ -8,11 +8,11 @@ use std::borrow::Cow;
 
 use dadl_descriptor::model::{Deprecation, Tool};
 use dadl_text::{
-    names::words,
-    text::{cut_prose, plain},
+    names::split_words,
+    text::{cut_prose, plain_text},
 };
 
-use super::Operation;
+use super::CatalogOperation;
 
 /// The longest description, in characters; Gemini refuses longer ones.
 pub const DESCRIPTION_MAX: usize = 1024;
@@ -21,7 +21,10 @@ pub const DESCRIPTION_MAX: usize = 1024;
 const DEPRECATION_MAX: usize = 256;
 
 /// Returns the description; `replacement` is the MCP name of the tool to use instead.
-pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> String {
+pub(crate) fn tool_description(
+    operation: CatalogOperation<'_>,
+    replacement: Option<&str>,
+) -> String {
     let mut text = collapse(operation.description());
     if text.is_empty() {
         text = collapse(&operation.summary());
@@ -31,10 +34,10 @@ pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> S
         // Room for a full stop and a space.
         let room = DESCRIPTION_MAX - notice.chars().count() - 2;
         text = cut_prose(&text, room).0.into_owned();
-        append(&mut text, &notice);
+        append_sentence(&mut text, &notice);
     }
     if operation.tool().and_then(Tool::http).is_some_and(|http| http.rules.open) {
-        append(&mut text, "Other arguments become members of the body.");
+        append_sentence(&mut text, "Other arguments become members of the body.");
     }
     for (key, value) in operation.hints() {
         let value = collapse(value);
@@ -43,8 +46,10 @@ pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> S
         }
         match key.as_str() {
             // The key says nothing that the value does not.
-            "hint" | "note" | "notes" => append(&mut text, &value),
-            _ => append(&mut text, &format!("{}: {value}", sentence_case(&plain(key)))),
+            "hint" | "note" | "notes" => append_sentence(&mut text, &value),
+            _ => {
+                append_sentence(&mut text, &format!("{}: {value}", sentence_case(&plain_text(key))))
+            }
         }
     }
     cut_prose(&text, DESCRIPTION_MAX).0.into_owned()
@@ -53,7 +58,7 @@ pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> S
 /// Returns the tool's name in words: `list_vms` becomes `List VMs`.
 pub(crate) fn title(name: &str) -> String {
     let mut title = String::with_capacity(name.len() + 8);
-    for word in words(&plain(name)) {
+    for word in split_words(&plain_text(name)) {
         if !title.is_empty() {
             title.push(' ');
         }
@@ -69,7 +74,7 @@ pub(crate) fn collapse(text: &str) -> String {
     if is_simple && text.trim_ascii().len() == text.len() && !text.contains("  ") {
         return text.to_owned();
     }
-    let text: Cow<'_, str> = plain(text);
+    let text: Cow<'_, str> = plain_text(text);
     let mut result = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !result.is_empty() {
@@ -88,29 +93,29 @@ fn notice(deprecation: &Deprecation, replacement: Option<&str>) -> String {
         notice.push_str(&cut_prose(&reason, DEPRECATION_MAX).0);
     }
     if let Some(replacement) = replacement {
-        append(&mut notice, &format!("Use {replacement}."));
+        append_sentence(&mut notice, &format!("Use {replacement}."));
     }
-    end(&mut notice);
+    end_sentence(&mut notice);
     notice
 }
 
 /// Adds a sentence to a text that may lack its full stop.
-pub(super) fn append(text: &mut String, sentence: &str) {
+pub(super) fn append_sentence(text: &mut String, sentence: &str) {
     if !text.is_empty() {
-        end(text);
+        end_sentence(text);
         text.push(' ');
     }
     text.push_str(sentence);
 }
 
-fn end(text: &mut String) {
+fn end_sentence(text: &mut String) {
     if !text.ends_with(['.', '!', '?', '…', ':', ';']) {
         text.push('.');
     }
 }
 
 fn sentence_case(key: &str) -> String {
-    capitalize(&words(key).join(" "))
+    capitalize(&split_words(key).join(" "))
 }
 
 fn capitalize(text: &str) -> String {
@@ -166,7 +171,7 @@ mod tests {
     fn description(change: impl FnOnce(&mut Tool)) -> String {
         let mut tool = fixture::tool("GET", "/vms", &[]);
         change(&mut tool);
-        let text = describe(Operation::Tool(&tool), Some("get_vm"));
+        let text = tool_description(CatalogOperation::Tool(&tool), Some("get_vm"));
         assert!((1..=DESCRIPTION_MAX).contains(&text.chars().count()));
         text
     }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dadl_descriptor::model::{
-    Auth, BodyKind, BodyRules, Descriptor, Http, KindList, Location, Method, PageBehavior,
-    PageStrategy, Pagination, Param, ParamKind, Request, Role, Tool, auth::rules::AuthRules,
-    template::PathTemplate,
+    AuthScheme, BodyKind, BodyRules, Descriptor, KindList, PageBehavior, PageStrategy, Pagination,
+    Param, ParamKind, ParamLocation, ParamRole, RequestMethod, RestOperation, Tool, ToolRequest,
+    auth::rules::AuthRules, template::PathTemplate,
 };
 use serde_json::Value;
 
@@ -15,8 +15,8 @@ use crate::access::{Levels, Policy};
 /// Makes a tool called `tool`; each parameter is written as `name:location:kind`, `!` behind it
 /// for a required one and `=JSON` for a default.
 pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
-    let http = Http {
-        method: Method::ALL.into_iter().find(|known| known.as_str() == method).unwrap(),
+    let http = RestOperation {
+        method: RequestMethod::ALL.into_iter().find(|known| known.as_str() == method).unwrap(),
         path: PathTemplate::parse(path).unwrap(),
         body: BodyKind::Json,
         pagination: None,
@@ -26,7 +26,7 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
     Tool {
         description: "A tool.".to_owned(),
         params: params.iter().map(|text| param(text)).collect(),
-        ..Tool::new("tool".to_owned(), Request::Http(http))
+        ..Tool::new("tool".to_owned(), ToolRequest::Http(http))
     }
 }
 
@@ -68,15 +68,15 @@ pub(crate) fn param(text: &str) -> Param {
         other => panic!("no kind: {other}"),
     };
     let location = match parts.next().unwrap() {
-        "body" => Location::Body,
-        "cookie" => Location::Cookie,
-        "header" => Location::Header,
-        "path" => Location::Path,
-        "query" => Location::Query,
+        "body" => ParamLocation::Body,
+        "cookie" => ParamLocation::Cookie,
+        "header" => ParamLocation::Header,
+        "path" => ParamLocation::Path,
+        "query" => ParamLocation::Query,
         other => panic!("no location: {other}"),
     };
     let name = parts.next().unwrap().to_owned();
-    let role = Role::Sent(location);
+    let role = ParamRole::Sent(location);
     Param { required, default, ..Param::new(name, role, kind) }
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         base_url: None,
         base_path: None,
         description: String::new(),
-        auth: Auth::None,
+        auth: AuthScheme::None,
         tools,
         composites: Vec::new(),
         examples: Vec::new(),

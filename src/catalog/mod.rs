@@ -5,8 +5,9 @@
 //! over all tools, denied ones included: widening the access of a backend renames nothing.
 
 mod annotations;
+pub mod availability;
 mod description;
-pub mod fit;
+mod entry;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod name;
@@ -21,21 +22,18 @@ use std::{
 };
 
 use dadl_descriptor::{
-    model::{
-        Access, Composite, Descriptor, Health, Param, Role, Tool, fit::FitSource, task::Tasks,
-        template::Elsewhere,
-    },
+    model::{AccessLevel, Composite, Descriptor, Param, Tool, fit::FitSource, template::OtherHost},
     offer,
 };
-use dadl_text::names::{Known, nearest_loosely, nearest_operation, readers, verbs, words};
+use dadl_text::names::{nearest_operation, readers};
 use serde_json::{Map, Value};
 
 pub(crate) use self::description::collapse;
 pub use self::{
-    annotations::Annotations,
+    annotations::ToolHints,
     description::DESCRIPTION_MAX,
     name::PROPERTY_NAME_MAX,
-    output::{NOTE, Output},
+    output::{NOTE, OutputSchema},
 };
 use crate::access::{Decision, Policy};
 
@@ -57,15 +55,15 @@ pub struct BackendTools<'a> {
 /// All tools of all backends, in a stable order.
 #[derive(Debug)]
 pub struct Catalog {
-    entries: Vec<Entry>,
+    entries: Vec<CatalogEntry>,
     /// The health check of each backend, whether or not models may make it.
-    checks: Vec<Option<Entry>>,
+    checks: Vec<Option<CatalogEntry>>,
     /// What says how the switch of each backend stands, where it can be asked.
-    switches: Vec<Option<Entry>>,
+    switches: Vec<Option<CatalogEntry>>,
     /// What says which methods each backend has, where it can be asked.
-    fits: Vec<Option<Entry>>,
+    fits: Vec<Option<CatalogEntry>>,
     /// What says the version of each backend, where it can be asked.
-    fit_versions: Vec<Option<Entry>>,
+    fit_versions: Vec<Option<CatalogEntry>>,
     /// What watches and cancels the tasks of each backend that has some.
     tasks: Vec<Option<TaskTools>>,
     by_name: HashMap<String, usize>,
@@ -73,7 +71,7 @@ pub struct Catalog {
 
 /// One tool as hosts see it.
 #[derive(Debug)]
-pub struct Entry {
+pub struct CatalogEntry {
     /// The MCP name: `[A-Za-z0-9_]`, 45 characters at most.
     pub name: String,
     /// A short title for people.
@@ -83,9 +81,9 @@ pub struct Entry {
     /// The JSON Schema of the arguments, as hosts list it.
     pub input_schema: Arc<Map<String, Value>>,
     /// The shape of structured results, when it can be listed.
-    pub output: Option<Arc<Output>>,
+    pub output: Option<Arc<OutputSchema>>,
     /// MCP's behavior hints.
-    pub annotations: Annotations,
+    pub annotations: ToolHints,
     /// The backend that the tool belongs to.
     pub backend: BackendId,
     /// The name of that backend.
@@ -93,27 +91,27 @@ pub struct Entry {
     /// Whether the tool may be listed and called.
     pub decision: Decision,
     /// Why it is not listed all the same: the server lacks it, as far as anybody knows.
-    pub absence: Option<Absence>,
+    pub absence: Option<UnlistedReason>,
     /// The parameters by their host-safe property names, those the runtime adds included;
     /// `required` and `default` say what a caller meets.
     pub params: Arc<[EntryParam]>,
     descriptor: Arc<Descriptor>,
-    place: Place,
+    place: OperationIndex,
     validator: OnceLock<Box<jsonschema::Validator>>,
 }
 
 /// Why a tool that may be called is not listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Absence {
+pub enum UnlistedReason {
     /// The server lacked it when it was last asked.
-    Lacking(offer::Lack),
+    Lacking(offer::UnmetNeed),
     /// It needs what few servers have, and nobody knows whether this one does.
-    Unknown(offer::Lack),
+    Unknown(offer::UnmetNeed),
 }
 
-impl Absence {
+impl UnlistedReason {
     /// Returns what is missing, or may be.
-    pub fn lack(&self) -> &offer::Lack {
+    pub fn lack(&self) -> &offer::UnmetNeed {
         match self {
             Self::Lacking(lack) | Self::Unknown(lack) => lack,
         }
@@ -125,16 +123,16 @@ impl Absence {
 #[derive(Debug)]
 pub struct TaskTools {
     /// Shows a task.
-    pub watch: Entry,
+    pub watch: CatalogEntry,
     /// Asks a task to stop, where the API can.
-    pub cancel: Option<Entry>,
+    pub cancel: Option<CatalogEntry>,
     /// Tell what became of a task, in the order of the descriptor.
-    pub verdicts: Vec<Option<Entry>>,
+    pub verdicts: Vec<Option<CatalogEntry>>,
 }
 
 /// What a call of an entry does.
 #[derive(Debug, Clone, Copy)]
-pub enum Operation<'a> {
+pub enum CatalogOperation<'a> {
     /// It sends one request.
     Tool(&'a Tool),
     /// It runs a script, which calls tools.
@@ -143,7 +141,7 @@ pub enum Operation<'a> {
 
 /// Where the operation of an entry is in its descriptor.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum OperationIndex {
     Tool(usize),
     Composite(usize),
     Health,
@@ -172,13 +170,14 @@ impl Catalog {
         let pairs: Vec<(&str, &str)> = backends
             .iter()
             .flat_map(|backend| {
-                operations(&backend.descriptor).map(|(_, it)| (backend.name, it.declared_name()))
+                catalog_operations(&backend.descriptor)
+                    .map(|(_, it)| (backend.name, it.declared_name()))
             })
             .collect();
         let mut names = name::tool_names(backends.len(), &pairs).into_iter();
         let mut entries = Vec::with_capacity(pairs.len());
         for (id, backend) in backends.iter().enumerate() {
-            let count = operations(&backend.descriptor).count();
+            let count = catalog_operations(&backend.descriptor).count();
             let names: Vec<String> = names.by_ref().take(count).collect();
             let offer = offers.get(id).and_then(Option::as_deref);
             backend.add_entries(BackendId(id), names, offer, &mut entries);
@@ -220,76 +219,77 @@ impl Catalog {
 
     /// Returns the health check of a backend, for the operator: which tools models may call does
     /// not matter, the level does.
-    pub fn health(&self, backend: BackendId) -> Option<&Entry> {
+    pub fn health(&self, backend: BackendId) -> Option<&CatalogEntry> {
         self.checks.get(backend.0)?.as_ref()
     }
 
     /// Returns the tool that says how the switch of a backend stands, for the operator: which tools
     /// models may call does not matter, the level does.
-    pub fn switch(&self, backend: BackendId) -> Option<&Entry> {
+    pub fn switch(&self, backend: BackendId) -> Option<&CatalogEntry> {
         self.switches.get(backend.0)?.as_ref()
     }
 
     /// Returns the tool that says which methods a backend has, for the operator, as
     /// [`switch`](Self::switch) does.
-    pub fn fit(&self, backend: BackendId) -> Option<&Entry> {
+    pub fn fit(&self, backend: BackendId) -> Option<&CatalogEntry> {
         self.fits.get(backend.0)?.as_ref()
     }
 
     /// Returns the tool that says the version of a backend, for the operator.
-    pub fn fit_version(&self, backend: BackendId) -> Option<&Entry> {
+    pub fn fit_version(&self, backend: BackendId) -> Option<&CatalogEntry> {
         self.fit_versions.get(backend.0)?.as_ref()
     }
 
     /// Returns all entries, those that may not be called included.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[CatalogEntry] {
         &self.entries
     }
 
     /// Returns the entries that are listed: they may be called, and nothing says that the server lacks
     /// them.
-    pub fn listed(&self) -> impl Iterator<Item = &Entry> {
+    pub fn listed(&self) -> impl Iterator<Item = &CatalogEntry> {
         self.entries.iter().filter(|entry| entry.is_listed())
     }
 
     /// Returns the entries that may be called and are not listed.
-    pub fn left_out(&self) -> impl Iterator<Item = &Entry> {
+    pub fn left_out(&self) -> impl Iterator<Item = &CatalogEntry> {
         let is_left_out =
-            |entry: &&Entry| entry.decision == Decision::Allow && entry.absence.is_some();
+            |entry: &&CatalogEntry| entry.decision == Decision::Allow && entry.absence.is_some();
         self.entries.iter().filter(is_left_out)
     }
 
     /// Returns the entry with this MCP name, whether it may be called or not.
-    pub fn find(&self, name: &str) -> Option<&Entry> {
+    pub fn find(&self, name: &str) -> Option<&CatalogEntry> {
         self.entries.get(*self.by_name.get(name)?)
     }
 
     /// Returns the entry that a backend's descriptor calls `name`.
-    pub fn find_declared(&self, backend: BackendId, name: &str) -> Option<&Entry> {
-        let found = |entry: &&Entry| entry.backend == backend && entry.declared_name() == name;
+    pub fn find_declared(&self, backend: BackendId, name: &str) -> Option<&CatalogEntry> {
+        let found =
+            |entry: &&CatalogEntry| entry.backend == backend && entry.declared_name() == name;
         self.entries.iter().find(found)
     }
 
     /// Returns the names of the tools that read what `entry` changes, by what both are called after:
     /// at most three, those that read one thing first.
-    pub fn readers_of(&self, entry: &Entry) -> Vec<String> {
-        let reads = |known: &&Entry| {
+    pub fn readers_of(&self, entry: &CatalogEntry) -> Vec<String> {
+        let reads = |known: &&CatalogEntry| {
             let shows = |tool: &Tool| tool.only_reads() && !tool.response.binary;
             known.backend == entry.backend && known.tool().is_some_and(shows)
         };
-        let known = self.listed().filter(reads).map(Entry::known);
+        let known = self.listed().filter(reads).map(CatalogEntry::known);
         readers(entry.declared_name(), known).into_iter().take(3).map(str::to_owned).collect()
     }
 
     /// Returns the listed name that `name` was probably meant to be; never one that goes further.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        nearest_operation(name, self.listed().map(Entry::known))
+        nearest_operation(name, self.listed().map(CatalogEntry::known))
     }
 
     /// Returns the name that was probably meant, whether it may be called or not.
     pub fn nearest_of_all(&self, name: &str) -> Option<&str> {
         self.nearest(name)
-            .or_else(|| nearest_operation(name, self.entries.iter().map(Entry::known)))
+            .or_else(|| nearest_operation(name, self.entries.iter().map(CatalogEntry::known)))
     }
 }
 
@@ -300,41 +300,44 @@ impl BackendTools<'_> {
         id: BackendId,
         names: Vec<String>,
         offer: Option<&offer::Offer>,
-        entries: &mut Vec<Entry>,
+        entries: &mut Vec<CatalogEntry>,
     ) {
         let backend_name: Arc<str> = self.name.into();
         let first = entries.len();
-        let decide = |it: Operation<'_>| self.decide(it);
-        let mut outputs = output::Outputs::new(&self.descriptor.types);
+        let decide = |it: CatalogOperation<'_>| self.decide(it);
+        let mut outputs = output::OutputSchemas::new(&self.descriptor.types);
         // A replacement that may not be called is no advice, and neither is one that goes further.
-        let replacements: Vec<Option<String>> = operations(&self.descriptor)
+        let replacements: Vec<Option<String>> = catalog_operations(&self.descriptor)
             .map(|(_, it)| {
                 let wanted = it.tool()?.deprecated.as_ref()?.replaced_by.as_ref()?;
-                let (at, other) = operations(&self.descriptor)
+                let (at, other) = catalog_operations(&self.descriptor)
                     .map(|(_, other)| other)
                     .enumerate()
                     .find(|(_, other)| other.declared_name() == wanted)?;
-                let goes_further = Access::danger(other.access()) > Access::danger(it.access());
+                let goes_further =
+                    AccessLevel::danger(other.access()) > AccessLevel::danger(it.access());
                 let is_there = self.absence(other, offer).is_none();
                 let is_advice = decide(other) == Decision::Allow && is_there && !goes_further;
                 names.get(at).filter(|_| is_advice).cloned()
             })
             .collect();
         for (((place, operation), name), replacement) in
-            operations(&self.descriptor).zip(names).zip(replacements)
+            catalog_operations(&self.descriptor).zip(names).zip(replacements)
         {
             let decision = match place {
-                Place::Health => self.decide_health(operation),
-                Place::Tool(_) | Place::Composite(_) => decide(operation),
+                OperationIndex::Health => self.decide_health(operation),
+                OperationIndex::Tool(_) | OperationIndex::Composite(_) => decide(operation),
             };
             let absence = match place {
-                Place::Health => None,
-                Place::Tool(_) | Place::Composite(_) => self.absence(operation, offer),
+                OperationIndex::Health => None,
+                OperationIndex::Tool(_) | OperationIndex::Composite(_) => {
+                    self.absence(operation, offer)
+                }
             };
             let backend_name = Arc::clone(&backend_name);
-            entries.push(Entry {
+            entries.push(CatalogEntry {
                 absence,
-                description: description::describe(operation, replacement.as_deref()),
+                description: description::tool_description(operation, replacement.as_deref()),
                 output: operation
                     .tool()
                     .filter(|_| decision == Decision::Allow)
@@ -353,34 +356,36 @@ impl BackendTools<'_> {
         &self,
         backend: BackendId,
         backend_name: Arc<str>,
-        place: Place,
-        operation: Operation<'_>,
+        place: OperationIndex,
+        operation: CatalogOperation<'_>,
         name: String,
-    ) -> Entry {
+    ) -> CatalogEntry {
         let unlisted = match place {
             // Defaults are sent, but a check takes no argument.
-            Place::Health => operation.tool().map(|tool| tool.params.as_slice()),
-            Place::Tool(_) | Place::Composite(_) => None,
+            OperationIndex::Health => operation.tool().map(|tool| tool.params.as_slice()),
+            OperationIndex::Tool(_) | OperationIndex::Composite(_) => None,
         };
         let unlisted: Option<Vec<String>> =
             unlisted.map(|params| params.iter().map(|param| param.name.clone()).collect());
         let unlisted = unlisted.as_deref().unwrap_or(&self.descriptor.unlisted_params);
         let may_wait = match place {
-            Place::Tool(_) => self.descriptor.tasks_of(operation.declared_name()).is_some(),
-            Place::Composite(_) | Place::Health => false,
+            OperationIndex::Tool(_) => {
+                self.descriptor.tasks_of(operation.declared_name()).is_some()
+            }
+            OperationIndex::Composite(_) | OperationIndex::Health => false,
         };
         let params =
-            property::params(operation, unlisted, may_wait, self.descriptor.events.as_ref());
-        let mut input_schema = schema::listed(&params);
+            property::entry_params(operation, unlisted, may_wait, self.descriptor.events.as_ref());
+        let mut input_schema = schema::listed_schema(&params);
         schema::add_hints(&mut input_schema, &params, operation.value_hints());
         portable::portable(&mut input_schema);
-        Entry {
+        CatalogEntry {
             name,
             title: description::title(operation.declared_name()),
-            description: description::describe(operation, None),
+            description: description::tool_description(operation, None),
             input_schema: Arc::new(input_schema),
             output: None,
-            annotations: Annotations::of(operation, &self.descriptor),
+            annotations: ToolHints::of(operation, &self.descriptor),
             backend,
             backend_name,
             decision: Decision::Allow,
@@ -393,18 +398,18 @@ impl BackendTools<'_> {
     }
 
     /// Makes the entry of the health check for the operator.
-    fn check(&self, id: BackendId) -> Option<Entry> {
-        let operation = Operation::Tool(&self.descriptor.health.as_ref()?.tool);
-        Some(self.operators(id, Place::Health, operation))
+    fn check(&self, id: BackendId) -> Option<CatalogEntry> {
+        let operation = CatalogOperation::Tool(&self.descriptor.health.as_ref()?.tool);
+        Some(self.operators(id, OperationIndex::Health, operation))
     }
 
     /// Makes the entry that says how the switch stands, for the operator.
-    fn switch(&self, id: BackendId) -> Option<Entry> {
+    fn switch(&self, id: BackendId) -> Option<CatalogEntry> {
         self.asked(id, &self.descriptor.switch.as_ref()?.state.as_ref()?.tool)
     }
 
     /// Makes the entries that say which methods a server has, and its version, for the operator.
-    fn fit_tools(&self, id: BackendId) -> (Option<Entry>, Option<Entry>) {
+    fn fit_tools(&self, id: BackendId) -> (Option<CatalogEntry>, Option<CatalogEntry>) {
         let Some(fit) = &self.descriptor.fit else { return (None, None) };
         let methods = match &fit.source {
             FitSource::Methods(tool) => self.asked(id, tool),
@@ -414,15 +419,21 @@ impl BackendTools<'_> {
     }
 
     /// Makes the entry of a tool that is asked for the operator.
-    fn asked(&self, id: BackendId, name: &str) -> Option<Entry> {
-        let mut tools = operations(&self.descriptor);
-        let (place, operation) = tools
-            .find(|(place, it)| matches!(place, Place::Tool(_)) && it.declared_name() == name)?;
+    fn asked(&self, id: BackendId, name: &str) -> Option<CatalogEntry> {
+        let mut tools = catalog_operations(&self.descriptor);
+        let (place, operation) = tools.find(|(place, it)| {
+            matches!(place, OperationIndex::Tool(_)) && it.declared_name() == name
+        })?;
         Some(self.operators(id, place, operation))
     }
 
     /// Makes an entry for the operator: which tools models may call does not matter.
-    fn operators(&self, id: BackendId, place: Place, operation: Operation<'_>) -> Entry {
+    fn operators(
+        &self,
+        id: BackendId,
+        place: OperationIndex,
+        operation: CatalogOperation<'_>,
+    ) -> CatalogEntry {
         let Policy { levels, bound, origins, .. } = self.policy;
         let policy = Policy {
             levels: levels.clone(),
@@ -432,7 +443,7 @@ impl BackendTools<'_> {
         };
         let decision = operation.decided_by(&policy);
         let name = operation.declared_name().to_owned();
-        Entry { decision, ..self.entry(id, self.name.into(), place, operation, name) }
+        CatalogEntry { decision, ..self.entry(id, self.name.into(), place, operation, name) }
     }
 
     /// Makes the entries that watch and cancel tasks.
@@ -441,37 +452,44 @@ impl BackendTools<'_> {
         let policy = Policy { tools: None, ..self.policy.clone() };
         let backend_name: Arc<str> = self.name.into();
         let entry = |name: &str| {
-            let mut tools = operations(&self.descriptor);
+            let mut tools = catalog_operations(&self.descriptor);
             let (place, it) = tools.find(|(place, it)| {
-                matches!(place, Place::Tool(_)) && it.declared_name() == name
+                matches!(place, OperationIndex::Tool(_)) && it.declared_name() == name
             })?;
             let decision = it.decided_by(&policy);
             let backend_name = Arc::clone(&backend_name);
-            Some(Entry { decision, ..self.entry(id, backend_name, place, it, name.to_owned()) })
+            Some(CatalogEntry {
+                decision,
+                ..self.entry(id, backend_name, place, it, name.to_owned())
+            })
         };
         let cancel = tasks.cancel.as_ref().and_then(|call| entry(&call.tool));
         let verdicts = tasks.verdicts.iter().map(|it| entry(&it.call.tool)).collect();
         Some(TaskTools { watch: entry(&tasks.watch.tool)?, cancel, verdicts })
     }
 
-    fn decide(&self, operation: Operation<'_>) -> Decision {
+    fn decide(&self, operation: CatalogOperation<'_>) -> Decision {
         operation.decided_by(self.policy)
     }
 
     /// Says why an operation need not be listed. Who names a tool wants it, unless it is known to be
     /// missing.
-    fn absence(&self, operation: Operation<'_>, offer: Option<&offer::Offer>) -> Option<Absence> {
-        let absence = fit::absence(&self.descriptor, operation, offer)?;
+    fn absence(
+        &self,
+        operation: CatalogOperation<'_>,
+        offer: Option<&offer::Offer>,
+    ) -> Option<UnlistedReason> {
+        let absence = availability::absence(&self.descriptor, operation, offer)?;
         let name = operation.declared_name();
         let is_named = || self.policy.tools.as_ref().is_some_and(|tools| tools.names(name));
         match absence {
-            Absence::Unknown(_) if is_named() => None,
+            UnlistedReason::Unknown(_) if is_named() => None,
             absence => Some(absence),
         }
     }
 
     /// Decides about the health check: it must not be a way to call a tool that is not allowed.
-    fn decide_health(&self, operation: Operation<'_>) -> Decision {
+    fn decide_health(&self, operation: CatalogOperation<'_>) -> Decision {
         let declared = self.descriptor.health.as_ref().and_then(|health| health.declared.as_ref());
         let elsewhere = operation.elsewhere();
         match declared.map(|name| self.policy.decide(name, operation.access(), elsewhere)) {
@@ -482,17 +500,22 @@ impl BackendTools<'_> {
 }
 
 /// Returns what a descriptor offers, in the order of its entries.
-fn operations(descriptor: &Descriptor) -> impl Iterator<Item = (Place, Operation<'_>)> {
+fn catalog_operations(
+    descriptor: &Descriptor,
+) -> impl Iterator<Item = (OperationIndex, CatalogOperation<'_>)> {
     let tools = descriptor.tools.iter().enumerate();
     let composites = descriptor.composites.iter().enumerate();
     let checks = descriptor.health.iter().filter(|health| health.expose);
     tools
-        .map(|(at, tool)| (Place::Tool(at), Operation::Tool(tool)))
-        .chain(composites.map(|(at, it)| (Place::Composite(at), Operation::Composite(it))))
-        .chain(checks.map(|health| (Place::Health, Operation::Tool(&health.tool))))
+        .map(|(at, tool)| (OperationIndex::Tool(at), CatalogOperation::Tool(tool)))
+        .chain(
+            composites
+                .map(|(at, it)| (OperationIndex::Composite(at), CatalogOperation::Composite(it))),
+        )
+        .chain(checks.map(|health| (OperationIndex::Health, CatalogOperation::Tool(&health.tool))))
 }
 
-impl<'a> Operation<'a> {
+impl<'a> CatalogOperation<'a> {
     /// Returns the name in the descriptor.
     pub fn declared_name(self) -> &'a str {
         match self {
@@ -502,7 +525,7 @@ impl<'a> Operation<'a> {
     }
 
     /// Returns the access level; `None` when the author did not say.
-    pub fn access(self) -> Option<&'a Access> {
+    pub fn access(self) -> Option<&'a AccessLevel> {
         match self {
             Self::Tool(tool) => tool.access.as_ref(),
             Self::Composite(composite) => composite.access.as_ref(),
@@ -510,7 +533,7 @@ impl<'a> Operation<'a> {
     }
 
     /// Returns where a call leads, when its path names a host.
-    fn elsewhere(self) -> Option<&'a Elsewhere> {
+    fn elsewhere(self) -> Option<&'a OtherHost> {
         self.tool()?.elsewhere()
     }
 
@@ -559,128 +582,6 @@ impl<'a> Operation<'a> {
                 count => format!("composite of {count} tools"),
             },
         }
-    }
-}
-
-impl Entry {
-    /// Returns what a call does, as the descriptor has it.
-    pub fn operation(&self) -> Operation<'_> {
-        let tools = &self.descriptor.tools;
-        let composites = &self.descriptor.composites;
-        match self.place {
-            Place::Tool(at) => tools.get(at).map(Operation::Tool),
-            Place::Composite(at) => composites.get(at).map(Operation::Composite),
-            Place::Health => {
-                self.descriptor.health.as_ref().map(|health| Operation::Tool(&health.tool))
-            }
-        }
-        // Invariant: `Catalog::build` takes the index from this descriptor's list.
-        .expect("an entry's operation is in its descriptor")
-    }
-
-    /// Returns whether hosts see it.
-    pub fn is_listed(&self) -> bool {
-        self.decision == Decision::Allow && self.absence.is_none()
-    }
-
-    /// Returns the tool in its descriptor; `None` when a call is not one request.
-    pub fn tool(&self) -> Option<&Tool> {
-        self.operation().tool()
-    }
-
-    /// Returns whether a call takes files, or saves one.
-    pub fn handles_files(&self) -> bool {
-        self.params.iter().any(|param| schema::how_given(&param.param).is_some())
-            || self.tool().is_some_and(|tool| tool.response.binary)
-    }
-
-    /// Returns the health check, when a call is one.
-    pub fn health(&self) -> Option<&Health> {
-        self.descriptor.health.as_ref().filter(|_| matches!(self.place, Place::Health))
-    }
-
-    /// Returns how tasks work, when calls can begin one.
-    pub fn tasks(&self) -> Option<&Tasks> {
-        let tool = matches!(self.place, Place::Tool(_)).then(|| self.declared_name())?;
-        self.descriptor.tasks_of(tool)
-    }
-
-    /// Returns the name in the descriptor.
-    pub fn declared_name(&self) -> &str {
-        self.operation().declared_name()
-    }
-
-    /// Returns the declared shape of a result as JSON Schema, the types that it needs in `$defs`.
-    pub fn returns(&self) -> Option<Value> {
-        let returns = self.tool()?.returns.as_ref()?;
-        Some(output::in_full(returns, &self.descriptor.types))
-    }
-
-    /// Returns the access level; `None` when the author did not say.
-    pub fn access(&self) -> Option<&Access> {
-        self.operation().access()
-    }
-
-    /// Returns the author's hints, in the order of the file.
-    pub fn hints(&self) -> &[(String, String)] {
-        self.operation().hints()
-    }
-
-    /// Returns the descriptor that the tool belongs to.
-    pub fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
-    }
-
-    /// Returns the parameter with this property name.
-    pub fn param(&self, property: &str) -> Option<&Param> {
-        self.params.iter().find(|param| param.property == property).map(|param| &param.param)
-    }
-
-    /// Returns the property of the parameter that the runtime adds for this.
-    pub fn property_of(&self, role: Role) -> Option<&str> {
-        let known = self.params.iter().find(|known| known.param.role == role)?;
-        Some(&known.property)
-    }
-
-    /// Returns the known property that `name` was probably meant to be; the name on the wire
-    /// finds its property.
-    pub fn nearest_property(&self, name: &str) -> Option<&str> {
-        let on_the_wire = self.params.iter().find(|param| param.param.name == name);
-        on_the_wire.map(|param| param.property.as_str()).or_else(|| {
-            let said = words(name);
-            // Who says nothing of force is not told to use it.
-            let is_worse = |property: &str| {
-                words(property).iter().any(|word| verbs::harms(word) && !said.contains(word))
-            };
-            let properties = self.params.iter().map(|param| param.property.as_str());
-            nearest_loosely(name, properties.filter(|property| !is_worse(property)))
-        })
-    }
-
-    /// Returns the entry as one that an unknown name could have meant.
-    fn known(&self) -> Known<'_> {
-        Known {
-            name: &self.name,
-            declared: self.declared_name(),
-            backend: &self.backend_name,
-            danger: Access::danger(self.access()),
-        }
-    }
-
-    /// Returns the compiled schema of all parameters. Compiling waits for the first call, because
-    /// most tools of a large API are never called.
-    pub(crate) fn validator(&self) -> &jsonschema::Validator {
-        self.validator.get_or_init(|| {
-            let of = |hints: &BTreeMap<_, _>| {
-                let schema = Value::Object(schema::checked(&self.params, hints));
-                jsonschema::draft202012::new(&schema)
-            };
-            // A pattern that this library does not read is left to the API.
-            let none = BTreeMap::new();
-            let validator = of(self.operation().value_hints()).or_else(|_| of(&none));
-            // Invariant: `schema` writes types and flat objects only.
-            Box::new(validator.expect("generated schemas are valid"))
-        })
     }
 }
 

@@ -8,14 +8,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dadl_text::names::{RESERVED, TOOL_NAME_MAX, joined, suffixed};
+use dadl_text::names::{RESERVED, TOOL_NAME_MAX, joined_name, suffixed};
 
 /// The longest property name.
 pub const PROPERTY_NAME_MAX: usize = 64;
 
 /// A name on its way to being unique.
 #[derive(Debug)]
-struct Candidate {
+struct NameCandidate {
     /// What the name stands for; no two candidates have the same.
     identity: String,
     /// The name with all characters mapped, at any length.
@@ -33,14 +33,14 @@ pub(crate) fn tool_names(backends: usize, tools: &[(&str, &str)]) -> Vec<String>
         .map(|&(backend, tool)| {
             let full = if backends > 1 { format!("{backend}_{tool}") } else { tool.to_owned() };
             let mapped: String = full.chars().map(|c| if is_word(c) { c } else { '_' }).collect();
-            Candidate {
+            NameCandidate {
                 identity: format!("{backend}\0{tool}"),
                 exact: mapped == full && full.len() <= TOOL_NAME_MAX,
                 mapped,
             }
         })
         .collect();
-    settle(&candidates, TOOL_NAME_MAX, &RESERVED)
+    settle_names(&candidates, TOOL_NAME_MAX, &RESERVED)
 }
 
 /// Returns the property names of parameters, given by their names on the wire.
@@ -54,11 +54,12 @@ pub(crate) fn property_names(wire: &[&str]) -> Vec<String> {
         .iter()
         .map(|&name| {
             let exact = is_property_name(name);
-            let mapped = if exact { name.to_owned() } else { joined(name, is_property_character) };
-            Candidate { identity: name.to_owned(), mapped, exact }
+            let mapped =
+                if exact { name.to_owned() } else { joined_name(name, is_property_character) };
+            NameCandidate { identity: name.to_owned(), mapped, exact }
         })
         .collect();
-    settle(&candidates, PROPERTY_NAME_MAX, &[])
+    settle_names(&candidates, PROPERTY_NAME_MAX, &[])
 }
 
 /// Returns whether hosts accept `name` for a property.
@@ -75,7 +76,7 @@ fn is_word(character: char) -> bool {
 }
 
 /// Makes the names unique and short enough, and none of `reserved`.
-fn settle(candidates: &[Candidate], max: usize, reserved: &[&str]) -> Vec<String> {
+fn settle_names(candidates: &[NameCandidate], max: usize, reserved: &[&str]) -> Vec<String> {
     let mut names: Vec<String> = candidates
         .iter()
         .map(|candidate| {
@@ -116,7 +117,7 @@ fn settle(candidates: &[Candidate], max: usize, reserved: &[&str]) -> Vec<String
         .map(|(_, name)| name.clone())
         .collect();
     // Sorted by identity, so that the order of the file decides nothing.
-    let mut colliding: Vec<(&Candidate, usize)> = colliding
+    let mut colliding: Vec<(&NameCandidate, usize)> = colliding
         .into_iter()
         .filter_map(|at| candidates.get(at).map(|candidate| (candidate, at)))
         .collect();
@@ -137,7 +138,7 @@ fn settle(candidates: &[Candidate], max: usize, reserved: &[&str]) -> Vec<String
 }
 
 /// Returns the name, cut if needed, with a hash of its identity behind.
-fn with_hash(candidate: &Candidate, max: usize, salt: u32) -> String {
+fn with_hash(candidate: &NameCandidate, max: usize, salt: u32) -> String {
     let mut identity = candidate.identity.clone().into_bytes();
     if salt > 0 {
         identity.extend(salt.to_be_bytes());

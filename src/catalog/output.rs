@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use dadl_descriptor::model::{Method, TYPE_REF, Tool, Types};
+use dadl_descriptor::model::{RequestMethod, TYPE_REF, Tool, Types};
 use serde_json::{Map, Value, json};
 
 use super::{description::collapse, schema::is_seen};
@@ -38,26 +38,27 @@ pub const NOTE: &str = "_note";
 /// The outputs of the tools of one backend.
 ///
 /// Many tools answer the same, whose shape is worked out once.
-pub(crate) struct Outputs<'types> {
+pub(crate) struct OutputSchemas<'types> {
     types: &'types Types,
     /// By what tools return, as JSON.
-    known: BTreeMap<String, Option<Arc<Output>>>,
+    known: BTreeMap<String, Option<Arc<OutputSchema>>>,
     bytes: usize,
 }
 
-impl<'types> Outputs<'types> {
+impl<'types> OutputSchemas<'types> {
     pub(crate) fn new(types: &'types Types) -> Self {
         Self { types, known: BTreeMap::new(), bytes: 0 }
     }
 
     /// Returns the output of a tool, when results have one shape and it is short enough.
-    pub(crate) fn of(&mut self, tool: &Tool) -> Option<Arc<Output>> {
+    pub(crate) fn of(&mut self, tool: &Tool) -> Option<Arc<OutputSchema>> {
         if self.are_too_long() {
             return None;
         }
-        let returns = Output::returned(tool)?;
+        let returns = OutputSchema::returned(tool)?;
         let known = self.known.entry(returns.to_string());
-        let output = known.or_insert_with(|| Output::of(returns, self.types).map(Arc::new)).clone();
+        let output =
+            known.or_insert_with(|| OutputSchema::of(returns, self.types).map(Arc::new)).clone();
         self.bytes += output.as_ref().map_or(0, |output| output.bytes);
         output
     }
@@ -71,13 +72,13 @@ impl<'types> Outputs<'types> {
 
 /// The shape of a tool's structured results.
 #[derive(Debug)]
-pub struct Output {
+pub struct OutputSchema {
     schema: Arc<Map<String, Value>>,
     validator: OnceLock<Box<jsonschema::Validator>>,
     bytes: usize,
 }
 
-impl Output {
+impl OutputSchema {
     /// Returns what a tool returns, when all its results have that shape.
     fn returned(tool: &Tool) -> Option<&Value> {
         let response = &tool.response;
@@ -87,16 +88,17 @@ impl Output {
             || response.streaming.is_declared
             || response.allow_jq
             || !response.redact.is_empty()
-            || tool.method() == Method::Head;
+            || tool.method() == RequestMethod::Head;
         tool.returns.as_ref().filter(|_| !varies)
     }
 
     /// Returns the output of tools that return this, when its schema is short enough.
     fn of(returns: &Value, types: &Types) -> Option<Self> {
-        let mut listing = Listing { types, nodes: 0, open: Vec::new(), descriptions: true };
+        let mut listing =
+            ListedSchemaWriter { types, nodes: 0, open: Vec::new(), descriptions: true };
         let mut schema = listing.root(returns)?;
         if schema.to_string().len() > MOST_BYTES {
-            listing = Listing { types, nodes: 0, open: Vec::new(), descriptions: false };
+            listing = ListedSchemaWriter { types, nodes: 0, open: Vec::new(), descriptions: false };
             schema = listing.root(returns)?;
         }
         let bytes = schema.to_string().len();
@@ -121,7 +123,7 @@ impl Output {
         let validator = self.validator.get_or_init(|| {
             let schema = Value::Object((*self.schema).clone());
             let validator = jsonschema::draft202012::new(&schema);
-            // Invariant: `Listing` writes types, properties, items, `anyOf` and annotations only.
+            // Invariant: `ListedSchemaWriter` writes types, properties, items, `anyOf` and annotations only.
             Box::new(validator.expect("generated schemas are valid"))
         });
         if structured.is_object() && validator.is_valid(&structured) {
@@ -177,7 +179,7 @@ fn referred(reference: &Value) -> Option<&str> {
 }
 
 /// Writes the listed form of a schema.
-struct Listing<'types> {
+struct ListedSchemaWriter<'types> {
     types: &'types Types,
     nodes: usize,
     /// The types that are being written.
@@ -185,7 +187,7 @@ struct Listing<'types> {
     descriptions: bool,
 }
 
-impl<'types> Listing<'types> {
+impl<'types> ListedSchemaWriter<'types> {
     /// Returns the schema of the structured result: an object, or a value under `result`.
     fn root(&mut self, schema: &'types Value) -> Option<Value> {
         let mut shape = self.shape(schema, 0)?;
@@ -225,7 +227,7 @@ impl<'types> Listing<'types> {
             return self.named(reference, depth);
         }
         let mut shape = Map::new();
-        if let Some(kinds) = kinds(schema) {
+        if let Some(kinds) = type_kinds(schema) {
             shape.insert("type".to_owned(), kinds);
         }
         if self.descriptions
@@ -273,7 +275,7 @@ impl<'types> Listing<'types> {
         if let Some(Value::Array(parts)) = schema.get("allOf") {
             for part in parts {
                 let part = self.shape(part, depth + 1)?;
-                join(&mut shape, part);
+                join_shapes(&mut shape, part);
             }
         }
         Some(Value::Object(shape))
@@ -293,7 +295,7 @@ impl<'types> Listing<'types> {
 }
 
 /// Returns the types of a schema, null among them.
-fn kinds(schema: &Map<String, Value>) -> Option<Value> {
+fn type_kinds(schema: &Map<String, Value>) -> Option<Value> {
     let mut kinds: Vec<&str> = match schema.get("type") {
         Some(Value::String(kind)) => vec![kind],
         Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
@@ -307,7 +309,7 @@ fn kinds(schema: &Map<String, Value>) -> Option<Value> {
 }
 
 /// Adds a part of `allOf`; where two parts differ, the first one counts.
-fn join(shape: &mut Map<String, Value>, part: Value) {
+fn join_shapes(shape: &mut Map<String, Value>, part: Value) {
     let Value::Object(part) = part else { return };
     for (key, value) in part {
         match (shape.get_mut(&key), value) {
@@ -344,11 +346,11 @@ mod tests {
         types.as_object().unwrap().iter().map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
-    fn of(tool: &Tool, types: &Types) -> Option<Arc<Output>> {
-        Outputs::new(types).of(tool)
+    fn of(tool: &Tool, types: &Types) -> Option<Arc<OutputSchema>> {
+        OutputSchemas::new(types).of(tool)
     }
 
-    fn output(returns: Value) -> Option<Arc<Output>> {
+    fn output(returns: Value) -> Option<Arc<OutputSchema>> {
         let mut tool = fixture::tool("GET", "/x", &[]);
         tool.returns = Some(returns);
         of(&tool, &types())

@@ -16,7 +16,7 @@
 //! each conversation a model pays for that word once for each list. What is checked is another
 //! schema.
 
-use dadl_text::text::cut;
+use dadl_text::text::cut_text;
 use serde_json::{Map, Value, json};
 
 use super::name::is_property_name;
@@ -38,7 +38,7 @@ pub(super) fn portable(schema: &mut Map<String, Value>) {
     let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
     for property in properties.values_mut() {
         if !is_plain(property) {
-            *property = Value::Object(node(property.take(), Place::Member, 0));
+            *property = Value::Object(node(property.take(), SchemaPosition::Member, 0));
         }
     }
 }
@@ -60,7 +60,7 @@ fn is_plain(property: &Value) -> bool {
 
 /// Where a schema is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum SchemaPosition {
     /// A member of an object, or a branch.
     Member,
     /// What a list has.
@@ -70,21 +70,21 @@ enum Place {
 }
 
 /// Returns the schema of any value.
-fn any_value(place: Place) -> Map<String, Value> {
+fn any_value(place: SchemaPosition) -> Map<String, Value> {
     let mut schema = Map::new();
     let mut kinds = ANY.to_vec();
-    if place != Place::Item {
+    if place != SchemaPosition::Item {
         kinds.push("array");
     }
     schema.insert("type".to_owned(), kinds.into());
-    if place != Place::Item {
-        schema.insert("items".to_owned(), Value::Object(any_value(Place::Item)));
+    if place != SchemaPosition::Item {
+        schema.insert("items".to_owned(), Value::Object(any_value(SchemaPosition::Item)));
     }
     schema
 }
 
 /// Returns a schema in the portable form.
-fn node(given: Value, place: Place, depth: usize) -> Map<String, Value> {
+fn node(given: Value, place: SchemaPosition, depth: usize) -> Map<String, Value> {
     let Value::Object(given) = given else { return any_value(place) };
     let mut given = with_parts(given, depth);
     if let Some(value) = given.remove("const") {
@@ -93,7 +93,7 @@ fn node(given: Value, place: Place, depth: usize) -> Map<String, Value> {
     if let Some(branches) = given.remove("oneOf") {
         given.entry("anyOf").or_insert(branches);
     }
-    let kinds = kinds(&given);
+    let kinds = schema_kinds(&given);
     let mut words = Vec::new();
     let mut schema = if depth >= MOST_DEPTH {
         any_value(place)
@@ -104,7 +104,7 @@ fn node(given: Value, place: Place, depth: usize) -> Map<String, Value> {
     } else {
         any_value(place)
     };
-    describe(&mut schema, &given, &words);
+    append_description(&mut schema, &given, &words);
     for key in ["default", "examples"] {
         let is_fine = |value: &Value| key == "default" || value.is_array();
         if let Some(value) = given.remove(key).filter(is_fine) {
@@ -143,7 +143,7 @@ fn with_parts(mut schema: Map<String, Value>, depth: usize) -> Map<String, Value
 }
 
 /// Returns the types that a schema says or means; none when it may be any.
-fn kinds(schema: &Map<String, Value>) -> Vec<&'static str> {
+fn schema_kinds(schema: &Map<String, Value>) -> Vec<&'static str> {
     let mut kinds: Vec<&'static str> = match schema.get("type") {
         Some(Value::Array(kinds)) => kinds.iter().filter_map(kind_called).collect(),
         Some(kind) => kind_called(kind).into_iter().collect(),
@@ -202,10 +202,10 @@ fn of_kinds(
     let has = |kind: &str| kinds.contains(&kind);
     let mut choice = None;
     if let Some(Value::Array(values)) = values.filter(|values| values != &json!([])) {
-        choice = Some(Choice::of(values, &kinds, words));
+        choice = Some(EnumRewrite::of(values, &kinds, words));
     }
     // The values leave out null.
-    let is_null = is_null && !matches!(choice, Some(Choice::Texts(_)));
+    let is_null = is_null && !matches!(choice, Some(EnumRewrite::Texts(_)));
     let kind: Value = match (kinds.as_slice(), is_null) {
         ([one], false) => (*one).into(),
         (_, true) => kinds.iter().copied().chain(["null"]).collect::<Vec<_>>().into(),
@@ -213,10 +213,10 @@ fn of_kinds(
     };
     schema.insert("type".to_owned(), kind);
     if has("array") {
-        schema.insert("items".to_owned(), Value::Object(items(given, depth)));
+        schema.insert("items".to_owned(), Value::Object(portable_items(given, depth)));
     }
     if has("object") {
-        members(given, &mut schema, kinds.len() == 1, depth, words);
+        portable_members(given, &mut schema, kinds.len() == 1, depth, words);
     }
     let mut keep = |key: &str, is_fine: &dyn Fn(&Value) -> bool| {
         if let Some(value) = given.get(key).filter(|value| is_fine(value)) {
@@ -238,26 +238,26 @@ fn of_kinds(
         keep("maximum", &Value::is_number);
     }
     match choice {
-        Some(Choice::Texts(texts)) => {
+        Some(EnumRewrite::Texts(texts)) => {
             schema.insert("enum".to_owned(), texts.into());
         }
-        Some(Choice::Between(least, most)) => {
+        Some(EnumRewrite::Between(least, most)) => {
             schema.insert("minimum".to_owned(), least);
             schema.insert("maximum".to_owned(), most);
         }
-        Some(Choice::InWords) | None => {}
+        Some(EnumRewrite::InWords) | None => {}
     }
     schema
 }
 
 /// What becomes of `enum`.
-enum Choice {
+enum EnumRewrite {
     Texts(Vec<Value>),
     Between(Value, Value),
     InWords,
 }
 
-impl Choice {
+impl EnumRewrite {
     fn of(values: Vec<Value>, kinds: &[&str], words: &mut Vec<String>) -> Self {
         let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
         let [kind] = kinds else {
@@ -268,7 +268,7 @@ impl Choice {
             "string" if values.iter().all(is_text) => return Self::Texts(values),
             "integer" | "number" if values.iter().all(Value::is_number) => {
                 let mut sorted: Vec<&Value> = values.iter().collect();
-                sorted.sort_by(|one, other| compared(one, other));
+                sorted.sort_by(|one, other| compare_values(one, other));
                 let follows = |pair: &[&Value]| match pair {
                     [one, other] => one.as_i64().zip(other.as_i64()).is_some_and(|(one, other)| {
                         other == one || one.checked_add(1) == Some(other)
@@ -290,7 +290,7 @@ impl Choice {
     }
 }
 
-fn compared(one: &Value, other: &Value) -> std::cmp::Ordering {
+fn compare_values(one: &Value, other: &Value) -> std::cmp::Ordering {
     match (one.as_i64(), other.as_i64()) {
         (Some(one), Some(other)) => one.cmp(&other),
         _ => {
@@ -302,12 +302,12 @@ fn compared(one: &Value, other: &Value) -> std::cmp::Ordering {
 
 fn one_of(values: &[Value]) -> String {
     let values: Vec<String> = values.iter().map(Value::to_string).collect();
-    format!("one of {}", cut(&values.join(", "), MOST_WORDS))
+    format!("one of {}", cut_text(&values.join(", "), MOST_WORDS))
 }
 
 /// Returns what a list has.
-fn items(given: &mut Map<String, Value>, depth: usize) -> Map<String, Value> {
-    let place = if has_lists(given) { Place::ItemWithLists } else { Place::Item };
+fn portable_items(given: &mut Map<String, Value>, depth: usize) -> Map<String, Value> {
+    let place = if has_lists(given) { SchemaPosition::ItemWithLists } else { SchemaPosition::Item };
     // What is said of the items behind the first ones is not said of these.
     let is_of_all = !given.contains_key("prefixItems");
     match given.remove("items").filter(|items| is_of_all && items.is_object()) {
@@ -327,7 +327,7 @@ fn has_lists(schema: &Map<String, Value>) -> bool {
 }
 
 /// Adds what is said of the members of an object.
-fn members(
+fn portable_members(
     given: &mut Map<String, Value>,
     schema: &mut Map<String, Value>,
     is_only_kind: bool,
@@ -342,7 +342,7 @@ fn members(
     let mut properties = Map::with_capacity(declared.len());
     for (name, member) in declared {
         if is_property_name(&name) {
-            let member = Value::Object(node(member, Place::Member, depth + 1));
+            let member = Value::Object(node(member, SchemaPosition::Member, depth + 1));
             properties.insert(name, member);
         } else {
             unnamed.push(Value::from(name).to_string());
@@ -371,23 +371,23 @@ fn members(
     if let Some(others @ Value::Object(_)) = others
         && others != json!({})
     {
-        let others = node(others, Place::Member, depth + 1);
+        let others = node(others, SchemaPosition::Member, depth + 1);
         schema.insert("additionalProperties".to_owned(), Value::Object(others));
     }
     if !unnamed.is_empty() {
-        words.push(format!("also {}", cut(&unnamed.join(", "), MOST_WORDS)));
+        words.push(format!("also {}", cut_text(&unnamed.join(", "), MOST_WORDS)));
     }
 }
 
 /// Returns a schema of several branches.
-fn either(branches: Vec<Value>, place: Place, depth: usize) -> Map<String, Value> {
+fn either(branches: Vec<Value>, place: SchemaPosition, depth: usize) -> Map<String, Value> {
     let says_null = |branch: &Value| branch.get("type").is_some_and(|kind| kind == "null");
     let is_null = branches.iter().any(says_null);
     let mut listed: Vec<Map<String, Value>> = Vec::new();
     for branch in branches.into_iter().filter(|branch| !says_null(branch)) {
         let says_a_kind = branch.as_object().is_some_and(|branch| {
             let inner = ["anyOf", "oneOf", "allOf", "const"];
-            !kinds(branch).is_empty() || inner.iter().any(|key| branch.contains_key(*key))
+            !schema_kinds(branch).is_empty() || inner.iter().any(|key| branch.contains_key(*key))
         });
         if !says_a_kind {
             // A branch that allows anything makes the others mute.
@@ -439,7 +439,7 @@ fn or_null(schema: &mut Map<String, Value>) {
     if let Some(values) = schema.remove("enum") {
         let words = one_of(values.as_array().map(Vec::as_slice).unwrap_or_default());
         let given = schema.clone();
-        describe(schema, &given, &[words]);
+        append_description(schema, &given, &[words]);
     }
     match schema.get_mut("type") {
         Some(Value::Array(kinds)) if !kinds.contains(&"null".into()) => kinds.push("null".into()),
@@ -449,7 +449,11 @@ fn or_null(schema: &mut Map<String, Value>) {
 }
 
 /// Adds the description, with what is said in words behind it.
-fn describe(schema: &mut Map<String, Value>, given: &Map<String, Value>, words: &[String]) {
+fn append_description(
+    schema: &mut Map<String, Value>,
+    given: &Map<String, Value>,
+    words: &[String],
+) {
     let text = |key| given.get(key).and_then(Value::as_str).unwrap_or_default().trim();
     let mut description = text("description").to_owned();
     if description.is_empty() && schema.get("format").is_none() {

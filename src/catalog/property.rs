@@ -4,33 +4,33 @@
 use std::sync::Arc;
 
 use dadl_descriptor::model::{
-    BodyKind, Http, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind,
-    Role, StreamArgument, Tool, Whole, events::Events,
+    BodyKind, PageBehavior, PageStrategy, Pagination, Param, ParamKind, ParamLocation, ParamRole,
+    RequestMethod, RestOperation, StreamArgument, Tool, WholePart, events::EventRules,
 };
 use serde_json::Value;
 
-use super::{EntryParam, Operation, name};
+use super::{CatalogOperation, EntryParam, name};
 
 /// Returns the parameters in the order of the file, the added ones last; `may_wait` when calls can
 /// begin a task.
-pub(crate) fn params(
-    operation: Operation<'_>,
+pub(crate) fn entry_params(
+    operation: CatalogOperation<'_>,
     unlisted: &[String],
     may_wait: bool,
-    events: Option<&Events>,
+    events: Option<&EventRules>,
 ) -> Arc<[EntryParam]> {
     // No model needs to name a page where the program walks through them; one that goes on after
     // the last page that was read, or wants a single one, may.
     let mut walked = Vec::new();
     let mut params = match operation {
-        Operation::Tool(tool) => params_of_tool(tool, events, &mut walked),
-        Operation::Composite(composite) => composite.params.clone(),
+        CatalogOperation::Tool(tool) => params_of_tool(tool, events, &mut walked),
+        CatalogOperation::Composite(composite) => composite.params.clone(),
     };
     if may_wait {
-        params.extend(wait(&params));
+        params.extend(wait_param(&params));
     }
     for param in &mut params {
-        settle(param);
+        settle_param(param);
     }
     let wire: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
     let properties = name::property_names(&wire);
@@ -46,12 +46,17 @@ pub(crate) fn params(
 }
 
 /// Returns the parameters of a tool; the names of those that the program sets go to `walked`.
-fn params_of_tool(tool: &Tool, events: Option<&Events>, walked: &mut Vec<String>) -> Vec<Param> {
+fn params_of_tool(
+    tool: &Tool,
+    events: Option<&EventRules>,
+    walked: &mut Vec<String>,
+) -> Vec<Param> {
     let mut params = tool.params.clone();
     if let Some(file) = raw_body_file(tool) {
         params.push(file);
     }
-    if let Some(Http { method: Method::Get, pagination: Some(pagination), .. }) = tool.http()
+    if let Some(RestOperation { method: RequestMethod::Get, pagination: Some(pagination), .. }) =
+        tool.http()
         && !tool.response.binary
     {
         let declared = params.len();
@@ -66,7 +71,7 @@ fn params_of_tool(tool: &Tool, events: Option<&Events>, walked: &mut Vec<String>
 }
 
 /// Adds what a caller may say about a stream.
-fn add_stream_arguments(tool: &Tool, events: Option<&Events>, params: &mut Vec<Param>) {
+fn add_stream_arguments(tool: &Tool, events: Option<&EventRules>, params: &mut Vec<Param>) {
     if !tool.response.is_stream() {
         return;
     }
@@ -83,12 +88,12 @@ fn add_stream_arguments(tool: &Tool, events: Option<&Events>, params: &mut Vec<P
         };
         let free = |name: &&str| params.iter().all(|param| param.name != **name);
         let Some(name) = argument.names().into_iter().find(free) else { continue };
-        params.push(optional(name, Role::Stream(argument), kind, description));
+        params.push(optional_param(name, ParamRole::Stream(argument), kind, description));
     }
 }
 
 /// Makes `required` and `default` say what a caller meets.
-fn settle(param: &mut Param) {
+fn settle_param(param: &mut Param) {
     param.default = param.default.take().filter(|default| !default.is_null());
     if let Some(default) = param.default.take() {
         // Authors quote numbers; a schema whose default is of another type confuses hosts.
@@ -100,17 +105,17 @@ fn settle(param: &mut Param) {
 /// Returns the file parameter of a raw or multipart body that declares none (imports have this
 /// shape).
 fn raw_body_file(tool: &Tool) -> Option<Param> {
-    let declared = tool.params.iter().any(|param| param.is_in(Location::Body));
+    let declared = tool.params.iter().any(|param| param.is_in(ParamLocation::Body));
     let is_file = matches!(tool.body(), Some(BodyKind::Multipart | BodyKind::Raw(_)));
     let http = tool.http().filter(|_| is_file && !declared)?;
     if http.body == BodyKind::Multipart && http.rules.open {
         return None;
     }
-    let role = Role::Sent(Location::Body);
+    let role = ParamRole::Sent(ParamLocation::Body);
     let mut file = Param::new(Tool::RAW_BODY_PARAM, role, ParamKind::FileUrl);
     file.required = !http.rules.open;
     if http.rules.only_file {
-        file.form.whole = Some(Whole::Bytes);
+        file.form.whole = Some(WholePart::Bytes);
     } else {
         http.body.settle(&mut file);
     }
@@ -123,19 +128,19 @@ fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
     let allowed = tool.response.allow_jq && !tool.response.binary;
     let name = free(["jq", "jq_filter", "result_jq", "result_jq_filter"], params)?;
     let description = "jq filter applied to the result, such as `map(.id)`";
-    allowed.then(|| optional(name, Role::Jq, ParamKind::String, description))
+    allowed.then(|| optional_param(name, ParamRole::Jq, ParamKind::String, description))
 }
 
 /// Returns the parameter for how long the caller waits for a task. Its name gives way as that of
 /// [`callers_jq`] does.
-fn wait(params: &[Param]) -> Option<Param> {
+fn wait_param(params: &[Param]) -> Option<Param> {
     let name = free(["wait", "wait_seconds", "task_wait", "task_wait_seconds"], params)?;
     // In every conversation, once for each tool: the shortest words that say it.
-    Some(optional(name, Role::Wait, ParamKind::Integer, "Seconds to wait"))
+    Some(optional_param(name, ParamRole::Wait, ParamKind::Integer, "Seconds to wait"))
 }
 
 /// Makes a parameter that a caller may leave out.
-fn optional(name: &str, role: Role, kind: ParamKind, description: &str) -> Param {
+fn optional_param(name: &str, role: ParamRole, kind: ParamKind, description: &str) -> Param {
     Param { description: Some(description.to_owned()), ..Param::new(name, role, kind) }
 }
 
@@ -158,7 +163,7 @@ fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
     };
     let query = |name: &str, kind, description: &str, default| Param {
         default,
-        ..optional(name, Role::Sent(Location::Query), kind, description)
+        ..optional_param(name, ParamRole::Sent(ParamLocation::Query), kind, description)
     };
     if let Some(name) = page
         && !knows(tool, params, name)
@@ -170,7 +175,7 @@ fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
     if !knows(tool, params, name) {
         params.push(query(name, ParamKind::Integer, "Maximum number of items", default));
     } else if let Some(declared) =
-        params.iter_mut().find(|param| param.name == *name && param.is_in(Location::Query))
+        params.iter_mut().find(|param| param.name == *name && param.is_in(ParamLocation::Query))
         && declared.default.is_none()
         && !declared.required
     {

@@ -6,22 +6,22 @@
 
 use std::collections::BTreeMap;
 
-use dadl_descriptor::model::{Param, ParamKind, Role, Style, Whole};
+use dadl_descriptor::model::{Param, ParamKind, ParamRole, ParamStyle, WholePart};
 use dadl_text::text;
 use serde_json::{Map, Value, json};
 
 use super::{
     EntryParam,
-    description::{append, collapse},
+    description::{append_sentence, collapse},
 };
 
 /// Returns the schema that hosts list: without the parameters that no model needs, and without
 /// `additionalProperties`, which a model pays for and which the check enforces anyway.
-pub(crate) fn listed(params: &[EntryParam]) -> Map<String, Value> {
-    let mut schema = object(params.iter().filter(|param| param.listed), property);
+pub(crate) fn listed_schema(params: &[EntryParam]) -> Map<String, Value> {
+    let mut schema = object_schema(params.iter().filter(|param| param.listed), property);
     // What this program adds has a type that no file says.
     let texts = |param: &&EntryParam| {
-        matches!(param.param.role, Role::Stream(_)) && param.param.kind == ParamKind::Array
+        matches!(param.param.role, ParamRole::Stream(_)) && param.param.kind == ParamKind::Array
     };
     for EntryParam { property, .. } in params.iter().filter(texts) {
         if let Some(Value::Object(property)) =
@@ -41,13 +41,13 @@ const BOUNDS: &[&str] = &["enum", "maxLength", "maximum", "minLength", "minimum"
 ///
 /// Values that are written in one text or are a whole body may be given in several ways: they are
 /// looked at one by one.
-pub(crate) fn checked(
+pub(crate) fn checked_schema(
     params: &[EntryParam],
     hints: &BTreeMap<String, Map<String, Value>>,
 ) -> Map<String, Value> {
-    let mut schema = object(params.iter(), |EntryParam { param, .. }| {
+    let mut schema = object_schema(params.iter(), |EntryParam { param, .. }| {
         let form = &param.form;
-        let is_free = form.whole.is_some() || form.several || form.style != Style::Usual;
+        let is_free = form.whole.is_some() || form.several || form.style != ParamStyle::Usual;
         let mut property = Map::new();
         if !is_free {
             property.extend(types(param).map(|types| ("type".to_owned(), types)));
@@ -62,7 +62,7 @@ pub(crate) fn checked(
     schema
 }
 
-fn object<'params>(
+fn object_schema<'params>(
     params: impl Iterator<Item = &'params EntryParam> + Clone,
     property: impl Fn(&EntryParam) -> Value,
 ) -> Map<String, Value> {
@@ -123,12 +123,12 @@ fn types(param: &Param) -> Option<Value> {
     }
     // What is one text on the wire is listed as text, which each conversation pays for: a list is
     // understood all the same.
-    let is_one_text = matches!(param.form.style, Style::Listed { explode: false, .. });
+    let is_one_text = matches!(param.form.style, ParamStyle::Listed { explode: false, .. });
     if is_one_text && types.contains(&"string") {
         types = vec!["string"];
     }
     // The name of a file.
-    if param.form.whole == Some(Whole::Json) && !types.contains(&"string") {
+    if param.form.whole == Some(WholePart::Json) && !types.contains(&"string") {
         types.push("string");
     }
     if param.form.nullable {
@@ -143,8 +143,8 @@ fn types(param: &Param) -> Option<Value> {
 /// Says how a file is given: in every conversation, once for each parameter that takes one.
 pub(super) fn how_given(param: &Param) -> Option<&'static str> {
     match (param.form.whole, param.kind) {
-        (Some(Whole::Json), _) => Some("JSON, or the name of a file in the files directory."),
-        (Some(Whole::Text), _) => Some("Text, or dadl-file:ID."),
+        (Some(WholePart::Json), _) => Some("JSON, or the name of a file in the files directory."),
+        (Some(WholePart::Text), _) => Some("Text, or dadl-file:ID."),
         (_, ParamKind::FileUrl) if param.form.several => {
             Some("Files: their names in the files directory, or dadl-file:ID.")
         }
@@ -169,7 +169,7 @@ fn property(EntryParam { param, .. }: &EntryParam) -> Value {
     };
     let mut description = param.description.as_deref().map(collapse).unwrap_or_default();
     if let Some(how) = how_given(param) {
-        append(&mut description, how);
+        append_sentence(&mut description, how);
     }
     if !description.is_empty() {
         property.insert("description".to_owned(), description.into());

@@ -1,6 +1,6 @@
 //! Descriptors in, names, schemas and descriptions as hosts list them out.
 
-use dadl_descriptor::model::{Access, BodyKind, Deprecation, PageStrategy};
+use dadl_descriptor::model::{AccessLevel, BodyKind, Deprecation, PageStrategy};
 use serde_json::json;
 
 use super::{fixture::*, *};
@@ -198,7 +198,11 @@ fn odd_names_become_safe_and_come_back() {
 }
 
 fn named(name: &str, access: &str) -> Tool {
-    Tool { name: name.to_owned(), access: Some(Access::from_word(access)), ..tool("GET", "/", &[]) }
+    Tool {
+        name: name.to_owned(),
+        access: Some(AccessLevel::from_word(access)),
+        ..tool("GET", "/", &[])
+    }
 }
 
 #[test]

@@ -9,17 +9,17 @@ mod backends;
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
-use dadl_openapi::pattern::Pattern;
+use dadl_openapi::pattern::SchemaPattern;
 
 use self::backends::BESIDES_DEMO;
 pub use self::backends::{BackendArgs, SimulatedArgs};
 #[cfg(feature = "simulator")]
 pub use self::simulated::{DemoArgs, SimulateArgs};
 use super::{
+    possible_values::{parse_address, parse_backend_name},
     report::Format,
-    values::{parse_address, parse_backend_name},
 };
-use crate::{config::Pin, outcome::task::TaskHandle};
+use crate::{config::CertificatePin, outcome::task_report::TaskHandle};
 
 /// Serve HTTP APIs that a DADL file describes as MCP tools
 ///
@@ -32,12 +32,12 @@ pub struct Cli {
     pub global: GlobalArgs,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Call a tool and print its result
     Call(CallArgs),
     /// Report everything that is wrong with descriptors
@@ -248,7 +248,7 @@ pub struct DriftArgs {
     pub ca_file: Option<PathBuf>,
     /// Accept a certificate with this SHA-256, and no other
     #[arg(long = "tls-fingerprint", value_name = "SHA256")]
-    pub tls_fingerprints: Vec<Pin>,
+    pub tls_fingerprints: Vec<CertificatePin>,
     /// Accept any certificate
     #[arg(long)]
     pub tls_skip_verify: bool,
@@ -285,11 +285,11 @@ pub struct ImportArgs {
     #[arg(long, value_name = "NAME", value_parser = parse_backend_name)]
     pub name: Option<String>,
     /// Take only these operations: the name of a tool, a path, or tag:NAME; * stands for anything
-    #[arg(long, value_name = "PATTERN", value_parser = Pattern::new)]
-    pub include: Vec<Pattern>,
+    #[arg(long, value_name = "PATTERN", value_parser = SchemaPattern::new)]
+    pub include: Vec<SchemaPattern>,
     /// Leave out these operations, by the same patterns
-    #[arg(long, value_name = "PATTERN", value_parser = Pattern::new)]
-    pub exclude: Vec<Pattern>,
+    #[arg(long, value_name = "PATTERN", value_parser = SchemaPattern::new)]
+    pub exclude: Vec<SchemaPattern>,
     /// Leave out deprecated operations instead of marking them
     #[arg(long)]
     pub no_deprecated: bool,

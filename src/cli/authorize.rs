@@ -15,7 +15,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use dadl_descriptor::model::auth::login::{Consent, OAuth2, is_loopback};
+use dadl_descriptor::model::auth::login::{AuthorizationConsent, OAuth2, is_loopback};
 use dadl_text::text;
 use http::{Request, Response, header};
 use http_body_util::Full;
@@ -32,7 +32,7 @@ use url::Url;
 
 use super::{
     console::{Console, SECRETS},
-    failure::Failure,
+    failure::CliFailure,
 };
 use crate::{
     app::LoadedBackend,
@@ -66,31 +66,31 @@ enum NoCode {
 }
 
 /// What the browser brought.
-type Answer = Result<SecretString, NoCode>;
+type BrowserAnswer = Result<SecretString, NoCode>;
 
 /// What one login is recognized by.
-struct Attempt {
+struct LoginAttempt {
     state: String,
     verifier: String,
     redirect: Url,
 }
 
 /// What a person agreed to: a code that can be used once, for a refresh token.
-pub(super) struct Granted {
+pub(super) struct AuthorizationGrant {
     endpoint: TokenEndpoint,
-    attempt: Attempt,
+    attempt: LoginAttempt,
     code: SecretString,
 }
 
 /// Asks a person to agree.
-pub(super) async fn ask(
+pub(super) async fn ask_authorization(
     oauth2: &OAuth2,
-    consent: &Consent,
+    consent: &AuthorizationConsent,
     identity: &ClientIdentity,
     backend: &LoadedBackend,
     paste: bool,
     console: &mut Console,
-) -> Result<Granted, Failure> {
+) -> Result<AuthorizationGrant, CliFailure> {
     let token_url = oauth2.token_url.clone();
     let token_url =
         token_url.ok_or_else(|| anyhow::anyhow!("the descriptor has no `token_url`"))?;
@@ -100,22 +100,22 @@ pub(super) async fn ask(
         .map_err(anyhow::Error::from)?;
     // The browser goes there with the client identifier, and with whatever it knows.
     let checked = guard.check(AddressKey::AuthorizeUrl, &consent.authorize_url).await;
-    checked.map_err(Failure::settings)?;
+    checked.map_err(CliFailure::settings)?;
     let wanted = consent.redirect_uri.as_ref();
     let listens = !paste && wanted.is_none_or(|url| url.scheme() == "http" && is_loopback(url));
-    let listener = if listens { Some(listen(wanted).await?) } else { None };
+    let listener = if listens { Some(listen_for_redirect(wanted).await?) } else { None };
     let redirect = redirect(wanted, listener.as_ref())?;
-    let attempt = Attempt { state: random()?, verifier: random()?, redirect };
-    let url = attempt.url(oauth2, consent, identity);
+    let attempt = LoginAttempt { state: random_token()?, verifier: random_token()?, redirect };
+    let url = attempt.authorization_url(oauth2, consent, identity);
     writeln!(console.err, "\nOpen this address in a browser, and agree:\n\n  {url}\n")?;
     let code = match listener {
         Some(listener) => {
             if console.can_ask {
-                open(&url);
+                open_browser(&url);
             }
             writeln!(console.err, "waiting for the browser ..")?;
             console.err.flush()?;
-            attempt.wait(listener).await?
+            attempt.wait_for_code(listener).await?
         }
         None => {
             writeln!(console.err, "Then paste the address at which the browser ends:")?;
@@ -125,16 +125,16 @@ pub(super) async fn ask(
             attempt.pasted(line.trim())?
         }
     };
-    Ok(Granted { endpoint, attempt, code })
+    Ok(AuthorizationGrant { endpoint, attempt, code })
 }
 
-impl Granted {
+impl AuthorizationGrant {
     /// Returns the refresh token. The server takes the code once, and gives what nobody can get a
     /// second time.
     pub(super) async fn refresh_token(
         self,
         identity: &ClientIdentity,
-    ) -> Result<SecretString, Failure> {
+    ) -> Result<SecretString, CliFailure> {
         let Self { endpoint, attempt, code } = self;
         let parameters = [
             ("grant_type", "authorization_code"),
@@ -146,7 +146,7 @@ impl Granted {
             anyhow::anyhow!("the token endpoint at {} refuses the login ({error})", endpoint.host())
         })?;
         tokens.refresh.ok_or_else(|| {
-            Failure::from(anyhow::anyhow!("the server gave no refresh token")).hint(
+            CliFailure::from(anyhow::anyhow!("the server gave no refresh token")).hint(
                 "many servers give one only for the scope `offline_access`, or with \
                  `authorization_params: {access_type: offline, prompt: consent}`",
             )
@@ -154,9 +154,14 @@ impl Granted {
     }
 }
 
-impl Attempt {
+impl LoginAttempt {
     /// Returns the address to open (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
-    fn url(&self, oauth2: &OAuth2, consent: &Consent, identity: &ClientIdentity) -> Url {
+    fn authorization_url(
+        &self,
+        oauth2: &OAuth2,
+        consent: &AuthorizationConsent,
+        identity: &ClientIdentity,
+    ) -> Url {
         let mut url = consent.authorize_url.clone();
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(self.verifier.as_bytes()));
         let mut query = url.query_pairs_mut();
@@ -176,8 +181,8 @@ impl Attempt {
     }
 
     /// Waits until the browser comes back.
-    async fn wait(&self, listener: TcpListener) -> Result<SecretString, Failure> {
-        let (sender, mut answers) = mpsc::channel::<Answer>(1);
+    async fn wait_for_code(&self, listener: TcpListener) -> Result<SecretString, CliFailure> {
+        let (sender, mut answers) = mpsc::channel::<BrowserAnswer>(1);
         let known: Arc<(String, String)> =
             Arc::new((self.redirect.path().to_owned(), self.state.clone()));
         let accept = async {
@@ -206,9 +211,9 @@ impl Attempt {
     }
 
     /// Reads the address that a person copied from the browser.
-    fn pasted(&self, text: &str) -> Result<SecretString, Failure> {
+    fn pasted(&self, text: &str) -> Result<SecretString, CliFailure> {
         let url = Url::parse(text).map_err(|_| anyhow::anyhow!("this is not an address"))?;
-        match answer(&url, &self.state) {
+        match parse_redirect(&url, &self.state) {
             Some(Ok(code)) => Ok(code),
             Some(Err(error)) => Err(anyhow::Error::from(error).into()),
             None => Err(anyhow::anyhow!("this is not the address of this login").into()),
@@ -217,7 +222,7 @@ impl Attempt {
 }
 
 /// Answers one request of a browser, and returns what it brought once it has its page.
-async fn converse(stream: TcpStream, known: Arc<(String, String)>) -> Option<Answer> {
+async fn converse(stream: TcpStream, known: Arc<(String, String)>) -> Option<BrowserAnswer> {
     let found = Arc::new(Mutex::new(None));
     let kept = Arc::clone(&found);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -241,9 +246,9 @@ async fn converse(stream: TcpStream, known: Arc<(String, String)>) -> Option<Ans
 fn respond(
     uri: &http::Uri,
     (path, state): &(String, String),
-) -> (Response<Full<Bytes>>, Option<Answer>) {
+) -> (Response<Full<Bytes>>, Option<BrowserAnswer>) {
     let url = Url::parse("http://localhost").and_then(|url| url.join(&uri.to_string())).ok();
-    let found = url.filter(|url| url.path() == path).and_then(|url| answer(&url, state));
+    let found = url.filter(|url| url.path() == path).and_then(|url| parse_redirect(&url, state));
     let (status, text) = match &found {
         Some(Ok(_)) => (200, DONE),
         Some(Err(_)) => (200, REFUSED),
@@ -269,7 +274,7 @@ fn respond(
 
 /// Reads what an authorization server sends with the browser (RFC 6749, section 4.1.2); `None`
 /// when it belongs to another login.
-fn answer(url: &Url, state: &str) -> Option<Answer> {
+fn parse_redirect(url: &Url, state: &str) -> Option<BrowserAnswer> {
     let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|pair| pair.1);
     // Both are made of random bits that are used once, so that timing tells nothing of use.
     if value("state").as_deref() != Some(state) {
@@ -286,7 +291,7 @@ fn answer(url: &Url, state: &str) -> Option<Answer> {
 }
 
 /// Listens where the browser will come back to.
-async fn listen(wanted: Option<&Url>) -> Result<TcpListener, Failure> {
+async fn listen_for_redirect(wanted: Option<&Url>) -> Result<TcpListener, CliFailure> {
     let address = match wanted.and_then(Url::host) {
         Some(url::Host::Ipv4(address)) => IpAddr::V4(address),
         Some(url::Host::Ipv6(address)) => IpAddr::V6(address),
@@ -295,12 +300,12 @@ async fn listen(wanted: Option<&Url>) -> Result<TcpListener, Failure> {
     let address = SocketAddr::new(address, wanted.and_then(Url::port).unwrap_or_default());
     TcpListener::bind(address).await.map_err(|error| {
         let error = anyhow::anyhow!("cannot listen on {address} for the browser: {error}");
-        Failure::from(error).hint("end what uses that port, or use --paste")
+        CliFailure::from(error).hint("end what uses that port, or use --paste")
     })
 }
 
 /// Returns where the browser is sent.
-fn redirect(wanted: Option<&Url>, listener: Option<&TcpListener>) -> Result<Url, Failure> {
+fn redirect(wanted: Option<&Url>, listener: Option<&TcpListener>) -> Result<Url, CliFailure> {
     let mut url = match wanted {
         Some(url) => url.clone(),
         None => Url::parse(&format!("http://127.0.0.1{PATH}")).map_err(anyhow::Error::from)?,
@@ -314,7 +319,7 @@ fn redirect(wanted: Option<&Url>, listener: Option<&TcpListener>) -> Result<Url,
 }
 
 /// Returns 256 random bits as text.
-fn random() -> Result<String, Failure> {
+fn random_token() -> Result<String, CliFailure> {
     let mut bytes = [0; 32];
     let filled = SystemRandom::new().fill(&mut bytes);
     filled.map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
@@ -322,7 +327,7 @@ fn random() -> Result<String, Failure> {
 }
 
 /// Opens a browser, where there is one.
-fn open(url: &Url) {
+fn open_browser(url: &Url) {
     let (program, arguments): (&str, &[&str]) = if cfg!(target_os = "macos") {
         ("open", &[])
     } else if cfg!(windows) {
@@ -347,7 +352,8 @@ mod tests {
 
     fn found(query: &str) -> Option<Result<String, NoCode>> {
         let url = Url::parse(&format!("http://127.0.0.1:1/callback?{query}")).unwrap();
-        answer(&url, "st4te").map(|answer| answer.map(|code| code.expose_secret().to_owned()))
+        parse_redirect(&url, "st4te")
+            .map(|answer| answer.map(|code| code.expose_secret().to_owned()))
     }
 
     #[test]
@@ -379,7 +385,7 @@ mod tests {
 
     #[test]
     fn random_texts_differ_and_are_long_enough_for_pkce() {
-        let (one, other) = (random().unwrap(), random().unwrap());
+        let (one, other) = (random_token().unwrap(), random_token().unwrap());
         assert_ne!(one, other);
         assert_eq!(one.len(), 43);
     }

@@ -6,24 +6,23 @@ use serde_json::{Map, Value, json};
 
 use super::{
     args::CallArgs,
-    arguments,
     console::Console,
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     load,
-    progress::Watch,
-    signals::{Signal, Signals},
-    table,
+    progress::CallMonitor,
+    signals::{Signal, SignalListener},
+    table, tool_arguments,
     wrap::wrapped,
 };
 use crate::{
     app::App,
     catalog::Catalog,
-    config::{command::quoted, env_vars::Environment},
+    config::{env_vars::Environment, shell::shell_quoted},
     executor::{Budget, CallContext, DryRun},
-    gate::{Admitted, Consent, Pending, Refusal},
+    gate::{Admitted, CallConsent, CallRefusal, PendingCall},
     live::{self, Hub},
-    outcome::{Outcome, Payload, SavedFile},
+    outcome::{CallOutcome, Payload, SavedFile},
 };
 
 /// A value whose tree would take more is printed as it came, in bytes.
@@ -35,20 +34,21 @@ pub(super) async fn run(
     args: CallArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
-    let loaded = load::open(&args.backends, args.simulated, environment).await?;
+) -> Result<Exit, CliFailure> {
+    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
-    let given = arguments::read(&args.arguments, args.args.as_deref())?;
-    let pending = app.gate.check(&args.tool, given).map_err(|it| meant(it, app.gate.catalog()))?;
+    let given = tool_arguments::read_arguments(&args.arguments, args.args.as_deref())?;
+    let pending =
+        app.gate.check(&args.tool, given).map_err(|it| with_meant_name(it, app.gate.catalog()))?;
     if args.dry_run {
         print_request(&app.executor.dry_run(&pending)?, args.json, console)?;
         return Ok(Exit::Ok);
     }
-    let call = admit(pending, args.yes, console)?;
-    let watch = Watch::new(console.err_is_terminal);
+    let call = admit_call(pending, args.yes, console)?;
+    let watch = CallMonitor::new(console.err_is_terminal);
     // A person can stop the waiting.
     let context = CallContext::heard_by(&watch).waiting(Budget::Longest);
-    let mut signals = Signals::listen()?;
+    let mut signals = SignalListener::listen()?;
     // It has to be said before the call is dropped.
     let signal = async {
         let signal = signals.next().await;
@@ -58,7 +58,7 @@ pub(super) async fn run(
         signal
     };
     let outcome = tokio::select! {
-        outcome = perform(app, call, &context) => Ok(outcome?),
+        outcome = perform_call(app, call, &context) => Ok(outcome?),
         // The log says whether a task could be asked to stop.
         signal = signal => Err(signal),
     };
@@ -68,7 +68,7 @@ pub(super) async fn run(
             let message = watch.interrupted(signal, &console.flags);
             drop(watch);
             // The terminal may be gone.
-            let _ = console.note(&message);
+            let _ = console.print_note(&message);
             return Ok(signal.exit());
         }
     };
@@ -78,42 +78,43 @@ pub(super) async fn run(
 }
 
 /// Names the tool that a person may have meant, whether or not it is allowed: they can allow it.
-fn meant(refusal: Refusal, catalog: &Catalog) -> Refusal {
+fn with_meant_name(refusal: CallRefusal, catalog: &Catalog) -> CallRefusal {
     match refusal {
-        Refusal::UnknownTool { name, .. } => {
+        CallRefusal::UnknownTool { name, .. } => {
             let nearest = catalog.nearest_of_all(&name).map(str::to_owned);
-            Refusal::UnknownTool { name, nearest }
+            CallRefusal::UnknownTool { name, nearest }
         }
         refusal => refusal,
     }
 }
 
 /// Executes a call; one that subscribes collects what comes.
-async fn perform(
+async fn perform_call(
     app: &App,
     call: Admitted<'_>,
     context: &CallContext<'_>,
-) -> Result<Outcome, Failure> {
+) -> Result<CallOutcome, CliFailure> {
     if live::subscribes(&call) && !live::is_open(&call) {
-        let collected = live::collect(&Hub::default(), &app.executor, &call, &context.client).await;
-        return collected.map_err(|error| Failure::new(Exit::Failed, error));
+        let collected =
+            live::collect_once(&Hub::default(), &app.executor, &call, &context.client).await;
+        return collected.map_err(|error| CliFailure::new(Exit::Failed, error));
     }
     Ok(app.executor.execute(call, context).await?)
 }
 
 /// Asks the person about a dangerous call.
-pub(super) fn admit<'gate>(
-    pending: Pending<'gate>,
+pub(super) fn admit_call<'gate>(
+    pending: PendingCall<'gate>,
     yes: bool,
     console: &mut Console,
-) -> Result<Admitted<'gate>, Failure> {
+) -> Result<Admitted<'gate>, CliFailure> {
     if !pending.needs_consent() {
         return Ok(pending.admit()?);
     }
     if !yes {
         if !console.can_ask {
             let refusal = pending.refused("it is dangerous, and there is no terminal to ask on");
-            return Err(Failure::from(refusal).hint("add --yes if you mean it"));
+            return Err(CliFailure::from(refusal).hint("add --yes if you mean it"));
         }
         let question = wrapped(&pending.question(), console.err_width(), 0, 2);
         write!(console.err, "{question}\n[y/N] ")?;
@@ -124,7 +125,7 @@ pub(super) fn admit<'gate>(
             return Err(pending.refused("you said no").into());
         }
     }
-    let consent = Consent::given_for(pending.digest());
+    let consent = CallConsent::given_for(pending.digest());
     Ok(pending.admit_with(&consent)?)
 }
 
@@ -136,7 +137,7 @@ fn print_request(request: &DryRun, as_json: bool, console: &mut Console) -> io::
     let (plan, credential) = match request {
         DryRun::Request { plan, credential } => (plan, credential),
         DryRun::Composite { name, calls } => {
-            return console.json(&json!({ "composite": name, "may_call": calls }));
+            return console.print_json(&json!({ "composite": name, "may_call": calls }));
         }
     };
     let headers: Map<String, Value> = plan
@@ -144,7 +145,7 @@ fn print_request(request: &DryRun, as_json: bool, console: &mut Console) -> io::
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
         .collect();
-    console.json(&json!({
+    console.print_json(&json!({
         "method": plan.method.as_str(),
         "url": plan.url.as_str(),
         "headers": headers,
@@ -155,41 +156,43 @@ fn print_request(request: &DryRun, as_json: bool, console: &mut Console) -> io::
 
 /// Prints a value for a person: as a table where it is one.
 fn print_value(value: &Value, console: &mut Console) -> io::Result<()> {
-    let Some(shown) = console.out_width().and_then(|width| table::shown(value, width)) else {
-        return console.json(value);
+    let Some(shown) = console.out_width().and_then(|width| table::cell_text(value, width)) else {
+        return console.print_json(value);
     };
     write!(console.out, "{}", shown.text)?;
     match shown.note {
-        Some(note) => console.note(&note),
+        Some(note) => console.print_note(&note),
         None => Ok(()),
     }
 }
 
 /// Prints a result to standard output and what is to say about it to standard error.
 pub(super) fn print_outcome(
-    outcome: Outcome,
+    outcome: CallOutcome,
     as_json: bool,
     console: &mut Console,
 ) -> io::Result<()> {
     match outcome.payload {
-        Payload::Empty if as_json => console.json(&Value::Null)?,
-        Payload::Empty => console.note(&format!("HTTP {}, without content", outcome.status))?,
+        Payload::Empty if as_json => console.print_json(&Value::Null)?,
+        Payload::Empty => {
+            console.print_note(&format!("HTTP {}, without content", outcome.status))?
+        }
         Payload::Json(text) => {
             // On a terminal with line breaks, unless the tree would take much memory.
             let is_pretty = console.out_is_terminal && text.tree_cost() <= LARGEST_TREE;
             match is_pretty.then(|| text.value()) {
-                Some(Ok(value)) if as_json => console.json(&value)?,
+                Some(Ok(value)) if as_json => console.print_json(&value)?,
                 Some(Ok(value)) => print_value(&value, console)?,
                 // As it came: a script gets every digit.
                 _ => console.json_text(text.as_str())?,
             }
         }
         Payload::Text { content_type, text } if as_json => {
-            console.json(&json!({ "content_type": content_type, "text": text }))?;
+            console.print_json(&json!({ "content_type": content_type, "text": text }))?;
         }
         Payload::Task(report) => {
             if as_json || !console.out_is_terminal {
-                console.json(&report.to_value())?;
+                console.print_json(&report.to_value())?;
             } else {
                 writeln!(console.out, "{}", report.summary())?;
             }
@@ -200,7 +203,7 @@ pub(super) fn print_outcome(
                 } else {
                     format!("the task goes on: `{command}`")
                 };
-                console.note(&note)?;
+                console.print_note(&note)?;
             }
         }
         Payload::Text { text, .. } => {
@@ -208,7 +211,7 @@ pub(super) fn print_outcome(
             write!(console.out, "{text}{end}")?;
         }
         Payload::File(file) if as_json || !console.out_is_terminal => {
-            console.json(&file.to_value())?;
+            console.print_json(&file.to_value())?;
         }
         Payload::File(SavedFile { path, size, content_type, sha256, expires, .. }) => {
             let path = path.display();
@@ -222,7 +225,7 @@ pub(super) fn print_outcome(
         }
     }
     for note in outcome.notes {
-        console.note(&note)?;
+        console.print_note(&note)?;
     }
     if let Some(next) = outcome.next {
         let words: Vec<String> = next
@@ -232,9 +235,13 @@ pub(super) fn print_outcome(
                 Value::String(text) => format!("{key}={text}"),
                 value => format!("{key}:={value}"),
             })
-            .map(|word| quoted(&word).into_owned())
+            .map(|word| shell_quoted(&word).into_owned())
             .collect();
-        console.note(&format!("{}; for the next page, add `{}`", next.reason, words.join(" ")))?;
+        console.print_note(&format!(
+            "{}; for the next page, add `{}`",
+            next.reason,
+            words.join(" ")
+        ))?;
     }
     Ok(())
 }

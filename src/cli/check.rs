@@ -9,14 +9,14 @@ use dadl_descriptor::{
     code,
     diagnostic::{Diagnostic, Severity},
     mend::mend_with,
-    source::{MAX_BYTES, Source, SourceError},
+    source::{MAX_BYTES, SourceError, SourceText},
 };
 
 use super::{
-    report::{self, CheckedFile, Color, Format, Wanted},
+    report::{self, CheckedFile, Color, Format, WantedCredential},
     rewrite,
 };
-use crate::{app::openapi, config::folder::Folder};
+use crate::{app::openapi, config::descriptor_folder::Folder};
 
 /// Whether what can be mended is mended first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -87,8 +87,8 @@ pub fn run_fixing(
     for path in files {
         let name = path.display().to_string();
         let changes;
-        let file = match read(path) {
-            Ok(bytes) if fixing == Fixing::Off => check(path, name, bytes, &mut outcome),
+        let file = match read_file(path) {
+            Ok(bytes) if fixing == Fixing::Off => check_file(path, name, bytes, &mut outcome),
             Ok(bytes) => {
                 let mut file;
                 (file, changes) = mended(path, name, bytes, fixing, &mut outcome);
@@ -99,7 +99,7 @@ pub fn run_fixing(
                 file.diagnostics.sort_by_key(|finding| finding.span.start);
                 file
             }
-            Err(error) => unreadable(name, &error),
+            Err(error) => unreadable_file(name, &error),
         };
         checked.push(file);
     }
@@ -128,12 +128,12 @@ fn mended(
     fixing: Fixing,
     outcome: &mut CheckOutcome,
 ) -> (CheckedFile, Vec<String>) {
-    let Ok(source) = Source::from_bytes(name.clone(), bytes.clone()) else {
-        return (check(path, name, bytes, outcome), Vec::new());
+    let Ok(source) = SourceText::from_bytes(name.clone(), bytes.clone()) else {
+        return (check_file(path, name, bytes, outcome), Vec::new());
     };
     let mended = mend_with(source, &mut Folder::beside(path));
     if mended.changes.is_empty() {
-        return (check(path, name, bytes, outcome), Vec::new());
+        return (check_file(path, name, bytes, outcome), Vec::new());
     }
     let done = if fixing == Fixing::Apply { "wrote" } else { "would write" };
     let lines = mended.changes.iter().map(|change| {
@@ -147,16 +147,16 @@ fn mended(
     });
     let lines: Vec<String> = lines.collect();
     if fixing == Fixing::DryRun {
-        return (check(path, name, bytes, outcome), lines);
+        return (check_file(path, name, bytes, outcome), lines);
     }
-    match rewrite::replace(path, &bytes, mended.source.text()) {
+    match rewrite::replace_file(path, &bytes, mended.source.text()) {
         Ok(()) => {
             // Read anew, with the fragments that the file includes.
             let text = mended.source.text().as_bytes().to_vec();
-            (check(path, name, text, outcome), lines)
+            (check_file(path, name, text, outcome), lines)
         }
         Err(error) => {
-            let mut file = check(path, name, bytes, outcome);
+            let mut file = check_file(path, name, bytes, outcome);
             file.diagnostics.push(not_written(&error));
             (file, Vec::new())
         }
@@ -176,21 +176,26 @@ fn not_written(error: &io::Error) -> Diagnostic {
 }
 
 /// Reads a file, but never more than can be a descriptor: the name may be that of a device.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
     io::Read::read_to_end(&mut io::Read::take(file, MAX_BYTES as u64 + 1), &mut bytes)?;
     Ok(bytes)
 }
 
-fn check(path: &Path, name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) -> CheckedFile {
-    match Source::from_bytes(name.clone(), bytes) {
+fn check_file(
+    path: &Path,
+    name: String,
+    bytes: Vec<u8>,
+    outcome: &mut CheckOutcome,
+) -> CheckedFile {
+    match SourceText::from_bytes(name.clone(), bytes) {
         Ok(source) => {
             outcome.readable += 1;
             let mut folder = Folder::beside(path);
             let (source, mut loaded) = dadl_descriptor::check_with(source, &mut folder);
             openapi::fill_in(&mut loaded, &folder);
-            let wanted = loaded.descriptor.as_ref().map(Wanted::of).unwrap_or_default();
+            let wanted = loaded.descriptor.as_ref().map(WantedCredential::of).unwrap_or_default();
             CheckedFile { source, diagnostics: loaded.diagnostics, wanted }
         }
         Err(error) => {
@@ -207,7 +212,7 @@ fn check(path: &Path, name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) 
     }
 }
 
-fn unreadable(name: String, error: &io::Error) -> CheckedFile {
+fn unreadable_file(name: String, error: &io::Error) -> CheckedFile {
     let finding = Diagnostic {
         code: code::UNREADABLE,
         severity: Severity::Error,

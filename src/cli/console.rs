@@ -1,6 +1,6 @@
 //! The two streams of the process, and what is known about who reads them.
 //!
-//! Each of them is a [`Screen`], so that nothing of others steers the terminal that shows it.
+//! Each of them is a [`TerminalStream`], so that nothing of others steers the terminal that shows it.
 
 use std::{
     io::{self, IsTerminal as _, Write},
@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::{
     args::ColorChoice,
     flags::Flags,
-    screen::{Paint, Screen},
+    screen::{TerminalStream, TextStyle},
     wrap::wrapped,
 };
 use crate::{
@@ -30,15 +30,16 @@ use crate::{
 const USUAL_WIDTH: usize = 100;
 
 /// What went well.
-pub(super) const GOOD: Paint = Paint(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green))));
+pub(super) const GOOD: TextStyle =
+    TextStyle(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green))));
 /// What deserves a look.
-pub(super) const DOUBTFUL: Paint =
-    Paint(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow))));
+pub(super) const DOUBTFUL: TextStyle =
+    TextStyle(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow))));
 /// What went wrong.
-pub(super) const BAD: Paint =
-    Paint(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red))).bold());
+pub(super) const BAD: TextStyle =
+    TextStyle(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red))).bold());
 /// The name of a thing.
-pub(super) const NAME: Paint = Paint(Style::new().bold());
+pub(super) const NAME: TextStyle = TextStyle(Style::new().bold());
 
 /// Where a subcommand writes. Styles may always be written; a stream that shows none drops them.
 /// Text of others may be written too: what a terminal would obey becomes visible.
@@ -104,7 +105,7 @@ impl Console {
     }
 
     /// Writes a JSON value: indented for a person, on one line for a program.
-    pub(super) fn json(&mut self, value: &Value) -> io::Result<()> {
+    pub(super) fn print_json(&mut self, value: &Value) -> io::Result<()> {
         if self.out_is_terminal {
             self.json_text(&format!("{value:#}"))
         } else {
@@ -115,14 +116,14 @@ impl Console {
     /// Writes a JSON text as it is; for a terminal with what it must not get as escapes of JSON.
     pub(super) fn json_text(&mut self, json: &str) -> io::Result<()> {
         if self.out_is_terminal {
-            writeln!(self.out, "{}", text::json(json))
+            writeln!(self.out, "{}", text::shown_json(json))
         } else {
             writeln!(self.out, "{json}")
         }
     }
 
     /// Writes a remark about the results.
-    pub(super) fn note(&mut self, text: &str) -> io::Result<()> {
+    pub(super) fn print_note(&mut self, text: &str) -> io::Result<()> {
         // What it quotes does not begin a line.
         let text = wrapped(text, self.err_width(), "note: ".len(), 2);
         writeln!(self.err, "{DOUBTFUL}note:{DOUBTFUL:#} {text}")
@@ -140,17 +141,20 @@ pub(super) static SECRETS: LazyLock<Secrets> = LazyLock::new(Secrets::default);
 pub(super) fn screen<S: RawStream + AsLockedWrite>(
     stream: S,
     color: bool,
-) -> MaskedWriter<Screen<AutoStream<S>>> {
-    masked(bare(stream, color))
+) -> MaskedWriter<TerminalStream<AutoStream<S>>> {
+    mask_output(bare(stream, color))
 }
 
 /// Takes secrets out of what is written.
-pub(super) fn masked<W: Write>(inner: W) -> MaskedWriter<W> {
+pub(super) fn mask_output<W: Write>(inner: W) -> MaskedWriter<W> {
     MaskedWriter::new(inner, SECRETS.clone())
 }
 
 /// Makes the way to a stream for what holds no secret any more.
-pub(super) fn bare<S: RawStream + AsLockedWrite>(stream: S, color: bool) -> Screen<AutoStream<S>> {
+pub(super) fn bare<S: RawStream + AsLockedWrite>(
+    stream: S,
+    color: bool,
+) -> TerminalStream<AutoStream<S>> {
     let is_terminal = stream.is_terminal();
     // Older terminals of Windows have styles, but no sequences.
     let inner = if color && is_terminal {
@@ -158,5 +162,5 @@ pub(super) fn bare<S: RawStream + AsLockedWrite>(stream: S, color: bool) -> Scre
     } else {
         AutoStream::always_ansi(stream)
     };
-    Screen::new(inner, is_terminal, color)
+    TerminalStream::new(inner, is_terminal, color)
 }

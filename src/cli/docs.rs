@@ -9,7 +9,7 @@ use clap::{Arg, CommandFactory as _};
 use super::{args::Cli, exit::Exit};
 use crate::config::{
     env_vars::{self, Environment},
-    keys::{self, Key},
+    keys::{self, ConfigKey},
 };
 
 #[test]
@@ -19,7 +19,7 @@ fn the_tables_are_those_of_the_code() {
     let generated = [
         ("commands", commands()),
         ("flags", flags()),
-        ("variables", variables()),
+        ("variables", variable_table()),
         ("file-keys", key_table(keys::FILES)),
         ("limit-keys", key_table(keys::LIMITS)),
         ("backend-keys", key_table(keys::BACKEND)),
@@ -27,7 +27,7 @@ fn the_tables_are_those_of_the_code() {
         ("exit-codes", exit_codes()),
     ]
     .iter()
-    .fold(written.clone(), |text, (name, table)| replace(&text, name, table));
+    .fold(written.clone(), |text, (name, markdown)| replace_table(&text, name, markdown));
     if Environment::of_process().get("UPDATE_DOCS").is_some() {
         fs::write(&path, generated).unwrap();
     } else {
@@ -39,7 +39,7 @@ fn the_tables_are_those_of_the_code() {
 }
 
 /// Replaces what is between the markers of `name`.
-fn replace(text: &str, name: &str, table: &str) -> String {
+fn replace_table(text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
     let (before, rest) = text.split_once(&begin).expect(name);
     let (_, after) = rest.split_once(&end).expect(name);
@@ -64,7 +64,7 @@ fn commands() -> String {
             .collect();
         vec![format!("`{}{positionals}`", subcommand.get_name()), about(subcommand)]
     });
-    table(&["command", "does"], rows)
+    markdown_table(&["command", "does"], rows)
 }
 
 /// The subcommands that are for people.
@@ -86,7 +86,7 @@ fn flags() -> String {
             if argument.is_positional() || argument.get_id() == "help" {
                 continue;
             }
-            let commands = found.entry((flag(argument), meaning(argument))).or_default();
+            let commands = found.entry((flag_row(argument), meaning(argument))).or_default();
             commands.push(format!("`{}`", subcommand.get_name()));
         }
     }
@@ -95,10 +95,10 @@ fn flags() -> String {
         let commands = if commands.len() == all { "all".to_owned() } else { commands.join(", ") };
         vec![flag, commands, meaning]
     });
-    table(&["flag", "commands", "meaning"], rows)
+    markdown_table(&["flag", "commands", "meaning"], rows)
 }
 
-fn flag(argument: &Arg) -> String {
+fn flag_row(argument: &Arg) -> String {
     let mut flag = match argument.get_long() {
         Some(long) => format!("--{long}"),
         None => String::new(),
@@ -139,31 +139,31 @@ fn meaning(argument: &Arg) -> String {
     meaning
 }
 
-fn variables() -> String {
+fn variable_table() -> String {
     let rows = env_vars::ALL.iter().map(|variable| {
         let names: Vec<String> =
             variable.name.split(", ").map(|name| format!("`{name}`")).collect();
         let flag = variable.flag.map(|flag| format!("`{flag}`")).unwrap_or_default();
         vec![names.join(", "), flag, variable.meaning.to_owned()]
     });
-    table(&["variable", "flag that wins over it", "meaning"], rows)
+    markdown_table(&["variable", "flag that wins over it", "meaning"], rows)
 }
 
-fn key_table(keys: &[Key]) -> String {
+fn key_table(keys: &[ConfigKey]) -> String {
     let rows = keys.iter().map(|key| {
         let name = format!("`{}`", key.name.trim_matches('`'));
         vec![name, key.kind.to_owned(), key.default.to_owned(), key.meaning.to_owned()]
     });
-    table(&["key", "value", "default", "meaning"], rows)
+    markdown_table(&["key", "value", "default", "meaning"], rows)
 }
 
 fn exit_codes() -> String {
     let rows =
         Exit::ALL.iter().map(|(exit, meaning)| vec![exit.code().to_string(), (*meaning).into()]);
-    table(&["code", "meaning"], rows)
+    markdown_table(&["code", "meaning"], rows)
 }
 
-fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+fn markdown_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
         format!("| {} |\n", cells.join(" | "))

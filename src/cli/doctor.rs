@@ -1,9 +1,9 @@
 //! `doctor`: examines settings, descriptors, credentials and backends, one line for each fact,
 //! with a hint under each line that is not well. Values of credentials are never shown.
 
+mod availability;
 mod backend;
 mod certificate;
-mod fit;
 mod switch;
 
 use std::io::{self, Write};
@@ -14,20 +14,20 @@ use serde_json::{Value, json};
 use super::{
     args::DoctorArgs,
     console::{BAD, Console, DOUBTFUL, GOOD, SECRETS},
+    demo,
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     flags::Flags,
     load,
-    screen::Paint,
-    signals::Signals,
-    simulated,
+    screen::TextStyle,
+    signals::SignalListener,
     wrap::wrapped,
 };
 use crate::config::{
     FileSettings, Settings,
-    credentials::Credentials,
+    credentials::CredentialResolver,
     env_vars::{self, Environment},
-    trust::{self, Doubt},
+    file_trust::{self, Doubt},
 };
 
 /// The column in which findings begin.
@@ -37,7 +37,7 @@ const HINT: usize = 24;
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Health {
+enum CheckStatus {
     Fail,
     Ok,
     Warn,
@@ -45,8 +45,8 @@ enum Health {
 
 /// One line of the report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
-    health: Health,
+struct ReportLine {
+    health: CheckStatus,
     /// The backend, unless the line is about the settings.
     backend: Option<String>,
     /// What was examined, in a word.
@@ -59,44 +59,44 @@ struct Line {
 
 /// The lines so far, and the backend that they are about.
 #[derive(Debug, Default)]
-struct Report {
-    lines: Vec<Line>,
+struct DoctorReport {
+    lines: Vec<ReportLine>,
     backend: Option<String>,
     /// For the commands in hints.
     flags: Flags,
 }
 
-impl Report {
+impl DoctorReport {
     /// Returns a command of this program that leads to the same backends, in backquotes.
     fn command(&self, command: &str) -> String {
         format!("`{}`", self.flags.command(command))
     }
 
     fn ok(&mut self, subject: &'static str, finding: impl Into<String>) {
-        self.add(Health::Ok, subject, finding.into(), None);
+        self.add(CheckStatus::Ok, subject, finding.into(), None);
     }
 
     fn warn(&mut self, subject: &'static str, finding: impl Into<String>, hint: impl Into<String>) {
-        self.add(Health::Warn, subject, finding.into(), Some(hint.into()));
+        self.add(CheckStatus::Warn, subject, finding.into(), Some(hint.into()));
     }
 
     fn fail(&mut self, subject: &'static str, finding: impl Into<String>, hint: impl Into<String>) {
-        self.add(Health::Fail, subject, finding.into(), Some(hint.into()));
+        self.add(CheckStatus::Fail, subject, finding.into(), Some(hint.into()));
     }
 
     fn add(
         &mut self,
-        health: Health,
+        health: CheckStatus,
         subject: &'static str,
         finding: String,
         hint: Option<String>,
     ) {
         let backend = self.backend.clone();
-        self.lines.push(Line { health, backend, subject, finding, hint });
+        self.lines.push(ReportLine { health, backend, subject, finding, hint });
     }
 
     fn exit(&self) -> Exit {
-        if self.lines.iter().any(|line| line.health == Health::Fail) {
+        if self.lines.iter().any(|line| line.health == CheckStatus::Fail) {
             Exit::Failed
         } else {
             Exit::Ok
@@ -110,16 +110,17 @@ impl Report {
 /// `setup` ends with this: it is the one place that decides whether a login works.
 pub(super) async fn verify(
     settings: &Settings,
-    credentials: &Credentials,
+    credentials: &CredentialResolver,
     environment: &Environment,
     console: &mut Console,
 ) -> io::Result<bool> {
-    let mut report = Report { flags: console.flags.clone(), ..Report::default() };
+    let mut report = DoctorReport { flags: console.flags.clone(), ..DoctorReport::default() };
     backend::examine(settings, credentials, is_proxied(environment), &mut report).await;
     let width = console.err_width();
-    lines(&report, width, &mut *console.err)?;
+    write_lines(&report, width, &mut *console.err)?;
     // That others have turned MCP off says nothing about the login.
-    let failed = |line: &Line| line.health == Health::Fail && line.subject != switch::SUBJECT;
+    let failed =
+        |line: &ReportLine| line.health == CheckStatus::Fail && line.subject != switch::SUBJECT;
     Ok(!report.lines.iter().any(failed))
 }
 
@@ -128,12 +129,12 @@ pub(super) async fn run(
     args: &DoctorArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
-    let mut report = Report { flags: console.flags.clone(), ..Report::default() };
-    match load(args, environment).await {
+) -> Result<Exit, CliFailure> {
+    let mut report = DoctorReport { flags: console.flags.clone(), ..DoctorReport::default() };
+    match load_settings(args, environment).await {
         Ok((settings, credentials, proxied, _simulator)) => {
-            describe(&settings, &mut report);
-            let mut signals = Signals::listen()?;
+            describe_settings(&settings, &mut report);
+            let mut signals = SignalListener::listen()?;
             for backend in &settings.backends {
                 // One at a time, so that a broken backend does not hide the others.
                 let alone = settings.only(&backend.name);
@@ -151,24 +152,24 @@ pub(super) async fn run(
         // A person gets the findings with their lines.
         Err(failure) => return Err(failure),
     }
-    write(&report, args.json, console)?;
+    write_report(&report, args.json, console)?;
     Ok(report.exit())
 }
 
 /// Returns what is examined: settings and credentials, whether requests leave through a proxy, and
 /// the simulator, which runs for as long as it is there.
-async fn load(
+async fn load_settings(
     args: &DoctorArgs,
     environment: Environment,
-) -> Result<(Settings, Credentials, bool, Option<simulated::Simulator>), Failure> {
+) -> Result<(Settings, CredentialResolver, bool, Option<demo::Simulator>), CliFailure> {
     let proxied = is_proxied(&environment);
     if args.simulated.demo {
         let (settings, credentials, simulator) =
-            simulated::start(&args.backends, &environment, None).await?;
+            demo::start_simulator(&args.backends, &environment, None).await?;
         return Ok((settings, credentials, proxied, Some(simulator)));
     }
-    let settings = load::settings(&args.backends, &environment)?;
-    Ok((settings, Credentials::new(environment).noting(&SECRETS), proxied, None))
+    let settings = load::load_settings(&args.backends, &environment)?;
+    Ok((settings, CredentialResolver::new(environment).noting(&SECRETS), proxied, None))
 }
 
 fn is_proxied(environment: &Environment) -> bool {
@@ -176,7 +177,7 @@ fn is_proxied(environment: &Environment) -> bool {
 }
 
 /// Reports what the settings are and where they come from.
-fn describe(settings: &Settings, report: &mut Report) {
+fn describe_settings(settings: &Settings, report: &mut DoctorReport) {
     let count = match settings.backends.len() {
         1 => "1 backend".to_owned(),
         count => format!("{count} backends"),
@@ -203,7 +204,7 @@ fn describe(settings: &Settings, report: &mut Report) {
         ),
         Ok(_) => {
             report.ok("files", files.display().to_string());
-            let doubts = trust::way_to(files).unwrap_or_default();
+            let doubts = file_trust::way_to(files).unwrap_or_default();
             if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
                 let hint = "name another directory with --files, or change its permissions";
                 report.warn("files", doubt.to_string(), hint);
@@ -217,7 +218,7 @@ fn describe(settings: &Settings, report: &mut Report) {
 }
 
 /// Reports what `files` names and is not there.
-fn describe_sources(settings: &FileSettings, report: &mut Report) {
+fn describe_sources(settings: &FileSettings, report: &mut DoctorReport) {
     for directory in &settings.allow_directories {
         if !directory.is_dir() {
             report.warn(
@@ -238,17 +239,17 @@ fn describe_sources(settings: &FileSettings, report: &mut Report) {
     }
 }
 
-fn write(report: &Report, as_json: bool, console: &mut Console) -> io::Result<()> {
+fn write_report(report: &DoctorReport, as_json: bool, console: &mut Console) -> io::Result<()> {
     if as_json || !console.out_is_terminal {
-        let lines: Vec<Value> = report.lines.iter().map(Line::to_json).collect();
-        return console.json(&json!({ "ok": report.exit() == Exit::Ok, "checks": lines }));
+        let lines: Vec<Value> = report.lines.iter().map(ReportLine::to_json).collect();
+        return console.print_json(&json!({ "ok": report.exit() == Exit::Ok, "checks": lines }));
     }
     let width = console.out_width();
-    lines(report, width, &mut *console.out)
+    write_lines(report, width, &mut *console.out)
 }
 
 /// Writes the report for a person.
-fn lines(report: &Report, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
+fn write_lines(report: &DoctorReport, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     let mut last = None;
     for line in &report.lines {
         if line.backend != last {
@@ -258,12 +259,12 @@ fn lines(report: &Report, width: Option<usize>, out: &mut dyn Write) -> io::Resu
         }
         let style = line.health.style();
         let word = line.health.word();
-        let finding = wrapped(&text::line(&line.finding), width, FINDING, FINDING);
+        let finding = wrapped(&text::one_line(&line.finding), width, FINDING, FINDING);
         writeln!(out, "{style}{word:<4}{style:#}  {:<12}{finding}", line.subject)?;
         if let Some(hint) = &line.hint {
             for (number, part) in hint.lines().enumerate() {
                 let word = if number == 0 { "hint:" } else { "" };
-                let part = wrapped(&text::line(part), width, HINT, HINT);
+                let part = wrapped(&text::one_line(part), width, HINT, HINT);
                 writeln!(out, "      {:<12}{word:<5} {part}", "")?;
             }
         }
@@ -271,7 +272,7 @@ fn lines(report: &Report, width: Option<usize>, out: &mut dyn Write) -> io::Resu
     Ok(())
 }
 
-impl Line {
+impl ReportLine {
     fn to_json(&self) -> Value {
         json!({
             "health": self.health.word(),
@@ -283,7 +284,7 @@ impl Line {
     }
 }
 
-impl Health {
+impl CheckStatus {
     fn word(self) -> &'static str {
         match self {
             Self::Fail => "FAIL",
@@ -292,7 +293,7 @@ impl Health {
         }
     }
 
-    fn style(self) -> Paint {
+    fn style(self) -> TextStyle {
         match self {
             Self::Fail => BAD,
             Self::Ok => GOOD,

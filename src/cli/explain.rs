@@ -4,14 +4,14 @@
 use std::io::{self, Write as _};
 
 use dadl_descriptor::code;
-use dadl_text::names::{OrMeant, nearest};
+use dadl_text::names::{OrMeant, nearest_name};
 use serde_json::{Value, json};
 
 use super::{
     args::ExplainArgs,
     console::{Console, NAME},
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     wrap::wrapped,
 };
 
@@ -20,7 +20,7 @@ const CHECKS: &str = include_str!("../../docs/checks.md");
 
 /// What `docs/checks.md` says about a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Section {
+struct CheckSection {
     code: &'static str,
     title: &'static str,
     /// Markdown, without the heading.
@@ -28,16 +28,16 @@ struct Section {
 }
 
 /// Explains codes, or lists all of them.
-pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<Exit, Failure> {
+pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<Exit, CliFailure> {
     let sections = sections();
     if args.codes.is_empty() {
-        list(&sections, args.json, console)?;
+        list_codes(&sections, args.json, console)?;
         return Ok(Exit::Ok);
     }
-    let wanted = args.codes.iter().map(|code| find(&sections, code));
+    let wanted = args.codes.iter().map(|code| find_section(&sections, code));
     let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
     if args.json {
-        console.json(&wanted.iter().copied().map(Section::to_json).collect())?;
+        console.print_json(&wanted.iter().copied().map(CheckSection::to_json).collect())?;
         return Ok(Exit::Ok);
     }
     for (number, section) in wanted.iter().enumerate() {
@@ -49,16 +49,20 @@ pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<Exit, Fai
     Ok(Exit::Ok)
 }
 
-fn list(sections: &[Section], as_json: bool, console: &mut Console) -> Result<(), Failure> {
+fn list_codes(
+    sections: &[CheckSection],
+    as_json: bool,
+    console: &mut Console,
+) -> Result<(), CliFailure> {
     if as_json {
-        console.json(&sections.iter().copied().map(Section::to_json).collect())?;
+        console.print_json(&sections.iter().copied().map(CheckSection::to_json).collect())?;
         return Ok(());
     }
-    for Section { code, title, .. } in sections {
+    for CheckSection { code, title, .. } in sections {
         let title = wrapped(title, console.out_width(), 6, 6);
         writeln!(console.out, "{NAME}{code}{NAME:#}  {title}")?;
     }
-    console.note("`dadl-mcp explain CODE` explains one, with examples")?;
+    console.print_note("`dadl-mcp explain CODE` explains one, with examples")?;
     Ok(())
 }
 
@@ -90,7 +94,7 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-impl Section {
+impl CheckSection {
     /// Writes it for a person: examples are indented, and paragraphs are broken anew.
     fn write(&self, console: &mut Console) -> io::Result<()> {
         // The first paragraph is the title.
@@ -121,25 +125,25 @@ impl Section {
 }
 
 /// Finds a section; the letter may be small or left out.
-fn find(sections: &[Section], code: &str) -> Result<Section, Failure> {
+fn find_section(sections: &[CheckSection], code: &str) -> Result<CheckSection, CliFailure> {
     let upper = code.trim().to_ascii_uppercase();
     let wanted = if upper.starts_with('D') { upper } else { format!("D{upper}") };
     if let Some(section) = sections.iter().find(|section| section.code == wanted) {
         return Ok(*section);
     }
-    let meant = OrMeant(nearest(&wanted, sections.iter().map(|section| section.code)));
-    Err(Failure::usage(format!("there is no code \"{code}\"{meant:#}"))
+    let meant = OrMeant(nearest_name(&wanted, sections.iter().map(|section| section.code)));
+    Err(CliFailure::usage(format!("there is no code \"{code}\"{meant:#}"))
         .hint("`dadl-mcp explain` lists all of them"))
 }
 
 /// Returns what the file says about each code, in order.
-fn sections() -> Vec<Section> {
+fn sections() -> Vec<CheckSection> {
     let parts = CHECKS.split("\n### ").skip(1).filter_map(|part| {
         let (name, rest) = part.split_once('\n')?;
         // The next group has a heading of its own.
         let text = rest.split_once("\n## ").map_or(rest, |(text, _)| text);
         let (code, title) = code::ALL.iter().find(|(code, _)| code.0 == name.trim())?;
-        Some(Section { code: code.0, title, text: text.trim() })
+        Some(CheckSection { code: code.0, title, text: text.trim() })
     });
     parts.collect()
 }
@@ -172,10 +176,10 @@ mod tests {
     fn a_code_is_found_as_it_is_typed() {
         let sections = sections();
         for typed in ["D303", "d303", "303"] {
-            assert_eq!(find(&sections, typed).unwrap().code, "D303");
+            assert_eq!(find_section(&sections, typed).unwrap().code, "D303");
         }
-        let error = find(&sections, "D3033").unwrap_err().to_string();
+        let error = find_section(&sections, "D3033").unwrap_err().to_string();
         assert!(error.starts_with("there is no code \"D3033\"; did you mean \"D3"), "{error}");
-        assert!(find(&sections, "").is_err());
+        assert!(find_section(&sections, "").is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use dadl_descriptor::{
     diagnostic::{Diagnostic, Severity},
-    source::Source,
+    source::SourceText,
 };
 
 use super::{
@@ -21,21 +21,21 @@ use crate::{
     config::SettingsError,
     executor::{CallError, TaskError},
     files::FileError,
-    gate::Refusal,
+    gate::CallRefusal,
     http::BodyTooLarge,
     mcp::ServeError,
 };
 
 /// What is shown before the error.
 #[derive(Debug)]
-enum Before {
+enum FailureContext {
     Error(String),
-    Findings(Box<Source>, Vec<Diagnostic>),
+    Findings(Box<SourceText>, Vec<Diagnostic>),
 }
 
 /// What to do next.
 #[derive(Debug)]
-enum Next {
+enum NextStep {
     /// It is in the text.
     Text(String),
     /// This command, with the flags in use, does that.
@@ -44,7 +44,7 @@ enum Next {
     Allow { level: String },
 }
 
-impl Next {
+impl NextStep {
     fn text(&self, flags: &Flags) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -60,15 +60,15 @@ impl Next {
 
 /// Why a subcommand has no result.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct CliFailure {
     error: anyhow::Error,
     exit: Exit,
-    hint: Option<Next>,
+    hint: Option<NextStep>,
     /// What is shown before the error: findings with their excerpts, and errors beside it.
-    before: Vec<Before>,
+    before: Vec<FailureContext>,
 }
 
-impl Failure {
+impl CliFailure {
     /// Fails with `exit`.
     pub(super) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { error: error.into(), exit, hint: None, before: Vec::new() }
@@ -87,14 +87,14 @@ impl Failure {
     /// Says what to do next.
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(Next::Text(hint.into()));
+        self.hint = Some(NextStep::Text(hint.into()));
         self
     }
 
     /// Says which command of this program comes next, and what it does.
     #[must_use]
     pub(super) fn next(mut self, command: impl Into<String>, does: &'static str) -> Self {
-        self.hint = Some(Next::Command { command: command.into(), does });
+        self.hint = Some(NextStep::Command { command: command.into(), does });
         self
     }
 
@@ -130,12 +130,16 @@ impl Failure {
         };
         for before in &self.before {
             match before {
-                Before::Error(error) => {
+                FailureContext::Error(error) => {
                     writeln!(err, "{BAD}error:{BAD:#} {}", after("error:", error))?;
                 }
-                Before::Findings(source, findings) => {
+                FailureContext::Findings(source, findings) => {
                     for finding in findings {
-                        writeln!(err, "{}\n", ours(&report::render(source, finding, color)))?;
+                        writeln!(
+                            err,
+                            "{}\n",
+                            ours(&report::render_finding(source, finding, color))
+                        )?;
                     }
                 }
             }
@@ -159,25 +163,25 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CliFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:#}", self.error)
     }
 }
 
-impl From<anyhow::Error> for Failure {
+impl From<anyhow::Error> for CliFailure {
     fn from(error: anyhow::Error) -> Self {
         Self::new(Exit::Failed, error)
     }
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for CliFailure {
     fn from(error: io::Error) -> Self {
         Self::new(Exit::Failed, error)
     }
 }
 
-impl From<SettingsError> for Failure {
+impl From<SettingsError> for CliFailure {
     fn from(error: SettingsError) -> Self {
         match error {
             SettingsError::Invalid { text, findings } => {
@@ -187,8 +191,11 @@ impl From<SettingsError> for Failure {
                     count => format!("{count} errors"),
                 };
                 let message = format!("{} cannot be used: {count}", text.name());
-                Self { before: vec![Before::Findings(text, findings)], ..Self::settings(message) }
-                    .hint("docs/configuration.md lists every key")
+                Self {
+                    before: vec![FailureContext::Findings(text, findings)],
+                    ..Self::settings(message)
+                }
+                .hint("docs/configuration.md lists every key")
             }
             SettingsError::Nothing { ref own } => {
                 let write = match own {
@@ -215,7 +222,7 @@ impl From<SettingsError> for Failure {
     }
 }
 
-impl From<BuildError> for Failure {
+impl From<BuildError> for CliFailure {
     fn from(error: BuildError) -> Self {
         let mut before = Vec::new();
         for problem in error.problems {
@@ -227,21 +234,21 @@ impl From<BuildError> for Failure {
                     // What only `check` minds does not keep the backend from being served.
                     diagnostics.retain(|finding| finding.severity == Severity::Error);
                     let message = format!("the descriptor {} cannot be used", source.name());
-                    before.push(Before::Findings(source, diagnostics));
+                    before.push(FailureContext::Findings(source, diagnostics));
                     (backend, message)
                 }
             };
-            before.push(Before::Error(format!("backend \"{backend}\": {message}")));
+            before.push(FailureContext::Error(format!("backend \"{backend}\": {message}")));
         }
         let message = match before.pop() {
-            Some(Before::Error(last)) => last,
+            Some(FailureContext::Error(last)) => last,
             _ => "no backend can be used".to_owned(),
         };
         Self { before, ..Self::settings(message) }.next("doctor", "shows what was found where")
     }
 }
 
-impl From<ServeError> for Failure {
+impl From<ServeError> for CliFailure {
     fn from(error: ServeError) -> Self {
         let exit = match &error {
             ServeError::Listen { .. } | ServeError::TokenRequired(_) => Exit::Settings,
@@ -251,32 +258,32 @@ impl From<ServeError> for Failure {
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+impl From<CallRefusal> for CliFailure {
+    fn from(refusal: CallRefusal) -> Self {
         match &refusal {
-            Refusal::Arguments(error) => {
+            CallRefusal::Arguments(error) => {
                 let command = format!("show {}", error.tool);
                 Self::new(Exit::Usage, refusal).next(command, "describes the arguments")
             }
-            Refusal::UnknownTool { .. } => {
+            CallRefusal::UnknownTool { .. } => {
                 Self::new(Exit::Usage, refusal).next("list", "shows the tools")
             }
             // At a terminal the flag is part of the command, and there is no server to start.
-            Refusal::Denied { tool, denial: denial @ Denial::Bound { level }, .. } => {
+            CallRefusal::Denied { tool, denial: denial @ Denial::Bound { level }, .. } => {
                 let message = anyhow::anyhow!("tool \"{tool}\" is not allowed: {denial}");
-                let hint = Some(Next::Allow { level: level.clone() });
+                let hint = Some(NextStep::Allow { level: level.clone() });
                 Self { hint, ..Self::new(Exit::Refused, message) }
             }
-            Refusal::Denied { .. } => {
+            CallRefusal::Denied { .. } => {
                 Self::new(Exit::Refused, refusal).next("list --all", "shows every tool and why")
             }
-            Refusal::NoTask { .. } => Self::new(Exit::Usage, refusal),
-            Refusal::NotConfirmed { .. } => Self::new(Exit::Refused, refusal),
+            CallRefusal::NoTask { .. } => Self::new(Exit::Usage, refusal),
+            CallRefusal::NotConfirmed { .. } => Self::new(Exit::Refused, refusal),
         }
     }
 }
 
-impl From<CallError> for Failure {
+impl From<CallError> for CliFailure {
     fn from(error: CallError) -> Self {
         let what = match &error {
             CallError::Unsure(unsure) => &unsure.error,

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{BackendArgs, Command, ServeArgs};
+use super::args::{BackendArgs, CliCommand, ServeArgs};
 use crate::{
     access::Levels,
     config::{
-        command::quoted,
         env_vars::{self, Environment},
         parse_levels,
+        shell::shell_quoted,
     },
     gate::Terminal,
 };
@@ -25,7 +25,7 @@ pub(super) struct Flags {
     serving: Vec<String>,
     access: Option<Levels>,
     /// What variables say in the place of flags: a terminal of its own does not have them.
-    varied: Varied,
+    varied: FlagVariables,
     is_demo: bool,
     /// The levels that count where the command has none.
     usual: Levels,
@@ -33,38 +33,38 @@ pub(super) struct Flags {
 
 /// Flags that variables stand for.
 #[derive(Debug, Clone, Default)]
-struct Varied {
+struct FlagVariables {
     config: Option<String>,
     access: Option<Levels>,
 }
 
 impl Flags {
     /// Takes the flags of a command.
-    pub(super) fn of(command: &Command, environment: &Environment) -> Self {
+    pub(super) fn of(command: &CliCommand, environment: &Environment) -> Self {
         let (backends, demo) = match command {
-            Command::Call(args) => (&args.backends, args.simulated.demo),
-            Command::Doctor(args) => (&args.backends, args.simulated.demo),
-            Command::Health(args) => (&args.backends, args.simulated.demo),
-            Command::List(args) => (&args.backends, args.simulated.demo),
-            Command::Serve(args) => (&args.backends, args.demo),
-            Command::Setup(args) => (&args.backends, false),
-            Command::Show(args) => (&args.backends, args.simulated.demo),
-            Command::Task(args) => (&args.backends, args.simulated.demo),
-            Command::Watch(args) => (&args.backends, args.demo),
+            CliCommand::Call(args) => (&args.backends, args.simulated.demo),
+            CliCommand::Doctor(args) => (&args.backends, args.simulated.demo),
+            CliCommand::Health(args) => (&args.backends, args.simulated.demo),
+            CliCommand::List(args) => (&args.backends, args.simulated.demo),
+            CliCommand::Serve(args) => (&args.backends, args.demo),
+            CliCommand::Setup(args) => (&args.backends, false),
+            CliCommand::Show(args) => (&args.backends, args.simulated.demo),
+            CliCommand::Task(args) => (&args.backends, args.simulated.demo),
+            CliCommand::Watch(args) => (&args.backends, args.demo),
             _ => return Self::default(),
         };
         let usual = environment.get(env_vars::ACCESS).and_then(|words| parse_levels(words).ok());
         Self {
-            words: words(backends, demo, |path| path.to_owned()),
-            elsewhere: words(backends, demo, |path| {
+            words: flag_words(backends, demo, |path| path.to_owned()),
+            elsewhere: flag_words(backends, demo, |path| {
                 std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
             }),
             serving: match command {
-                Command::Serve(args) => serving(args),
+                CliCommand::Serve(args) => serving(args),
                 _ => Vec::new(),
             },
             access: backends.access.clone(),
-            varied: Varied {
+            varied: FlagVariables {
                 config: environment.get(env_vars::CONFIG).map(str::to_owned),
                 access: usual.clone(),
             },
@@ -81,7 +81,7 @@ impl Flags {
     /// Returns the command that a host starts, wherever it is: `program` is its name.
     pub(super) fn server(&self, program: &Path) -> String {
         let words = [self.elsewhere.as_slice(), &self.serving].concat();
-        self.line(&format!("{} serve", quoted(&program.display().to_string())), &words)
+        self.line(&format!("{} serve", shell_quoted(&program.display().to_string())), &words)
     }
 
     /// Returns a command of this program, after its name, as a shell takes it.
@@ -108,11 +108,12 @@ impl Flags {
     }
 
     fn line(&self, command: &str, words: &[String]) -> String {
-        let access = self.access.iter().flat_map(|levels| ["--access".to_owned(), listed(levels)]);
+        let access =
+            self.access.iter().flat_map(|levels| ["--access".to_owned(), join_levels(levels)]);
         let mut line = command.to_owned();
         for word in words.iter().cloned().chain(access) {
             line.push(' ');
-            line.push_str(&quoted(&word));
+            line.push_str(&shell_quoted(&word));
         }
         line
     }
@@ -120,9 +121,9 @@ impl Flags {
     /// Returns the flag that allows one more level.
     pub(super) fn allowing(&self, level: &str) -> String {
         let levels = self.access.as_ref().unwrap_or(&self.usual);
-        let words = listed(levels);
+        let words = join_levels(levels);
         let words = words.split(',').chain([level]).map(str::to_owned);
-        format!("--access {}", listed(&Levels::new(words)))
+        format!("--access {}", join_levels(&Levels::new(words)))
     }
 }
 
@@ -137,12 +138,12 @@ fn serving(args: &ServeArgs) -> Vec<String> {
 }
 
 /// Writes levels as `--access` takes them.
-fn listed(levels: &Levels) -> String {
+fn join_levels(levels: &Levels) -> String {
     levels.to_string().replace(", ", ",")
 }
 
 /// Writes flags again, with their paths as `place` gives them.
-fn words(args: &BackendArgs, demo: bool, place: impl Fn(&Path) -> PathBuf) -> Vec<String> {
+fn flag_words(args: &BackendArgs, demo: bool, place: impl Fn(&Path) -> PathBuf) -> Vec<String> {
     let BackendArgs {
         config,
         dadl,

@@ -7,7 +7,7 @@ use std::{
 
 use dadl_descriptor::{
     format::{FormatError, format},
-    source::{MAX_BYTES, Position, Source},
+    source::{MAX_BYTES, Position, SourceText},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     check,
     console::Console,
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     report::{self, Color},
     rewrite,
     screen::ours,
@@ -24,12 +24,12 @@ use super::{
 /// Formats the files, or says which ones have another layout.
 ///
 /// A file that cannot be formatted stays as it is, and the others are formatted all the same.
-pub(super) fn run(args: &FmtArgs, console: &mut Console) -> Result<Exit, Failure> {
+pub(super) fn run(args: &FmtArgs, console: &mut Console) -> Result<Exit, CliFailure> {
     let mut exit = Exit::Ok;
     for path in &args.files {
         let is_input = path.as_os_str() == "-";
         let name = if is_input { "standard input".to_owned() } else { path.display().to_string() };
-        match file(path, &name, is_input, args.check, console) {
+        match format_file(path, &name, is_input, args.check, console) {
             Ok(true) => {}
             Ok(false) => exit = Exit::Failed,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error.into()),
@@ -43,15 +43,15 @@ pub(super) fn run(args: &FmtArgs, console: &mut Console) -> Result<Exit, Failure
 }
 
 /// Formats one file; returns whether all is well.
-fn file(
+fn format_file(
     path: &Path,
     name: &str,
     is_input: bool,
     only_check: bool,
     console: &mut Console,
 ) -> io::Result<bool> {
-    let bytes = if is_input { input()? } else { check::read(path)? };
-    let source = match Source::from_bytes(name, bytes.clone()) {
+    let bytes = if is_input { input()? } else { check::read_file(path)? };
+    let source = match SourceText::from_bytes(name, bytes.clone()) {
         Ok(source) => source,
         Err(error) => return Err(io::Error::other(error)),
     };
@@ -60,7 +60,7 @@ fn file(
         Err(FormatError::Findings(findings)) => {
             let color = if console.colors_stderr() { Color::Always } else { Color::Never };
             for finding in &findings {
-                let report = report::render(&source, finding, color);
+                let report = report::render_finding(&source, finding, color);
                 writeln!(console.err, "{}\n", ours(&report))?;
             }
             return Ok(false);
@@ -81,7 +81,7 @@ fn file(
         (false, true) => console.out.write_all(text.as_bytes())?,
         (false, false) if is_same => {}
         (false, false) => {
-            rewrite::replace(path, &bytes, &text)?;
+            rewrite::replace_file(path, &bytes, &text)?;
             writeln!(console.out, "{name}")?;
         }
     }

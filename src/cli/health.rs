@@ -10,9 +10,9 @@ use super::{
     args::HealthArgs,
     console::{BAD, Console, DOUBTFUL, GOOD},
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     load,
-    signals::Signals,
+    signals::SignalListener,
     wrap::{display_width, wrapped},
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What is known of one backend.
-enum State {
+enum BackendHealth {
     /// Its descriptor declares no check.
     Unknown,
     /// The check was not made.
@@ -37,8 +37,8 @@ pub(super) async fn run(
     args: &HealthArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
-    let loaded = load::open(&args.backends, args.simulated, environment).await?;
+) -> Result<Exit, CliFailure> {
+    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let chosen: Vec<(usize, &LoadedBackend)> = app
         .backends
@@ -49,22 +49,23 @@ pub(super) async fn run(
     if let (Some(name), true) = (&args.backend, chosen.is_empty()) {
         return Err(load::no_backend(name, app, console));
     }
-    let checks = chosen.iter().map(|(at, _)| check(app, BackendId(*at)));
-    let mut signals = Signals::listen()?;
+    let checks = chosen.iter().map(|(at, _)| check_backend(app, BackendId(*at)));
+    let mut signals = SignalListener::listen()?;
     let states = tokio::select! {
         states = join_all(checks) => states,
         signal = signals.next() => return Ok(signal.exit()),
     };
     let names = chosen.iter().map(|(_, backend)| backend.settings.name.as_str());
-    let states: Vec<(&str, State)> = names.zip(states).collect();
+    let states: Vec<(&str, BackendHealth)> = names.zip(states).collect();
     // That nothing was checked is no proof that all is well.
-    let checked = |state: &State| matches!(state, State::Checked(report) if report.ok);
-    let bad = |state: &State| !checked(state) && !matches!(state, State::Unknown);
+    let checked =
+        |state: &BackendHealth| matches!(state, BackendHealth::Checked(report) if report.ok);
+    let bad = |state: &BackendHealth| !checked(state) && !matches!(state, BackendHealth::Unknown);
     let ok = states.iter().any(|(_, state)| checked(state))
         && !states.iter().any(|(_, state)| bad(state));
     if args.json || !console.out_is_terminal {
         let backends: Vec<Value> = states.iter().map(|(name, state)| state.to_json(name)).collect();
-        console.json(&json!({ "ok": ok, "backends": backends }))?;
+        console.print_json(&json!({ "ok": ok, "backends": backends }))?;
     } else {
         for (name, state) in &states {
             state.write(name, console)?;
@@ -74,19 +75,19 @@ pub(super) async fn run(
 }
 
 /// Makes the check of one backend, through the gate as every call.
-async fn check(app: &App, backend: BackendId) -> State {
-    let Some(pending) = app.gate.check_health(backend) else { return State::Unknown };
+async fn check_backend(app: &App, backend: BackendId) -> BackendHealth {
+    let Some(pending) = app.gate.check_health(backend) else { return BackendHealth::Unknown };
     let admitted = match pending.and_then(|pending| pending.admit()) {
         Ok(admitted) => admitted,
-        Err(refusal) => return State::Refused(refusal.to_string()),
+        Err(refusal) => return BackendHealth::Refused(refusal.to_string()),
     };
     match app.executor.check_health(&admitted).await {
-        Some(report) => State::Checked(report),
-        None => State::Unknown,
+        Some(report) => BackendHealth::Checked(report),
+        None => BackendHealth::Unknown,
     }
 }
 
-impl State {
+impl BackendHealth {
     fn to_json(&self, backend: &str) -> Value {
         let mut json = json!({ "backend": backend, "declared": !matches!(self, Self::Unknown) });
         let more = match self {
@@ -121,9 +122,9 @@ impl State {
                 if report.ok { (GOOD, "OK", text) } else { (BAD, "FAIL", text) }
             }
         };
-        let name = format!("{:<16}", text::line(name));
+        let name = format!("{:<16}", text::one_line(name));
         let column = "FAIL  ".len() + display_width(&name) + 2;
-        let text = wrapped(&text::line(&text), console.out_width(), column, "FAIL  ".len());
+        let text = wrapped(&text::one_line(&text), console.out_width(), column, "FAIL  ".len());
         writeln!(console.out, "{style}{word:<4}{style:#}  {name}  {text}")
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use dadl_openapi::{
     Api, MAX_BYTES,
     import::{ImportError, Imported, Options},
-    report::{Kind, Remark, Remarks},
+    report::{Remark, RemarkKind, Remarks},
 };
 use dadl_text::text;
 use serde_json::{Value, json};
@@ -18,10 +18,10 @@ use super::{
     args::ImportArgs,
     console::{BAD, Console, DOUBTFUL, GOOD, NAME},
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     rewrite,
 };
-use crate::config::folder::BesideDocument;
+use crate::config::descriptor_folder::BesideDocument;
 
 /// Makes a descriptor, and tells what became of each part of the document.
 ///
@@ -30,8 +30,8 @@ pub(super) fn run(
     args: &ImportArgs,
     is_quiet: bool,
     console: &mut Console,
-) -> Result<Exit, Failure> {
-    let (api, mut remarks) = document(&args.document)?;
+) -> Result<Exit, CliFailure> {
+    let (api, mut remarks) = read_document(&args.document)?;
     let options = Options {
         name: args.name.clone(),
         include: args.include.clone(),
@@ -39,12 +39,12 @@ pub(super) fn run(
         no_deprecated: args.no_deprecated,
         openapi_source: args.openapi_source.clone(),
     };
-    let imported = dadl_openapi::import(&api, &options, &mut remarks);
+    let imported = dadl_openapi::import_api(&api, &options, &mut remarks);
     for remark in remarks.list().iter().filter(|_| !is_quiet) {
         write_remark(remark, console)?;
     }
     let imported = imported.map_err(|error| {
-        let failure = Failure::new(Exit::Failed, error.clone());
+        let failure = CliFailure::new(Exit::Failed, error.clone());
         match error {
             ImportError::Nothing | ImportError::Wrong(_) => failure,
             ImportError::TooLarge(_) => {
@@ -53,7 +53,7 @@ pub(super) fn run(
         }
     })?;
     if let Some(path) = &args.report {
-        let report = report(&api, &imported, &remarks);
+        let report = import_report(&api, &imported, &remarks);
         write_report(path, &report)?;
     }
     match &args.output {
@@ -70,9 +70,9 @@ pub(super) fn run(
         "{NAME}{tools} tools{NAME:#} of {} operations, {excluded} excluded; {} lost, {} mended, {} \
          changed; {guesses} guesses to review",
         api.found,
-        count(Kind::Lost),
-        count(Kind::Mended),
-        count(Kind::Changed),
+        count(RemarkKind::Lost),
+        count(RemarkKind::Mended),
+        count(RemarkKind::Changed),
     )?;
     if remarks.dropped() > 0 {
         write!(console.err, "; {} remarks more", remarks.dropped())?;
@@ -82,27 +82,27 @@ pub(super) fn run(
 }
 
 /// Reads a document.
-pub(super) fn document(path: &Path) -> Result<(Api, Remarks), Failure> {
+pub(super) fn read_document(path: &Path) -> Result<(Api, Remarks), CliFailure> {
     let name = if path.as_os_str() == "-" {
         "standard input".to_owned()
     } else {
         path.display().to_string()
     };
-    let bytes = bytes(path, MAX_BYTES)
-        .map_err(|error| Failure::settings(format!("{name} cannot be read: {error}")))?;
+    let bytes = read_bytes(path, MAX_BYTES)
+        .map_err(|error| CliFailure::settings(format!("{name} cannot be read: {error}")))?;
     let read = if path.as_os_str() == "-" {
-        dadl_openapi::read(&bytes)
+        dadl_openapi::read_document(&bytes)
     } else {
         dadl_openapi::read_beside(&bytes, &mut BesideDocument::of(path))
     };
     read.map_err(|reason| {
-        Failure::settings(format!("{name} is no OpenAPI document: {reason}"))
+        CliFailure::settings(format!("{name} is no OpenAPI document: {reason}"))
             .hint("OpenAPI 3.0 and 3.1 and Swagger 2.0 are read, as JSON or YAML")
     })
 }
 
 /// Reads a file or standard input, one byte beyond a limit at most.
-pub(super) fn bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read_bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let limit = limit as u64 + 1;
     let mut bytes = Vec::new();
     if path.as_os_str() == "-" {
@@ -113,30 +113,30 @@ pub(super) fn bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn unwritten(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Failed, anyhow::anyhow!("{} cannot be written: {error}", path.display()))
+fn unwritten(path: &Path, error: &io::Error) -> CliFailure {
+    CliFailure::new(Exit::Failed, anyhow::anyhow!("{} cannot be written: {error}", path.display()))
 }
 
 /// Writes the descriptor: the whole of it or nothing, and never over what somebody has reviewed.
-fn write_output(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
+fn write_output(path: &Path, text: &str, force: bool) -> Result<(), CliFailure> {
     let written = match std::fs::read(path) {
         Ok(before) if before == text.as_bytes() => Ok(()),
         Ok(_) if !force => {
             let message = format!("{} is there already, and differs", path.display());
-            return Err(Failure::new(Exit::Failed, anyhow::anyhow!(message)).hint(
+            return Err(CliFailure::new(Exit::Failed, anyhow::anyhow!(message)).hint(
                 "compare with what goes to standard output without --output, or replace it with \
                  --force",
             ));
         }
-        Ok(before) => rewrite::replace(path, &before, text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => rewrite::create(path, text),
+        Ok(before) => rewrite::replace_file(path, &before, text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => rewrite::create_file(path, text),
         Err(error) => Err(error),
     };
     written.map_err(|error| unwritten(path, &error))
 }
 
 /// Writes the report: a new file, or over one that is a report.
-fn write_report(path: &Path, report: &Value) -> Result<(), Failure> {
+fn write_report(path: &Path, report: &Value) -> Result<(), CliFailure> {
     let text = format!("{report:#}\n");
     let keys = |value: &Value| -> Option<Vec<String>> {
         Some(value.as_object()?.keys().cloned().collect())
@@ -149,13 +149,13 @@ fn write_report(path: &Path, report: &Value) -> Result<(), Failure> {
         return std::fs::write(path, text).map_err(|error| unwritten(path, &error));
     }
     let written = match std::fs::read(path) {
-        Ok(before) if is_report(&before) => rewrite::replace(path, &before, &text),
+        Ok(before) if is_report(&before) => rewrite::replace_file(path, &before, &text),
         Ok(_) => {
             let message = format!("{} is there already, and is no report", path.display());
-            return Err(Failure::new(Exit::Failed, anyhow::anyhow!(message))
+            return Err(CliFailure::new(Exit::Failed, anyhow::anyhow!(message))
                 .hint("remove it, or give --report another name"));
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => rewrite::create(path, &text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => rewrite::create_file(path, &text),
         Err(error) => Err(error),
     };
     written.map_err(|error| unwritten(path, &error))
@@ -163,18 +163,18 @@ fn write_report(path: &Path, report: &Value) -> Result<(), Failure> {
 
 fn write_remark(remark: &Remark, console: &mut Console) -> io::Result<()> {
     let style = match remark.kind {
-        Kind::Lost => BAD,
-        Kind::Mended => DOUBTFUL,
-        Kind::Changed => GOOD,
+        RemarkKind::Lost => BAD,
+        RemarkKind::Mended => DOUBTFUL,
+        RemarkKind::Changed => GOOD,
     };
     let Remark { kind, place, message, help } = remark;
     let place = if place.is_empty() { "/" } else { place };
     let text = format!("{place}: {message}: {help}");
-    writeln!(console.err, "{style}{kind}:{style:#} {}", text::line(&text))
+    writeln!(console.err, "{style}{kind}:{style:#} {}", text::one_line(&text))
 }
 
 /// Returns what a program wants to know.
-fn report(api: &Api, imported: &Imported, remarks: &Remarks) -> Value {
+fn import_report(api: &Api, imported: &Imported, remarks: &Remarks) -> Value {
     let list: Vec<Value> = remarks
         .list()
         .iter()

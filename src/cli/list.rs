@@ -6,21 +6,21 @@ use std::{
 };
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width, presets::NOTHING};
-use dadl_descriptor::model::Access;
-use dadl_text::text::line;
+use dadl_descriptor::model::AccessLevel;
+use dadl_text::text::one_line;
 use serde_json::{Value, json};
 
 use super::{
     args::ListArgs,
     console::Console,
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     load,
     wrap::{CUT, display_width, fitted, padded, wrapped},
 };
 use crate::{
     access::{Decision, Denial, UNCLASSIFIED},
-    catalog::{Absence, Entry, Operation},
+    catalog::{CatalogEntry, CatalogOperation, UnlistedReason},
     config::env_vars::Environment,
 };
 
@@ -37,18 +37,18 @@ pub(super) async fn run(
     args: &ListArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
-    let loaded = load::open(&args.backends, args.simulated, environment).await?;
+) -> Result<Exit, CliFailure> {
+    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let catalog = app.gate.catalog();
-    let entries: Vec<&Entry> =
+    let entries: Vec<&CatalogEntry> =
         if args.all { catalog.entries().iter().collect() } else { catalog.listed().collect() };
     if args.json || !console.out_is_terminal {
-        console.json(&entries.iter().map(|entry| summary(entry)).collect())?;
+        console.print_json(&entries.iter().map(|entry| entry_summary(entry)).collect())?;
         return Ok(Exit::Ok);
     }
     if !entries.is_empty() {
-        write(&entries, console)?;
+        write_table(&entries, console)?;
     }
     if !args.all {
         let absent = catalog.left_out().count();
@@ -57,28 +57,28 @@ pub(super) async fn run(
         let absent = (absent > 0).then(|| format!("{absent} more the server lacks or may lack"));
         let hidden: Vec<String> = denied.into_iter().chain(absent).collect();
         if !hidden.is_empty() {
-            console.note(&format!("{}; --all shows them", hidden.join(", ")))?;
+            console.print_note(&format!("{}; --all shows them", hidden.join(", ")))?;
         }
     }
     Ok(Exit::Ok)
 }
 
 /// Describes a tool for a program.
-pub(super) fn summary(entry: &Entry) -> Value {
+pub(super) fn entry_summary(entry: &CatalogEntry) -> Value {
     let mut summary = json!({
         "name": entry.name,
         "backend": &*entry.backend_name,
-        "access": level(entry),
+        "access": access_level(entry),
     });
     let how = match entry.operation() {
-        Operation::Tool(tool) => {
+        CatalogOperation::Tool(tool) => {
             let mut how = json!({ "method": tool.method().as_str(), "path": tool.path().as_str() });
             if let (Some(rpc), Some(how)) = (tool.rpc(), how.as_object_mut()) {
                 how.insert("rpc_method".to_owned(), rpc.method.as_str().into());
             }
             how
         }
-        Operation::Composite(composite) => json!({ "composite_of": composite.calls }),
+        CatalogOperation::Composite(composite) => json!({ "composite_of": composite.calls }),
     };
     let rest = json!({
         "description": entry.description,
@@ -96,8 +96,8 @@ pub(super) fn summary(entry: &Entry) -> Value {
     } else if let (Some(absence), Some(summary)) = (&entry.absence, summary.as_object_mut()) {
         let lack = absence.lack();
         let known = match absence {
-            Absence::Lacking(_) => "lacking",
-            Absence::Unknown(_) => "unknown",
+            UnlistedReason::Lacking(_) => "lacking",
+            UnlistedReason::Unknown(_) => "unknown",
         };
         summary.insert("listed".to_owned(), false.into());
         summary.insert("fit".to_owned(), known.into());
@@ -108,12 +108,12 @@ pub(super) fn summary(entry: &Entry) -> Value {
 }
 
 /// Returns the word for the access level of a tool.
-pub(super) fn level(entry: &Entry) -> &str {
-    entry.access().map_or(UNCLASSIFIED, Access::as_str)
+pub(super) fn access_level(entry: &CatalogEntry) -> &str {
+    entry.access().map_or(UNCLASSIFIED, AccessLevel::as_str)
 }
 
 /// What a person reads about one tool, each part on one line.
-struct Shown<'entry> {
+struct ToolRow<'entry> {
     name: Cow<'entry, str>,
     /// The level, and where the reason of a denial stands.
     access: String,
@@ -122,18 +122,18 @@ struct Shown<'entry> {
 }
 
 /// Writes the tools for a person, and below them why some of them may not be called.
-fn write(entries: &[&Entry], console: &mut Console) -> io::Result<()> {
+fn write_table(entries: &[&CatalogEntry], console: &mut Console) -> io::Result<()> {
     let width = console.out_width().unwrap_or(ROOMY);
     let mut reasons: Vec<String> = Vec::new();
-    let rows: Vec<Shown<'_>> =
-        entries.iter().map(|entry| shown(entry, console, &mut reasons)).collect();
+    let rows: Vec<ToolRow<'_>> =
+        entries.iter().map(|entry| tool_row(entry, console, &mut reasons)).collect();
     if width < ROOMY {
         let columns = Columns::of(&rows, width);
-        for line in rows.iter().flat_map(|row| lines(row, columns)) {
+        for line in rows.iter().flat_map(|row| row_lines(row, columns)) {
             writeln!(console.out, "{}", line.trim_end())?;
         }
     } else {
-        writeln!(console.out, "{}", table(&rows, width))?;
+        writeln!(console.out, "{}", tool_table(&rows, width))?;
     }
     for (number, reason) in reasons.iter().enumerate() {
         let mark = format!("({}) ", number + 1);
@@ -145,12 +145,12 @@ fn write(entries: &[&Entry], console: &mut Console) -> io::Result<()> {
 }
 
 /// Collects what is shown of a tool; a reason that other tools have as well stands once.
-fn shown<'entry>(
-    entry: &'entry Entry,
+fn tool_row<'entry>(
+    entry: &'entry CatalogEntry,
     console: &Console,
     reasons: &mut Vec<String>,
-) -> Shown<'entry> {
-    let mut access = level(entry).to_owned();
+) -> ToolRow<'entry> {
+    let mut access = access_level(entry).to_owned();
     let reason = match (&entry.decision, &entry.absence) {
         (Decision::Deny(denial), _) => {
             let remedy = match denial {
@@ -172,11 +172,11 @@ fn shown<'entry>(
         });
         access = format!("{access} ({})", at + 1);
     }
-    Shown {
-        name: line(&entry.name),
-        access: line(&access).into_owned(),
-        request: line(&entry.operation().summary()).into_owned(),
-        description: line(first_line(&entry.description)),
+    ToolRow {
+        name: one_line(&entry.name),
+        access: one_line(&access).into_owned(),
+        request: one_line(&entry.operation().summary()).into_owned(),
+        description: one_line(first_line(&entry.description)),
     }
 }
 
@@ -189,7 +189,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(rows: &[Shown<'_>], all: usize) -> Self {
+    fn of(rows: &[ToolRow<'_>], all: usize) -> Self {
         let names = rows.iter().map(|row| display_width(&row.name));
         let levels = rows.iter().map(|row| display_width(&row.access));
         Self {
@@ -201,7 +201,7 @@ impl Columns {
 }
 
 /// Lays a tool out for a narrow terminal: name, level and request, and below them the description.
-fn lines(row: &Shown<'_>, columns: Columns) -> Vec<String> {
+fn row_lines(row: &ToolRow<'_>, columns: Columns) -> Vec<String> {
     let (name, access) = (padded(&row.name, columns.name), padded(&row.access, columns.access));
     let first = format!("{name}  {access}  ");
     let room = columns.all.saturating_sub(INDENT.len());
@@ -237,7 +237,7 @@ fn request_within(request: &str, width: usize) -> Option<String> {
     })
 }
 
-fn table(rows: &[Shown<'_>], width: usize) -> Table {
+fn tool_table(rows: &[ToolRow<'_>], width: usize) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(width).unwrap_or(u16::MAX));

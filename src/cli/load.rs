@@ -5,50 +5,50 @@ use std::path::Path;
 use dadl_descriptor::{
     code,
     diagnostic::Severity,
-    model::{Access, Descriptor},
+    model::{AccessLevel, Descriptor},
     source::Position,
 };
-use dadl_text::names::{OrMeant, nearest};
+use dadl_text::names::{OrMeant, nearest_name};
 
 use super::{
     args::{BackendArgs, SimulatedArgs},
     console::{Console, SECRETS},
-    failure::Failure,
-    simulated,
+    demo,
+    failure::CliFailure,
 };
 use crate::{
     access::{ALL, UNCLASSIFIED},
     app::{App, LoadedBackend},
-    call::Door,
-    config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
+    call::CallChannel,
+    config::{Overrides, Settings, credentials::CredentialResolver, env_vars::Environment},
 };
 
 /// What was loaded, and the simulator that answers it, if one does.
-pub(super) struct Loaded {
+pub(super) struct LoadedApp {
     pub(super) app: App,
     /// It runs for as long as this is there.
-    _simulator: Option<simulated::Simulator>,
+    _simulator: Option<demo::Simulator>,
 }
 
 /// Loads the simulator, if it is wanted, or the backends that `args` and `environment` name, for
 /// the calls of a person.
-pub(super) async fn open(
+pub(super) async fn open_backends(
     args: &BackendArgs,
     simulated: SimulatedArgs,
     environment: Environment,
-) -> Result<Loaded, Failure> {
+) -> Result<LoadedApp, CliFailure> {
     if simulated.demo {
-        let (app, simulator) = simulated::app(args, &environment, None).await?;
-        return Ok(Loaded { app: app.at(Door::Terminal), _simulator: Some(simulator) });
+        let (app, simulator) = demo::app(args, &environment, None).await?;
+        return Ok(LoadedApp { app: app.at(CallChannel::Terminal), _simulator: Some(simulator) });
     }
-    Ok(Loaded { app: app(args, environment, Door::Terminal)?, _simulator: None })
+    Ok(LoadedApp { app: app(args, environment, CallChannel::Terminal)?, _simulator: None })
 }
 
 /// Says that no backend has that name, and how to see those that there are.
-pub(super) fn no_backend(name: &str, app: &App, console: &Console) -> Failure {
+pub(super) fn no_backend(name: &str, app: &App, console: &Console) -> CliFailure {
     let names = app.backends.iter().map(|backend| backend.settings.name.as_str());
-    let meant = OrMeant(nearest(name, names));
-    Failure::settings(format!("there is no backend \"{name}\"{meant:#}"))
+    let meant = OrMeant(nearest_name(name, names));
+    CliFailure::settings(format!("there is no backend \"{name}\"{meant:#}"))
         .hint(format!("`{}` names all", console.flags.command("list")))
 }
 
@@ -56,11 +56,11 @@ pub(super) fn no_backend(name: &str, app: &App, console: &Console) -> Failure {
 pub(super) fn app(
     args: &BackendArgs,
     environment: Environment,
-    door: Door,
-) -> Result<App, Failure> {
-    let settings = settings(args, &environment)?;
+    door: CallChannel,
+) -> Result<App, CliFailure> {
+    let settings = load_settings(args, &environment)?;
     warn(&settings);
-    let app = App::build(&settings, &Credentials::new(environment).noting(&SECRETS))?;
+    let app = App::build(&settings, &CredentialResolver::new(environment).noting(&SECRETS))?;
     for warning in &app.warnings {
         tracing::warn!("{warning}");
     }
@@ -95,7 +95,10 @@ pub(super) fn app(
 }
 
 /// Reads the settings that `args` and `environment` name.
-pub(super) fn settings(args: &BackendArgs, environment: &Environment) -> Result<Settings, Failure> {
+pub(super) fn load_settings(
+    args: &BackendArgs,
+    environment: &Environment,
+) -> Result<Settings, CliFailure> {
     Ok(Settings::load(&Overrides::from(args), environment, Path::new(""))?)
 }
 
@@ -115,7 +118,7 @@ pub(super) fn unknown_levels(backend: &LoadedBackend) -> Vec<String> {
         for level in levels.to_string().split(", ") {
             if !is_known(level, &backend.descriptor) {
                 let known = ["read", "write", "admin", "dangerous", UNCLASSIFIED, ALL];
-                let meant = OrMeant(nearest(level, known));
+                let meant = OrMeant(nearest_name(level, known));
                 warnings.push(format!("no tool has the access level `{level}`{meant}"));
             }
         }
@@ -125,11 +128,11 @@ pub(super) fn unknown_levels(backend: &LoadedBackend) -> Vec<String> {
 
 /// Returns whether a level means something here; the levels of DADL always do.
 fn is_known(level: &str, descriptor: &Descriptor) -> bool {
-    match Access::from_word(level) {
-        Access::Custom(word) => {
+    match AccessLevel::from_word(level) {
+        AccessLevel::Custom(word) => {
             word == ALL
                 || word == UNCLASSIFIED
-                || descriptor.levels().any(|it| *it == Access::Custom(word.clone()))
+                || descriptor.levels().any(|it| *it == AccessLevel::Custom(word.clone()))
         }
         _ => true,
     }

@@ -1,7 +1,7 @@
 //! The log: to standard error alone, because standard output is the protocol's or the result's.
 //!
 //! What is logged may quote anybody. It reaches a terminal through a
-//! [`Screen`](super::screen::Screen), and no line but the first of an event begins at the margin.
+//! [`TerminalStream`](super::screen::TerminalStream), and no line but the first of an event begins at the margin.
 
 use std::{fmt, io};
 
@@ -19,21 +19,21 @@ use tracing_subscriber::{
 
 use super::{
     args::{GlobalArgs, LogFormat},
-    console::{BAD, DOUBTFUL, GOOD, bare, masked, screen},
-    failure::Failure,
-    screen::Paint,
+    console::{BAD, DOUBTFUL, GOOD, bare, mask_output, screen},
+    failure::CliFailure,
+    screen::TextStyle,
 };
 use crate::config::env_vars::{self, Environment};
 
 /// Starts the log. `DADL_MCP_LOG` is a filter of its own; `-v` and `-q` are short for three.
-pub(super) fn start(
+pub(super) fn start_log(
     args: &GlobalArgs,
     environment: &Environment,
     color: bool,
-) -> Result<(), Failure> {
+) -> Result<(), CliFailure> {
     let filter = match environment.get(env_vars::LOG) {
         Some(filter) if args.verbose == 0 && !args.quiet => EnvFilter::try_new(filter)
-            .map_err(|error| Failure::settings(format!("{}: {error}", env_vars::LOG)))?,
+            .map_err(|error| CliFailure::settings(format!("{}: {error}", env_vars::LOG)))?,
         _ => EnvFilter::new(match (args.quiet, args.verbose) {
             // The protocol library writes its own structures, and at lower levels arguments and
             // results. What is worth a line of it is written here.
@@ -47,11 +47,11 @@ pub(super) fn start(
     // An error means that a test has started it already.
     let _ = match args.log_format {
         LogFormat::Json => {
-            log.json().with_writer(|| masked(bare(io::stderr(), false).of_json())).try_init()
+            log.json().with_writer(|| mask_output(bare(io::stderr(), false).of_json())).try_init()
         }
         LogFormat::Text => {
             let with_target = args.verbose > 1;
-            let log = log.event_format(Lines { with_target });
+            let log = log.event_format(EventFormatter { with_target });
             log.with_writer(move || screen(io::stderr(), color)).try_init()
         }
     };
@@ -59,16 +59,16 @@ pub(super) fn start(
 }
 
 /// What is not worth a look.
-const FAINT: Paint = Paint(Style::new().dimmed());
-const DEBUG: Paint = Paint(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Blue))));
+const FAINT: TextStyle = TextStyle(Style::new().dimmed());
+const DEBUG: TextStyle = TextStyle(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Blue))));
 
 /// Writes an event as the library does, with styles that nobody can imitate.
-struct Lines {
+struct EventFormatter {
     /// Whether each line says which module it is from.
     with_target: bool,
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for EventFormatter
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,

@@ -2,15 +2,18 @@
 //!
 //! Results go to standard output, everything else to standard error. Each subcommand gets a
 //! `Console` and gives an [`Exit`]; what fails becomes a
-//! `Failure`, which says what to do next.
+//! `CliFailure`, which says what to do next.
 
 pub mod args;
-mod arguments;
 mod authorize;
 mod call;
 pub mod check;
-mod complete;
+mod completions;
 mod console;
+#[cfg_attr(not(feature = "simulator"), path = "without_simulator.rs")]
+mod demo;
+#[cfg(feature = "simulator")]
+mod demo_stage;
 #[cfg(test)]
 mod docs;
 mod doctor;
@@ -25,8 +28,8 @@ mod import;
 mod list;
 mod load;
 mod log;
-mod mishap;
 mod pinning;
+mod possible_values;
 mod progress;
 pub mod report;
 mod rewrite;
@@ -37,14 +40,11 @@ mod show;
 mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;
-#[cfg_attr(not(feature = "simulator"), path = "without_simulator.rs")]
-mod simulated;
-#[cfg(feature = "simulator")]
-mod stage;
-mod stored;
+mod stored_credentials;
 mod table;
 mod task;
-mod values;
+mod tool_arguments;
+mod usage_error;
 mod watch;
 mod wrap;
 
@@ -53,10 +53,10 @@ use std::{ffi::OsString, io::Write as _, process::ExitCode};
 use clap::Parser as _;
 
 use self::{
-    args::{Cli, Command},
+    args::{Cli, CliCommand},
     console::Console,
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     flags::Flags,
 };
 use crate::{config::env_vars::Environment, http};
@@ -64,23 +64,23 @@ use crate::{config::env_vars::Environment, http};
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    mishap::catch_panics();
+    usage_error::catch_panics();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too; nothing can be done when printing fails.
-            let _ = mishap::print(&error, &arguments);
+            let _ = usage_error::print_usage_error(&error, &arguments);
             return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
         }
     };
-    if matches!(cli.command, Command::JqWorker) {
+    if matches!(cli.command, CliCommand::JqWorker) {
         // It speaks to its parent only: no log, no console, no settings.
-        return crate::worker::serve();
+        return crate::worker::serve_requests();
     }
     let environment = Environment::of_process();
     let flags = Flags::of(&cli.command, &environment);
     let mut console = Console::of_process(cli.global.color, flags, &environment);
-    let done = log::start(&cli.global, &environment, console.colors_stderr())
+    let done = log::start_log(&cli.global, &environment, console.colors_stderr())
         .and_then(|()| dispatch(cli.command, cli.global.quiet, environment, &mut console));
     let exit = match done {
         Ok(exit) => exit,
@@ -93,35 +93,35 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(
-    command: Command,
+    command: CliCommand,
     is_quiet: bool,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
+) -> Result<Exit, CliFailure> {
     match command {
-        Command::Call(args) => to_the_end(call::run(args, environment, console)),
-        Command::Check(args) => complete::check(&args, console),
-        Command::Completions(args) => complete::completions(&args, console),
+        CliCommand::Call(args) => to_the_end(call::run(args, environment, console)),
+        CliCommand::Check(args) => completions::run_check(&args, console),
+        CliCommand::Completions(args) => completions::completions(&args, console),
         #[cfg(feature = "simulator")]
-        Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, &environment, console)),
-        Command::Doctor(args) => to_the_end(doctor::run(&args, environment, console)),
-        Command::Drift(args) => to_the_end(drift::run(&args, environment, console)),
-        Command::Explain(args) => explain::run(&args, console),
-        Command::Health(args) => to_the_end(health::run(&args, environment, console)),
-        Command::Import(args) => import::run(&args, is_quiet, console),
+        CliCommand::Demo(args) => one_shot()?.block_on(demo::demo(&args, &environment, console)),
+        CliCommand::Doctor(args) => to_the_end(doctor::run(&args, environment, console)),
+        CliCommand::Drift(args) => to_the_end(drift::run(&args, environment, console)),
+        CliCommand::Explain(args) => explain::run(&args, console),
+        CliCommand::Health(args) => to_the_end(health::run(&args, environment, console)),
+        CliCommand::Import(args) => import::run(&args, is_quiet, console),
         // Runs before there is anything to dispatch.
-        Command::JqWorker => Ok(Exit::Ok),
-        Command::Fmt(args) => fmt::run(&args, console),
-        Command::List(args) => one_shot()?.block_on(list::run(&args, environment, console)),
-        Command::Man(args) => complete::man(&args, console),
-        Command::Serve(args) => {
+        CliCommand::JqWorker => Ok(Exit::Ok),
+        CliCommand::Fmt(args) => fmt::run(&args, console),
+        CliCommand::List(args) => one_shot()?.block_on(list::run(&args, environment, console)),
+        CliCommand::Man(args) => completions::man(&args, console),
+        CliCommand::Serve(args) => {
             // Requests of several HTTP clients may run side by side; stdio has one client.
             let runtime = if args.http.is_some() { for_many_clients() } else { one_shot() }?;
             let done = runtime.block_on(async {
                 let done = serve::run(args, environment, console).await;
                 // A second signal: nothing is waited for.
                 if !matches!(done, Ok(Exit::HungUp | Exit::Interrupted | Exit::Terminated)) {
-                    settle().await;
+                    settle_defaults().await;
                 }
                 done
             });
@@ -129,38 +129,38 @@ fn dispatch(
             runtime.shutdown_background();
             done
         }
-        Command::Setup(args) => to_the_end(setup::run(&args, environment, console)),
-        Command::Show(args) => one_shot()?.block_on(show::run(&args, environment, console)),
+        CliCommand::Setup(args) => to_the_end(setup::run(&args, environment, console)),
+        CliCommand::Show(args) => one_shot()?.block_on(show::run(&args, environment, console)),
         #[cfg(feature = "simulator")]
-        Command::Simulate(args) => for_many_clients()?.block_on(simulate::run(args, console)),
-        Command::Task(args) => to_the_end(task::run(args, environment, console)),
-        Command::Watch(args) => to_the_end(watch::run(args, environment, console)),
+        CliCommand::Simulate(args) => for_many_clients()?.block_on(simulate::run(args, console)),
+        CliCommand::Task(args) => to_the_end(task::run(args, environment, console)),
+        CliCommand::Watch(args) => to_the_end(watch::run(args, environment, console)),
     }
 }
 
 /// Runs a subcommand that makes calls: a call may leave a login behind whose server has replaced
 /// what is stored.
-fn to_the_end(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+fn to_the_end(command: impl Future<Output = Result<Exit, CliFailure>>) -> Result<Exit, CliFailure> {
     one_shot()?.block_on(async {
         let done = command.await;
-        settle().await;
+        settle_defaults().await;
         done
     })
 }
 
 /// Waits for requests that should not be broken off, until a further signal comes.
-async fn settle() {
-    let Ok(mut signals) = signals::Signals::listen() else { return http::settled().await };
+async fn settle_defaults() {
+    let Ok(mut signals) = signals::SignalListener::listen() else { return http::settled().await };
     tokio::select! {
         () = http::settled() => {}
         _ = signals.next() => {}
     }
 }
 
-fn one_shot() -> Result<tokio::runtime::Runtime, Failure> {
+fn one_shot() -> Result<tokio::runtime::Runtime, CliFailure> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-fn for_many_clients() -> Result<tokio::runtime::Runtime, Failure> {
+fn for_many_clients() -> Result<tokio::runtime::Runtime, CliFailure> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }

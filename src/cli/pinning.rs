@@ -3,11 +3,11 @@
 
 use std::io::{self, BufRead as _, Write as _};
 
-use super::{console::Console, failure::Failure};
+use super::{console::Console, failure::CliFailure};
 use crate::{
     app::LoadedBackend,
-    config::{BackendSettings, Pin, Provenance},
-    http::tls::{self, Presented, RefusedCertificate, Trust},
+    config::{BackendSettings, CertificatePin, Provenance},
+    http::tls::{self, CertificateTrust, Presented, RefusedCertificate},
 };
 
 /// Returns the fingerprint that a person pins now; `None` where there is nothing to ask.
@@ -15,20 +15,20 @@ use crate::{
 /// # Errors
 ///
 /// The certificate is not trusted, and nobody pinned it.
-pub(super) async fn ask(
+pub(super) async fn ask_pin(
     backend: &LoadedBackend,
     console: &mut Console,
-) -> Result<Option<Pin>, Failure> {
+) -> Result<Option<CertificatePin>, CliFailure> {
     if !backend.base.is_tls() {
         return Ok(None);
     }
     // What keeps it from being reached is told by the check.
     let presented = tls::presented(&backend.settings, &backend.base, &backend.guard).await;
     let Ok(presented) = presented else { return Ok(None) };
-    show(&presented, backend, console)?;
+    show_certificate(&presented, backend, console)?;
     let settings = &backend.settings;
     match &presented.trust {
-        Ok(Trust::Any) => {
+        Ok(CertificateTrust::Any) => {
             let how = how_to_pin(settings, presented.fingerprint);
             writeln!(console.err, "instead of `tls_skip_verify`, {how}")?;
             Ok(None)
@@ -42,13 +42,13 @@ pub(super) async fn ask(
                 "compare it with that of your server; then {}",
                 how_to_pin(settings, presented.fingerprint)
             );
-            Err(Failure::settings(format!("{refused}; nothing was sent")).hint(hint))
+            Err(CliFailure::settings(format!("{refused}; nothing was sent")).hint(hint))
         }
     }
 }
 
 /// Says what pins a certificate for good.
-pub(super) fn how_to_pin(settings: &BackendSettings, pin: Pin) -> String {
+pub(super) fn how_to_pin(settings: &BackendSettings, pin: CertificatePin) -> String {
     match &settings.provenance {
         Provenance::Flags => format!("pin it with `--tls-fingerprint {pin}`"),
         Provenance::Named(path) => {
@@ -63,7 +63,11 @@ pub(super) fn how_to_pin(settings: &BackendSettings, pin: Pin) -> String {
 }
 
 /// Says what has to be written down, so that what a person agreed to counts from now on.
-pub(super) fn tell(settings: &BackendSettings, pin: Pin, console: &mut Console) -> io::Result<()> {
+pub(super) fn tell_pin(
+    settings: &BackendSettings,
+    pin: CertificatePin,
+    console: &mut Console,
+) -> io::Result<()> {
     match &settings.provenance {
         Provenance::Flags => {
             writeln!(console.out, "use this flag from now on:\n  --tls-fingerprint {pin}")
@@ -79,15 +83,19 @@ pub(super) fn tell(settings: &BackendSettings, pin: Pin, console: &mut Console) 
     }
 }
 
-fn show(presented: &Presented, backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
+fn show_certificate(
+    presented: &Presented,
+    backend: &LoadedBackend,
+    console: &mut Console,
+) -> io::Result<()> {
     let Presented { details, fingerprint, trust } = presented;
     let err = &mut console.err;
     let host = backend.base.as_url().host_str().unwrap_or_default();
     let why = match trust {
-        Ok(Trust::Any) => "accepted like any other (`tls_skip_verify`)",
-        Ok(Trust::Chain) => "an authority vouches for it",
-        Ok(Trust::File) => "it is in `ca_file`",
-        Ok(Trust::Pin) => "it is pinned (`tls_fingerprint`)",
+        Ok(CertificateTrust::Any) => "accepted like any other (`tls_skip_verify`)",
+        Ok(CertificateTrust::Chain) => "an authority vouches for it",
+        Ok(CertificateTrust::File) => "it is in `ca_file`",
+        Ok(CertificateTrust::Pin) => "it is pinned (`tls_fingerprint`)",
         Err(RefusedCertificate::Changed(_)) => "NOT the pinned one",
         Err(RefusedCertificate::Untrusted { .. }) => "NOT trusted: nothing vouches for it",
     };

@@ -11,10 +11,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::{console::SECRETS, flags::Flags, signals::Signal};
 use crate::{
-    config::command::quoted,
+    config::shell::shell_quoted,
     outcome::{
         Direction, Observer, Progress, Transfer,
-        task::{TaskHandle, TaskReport},
+        task_report::{TaskHandle, TaskReport},
     },
 };
 
@@ -33,26 +33,26 @@ const SPINNER: &str = "|/-\\ ";
 const FRAMES: u8 = 20;
 
 /// Watches a call.
-pub(super) struct Watch {
+pub(super) struct CallMonitor {
     bar: Option<Bar>,
-    last: Mutex<Option<Last>>,
+    last: Mutex<Option<LastReport>>,
 }
 
 /// What a call was last heard to be doing.
 #[derive(Clone)]
-enum Last {
+enum LastReport {
     /// A task, and whether it stops when it is asked to.
     Task(TaskHandle, bool),
     Transfer(Direction),
 }
 
-impl Watch {
+impl CallMonitor {
     /// Draws a bar on standard error if that is a terminal.
     pub(super) fn new(is_terminal: bool) -> Self {
         Self { bar: is_terminal.then(Bar::new), last: Mutex::default() }
     }
 
-    fn heard(&self, last: Last) {
+    fn heard(&self, last: LastReport) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
     }
 
@@ -61,11 +61,11 @@ impl Watch {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let text = match last {
             None => "interrupted: the request was aborted",
-            Some(Last::Task(handle, true)) if signal == Signal::Interrupt => {
+            Some(LastReport::Task(handle, true)) if signal == Signal::Interrupt => {
                 return format!("interrupted: asking the task {handle} to stop");
             }
-            Some(Last::Task(handle, _)) => {
-                let command = flags.command(&format!("task {}", quoted(&handle.to_string())));
+            Some(LastReport::Task(handle, _)) => {
+                let command = flags.command(&format!("task {}", shell_quoted(&handle.to_string())));
                 if signal == Signal::Interrupt {
                     return format!(
                         "interrupted: asking the task {handle} to stop, but tasks of {} cannot be \
@@ -75,10 +75,10 @@ impl Watch {
                 }
                 return format!("interrupted: the task goes on: `{command}` follows it");
             }
-            Some(Last::Transfer(Direction::Saved)) => {
+            Some(LastReport::Transfer(Direction::Saved)) => {
                 "interrupted: the transfer stopped and nothing was kept"
             }
-            Some(Last::Transfer(Direction::Sent)) => {
+            Some(LastReport::Transfer(Direction::Sent)) => {
                 "interrupted: the upload stopped; what the backend has got of it is incomplete"
             }
         };
@@ -86,7 +86,7 @@ impl Watch {
     }
 }
 
-impl Observer for Watch {
+impl Observer for CallMonitor {
     fn progress(&self, progress: Progress) {
         if let Some(bar) = &self.bar {
             bar.step(progress);
@@ -94,14 +94,14 @@ impl Observer for Watch {
     }
 
     fn transfer(&self, transfer: Transfer) {
-        self.heard(Last::Transfer(transfer.direction));
+        self.heard(LastReport::Transfer(transfer.direction));
         if let Some(bar) = &self.bar {
             bar.draw(transfer);
         }
     }
 
     fn task(&self, report: &TaskReport) {
-        self.heard(Last::Task(report.handle.clone(), report.stops));
+        self.heard(LastReport::Task(report.handle.clone(), report.stops));
         if let Some(bar) = &self.bar {
             bar.task(report);
         }
@@ -119,7 +119,7 @@ impl Bar {
     fn new() -> Self {
         let term = Term::buffered_stderr();
         let target = if term.is_term() && !console::is_dumb() {
-            ProgressDrawTarget::term_like_with_hz(Box::new(Screen(term)), FRAMES)
+            ProgressDrawTarget::term_like_with_hz(Box::new(BarTerminal(term)), FRAMES)
         } else {
             ProgressDrawTarget::hidden()
         };
@@ -139,7 +139,7 @@ impl Bar {
 
     /// Says it in one line, whose width the bar has to know.
     fn say(&self, message: &str) {
-        let line = text::line(message);
+        let line = text::one_line(message);
         self.bar.set_message(SECRETS.text(&line).into_owned());
     }
 
@@ -179,9 +179,9 @@ impl Drop for Bar {
 
 /// The terminal of a bar: the cursor moves as the bar has it, and what is written is text.
 #[derive(Debug)]
-struct Screen(Term);
+struct BarTerminal(Term);
 
-impl TermLike for Screen {
+impl TermLike for BarTerminal {
     fn width(&self) -> u16 {
         TermLike::width(&self.0)
     }
@@ -207,11 +207,11 @@ impl TermLike for Screen {
     }
 
     fn write_line(&self, line: &str) -> io::Result<()> {
-        self.0.write_line(&text::shown(line))
+        self.0.write_line(&text::shown_text(line))
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.write_str(&text::shown(text))
+        self.0.write_str(&text::shown_text(text))
     }
 
     fn clear_line(&self) -> io::Result<()> {

@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** a terminal gets no control but line breaks, tabs and styles of this program. A
 //! style is written as a mark that holds random bits of the process, so that no text of others can
-//! be one; [`Screen`] turns marks into the sequences that terminals know, and everything else passes
+//! be one; [`TerminalStream`] turns marks into the sequences that terminals know, and everything else passes
 //! [`text::Cleaner`]. A pipe gets the bytes of others as they are.
 
 use std::{
@@ -20,15 +20,15 @@ const CSI: &str = "\u{1b}[";
 /// Longer ones are none of this program.
 const MOST_STYLE_BYTES: usize = 48;
 
-/// What stands for [`CSI`] until it reaches a [`Screen`].
+/// What stands for [`CSI`] until it reaches a [`TerminalStream`].
 static MARK: LazyLock<String> =
     LazyLock::new(|| format!("\u{1b}{}[", uuid::Uuid::new_v4().simple()));
 
 /// A style of this program: begins with `{PAINT}` and ends with `{PAINT:#}`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Paint(pub(super) Style);
+pub(super) struct TextStyle(pub(super) Style);
 
-impl fmt::Display for Paint {
+impl fmt::Display for TextStyle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sequence =
             if formatter.alternate() { format!("{:#}", self.0) } else { self.0.to_string() };
@@ -43,7 +43,7 @@ pub(super) fn ours(styled: &str) -> String {
 }
 
 /// A stream of the process.
-pub(super) struct Screen<W: Write> {
+pub(super) struct TerminalStream<W: Write> {
     inner: W,
     /// Whether a terminal shows it.
     is_terminal: bool,
@@ -54,7 +54,7 @@ pub(super) struct Screen<W: Write> {
     begun: Vec<u8>,
 }
 
-impl<W: Write> Screen<W> {
+impl<W: Write> TerminalStream<W> {
     pub(super) fn new(inner: W, is_terminal: bool, color: bool) -> Self {
         Self { inner, is_terminal, color, cleaner: text::Cleaner::default(), begun: Vec::new() }
     }
@@ -137,7 +137,7 @@ impl<W: Write> Screen<W> {
     }
 }
 
-impl<W: Write> Write for Screen<W> {
+impl<W: Write> Write for TerminalStream<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut out = Vec::with_capacity(bytes.len());
         self.push(bytes, &mut out);
@@ -151,7 +151,7 @@ impl<W: Write> Write for Screen<W> {
     }
 }
 
-impl<W: Write> Drop for Screen<W> {
+impl<W: Write> Drop for TerminalStream<W> {
     fn drop(&mut self) {
         // A reader that went away has what it wanted.
         let _ = self.finish();
@@ -165,11 +165,12 @@ mod tests {
 
     use super::*;
 
-    const RED: Paint = Paint(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red))).bold());
+    const RED: TextStyle =
+        TextStyle(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red))).bold());
 
     fn written(is_terminal: bool, color: bool, pieces: &[&[u8]]) -> String {
         let mut bytes = Vec::new();
-        let mut screen = Screen::new(&mut bytes, is_terminal, color);
+        let mut screen = TerminalStream::new(&mut bytes, is_terminal, color);
         for piece in pieces {
             screen.write_all(piece).unwrap();
         }
@@ -225,7 +226,7 @@ mod tests {
                     let without = whole
                         .replace("\u{1b}[1m\u{1b}[31m", "")
                         .replace("\u{1b}[0m", "");
-                    prop_assert_eq!(text::shown(&without), without.as_str());
+                    prop_assert_eq!(text::shown_text(&without), without.as_str());
                     prop_assert!(color || whole == without);
                 }
             }

@@ -8,21 +8,22 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    args::ServeArgs, console::Console, exit::Exit, failure::Failure, load, signals::Signals,
-    simulated, wrap::wrapped,
+    args::ServeArgs, console::Console, demo, exit::Exit, failure::CliFailure, load,
+    signals::SignalListener, wrap::wrapped,
 };
 use crate::{
     app::App,
-    call::Door,
-    catalog::Entry,
+    call::CallChannel,
+    catalog::CatalogEntry,
     config::{
         BackendSettings,
-        command::quoted,
-        credentials::{self, Credentials},
+        credentials::{self, CredentialResolver},
         env_vars::{self, Environment},
+        shell::shell_quoted,
     },
     mcp::{
-        BackendSummary, HttpOptions, ServeError, Server, instructions, serve_listener, serve_stdio,
+        BackendSummary, HttpOptions, HttpServer, ServeError, instructions, serve_listener,
+        serve_stdio,
     },
 };
 
@@ -50,19 +51,18 @@ pub(super) async fn run(
     args: ServeArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
+) -> Result<Exit, CliFailure> {
     let http = http_options(&args, &environment)?;
     #[cfg(unix)]
     raise_descriptor_limit();
     // What is done at the start may include a login, which a signal must not break off.
-    let (signals, shutdown) = (Signals::listen()?, CancellationToken::new());
+    let (signals, shutdown) = (SignalListener::listen()?, CancellationToken::new());
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
-        let (app, simulator) =
-            simulated::app(&args.backends, &environment, args.demo_changes).await?;
+        let (app, simulator) = demo::app(&args.backends, &environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
-        let app = load::app(&args.backends, environment.clone(), Door::Mcp)?;
+        let app = load::app(&args.backends, environment.clone(), CallChannel::Mcp)?;
         (App { executor: app.executor.learning(), ..app }, None)
     };
     let app = App { gate: app.gate.reached_by(console.flags.terminal()), ..app };
@@ -75,8 +75,8 @@ pub(super) async fn run(
         let variables = variables(&app, args.demo, &environment);
         say_how_to_attach(&app, &variables, console)?;
     }
-    let name = quoted(name_of(&app)).into_owned();
-    let server = server(app, most_chars, http.is_some());
+    let name = shell_quoted(name_of(&app)).into_owned();
+    let server = build_server(app, most_chars, http.is_some());
     let served = match http {
         None => signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await,
         Some(options) => {
@@ -96,7 +96,7 @@ pub(super) async fn run(
         }
     };
     match served {
-        Ok(served) => served.map(|()| Exit::Ok).map_err(Failure::from),
+        Ok(served) => served.map(|()| Exit::Ok).map_err(CliFailure::from),
         // Whoever asks twice does not want to wait.
         Err(signal) => Ok(signal.exit()),
     }
@@ -110,7 +110,7 @@ fn variables(app: &App, demo: bool, environment: &Environment) -> Vec<String> {
     }
     let is_set = |name: &String| environment.get(name).is_some();
     let of_credential = |backend: &BackendSettings, name: &CredentialName| {
-        let names = Credentials::variables(backend, name).into_iter();
+        let names = CredentialResolver::variable_names(backend, name).into_iter();
         let mut names = names.flat_map(|name| [format!("{name}_FILE"), name]);
         names.find(is_set)
     };
@@ -136,13 +136,13 @@ fn say_how_to_attach(
     app: &App,
     variables: &[String],
     console: &mut Console,
-) -> Result<(), Failure> {
+) -> Result<(), CliFailure> {
     let count = app.gate.catalog().listed().count();
     let backends: Vec<&str> = app.backends.iter().map(|it| it.settings.name.as_str()).collect();
     let backends = backends.join(", ");
     let program = std::env::current_exe().context("cannot find the program itself")?;
     let server = console.flags.server(&program);
-    let name = quoted(name_of(app)).into_owned();
+    let name = shell_quoted(name_of(app)).into_owned();
     let variables: String =
         variables.iter().map(|name| format!(" --env {name}=\"${name}\"")).collect();
     let said = format!(
@@ -172,10 +172,10 @@ fn say_how_to_reach(
     writeln!(console.err, "\nCtrl-C ends it.")
 }
 
-fn server(app: App, most_chars: Option<usize>, is_http: bool) -> Server {
+fn build_server(app: App, most_chars: Option<usize>, is_http: bool) -> HttpServer {
     let catalog = app.gate.catalog();
     // On stdio files have names.
-    let names_files = is_http && catalog.listed().any(Entry::handles_files);
+    let names_files = is_http && catalog.listed().any(CatalogEntry::handles_files);
     let listed = |name: &str| catalog.listed().filter(|tool| *tool.backend_name == *name).count();
     let summaries: Vec<BackendSummary<'_>> = app
         .backends
@@ -189,7 +189,7 @@ fn server(app: App, most_chars: Option<usize>, is_http: bool) -> Server {
         .collect();
     let instructions = instructions(&summaries, names_files);
     let most_chars = most_chars.unwrap_or(app.limits.result_chars);
-    Server::new(app.gate, Arc::new(app.executor), instructions)
+    HttpServer::new(app.gate, Arc::new(app.executor), instructions)
         .with_most_chars(most_chars)
         .with_most_media(app.limits.media_bytes)
         .with_grace(app.limits.shutdown_grace)
@@ -200,13 +200,13 @@ fn server(app: App, most_chars: Option<usize>, is_http: bool) -> Server {
 fn http_options(
     args: &ServeArgs,
     environment: &Environment,
-) -> Result<Option<HttpOptions>, Failure> {
+) -> Result<Option<HttpOptions>, CliFailure> {
     let Some(listen) = args.http else { return Ok(None) };
     let token = match &args.http_token_file {
-        Some(path) => Some(credentials::read(path).map_err(|reason| {
-            Failure::settings(format!("--http-token-file: {} {reason}", path.display()))
+        Some(path) => Some(credentials::read_secret(path).map_err(|reason| {
+            CliFailure::settings(format!("--http-token-file: {} {reason}", path.display()))
         })?),
-        None => environment.secret(env_vars::HTTP_TOKEN).map_err(Failure::settings)?,
+        None => environment.secret(env_vars::HTTP_TOKEN).map_err(CliFailure::settings)?,
     };
     Ok(Some(HttpOptions {
         listen,

@@ -6,33 +6,33 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use clap::ValueEnum as _;
-use dadl_descriptor::model::{Auth, CredentialName, Setup, auth::login::Grant};
+use dadl_descriptor::model::{AuthScheme, CredentialName, Setup, auth::login::OAuth2Grant};
 use dadl_text::{
-    names::{meant_or, nearest},
+    names::{meant_or, nearest_name},
     text,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     args::{SetupArgs, StoreArg},
-    authorize::{self, Granted},
+    authorize::{self, AuthorizationGrant},
     console::{Console, SECRETS},
     doctor,
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     load, pinning,
-    signals::{Signal, Signals},
-    stored,
+    signals::{Signal, SignalListener},
+    stored_credentials,
 };
 use crate::{
     app::{App, LoadedBackend},
-    call::Door,
+    call::CallChannel,
     config::{
-        BackendSettings, Pin, Settings,
-        binding::{BindingError, Recipient, listed},
-        credentials::{self, Committed, CredentialError, Credentials},
+        BackendSettings, CertificatePin, Settings,
+        binding::{BindingError, Recipient, join_origins},
+        credentials::{self, Committed, CredentialError, CredentialResolver},
         env_vars::{self, Environment},
-        store::{Place, StoreError},
+        store::{StoreError, StorePlace},
     },
     http::{self, login::ClientIdentity},
 };
@@ -45,29 +45,29 @@ pub(super) async fn run(
     args: &SetupArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
+) -> Result<Exit, CliFailure> {
     if args.list {
-        return stored::list(args.json, environment, console);
+        return stored_credentials::list_stored(args.json, environment, console);
     }
     if let (true, Some(backend)) = (args.forget, &args.backend) {
-        return stored::forget(backend, environment, console);
+        return stored_credentials::forget_backend(backend, environment, console);
     }
-    let settings = load::settings(&args.backends, &environment)?;
+    let settings = load::load_settings(&args.backends, &environment)?;
     load::warn(&settings);
-    let backend = choose(args, &settings)?;
+    let backend = choose_backend(args, &settings)?;
     let mut settings = settings.only(&backend.name);
-    let draft = Credentials::new(environment.clone()).noting(&SECRETS).draft();
-    let mut app = App::build(&settings, &draft)?.at(Door::Terminal);
+    let draft = CredentialResolver::new(environment.clone()).noting(&SECRETS).draft();
+    let mut app = App::build(&settings, &draft)?.at(CallChannel::Terminal);
     if let Some(pin) = pinned(args, &app, console).await? {
         for backend in &mut settings.backends {
             backend.tls_fingerprint.push(pin);
         }
-        app = App::build(&settings, &draft)?.at(Door::Terminal);
+        app = App::build(&settings, &draft)?.at(CallChannel::Terminal);
     }
     let Some(loaded) = app.backends.first() else {
-        return Err(Failure::settings("there is no backend"));
+        return Err(CliFailure::settings("there is no backend"));
     };
-    if loaded.descriptor.auth == Auth::None {
+    if loaded.descriptor.auth == AuthScheme::None {
         writeln!(console.out, "backend \"{}\" needs no credential", backend.name)?;
         return Ok(Exit::Ok);
     }
@@ -75,8 +75,8 @@ pub(super) async fn run(
         writeln!(console.err, "{unused}")?;
     }
     // What cannot be kept need not be asked for.
-    let place = place(args, &environment, &draft, &backend, console)?;
-    explain(loaded, console)?;
+    let place = choose_place(args, &environment, &draft, &backend, console)?;
+    explain_backend(loaded, console)?;
     let origins = loaded.origins();
     let recipient = Recipient { backend: &backend, origins: &origins };
     ask_all(args, loaded, recipient, &draft, console)?;
@@ -84,7 +84,7 @@ pub(super) async fn run(
     let is_obtained = agreed.is_some();
     // Until now there was nothing to lose. Where a server gives what it gives once, the end waits.
     let mut signals = match is_given_once(&loaded.descriptor.auth) {
-        true => Some(Signals::listen()?),
+        true => Some(SignalListener::listen()?),
         false => None,
     };
     let entered = Entered { draft: &draft, recipient, place };
@@ -109,12 +109,12 @@ async fn pinned(
     args: &SetupArgs,
     app: &App,
     console: &mut Console,
-) -> Result<Option<Pin>, Failure> {
+) -> Result<Option<CertificatePin>, CliFailure> {
     // Without a check nothing is sent.
     let Some(loaded) = app.backends.first().filter(|_| !args.no_check) else { return Ok(None) };
-    let pin = pinning::ask(loaded, console).await?;
+    let pin = pinning::ask_pin(loaded, console).await?;
     if let Some(pin) = pin {
-        pinning::tell(&loaded.settings, pin, console)?;
+        pinning::tell_pin(&loaded.settings, pin, console)?;
     }
     Ok(pin)
 }
@@ -123,9 +123,9 @@ async fn pinned(
 async fn exchange(
     (granted, identity, name): Agreed<'_>,
     entered: &Entered<'_>,
-    signals: &mut Signals,
+    signals: &mut SignalListener,
     console: &mut Console,
-) -> Result<Option<Exit>, Failure> {
+) -> Result<Option<Exit>, CliFailure> {
     let exchange = granted.refresh_token(&identity);
     match signals.holding(http::LAST_WAIT, exchange).await {
         Ok((token, stopped)) => {
@@ -140,8 +140,8 @@ async fn exchange(
 /// Returns whether the credentials work, or the signal that came before that was known.
 async fn tried(
     check: impl Future<Output = io::Result<bool>>,
-    signals: Option<&mut Signals>,
-) -> Result<Result<bool, Signal>, Failure> {
+    signals: Option<&mut SignalListener>,
+) -> Result<Result<bool, Signal>, CliFailure> {
     let checked = tokio::select! {
         // Who was interrupted is not told of what came of that.
         biased;
@@ -155,24 +155,24 @@ async fn tried(
     };
     if !matches!(checked, Ok(true)) {
         // A login may go on after the check that needed it.
-        super::settle().await;
+        super::settle_defaults().await;
     }
     Ok(checked)
 }
 
 /// Who asks for a refresh token that a person agreed to, and what it is called.
-type Agreed<'auth> = (Granted, ClientIdentity, &'auth CredentialName);
+type Agreed<'auth> = (AuthorizationGrant, ClientIdentity, &'auth CredentialName);
 
 /// What was entered, and where it will be; whether the operator chose that place.
 struct Entered<'a> {
-    draft: &'a Credentials,
+    draft: &'a CredentialResolver,
     recipient: Recipient<'a>,
-    place: (Place, bool),
+    place: (StorePlace, bool),
 }
 
 impl Entered<'_> {
-    fn store(&self, console: &mut Console) -> Result<(), Failure> {
-        store(self.draft, self.recipient, self.place, console)
+    fn store(&self, console: &mut Console) -> Result<(), CliFailure> {
+        store_draft(self.draft, self.recipient, self.place, console)
     }
 
     fn interrupted(
@@ -180,12 +180,12 @@ impl Entered<'_> {
         signal: Signal,
         is_kept: bool,
         console: &mut Console,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<Exit, CliFailure> {
         if is_kept {
             self.store(console)?;
         }
         // The terminal may be gone.
-        let _ = console.note(if is_kept { KEPT } else { "interrupted; nothing was stored" });
+        let _ = console.print_note(if is_kept { KEPT } else { "interrupted; nothing was stored" });
         Ok(signal.exit())
     }
 
@@ -195,7 +195,7 @@ impl Entered<'_> {
         checked: Result<bool, Signal>,
         is_obtained: bool,
         console: &mut Console,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<Exit, CliFailure> {
         match checked {
             Ok(true) => {
                 self.store(console)?;
@@ -210,7 +210,7 @@ impl Entered<'_> {
             }
             Ok(false) => {
                 let error = anyhow::anyhow!("the credentials do not work; nothing was stored");
-                Err(Failure::from(error)
+                Err(CliFailure::from(error)
                     .hint("`dadl-mcp setup --no-check` stores credentials without trying them"))
             }
             Err(signal) => {
@@ -224,48 +224,48 @@ impl Entered<'_> {
 const KEPT: &str = "interrupted; what the server gave was stored without a check";
 
 /// Returns whether a server replaces what was entered, or gives what it gives once.
-fn is_given_once(auth: &Auth) -> bool {
-    matches!(auth, Auth::OAuth2(oauth2) if matches!(oauth2.grant, Grant::RefreshToken { .. }))
+fn is_given_once(auth: &AuthScheme) -> bool {
+    matches!(auth, AuthScheme::OAuth2(oauth2) if matches!(oauth2.grant, OAuth2Grant::RefreshToken { .. }))
 }
 
 /// Decides where the credentials will be, and finds out whether that works; says whether the
 /// operator chose it.
-fn place(
+fn choose_place(
     args: &SetupArgs,
     environment: &Environment,
-    draft: &Credentials,
+    draft: &CredentialResolver,
     backend: &BackendSettings,
     console: &mut Console,
-) -> Result<(Place, bool), Failure> {
+) -> Result<(StorePlace, bool), CliFailure> {
     let wanted = match (args.store, environment.get(env_vars::STORE)) {
         (Some(wanted), _) => wanted,
         (None, Some(word)) => StoreArg::from_str(word, false).map_err(|_| {
             let name = env_vars::STORE;
-            Failure::usage(format!("{name}: `{word}` is none of `auto`, `file` and `keyring`"))
+            CliFailure::usage(format!("{name}: `{word}` is none of `auto`, `file` and `keyring`"))
         })?,
         (None, None) => StoreArg::default(),
     };
-    let store = draft.store().map_err(Failure::settings)?;
+    let store = draft.store().map_err(CliFailure::settings)?;
     // The keyring's note is there too.
-    store.check_writable().map_err(Failure::settings)?;
-    let now = store.place(&backend.name).map_err(Failure::settings)?;
-    let unusable = |error: StoreError| Failure::settings(error).hint(IN_A_FILE);
+    store.check_writable().map_err(CliFailure::settings)?;
+    let now = store.place(&backend.name).map_err(CliFailure::settings)?;
+    let unusable = |error: StoreError| CliFailure::settings(error).hint(IN_A_FILE);
     let place = match (wanted, now) {
-        (StoreArg::File, _) | (StoreArg::Auto, Some(Place::File)) => Place::File,
-        (StoreArg::Keyring, _) | (StoreArg::Auto, Some(Place::Keyring)) => {
+        (StoreArg::File, _) | (StoreArg::Auto, Some(StorePlace::File)) => StorePlace::File,
+        (StoreArg::Keyring, _) | (StoreArg::Auto, Some(StorePlace::Keyring)) => {
             store.check_keyring().map_err(unusable)?;
-            Place::Keyring
+            StorePlace::Keyring
         }
         (StoreArg::Auto, None) => match store.check_keyring() {
-            Ok(()) => Place::Keyring,
+            Ok(()) => StorePlace::Keyring,
             Err(error) => {
-                let file = store.name(Place::File);
+                let file = store.name(StorePlace::File);
                 writeln!(console.err, "credentials will be stored in {file}: {error}")?;
-                Place::File
+                StorePlace::File
             }
         },
     };
-    if let Some(lost) = draft.give_up_lost(backend).map_err(Failure::settings)? {
+    if let Some(lost) = draft.give_up_lost(backend).map_err(CliFailure::settings)? {
         writeln!(console.err, "what was stored cannot be kept: {lost}")?;
     }
     Ok((place, wanted != StoreArg::Auto))
@@ -273,54 +273,57 @@ fn place(
 
 /// Stores what was entered, and says what is where now. Where the operator leaves the choice, it
 /// goes to the file when the keyring has no room for it after all.
-fn store(
-    draft: &Credentials,
+fn store_draft(
+    draft: &CredentialResolver,
     recipient: Recipient<'_>,
-    (place, is_chosen): (Place, bool),
+    (place, is_chosen): (StorePlace, bool),
     console: &mut Console,
-) -> Result<(), Failure> {
+) -> Result<(), CliFailure> {
     let mut place = place;
     let mut done = draft.commit(recipient, place);
-    if let (Err(error), Place::Keyring, false) = (&done, place, is_chosen) {
+    if let (Err(error), StorePlace::Keyring, false) = (&done, place, is_chosen) {
         writeln!(console.err, "the credentials go to the file: {error}")?;
-        place = Place::File;
+        place = StorePlace::File;
         done = draft.commit(recipient, place);
     }
     let done = done.map_err(|error| match place {
-        Place::File => Failure::settings(error),
-        Place::Keyring => Failure::settings(error).hint(IN_A_FILE),
+        StorePlace::File => CliFailure::settings(error),
+        StorePlace::Keyring => CliFailure::settings(error).hint(IN_A_FILE),
     })?;
     if let Some(error) = &done.left {
         let name = crate::config::keyring::NAME;
         writeln!(console.err, "the keyring ({name}) still has them too: it {error}")?;
     }
-    report(&done, draft, place, console)
+    report_stored(&done, draft, place, console)
 }
 
 const IN_A_FILE: &str = "`--store file` stores the credentials in a file that you alone may read";
 
 /// Returns the backend that the command line names.
-fn choose(args: &SetupArgs, settings: &Settings) -> Result<BackendSettings, Failure> {
+fn choose_backend(args: &SetupArgs, settings: &Settings) -> Result<BackendSettings, CliFailure> {
     let names = || settings.backends.iter().map(|backend| backend.name.as_str());
     let found = match (&args.backend, settings.backends.as_slice()) {
         (None, [only]) => Some(only),
         (None, _) => {
             let names: Vec<&str> = names().collect();
-            return Err(Failure::usage(format!("which backend? There are {}", names.join(", "))));
+            return Err(CliFailure::usage(format!(
+                "which backend? There are {}",
+                names.join(", ")
+            )));
         }
         (Some(name), backends) => backends.iter().find(|backend| backend.name == *name),
     };
     found.cloned().ok_or_else(|| {
         let name = args.backend.as_deref().unwrap_or_default();
-        let failure = Failure::usage(format!("there is no backend \"{name}\""));
-        failure.hint(meant_or(nearest(name, names()), || {
+        let failure = CliFailure::usage(format!("there is no backend \"{name}\""));
+        failure.hint(meant_or(nearest_name(name, names()), || {
             format!("there are {}", names().collect::<Vec<_>>().join(", "))
         }))
     })
 }
 
 /// Says how to get the credentials, in the words of the descriptor's author.
-fn explain(backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
+fn explain_backend(backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
     let err = &mut console.err;
     writeln!(err, "backend {} at {}", backend.settings.name, backend.base)?;
     // Not every backend logs in at its own host.
@@ -353,9 +356,9 @@ fn ask_all(
     args: &SetupArgs,
     backend: &LoadedBackend,
     recipient: Recipient<'_>,
-    draft: &Credentials,
+    draft: &CredentialResolver,
     console: &mut Console,
-) -> Result<(), Failure> {
+) -> Result<(), CliFailure> {
     let auth = &backend.descriptor.auth;
     let obtained = obtained(auth);
     for name in auth.credentials() {
@@ -363,16 +366,16 @@ fn ask_all(
             continue;
         }
         let variable = draft.variable_that_is_set(&backend.settings, name);
-        let variable = variable.map_err(Failure::settings)?;
+        let variable = variable.map_err(CliFailure::settings)?;
         let present = match draft.latest(recipient, name) {
             Err(CredentialError::Binding(error)) => {
                 if agrees(args, &error, recipient, console)? {
-                    draft.agree(&backend.settings, name).map_err(Failure::settings)?;
+                    draft.agree(&backend.settings, name).map_err(CliFailure::settings)?;
                     continue;
                 }
                 None
             }
-            found => found.map_err(Failure::settings)?,
+            found => found.map_err(CliFailure::settings)?,
         };
         match (variable, args.from_env, present) {
             (Some(_), true, Some(present)) => draft.set(name, present.value),
@@ -381,11 +384,11 @@ fn ask_all(
             }
             (None, true, Some(_)) => writeln!(console.err, "`{name}` is stored already")?,
             (None, true, None) => {
-                let missing = Credentials::missing(&backend.settings, name);
-                return Err(Failure::settings(missing));
+                let missing = CredentialResolver::missing_hint(&backend.settings, name);
+                return Err(CliFailure::settings(missing));
             }
             (None, false, present) => {
-                if let Some(value) = ask(name, is_file(auth), present.is_some(), console)? {
+                if let Some(value) = ask_value(name, is_file(auth), present.is_some(), console)? {
                     draft.set(name, value);
                 }
             }
@@ -400,8 +403,8 @@ fn agrees(
     error: &BindingError,
     recipient: Recipient<'_>,
     console: &mut Console,
-) -> Result<bool, Failure> {
-    let wanted = listed(recipient.origins);
+) -> Result<bool, CliFailure> {
+    let wanted = join_origins(recipient.origins);
     match error {
         BindingError::Elsewhere { name, bound, .. } => {
             writeln!(console.err, "`{name}` is stored, and goes to {bound} only")?;
@@ -426,32 +429,34 @@ fn agrees(
 }
 
 /// Returns the credential that a consent gives.
-fn obtained(auth: &Auth) -> Option<&CredentialName> {
-    let Auth::OAuth2(oauth2) = auth else { return None };
+fn obtained(auth: &AuthScheme) -> Option<&CredentialName> {
+    let AuthScheme::OAuth2(oauth2) = auth else { return None };
     match &oauth2.grant {
-        Grant::RefreshToken { refresh_token, consent: Some(_), .. } => Some(refresh_token),
+        OAuth2Grant::RefreshToken { refresh_token, consent: Some(_), .. } => Some(refresh_token),
         _ => None,
     }
 }
 
 /// Returns whether the credential is a file that nobody types.
-fn is_file(auth: &Auth) -> bool {
-    matches!(auth, Auth::OAuth2(oauth2) if matches!(oauth2.grant, Grant::JwtBearer { .. }))
+fn is_file(auth: &AuthScheme) -> bool {
+    matches!(auth, AuthScheme::OAuth2(oauth2) if matches!(oauth2.grant, OAuth2Grant::JwtBearer { .. }))
 }
 
 /// Asks for one value; `None` keeps the one that is stored.
-fn ask(
+fn ask_value(
     name: &CredentialName,
     is_file: bool,
     is_stored: bool,
     console: &mut Console,
-) -> Result<Option<SecretString>, Failure> {
+) -> Result<Option<SecretString>, CliFailure> {
     let kind = if is_file { " (the path of its JSON file)" } else { "" };
     let keep = if is_stored { " (empty: keep the stored one)" } else { "" };
     let stdin_is_terminal = io::stdin().is_terminal();
     if stdin_is_terminal && !console.can_ask {
         // The question would not be seen, and the answer would.
-        return Err(Failure::usage("standard error must be a terminal when standard input is one"));
+        return Err(CliFailure::usage(
+            "standard error must be a terminal when standard input is one",
+        ));
     }
     let line = if console.can_ask {
         write!(console.err, "{name}{kind}{keep}: ")?;
@@ -474,15 +479,16 @@ fn ask(
         (true, true) => return Ok(None),
         (true, false) => {
             let error = format!("no value for `{name}`; nothing was stored");
-            return Err(Failure::usage(error)
+            return Err(CliFailure::usage(error)
                 .hint("give one value a line on standard input, or use --from-env"));
         }
         (false, _) => {}
     }
     if is_file && !text.trim_start().starts_with('{') {
         let path = std::path::Path::new(text.trim());
-        let value = credentials::read(path)
-            .map_err(|reason| Failure::usage(format!("`{name}`: {} {reason}", path.display())))?;
+        let value = credentials::read_secret(path).map_err(|reason| {
+            CliFailure::usage(format!("`{name}`: {} {reason}", path.display()))
+        })?;
         return Ok(Some(value));
     }
     Ok(Some(text.into()))
@@ -494,34 +500,42 @@ async fn authorize<'auth>(
     args: &SetupArgs,
     backend: &'auth LoadedBackend,
     recipient: Recipient<'_>,
-    draft: &Credentials,
+    draft: &CredentialResolver,
     console: &mut Console,
-) -> Result<Option<Agreed<'auth>>, Failure> {
-    let Auth::OAuth2(oauth2) = &backend.descriptor.auth else { return Ok(None) };
-    let Grant::RefreshToken {
-        client_id, client_secret, refresh_token, consent: Some(consent), ..
+) -> Result<Option<Agreed<'auth>>, CliFailure> {
+    let AuthScheme::OAuth2(oauth2) = &backend.descriptor.auth else { return Ok(None) };
+    let OAuth2Grant::RefreshToken {
+        client_id,
+        client_secret,
+        refresh_token,
+        consent: Some(consent),
+        ..
     } = &oauth2.grant
     else {
         return Ok(None);
     };
     let value = |name: &CredentialName| {
-        let found = draft.resolve(recipient, name).map_err(Failure::settings)?;
-        found.ok_or_else(|| Failure::settings(Credentials::missing(&backend.settings, name)))
+        let found = draft.resolve(recipient, name).map_err(CliFailure::settings)?;
+        found.ok_or_else(|| {
+            CliFailure::settings(CredentialResolver::missing_hint(&backend.settings, name))
+        })
     };
     let secret = client_secret.as_ref().map(value).transpose()?;
     let identity = ClientIdentity { id: value(client_id)?, secret };
-    let granted = authorize::ask(oauth2, consent, &identity, backend, args.paste, console).await?;
+    let granted =
+        authorize::ask_authorization(oauth2, consent, &identity, backend, args.paste, console)
+            .await?;
     Ok(Some((granted, identity, refresh_token)))
 }
 
 /// Says what is where now.
-fn report(
+fn report_stored(
     done: &Committed,
-    stored: &Credentials,
-    place: Place,
+    stored: &CredentialResolver,
+    place: StorePlace,
     console: &mut Console,
-) -> Result<(), Failure> {
-    let name = stored.store().map_err(Failure::settings)?.name(place);
+) -> Result<(), CliFailure> {
+    let name = stored.store().map_err(CliFailure::settings)?.name(place);
     if done.names.is_empty() {
         if done.has_moved {
             writeln!(console.out, "moved the stored credentials to {name}")?;
@@ -532,7 +546,7 @@ fn report(
     }
     let names: Vec<String> = done.names.iter().map(|name| format!("`{name}`")).collect();
     writeln!(console.out, "stored {} in {name}", names.join(", "))?;
-    if place == Place::Keyring {
+    if place == StorePlace::Keyring {
         let note = "a server that runs outside of your session does not reach it: `--store file`";
         writeln!(console.err, "{note}")?;
     }

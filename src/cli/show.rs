@@ -7,26 +7,26 @@ use std::{
 
 use dadl_descriptor::{
     model::{Descriptor, Example},
-    source::Source,
+    source::SourceText,
 };
-use dadl_text::text::{json, line};
+use dadl_text::text::{one_line, shown_json};
 use serde_json::{Value, json};
 
 use super::{
     args::ShowArgs,
     console::{BAD, Console, GOOD, NAME},
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     flags::Flags,
     list, load,
     wrap::{display_width, wrapped},
 };
 use crate::{
     access::{Decision, Denial},
-    app::{App, Flow, LoadedBackend},
-    catalog::{Entry, Operation},
+    app::{App, CredentialFlow, LoadedBackend},
+    catalog::{CatalogEntry, CatalogOperation},
     config::env_vars::Environment,
-    gate::Refusal,
+    gate::CallRefusal,
 };
 
 /// The column in which facts begin.
@@ -37,32 +37,32 @@ pub(super) async fn run(
     args: &ShowArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
-    let loaded = load::open(&args.backends, args.simulated, environment).await?;
+) -> Result<Exit, CliFailure> {
+    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let catalog = app.gate.catalog();
     let Some(entry) = catalog.find(&args.tool) else {
         let nearest = catalog.nearest_of_all(&args.tool).map(str::to_owned);
-        return Err(Refusal::UnknownTool { name: args.tool.clone(), nearest }.into());
+        return Err(CallRefusal::UnknownTool { name: args.tool.clone(), nearest }.into());
     };
     if args.json || !console.out_is_terminal {
-        console.json(&details(app, entry))?;
+        console.print_json(&details(app, entry))?;
     } else {
         let width = console.out_width();
-        write(
+        write_entry(
             app,
             entry,
             args,
-            &mut Page { out: &mut *console.out, width, flags: &console.flags },
+            &mut ToolPage { out: &mut *console.out, width, flags: &console.flags },
         )?;
     }
     Ok(Exit::Ok)
 }
 
 /// Describes a tool for a program.
-fn details(app: &App, entry: &Entry) -> Value {
+fn details(app: &App, entry: &CatalogEntry) -> Value {
     let annotations = entry.annotations;
-    let mut details = list::summary(entry);
+    let mut details = list::entry_summary(entry);
     let more = json!({
         "title": entry.title,
         "annotations": {
@@ -73,7 +73,7 @@ fn details(app: &App, entry: &Entry) -> Value {
         },
         "inputSchema": &*entry.input_schema,
         "definedIn": defined_in(app, entry),
-        "credentials": flows(app, entry).iter().map(Flow::to_json).collect::<Vec<_>>(),
+        "credentials": flows(app, entry).iter().map(CredentialFlow::to_json).collect::<Vec<_>>(),
         "descriptor": {
             "name": entry.descriptor().name,
             "version": entry.descriptor().version,
@@ -96,13 +96,13 @@ fn details(app: &App, entry: &Entry) -> Value {
 }
 
 /// Where a tool is described for a person.
-struct Page<'console> {
+struct ToolPage<'console> {
     out: &'console mut dyn Write,
     width: Option<usize>,
     flags: &'console Flags,
 }
 
-impl Page<'_> {
+impl ToolPage<'_> {
     /// Writes what is known under a word.
     fn fact(&mut self, word: &str, text: &str) -> io::Result<()> {
         let text = wrapped(text, self.width, FACT, FACT);
@@ -110,7 +110,12 @@ impl Page<'_> {
     }
 }
 
-fn write(app: &App, entry: &Entry, args: &ShowArgs, page: &mut Page<'_>) -> io::Result<()> {
+fn write_entry(
+    app: &App,
+    entry: &CatalogEntry,
+    args: &ShowArgs,
+    page: &mut ToolPage<'_>,
+) -> io::Result<()> {
     writeln!(page.out, "{NAME}{}{NAME:#}  {}", entry.name, entry.title)?;
     writeln!(page.out, "\n{}\n", wrapped(&entry.description, page.width, 0, 0))?;
     write_access(entry, page)?;
@@ -119,8 +124,8 @@ fn write(app: &App, entry: &Entry, args: &ShowArgs, page: &mut Page<'_>) -> io::
     }
     page.fact("backend", &format!("{}{}", entry.backend_name, edition(entry)))?;
     match entry.operation() {
-        Operation::Tool(_) => page.fact("request", &entry.operation().summary())?,
-        Operation::Composite(composite) => {
+        CatalogOperation::Tool(_) => page.fact("request", &entry.operation().summary())?,
+        CatalogOperation::Composite(composite) => {
             page.fact("composite", &format!("may call {}", composite.calls.join(", ")))?;
             page.fact("time limit", &format!("{} s", composite.timeout.as_secs_f64()))?;
         }
@@ -143,7 +148,7 @@ fn write(app: &App, entry: &Entry, args: &ShowArgs, page: &mut Page<'_>) -> io::
         promises.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
     page.fact("annotations", &promises.join(", "))?;
     for (topic, hint) in entry.hints() {
-        page.fact("hint", &format!("{}: {}", line(topic), line(hint)))?;
+        page.fact("hint", &format!("{}: {}", one_line(topic), one_line(hint)))?;
     }
     if let Some(tool) = entry.tool().filter(|tool| !tool.depends_on.is_empty()) {
         page.fact("needs", &tool.depends_on.join(", "))?;
@@ -161,8 +166,8 @@ fn write(app: &App, entry: &Entry, args: &ShowArgs, page: &mut Page<'_>) -> io::
     Ok(())
 }
 
-fn write_access(entry: &Entry, page: &mut Page<'_>) -> io::Result<()> {
-    let level = list::level(entry);
+fn write_access(entry: &CatalogEntry, page: &mut ToolPage<'_>) -> io::Result<()> {
+    let level = list::access_level(entry);
     let Decision::Deny(denial) = &entry.decision else {
         return writeln!(page.out, "{:<FACT$}{level} ({GOOD}allowed{GOOD:#})", "access");
     };
@@ -174,29 +179,33 @@ fn write_access(entry: &Entry, page: &mut Page<'_>) -> io::Result<()> {
     page.fact("", &format!("to allow it: {remedy}"))
 }
 
-fn write_schemas(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+fn write_schemas(entry: &CatalogEntry, out: &mut dyn Write) -> io::Result<()> {
     let schema = Value::Object((*entry.input_schema).clone());
-    writeln!(out, "\n{NAME}Input schema{NAME:#}\n{}", json(&format!("{schema:#}")))?;
+    writeln!(out, "\n{NAME}Input schema{NAME:#}\n{}", shown_json(&format!("{schema:#}")))?;
     if let Some(returns) = entry.returns() {
         let listed = if entry.output.is_some() { "" } else { " (not listed for hosts)" };
         let returns = format!("{returns:#}");
-        writeln!(out, "\n{NAME}Result{NAME:#}{listed}\n{}", json(&returns))?;
+        writeln!(out, "\n{NAME}Result{NAME:#}{listed}\n{}", shown_json(&returns))?;
     }
     Ok(())
 }
 
 /// Writes the examples, or their names and how to see the rest: the code of one may fill screens.
-fn write_examples(entry: &Entry, with_code: bool, page: &mut Page<'_>) -> io::Result<()> {
+fn write_examples(
+    entry: &CatalogEntry,
+    with_code: bool,
+    page: &mut ToolPage<'_>,
+) -> io::Result<()> {
     if with_code {
         for example in examples(entry) {
-            let (name, description) = (line(&example.name), line(&example.description));
+            let (name, description) = (one_line(&example.name), one_line(&example.description));
             let description = wrapped(&description, page.width, 0, 0);
             writeln!(page.out, "\n{NAME}Example: {name}{NAME:#}\n{description}")?;
             writeln!(page.out, "{}", example.code.trim_end())?;
         }
         return Ok(());
     }
-    let names: Vec<Cow<'_, str>> = examples(entry).map(|example| line(&example.name)).collect();
+    let names: Vec<Cow<'_, str>> = examples(entry).map(|example| one_line(&example.name)).collect();
     if names.is_empty() {
         return Ok(());
     }
@@ -207,12 +216,12 @@ fn write_examples(entry: &Entry, with_code: bool, page: &mut Page<'_>) -> io::Re
 }
 
 /// Returns which credentials the descriptor of a tool gets, and where they go.
-fn flows(app: &App, entry: &Entry) -> Vec<Flow> {
+fn flows(app: &App, entry: &CatalogEntry) -> Vec<CredentialFlow> {
     app.backends.get(entry.backend.0).map(LoadedBackend::flows).unwrap_or_default()
 }
 
 /// Says which edition of the descriptor is loaded, as far as it says so itself.
-fn edition(entry: &Entry) -> String {
+fn edition(entry: &CatalogEntry) -> String {
     let Descriptor { name, version, date, .. } = entry.descriptor();
     let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let date = date.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
@@ -223,7 +232,7 @@ fn edition(entry: &Entry) -> String {
 }
 
 /// Returns the examples whose code mentions the operation.
-fn examples(entry: &Entry) -> impl Iterator<Item = &Example> {
+fn examples(entry: &CatalogEntry) -> impl Iterator<Item = &Example> {
     let name = entry.declared_name();
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
     entry.descriptor().examples.iter().filter(move |example| {
@@ -235,7 +244,7 @@ fn examples(entry: &Entry) -> impl Iterator<Item = &Example> {
     })
 }
 
-fn write_arguments(entry: &Entry, page: &mut Page<'_>) -> io::Result<()> {
+fn write_arguments(entry: &CatalogEntry, page: &mut ToolPage<'_>) -> io::Result<()> {
     if entry.params.is_empty() {
         return writeln!(page.out, "\nIt takes no arguments.");
     }
@@ -247,7 +256,7 @@ fn write_arguments(entry: &Entry, page: &mut Page<'_>) -> io::Result<()> {
             Some(value) => format!(", default {value}"),
             None => String::new(),
         };
-        let description = param.description.as_deref().map(line).unwrap_or_default();
+        let description = param.description.as_deref().map(one_line).unwrap_or_default();
         let text = format!("({}{required}{default})  {description}", param.kind);
         let first = display_width(&parameter.property) + 3;
         let text = wrapped(text.trim_end(), page.width, first, 6);
@@ -257,7 +266,7 @@ fn write_arguments(entry: &Entry, page: &mut Page<'_>) -> io::Result<()> {
 }
 
 /// Returns the file and the line of a tool.
-fn defined_in(app: &App, entry: &Entry) -> String {
+fn defined_in(app: &App, entry: &CatalogEntry) -> String {
     let Some(LoadedBackend { source, .. }) = app.backends.get(entry.backend.0) else {
         return String::new();
     };
@@ -270,7 +279,7 @@ fn defined_in(app: &App, entry: &Entry) -> String {
 /// Finds the line where the key of an operation is, as its offset. The checked model keeps no
 /// places; the key is the first of its name after `tools:` or `composites:`, except in a descriptor
 /// that is written very oddly. Fragments are behind the file.
-fn place_of(source: &Source, entry: &Entry) -> Option<usize> {
+fn place_of(source: &SourceText, entry: &CatalogEntry) -> Option<usize> {
     let is_key = |line: &str, key: &str| {
         let line = line.trim_start();
         let line = line.strip_prefix(['"', '\'']).unwrap_or(line);
@@ -278,8 +287,8 @@ fn place_of(source: &Source, entry: &Entry) -> Option<usize> {
             .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).starts_with(':'))
     };
     let section = match entry.operation() {
-        Operation::Tool(_) => "tools",
-        Operation::Composite(_) => "composites",
+        CatalogOperation::Tool(_) => "tools",
+        CatalogOperation::Composite(_) => "composites",
     };
     let name = entry.declared_name();
     let mut at = 0;

@@ -39,7 +39,7 @@ impl Signal {
 }
 
 /// Listens to all of them from now on.
-pub(super) struct Signals {
+pub(super) struct SignalListener {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -56,7 +56,7 @@ pub(super) struct Signals {
     shutdown: tokio::signal::windows::CtrlShutdown,
 }
 
-impl Signals {
+impl SignalListener {
     /// Begins to listen.
     pub(super) fn listen() -> io::Result<Self> {
         #[cfg(unix)]

@@ -6,28 +6,30 @@ use std::io::Write as _;
 
 use dadl_simulator::{Lag, Product, SimulatorOptions};
 
-use super::{args::SimulateArgs, console::Console, exit::Exit, failure::Failure, signals::Signals};
-use crate::{config::command::quoted, mcp::ServeError};
+use super::{
+    args::SimulateArgs, console::Console, exit::Exit, failure::CliFailure, signals::SignalListener,
+};
+use crate::{config::shell::shell_quoted, mcp::ServeError};
 
 /// Serves until a signal comes.
-pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exit, Failure> {
+pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exit, CliFailure> {
     let product = Product::find(&args.product)
-        .ok_or_else(|| Failure::usage(format!("there is no product \"{}\"", args.product)))?;
+        .ok_or_else(|| CliFailure::usage(format!("there is no product \"{}\"", args.product)))?;
     if !args.listen.ip().to_canonical().is_loopback() && !args.allow_remote {
         let failure = format!("{} can be reached from other machines", args.listen);
-        return Err(Failure::settings(failure)
+        return Err(CliFailure::settings(failure)
             .hint("say --allow-remote when they may do everything, or listen on 127.0.0.1"));
     }
     if args.changes.is_some() && !product.changes {
         let failure = format!("--changes: nothing changes by itself in {}", product.title);
-        return Err(Failure::usage(failure));
+        return Err(CliFailure::usage(failure));
     }
     if args.mcp_off && !product.switch {
         let failure = format!("--mcp-off: {} has no such switch", product.title);
-        return Err(Failure::usage(failure));
+        return Err(CliFailure::usage(failure));
     }
     // Before the URL is printed, so that whoever reads it may end the process cleanly.
-    let mut signals = Signals::listen()?;
+    let mut signals = SignalListener::listen()?;
     let address = args.listen;
     let usual = SimulatorOptions::default();
     let options = SimulatorOptions {
@@ -50,7 +52,7 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
     let out = &mut console.out;
     writeln!(out, "A simulated {title} listens on {url}")?;
     writeln!(out, "Its credential is {token}")?;
-    let token = quoted(token);
+    let token = shell_quoted(token);
     for host in ["claude", "codex"] {
         writeln!(
             out,

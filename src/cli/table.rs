@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::NOTHING};
-use dadl_text::text::{json, line};
+use dadl_text::text::{one_line, shown_json};
 use serde_json::{Map, Value};
 
 use super::{
@@ -37,7 +37,7 @@ const LAST: &[&str] = &["href"];
 
 /// What is written for a value.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Shown {
+pub(super) struct CellText {
     /// Lines, each with its end; none for a list without items.
     pub(super) text: String,
     /// What is to be said about it.
@@ -45,7 +45,7 @@ pub(super) struct Shown {
 }
 
 /// Returns what a person reads of `value` on a terminal of this width, unless JSON is better.
-pub(super) fn shown(value: &Value, width: usize) -> Option<Shown> {
+pub(super) fn cell_text(value: &Value, width: usize) -> Option<CellText> {
     let (text, note) = match value {
         Value::Array(items) if items.is_empty() => {
             (String::new(), Some("the list has no items".to_owned()))
@@ -53,9 +53,9 @@ pub(super) fn shown(value: &Value, width: usize) -> Option<Shown> {
         Value::Array(items) if items.len() > MOST_ROWS => return None,
         Value::Array(items) => {
             if let Some(rows) = items.iter().map(Value::as_object).collect::<Option<Vec<_>>>() {
-                table(&rows, width)?
+                render_table(&rows, width)?
             } else if items.iter().all(is_scalar) {
-                (items.iter().map(|item| format!("{}\n", scalar(item))).collect(), None)
+                (items.iter().map(|item| format!("{}\n", scalar_text(item))).collect(), None)
             } else {
                 return None;
             }
@@ -65,7 +65,7 @@ pub(super) fn shown(value: &Value, width: usize) -> Option<Shown> {
         Value::String(text) => (format!("{}\n", text.trim_end_matches('\n')), None),
         value => (format!("{value}\n"), None),
     };
-    Some(Shown { text, note })
+    Some(CellText { text, note })
 }
 
 fn is_scalar(value: &Value) -> bool {
@@ -73,12 +73,12 @@ fn is_scalar(value: &Value) -> bool {
 }
 
 /// Writes a value on one line.
-fn scalar(value: &Value) -> Cow<'_, str> {
+fn scalar_text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::Null => Cow::Borrowed(""),
         // What is cut must not be a half of what is hidden.
-        Value::String(text) => line(&SECRETS.text(text)).into_owned().into(),
-        value => SECRETS.text(&json(&value.to_string())).into_owned().into(),
+        Value::String(text) => one_line(&SECRETS.text(text)).into_owned().into(),
+        value => SECRETS.text(&shown_json(&value.to_string())).into_owned().into(),
     }
 }
 
@@ -98,12 +98,12 @@ impl<'rows> Column<'rows> {
         let values = || rows.iter().map(|row| row.get(key).unwrap_or(&Value::Null));
         let cells: Vec<String> = values()
             .map(|value| {
-                let cell = scalar(value);
+                let cell = scalar_text(value);
                 let most = if is_scalar(value) { CELL } else { NESTED };
                 if is_name { cell.into_owned() } else { fitted(&cell, most).into_owned() }
             })
             .collect();
-        let head = line(key);
+        let head = one_line(key);
         let widths = cells.iter().map(String::as_str).chain([&*head]).map(display_width);
         let width = widths.max().unwrap_or_default();
         let is_numeric = values().all(|value| value.is_number() || value.is_null());
@@ -112,7 +112,7 @@ impl<'rows> Column<'rows> {
 }
 
 /// Lays out objects as rows.
-fn table(rows: &[&Map<String, Value>], width: usize) -> Option<(String, Option<String>)> {
+fn render_table(rows: &[&Map<String, Value>], width: usize) -> Option<(String, Option<String>)> {
     let mut keys: Vec<&str> = Vec::new();
     let mut known = std::collections::HashSet::new();
     for key in rows.iter().flat_map(|row| row.keys()) {
@@ -163,7 +163,7 @@ fn drawn(columns: &[Column<'_>]) -> String {
 }
 
 fn left_out(columns: &[Column<'_>]) -> Option<String> {
-    let names: Vec<Cow<'_, str>> = columns.iter().take(NAMED).map(|it| line(it.key)).collect();
+    let names: Vec<Cow<'_, str>> = columns.iter().take(NAMED).map(|it| one_line(it.key)).collect();
     let more = if columns.len() > NAMED { ", .." } else { "" };
     let what = match columns.len() {
         0 => return None,
@@ -175,11 +175,11 @@ fn left_out(columns: &[Column<'_>]) -> Option<String> {
 
 /// Writes a member a line; what is nested and long stands below its name, as JSON.
 fn members_of(members: &Map<String, Value>, width: usize) -> String {
-    let keys = members.keys().map(|key| display_width(&line(key)));
+    let keys = members.keys().map(|key| display_width(&one_line(key)));
     let column = keys.max().unwrap_or_default().min(MOST_KEY) + GAP;
     let mut text = String::new();
     for (key, value) in members {
-        let key = line(key);
+        let key = one_line(key);
         let start = if display_width(&key) + GAP > column {
             format!("{key}{}", " ".repeat(GAP))
         } else {
@@ -189,10 +189,10 @@ fn members_of(members: &Map<String, Value>, width: usize) -> String {
         let room = width.saturating_sub(first);
         let shown = match value {
             Value::String(value) => wrapped(value.trim_end(), Some(width), first, column),
-            value if is_scalar(value) || display_width(&scalar(value)) <= room => {
-                scalar(value).into_owned()
+            value if is_scalar(value) || display_width(&scalar_text(value)) <= room => {
+                scalar_text(value).into_owned()
             }
-            value => format!("\n{}", json(&format!("{value:#}"))).replace('\n', "\n    "),
+            value => format!("\n{}", shown_json(&format!("{value:#}"))).replace('\n', "\n    "),
         };
         // What begins on the next line leaves nothing behind the name.
         let start = if shown.starts_with('\n') { start.trim_end() } else { &start };
@@ -212,7 +212,7 @@ mod tests {
     use crate::tests::hostile;
 
     fn text(value: &Value, width: usize) -> String {
-        let Shown { text, note } = shown(value, width).unwrap();
+        let CellText { text, note } = cell_text(value, width).unwrap();
         note.map(|note| format!("{text}note: {note}\n")).unwrap_or(text)
     }
 
@@ -282,9 +282,9 @@ mod tests {
         assert_eq!(text(&json!(true), 80), "true\n");
         assert_eq!(text(&json!([]), 80), "note: the list has no items\n");
         for other in [json!([1, {}]), json!([[1]]), json!({}), json!([{}])] {
-            assert_eq!(shown(&other, 80), None, "{other}");
+            assert_eq!(cell_text(&other, 80), None, "{other}");
         }
-        assert_eq!(shown(&vec![json!({"a": 1}); MOST_ROWS + 1].into(), 80), None);
+        assert_eq!(cell_text(&vec![json!({"a": 1}); MOST_ROWS + 1].into(), 80), None);
     }
 
     proptest! {
@@ -292,7 +292,7 @@ mod tests {
         #[test]
         fn no_cell_makes_a_line(texts in prop::collection::vec(hostile(), 1..5), width in 20..120_usize) {
             let rows: Value = texts.iter().map(|text| json!({"id": 1, text: text, "b": [text]})).collect();
-            let shown = shown(&rows, width).unwrap();
+            let shown = cell_text(&rows, width).unwrap();
             prop_assert_eq!(shown.text.lines().count(), texts.len() + 1);
         }
     }

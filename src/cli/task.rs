@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::{
     args::TaskArgs,
-    call::{admit, print_outcome},
+    call::{admit_call, print_outcome},
     console::Console,
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     load,
-    progress::Watch,
-    signals::Signals,
+    progress::CallMonitor,
+    signals::SignalListener,
 };
 use crate::{
     config::env_vars::Environment,
@@ -22,15 +22,15 @@ pub(super) async fn run(
     args: TaskArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
-    let loaded = load::open(&args.backends, args.simulated, environment).await?;
+) -> Result<Exit, CliFailure> {
+    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let right = app.gate.check_task(&args.handle);
-    let watch = Watch::new(console.err_is_terminal);
+    let watch = CallMonitor::new(console.err_is_terminal);
     let context = CallContext::heard_by(&watch);
     let outcome = if args.cancel {
-        let call = admit(app.gate.check_cancel(&args.handle)?, args.yes, console)?;
-        let mut signals = Signals::listen()?;
+        let call = admit_call(app.gate.check_cancel(&args.handle)?, args.yes, console)?;
+        let mut signals = SignalListener::listen()?;
         tokio::select! {
             outcome = app.executor.cancel_task(call, &args.handle, right.as_ref().ok(), &context) => {
                 outcome?
@@ -45,13 +45,13 @@ pub(super) async fn run(
             Some(seconds) => Budget::For(Duration::from_secs(seconds)),
         };
         let context = context.waiting(budget);
-        let mut signals = Signals::listen()?;
+        let mut signals = SignalListener::listen()?;
         tokio::select! {
             outcome = app.executor.watch_task(&right, &context) => outcome?,
             signal = signals.next() => {
                 drop(watch);
                 // The terminal may be gone.
-                let _ = console.note("the task goes on");
+                let _ = console.print_note("the task goes on");
                 return Ok(signal.exit());
             }
         }

@@ -2,21 +2,21 @@
 
 use std::io::Write as _;
 
-use dadl_descriptor::model::{Role, StreamArgument, events::Events};
+use dadl_descriptor::model::{ParamRole, StreamArgument, events::EventRules};
 use serde_json::{Map, Value};
 
 use super::{
-    args::WatchArgs, console::Console, exit::Exit, failure::Failure, load, signals::Signals,
-    simulated,
+    args::WatchArgs, console::Console, demo, exit::Exit, failure::CliFailure, load,
+    signals::SignalListener,
 };
 use crate::{
     app::{App, LoadedBackend},
-    call::Door,
-    catalog::{BackendId, Entry},
+    call::CallChannel,
+    catalog::{BackendId, CatalogEntry},
     config::env_vars::Environment,
-    gate::Pending,
-    live::{Hub, LONGEST_WAIT, Owner, Phase},
-    shares::Client,
+    gate::PendingCall,
+    live::{Hub, LONGEST_WAIT, StreamOwner, StreamPhase},
+    shares::ClientKey,
 };
 
 /// How many items are taken at once.
@@ -29,17 +29,17 @@ pub(super) async fn run(
     args: WatchArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
+) -> Result<Exit, CliFailure> {
     let (app, _simulator) = if args.demo {
-        let changes = simulated::CHANGES;
-        let (app, simulator) = simulated::app(&args.backends, &environment, Some(changes)).await?;
-        (app.at(Door::Terminal), Some(simulator))
+        let changes = demo::CHANGES;
+        let (app, simulator) = demo::app(&args.backends, &environment, Some(changes)).await?;
+        (app.at(CallChannel::Terminal), Some(simulator))
     } else {
-        (load::app(&args.backends, environment, Door::Terminal)?, None)
+        (load::app(&args.backends, environment, CallChannel::Terminal)?, None)
     };
-    let (id, backend) = find(&app, &args.backend, console)?;
+    let (id, backend) = find_backend(&app, &args.backend, console)?;
     let Some(events) = &backend.descriptor.events else {
-        return Err(Failure::usage(format!(
+        return Err(CliFailure::usage(format!(
             "the descriptor of backend \"{}\" does not say how events are watched \
              (`_dadl_mcp.events`)",
             args.backend
@@ -48,27 +48,27 @@ pub(super) async fn run(
     check_collections(events, &args)?;
     let entry = app.gate.catalog().find_declared(id, &events.stream);
     let entry = entry.ok_or_else(|| {
-        Failure::settings(format!("there is no tool `{}` to open the stream", events.stream))
+        CliFailure::settings(format!("there is no tool `{}` to open the stream", events.stream))
     })?;
-    let call = app.gate.check(&entry.name, arguments(entry, &args.collections))?;
-    let call = Pending::admit(call)?;
-    let (hub, owner) = (Hub::default(), Owner::Session(String::new()));
-    let mut signals = Signals::listen()?;
+    let call = app.gate.check(&entry.name, stream_arguments(entry, &args.collections))?;
+    let call = PendingCall::admit(call)?;
+    let (hub, owner) = (Hub::default(), StreamOwner::Session(String::new()));
+    let mut signals = SignalListener::listen()?;
     tokio::select! {
         done = async {
-            let handle = hub.open(&app.executor, &call, owner.clone(), &Client::only()).await;
-            let handle = handle.map_err(|error| Failure::new(Exit::Failed, error))?;
-            print(&hub, &handle, &owner, console).await
+            let handle = hub.open(&app.executor, &call, owner.clone(), &ClientKey::only()).await;
+            let handle = handle.map_err(|error| CliFailure::new(Exit::Failed, error))?;
+            print_stream(&hub, &handle, &owner, console).await
         } => done,
         signal = signals.next() => Ok(signal.exit()),
     }
 }
 
-fn find<'app>(
+fn find_backend<'app>(
     app: &'app App,
     name: &str,
     console: &Console,
-) -> Result<(BackendId, &'app LoadedBackend), Failure> {
+) -> Result<(BackendId, &'app LoadedBackend), CliFailure> {
     let found = app.backends.iter().position(|backend| backend.settings.name == name);
     if let Some((at, backend)) = found.and_then(|at| Some((at, app.backends.get(at)?))) {
         return Ok((BackendId(at), backend));
@@ -77,7 +77,7 @@ fn find<'app>(
 }
 
 /// Checks that what is named fits what the stream carries.
-fn check_collections(events: &Events, args: &WatchArgs) -> Result<(), Failure> {
+fn check_collections(events: &EventRules, args: &WatchArgs) -> Result<(), CliFailure> {
     let known: Vec<&str> = events
         .resources
         .iter()
@@ -87,10 +87,10 @@ fn check_collections(events: &Events, args: &WatchArgs) -> Result<(), Failure> {
     let hint = format!("some are {}", known.join(", "));
     match (&events.subscribe, args.collections.is_empty()) {
         (Some(_), true) => {
-            let failure = Failure::usage("name the collections to watch");
+            let failure = CliFailure::usage("name the collections to watch");
             Err(if known.is_empty() { failure } else { failure.hint(hint) })
         }
-        (None, false) => Err(Failure::usage(format!(
+        (None, false) => Err(CliFailure::usage(format!(
             "the stream of backend \"{}\" carries everything; name no collections",
             args.backend
         ))),
@@ -99,9 +99,9 @@ fn check_collections(events: &Events, args: &WatchArgs) -> Result<(), Failure> {
 }
 
 /// Makes the arguments of the call that opens the stream.
-fn arguments(entry: &Entry, collections: &[String]) -> Map<String, Value> {
+fn stream_arguments(entry: &CatalogEntry, collections: &[String]) -> Map<String, Value> {
     let named = |argument: StreamArgument, value: Value| {
-        let property = entry.property_of(Role::Stream(argument))?;
+        let property = entry.property_of(ParamRole::Stream(argument))?;
         Some((property.to_owned(), value))
     };
     let open = named(StreamArgument::Open, true.into());
@@ -111,18 +111,18 @@ fn arguments(entry: &Entry, collections: &[String]) -> Map<String, Value> {
     open.into_iter().chain(names).collect()
 }
 
-async fn print(
+async fn print_stream(
     hub: &Hub,
     handle: &str,
-    owner: &Owner,
+    owner: &StreamOwner,
     console: &mut Console,
-) -> Result<Exit, Failure> {
-    let mut known = Phase::Open;
+) -> Result<Exit, CliFailure> {
+    let mut known = StreamPhase::Open;
     loop {
         let batch = hub.read(handle, owner, LONGEST_WAIT, ITEMS, BYTES).await;
-        let batch = batch.map_err(|error| Failure::new(Exit::Failed, error))?;
+        let batch = batch.map_err(|error| CliFailure::new(Exit::Failed, error))?;
         if batch.taken.dropped > 0 {
-            console.note(&format!("{} events were dropped", batch.taken.dropped))?;
+            console.print_note(&format!("{} events were dropped", batch.taken.dropped))?;
         }
         for item in &batch.taken.items {
             console.json_text(item)?;
@@ -130,19 +130,22 @@ async fn print(
         console.out.flush()?;
         if batch.phase != known {
             match &batch.phase {
-                Phase::Open => console.note("the stream is open again")?,
-                Phase::Reconnecting { reason } => {
-                    console.note(&format!("the stream is opened again: {reason}"))?;
+                StreamPhase::Open => console.print_note("the stream is open again")?,
+                StreamPhase::Reconnecting { reason } => {
+                    console.print_note(&format!("the stream is opened again: {reason}"))?;
                 }
-                Phase::Ended { .. } => {}
+                StreamPhase::Ended { .. } => {}
             }
             known.clone_from(&batch.phase);
         }
-        if let Phase::Ended { reason } = batch.phase {
+        if let StreamPhase::Ended { reason } = batch.phase {
             if batch.taken.left > 0 {
                 continue;
             }
-            return Err(Failure::new(Exit::Failed, anyhow::anyhow!("the stream ended: {reason}")));
+            return Err(CliFailure::new(
+                Exit::Failed,
+                anyhow::anyhow!("the stream ended: {reason}"),
+            ));
         }
         // A stream that is busy must not keep Ctrl-C waiting.
         tokio::task::yield_now().await;

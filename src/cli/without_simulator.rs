@@ -2,10 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use super::{args::BackendArgs, failure::Failure};
+use super::{args::BackendArgs, failure::CliFailure};
 use crate::{
     app::App,
-    config::{Settings, credentials::Credentials, env_vars::Environment},
+    config::{Settings, credentials::CredentialResolver, env_vars::Environment},
 };
 
 /// There is none.
@@ -19,17 +19,18 @@ pub(super) async fn app(
     args: &BackendArgs,
     environment: &Environment,
     changes_per_second: Option<NonZeroU32>,
-) -> Result<(App, Simulator), Failure> {
-    let (settings, credentials, simulator) = start(args, environment, changes_per_second).await?;
+) -> Result<(App, Simulator), CliFailure> {
+    let (settings, credentials, simulator) =
+        start_simulator(args, environment, changes_per_second).await?;
     Ok((App::build(&settings, &credentials)?, simulator))
 }
 
 /// Refuses.
-pub(super) async fn start(
+pub(super) async fn start_simulator(
     _: &BackendArgs,
     _: &Environment,
     _: Option<NonZeroU32>,
-) -> Result<(Settings, Credentials, Simulator), Failure> {
-    Err(Failure::usage("--demo: this dadl-mcp was built without the simulator")
+) -> Result<(Settings, CredentialResolver, Simulator), CliFailure> {
+    Err(CliFailure::usage("--demo: this dadl-mcp was built without the simulator")
         .hint("build it with the feature `simulator`, which is on by default"))
 }

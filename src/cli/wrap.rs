@@ -25,7 +25,7 @@ pub(super) fn wrapped(text: &str, width: Option<usize>, first: usize, indent: us
     // What is hidden has to be found before it is torn apart, and an escape is longer than what it
     // stands for.
     let text = SECRETS.text(text);
-    let text = text::shown(&text);
+    let text = text::shown_text(&text);
     let (before, rest) = (" ".repeat(first), " ".repeat(indent));
     let lines = text.split('\n').enumerate().map(|(number, line)| {
         let begin = if number == 0 { &before } else { &rest };
@@ -148,7 +148,7 @@ mod tests {
         #[test]
         fn nothing_is_lost(text in "[a-z` \n]{0,80}|\\PC{0,40}", width in 20..90_usize, first in 0..10_usize) {
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-            let shown = text::shown(&text).into_owned();
+            let shown = text::shown_text(&text).into_owned();
             prop_assert_eq!(words(&wrapped(&text, Some(width), first, 2)), words(&shown));
         }
 

@@ -88,15 +88,15 @@ impl Recipient<'_> {
         Err(BindingError::Elsewhere {
             backend: backend.name.clone(),
             name,
-            bound: listed(bound),
-            wanted: listed(origins.difference(bound)),
+            bound: join_origins(bound),
+            wanted: join_origins(origins.difference(bound)),
             command,
         })
     }
 }
 
 /// Writes origins for people.
-pub fn listed<'origins>(origins: impl IntoIterator<Item = &'origins Origin>) -> String {
+pub fn join_origins<'origins>(origins: impl IntoIterator<Item = &'origins Origin>) -> String {
     let texts: Vec<&str> = origins.into_iter().map(Origin::as_str).collect();
     match texts.as_slice() {
         [] => "nowhere".to_owned(),

@@ -13,13 +13,13 @@ use std::{
 
 use dadl_descriptor::{
     model::CredentialName,
-    source::{MAX_BYTES, Source, SourceError},
+    source::{MAX_BYTES, SourceError, SourceText},
 };
-use dadl_text::names::{OrMeant, nearest};
+use dadl_text::names::{OrMeant, nearest_name};
 
 use super::{
-    folder::Folder,
-    trust::{self, Doubt},
+    descriptor_folder::Folder,
+    file_trust::{self, Doubt},
 };
 
 /// The descriptors inside the binary, by name.
@@ -59,7 +59,7 @@ pub struct DescriptorText {
 
 /// Where descriptors are looked for, besides inside the binary.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct DescriptorPaths {
     /// What paths are relative to: the folder of the settings file, or the working directory.
     pub base: Option<PathBuf>,
     /// The folders in which names are looked for, in order.
@@ -149,31 +149,31 @@ impl DescriptorText {
     /// # Errors
     ///
     /// The bytes are no text, or too many.
-    pub fn into_source(self) -> Result<Source, SourceError> {
-        Source::from_bytes(self.origin, self.bytes)
+    pub fn into_source(self) -> Result<SourceText, SourceError> {
+        SourceText::from_bytes(self.origin, self.bytes)
     }
 }
 
 /// Returns the names of the descriptors inside the binary.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub fn bundled_names() -> impl Iterator<Item = &'static str> {
     BUNDLED.iter().map(|(name, _)| *name)
 }
 
 /// Returns the credentials that the descriptors inside the binary name, each behind the name of its
 /// descriptor.
-pub fn credentials() -> impl Iterator<Item = (&'static str, CredentialName)> {
+pub fn bundled_credentials() -> impl Iterator<Item = (&'static str, CredentialName)> {
     CREDENTIALS.iter().map(|(name, credential)| (*name, CredentialName((*credential).to_owned())))
 }
 
 /// Returns whether `source` is a descriptor inside the binary.
-pub fn is_bundled(source: &Source) -> bool {
+pub fn is_bundled(source: &SourceText) -> bool {
     let name = source.name().strip_prefix(ORIGIN_PREFIX);
     // The text as well: a file can be called anything.
     BUNDLED.iter().any(|(known, text)| name == Some(known) && source.text() == *text)
 }
 
 /// Returns the differences that stay of a descriptor inside the binary, as a file of exceptions has them.
-pub fn exceptions(source: &Source) -> Option<&'static str> {
+pub fn bundled_exceptions(source: &SourceText) -> Option<&'static str> {
     let name = source.name().strip_prefix(ORIGIN_PREFIX).filter(|_| is_bundled(source))?;
     EXCEPTIONS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
@@ -194,27 +194,34 @@ fn is_path(dadl: &str) -> bool {
 /// # Errors
 ///
 /// See [`LocateError`].
-pub fn locate(dadl: &str, places: &Places) -> Result<DescriptorText, LocateError> {
+pub fn locate_descriptor(
+    dadl: &str,
+    places: &DescriptorPaths,
+) -> Result<DescriptorText, LocateError> {
     let mut tried = Vec::new();
     let found = if is_path(dadl) {
-        places.base.iter().map(|base| base.join(dadl)).find_map(|path| file(path, &mut tried))
+        places
+            .base
+            .iter()
+            .map(|base| base.join(dadl))
+            .find_map(|path| existing_file(path, &mut tried))
     } else if let Some((name, text)) = BUNDLED.iter().find(|(known, _)| *known == dadl) {
         let origin = format!("{ORIGIN_PREFIX}{name}");
         let unused = places.unused(dadl, &origin);
         return Ok(DescriptorText { origin, bytes: text.as_bytes().to_vec(), unused });
     } else {
-        let paths = places.folders.iter().flat_map(|folder| spellings(folder, dadl));
-        paths.into_iter().find_map(|path| file(path, &mut tried))
+        let paths = places.folders.iter().flat_map(|folder| name_spellings(folder, dadl));
+        paths.into_iter().find_map(|path| existing_file(path, &mut tried))
     };
     if let Some(path) = found {
         let origin = path.display().to_string();
         let doubts =
-            if is_path(dadl) { Vec::new() } else { trust::way_to(&path).unwrap_or_default() };
+            if is_path(dadl) { Vec::new() } else { file_trust::way_to(&path).unwrap_or_default() };
         if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
             return Err(LocateError::Untrusted { path: origin, doubt });
         }
         let unused = places.unused(dadl, &origin);
-        return match read(&path) {
+        return match read_descriptor(&path) {
             Ok(bytes) => Ok(DescriptorText { origin, bytes, unused }),
             Err(error) => Err(LocateError::Read { path: origin, error }),
         };
@@ -224,13 +231,13 @@ pub fn locate(dadl: &str, places: &Places) -> Result<DescriptorText, LocateError
     Err(LocateError::NotFound {
         dadl: dadl.to_owned(),
         tried,
-        nearest: nearest(name, names()),
+        nearest: nearest_name(name, bundled_names()),
         there,
     })
 }
 
 /// Returns `path` when it is a file.
-fn file(path: PathBuf, tried: &mut Vec<PathBuf>) -> Option<PathBuf> {
+fn existing_file(path: PathBuf, tried: &mut Vec<PathBuf>) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
@@ -239,18 +246,18 @@ fn file(path: PathBuf, tried: &mut Vec<PathBuf>) -> Option<PathBuf> {
 }
 
 /// Returns the files that have a name in a folder.
-fn spellings(folder: &Path, name: &str) -> [PathBuf; 2] {
+fn name_spellings(folder: &Path, name: &str) -> [PathBuf; 2] {
     [folder.join(name), folder.join(format!("{name}{EXTENSION}"))]
 }
 
-impl Places {
+impl DescriptorPaths {
     /// Returns the file that `dadl` could be taken for, wherever it is.
     fn other(&self, dadl: &str) -> Option<PathBuf> {
         if dadl.is_empty() || dadl.contains(['/', '\\']) {
             return None;
         }
         let folders = self.base.iter().chain(&self.folders);
-        folders.flat_map(|folder| spellings(folder, dadl)).find(|path| path.is_file())
+        folders.flat_map(|folder| name_spellings(folder, dadl)).find(|path| path.is_file())
     }
 
     /// Returns the file that `name` could be taken for, when `origin` is used.
@@ -271,7 +278,7 @@ impl Places {
 }
 
 /// Reads a file, but never more than can be a descriptor.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read_descriptor(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -284,10 +291,13 @@ mod tests {
     #[test]
     fn knows_the_credentials_of_every_descriptor() {
         let mut found = Vec::new();
-        for name in names() {
-            let source = locate(name, &Places::default()).unwrap().into_source().unwrap();
+        for name in bundled_names() {
+            let source = locate_descriptor(name, &DescriptorPaths::default())
+                .unwrap()
+                .into_source()
+                .unwrap();
             assert!(is_bundled(&source));
-            assert!(!is_bundled(&Source::new(format!("bundled:{name}"), "other")));
+            assert!(!is_bundled(&SourceText::new(format!("bundled:{name}"), "other")));
             let descriptor = dadl_descriptor::load(&source).descriptor.unwrap();
             let logins = descriptor.auth_rules.logins.values();
             for auth in std::iter::once(&descriptor.auth).chain(logins) {
@@ -296,7 +306,7 @@ mod tests {
         }
         found.sort_by(|one, other| one.1.0.cmp(&other.1.0));
         found.dedup();
-        assert_eq!(found, credentials().collect::<Vec<_>>());
+        assert_eq!(found, bundled_credentials().collect::<Vec<_>>());
     }
 
     /// A working directory, the folder of a settings file and the user's own folder.
@@ -322,35 +332,38 @@ mod tests {
         }
 
         /// `--dadl` in the working directory.
-        fn flag(&self) -> Places {
-            Places { base: Some(self.path("work")), folders: vec![self.path("own")] }
+        fn flag(&self) -> DescriptorPaths {
+            DescriptorPaths { base: Some(self.path("work")), folders: vec![self.path("own")] }
         }
 
         /// A settings file that was named.
-        fn file(&self) -> Places {
+        fn file(&self) -> DescriptorPaths {
             let folders = vec![self.path("named"), self.path("own")];
-            Places { base: Some(self.path("named")), folders }
+            DescriptorPaths { base: Some(self.path("named")), folders }
         }
     }
 
-    fn found(dadl: &str, places: &Places) -> String {
-        let text = locate(dadl, places).unwrap();
+    fn found(dadl: &str, places: &DescriptorPaths) -> String {
+        let text = locate_descriptor(dadl, places).unwrap();
         if text.origin.starts_with(ORIGIN_PREFIX) {
             return text.origin;
         }
         String::from_utf8(text.bytes).unwrap()
     }
 
-    fn unused(dadl: &str, places: &Places) -> Option<String> {
-        locate(dadl, places).unwrap().unused.map(|unused| unused.to_string())
+    fn unused(dadl: &str, places: &DescriptorPaths) -> Option<String> {
+        locate_descriptor(dadl, places).unwrap().unused.map(|unused| unused.to_string())
     }
 
     #[test]
     fn finds_bundled_descriptors_by_name() {
-        let places = Places::default();
-        assert_eq!(locate("xen-orchestra", &places).unwrap().origin, "bundled:xen-orchestra");
+        let places = DescriptorPaths::default();
+        assert_eq!(
+            locate_descriptor("xen-orchestra", &places).unwrap().origin,
+            "bundled:xen-orchestra"
+        );
         for dadl in ["xen-orchestre", "xen-orchestra.dadl"] {
-            let error = locate(dadl, &places).unwrap_err().to_string();
+            let error = locate_descriptor(dadl, &places).unwrap_err().to_string();
             let expected =
                 format!("descriptor `{dadl}` was not found; did you mean `xen-orchestra`?");
             assert_eq!(error, expected);
@@ -385,11 +398,11 @@ mod tests {
         let bundled = ["xen-orchestra.dadl", "./xen-orchestra", "a/xen-orchestra", "a\\xo-proxy"];
         for dadl in bundled.into_iter().chain(["other.dadl", "./other.dadl", "xo-proxy.DADL"]) {
             for places in [bench.flag(), bench.file()] {
-                assert!(locate(dadl, &places).is_err(), "{dadl}");
+                assert!(locate_descriptor(dadl, &places).is_err(), "{dadl}");
             }
         }
         let own = bench.path("own/other.dadl").display().to_string();
-        let error = locate("other.dadl", &bench.flag()).unwrap_err().to_string();
+        let error = locate_descriptor("other.dadl", &bench.flag()).unwrap_err().to_string();
         let expected = format!(
             "descriptor `other.dadl` was not found; there is {own}: write `{own}` if you mean that \
              file"
@@ -398,14 +411,14 @@ mod tests {
         assert_eq!(found(&own, &bench.flag()), "own/other.dadl");
         bench.write("work/xen-orchestra.dadl");
         assert_eq!(found("xen-orchestra.dadl", &bench.flag()), "work/xen-orchestra.dadl");
-        assert!(locate("xen-orchestra.dadl", &bench.file()).is_err());
+        assert!(locate_descriptor("xen-orchestra.dadl", &bench.file()).is_err());
     }
 
     #[test]
     fn a_name_never_means_a_file_of_the_working_directory() {
         let bench = Bench::new();
         bench.write("work/other.dadl");
-        let error = locate("other", &bench.flag()).unwrap_err().to_string();
+        let error = locate_descriptor("other", &bench.flag()).unwrap_err().to_string();
         insta::assert_snapshot!(error, @"descriptor `other` was not found; there is ./other.dadl: write `./other.dadl` if you mean that file");
         bench.write("own/other.dadl");
         assert_eq!(found("other", &bench.flag()), "own/other.dadl");
@@ -420,7 +433,7 @@ mod tests {
         bench.write("named/other.dadl");
         assert_eq!(found("other", &bench.file()), "named/other.dadl");
         for nothing in ["", ".", ".."] {
-            assert!(locate(nothing, &bench.file()).is_err(), "{nothing}");
+            assert!(locate_descriptor(nothing, &bench.file()).is_err(), "{nothing}");
         }
     }
 }

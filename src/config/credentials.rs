@@ -27,27 +27,27 @@ use std::{
 use dadl_descriptor::model::CredentialName;
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub(crate) use self::file::{read, read_public};
+pub(crate) use self::file::{read_public, read_secret};
 pub use self::{
     file::SecretFileError,
     source::{BackendCredentials, CredentialSource, SourceError},
 };
-pub use super::store::Credential;
+pub use super::store::CredentialValue;
 use super::{
     BackendSettings,
     binding::{BindingError, Bound, Recipient},
     dirs,
-    env_vars::{CREDENTIAL_PREFIX, Environment, PROXIES, Unexpanded, unexpanded},
+    env_vars::{CREDENTIAL_PREFIX, Environment, PROXIES, Unexpanded, unexpanded_reference},
     keyring::{Keyring, KeyringError, OsKeyring},
-    store::{Place, Store, StoreError, StoreLock, Stored, fingerprint},
+    store::{CredentialStore, StoreError, StoreLock, StorePlace, Stored, text_fingerprint},
 };
 use crate::secrets::{self, Secrets};
 
 /// Where credentials are looked up.
 #[derive(Debug, Clone)]
-pub struct Credentials {
+pub struct CredentialResolver {
     environment: Environment,
-    store: Option<Store>,
+    store: Option<CredentialStore>,
     draft: Option<Draft>,
     secrets: Secrets,
 }
@@ -65,7 +65,7 @@ struct Drafted {
     ignores_store: bool,
 }
 
-/// Where a value of [`Credentials::draft`] comes from.
+/// Where a value of [`CredentialResolver::draft`] comes from.
 const DRAFTED: &str = "what you entered";
 
 /// Why a credential that is set cannot be used. The operator's fault.
@@ -113,7 +113,7 @@ fn file_of(variable: &str) -> String {
     format!("{}_FILE", variable.strip_suffix("_FILE").unwrap_or(variable))
 }
 
-/// What [`Credentials::commit`] has done.
+/// What [`CredentialResolver::commit`] has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// The names of what was stored.
@@ -141,12 +141,12 @@ impl OutsidePlace {
 }
 
 /// A credential and the variable or file that it comes from.
-struct Found {
+struct FoundCredential {
     origin: String,
-    credential: Credential,
+    credential: CredentialValue,
 }
 
-impl Credentials {
+impl CredentialResolver {
     /// Looks credentials up in `environment`, then in the store that it says where to find.
     pub fn new(environment: Environment) -> Self {
         let keyring = OsKeyring::new(&environment);
@@ -155,7 +155,8 @@ impl Credentials {
 
     /// As [`Self::new`], with another keyring.
     pub fn with_keyring(environment: Environment, keyring: Arc<dyn Keyring>) -> Self {
-        let store = dirs::credentials(&environment).map(|path| Store::new(path, keyring));
+        let store =
+            dirs::credentials_dir(&environment).map(|path| CredentialStore::new(path, keyring));
         Self { environment, store, draft: None, secrets: Secrets::default() }
             .noting(&Secrets::default())
     }
@@ -168,12 +169,12 @@ impl Credentials {
                 secrets.add_url("proxy", proxy);
             }
         }
-        for (name, value) in self.environment.beginning(CREDENTIAL_PREFIX) {
+        for (name, value) in self.environment.with_prefix(CREDENTIAL_PREFIX) {
             let name = name.strip_prefix(CREDENTIAL_PREFIX).unwrap_or(name);
             if name.ends_with("_FILE") || !secrets::is_secret(name) {
                 continue;
             }
-            match unexpanded(value) {
+            match unexpanded_reference(value) {
                 None => secrets.add(name, value),
                 Some(reference) => {
                     if let Some(default) = reference.default {
@@ -195,7 +196,7 @@ impl Credentials {
     /// # Errors
     ///
     /// [`CredentialError::NoStore`] when no directory is known that could hold it.
-    pub fn store(&self) -> Result<&Store, CredentialError> {
+    pub fn store(&self) -> Result<&CredentialStore, CredentialError> {
         self.store.as_ref().ok_or(CredentialError::NoStore)
     }
 
@@ -209,7 +210,7 @@ impl Credentials {
     /// Adds a value to the draft.
     pub fn set(&self, name: &CredentialName, value: SecretString) {
         if let Some(mut draft) = self.drafted() {
-            draft.values.insert(name.0.clone(), Credential::from(value).into());
+            draft.values.insert(name.0.clone(), CredentialValue::from(value).into());
         }
     }
 
@@ -270,7 +271,7 @@ impl Credentials {
     pub fn commit(
         &self,
         Recipient { backend, origins }: Recipient<'_>,
-        place: Place,
+        place: StorePlace,
     ) -> Result<Committed, CredentialError> {
         let values = self.drafted().map(|draft| draft.values.clone()).unwrap_or_default();
         let mut entries = Vec::new();
@@ -307,7 +308,7 @@ impl Credentials {
         &self,
         recipient: Recipient<'_>,
         name: &CredentialName,
-    ) -> Result<Option<Credential>, CredentialError> {
+    ) -> Result<Option<CredentialValue>, CredentialError> {
         Ok(self.find_latest(recipient, name)?.map(|found| found.credential))
     }
 
@@ -320,7 +321,7 @@ impl Credentials {
         &self,
         recipient: Recipient<'_>,
         name: &CredentialName,
-        credential: &Credential,
+        credential: &CredentialValue,
     ) -> Result<(), CredentialError> {
         if let Some(mut draft) = self.drafted() {
             draft.values.insert(name.0.clone(), credential.clone().into());
@@ -366,12 +367,12 @@ impl Credentials {
         name: &CredentialName,
     ) -> Result<Option<String>, CredentialError> {
         let outside = self.find_outside(backend, name)?;
-        Ok(outside.map(|found| fingerprint(found.credential.value.expose_secret())))
+        Ok(outside.map(|found| text_fingerprint(found.credential.value.expose_secret())))
     }
 
-    fn find_drafted(&self, name: &CredentialName) -> Option<Found> {
+    fn find_drafted(&self, name: &CredentialName) -> Option<FoundCredential> {
         let Stored { credential, .. } = self.drafted()?.values.get(&name.0)?.clone();
-        Some(Found { origin: DRAFTED.to_owned(), credential })
+        Some(FoundCredential { origin: DRAFTED.to_owned(), credential })
     }
 
     /// Keeps other processes from renewing with the same credential; `None` while one does.
@@ -402,7 +403,7 @@ impl Credentials {
 
     /// Returns where the environment has the credential, without looking at its value.
     pub fn place(&self, backend: &BackendSettings, name: &CredentialName) -> Option<OutsidePlace> {
-        Self::variables(backend, name).into_iter().find_map(|variable| {
+        Self::variable_names(backend, name).into_iter().find_map(|variable| {
             if self.environment.get(&variable).is_some() {
                 return Some(OutsidePlace { variable, file: None });
             }
@@ -441,23 +442,23 @@ impl Credentials {
     }
 
     /// Returns the variables that are looked at, in order; each also with `_FILE`.
-    pub fn variables(backend: &BackendSettings, name: &CredentialName) -> Vec<String> {
+    pub fn variable_names(backend: &BackendSettings, name: &CredentialName) -> Vec<String> {
         let wanted = backend.credentials.get(&name.0).unwrap_or(&name.0);
         let mut variables = Vec::new();
         // `env` may name a variable of another program, such as GITHUB_TOKEN.
         if backend.credentials.contains_key(&name.0) && is_variable_name(wanted) {
             variables.push(wanted.clone());
         }
-        variables.push(variable(wanted));
+        variables.push(variable_name(wanted));
         if let Some(bare) = wanted.strip_prefix("vault/") {
-            variables.push(variable(bare));
+            variables.push(variable_name(bare));
         }
         variables
     }
 
     /// Says which variable to set for a credential that is missing.
-    pub fn missing(backend: &BackendSettings, name: &CredentialName) -> String {
-        let variables = Self::variables(backend, name);
+    pub fn missing_hint(backend: &BackendSettings, name: &CredentialName) -> String {
+        let variables = Self::variable_names(backend, name);
         let first = variables.first().map(String::as_str).unwrap_or_default();
         format!(
             "credential `{name}` is not set; set {first} or {first}_FILE, or run `{}`",
@@ -469,7 +470,7 @@ impl Credentials {
         &self,
         recipient: Recipient<'_>,
         name: &CredentialName,
-    ) -> Result<Option<Found>, CredentialError> {
+    ) -> Result<Option<FoundCredential>, CredentialError> {
         if let Some(found) = self.find_drafted(name) {
             return Ok(Some(found));
         }
@@ -483,14 +484,14 @@ impl Credentials {
         &self,
         recipient: Recipient<'_>,
         name: &CredentialName,
-    ) -> Result<Option<Found>, CredentialError> {
+    ) -> Result<Option<FoundCredential>, CredentialError> {
         if let Some(found) = self.find_drafted(name) {
             return Ok(Some(found));
         }
         let Some(outside) = self.find_outside(recipient.backend, name)? else {
             return self.find_stored(recipient, name, |_| true);
         };
-        let print = fingerprint(outside.credential.value.expose_secret());
+        let print = text_fingerprint(outside.credential.value.expose_secret());
         let replaced = |stored: &Stored| stored.replaces.as_ref() == Some(&print);
         Ok(Some(self.find_stored(recipient, name, replaced)?.unwrap_or(outside)))
     }
@@ -499,10 +500,10 @@ impl Credentials {
         &self,
         backend: &BackendSettings,
         name: &CredentialName,
-    ) -> Result<Option<Found>, CredentialError> {
-        for variable in Self::variables(backend, name) {
+    ) -> Result<Option<FoundCredential>, CredentialError> {
+        for variable in Self::variable_names(backend, name) {
             if let Some(secret) = self.environment.secret(&variable)? {
-                return Ok(Some(Found { origin: variable, credential: secret.into() }));
+                return Ok(Some(FoundCredential { origin: variable, credential: secret.into() }));
             }
         }
         Ok(None)
@@ -513,7 +514,7 @@ impl Credentials {
         recipient: Recipient<'_>,
         name: &CredentialName,
         counts: impl FnOnce(&Stored) -> bool,
-    ) -> Result<Option<Found>, CredentialError> {
+    ) -> Result<Option<FoundCredential>, CredentialError> {
         let Some(store) = &self.store else { return Ok(None) };
         if self.drafted().is_some_and(|draft| draft.ignores_store) {
             return Ok(None);
@@ -537,8 +538,8 @@ impl Credentials {
                 }
             }
         }
-        let place = store.place(backend)?.unwrap_or(Place::File);
-        Ok(Some(Found { origin: store.name(place), credential: stored.credential }))
+        let place = store.place(backend)?.unwrap_or(StorePlace::File);
+        Ok(Some(FoundCredential { origin: store.name(place), credential: stored.credential }))
     }
 }
 
@@ -552,7 +553,7 @@ impl Environment {
             (Some(value), None) => Ok(Some(value.into())),
             (None, Some(path)) => {
                 let path_text = path.display().to_string();
-                read(&path).map(Some).map_err(|reason| CredentialError::File {
+                read_secret(&path).map(Some).map_err(|reason| CredentialError::File {
                     variable: file_variable,
                     path: path_text,
                     reason,
@@ -564,7 +565,7 @@ impl Environment {
 }
 
 /// Returns the variable of a credential.
-fn variable(name: &str) -> String {
+fn variable_name(name: &str) -> String {
     let letters = name.chars().map(|character| match character.to_ascii_uppercase() {
         letter if letter.is_ascii_alphanumeric() => letter,
         _ => '_',

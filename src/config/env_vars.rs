@@ -150,7 +150,7 @@ pub struct Reference<'value> {
 /// `${NAME}`, `${env:NAME}`, `${NAME:-default}`, `$NAME`, `%NAME%`.
 ///
 /// A secret may have such characters in it, so the whole must be a reference.
-pub fn unexpanded(value: &str) -> Option<Reference<'_>> {
+pub fn unexpanded_reference(value: &str) -> Option<Reference<'_>> {
     let value = value.trim();
     let is_name = |name: &str, is_capital: bool| {
         let is_letter =
@@ -220,7 +220,7 @@ impl Environment {
     /// [`Unexpanded`] when it is the name of another one.
     pub fn expanded(&self, name: &str) -> Result<Option<&str>, Unexpanded> {
         let value = self.get(name);
-        match value.and_then(unexpanded) {
+        match value.and_then(unexpanded_reference) {
             Some(reference) => {
                 let reference = reference.shown.into_owned();
                 Err(Unexpanded { variable: name.to_owned(), reference })
@@ -230,7 +230,7 @@ impl Environment {
     }
 
     /// Returns the variables whose names begin with `prefix`.
-    pub fn beginning<'own>(
+    pub fn with_prefix<'own>(
         &'own self,
         prefix: &'own str,
     ) -> impl Iterator<Item = (&'own str, &'own str)> {
@@ -278,7 +278,7 @@ mod tests {
             "$XO_TOKEN",
             "%XO_TOKEN%",
         ] {
-            let read = unexpanded(reference).unwrap();
+            let read = unexpanded_reference(reference).unwrap();
             assert_eq!((&*read.shown, read.default), (reference.trim(), None), "{reference}");
         }
     }
@@ -291,7 +291,7 @@ mod tests {
             ("${XO_TOKEN:+s3cret}", "${XO_TOKEN:+..}", "s3cret"),
             ("${XO_TOKEN:?not set}", "${XO_TOKEN:?..}", "not set"),
         ] {
-            let read = unexpanded(reference).unwrap();
+            let read = unexpanded_reference(reference).unwrap();
             assert_eq!((&*read.shown, read.default), (shown, Some(default)));
             let error = Environment::from_iter([("A", reference)]).expanded("A").unwrap_err();
             assert!(!error.to_string().contains(default), "{error}");
@@ -322,7 +322,7 @@ mod tests {
             "%a%",
             "Bearer x",
         ] {
-            assert!(unexpanded(secret).is_none(), "{secret}");
+            assert!(unexpanded_reference(secret).is_none(), "{secret}");
         }
     }
 

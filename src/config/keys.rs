@@ -4,7 +4,7 @@
 
 /// A key of backends.yaml.
 #[derive(Debug, Clone, Copy)]
-pub struct Key {
+pub struct ConfigKey {
     /// The key.
     pub name: &'static str,
     /// What its value is.
@@ -15,63 +15,73 @@ pub struct Key {
     pub meaning: &'static str,
 }
 
-const fn key(
+const fn config_key(
     name: &'static str,
     kind: &'static str,
     default: &'static str,
     meaning: &'static str,
-) -> Key {
-    Key { name, kind, default, meaning }
+) -> ConfigKey {
+    ConfigKey { name, kind, default, meaning }
 }
 
 /// The keys of the file itself.
-pub const FILE: &[Key] = &[
-    key("backends", "list", "required", "The backends, in their order"),
-    key(
+pub const FILE: &[ConfigKey] = &[
+    config_key("backends", "list", "required", "The backends, in their order"),
+    config_key(
         "files",
         "mapping",
         "none",
         "Which files may be sent, and how long files are kept; see below",
     ),
-    key("limits", "mapping", "none", "How much happens at once, and how much is shown; see below"),
+    config_key(
+        "limits",
+        "mapping",
+        "none",
+        "How much happens at once, and how much is shown; see below",
+    ),
 ];
 
 /// The keys of `limits`.
-pub const LIMITS: &[Key] = &[
-    key(
+pub const LIMITS: &[ConfigKey] = &[
+    config_key(
         "max_result_chars",
         "number",
         "`40000`",
         "A longer result is cut where an item ends; the whole goes to the directory of files",
     ),
-    key(
+    config_key(
         "max_media_size",
         "size",
         "`1MB`",
         "An image or audio file of up to this size is shown in the result that says where it is; 0 \
          shows none",
     ),
-    key("max_calls", "number", "`512`", "For calls that wait for an answer at the same time"),
-    key(
+    config_key(
+        "max_calls",
+        "number",
+        "`512`",
+        "For calls that wait for an answer at the same time",
+    ),
+    config_key(
         "max_transfers",
         "number",
         "`256`",
         "For files that calls send or receive at the same time, and as many that clients put at `/files` or fetch there",
     ),
-    key(
+    config_key(
         "max_queued_calls",
         "number",
         "`1024`",
         "For calls that wait for their turn, which goes round among the sessions; one more is \
          refused, or one of those who wait most",
     ),
-    key(
+    config_key(
         "max_memory",
         "size",
         "`256MB`",
         "For all answers that are being read at the same time; a call beyond it fails",
     ),
-    key(
+    config_key(
         "shutdown_grace",
         "duration",
         "`10s`",
@@ -81,58 +91,63 @@ pub const LIMITS: &[Key] = &[
 ];
 
 /// The keys of `files`.
-pub const FILES: &[Key] = &[
-    key(
+pub const FILES: &[ConfigKey] = &[
+    config_key(
         "allow_hosts",
         "list",
         "none",
         "Fetch files from `https` URLs of these hosts, `name` or `name:port`; their addresses \
          must be public",
     ),
-    key(
+    config_key(
         "allow_public",
         "boolean",
         "`false`",
         "Fetch files from `https` URLs of any host that has a public address",
     ),
-    key(
+    config_key(
         "allow_private",
         "boolean",
         "`false`",
         "Let the hosts of `allow_hosts` have private addresses",
     ),
-    key(
+    config_key(
         "allow_directories",
         "list of paths",
         "none",
         "Send files below these directories too, links resolved; relative to this file",
     ),
-    key(
+    config_key(
         "ca_file",
         "path",
         "none",
         "Certificates (PEM) to trust besides the system's when fetching",
     ),
-    key(
+    config_key(
         "max_upload_size",
         "size",
         "`1GB`",
         "For a file that a client uploads or that is fetched from a URL",
     ),
-    key(
+    config_key(
         "max_total_size",
         "size",
         "`16GB` over HTTP, none on stdio",
         "For all files that were saved or uploaded and have not expired",
     ),
-    key("max_files", "number", "`1000` over HTTP, none on stdio", "For the number of those files"),
-    key(
+    config_key(
+        "max_files",
+        "number",
+        "`1000` over HTTP, none on stdio",
+        "For the number of those files",
+    ),
+    config_key(
         "ttl",
         "duration",
         "`24h` over HTTP, forever on stdio",
         "How long a file is kept when neither its tool nor `blob_ttl` says",
     ),
-    key(
+    config_key(
         "public_url",
         "URL",
         "none",
@@ -142,15 +157,15 @@ pub const FILES: &[Key] = &[
 ];
 
 /// The keys of an entry of `backends`.
-pub const BACKEND: &[Key] = &[
-    key("name", "text", "required", "What people and tool names call it: `[a-z][a-z0-9-]*`"),
-    key(
+pub const BACKEND: &[ConfigKey] = &[
+    config_key("name", "text", "required", "What people and tool names call it: `[a-z][a-z0-9-]*`"),
+    config_key(
         "transport",
         "`rest`",
         "`rest`",
         "`http` and `stdio` (other MCP servers) are known and refused: not supported yet",
     ),
-    key(
+    config_key(
         "dadl",
         "path or name",
         "required",
@@ -158,83 +173,83 @@ pub const BACKEND: &[Key] = &[
          `.dadl`; else the name of one inside dadl-mcp, beside this file or in the `descriptors` \
          directory",
     ),
-    key(
+    config_key(
         "url",
         "URL",
         "the descriptor's `base_url`",
         "The base URL of the API, `http` or `https`; may point anywhere, because it is yours",
     ),
-    key("hint", "text", "none", "What models should know about this backend"),
-    key(
+    config_key("hint", "text", "none", "What models should know about this backend"),
+    config_key(
         "access",
         "list or text with commas",
         "`read`",
         "The access levels that are allowed: `read`, `write`, `admin`, `dangerous`, \
          `unclassified`, `all`, or a level of the descriptor's own",
     ),
-    key("tools", "list", "every tool", "Allow these tools only: names and globs"),
-    key("include_tools", "list", "every tool", "ToolMesh's word for `tools`"),
-    key("exclude_tools", "list", "none", "Never allow these tools: names and globs; wins"),
-    key(
+    config_key("tools", "list", "every tool", "Allow these tools only: names and globs"),
+    config_key("include_tools", "list", "every tool", "ToolMesh's word for `tools`"),
+    config_key("exclude_tools", "list", "none", "Never allow these tools: names and globs; wins"),
+    config_key(
         "expose_tools",
         "list",
         "none",
         "Accepted for ToolMesh and without effect: every allowed tool is listed directly",
     ),
-    key(
+    config_key(
         "confirm",
         "`ask` or `never`",
         "`ask`",
         "Whether a person is asked before each dangerous call",
     ),
-    key("headers", "mapping", "none", "Header fields that are added to each request"),
-    key(
+    config_key("headers", "mapping", "none", "Header fields that are added to each request"),
+    config_key(
         "ca_file",
         "path",
         "none",
         "Certificates (PEM) to trust besides the system's; the backend's own, when it is among them, \
          whatever names and dates are in it",
     ),
-    key(
+    config_key(
         "client_cert",
         "path",
         "none",
         "A certificate (PEM, with its chain) to show to the backend; read again when the file changes",
     ),
-    key(
+    config_key(
         "client_key",
         "path",
         "`client_cert`",
         "Its key (PEM, not encrypted), in a file that nobody else can write to",
     ),
-    key(
+    config_key(
         "tls_fingerprint",
         "text or list",
         "none",
         "The SHA-256 of the backend's certificate, with or without colons: it is accepted whatever is in \
          it, and no other; `setup` shows it",
     ),
-    key(
+    config_key(
         "tls_skip_verify",
         "boolean",
         "`false`",
         "Accept any certificate; prefer `tls_fingerprint`, which goes before it",
     ),
-    key(
+    config_key(
         "allow_private_url",
         "boolean",
         "`false`",
         "Let a `base_url` of the descriptor be a private or loopback address; a `url` of this \
          file always may",
     ),
-    key(
+    config_key(
         "allow_private_hosts",
         "list",
         "none",
         "Let these hosts, `name` for every port or `name:port`, have private or loopback addresses \
          when the descriptor leads there: a `token_url`, an `authorize_url`, or its `base_url`",
     ),
-    key(
+    config_key(
         "allow_origins",
         "list",
         "none",
@@ -242,7 +257,7 @@ pub const BACKEND: &[Key] = &[
          they are left out otherwise. The credential, `headers` and `client_cert` stay at the backend, \
          unless the item is `{origin: \"https://host\", credential: true}`",
     ),
-    key(
+    config_key(
         "fetch_openapi",
         "boolean",
         "`false`",
@@ -250,7 +265,7 @@ pub const BACKEND: &[Key] = &[
          the start when it is below the base URL: with the credential, for 5 s and 32 MB at most; \
          without it the start goes on",
     ),
-    key(
+    config_key(
         "fit",
         "boolean",
         "`true`",
@@ -258,96 +273,96 @@ pub const BACKEND: &[Key] = &[
          leave out of the list of the next start what it lacks; `false` asks for nothing and keeps \
          nothing",
     ),
-    key(
+    config_key(
         "login",
         "text",
         "the descriptor's `auth`",
         "Which other login of the descriptor is used, where it has some (`_dadl_mcp.auth.logins`)",
     ),
-    key(
+    config_key(
         "defaults",
         "mapping",
         "none",
         "Values of parameters, by their names on the wire, for calls that give none: in every tool \
          that has such a parameter",
     ),
-    key(
+    config_key(
         "env",
         "mapping",
         "none",
         "Credential names of the descriptor and the names to look up instead",
     ),
-    key("options", "mapping", "none", "See below"),
+    config_key("options", "mapping", "none", "See below"),
 ];
 
 /// The keys of `options`, besides the values of `{NAME}` placeholders.
-pub const OPTIONS: &[Key] = &[
-    key(
+pub const OPTIONS: &[ConfigKey] = &[
+    config_key(
         "timeout",
         "duration",
         "`5m`",
         "For a whole call, retries included; uploads and downloads are exempt while bytes move",
     ),
-    key("connect_timeout", "duration", "`10s`", "For a connection, TLS included"),
-    key(
+    config_key("connect_timeout", "duration", "`10s`", "For a connection, TLS included"),
+    config_key(
         "read_timeout",
         "duration",
         "`1m`",
         "Until an answer begins, and between two pieces of it; files that tools save have the two bounds \
          below",
     ),
-    key(
+    config_key(
         "first_byte_timeout",
         "duration",
         "`30m`",
         "Until the first byte of a file comes, which a backend may have to prepare",
     ),
-    key("stall_timeout", "duration", "`10m`", "Between two pieces of such a file"),
-    key(
+    config_key("stall_timeout", "duration", "`10m`", "Between two pieces of such a file"),
+    config_key(
         "max_response_size",
         "size",
         "`64MB`",
         "For an answer that is not saved to a file; powers of 1024",
     ),
-    key(
+    config_key(
         "streaming_timeout",
         "duration",
         "none",
         "Accepted for ToolMesh and without effect: `read_timeout` bounds a stream",
     ),
-    key(
+    config_key(
         "blob_ttl",
         "duration",
         "`ttl` of `files`",
         "How long saved files are kept when their tool does not say",
     ),
-    key(
+    config_key(
         "max_calls",
         "number",
         "`256`",
         "For calls of this backend that wait for an answer at the same time",
     ),
-    key(
+    config_key(
         "task_wait",
         "duration",
         "`50s`",
         "How long a call waits for a task that it began, counted from when it came; then it answers \
          with the handle of the task. The argument `wait` of a call goes before this",
     ),
-    key(
+    config_key(
         "task_after",
         "duration",
         "`5s`",
         "The same for a host that knows tasks of the protocol, counted from when the task began; then \
          it gets one. `0` gives it at once",
     ),
-    key(
+    config_key(
         "task_wait_progress",
         "duration",
         "none",
         "Without effect: `task_wait` counts for hosts that ask for progress as well",
     ),
-    key("`NAME`", "text", "none", "The value of `{NAME}` in the base URL; upper case"),
+    config_key("`NAME`", "text", "none", "The value of `{NAME}` in the base URL; upper case"),
 ];
 
 /// Keys of ToolMesh for transports that are refused; known, so that the message is about the
@@ -360,8 +375,8 @@ mod tests {
     use dadl_descriptor::units;
 
     use super::super::{
-        DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TASK_AFTER, DEFAULT_TASK_WAIT, FileSettings, Limits,
-        Timeouts,
+        DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TASK_AFTER, DEFAULT_TASK_WAIT, FileSettings,
+        OperatorLimits, Timeouts,
     };
     use super::*;
 
@@ -372,37 +387,37 @@ mod tests {
             key.default.trim_matches('`')
         };
         let Timeouts { connect, read, call, first_byte, stall } = Timeouts::default();
-        assert_eq!(units::duration(default("first_byte_timeout")), Some(first_byte));
-        assert_eq!(units::duration(default("stall_timeout")), Some(stall));
-        assert_eq!(units::duration(default("timeout")), Some(call));
-        assert_eq!(units::duration(default("connect_timeout")), Some(connect));
-        assert_eq!(units::duration(default("read_timeout")), Some(read));
-        assert_eq!(units::duration(default("task_wait")), Some(DEFAULT_TASK_WAIT));
-        assert_eq!(units::duration(default("task_after")), Some(DEFAULT_TASK_AFTER));
-        let size = units::size(default("max_response_size"));
+        assert_eq!(units::parse_duration(default("first_byte_timeout")), Some(first_byte));
+        assert_eq!(units::parse_duration(default("stall_timeout")), Some(stall));
+        assert_eq!(units::parse_duration(default("timeout")), Some(call));
+        assert_eq!(units::parse_duration(default("connect_timeout")), Some(connect));
+        assert_eq!(units::parse_duration(default("read_timeout")), Some(read));
+        assert_eq!(units::parse_duration(default("task_wait")), Some(DEFAULT_TASK_WAIT));
+        assert_eq!(units::parse_duration(default("task_after")), Some(DEFAULT_TASK_AFTER));
+        let size = units::parse_size(default("max_response_size"));
         assert_eq!(size, Some(DEFAULT_MAX_RESPONSE_BYTES));
-        assert_eq!(default("max_calls"), Limits::CALLS_OF_BACKEND.to_string());
+        assert_eq!(default("max_calls"), OperatorLimits::CALLS_OF_BACKEND.to_string());
         let of_limits = |name: &str| {
             let key = LIMITS.iter().find(|key| key.name == name).unwrap();
             key.default.trim_matches('`')
         };
-        let limits = Limits::default();
+        let limits = OperatorLimits::default();
         assert_eq!(of_limits("max_result_chars"), limits.result_chars.to_string());
-        assert_eq!(units::size(of_limits("max_media_size")), Some(limits.media_bytes));
+        assert_eq!(units::parse_size(of_limits("max_media_size")), Some(limits.media_bytes));
         assert_eq!(of_limits("max_calls"), limits.calls.to_string());
         assert_eq!(of_limits("max_transfers"), limits.transfers.to_string());
         assert_eq!(of_limits("max_queued_calls"), limits.queued.to_string());
-        assert_eq!(units::size(of_limits("max_memory")), Some(limits.memory));
-        assert_eq!(units::duration(of_limits("shutdown_grace")), Some(limits.shutdown_grace));
+        assert_eq!(units::parse_size(of_limits("max_memory")), Some(limits.memory));
+        assert_eq!(units::parse_duration(of_limits("shutdown_grace")), Some(limits.shutdown_grace));
         let of_files = |name: &str| {
             let key = FILES.iter().find(|key| key.name == name).unwrap();
             key.default.split_whitespace().next().unwrap().trim_matches('`')
         };
-        let upload = units::size(of_files("max_upload_size"));
+        let upload = units::parse_size(of_files("max_upload_size"));
         assert_eq!(upload, Some(FileSettings::default().max_upload_bytes));
-        let total = units::size(of_files("max_total_size"));
+        let total = units::parse_size(of_files("max_total_size"));
         assert_eq!(total, Some(FileSettings::HTTP_TOTAL_BYTES));
         assert_eq!(of_files("max_files"), FileSettings::HTTP_FILES.to_string());
-        assert_eq!(units::duration(of_files("ttl")), Some(FileSettings::HTTP_TTL));
+        assert_eq!(units::parse_duration(of_files("ttl")), Some(FileSettings::HTTP_TTL));
     }
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{
     keys,
-    reader::{Reader, Section},
+    reader::{ConfigReader, ConfigSection},
 };
 
 /// What the operator says about limits; see [`keys::LIMITS`](super::keys::LIMITS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct OperatorLimits {
     /// A result of more characters is cut.
     pub result_chars: usize,
     /// An image or an audio file of at most so many bytes is shown in the result; with 0, none is.
@@ -26,7 +26,7 @@ pub struct Limits {
     pub shutdown_grace: Duration,
 }
 
-impl Default for Limits {
+impl Default for OperatorLimits {
     fn default() -> Self {
         Self {
             result_chars: 40_000,
@@ -40,17 +40,17 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl OperatorLimits {
     /// So many calls of one backend wait for an answer at once, unless the operator says
     /// otherwise.
     pub const CALLS_OF_BACKEND: usize = 256;
 }
 
-impl Reader {
+impl ConfigReader {
     /// Reads `limits` of the file; what is absent has its default.
-    pub(super) fn limits(&mut self, file: Section<'_>) -> Limits {
-        let mut limits = Limits::default();
-        let Some(section) = self.mapping(file, "limits") else { return limits };
+    pub(super) fn read_limits(&mut self, file: ConfigSection<'_>) -> OperatorLimits {
+        let mut limits = OperatorLimits::default();
+        let Some(section) = self.read_mapping(file, "limits") else { return limits };
         let known: Vec<&str> = keys::LIMITS.iter().map(|key| key.name).collect();
         self.check_keys(section, &known);
         for (key, limit) in [
@@ -59,13 +59,13 @@ impl Reader {
             ("max_transfers", &mut limits.transfers),
             ("max_queued_calls", &mut limits.queued),
         ] {
-            let number = self.positive(section, key);
+            let number = self.read_positive(section, key);
             *limit = number.map_or(*limit, |number| usize::try_from(number).unwrap_or(usize::MAX));
         }
         limits.media_bytes =
             self.size_or_none(section, "max_media_size").unwrap_or(limits.media_bytes);
-        limits.memory = self.size(section, "max_memory").unwrap_or(limits.memory);
-        let grace = self.duration(section, "shutdown_grace");
+        limits.memory = self.read_size(section, "max_memory").unwrap_or(limits.memory);
+        let grace = self.read_duration(section, "shutdown_grace");
         limits.shutdown_grace = grace.unwrap_or(limits.shutdown_grace);
         limits
     }

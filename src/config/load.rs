@@ -10,15 +10,15 @@ use std::{
 
 use dadl_descriptor::{
     diagnostic::Diagnostic,
-    source::{Source, SourceError},
+    source::{SourceError, SourceText},
 };
 use uuid::Uuid;
 
 use super::{
-    BackendSettings, FileSettings, Limits, Pin, Places, PrivateHost, Provenance, Settings, dirs,
+    BackendSettings, CertificatePin, DescriptorPaths, FileSettings, OperatorLimits, PrivateHost,
+    Provenance, Settings, backends_file, dirs,
     env_vars::{self, Environment, Unexpanded},
-    file,
-    trust::{self, Doubt},
+    file_trust::{self, Doubt},
 };
 use crate::access::{ALL, AllowedOrigin, Levels};
 
@@ -47,7 +47,7 @@ pub struct Overrides {
     /// `--client-key` of that backend.
     pub client_key: Option<PathBuf>,
     /// `--tls-fingerprint` of that backend.
-    pub tls_fingerprint: Vec<Pin>,
+    pub tls_fingerprint: Vec<CertificatePin>,
     /// `--tls-skip-verify` of that backend.
     pub tls_skip_verify: bool,
     /// `--access`
@@ -75,7 +75,7 @@ pub enum SettingsError {
     #[error("{} cannot be used", text.name())]
     Invalid {
         /// The text of the file.
-        text: Box<Source>,
+        text: Box<SourceText>,
         /// All that is wrong with it.
         findings: Vec<Diagnostic>,
     },
@@ -146,14 +146,14 @@ impl Settings {
         };
         let files = files
             .map(|files| directory.join(files))
-            .or_else(|| dirs::files(environment))
+            .or_else(|| dirs::files_dir(environment))
             .unwrap_or_else(files_of_this_process);
-        let config_home = dirs::config(environment);
+        let config_home = dirs::config_dir(environment);
         let mut warnings = Vec::new();
         let (backends, file_settings, limits, origin) = match &overrides.dadl {
             Some(dadl) => {
                 let backend = from_flags(dadl, overrides, access, directory)?;
-                (vec![backend], FileSettings::default(), Limits::default(), None)
+                (vec![backend], FileSettings::default(), OperatorLimits::default(), None)
             }
             None => {
                 let found = find_file(overrides, environment, directory, config_home.as_deref())?;
@@ -165,10 +165,10 @@ impl Settings {
         };
         let authorities = backends.iter().filter_map(|backend| backend.ca_file.as_deref());
         let named = origin.as_deref().into_iter().chain(authorities);
-        warnings.extend(named.chain(file_settings.ca_file.as_deref()).filter_map(doubtful));
+        warnings.extend(named.chain(file_settings.ca_file.as_deref()).filter_map(file_warning));
         let beside = origin.as_deref().and_then(Path::parent).map(Path::to_owned);
         let own = config_home.map(|home| home.join("descriptors"));
-        let places = Places {
+        let places = DescriptorPaths {
             base: Some(beside.clone().unwrap_or_else(|| directory.to_owned())),
             folders: beside.into_iter().chain(own).collect(),
         };
@@ -176,7 +176,7 @@ impl Settings {
             backends,
             beside: Vec::new(),
             files,
-            cache: dirs::cache(environment),
+            cache: dirs::cache_dir(environment),
             file_settings,
             limits,
             origin,
@@ -187,8 +187,8 @@ impl Settings {
 }
 
 /// Says when anybody could have written a file that the operator has named: their word counts.
-fn doubtful(path: &Path) -> Option<String> {
-    let doubts = trust::way_to(path).unwrap_or_default();
+fn file_warning(path: &Path) -> Option<String> {
+    let doubts = file_trust::way_to(path).unwrap_or_default();
     let doubt = doubts.into_iter().find(Doubt::is_anybodys)?;
     Some(format!("{} is used, but {doubt}", path.display()))
 }
@@ -217,7 +217,7 @@ pub enum LevelsError {
 /// See [`LevelsError`].
 pub fn parse_levels(text: &str) -> Result<Levels, LevelsError> {
     let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
-    match words.iter().find(|word| !file::is_level(word)) {
+    match words.iter().find(|word| !backends_file::is_level(word)) {
         Some(word) => Err(LevelsError::Word((*word).to_owned())),
         None if words.is_empty() => Err(LevelsError::Empty),
         None => Ok(Levels::new(words)),
@@ -233,7 +233,7 @@ fn from_flags(
     directory: &Path,
 ) -> Result<BackendSettings, SettingsError> {
     let name = match &overrides.name {
-        Some(name) if file::is_backend_name(name) => name.clone(),
+        Some(name) if backends_file::is_backend_name(name) => name.clone(),
         Some(name) => {
             let reason = format!(
                 "`{name}` is no name for a backend: use lower-case letters, digits and hyphens, \
@@ -244,7 +244,7 @@ fn from_flags(
         None => name_of(dadl),
     };
     if let Some(url) = &overrides.url {
-        file::check_url(url).map_err(|problem| SettingsError::Flag {
+        backends_file::check_url(url).map_err(|problem| SettingsError::Flag {
             name: "--url",
             reason: format!("it {problem}"),
         })?;
@@ -306,7 +306,7 @@ fn find_file(
         });
     };
     // It is found without a word of anybody's.
-    let doubts = trust::way_to(&path).unwrap_or_default();
+    let doubts = file_trust::way_to(&path).unwrap_or_default();
     if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
         return Err(SettingsError::Untrusted { path, doubt });
     }
@@ -325,13 +325,13 @@ fn from_file(
     path: &Path,
     provenance: Provenance,
     bound: Option<Levels>,
-) -> Result<file::File, SettingsError> {
+) -> Result<backends_file::ConfigFile, SettingsError> {
     let name = path.display().to_string();
     let bytes =
         std::fs::read(path).map_err(|error| SettingsError::Read { path: name.clone(), error })?;
-    let source =
-        Source::from_bytes(name.clone(), bytes).map_err(|error| unreadable(name, &error))?;
-    let mut file = file::read(&source, path.parent().unwrap_or(Path::new("")));
+    let source = SourceText::from_bytes(name.clone(), bytes)
+        .map_err(|error| unreadable_error(name, &error))?;
+    let mut file = backends_file::read(&source, path.parent().unwrap_or(Path::new("")));
     if file.backends.is_empty() {
         return Err(SettingsError::Invalid { text: Box::new(source), findings: file.findings });
     }
@@ -342,7 +342,7 @@ fn from_file(
     Ok(file)
 }
 
-fn unreadable(name: String, error: &SourceError) -> SettingsError {
+fn unreadable_error(name: String, error: &SourceError) -> SettingsError {
     let findings = vec![dadl_descriptor::unreadable(error)];
-    SettingsError::Invalid { text: Box::new(Source::new(name, "")), findings }
+    SettingsError::Invalid { text: Box::new(SourceText::new(name, "")), findings }
 }

@@ -4,31 +4,31 @@
 //! decided here, once; later modules get typed values and never look at the environment.
 
 pub(crate) mod address;
+mod backends_file;
 mod base_url;
 pub mod binding;
 pub mod bundled;
-pub mod command;
+mod certificate_pin;
 pub mod credentials;
+pub mod descriptor_folder;
 mod dirs;
 pub mod env_vars;
-mod file;
-pub(crate) mod files;
-pub mod folder;
+pub(crate) mod file_settings;
+pub mod file_trust;
 pub mod keyring;
 pub mod keys;
 mod limits;
 mod load;
-pub mod notes;
+mod network_reach;
 mod origin;
 mod origins;
-mod pin;
-mod private;
-mod reach;
+mod private_files;
 mod reader;
+pub mod server_notes;
+pub mod shell;
 pub mod store;
 #[cfg(test)]
 mod tests;
-pub mod trust;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -37,13 +37,13 @@ use serde_json::Value;
 
 pub use self::{
     base_url::BaseUrlProblem,
-    bundled::Places,
-    files::FileSettings,
-    limits::Limits,
+    bundled::DescriptorPaths,
+    certificate_pin::{CertificatePin, NoPin},
+    file_settings::FileSettings,
+    limits::OperatorLimits,
     load::{LevelsError, Overrides, SettingsError, parse_levels},
+    network_reach::{AddressKey, NoHost, PrivateAddress, PrivateHost, Reach},
     origin::{Origin, OriginError},
-    pin::{NoPin, Pin},
-    reach::{AddressKey, NoHost, PrivateAddress, PrivateHost, Reach},
 };
 use crate::access::Policy;
 
@@ -61,11 +61,11 @@ pub struct Settings {
     /// What may be sent from elsewhere, and how much is kept for how long.
     pub file_settings: FileSettings,
     /// How much happens at once, and how much of an answer is shown.
-    pub limits: Limits,
+    pub limits: OperatorLimits,
     /// The backends.yaml that was read, when one was.
     pub origin: Option<PathBuf>,
     /// Where descriptors are looked for.
-    pub places: Places,
+    pub places: DescriptorPaths,
     /// Sentences for the operator: files that are not used, or that others could change.
     pub warnings: Vec<String>,
 }
@@ -116,7 +116,7 @@ pub struct BackendSettings {
     /// Its key; `None` when that is in the same file.
     pub client_key: Option<PathBuf>,
     /// Accept the certificates with these fingerprints, and no others.
-    pub tls_fingerprint: Vec<Pin>,
+    pub tls_fingerprint: Vec<CertificatePin>,
     /// Accept any certificate.
     pub tls_skip_verify: bool,
     /// Which of the descriptor's other logins is used (`_dadl_mcp.auth.logins`).
@@ -160,7 +160,7 @@ impl Settings {
         &self,
         backend: &BackendSettings,
     ) -> Result<bundled::DescriptorText, bundled::LocateError> {
-        bundled::locate(&backend.dadl, &self.places)
+        bundled::locate_descriptor(&backend.dadl, &self.places)
     }
 }
 
@@ -191,7 +191,7 @@ impl BackendSettings {
             timeouts: Timeouts::default(),
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
             file_ttl: None,
-            max_calls: Limits::CALLS_OF_BACKEND,
+            max_calls: OperatorLimits::CALLS_OF_BACKEND,
             task_wait: DEFAULT_TASK_WAIT,
             task_after: DEFAULT_TASK_AFTER,
             variables: BTreeMap::new(),

@@ -2,19 +2,19 @@
 
 use dadl_descriptor::{
     code,
-    yaml::{Node, Value},
+    yaml::{YamlNode, YamlValue},
 };
 
-use super::reader::{Reader, Section};
+use super::reader::{ConfigReader, ConfigSection};
 use crate::access::{AllowedOrigin, NoOrigin};
 
 /// What is said about an entry of the list.
 const ENTRY: &str = "an item of `allow_origins`";
 
-impl Reader {
-    pub(super) fn allowed_origins(&mut self, section: Section<'_>) -> Vec<AllowedOrigin> {
-        let Some(entry) = self.value(section, "allow_origins") else { return Vec::new() };
-        let Value::Sequence(items) = &entry.value.value else {
+impl ConfigReader {
+    pub(super) fn allowed_origins(&mut self, section: ConfigSection<'_>) -> Vec<AllowedOrigin> {
+        let Some(entry) = self.find_value(section, "allow_origins") else { return Vec::new() };
+        let YamlValue::Sequence(items) = &entry.value.value else {
             self.wrong_type(&entry.value, "`allow_origins`", "a list");
             return Vec::new();
         };
@@ -23,7 +23,12 @@ impl Reader {
             let Some(origin) = self.allowed_origin(item) else { continue };
             if origins.iter().any(|other| other.is_at(origin.url())) {
                 let message = format!("{origin} stands twice in `allow_origins`");
-                self.error(code::DUPLICATE_KEY, &item.span, message, "keep the one that is meant");
+                self.report_error(
+                    code::DUPLICATE_KEY,
+                    &item.span,
+                    message,
+                    "keep the one that is meant",
+                );
             }
             origins.push(origin);
         }
@@ -31,17 +36,17 @@ impl Reader {
     }
 
     /// Reads an origin, or a mapping of it and whether the credential goes along.
-    fn allowed_origin(&mut self, item: &Node<'_>) -> Option<AllowedOrigin> {
+    fn allowed_origin(&mut self, item: &YamlNode<'_>) -> Option<AllowedOrigin> {
         let (text, credential) = match &item.value {
-            Value::Mapping(_) => {
-                let section = self.open(item, ENTRY)?;
+            YamlValue::Mapping(_) => {
+                let section = self.open_section(item, ENTRY)?;
                 self.check_keys(section, &["origin", "credential"]);
                 if section.entry("origin").is_none() {
-                    self.missing(section, "origin", &(item.span.start..item.span.start));
+                    self.report_missing(section, "origin", &(item.span.start..item.span.start));
                     return None;
                 }
-                let credential = self.boolean(section, "credential").unwrap_or_default();
-                (self.text(section, "origin")?, credential)
+                let credential = self.read_boolean(section, "credential").unwrap_or_default();
+                (self.read_text(section, "origin")?, credential)
             }
             _ => (self.node_text(item, ENTRY)?, false),
         };
@@ -53,7 +58,7 @@ impl Reader {
             Err(NoOrigin) => {
                 let message = "what `allow_origins` has here is no origin";
                 let help = "write scheme, host and port alone, such as `https://files.example.com`";
-                self.error(code::UNKNOWN_VALUE, &text.span, message, help);
+                self.report_error(code::UNKNOWN_VALUE, &text.span, message, help);
                 None
             }
         }

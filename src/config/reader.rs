@@ -10,13 +10,13 @@ use dadl_descriptor::{
     code,
     diagnostic::{Code, Diagnostic, Severity},
     units,
-    yaml::{Entry, Node, Value},
+    yaml::{YamlEntry, YamlNode, YamlValue},
 };
-use dadl_text::names::{meant_or, nearest};
+use dadl_text::names::{meant_or, nearest_name};
 
 /// The findings so far.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct ConfigReader {
     pub(super) findings: Vec<Diagnostic>,
     /// What works and is not what the operator means.
     pub(super) warnings: Vec<String>,
@@ -24,25 +24,25 @@ pub(super) struct Reader {
 
 /// A mapping and what it describes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Section<'tree> {
-    entries: &'tree [Entry<'tree>],
+pub(super) struct ConfigSection<'tree> {
+    entries: &'tree [YamlEntry<'tree>],
     /// The mapping, for messages: `` backend `xo` ``.
     what: &'tree str,
 }
 
 /// A text and where it is.
 #[derive(Debug, Clone)]
-pub(super) struct Text<'tree> {
+pub(super) struct ConfigText<'tree> {
     pub(super) value: &'tree str,
     pub(super) span: Range<usize>,
 }
 
-impl<'tree> Section<'tree> {
-    pub(super) fn entry(&self, key: &str) -> Option<&'tree Entry<'tree>> {
+impl<'tree> ConfigSection<'tree> {
+    pub(super) fn entry(&self, key: &str) -> Option<&'tree YamlEntry<'tree>> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
-    pub(super) fn entries(&self) -> &'tree [Entry<'tree>] {
+    pub(super) fn entries(&self) -> &'tree [YamlEntry<'tree>] {
         self.entries
     }
 
@@ -52,9 +52,9 @@ impl<'tree> Section<'tree> {
     }
 }
 
-impl Reader {
+impl ConfigReader {
     /// Reports an error; `help` says what to write instead.
-    pub(super) fn error(
+    pub(super) fn report_error(
         &mut self,
         code: Code,
         span: &Range<usize>,
@@ -67,13 +67,13 @@ impl Reader {
     }
 
     /// Opens a mapping.
-    pub(super) fn open<'tree>(
+    pub(super) fn open_section<'tree>(
         &mut self,
-        node: &'tree Node<'tree>,
+        node: &'tree YamlNode<'tree>,
         what: &'tree str,
-    ) -> Option<Section<'tree>> {
+    ) -> Option<ConfigSection<'tree>> {
         match &node.value {
-            Value::Mapping(entries) => Some(Section { entries, what }),
+            YamlValue::Mapping(entries) => Some(ConfigSection { entries, what }),
             _ => {
                 self.wrong_type(node, what, "a mapping");
                 None
@@ -82,17 +82,17 @@ impl Reader {
     }
 
     /// Opens the mapping under `key`.
-    pub(super) fn mapping<'tree>(
+    pub(super) fn read_mapping<'tree>(
         &mut self,
-        section: Section<'tree>,
+        section: ConfigSection<'tree>,
         key: &'tree str,
-    ) -> Option<Section<'tree>> {
-        let entry = self.value(section, key)?;
-        self.open(&entry.value, key)
+    ) -> Option<ConfigSection<'tree>> {
+        let entry = self.find_value(section, key)?;
+        self.open_section(&entry.value, key)
     }
 
     /// Reports the keys of `section` that are not in `known`.
-    pub(super) fn check_keys(&mut self, section: Section<'_>, known: &[&str]) {
+    pub(super) fn check_keys(&mut self, section: ConfigSection<'_>, known: &[&str]) {
         for entry in section.entries {
             if !known.contains(&entry.key.as_ref()) {
                 self.unknown_key(section, entry, known);
@@ -100,33 +100,48 @@ impl Reader {
         }
     }
 
-    pub(super) fn unknown_key(&mut self, section: Section<'_>, entry: &Entry<'_>, known: &[&str]) {
+    pub(super) fn unknown_key(
+        &mut self,
+        section: ConfigSection<'_>,
+        entry: &YamlEntry<'_>,
+        known: &[&str],
+    ) {
         let message = format!("unknown key `{}` in {}", entry.key, section.what);
-        let meant = nearest(&entry.key, known.iter().copied());
-        let help = meant_or(meant, || format!("known keys are {}", list(known)));
-        self.error(code::UNKNOWN_KEY, &entry.key_span, message, help);
+        let meant = nearest_name(&entry.key, known.iter().copied());
+        let help = meant_or(meant, || format!("known keys are {}", join_names(known)));
+        self.report_error(code::UNKNOWN_KEY, &entry.key_span, message, help);
     }
 
-    pub(super) fn wrong_type(&mut self, node: &Node<'_>, what: impl fmt::Display, wanted: &str) {
+    pub(super) fn wrong_type(
+        &mut self,
+        node: &YamlNode<'_>,
+        what: impl fmt::Display,
+        wanted: &str,
+    ) {
         let message = format!("{what} must be {wanted}, not {}", node.kind());
-        self.error(code::WRONG_TYPE, &node.span, message, "");
+        self.report_error(code::WRONG_TYPE, &node.span, message, "");
     }
 
-    pub(super) fn missing(&mut self, section: Section<'_>, key: &str, span: &Range<usize>) {
+    pub(super) fn report_missing(
+        &mut self,
+        section: ConfigSection<'_>,
+        key: &str,
+        span: &Range<usize>,
+    ) {
         let message = format!("{} has no `{key}`", section.what);
-        self.error(code::MISSING_KEY, span, message, format!("add `{key}: ..`"));
+        self.report_error(code::MISSING_KEY, span, message, format!("add `{key}: ..`"));
     }
 
     /// Finds `key`; a key without a value is an error, because it may be half written.
-    pub(super) fn value<'tree>(
+    pub(super) fn find_value<'tree>(
         &mut self,
-        section: Section<'tree>,
+        section: ConfigSection<'tree>,
         key: &str,
-    ) -> Option<&'tree Entry<'tree>> {
+    ) -> Option<&'tree YamlEntry<'tree>> {
         let entry = section.entry(key)?;
-        if matches!(entry.value.value, Value::Null) {
+        if matches!(entry.value.value, YamlValue::Null) {
             let message = format!("`{key}` has no value");
-            self.error(
+            self.report_error(
                 code::WRONG_TYPE,
                 &entry.key_span,
                 message,
@@ -137,30 +152,35 @@ impl Reader {
         Some(entry)
     }
 
-    pub(super) fn text<'tree>(
+    pub(super) fn read_text<'tree>(
         &mut self,
-        section: Section<'tree>,
+        section: ConfigSection<'tree>,
         key: &str,
-    ) -> Option<Text<'tree>> {
-        let entry = self.value(section, key)?;
+    ) -> Option<ConfigText<'tree>> {
+        let entry = self.find_value(section, key)?;
         self.node_text(&entry.value, format_args!("`{key}`"))
     }
 
-    pub(super) fn string(&mut self, section: Section<'_>, key: &str) -> Option<String> {
-        self.text(section, key).map(|text| text.value.to_owned())
+    pub(super) fn read_string(&mut self, section: ConfigSection<'_>, key: &str) -> Option<String> {
+        self.read_text(section, key).map(|text| text.value.to_owned())
     }
 
     /// Reads a node as text; a number is what somebody forgot to quote.
     pub(super) fn node_text<'tree>(
         &mut self,
-        node: &'tree Node<'tree>,
+        node: &'tree YamlNode<'tree>,
         what: impl fmt::Display,
-    ) -> Option<Text<'tree>> {
+    ) -> Option<ConfigText<'tree>> {
         match &node.value {
-            Value::String(value) => Some(Text { value, span: node.span.clone() }),
-            Value::Number(_, value) => {
+            YamlValue::String(value) => Some(ConfigText { value, span: node.span.clone() }),
+            YamlValue::Number(_, value) => {
                 let message = format!("{what} must be text, not a number");
-                self.error(code::WRONG_TYPE, &node.span, message, format!("write \"{value}\""));
+                self.report_error(
+                    code::WRONG_TYPE,
+                    &node.span,
+                    message,
+                    format!("write \"{value}\""),
+                );
                 None
             }
             _ => {
@@ -170,10 +190,10 @@ impl Reader {
         }
     }
 
-    pub(super) fn boolean(&mut self, section: Section<'_>, key: &str) -> Option<bool> {
-        let entry = self.value(section, key)?;
+    pub(super) fn read_boolean(&mut self, section: ConfigSection<'_>, key: &str) -> Option<bool> {
+        let entry = self.find_value(section, key)?;
         match entry.value.value {
-            Value::Bool(value) => Some(value),
+            YamlValue::Bool(value) => Some(value),
             _ => {
                 self.wrong_type(&entry.value, format_args!("`{key}`"), "`true` or `false`");
                 None
@@ -182,13 +202,13 @@ impl Reader {
     }
 
     /// Reads a list of texts.
-    pub(super) fn texts<'tree>(
+    pub(super) fn read_texts<'tree>(
         &mut self,
-        section: Section<'tree>,
+        section: ConfigSection<'tree>,
         key: &str,
-    ) -> Option<Vec<Text<'tree>>> {
-        let entry = self.value(section, key)?;
-        let Value::Sequence(items) = &entry.value.value else {
+    ) -> Option<Vec<ConfigText<'tree>>> {
+        let entry = self.find_value(section, key)?;
+        let YamlValue::Sequence(items) = &entry.value.value else {
             self.wrong_type(&entry.value, format_args!("`{key}`"), "a list");
             return None;
         };
@@ -197,25 +217,36 @@ impl Reader {
     }
 
     /// Reads a list of words: a list, or text with commas.
-    pub(super) fn words<'tree>(
+    pub(super) fn read_words<'tree>(
         &mut self,
-        section: Section<'tree>,
+        section: ConfigSection<'tree>,
         key: &str,
-    ) -> Option<Vec<Text<'tree>>> {
-        let entry = self.value(section, key)?;
-        let Value::String(text) = &entry.value.value else { return self.texts(section, key) };
+    ) -> Option<Vec<ConfigText<'tree>>> {
+        let entry = self.find_value(section, key)?;
+        let YamlValue::String(text) = &entry.value.value else {
+            return self.read_texts(section, key);
+        };
         let span = entry.value.span.clone();
         let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-        Some(words.map(|value| Text { value, span: span.clone() }).collect())
+        Some(words.map(|value| ConfigText { value, span: span.clone() }).collect())
     }
 
-    pub(super) fn duration(&mut self, section: Section<'_>, key: &str) -> Option<Duration> {
+    pub(super) fn read_duration(
+        &mut self,
+        section: ConfigSection<'_>,
+        key: &str,
+    ) -> Option<Duration> {
         self.some_duration(section, key, "a duration longer than zero", |it| !it.is_zero())
     }
 
     /// Reads a duration that may be zero, with a unit or as the bare number.
-    pub(super) fn duration_or_zero(&mut self, section: Section<'_>, key: &str) -> Option<Duration> {
-        let is_zero = |value: &Value<'_>| matches!(value, Value::Number(_, text) if text == "0");
+    pub(super) fn duration_or_zero(
+        &mut self,
+        section: ConfigSection<'_>,
+        key: &str,
+    ) -> Option<Duration> {
+        let is_zero =
+            |value: &YamlValue<'_>| matches!(value, YamlValue::Number(_, text) if text == "0");
         match section.entry(key) {
             Some(entry) if is_zero(&entry.value.value) => Some(Duration::ZERO),
             _ => self.some_duration(section, key, "a duration", |_| true),
@@ -224,18 +255,18 @@ impl Reader {
 
     fn some_duration(
         &mut self,
-        section: Section<'_>,
+        section: ConfigSection<'_>,
         key: &str,
         what: &str,
         fits: impl Fn(&Duration) -> bool,
     ) -> Option<Duration> {
-        let entry = self.value(section, key)?;
+        let entry = self.find_value(section, key)?;
         let duration = match &entry.value.value {
-            Value::String(text) => units::duration(text).filter(fits),
+            YamlValue::String(text) => units::parse_duration(text).filter(fits),
             _ => None,
         };
         if duration.is_none() {
-            self.error(
+            self.report_error(
                 code::DURATION,
                 &entry.value.span,
                 format!("`{key}` is not {what}"),
@@ -245,26 +276,31 @@ impl Reader {
         duration
     }
 
-    pub(super) fn size(&mut self, section: Section<'_>, key: &str) -> Option<u64> {
+    pub(super) fn read_size(&mut self, section: ConfigSection<'_>, key: &str) -> Option<u64> {
         self.size_of_at_least(1, section, key)
     }
 
     /// Reads a size that may be 0.
-    pub(super) fn size_or_none(&mut self, section: Section<'_>, key: &str) -> Option<u64> {
+    pub(super) fn size_or_none(&mut self, section: ConfigSection<'_>, key: &str) -> Option<u64> {
         self.size_of_at_least(0, section, key)
     }
 
-    fn size_of_at_least(&mut self, least: u64, section: Section<'_>, key: &str) -> Option<u64> {
-        let entry = self.value(section, key)?;
+    fn size_of_at_least(
+        &mut self,
+        least: u64,
+        section: ConfigSection<'_>,
+        key: &str,
+    ) -> Option<u64> {
+        let entry = self.find_value(section, key)?;
         let size = match &entry.value.value {
-            Value::String(text) | Value::Number(_, text) => {
-                units::size(text).filter(|size| *size >= least)
+            YamlValue::String(text) | YamlValue::Number(_, text) => {
+                units::parse_size(text).filter(|size| *size >= least)
             }
             _ => None,
         };
         if size.is_none() {
             let above = if least > 0 { " above zero" } else { "" };
-            self.error(
+            self.report_error(
                 code::SIZE,
                 &entry.value.span,
                 format!("`{key}` is not a size{above}"),
@@ -275,27 +311,27 @@ impl Reader {
     }
 
     /// Reads one of a fixed set of words.
-    pub(super) fn choice<Choice: Copy>(
+    pub(super) fn read_choice<Choice: Copy>(
         &mut self,
-        section: Section<'_>,
+        section: ConfigSection<'_>,
         key: &str,
         choices: &[(&str, Choice)],
     ) -> Option<Choice> {
-        let text = self.text(section, key)?;
+        let text = self.read_text(section, key)?;
         let found = choices.iter().find(|(word, _)| *word == text.value);
         if found.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
             let message = format!("unknown value `{}` of `{key}`", text.value);
-            let meant = nearest(text.value, words.iter().copied());
-            let help = meant_or(meant, || format!("known values are {}", list(&words)));
-            self.error(code::UNKNOWN_VALUE, &text.span, message, help);
+            let meant = nearest_name(text.value, words.iter().copied());
+            let help = meant_or(meant, || format!("known values are {}", join_names(&words)));
+            self.report_error(code::UNKNOWN_VALUE, &text.span, message, help);
         }
         found.map(|(_, choice)| *choice)
     }
 }
 
 /// Joins names for a message.
-fn list(names: &[&str]) -> String {
+fn join_names(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
 }

@@ -28,22 +28,22 @@ use std::{
     time::SystemTime,
 };
 
-use dadl_text::text::head;
+use dadl_text::text::text_head;
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
-use self::content::{Content, Entry, Item, Note};
+use self::content::{KeyringItem, KeyringNote, StoreContent, StoreEntry};
 pub use self::{
     error::StoreError,
-    listing::{Forgotten, Listed},
+    listing::{CredentialListing, Forgotten},
 };
 use super::{
     Origin,
+    file_trust::{self, Doubt},
     keyring::{self, Keyring, KeyringError},
-    private::{create_directory, create_private, is_open_to_others, private},
-    trust::{self, Doubt},
+    private_files::{create_directory, create_private, is_open_to_others, make_private},
 };
-pub use dadl_text::text::fingerprint;
+pub use dadl_text::text::text_fingerprint;
 
 /// A store larger than this is something else.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
@@ -55,16 +55,16 @@ const VERSION: u32 = 3;
 
 /// Where credentials are kept.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub struct CredentialStore {
     path: PathBuf,
     keyring: Arc<dyn Keyring>,
     /// What the keyring has, by backend. Not held while it is asked.
-    known: Arc<Mutex<BTreeMap<String, Item>>>,
+    known: Arc<Mutex<BTreeMap<String, KeyringItem>>>,
 }
 
 /// Where the entries of a backend are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum StorePlace {
     /// In the file.
     File,
     /// In the keyring of the system.
@@ -73,15 +73,15 @@ pub enum Place {
 
 /// The value of a credential.
 #[derive(Debug, Clone)]
-pub struct Credential {
+pub struct CredentialValue {
     /// What is secret, or names a user or a client.
     pub value: SecretString,
     /// The access token that came with a refresh token, for other processes: a server that
     /// replaces refresh tokens may end the access tokens that came before.
-    pub access: Option<Access>,
+    pub access: Option<AccessToken>,
 }
 
-impl From<SecretString> for Credential {
+impl From<SecretString> for CredentialValue {
     fn from(value: SecretString) -> Self {
         Self { value, access: None }
     }
@@ -91,22 +91,22 @@ impl From<SecretString> for Credential {
 #[derive(Debug, Clone)]
 pub struct Stored {
     /// What it is.
-    pub credential: Credential,
-    /// The [`fingerprint`] of the value from outside that this one replaced, when there was one.
+    pub credential: CredentialValue,
+    /// The [`text_fingerprint`] of the value from outside that this one replaced, when there was one.
     pub replaces: Option<String>,
     /// Where it may go; an entry of before does not say.
     pub origins: Option<BTreeSet<Origin>>,
 }
 
-impl From<Credential> for Stored {
-    fn from(credential: Credential) -> Self {
+impl From<CredentialValue> for Stored {
+    fn from(credential: CredentialValue) -> Self {
         Self { credential, replaces: None, origins: None }
     }
 }
 
 /// An access token whose end is known.
 #[derive(Debug, Clone)]
-pub struct Access {
+pub struct AccessToken {
     /// The token.
     pub token: SecretString,
     /// When it ends, by this machine's clock.
@@ -117,7 +117,7 @@ pub struct Access {
 #[derive(Debug)]
 pub struct StoreLock(#[expect(dead_code, reason = "closing the file ends the lock")] Option<File>);
 
-impl Store {
+impl CredentialStore {
     /// Uses the file at `path`, which need not exist, and `keyring`, which is not asked yet.
     pub fn new(path: PathBuf, keyring: Arc<dyn Keyring>) -> Self {
         Self { path, keyring, known: Arc::default() }
@@ -133,20 +133,20 @@ impl Store {
     /// # Errors
     ///
     /// The file is there and cannot be used.
-    pub fn place(&self, backend: &str) -> Result<Option<Place>, StoreError> {
+    pub fn place(&self, backend: &str) -> Result<Option<StorePlace>, StoreError> {
         let content = self.read()?;
         if content.keyring.contains_key(backend) {
-            return Ok(Some(Place::Keyring));
+            return Ok(Some(StorePlace::Keyring));
         }
         let some = content.backends.get(backend).is_some_and(|entries| !entries.is_empty());
-        Ok(some.then_some(Place::File))
+        Ok(some.then_some(StorePlace::File))
     }
 
     /// Names a place for people.
-    pub fn name(&self, place: Place) -> String {
+    pub fn name(&self, place: StorePlace) -> String {
         match place {
-            Place::File => self.path.display().to_string(),
-            Place::Keyring => format!("the keyring ({})", keyring::NAME),
+            StorePlace::File => self.path.display().to_string(),
+            StorePlace::Keyring => format!("the keyring ({})", keyring::NAME),
         }
     }
 
@@ -170,7 +170,7 @@ impl Store {
     ///
     /// The file or the keyring cannot be read or written; it is then as it was.
     pub fn save(&self, backend: &str, entries: &[(&str, Stored)]) -> Result<(), StoreError> {
-        self.edit(backend, &|all| add(all, entries))
+        self.edit(backend, &|all| add_entries(all, entries))
     }
 
     /// Binds the entries of `backend` that do not say where they may go.
@@ -190,9 +190,9 @@ impl Store {
     fn edit(
         &self,
         backend: &str,
-        edit: &dyn Fn(&mut BTreeMap<String, Entry>),
+        edit: &dyn Fn(&mut BTreeMap<String, StoreEntry>),
     ) -> Result<(), StoreError> {
-        if self.place(backend)? != Some(Place::Keyring) {
+        if self.place(backend)? != Some(StorePlace::Keyring) {
             let mut has_moved = false;
             self.change(|content| {
                 has_moved = content.keyring.contains_key(backend);
@@ -211,9 +211,9 @@ impl Store {
             drop(place);
             return self.edit(backend, edit);
         };
-        let Item { entries: mut all, .. } = self.item(backend, &note)?;
+        let KeyringItem { entries: mut all, .. } = self.item(backend, &note)?;
         edit(&mut all);
-        let note = Note { revision: revision(), ..note };
+        let note = KeyringNote { revision: new_revision(), ..note };
         // First the note: nobody may take the item of before for that of this revision.
         self.change(|content| {
             content.keyring.insert(backend.to_owned(), note.clone());
@@ -231,7 +231,7 @@ impl Store {
     /// The file or the keyring cannot be read or written; what was there still counts.
     pub fn save_at(
         &self,
-        place: Place,
+        place: StorePlace,
         backend: &str,
         entries: &[(&str, Stored)],
         keeps_others: bool,
@@ -249,19 +249,19 @@ impl Store {
                 Some(note) => all = self.item(backend, note)?.entries,
                 None => {}
             }
-            add(&mut all, entries);
+            add_entries(&mut all, entries);
             match place {
-                Place::File => {
+                StorePlace::File => {
                     content.backends.insert(backend.to_owned(), all);
                     left = note;
                 }
-                Place::Keyring => {
+                StorePlace::Keyring => {
                     let account = match note {
                         Some(note) => note.account,
                         // Another store may have a backend of this name.
                         None => format!("{backend} ({})", self.path.display()),
                     };
-                    let note = Note { account, revision: revision() };
+                    let note = KeyringNote { account, revision: new_revision() };
                     self.set_item(backend, note.clone(), all)
                         .map_err(|error| StoreError::Unusable { error })?;
                     content.keyring.insert(backend.to_owned(), note);
@@ -288,7 +288,7 @@ impl Store {
     /// [`StoreError::Unusable`]
     pub fn check_keyring(&self) -> Result<(), StoreError> {
         let probe = || {
-            let (account, secret) = (format!("probe-{}", Uuid::new_v4()), revision());
+            let (account, secret) = (format!("probe-{}", Uuid::new_v4()), new_revision());
             self.keyring.set(&account, &secret.as_str().into())?;
             let kept = self.keyring.get(&account);
             self.keyring.remove(&account)?;
@@ -300,12 +300,12 @@ impl Store {
         probe().map_err(|error| StoreError::Unusable { error })
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Item>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, KeyringItem>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the item that `note` leads to.
-    fn item(&self, backend: &str, note: &Note) -> Result<Item, StoreError> {
+    fn item(&self, backend: &str, note: &KeyringNote) -> Result<KeyringItem, StoreError> {
         if let Some(item) = self.known().get(backend).filter(|item| item.revision == note.revision)
         {
             return Ok(item.clone());
@@ -317,7 +317,7 @@ impl Store {
             Err(error) => return Err(StoreError::Keyring { backend, error }),
         };
         // The text of a parse error could show a value.
-        let item: Item = serde_json::from_str(text.expose_secret())
+        let item: KeyringItem = serde_json::from_str(text.expose_secret())
             .map_err(|_| StoreError::Item { backend: backend.clone(), reason: "is damaged" })?;
         // Another revision is about to be replaced, or its writer died: it is good for now.
         if item.revision == note.revision {
@@ -330,11 +330,11 @@ impl Store {
     fn set_item(
         &self,
         backend: &str,
-        Note { account, revision }: Note,
-        entries: BTreeMap<String, Entry>,
+        KeyringNote { account, revision }: KeyringNote,
+        entries: BTreeMap<String, StoreEntry>,
     ) -> Result<(), KeyringError> {
-        let mut item = Item { revision, entries };
-        let set = |item: &Item| {
+        let mut item = KeyringItem { revision, entries };
+        let set = |item: &KeyringItem| {
             let text = serde_json::to_string(item);
             let text = text.map_err(|error| KeyringError::Failed(error.to_string()))?;
             self.keyring.set(&account, &text.into())
@@ -355,7 +355,7 @@ impl Store {
     /// Changes the file, under the lock that all who write have.
     fn change(
         &self,
-        change: impl FnOnce(&mut Content) -> Result<(), StoreError>,
+        change: impl FnOnce(&mut StoreContent) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let _lock = self.lock("write")?;
         let mut content = self.read()?;
@@ -394,7 +394,7 @@ impl Store {
     ///
     /// The lock cannot be made.
     pub fn try_lock(&self, backend: &str, name: &str) -> Result<Option<StoreLock>, StoreError> {
-        let name = fingerprint(&format!("{backend}/{name}"));
+        let name = text_fingerprint(&format!("{backend}/{name}"));
         let name = name.get(..16).unwrap_or_default();
         let file = self.open_lock(name)?;
         match file.try_lock() {
@@ -418,15 +418,19 @@ impl Store {
         }
     }
 
-    fn read(&self) -> Result<Content, StoreError> {
-        match trust::way_to(&self.path) {
+    fn read(&self) -> Result<StoreContent, StoreError> {
+        match file_trust::way_to(&self.path) {
             Ok(doubts) => self.trust(doubts)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(StoreContent::default());
+            }
             Err(error) => return Err(self.fail(&error)),
         }
         let file = match File::open(&self.path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(StoreContent::default());
+            }
             Err(error) => return Err(self.fail(&error)),
         };
         let wrong = |reason: &str| StoreError::File {
@@ -439,7 +443,7 @@ impl Store {
         let mut text = String::new();
         file.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| self.fail(&error))?;
         // The text of a parse error could show a value.
-        let content: Content = serde_json::from_str(&text)
+        let content: StoreContent = serde_json::from_str(&text)
             .map_err(|_| wrong("is damaged; remove it and run `dadl-mcp setup` again"))?;
         if content.version > VERSION {
             return Err(wrong("was written by a newer version of dadl-mcp"));
@@ -447,7 +451,7 @@ impl Store {
         Ok(content)
     }
 
-    fn write(&self, content: &Content) -> io::Result<()> {
+    fn write(&self, content: &StoreContent) -> io::Result<()> {
         let new = self.beside("new")?;
         let written = || {
             // Whoever holds the lock writes: what is there was left behind by a process that died.
@@ -477,13 +481,14 @@ impl Store {
             let mut doubts = Vec::new();
             if let Some(directory) = path.parent() {
                 create_directory(directory)?;
-                doubts = trust::way_to_own(directory)?;
+                doubts = file_trust::way_to_own(directory)?;
             }
             Ok((path, doubts))
         };
         let (path, doubts) = open().map_err(|error| self.fail(&error))?;
         self.trust(doubts)?;
-        let file = private(OpenOptions::new().create(true).truncate(false).write(true)).open(path);
+        let file =
+            make_private(OpenOptions::new().create(true).truncate(false).write(true)).open(path);
         file.map_err(|error| self.fail(&error))
     }
 
@@ -514,16 +519,17 @@ fn next_step(error: &io::Error) -> &'static str {
     }
 }
 
-fn add(stored: &mut BTreeMap<String, Entry>, entries: &[(&str, Stored)]) {
-    stored.extend(entries.iter().map(|(name, entry)| ((*name).to_owned(), Entry::from(entry))));
+fn add_entries(stored: &mut BTreeMap<String, StoreEntry>, entries: &[(&str, Stored)]) {
+    stored
+        .extend(entries.iter().map(|(name, entry)| ((*name).to_owned(), StoreEntry::from(entry))));
 }
 
 /// Names the lock under which the entries of a backend change their place.
 fn place_lock(backend: &str) -> String {
-    head(&fingerprint(&format!("place of {backend}")), 16).to_owned()
+    text_head(&text_fingerprint(&format!("place of {backend}")), 16).to_owned()
 }
 
-fn revision() -> String {
+fn new_revision() -> String {
     Uuid::new_v4().simple().to_string()
 }
 

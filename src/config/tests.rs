@@ -2,22 +2,22 @@
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
-use dadl_descriptor::{model::Access, source::Source};
+use dadl_descriptor::{model::AccessLevel, source::SourceText};
 
 use super::{env_vars::Environment, *};
 use crate::access::{Decision, Levels};
 
 /// Reads a file that has no error.
 fn read(text: &str) -> Vec<BackendSettings> {
-    let file = file::read(&Source::new("backends.yaml", text), Path::new("/etc/dadl"));
+    let file = backends_file::read(&SourceText::new("backends.yaml", text), Path::new("/etc/dadl"));
     assert_eq!(file.findings, []);
     file.backends
 }
 
 /// Reads a file with errors and shows each with its place.
 fn errors(text: &str) -> String {
-    let source = Source::new("backends.yaml", text);
-    let file = file::read(&source, Path::new(""));
+    let source = SourceText::new("backends.yaml", text);
+    let file = backends_file::read(&source, Path::new(""));
     assert!(file.backends.is_empty());
     file.findings.iter().fold(String::new(), |mut shown, finding| {
         let place = source.position(finding.span.start);
@@ -105,9 +105,9 @@ backends:
     assert_eq!(backend.file_ttl, Some(Duration::from_secs(3600)));
     assert_eq!(backend.variables["REGION"], "eu-1");
     let decide = |tool, access| backend.policy.decide(tool, Some(&access), None);
-    assert_eq!(decide("start_vm", Access::Write), Decision::Allow);
-    assert_ne!(decide("delete_vm", Access::Write), Decision::Allow);
-    assert_ne!(decide("list_hosts", Access::Read), Decision::Allow);
+    assert_eq!(decide("start_vm", AccessLevel::Write), Decision::Allow);
+    assert_ne!(decide("delete_vm", AccessLevel::Write), Decision::Allow);
+    assert_ne!(decide("list_hosts", AccessLevel::Read), Decision::Allow);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn the_example_is_right_and_shows_every_key() {
 #[test]
 fn what_has_no_effect_says_so() {
     let text = "backends: [{ name: a, dadl: a.dadl, options: { task_wait_progress: 10m } }]";
-    let file = file::read(&Source::new("test.yaml", text), Path::new("/etc/dadl"));
+    let file = backends_file::read(&SourceText::new("test.yaml", text), Path::new("/etc/dadl"));
     assert_eq!((file.backends.len(), file.findings.len()), (1, 0));
     let [warning] = &*file.warnings else { panic!("{:?}", file.warnings) };
     assert!(
@@ -187,13 +187,13 @@ fn what_has_no_effect_says_so() {
     for (given, expected) in [("0", 0), ("0s", 0), ("7s", 7)] {
         let text =
             format!("backends: [{{ name: a, dadl: a.dadl, options: {{ task_after: {given} }} }}]");
-        let file = file::read(&Source::new("test.yaml", text), Path::new("/etc/dadl"));
+        let file = backends_file::read(&SourceText::new("test.yaml", text), Path::new("/etc/dadl"));
         assert_eq!(file.backends[0].task_after, Duration::from_secs(expected), "{given}");
     }
     for wrong in ["5", "-1s", "soon", "[]"] {
         let text =
             format!("backends: [{{ name: a, dadl: a.dadl, options: {{ task_after: {wrong} }} }}]");
-        let file = file::read(&Source::new("test.yaml", text), Path::new("/etc/dadl"));
+        let file = backends_file::read(&SourceText::new("test.yaml", text), Path::new("/etc/dadl"));
         assert_eq!(file.findings[0].message, "`task_after` is not a duration", "{wrong}");
     }
 }
@@ -202,7 +202,7 @@ fn what_has_no_effect_says_so() {
 fn reads_what_is_said_about_files() {
     let settings = |text: &str| {
         let text = format!("files:\n  {text}\nbackends: [{{name: a, dadl: a.dadl}}]\n");
-        let file = file::read(&Source::new("test.yaml", text), Path::new("/etc/dadl"));
+        let file = backends_file::read(&SourceText::new("test.yaml", text), Path::new("/etc/dadl"));
         let messages: Vec<String> =
             file.findings.iter().map(|finding| finding.message.clone()).collect();
         assert_eq!(file.backends.is_empty(), !messages.is_empty());
@@ -247,7 +247,7 @@ fn nothing_is_a_size_for_what_is_shown() {
     let most = |size: &str| {
         let limits = format!("limits: {{ max_media_size: {size} }}");
         let text = format!("{limits}\nbackends: [{{name: a, dadl: a.dadl}}]\n");
-        let file = file::read(&Source::new("test.yaml", text), Path::new("/etc/dadl"));
+        let file = backends_file::read(&SourceText::new("test.yaml", text), Path::new("/etc/dadl"));
         let message = file.findings.first().map(|finding| finding.message.clone());
         message.map_or(Ok(file.limits.media_bytes), Err)
     };
@@ -262,10 +262,10 @@ fn an_entry_of_toolmesh_is_read_as_it_is() {
         "backends:\n- {name: a, transport: rest, dadl: a.dadl, include_tools: [x], access: 'read, audit'}\n",
     );
     let policy = &backends[0].policy;
-    let audit = Access::Custom("audit".into());
+    let audit = AccessLevel::Custom("audit".into());
     assert_eq!(policy.decide("x", Some(&audit), None), Decision::Allow);
-    assert_ne!(policy.decide("y", Some(&Access::Read), None), Decision::Allow);
-    assert_ne!(policy.decide("x", Some(&Access::Write), None), Decision::Allow);
+    assert_ne!(policy.decide("y", Some(&AccessLevel::Read), None), Decision::Allow);
+    assert_ne!(policy.decide("x", Some(&AccessLevel::Write), None), Decision::Allow);
 }
 
 /// A file with a mistake in nearly every line.
@@ -478,16 +478,16 @@ fn access_bounds_a_file_and_sets_the_levels_of_a_flag() {
         settings.backends[0].policy.decide("t", Some(&access), None) == Decision::Allow
     };
     // The file allows reads alone, the flag writes alone: nothing is left.
-    assert!(!allows(&write, &environment, Access::Read));
-    assert!(!allows(&write, &environment, Access::Write));
+    assert!(!allows(&write, &environment, AccessLevel::Read));
+    assert!(!allows(&write, &environment, AccessLevel::Write));
     let flags = Overrides { dadl: Some("a.dadl".into()), ..write };
-    assert!(allows(&flags, &environment, Access::Write));
-    assert!(!allows(&flags, &environment, Access::Read));
+    assert!(allows(&flags, &environment, AccessLevel::Write));
+    assert!(!allows(&flags, &environment, AccessLevel::Read));
     let default = Overrides { dadl: Some("a.dadl".into()), ..Overrides::default() };
-    assert!(allows(&default, &environment, Access::Read));
-    assert!(!allows(&default, &environment, Access::Write));
+    assert!(allows(&default, &environment, AccessLevel::Read));
+    assert!(!allows(&default, &environment, AccessLevel::Write));
     let environment = environment.with("DADL_MCP_ACCESS", "read, admin");
-    assert!(allows(&default, &environment, Access::Admin));
+    assert!(allows(&default, &environment, AccessLevel::Admin));
     let environment = environment.with("DADL_MCP_ACCESS", "re ad");
     let error = home.load(&default, &environment).unwrap_err().to_string();
     assert_eq!(error, "DADL_MCP_ACCESS: `re ad` is no access level");

@@ -1,6 +1,6 @@
 //! A composite from its script to its result.
 //!
-//! The script runs on a thread of its own (see [`Run`]); its calls run here, all at once, each
+//! The script runs on a thread of its own (see [`ScriptRun`]); its calls run here, all at once, each
 //! through the gate. The time limit covers both, and dropping the future ends both.
 
 use std::{
@@ -10,8 +10,8 @@ use std::{
 };
 
 use dadl_descriptor::{
-    model::{Access, Composite},
-    script::engine::{Event, Failure, Job, Reply},
+    model::{AccessLevel, Composite},
+    script::engine::{CallReply, ScriptEvent, ScriptFailure, ScriptJob},
 };
 use dadl_text::text;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -20,13 +20,13 @@ use tokio::sync::Semaphore;
 
 use super::{
     Budget, CallContext, CallError, Executor, TaskError,
-    queue::NoRoom,
-    script::{MOST_RUNS, Run},
+    call_bounds::NoRoom,
+    script::{MOST_RUNS, ScriptRun},
 };
 use crate::{
     files::REFERENCE,
-    gate::{Admitted, Refusal},
-    outcome::{Held, JsonText, NextPage, Outcome, Payload},
+    gate::{Admitted, CallRefusal},
+    outcome::{CallOutcome, HeldMemory, JsonText, NextPage, Payload},
 };
 
 /// So many calls of one script are in flight; each may have an answer of the largest size.
@@ -53,7 +53,7 @@ pub(super) async fn run(
     call: &Admitted<'_>,
     composite: &Composite,
     context: &CallContext<'_>,
-) -> Result<Outcome, CallError> {
+) -> Result<CallOutcome, CallError> {
     let most_bytes = executor.backend(call.entry())?.settings().max_response_bytes;
     executor.check_handles(call.arguments()).await?;
     let notes = Vec::new();
@@ -63,18 +63,18 @@ pub(super) async fn run(
     let context = &context.clone().waiting(budget).of_script(call.arguments());
     let unseen = Vec::new();
     let mut running =
-        Running { executor, call, composite, context, has_slot: false, notes, unseen };
+        RunningComposite { executor, call, composite, context, has_slot: false, notes, unseen };
     let ended = tokio::time::timeout(composite.timeout, running.finish()).await;
     let result = ended.unwrap_or_else(|_| {
         let after = composite.timeout.as_secs_f64();
         let message = if running.has_slot {
-            let may_change = composite.access != Some(Access::Read);
+            let may_change = composite.access != Some(AccessLevel::Read);
             let done = if may_change { WHAT_WAS_BEGUN } else { "" };
             format!("it did not end within {after} s{done}")
         } else {
             format!("{MOST_RUNS} others were running for {after} s; try again later")
         };
-        Err(Failure { message, line: None })
+        Err(ScriptFailure { message, line: None })
     });
     let failed =
         |reason: String| CallError::Composite { composite: call.entry().name.clone(), reason };
@@ -97,11 +97,11 @@ pub(super) async fn run(
         ))
     })?;
     let (payload, notes) = (Payload::Json(value), running.notes);
-    Ok(Outcome { status: 200, payload, notes, next: None, held: Held::by(room) })
+    Ok(CallOutcome { status: 200, payload, notes, next: None, held: HeldMemory::by(room) })
 }
 
 /// A composite while it runs.
-struct Running<'run> {
+struct RunningComposite<'run> {
     executor: &'run Executor,
     call: &'run Admitted<'run>,
     composite: &'run Composite,
@@ -113,9 +113,9 @@ struct Running<'run> {
 }
 
 /// What an inner call gave.
-struct Answer {
+struct InnerAnswer {
     tool: String,
-    reply: Reply,
+    reply: CallReply,
     notes: Vec<String>,
     /// Whether it began a task that may not be looked at.
     is_hidden: bool,
@@ -186,22 +186,22 @@ fn is_same(given: &Value, value: &Value) -> bool {
     given == value || text(given) == text(value)
 }
 
-impl Running<'_> {
+impl RunningComposite<'_> {
     /// Runs the script and its calls until both are done.
-    async fn finish(&mut self) -> Result<String, Failure> {
+    async fn finish(&mut self) -> Result<String, ScriptFailure> {
         let deadline = Instant::now() + self.composite.timeout;
-        let internal = |message: &str| Failure { message: message.to_owned(), line: None };
+        let internal = |message: &str| ScriptFailure { message: message.to_owned(), line: None };
         let slot = self.executor.slots.take(&self.context.client).await;
         let slot =
             slot.ok_or_else(|| internal("too many others wait for their turn; try again later"))?;
         self.has_slot = true;
-        let job = Job {
+        let job = ScriptJob {
             code: self.composite.script.code.clone(),
             params: Value::Object(self.params()).to_string(),
             tools: self.composite.calls.to_vec(),
             deadline,
         };
-        let mut run = Run::start(job, slot)
+        let mut run = ScriptRun::start(job, slot)
             .map_err(|error| internal(&format!("the system has no thread: {error}")))?;
         let turns = Semaphore::new(MOST_IN_FLIGHT);
         let saved = Saved::default();
@@ -214,7 +214,7 @@ impl Running<'_> {
         while ended.is_none() || !calls.is_empty() {
             tokio::select! {
                 event = run.next(), if ended.is_none() => match event {
-                    Some(Event::Call { id, tool, arguments }) => {
+                    Some(ScriptEvent::Call { id, tool, arguments }) => {
                         unread.called(&tool, &arguments);
                         let (executor, call, context) = (self.executor, self.call, self.context);
                         let (turn, saved) = (turns.acquire(), &saved);
@@ -224,8 +224,8 @@ impl Running<'_> {
                             executor.inner((call, saved), context, id, tool, arguments).await
                         });
                     }
-                    Some(Event::Log { level, text }) => self.log(&level, &text),
-                    Some(Event::Done { result, unlogged, open, unhandled }) => {
+                    Some(ScriptEvent::Log { level, text }) => self.log(&level, &text),
+                    Some(ScriptEvent::Done { result, unlogged, open, unhandled }) => {
                         if unlogged > 0 {
                             self.log("warn", &format!("{unlogged} further lines were dropped"));
                         }
@@ -246,7 +246,7 @@ impl Running<'_> {
                     None => ended = Some(Err(internal("the script engine failed"))),
                 },
                 Some(answer) = calls.next(), if !calls.is_empty() => {
-                    let Answer { tool, reply, notes, next, is_blind, is_hidden } = answer;
+                    let InnerAnswer { tool, reply, notes, next, is_blind, is_hidden } = answer;
                     self.heard(&tool, &notes, is_hidden);
                     if unread.0.len() < MOST_NOTES {
                         unread.0.extend(next.map(|next| (tool.clone(), next)));
@@ -285,7 +285,7 @@ impl Running<'_> {
         let reasons: BTreeMap<String, String> =
             blind.map(|(tool, error, _)| (tool, error)).collect();
         for (tool, error) in reasons {
-            let reason = text::cut(&error, MOST_REASON);
+            let reason = text::cut_text(&error, MOST_REASON);
             let note = format!("no answer, and the composite went on without it: {reason}");
             note_from(&tool, &note, &mut self.notes);
         }
@@ -309,8 +309,8 @@ impl Running<'_> {
     }
 
     /// Says what went wrong and where in the descriptor.
-    fn explain(&self, failure: Failure) -> String {
-        let Failure { mut message, line } = failure;
+    fn explain(&self, failure: ScriptFailure) -> String {
+        let ScriptFailure { mut message, line } = failure;
         for note in self.unseen.iter().take(MOST_UNSEEN) {
             message.push_str(&format!("; {note}"));
         }
@@ -348,7 +348,7 @@ impl Executor {
         id: u32,
         tool: String,
         arguments: String,
-    ) -> Answer {
+    ) -> InnerAnswer {
         let began = Instant::now();
         let result = self.call_within((composite, saved), context, &tool, &arguments).await;
         let backend = &*composite.entry().backend_name;
@@ -372,13 +372,20 @@ impl Executor {
                 let is_hidden =
                     matches!(&outcome.payload, Payload::Task(report) if report.is_hidden);
                 let result = Ok(as_json(outcome.payload));
-                let reply = Reply { id, result, held };
-                Answer { tool, reply, notes, next, is_blind: false, is_hidden }
+                let reply = CallReply { id, result, held };
+                InnerAnswer { tool, reply, notes, next, is_blind: false, is_hidden }
             }
             Err(failed) => {
                 let (result, is_blind) = (Err(failed.as_json()), failed.is_blind);
-                let reply = Reply { id, result, held: None };
-                Answer { tool, reply, notes: Vec::new(), next: None, is_blind, is_hidden: false }
+                let reply = CallReply { id, result, held: None };
+                InnerAnswer {
+                    tool,
+                    reply,
+                    notes: Vec::new(),
+                    next: None,
+                    is_blind,
+                    is_hidden: false,
+                }
             }
         }
     }
@@ -389,15 +396,15 @@ impl Executor {
         context: &CallContext<'_>,
         tool: &str,
         arguments: &str,
-    ) -> Result<Outcome, Failed> {
+    ) -> Result<CallOutcome, Failed> {
         let arguments: Map<String, Value> = serde_json::from_str(arguments)
             .map_err(|error| Failed::new("invalid_input", format!("no arguments: {error}")))?;
         let call = composite.call_within(tool, arguments, || saved.ids()).map_err(|refusal| {
             let code = match refusal {
-                Refusal::Arguments(_) | Refusal::NoTask { .. } | Refusal::UnknownTool { .. } => {
-                    "invalid_input"
-                }
-                Refusal::Denied { .. } | Refusal::NotConfirmed { .. } => "forbidden",
+                CallRefusal::Arguments(_)
+                | CallRefusal::NoTask { .. }
+                | CallRefusal::UnknownTool { .. } => "invalid_input",
+                CallRefusal::Denied { .. } | CallRefusal::NotConfirmed { .. } => "forbidden",
             };
             Failed::new(code, refusal.to_string())
         })?;

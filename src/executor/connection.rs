@@ -11,11 +11,11 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::{
     CallError, Executor,
-    media::advice,
+    media::accept_advice,
     peek::header_text,
     result::Filtering,
     rpc,
-    send::{rejection, retry_rules},
+    send::{rejected_error, retry_rules},
     step::{timed_out, to_usize},
 };
 use crate::{
@@ -24,12 +24,12 @@ use crate::{
     http::backend::{Backend, Exchange},
     outcome::{JsonText, chain},
     response::{
-        collect::{Collector, EndOfList},
         decode::{self, BodyType},
         media,
         shape::{self, ShapeError},
+        stream_collector::{Collector, EndOfList},
     },
-    shares::Client,
+    shares::ClientKey,
     worker::FilterError,
 };
 
@@ -155,7 +155,7 @@ impl Executor {
         backend: BackendId,
         tool: &Tool,
         plan: &CallPlan,
-        client: &Client,
+        client: &ClientKey,
         last_id: Option<&str>,
     ) -> Result<Connection, CallError> {
         let position = backend.0;
@@ -186,14 +186,14 @@ impl Executor {
         }
         let exchange = backend.send_for_stream(&plan, retry_rules(tool), &self.files).await?;
         if !exchange.response.status().is_success() {
-            return Err(rejection(backend, tool, &plan, exchange).await);
+            return Err(rejected_error(backend, tool, &plan, exchange).await);
         }
         let Exchange { response, .. } = exchange;
         let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
         let kind = BodyType::of(content_type);
         let most_bytes = backend.settings().max_response_bytes.min(MOST_ITEM_BYTES);
         let hides = !tool.response.redact.is_empty();
-        if let Some(sent) = rpc::of(tool.rpc(), &plan)
+        if let Some(sent) = rpc::rpc_call(tool.rpc(), &plan)
             && !matches!(kind, BodyType::Binary | BodyType::EventStream)
         {
             let pieces = response.bytes_stream().boxed();
@@ -205,8 +205,8 @@ impl Executor {
             BodyType::EventStream => Collector::events(None, backend.secrets()),
             BodyType::Ndjson => Collector::lines(None, backend.secrets()),
             _ => {
-                let advice =
-                    media::is_page_type(content_type).then(|| advice(backend.missing_path(), true));
+                let advice = media::is_page_type(content_type)
+                    .then(|| accept_advice(backend.missing_path(), true));
                 let content_type = content_type.unwrap_or("not given");
                 let content_type = backend.secrets().text(content_type).into_owned();
                 let request = backend.request_line(&plan);
@@ -228,7 +228,7 @@ impl Executor {
         items: JsonText,
         rules: &ResponseRules,
         jq: Option<&str>,
-        client: &Client,
+        client: &ClientKey,
     ) -> Result<Vec<String>, ItemError> {
         let rules = ResponseRules { max_items: None, ..rules.clone() };
         let failed = |error: ShapeError<FilterError>| match error {
@@ -243,10 +243,11 @@ impl Executor {
             ShapeError::Transform(error) => ItemError::Transform(error),
         };
         let most = 2 * to_usize(MOST_ITEM_BYTES);
-        let selected = shape::select(items, rules.result_path.as_ref(), most).map_err(failed)?;
+        let selected =
+            shape::select_path(items, rules.result_path.as_ref(), most).map_err(failed)?;
         let room = self.room(client);
         let filters = Filtering { filters: &self.filters.of(client), room: &room };
-        let shaped = shape::shape(selected, &rules, jq, &filters, most).await;
+        let shaped = shape::shape_result(selected, &rules, jq, &filters, most).await;
         let (text, _) = shaped.map_err(failed)?;
         match text.items() {
             Some(items) => Ok(items.map(str::to_owned).collect()),
@@ -255,7 +256,7 @@ impl Executor {
     }
 
     /// Checks that a caller's jq program compiles.
-    pub(crate) async fn check_jq(&self, jq: &str, client: &Client) -> Result<(), ItemError> {
+    pub(crate) async fn check_jq(&self, jq: &str, client: &ClientKey) -> Result<(), ItemError> {
         self.filters.of(client).compile(jq).await.map_err(ItemError::Jq)
     }
 }

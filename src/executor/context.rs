@@ -13,14 +13,14 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{call::Arguments, outcome::Observer, shares::Client};
+use crate::{call::Arguments, outcome::Observer, shares::ClientKey};
 
 /// What a call carries besides its arguments. By default the only client of the process makes it,
 /// nobody hears about it, and it waits for a task as usual.
 #[derive(Clone)]
 pub struct CallContext<'call> {
     /// Whose call it is: what is scarce is shared among clients.
-    pub client: Client,
+    pub client: ClientKey,
     /// Hears how far it is; says nothing about who asks.
     pub observer: &'call dyn Observer,
     /// How long it waits for a task that it begins; its argument `wait` goes before it.
@@ -45,7 +45,7 @@ impl<'call> CallContext<'call> {
 
     /// The same for a call of `client`.
     #[must_use]
-    pub fn of(self, client: Client) -> Self {
+    pub fn of(self, client: ClientKey) -> Self {
         Self { client, ..self }
     }
 
@@ -95,7 +95,7 @@ impl<'call> CallContext<'call> {
 impl Default for CallContext<'_> {
     fn default() -> Self {
         Self {
-            client: Client::only(),
+            client: ClientKey::only(),
             observer: &(),
             budget: Budget::default(),
             on_drop: OnDrop::default(),

@@ -12,9 +12,9 @@ pub(super) fn file_name(field: &str) -> Option<String> {
     let mut rest = field.chars().peekable();
     // The type, `attachment` as a rule.
     while rest.next_if(|character| *character != ';').is_some() {}
-    while let Some((name, value)) = parameter(&mut rest) {
+    while let Some((name, value)) = next_parameter(&mut rest) {
         if name.eq_ignore_ascii_case("filename*") {
-            extended = extended.or_else(|| decoded(&value));
+            extended = extended.or_else(|| decode_value(&value));
         } else if name.eq_ignore_ascii_case("filename") {
             plain = plain.or(Some(value));
         }
@@ -23,7 +23,7 @@ pub(super) fn file_name(field: &str) -> Option<String> {
 }
 
 /// Reads `; name=value` and `; name="value"`, where a backslash stands before any character.
-fn parameter(rest: &mut Peekable<Chars<'_>>) -> Option<(String, String)> {
+fn next_parameter(rest: &mut Peekable<Chars<'_>>) -> Option<(String, String)> {
     rest.next()?;
     let mut name = String::new();
     while let Some(character) = rest.next_if(|character| !matches!(character, '=' | ';')) {
@@ -56,7 +56,7 @@ fn parameter(rest: &mut Peekable<Chars<'_>>) -> Option<(String, String)> {
 }
 
 /// Decodes `UTF-8'en'na%C3%AFve.txt`.
-fn decoded(value: &str) -> Option<String> {
+fn decode_value(value: &str) -> Option<String> {
     let (charset, rest) = value.split_once('\'')?;
     let (_, text) = rest.split_once('\'')?;
     let encoding = Encoding::for_label(charset.trim().as_bytes())?;

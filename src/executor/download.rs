@@ -19,14 +19,14 @@ use super::{
     file_name::file_name,
     peek::header_text,
     preparing,
-    range::{self, Part, ranged, total},
-    step::{Step, timed_out},
+    range::{self, RangePart, ranged, total},
+    step::{RequestStep, timed_out},
 };
 use crate::{
     config::Timeouts,
-    files::{FileError, Incoming, Leftover, Purpose, Saving},
+    files::{FileError, IncomingFile, Purpose, Saving, UnfinishedFile},
     http::{backend::Exchange, error::SendErrorKind},
-    outcome::{Held, Outcome, Payload, Progress, transfer},
+    outcome::{CallOutcome, HeldMemory, Payload, Progress, transfer},
 };
 
 /// A transfer is continued so many times.
@@ -36,19 +36,19 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// The bytes of an answer.
-type Body = BoxStream<'static, reqwest::Result<bytes::Bytes>>;
+type BodyStream = BoxStream<'static, reqwest::Result<bytes::Bytes>>;
 
 /// What the rest of a transfer came as.
-enum Rest {
-    Part(Body),
-    Whole(Body, Option<u64>),
+enum ResumedBody {
+    Part(BodyStream),
+    Whole(BodyStream, Option<u64>),
     Refused(String),
 }
 
 /// An answer whose body goes to a file, and what is there of it already.
 pub(super) struct Download {
     pub(super) exchange: Exchange,
-    leftover: Option<Leftover>,
+    leftover: Option<UnfinishedFile>,
     /// What there is to say about it.
     pub(super) notes: Vec<String>,
 }
@@ -60,7 +60,7 @@ impl Download {
     }
 }
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Returns what the file of an answer is called, and what it holds.
     pub(super) fn name_and_type(&self, headers: &HeaderMap) -> (String, String) {
         let content_type = header_text(headers, &header::CONTENT_TYPE)
@@ -77,9 +77,9 @@ impl Step<'_> {
         name: &'own str,
         content_type: &'own str,
         total: Option<u64>,
-    ) -> Incoming<'own> {
+    ) -> IncomingFile<'own> {
         let settings = self.backend.settings();
-        Incoming {
+        IncomingFile {
             name,
             content_type,
             total,
@@ -115,13 +115,15 @@ impl Step<'_> {
             // It stays for another call.
             Err(error) => return Err(error),
         };
-        match range::part(&exchange.response, offset, leftover.total, &leftover.validator) {
-            Part::Rest => Ok(Download { exchange, leftover: Some(leftover), notes: Vec::new() }),
-            Part::Whole => {
+        match range::range_part(&exchange.response, offset, leftover.total, &leftover.validator) {
+            RangePart::Rest => {
+                Ok(Download { exchange, leftover: Some(leftover), notes: Vec::new() })
+            }
+            RangePart::Whole => {
                 leftover.discard();
                 Ok(Download::whole(exchange))
             }
-            Part::Other(reason) => {
+            RangePart::Other(reason) => {
                 tracing::debug!(%reason, "cannot go on with an unfinished file");
                 leftover.discard();
                 self.send().await.map(Download::whole)
@@ -130,7 +132,7 @@ impl Step<'_> {
     }
 
     /// Waits for the first bytes of a body, which may take longer than the pauses between others.
-    async fn begun(&self, mut body: Body) -> Result<Body, CallError> {
+    async fn begun(&self, mut body: BodyStream) -> Result<BodyStream, CallError> {
         let settings = self.backend.settings();
         let bound = settings.timeouts.first_byte;
         let most = (&*settings.name, bound);
@@ -144,7 +146,7 @@ impl Step<'_> {
     }
 
     /// Streams a body to a file.
-    pub(super) async fn download(self, download: Download) -> Result<Outcome, CallError> {
+    pub(super) async fn download(self, download: Download) -> Result<CallOutcome, CallError> {
         let Download { exchange: Exchange { response, .. }, leftover, notes: told } = download;
         let status = match leftover {
             Some(_) => StatusCode::OK,
@@ -167,13 +169,19 @@ impl Step<'_> {
         }
         notes.extend(told);
         let payload = Payload::File(saving.finish(observer).await?);
-        Ok(Outcome { status: status.as_u16(), payload, notes, next: None, held: Held::default() })
+        Ok(CallOutcome {
+            status: status.as_u16(),
+            payload,
+            notes,
+            next: None,
+            held: HeldMemory::default(),
+        })
     }
 }
 
 /// A transfer that goes on where it breaks off.
 struct Ongoing<'call> {
-    step: Step<'call>,
+    step: RequestStep<'call>,
     saving: Saving,
     /// Names the version that is being transferred; without it, what broke off is lost.
     validator: Option<String>,
@@ -185,14 +193,14 @@ struct Ongoing<'call> {
 impl<'call> Ongoing<'call> {
     /// Begins with a file, or goes on with what there is of one.
     async fn begin(
-        step: Step<'call>,
+        step: RequestStep<'call>,
         response: &reqwest::Response,
-        leftover: Option<Leftover>,
+        leftover: Option<UnfinishedFile>,
     ) -> Result<Self, CallError> {
         let executor = step.executor;
         let headers = response.headers();
         let (name, content_type) = step.name_and_type(headers);
-        let before = leftover.as_ref().map_or(0, Leftover::offset);
+        let before = leftover.as_ref().map_or(0, UnfinishedFile::offset);
         let total = total(response).and_then(|rest| before.checked_add(rest));
         let incoming = step.incoming(&name, &content_type, total);
         let known = leftover.as_ref().map(|leftover| leftover.validator.clone());
@@ -202,7 +210,7 @@ impl<'call> Ongoing<'call> {
             Some(leftover) => {
                 notes.push(format!(
                     "{} of it were there already, from a call that did not end",
-                    transfer::size(before)
+                    transfer::format_size(before)
                 ));
                 executor.files.resume(incoming, leftover, step.context.observer).await?
             }
@@ -220,7 +228,11 @@ impl<'call> Ongoing<'call> {
     }
 
     /// Asks for what is missing until it comes, or until there is no use in asking.
-    async fn go_on(mut self, received: u64, mut reason: String) -> Result<(Self, Body), CallError> {
+    async fn go_on(
+        mut self,
+        received: u64,
+        mut reason: String,
+    ) -> Result<(Self, BodyStream), CallError> {
         loop {
             let Some(version) = self.validator.clone().filter(|_| self.resumes < MOST_RESUMES)
             else {
@@ -231,22 +243,22 @@ impl<'call> Ongoing<'call> {
             self.resumes += 1;
             let message = format!(
                 "the connection was lost after {}; going on from there ({})",
-                transfer::size(received),
+                transfer::format_size(received),
                 self.resumes
             );
             let progress = Progress { done: received, total: self.saving.total(), message };
             self.step.context.observer.progress(progress);
             tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
             match self.rest(&version).await {
-                Ok(Rest::Part(rest)) => return Ok((self, rest)),
-                Ok(Rest::Whole(whole, total)) => {
+                Ok(ResumedBody::Part(rest)) => return Ok((self, rest)),
+                Ok(ResumedBody::Whole(whole, total)) => {
                     self.saving.restart(total).await?;
                     self.validator = None;
                     let note = "the server has another version now; it began anew";
                     self.notes.push(note.to_owned());
                     return Ok((self, whole));
                 }
-                Ok(Rest::Refused(why)) => {
+                Ok(ResumedBody::Refused(why)) => {
                     // What is there is no beginning of what the server has now.
                     let reason = format!("{reason}; then {why}");
                     return Err(FileError::Interrupted { received, reason, kept: false }.into());
@@ -262,24 +274,24 @@ impl<'call> Ongoing<'call> {
     }
 
     /// Asks for what is missing of the version that `validator` names.
-    async fn rest(&self, validator: &str) -> Result<Rest, CallError> {
+    async fn rest(&self, validator: &str) -> Result<ResumedBody, CallError> {
         let Self { step, saving, .. } = self;
         let offset = saving.received();
         let Some(plan) = ranged(step.plan, offset, validator) else {
-            return Ok(Rest::Refused("its entity tag is no field value".to_owned()));
+            return Ok(ResumedBody::Refused("its entity tag is no field value".to_owned()));
         };
         let Timeouts { call, first_byte, .. } = step.backend.settings().timeouts;
         let bound = call.saturating_add(first_byte);
         let sent = tokio::time::timeout(bound, step.with(&plan).send()).await;
         let Exchange { response, .. } =
             sent.unwrap_or_else(|_| Err(timed_out(step.backend, &plan)))?;
-        Ok(match range::part(&response, offset, saving.total(), validator) {
-            Part::Rest => Rest::Part(response.bytes_stream().boxed()),
-            Part::Whole => {
+        Ok(match range::range_part(&response, offset, saving.total(), validator) {
+            RangePart::Rest => ResumedBody::Part(response.bytes_stream().boxed()),
+            RangePart::Whole => {
                 let total = total(&response);
-                Rest::Whole(response.bytes_stream().boxed(), total)
+                ResumedBody::Whole(response.bytes_stream().boxed(), total)
             }
-            Part::Other(reason) => Rest::Refused(reason),
+            RangePart::Other(reason) => ResumedBody::Refused(reason),
         })
     }
 }

@@ -250,7 +250,7 @@ impl CallError {
             Some(next) => format!("{self}; {next}"),
             None => self.to_string(),
         };
-        text::shown(&text).into_owned()
+        text::shown_text(&text).into_owned()
     }
 
     /// Returns the answer with which the remote said no to this call.

@@ -29,7 +29,7 @@ pub(super) fn file_name(
     headers: &HeaderMap,
     content_type: &str,
 ) -> String {
-    let given = headers.get(header::CONTENT_DISPOSITION).map(|value| text(value.as_bytes()));
+    let given = headers.get(header::CONTENT_DISPOSITION).map(|value| decode_text(value.as_bytes()));
     if let Some(name) = given.and_then(|value| disposition::file_name(&value)) {
         return match extension_of(content_type) {
             Some(extension) if extension_in(&name).is_none() => format!("{name}.{extension}"),
@@ -85,7 +85,7 @@ fn is_extension(text: &str) -> bool {
 }
 
 /// Reads a field; what is not UTF-8 is ISO-8859-1 (RFC 9110, section 5.5).
-fn text(bytes: &[u8]) -> Cow<'_, str> {
+fn decode_text(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.into(),
         Err(_) => bytes.iter().copied().map(char::from).collect::<String>().into(),
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_field_is_read_in_its_charset() {
-        assert_eq!(text("é".as_bytes()), "é");
-        assert_eq!(text(b"\xe9"), "é");
+        assert_eq!(decode_text("é".as_bytes()), "é");
+        assert_eq!(decode_text(b"\xe9"), "é");
     }
 }

@@ -3,25 +3,25 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use dadl_descriptor::model::Health;
+use dadl_descriptor::model::HealthCheck;
 use dadl_text::json::cost;
 use serde_json::{Map, Value};
 
 use super::{
     CallContext, CallError, Executor,
     media::{is_foreign_page, label, page_error},
-    result::Answer,
-    send::{look_rules, refusal},
-    step::{Means, Step},
+    result::DecodedAnswer,
+    send::{look_rules, refused_answer},
+    step::{Means, RequestStep},
 };
 use crate::{
     gate::Admitted,
     http::{
-        backend::{Exchange, Refusal, Taken},
+        backend::{AnswerMode, BackendRefusal, Exchange},
         error::SendErrorKind,
     },
-    outcome::{Held, JsonText, Outcome, Payload, timestamp},
-    response::media::Declared,
+    outcome::{CallOutcome, HeldMemory, JsonText, Payload, timestamp},
+    response::media::DeclaredMedia,
 };
 
 /// How a backend is.
@@ -69,17 +69,17 @@ impl HealthReport {
     }
 }
 
-impl From<HealthReport> for Outcome {
+impl From<HealthReport> for CallOutcome {
     fn from(report: HealthReport) -> Self {
         let payload = Payload::Json(JsonText::from(&report.to_json()));
         let status = report.http_status.unwrap_or_default();
-        Self { status, payload, notes: Vec::new(), next: None, held: Held::default() }
+        Self { status, payload, notes: Vec::new(), next: None, held: HeldMemory::default() }
     }
 }
 
 /// What a check has found so far; kept when the time is over.
 #[derive(Debug, Default)]
-struct Found {
+struct HealthFindings {
     http_status: Option<u16>,
     auth_expires_at: Option<String>,
     is_refused: bool,
@@ -95,16 +95,18 @@ impl Executor {
     }
 
     /// Makes the health check `health`, which is that of `call`.
-    async fn health(&self, call: &Admitted<'_>, health: &Health) -> HealthReport {
+    async fn health(&self, call: &Admitted<'_>, health: &HealthCheck) -> HealthReport {
         let checked_at = timestamp::rfc3339(SystemTime::now());
         let started = Instant::now();
-        let mut found = Found::default();
+        let mut found = HealthFindings::default();
         let failure = self.probe(call, health, &mut found).await.err();
         let latency = started.elapsed();
-        let Found { http_status, auth_expires_at, is_refused } = found;
+        let HealthFindings { http_status, auth_expires_at, is_refused } = found;
         let (error_code, error) = match failure {
             None => (None, None),
-            Some(Fault { code, text }) => (code.filter(|_| http_status.is_none()), Some(text)),
+            Some(BackendFault { code, text }) => {
+                (code.filter(|_| http_status.is_none()), Some(text))
+            }
         };
         let ok = error.is_none();
         HealthReport {
@@ -123,9 +125,9 @@ impl Executor {
     async fn probe(
         &self,
         call: &Admitted<'_>,
-        health: &Health,
-        found: &mut Found,
-    ) -> Result<(), Fault> {
+        health: &HealthCheck,
+        found: &mut HealthFindings,
+    ) -> Result<(), BackendFault> {
         let backend = self.backend(call.entry())?;
         let plan = self.plan(call, &health.tool, backend)?;
         // It takes no turn, and is nobody's in particular.
@@ -142,53 +144,58 @@ impl Executor {
 }
 
 /// What is wrong with a backend.
-struct Fault {
+struct BackendFault {
     /// What kept it from answering.
     code: Option<&'static str>,
     /// A sentence.
     text: String,
 }
 
-impl Fault {
+impl BackendFault {
     /// One of an answer.
     fn answered(text: String) -> Self {
         Self { code: None, text }
     }
 }
 
-impl From<CallError> for Fault {
+impl From<CallError> for BackendFault {
     fn from(error: CallError) -> Self {
         Self { code: Some(error_code(&error)), text: error.to_string() }
     }
 }
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Sends the request of the check `health` and looks at the answer.
-    async fn check(self, health: &Health, found: &mut Found) -> Result<(), Fault> {
+    async fn check(
+        self,
+        health: &HealthCheck,
+        found: &mut HealthFindings,
+    ) -> Result<(), BackendFault> {
         let Self { executor, backend, tool, plan, activity, .. } = self;
-        let sent =
-            backend.send(plan, look_rules(tool), Taken::Whole, &executor.files, activity).await;
+        let sent = backend
+            .send(plan, look_rules(tool), AnswerMode::Whole, &executor.files, activity)
+            .await;
         let exchange = sent.map_err(CallError::from)?;
         let status = exchange.response.status();
         found.http_status = Some(status.as_u16());
         let is_expected = health.expect_status == Some(status.as_u16());
         if !status.is_success() && !is_expected {
-            found.is_refused = exchange.refusal == Some(Refusal::Credential);
-            let (error, _) = refusal(backend, tool, &self.request_line(), exchange).await;
-            return Err(Fault::answered(error.to_string()));
+            found.is_refused = exchange.refusal == Some(BackendRefusal::Credential);
+            let (error, _) = refused_answer(backend, tool, &self.request_line(), exchange).await;
+            return Err(BackendFault::answered(error.to_string()));
         }
         if let Some(expected) = health.expect_status.filter(|_| !is_expected) {
             let (request, status) = (self.request_line(), status.as_u16());
-            return Err(Fault::answered(format!(
+            return Err(BackendFault::answered(format!(
                 "{request} was answered with HTTP {status}, not {expected}"
             )));
         }
         if is_foreign_page(tool, exchange.response.headers()) {
             let label = label(backend, exchange.response.headers());
             let from = (label.as_deref(), exchange.landed);
-            let declared = Declared::of(tool, false);
+            let declared = DeclaredMedia::of(tool, false);
             let error = page_error(backend, declared, self.request_line(), status.as_u16(), from);
-            return Err(Fault::answered(error.to_string()));
+            return Err(BackendFault::answered(error.to_string()));
         }
         let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
         let value = self.value(exchange, looks).await?;
@@ -196,13 +203,17 @@ impl Step<'_> {
     }
 
     /// Reads the JSON of an answer at which the check `looks`.
-    async fn value(self, exchange: Exchange, looks: bool) -> Result<Option<JsonText>, Fault> {
+    async fn value(
+        self,
+        exchange: Exchange,
+        looks: bool,
+    ) -> Result<Option<JsonText>, BackendFault> {
         if self.tool.rpc().is_some() {
             // An error comes with the status of a success.
             return match self.answer(exchange).await {
-                Ok(Answer { payload: Payload::Json(text), .. }) => Ok(Some(text)),
+                Ok(DecodedAnswer { payload: Payload::Json(text), .. }) => Ok(Some(text)),
                 Ok(_) => Ok(None),
-                Err(CallError::Api(error)) => Err(Fault::answered(error.to_string())),
+                Err(CallError::Api(error)) => Err(BackendFault::answered(error.to_string())),
                 Err(error) => Err(error.into()),
             };
         }
@@ -221,10 +232,10 @@ impl Step<'_> {
     /// Looks at what the answer has to have.
     fn look(
         &self,
-        health: &Health,
+        health: &HealthCheck,
         value: Option<&JsonText>,
-        found: &mut Found,
-    ) -> Result<(), Fault> {
+        found: &mut HealthFindings,
+    ) -> Result<(), BackendFault> {
         let value = value.map(JsonText::as_str);
         if let (Some(path), Some(value)) = (&health.auth_expires_path, value) {
             // A text that is no point in time may be anything, and is not passed on.
@@ -235,10 +246,12 @@ impl Step<'_> {
         match (&health.expect_path, value) {
             (Some(path), Some(value)) if path.look(value).is_none() => {
                 let (request, path) = (request(), path.as_str());
-                Err(Fault::answered(format!("the answer to {request} has nothing at {path}")))
+                Err(BackendFault::answered(format!(
+                    "the answer to {request} has nothing at {path}"
+                )))
             }
             (Some(_), None) => {
-                Err(Fault::answered(format!("the answer to {} is no JSON", request())))
+                Err(BackendFault::answered(format!("the answer to {} is no JSON", request())))
             }
             _ => Ok(()),
         }

@@ -9,7 +9,7 @@ use dadl_descriptor::model::Tool;
 
 use super::{
     BusyError, CallError, Executor,
-    queue::{NoRoom, Room},
+    call_bounds::{AnswerMemory, NoRoom},
     step::to_usize,
 };
 use crate::{
@@ -36,7 +36,7 @@ pub(crate) struct Inlined {
 /// Memory that texts take, counted with a call until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
-    room: Room,
+    room: AnswerMemory,
     bytes: u64,
 }
 
@@ -58,7 +58,7 @@ impl Executor {
         call: &Admitted<'_>,
         (tool, asked): (&Tool, &CallPlan),
         backend: &Backend,
-        room: &Room,
+        room: &AnswerMemory,
     ) -> Result<Option<Inlined>, CallError> {
         let handles = call.arguments().handles();
         if handles.is_empty() {
@@ -67,7 +67,8 @@ impl Executor {
         let (texts, charge) = Box::pin(texts(&self.files, &handles, room)).await?;
         let plan = || {
             let arguments = call.arguments().with_inlined(&texts);
-            let plan = call::plan(call.entry(), tool, backend.base(), &arguments, call.door())?;
+            let plan =
+                call::plan_call(call.entry(), tool, backend.base(), &arguments, call.door())?;
             let plan = plan.shown_as(&asked.url);
             Ok::<_, CallError>((arguments, plan))
         };
@@ -88,7 +89,7 @@ impl Executor {
 async fn texts(
     files: &FileStore,
     handles: &[&str],
-    room: &Room,
+    room: &AnswerMemory,
 ) -> Result<(HashMap<String, String>, Charge), CallError> {
     let mut found: HashMap<&str, Inline> = HashMap::new();
     let (mut bytes, mut length) = (0_u64, 0_u64);

@@ -3,21 +3,21 @@
 use dadl_descriptor::model::{ErrorRules, RetryStrategy, Tool};
 
 use super::{
-    CallContext, CallError, Executor, Room,
-    send::{look_rules, refusal},
+    AnswerMemory, CallContext, CallError, Executor,
+    send::{look_rules, refused_answer},
     step::Means,
 };
 use crate::{
     gate::Admitted,
-    http::{backend::Taken, retry::RetryRules},
+    http::{backend::AnswerMode, retry::RetryRules},
     outcome::{JsonText, Payload},
 };
 
 /// What a call showed that only looks.
-pub(super) struct Shown {
+pub(super) struct LookResult {
     pub(super) text: JsonText,
     /// Counts what that takes.
-    pub(super) room: Room,
+    pub(super) room: AnswerMemory,
     /// What its status says, where that is no success.
     pub(super) rejected: Option<CallError>,
 }
@@ -32,19 +32,19 @@ pub(super) fn once(tool: &Tool) -> Tool {
 
 /// Makes a call of `tool`, and returns what it gives to a caller: after its `result_path`, `transform`
 /// and `redact`. `None` when that is no JSON.
-pub(super) async fn look(
+pub(super) async fn look_once(
     executor: &Executor,
     context: &CallContext<'_>,
     call: &Admitted<'_>,
     tool: &Tool,
-) -> Result<Option<Shown>, CallError> {
+) -> Result<Option<LookResult>, CallError> {
     let backend = executor.backend(call.entry())?;
     let plan = executor.plan(call, tool, backend)?;
     let means = Means::new(executor, backend, context);
     let step = means.step(call, tool, &plan);
     let rules = RetryRules { is_patient: true, ..look_rules(tool) };
     let exchange =
-        backend.send(&plan, rules, Taken::Whole, &executor.files, &means.activity).await?;
+        backend.send(&plan, rules, AnswerMode::Whole, &executor.files, &means.activity).await?;
     let status = exchange.response.status();
     let (text, rejected) = if status.is_success() {
         let answer = step.answer(exchange).await?;
@@ -54,7 +54,7 @@ pub(super) async fn look(
         }
     } else {
         // Some APIs show a task that failed with a status of its own.
-        let (error, body) = refusal(backend, tool, &step.request_line(), exchange).await;
+        let (error, body) = refused_answer(backend, tool, &step.request_line(), exchange).await;
         let error = CallError::from(Box::new(error));
         match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
             Some(text) => (text, Some(error)),
@@ -69,7 +69,7 @@ pub(super) async fn look(
     };
     match seen.await {
         Ok(outcome) => Ok(match outcome.payload {
-            Payload::Json(text) => Some(Shown { text, room: means.room.clone(), rejected }),
+            Payload::Json(text) => Some(LookResult { text, room: means.room.clone(), rejected }),
             _ => None,
         }),
         Err(error) => Err(rejected.unwrap_or(error)),

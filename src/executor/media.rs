@@ -8,13 +8,13 @@ use dadl_descriptor::model::Tool;
 use dadl_text::text::begins_as_page;
 use http::{HeaderMap, header};
 
-use super::{CallError, peek::header_text, step::Step};
+use super::{CallError, peek::header_text, step::RequestStep};
 use crate::{
     http::backend::{Backend, Exchange},
     outcome::{JsonText, Payload},
     response::{
         decode::{BodyType, DecodeError},
-        media::{self, Declared},
+        media::{self, DeclaredMedia},
     },
 };
 
@@ -24,7 +24,7 @@ use crate::{
 #[error(
     "backend \"{backend}\" answered {request} with HTTP {status} and {sent} instead of {declared}{}; {}",
     .landed.as_ref().map(|path| format!(", after a redirect to {path}")).unwrap_or_default(),
-    advice(.missing.as_deref(), *.is_page)
+    accept_advice(.missing.as_deref(), *.is_page)
 )]
 pub struct MediaTypeError {
     /// The name of the backend.
@@ -46,7 +46,7 @@ pub struct MediaTypeError {
 }
 
 /// Says what to look at.
-pub(super) fn advice(missing: Option<&str>, is_page: bool) -> String {
+pub(super) fn accept_advice(missing: Option<&str>, is_page: bool) -> String {
     match (missing, is_page) {
         (Some(path), _) => missing_path(path),
         (None, true) => "the operator should check `url` of the backend, and whether a login page \
@@ -64,7 +64,7 @@ pub(super) fn missing_path(path: &str) -> String {
 /// Makes the error of an answer to the request of `tool` that is a page.
 pub(super) fn page_error(
     backend: &Backend,
-    declared: Declared<'_>,
+    declared: DeclaredMedia<'_>,
     request: String,
     status: u16,
     (label, landed): (Option<&str>, Option<String>),
@@ -92,9 +92,9 @@ pub(super) fn is_foreign_page(tool: &Tool, headers: &HeaderMap) -> bool {
     media::is_page_type(header_text(headers, &header::CONTENT_TYPE)) && !media::names_pages(tool)
 }
 
-impl<'call> Step<'call> {
-    fn declared(&self) -> Declared<'call> {
-        Declared::of(self.tool, self.shows_tasks())
+impl<'call> RequestStep<'call> {
+    fn declared(&self) -> DeclaredMedia<'call> {
+        DeclaredMedia::of(self.tool, self.shows_tasks())
     }
 
     /// Returns whether a page of a browser may be what the tool answers.
@@ -111,10 +111,10 @@ impl<'call> Step<'call> {
         let declared = self.declared();
         let is_doubtful = exchange.landed.is_some() || self.context.is_script;
         let is_refused = match declared {
-            Declared::Asked | Declared::Shaped | Declared::Json => true,
+            DeclaredMedia::Asked | DeclaredMedia::Shaped | DeclaredMedia::Json => true,
             // Any text is plain text.
-            Declared::Other(_) => !declared.is_page() && !declared.is_plain_text(),
-            Declared::Nothing => is_doubtful && !media::names_pages(self.tool),
+            DeclaredMedia::Other(_) => !declared.is_page() && !declared.is_plain_text(),
+            DeclaredMedia::Nothing => is_doubtful && !media::names_pages(self.tool),
         };
         if is_refused { Err(self.page(exchange)) } else { Ok(()) }
     }
@@ -129,7 +129,9 @@ impl<'call> Step<'call> {
         let has_name = headers.contains_key(header::CONTENT_DISPOSITION);
         if media::is_page_type(sent) && !declared.is_page() && !has_name {
             let is_refused = match declared {
-                Declared::Nothing => exchange.landed.is_some() && !media::names_pages(self.tool),
+                DeclaredMedia::Nothing => {
+                    exchange.landed.is_some() && !media::names_pages(self.tool)
+                }
                 _ => true,
             };
             if is_refused {
@@ -138,8 +140,8 @@ impl<'call> Step<'call> {
             return Ok(Some("the file is a web page (text/html)".to_owned()));
         }
         let Some(sent) = sent else { return Ok(None) };
-        let is_unexpected =
-            !self.tool.response.binary && matches!(declared, Declared::Shaped | Declared::Json);
+        let is_unexpected = !self.tool.response.binary
+            && matches!(declared, DeclaredMedia::Shaped | DeclaredMedia::Json);
         if is_unexpected && self.context.is_script {
             let status = exchange.response.status().as_u16();
             return Err(self.other(status, sent, exchange.landed.clone()));
@@ -192,8 +194,8 @@ impl<'call> Step<'call> {
         // Some that are said to answer JSON answer a word, and do not say what it is.
         let Some(sent) = sent.filter(|_| is_labelled) else { return Ok(payload) };
         match declared {
-            Declared::Json => Err(self.other(status, sent, landed.cloned())),
-            Declared::Shaped if self.context.is_script => {
+            DeclaredMedia::Json => Err(self.other(status, sent, landed.cloned())),
+            DeclaredMedia::Shaped if self.context.is_script => {
                 Err(self.other(status, sent, landed.cloned()))
             }
             _ => {

@@ -5,7 +5,8 @@
 //! only, which the gate alone makes. Dropping its future aborts the request and removes an unfinished
 //! download.
 
-mod begun;
+mod begun_tasks;
+mod call_bounds;
 mod composite;
 pub(crate) mod connection;
 mod context;
@@ -14,16 +15,15 @@ mod download;
 mod dry_run;
 mod error;
 mod file_name;
-mod fit;
 mod health;
 pub(crate) mod inline;
+mod known_servers;
 mod look;
 mod media;
 mod pages;
 mod peek;
 mod pipeline;
 mod preparing;
-mod queue;
 mod range;
 mod read;
 mod result;
@@ -31,13 +31,13 @@ mod rpc;
 mod script;
 mod sealed;
 mod send;
-mod settle;
+mod settle_write;
 mod step;
+mod step_queue;
 pub(crate) mod stream;
 mod task;
 mod unsure;
 mod upload_size;
-mod work;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -47,30 +47,33 @@ use std::{
 use dadl_descriptor::model::Composite;
 use serde_json::Value;
 
-pub(crate) use self::queue::Room;
-use self::{begun::Begun, fit::Fits, queue::Bounds, script::Slots, settle::Written};
+pub(crate) use self::call_bounds::AnswerMemory;
+use self::{
+    begun_tasks::BegunTasks, call_bounds::CallBounds, known_servers::Fits, script::Slots,
+    settle_write::LastWrites,
+};
 pub use self::{
+    call_bounds::BusyError,
     context::{Budget, CallContext, OnDrop},
     dry_run::DryRun,
     error::CallError,
-    fit::{Known, LearnError},
     health::HealthReport,
+    known_servers::{KnownServer, LearnError},
     media::MediaTypeError,
-    queue::BusyError,
     task::{TaskError, TaskFailure},
     unsure::UnsureError,
     upload_size::UploadSizeError,
 };
 use crate::{
     call,
-    catalog::{Entry, Operation},
-    config::Limits,
+    catalog::{CatalogEntry, CatalogOperation},
+    config::OperatorLimits,
     files::FileStore,
-    gate::{Admitted, Pending},
+    gate::{Admitted, PendingCall},
     http::backend::Backend,
-    outcome::{Outcome, task::TaskHandle},
+    outcome::{CallOutcome, task_report::TaskHandle},
     secrets::Secrets,
-    shares::{Client, Queue},
+    shares::{ClientKey, Queue},
     worker::Filters,
 };
 
@@ -82,9 +85,9 @@ pub struct Executor {
     files: FileStore,
     filters: Filters,
     slots: Slots,
-    bounds: Bounds,
-    begun: Begun,
-    written: Written,
+    bounds: CallBounds,
+    begun: BegunTasks,
+    written: LastWrites,
     fits: Fits,
     /// How many JSON-RPC requests there were.
     requests: Arc<AtomicU64>,
@@ -95,16 +98,16 @@ impl Executor {
     pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
         let (filters, slots) = (Filters::default(), Slots::default());
         let backends = backends.into();
-        let bounds = bounds(Limits::default(), &backends);
+        let bounds = call_bounds(OperatorLimits::default(), &backends);
         let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
         let (begun, written, fits, requests) = Default::default();
         Self { backends, secrets, files, filters, slots, bounds, begun, written, fits, requests }
     }
 
-    /// Does so much at once; by default as [`Limits`] say.
+    /// Does so much at once; by default as [`OperatorLimits`] say.
     #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
-        let bounds = bounds(limits, &self.backends);
+    pub fn with_limits(self, limits: OperatorLimits) -> Self {
+        let bounds = call_bounds(limits, &self.backends);
         Self { bounds, ..self }
     }
 
@@ -125,7 +128,7 @@ impl Executor {
     }
 
     /// Returns room for what is made of an answer beside it.
-    pub(crate) fn room(&self, client: &Client) -> Room {
+    pub(crate) fn room(&self, client: &ClientKey) -> AnswerMemory {
         self.bounds.room(client)
     }
 
@@ -138,8 +141,8 @@ impl Executor {
     /// `{"task", "tool", "began", "running", "state", "message", "reason", "trouble", "progress",
     /// "stop_requested", "seen"}`;
     /// what is not known is left out.
-    pub fn begun(&self, client: &Client) -> Vec<Value> {
-        self.begun.of(client)
+    pub fn begun(&self, client: &ClientKey) -> Vec<Value> {
+        self.begun.tasks_of(client)
     }
 
     /// Returns when a call of this process began a task; now, if none did.
@@ -162,15 +165,16 @@ impl Executor {
     /// # Errors
     ///
     /// [`CallError::Argument`] when an argument makes no request.
-    pub fn dry_run(&self, call: &Pending<'_>) -> Result<DryRun, CallError> {
+    pub fn dry_run(&self, call: &PendingCall<'_>) -> Result<DryRun, CallError> {
         let backend = self.backend(call.entry())?;
         let tool = match call.entry().operation() {
-            Operation::Tool(tool) => tool,
-            Operation::Composite(Composite { name, calls, .. }) => {
+            CatalogOperation::Tool(tool) => tool,
+            CatalogOperation::Composite(Composite { name, calls, .. }) => {
                 return Ok(DryRun::Composite { name: name.clone(), calls: calls.to_vec() });
             }
         };
-        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
+        let plan =
+            call::plan_call(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
         let credential = backend.masked_credential(&plan);
         Ok(DryRun::Request { plan: Box::new(plan), credential })
     }
@@ -184,7 +188,7 @@ impl Executor {
         &self,
         call: Admitted<'_>,
         context: &CallContext<'_>,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<CallOutcome, CallError> {
         if call.entry().health().is_some()
             && let Some(report) = Box::pin(self.check_health(&call)).await
         {
@@ -192,8 +196,8 @@ impl Executor {
         }
         // Each of these is large, and a composite holds many: on the heap they take no stack.
         let done = match call.entry().operation() {
-            Operation::Tool(tool) => Box::pin(self.request(&call, tool, context)).await,
-            Operation::Composite(composite) => {
+            CatalogOperation::Tool(tool) => Box::pin(self.request(&call, tool, context)).await,
+            CatalogOperation::Composite(composite) => {
                 Box::pin(composite::run(self, &call, composite, context)).await
             }
         };
@@ -201,13 +205,13 @@ impl Executor {
         done
     }
 
-    fn backend(&self, entry: &Entry) -> Result<&Backend, CallError> {
+    fn backend(&self, entry: &CatalogEntry) -> Result<&Backend, CallError> {
         self.backends.get(entry.backend.0).ok_or_else(|| CallError::Settings {
             message: format!("backend \"{}\" is not configured", entry.backend_name),
         })
     }
 }
 
-fn bounds(limits: Limits, backends: &[Backend]) -> Bounds {
-    Bounds::new(limits, backends.iter().map(|backend| backend.settings().max_calls))
+fn call_bounds(limits: OperatorLimits, backends: &[Backend]) -> CallBounds {
+    CallBounds::new(limits, backends.iter().map(|backend| backend.settings().max_calls))
 }

@@ -14,21 +14,21 @@ use url::Url;
 
 use super::{
     CallError,
-    result::Answer,
-    step::{Step, to_usize},
+    result::DecodedAnswer,
+    step::{RequestStep, to_usize},
 };
 use crate::{
     call::{self, Arguments, CallPlan},
-    outcome::{NextPage, Outcome, Payload, Progress},
+    outcome::{CallOutcome, NextPage, Payload, Progress},
     response::{
-        join::{Added, Joined},
-        page::{self, Following, More, Page, Signals, Total},
+        joined_pages::{Added, Joined},
+        page::{self, Following, More, PageSignals, ResultPage, Total},
     },
 };
 
 /// A call whose pages are walked through.
-pub(super) struct Walk<'call> {
-    step: Step<'call>,
+pub(super) struct PageWalk<'call> {
+    step: RequestStep<'call>,
     pagination: &'call Pagination,
     max_pages: u32,
 }
@@ -39,7 +39,7 @@ struct Walked {
     plan: CallPlan,
     arguments: Arguments,
     /// What the last page says about the one after it.
-    signals: Signals,
+    signals: PageSignals,
     joined: Joined,
     /// The number of the last page, from 1.
     number: u32,
@@ -51,14 +51,14 @@ struct Walked {
 }
 
 /// What comes after a page.
-enum Next {
-    Page(page::Step),
+enum AfterPage {
+    Page(page::PageStep),
     /// Nothing, and why not, when there is more.
-    End(Option<Left>),
+    End(Option<WalkStop>),
 }
 
 /// Why a walk ended before the last page.
-enum Left {
+enum WalkStop {
     /// `max_pages` were read.
     Pages(u32),
     /// `max_items` are there.
@@ -71,9 +71,9 @@ enum Left {
     NoWay,
 }
 
-impl<'call> Walk<'call> {
+impl<'call> PageWalk<'call> {
     /// Returns the walk through the pages of a tool that gives all of them at once.
-    pub(super) fn of(step: Step<'call>) -> Option<Self> {
+    pub(super) fn of(step: RequestStep<'call>) -> Option<Self> {
         let pagination = step.tool.pagination()?;
         match pagination.behavior {
             PageBehavior::Auto { max_pages } => Some(Self { step, pagination, max_pages }),
@@ -82,21 +82,21 @@ impl<'call> Walk<'call> {
     }
 
     /// Goes on after the first page, which is `answer`.
-    pub(super) async fn run(self, answer: Answer) -> Result<Outcome, CallError> {
+    pub(super) async fn run(self, answer: DecodedAnswer) -> Result<CallOutcome, CallError> {
         let Self { step, pagination, .. } = self;
         let arguments = step.arguments.clone();
-        let Answer { status, headers, payload, size, notes, is_cut } = answer;
+        let DecodedAnswer { status, headers, payload, size, notes, is_cut } = answer;
         let text = match payload {
             // Who names a page wants that page, and behind a part of a page comes its rest.
             Payload::Json(text) if !self.names_page(&arguments) && !is_cut => text,
             payload => {
-                let answer = Answer { status, headers, payload, size, notes, is_cut };
+                let answer = DecodedAnswer { status, headers, payload, size, notes, is_cut };
                 return step.finish(answer).await;
             }
         };
         let before = text.as_str().len();
         let begun = || {
-            let signals = Signals::read(pagination, &step.plan.url, &headers, &text);
+            let signals = PageSignals::read(pagination, &step.plan.url, &headers, &text);
             let selected = step.select(text)?;
             let after = selected.as_str().len() as u64;
             Ok::<_, CallError>((signals, after, Joined::begin(selected)))
@@ -124,12 +124,12 @@ impl<'call> Walk<'call> {
 
     /// Walks to the last page, or for as long as there is a use in it; returns what was left, and what
     /// the last page says about the one after it.
-    async fn walk(&self, walked: &mut Walked) -> Result<(Option<Left>, Following), CallError> {
+    async fn walk(&self, walked: &mut Walked) -> Result<(Option<WalkStop>, Following), CallError> {
         loop {
             let following = self.following(walked);
             let way = match self.next(walked, &following) {
-                Next::Page(way) => way,
-                Next::End(left) => return Ok((left, following)),
+                AfterPage::Page(way) => way,
+                AfterPage::End(left) => return Ok((left, following)),
             };
             let (joined, read) = (&walked.joined, walked.number);
             self.step.context.observer.progress(Progress {
@@ -140,7 +140,7 @@ impl<'call> Walk<'call> {
             walked.number += 1;
             walked.plan = match self.plan(way, walked) {
                 Ok(plan) => plan?,
-                Err(url) => return Ok((Some(Left::Elsewhere(url)), following)),
+                Err(url) => return Ok((Some(WalkStop::Elsewhere(url)), following)),
             };
             match self.add(walked).await {
                 Ok(true) => {}
@@ -160,31 +160,31 @@ impl<'call> Walk<'call> {
         let Walked { plan, arguments, signals, joined, .. } = walked;
         let last = joined.last_length();
         let before = joined.count() - last;
-        let page = Page { arguments, url: &plan.url, signals, items: Some(last), before };
+        let page = ResultPage { arguments, url: &plan.url, signals, items: Some(last), before };
         page::following(self.pagination, page)
     }
 
     /// Decides whether to go on, and where.
-    fn next(&self, walked: &mut Walked, following: &Following) -> Next {
+    fn next(&self, walked: &mut Walked, following: &Following) -> AfterPage {
         let Walked { joined, number, seen, .. } = walked;
         if following.more == More::No || is_short(following, joined, *number) {
-            return Next::End(None);
+            return AfterPage::End(None);
         }
         if let Some(most) = self.enough(joined.count(), following) {
-            return Next::End(Some(Left::Items(most)));
+            return AfterPage::End(Some(WalkStop::Items(most)));
         }
         let Some(way) = following.step.clone() else {
-            return Next::End((following.more == More::Yes).then_some(Left::NoWay));
+            return AfterPage::End((following.more == More::Yes).then_some(WalkStop::NoWay));
         };
         if *number >= self.max_pages {
             // A page that is short of what was asked for is the last one of most backends.
             let is_left = following.more != More::Unknown;
-            return Next::End(is_left.then_some(Left::Pages(*number)));
+            return AfterPage::End(is_left.then_some(WalkStop::Pages(*number)));
         }
-        if !seen.insert(key(&way)) {
-            return Next::End(Some(Left::Loop));
+        if !seen.insert(page_key(&way)) {
+            return AfterPage::End(Some(WalkStop::Loop));
         }
-        Next::Page(way)
+        AfterPage::Page(way)
     }
 
     /// Asks for the page of the plan and adds it; returns whether others may follow.
@@ -206,7 +206,7 @@ impl<'call> Walk<'call> {
         };
         let before = text.as_str().len();
         let added = || {
-            let signals = Signals::read(self.pagination, &step.plan.url, &page.headers, &text);
+            let signals = PageSignals::read(self.pagination, &step.plan.url, &page.headers, &text);
             let selected = step.select(text)?;
             let added = joined.add(&selected);
             let after = if added == Added::Yes { selected.as_str().len() } else { 0 };
@@ -233,7 +233,7 @@ impl<'call> Walk<'call> {
     /// Returns `max_items` when more pages could not add to the result. What a program makes of
     /// the items, nobody knows before.
     fn enough(&self, items: usize, following: &Following) -> Option<usize> {
-        let Step { call, tool, .. } = self.step;
+        let RequestStep { call, tool, .. } = self.step;
         let most = tool.response.max_items?;
         if tool.response.transform.is_some() || call.arguments().jq().is_some() {
             return None;
@@ -244,19 +244,19 @@ impl<'call> Walk<'call> {
     /// Plans the request of the next page; gives a URL back that must not be followed.
     fn plan(
         &self,
-        way: page::Step,
+        way: page::PageStep,
         walked: &mut Walked,
     ) -> Result<Result<CallPlan, CallError>, Url> {
-        let Step { backend, call, tool, .. } = self.step;
+        let RequestStep { backend, call, tool, .. } = self.step;
         let Walked { plan, arguments, .. } = walked;
         match way {
-            page::Step::Argument(name, value) => {
+            page::PageStep::Argument(name, value) => {
                 // Every strategy's parameter is one of the tool's: the catalog adds it.
                 arguments.set(&name, value);
-                Ok(call::plan(call.entry(), tool, backend.base(), arguments, call.door())
+                Ok(call::plan_call(call.entry(), tool, backend.base(), arguments, call.door())
                     .map_err(CallError::from))
             }
-            page::Step::Target(url) => {
+            page::PageStep::Target(url) => {
                 let has_credentials = !url.username().is_empty() || url.password().is_some();
                 let stays = backend.base().of_tool(tool).is_some_and(|base| base.contains(&url));
                 if has_credentials || !stays {
@@ -268,15 +268,15 @@ impl<'call> Walk<'call> {
     }
 
     /// Says what was left and how to get it.
-    fn tell(&self, left: Left, following: &Following, items: usize, outcome: &mut Outcome) {
+    fn tell(&self, left: WalkStop, following: &Following, items: usize, outcome: &mut CallOutcome) {
         let all = Total(following.total);
         let entry = self.step.call.entry();
         let mut go_on = |reason: String| {
             let step = following.step.as_ref().and_then(|step| match step {
-                page::Step::Argument(wire, value) => {
-                    Some((page::property(entry, wire)?.to_owned(), value.clone()))
+                page::PageStep::Argument(wire, value) => {
+                    Some((page::wire_property(entry, wire)?.to_owned(), value.clone()))
                 }
-                page::Step::Target(_) => None,
+                page::PageStep::Target(_) => None,
             });
             match step {
                 Some((property, value)) => {
@@ -288,7 +288,7 @@ impl<'call> Walk<'call> {
             }
         };
         let note = match left {
-            Left::Pages(number) => {
+            WalkStop::Pages(number) => {
                 let note = go_on(format!(
                     "stopped after {number} pages with {items} items{all} (`max_pages`): there is \
                      more"
@@ -296,17 +296,17 @@ impl<'call> Walk<'call> {
                 let Some(note) = note else { return };
                 note
             }
-            Left::Items(most) if items > most => return,
-            Left::Items(most) => format!("these are the first {most} items (`max_items`){all}"),
-            Left::Loop => format!(
+            WalkStop::Items(most) if items > most => return,
+            WalkStop::Items(most) => format!("these are the first {most} items (`max_items`){all}"),
+            WalkStop::Loop => format!(
                 "stopped after {items} items{all}: the backend gave the same next page twice"
             ),
-            Left::Elsewhere(url) => format!(
+            WalkStop::Elsewhere(url) => format!(
                 "stopped after {items} items{all}: the next page is at {}, outside of the backend's \
                  base URL",
                 url.origin().ascii_serialization()
             ),
-            Left::NoWay => format!(
+            WalkStop::NoWay => format!(
                 "these are {items} items{all}; the backend says that there are more, but not where"
             ),
         };
@@ -315,10 +315,10 @@ impl<'call> Walk<'call> {
 }
 
 /// What a loop repeats.
-fn key(way: &page::Step) -> String {
+fn page_key(way: &page::PageStep) -> String {
     match way {
-        page::Step::Argument(_, value) => value.to_string(),
-        page::Step::Target(url) => url.to_string(),
+        page::PageStep::Argument(_, value) => value.to_string(),
+        page::PageStep::Target(url) => url.to_string(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Looks at the head and the start of an answer: what it is, before all of it is read.
 
-use dadl_descriptor::model::Request;
+use dadl_descriptor::model::ToolRequest;
 use http::{HeaderMap, StatusCode, header};
 
-use super::step::Step;
+use super::step::RequestStep;
 use crate::{
     outcome::JsonText,
     response::{decode::BodyType, media::says_nothing},
@@ -17,7 +17,7 @@ pub(super) fn header_text<'headers>(
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Returns what an answer is taken for: what the server says; where that is nothing, and the
     /// descriptor declares text, that text.
     pub(super) fn content_type<'own>(&'own self, headers: &'own HeaderMap) -> Option<&'own str> {
@@ -62,10 +62,10 @@ impl Step<'_> {
         let is_binary = kind == BodyType::Binary && !is_read;
         match self.tool.request {
             // An error comes with the same status, and only its content type tells it from a file.
-            Request::Rpc(_) => {
+            ToolRequest::Rpc(_) => {
                 is_binary || (rules.binary && matches!(kind, BodyType::Binary | BodyType::Unknown))
             }
-            Request::Http(_) => rules.binary || is_binary,
+            ToolRequest::Http(_) => rules.binary || is_binary,
         }
     }
 
@@ -87,6 +87,6 @@ impl Step<'_> {
             Some(path) => path.look(answer.as_str()),
             None => Some(answer.as_str()),
         };
-        shown.is_some_and(|shown| tasks.read(shown).is_ok())
+        shown.is_some_and(|shown| tasks.read_observation(shown).is_ok())
     }
 }

@@ -1,32 +1,32 @@
 //! A call that is one request, from its plan to its result: plan, send, read, shape; and where a task
 //! began, follow it.
 
-use dadl_descriptor::model::{Role, StreamArgument, Tool};
+use dadl_descriptor::model::{ParamRole, StreamArgument, Tool};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     BusyError, CallContext, CallError, Executor,
+    call_bounds::Turns,
     download::Download,
     inline::Inlined,
-    pages::Walk,
+    pages::PageWalk,
     preparing,
-    queue::Turns,
-    result::Answer,
-    settle,
-    step::{Means, Step, end_of_call, to_usize},
+    result::DecodedAnswer,
+    settle_write,
+    step::{Means, RequestStep, end_of_call, to_usize},
     task,
 };
 use crate::{
     call::{self, CallPlan},
-    catalog::Entry,
+    catalog::CatalogEntry,
     config::Timeouts,
     gate::Admitted,
     http::{
         backend::{Backend, Exchange},
         upload,
     },
-    outcome::{Held, Outcome},
+    outcome::{CallOutcome, HeldMemory},
 };
 
 /// What arrived within the time of the call.
@@ -41,7 +41,7 @@ enum Received {
 enum Concluded {
     /// The id of a task that began.
     Task(String),
-    Whole(Box<Outcome>),
+    Whole(Box<CallOutcome>),
 }
 
 impl Executor {
@@ -52,14 +52,14 @@ impl Executor {
         call: &Admitted<'_>,
         tool: &Tool,
         context: &CallContext<'_>,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<CallOutcome, CallError> {
         let made = self.request_once(call, tool, context).await;
         let made =
             made.map_err(|error| self.fits.explain(call.entry(), error.of_write(call, tool)));
         if call.entry().descriptor().settles.is_empty() {
             return made;
         }
-        settle::after(self, call, tool, context, made).await
+        settle_write::settle_after(self, call, tool, context, made).await
     }
 
     async fn request_once(
@@ -67,7 +67,7 @@ impl Executor {
         call: &Admitted<'_>,
         tool: &Tool,
         context: &CallContext<'_>,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<CallOutcome, CallError> {
         let backend = self.backend(call.entry())?;
         let plan = self.plan(call, tool, backend)?;
         refuse_stream(call)?;
@@ -79,7 +79,7 @@ impl Executor {
         let sent = sent.map(|sent| Inlined { plan: self.numbered(sent.plan), ..sent });
         let step = means.step(call, tool, &plan);
         let sending = match &sent {
-            Some(Inlined { plan, arguments, .. }) => Step { plan, arguments, ..step },
+            Some(Inlined { plan, arguments, .. }) => RequestStep { plan, arguments, ..step },
             None => step,
         };
         let concluded = match sending.receive().await? {
@@ -89,14 +89,16 @@ impl Executor {
             Received::Download(download) => return sending.download(download).await,
         };
         match concluded {
-            Concluded::Whole(outcome) => Ok(Outcome { held: Held::by(means.room), ..*outcome }),
+            Concluded::Whole(outcome) => {
+                Ok(CallOutcome { held: HeldMemory::by(means.room), ..*outcome })
+            }
             // Tasks have a bound of their own, and leave their turn to others.
             Concluded::Task(id) => {
                 let right = call.task(id, sending.arguments);
                 drop(turns);
                 // A task may last for hours, and what it was given has been sent.
                 drop(sent);
-                task::follow(step, right).await
+                task::follow_task(step, right).await
             }
         }
     }
@@ -108,7 +110,8 @@ impl Executor {
         tool: &Tool,
         backend: &Backend,
     ) -> Result<CallPlan, CallError> {
-        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
+        let plan =
+            call::plan_call(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
         Ok(self.numbered(plan))
     }
 
@@ -120,7 +123,7 @@ impl Executor {
     ) -> Result<(), CallError> {
         let Some(jq) = call.arguments().jq() else { return Ok(()) };
         self.filters.of(&context.client).compile(jq).await.map_err(|error| {
-            let property = call.entry().property_of(Role::Jq).unwrap_or_default().to_owned();
+            let property = call.entry().property_of(ParamRole::Jq).unwrap_or_default().to_owned();
             CallError::Filter { property, error }
         })
     }
@@ -128,7 +131,7 @@ impl Executor {
     /// Waits until a call of `entry` may be sent, within the time of a call.
     async fn turns(
         &self,
-        entry: &Entry,
+        entry: &CatalogEntry,
         is_transfer: bool,
         context: &CallContext<'_>,
     ) -> Result<Turns, CallError> {
@@ -141,7 +144,7 @@ impl Executor {
 
 /// Refuses a call that would open a stream, which lasts longer than a call.
 fn refuse_stream(call: &Admitted<'_>) -> Result<(), CallError> {
-    let says = |argument| call.arguments().stream(argument);
+    let says = |argument| call.arguments().stream_argument(argument);
     if says(StreamArgument::Open) == Some(&Value::Bool(true))
         || says(StreamArgument::Subscribe).is_some()
     {
@@ -150,7 +153,7 @@ fn refuse_stream(call: &Admitted<'_>) -> Result<(), CallError> {
     Ok(())
 }
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Sends the request, and does with its answer what has to be done within the time of the call.
     async fn receive(self) -> Result<Received, CallError> {
         let Timeouts { call, first_byte, .. } = self.backend.settings().timeouts;
@@ -206,12 +209,12 @@ impl Step<'_> {
     }
 
     /// Makes of an answer what the caller gets.
-    async fn conclude(self, answer: Answer) -> Result<Concluded, CallError> {
+    async fn conclude(self, answer: DecodedAnswer) -> Result<Concluded, CallError> {
         let mut answer = answer;
         let judged = || {
             self.judge(&answer)?;
             let failures = self.judge_entries(&answer)?;
-            Ok::<_, CallError>((task::began(self.call, &answer)?, failures))
+            Ok::<_, CallError>((task::begun_task(self.call, &answer)?, failures))
         };
         let size = to_usize(answer.payload.bytes());
         let (task, failures) = self.room.work(size, judged).await?;
@@ -219,7 +222,7 @@ impl Step<'_> {
         if let Some(id) = task {
             return Ok(Concluded::Task(id));
         }
-        let outcome = match Walk::of(self) {
+        let outcome = match PageWalk::of(self) {
             Some(walk) => walk.run(answer).await?,
             None => self.finish(answer).await?,
         };

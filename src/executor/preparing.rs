@@ -27,14 +27,14 @@ pub(super) async fn observed<T>(
         let waited = since.elapsed().as_secs();
         let message = format!(
             "backend \"{backend}\" prepares the file; nothing has come for {}, at most {}",
-            words(waited),
-            words(most.as_secs())
+            duration_words(waited),
+            duration_words(most.as_secs())
         );
         observer.progress(Progress { done: waited, total: None, message });
     }
 }
 
-fn words(seconds: u64) -> String {
+fn duration_words(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         seconds => format!("{} min", seconds / 60),

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use dadl_descriptor::model::Method;
+use dadl_descriptor::model::RequestMethod;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
-use super::{peek::header_text, step::Step};
+use super::{peek::header_text, step::RequestStep};
 use crate::{
     call::{CallPlan, PlannedBody},
     files::Fingerprint,
@@ -15,7 +15,7 @@ use crate::{
 
 /// What a part of an answer is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum RangePart {
     /// The rest that was asked for.
     Rest,
     /// All of it: it has changed, or the server does not send parts.
@@ -31,13 +31,13 @@ pub(super) fn total(response: &reqwest::Response) -> Option<u64> {
     response.content_length().filter(|_| !encoded)
 }
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Names a request whose answer may come in parts: one that only reads, and asks for the bytes as
     /// they are.
     pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
         let Self { backend, tool, plan, .. } = self;
         let asks_for_a_part = plan.headers.iter().any(|(name, _)| *name == header::RANGE);
-        if plan.method != Method::Get
+        if plan.method != RequestMethod::Get
             || plan.body != PlannedBody::None
             || !tool.response.binary
             || asks_for_a_part
@@ -90,42 +90,44 @@ pub(super) fn validator(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Says what an answer to a request for the bytes from `offset` on is.
-pub(super) fn part(
+pub(super) fn range_part(
     response: &reqwest::Response,
     offset: u64,
     total: Option<u64>,
     validator: &str,
-) -> Part {
+) -> RangePart {
     if response.status() != StatusCode::PARTIAL_CONTENT {
-        return Part::Whole;
+        return RangePart::Whole;
     }
     let headers = response.headers();
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return Part::Other("the server encodes the rest".to_owned());
+        return RangePart::Other("the server encodes the rest".to_owned());
     }
     if validator.starts_with('"')
         && header_text(headers, &header::ETAG).is_some_and(|tag| tag != validator)
     {
-        return Part::Other("the server sent a part of another version".to_owned());
+        return RangePart::Other("the server sent a part of another version".to_owned());
     }
     let range = header_text(headers, &header::CONTENT_RANGE).unwrap_or_default();
     match content_range(range) {
         // What is announced twice has to be the same.
         Some((first, last, whole))
             if first == offset
-                && fits(last, whole, total)
+                && range_fits(last, whole, total)
                 && response
                     .content_length()
                     .is_none_or(|length| Some(length) == (last - first).checked_add(1)) =>
         {
-            Part::Rest
+            RangePart::Rest
         }
-        _ => Part::Other(format!("the server sent another part than the one from byte {offset}")),
+        _ => RangePart::Other(format!(
+            "the server sent another part than the one from byte {offset}"
+        )),
     }
 }
 
 /// Returns whether a part that ends at `last` of `whole` bytes is the rest of `total` bytes.
-fn fits(last: u64, whole: Option<u64>, total: Option<u64>) -> bool {
+fn range_fits(last: u64, whole: Option<u64>, total: Option<u64>) -> bool {
     let is_end = |length: u64| last.checked_add(1) == Some(length);
     match (whole, total) {
         (Some(whole), Some(total)) => whole == total && is_end(total),
@@ -202,7 +204,7 @@ mod tests {
         ) {
             if let Some((first, last, whole)) = content_range(&text) {
                 assert!(first <= last && whole.is_none_or(|whole| last < whole), "{text}");
-                if fits(last, whole, total) {
+                if range_fits(last, whole, total) {
                     assert!(whole.or(total) == last.checked_add(1), "{text}");
                 }
             }
@@ -213,7 +215,7 @@ mod tests {
     fn a_range_is_read_as_it_is_written() {
         for huge in ["18446744073709551615", "99999999999999999999"] {
             let range = content_range(&format!("bytes 5-{huge}/*"));
-            assert!(range.is_none_or(|(_, last, whole)| !fits(last, whole, None)), "{huge}");
+            assert!(range.is_none_or(|(_, last, whole)| !range_fits(last, whole, None)), "{huge}");
         }
         assert_eq!(content_range("bytes 5-9/10"), Some((5, 9, Some(10))));
         assert_eq!(content_range("Bytes 5-9/*"), Some((5, 9, None)));
@@ -222,9 +224,15 @@ mod tests {
         {
             assert_eq!(content_range(wrong), None, "{wrong}");
         }
-        assert!(fits(9, Some(10), Some(10)) && fits(9, None, Some(10)) && fits(9, Some(10), None));
         assert!(
-            !fits(8, Some(10), Some(10)) && !fits(9, None, None) && !fits(10, Some(11), Some(10))
+            range_fits(9, Some(10), Some(10))
+                && range_fits(9, None, Some(10))
+                && range_fits(9, Some(10), None)
+        );
+        assert!(
+            !range_fits(8, Some(10), Some(10))
+                && !range_fits(9, None, None)
+                && !range_fits(10, Some(11), Some(10))
         );
     }
 }

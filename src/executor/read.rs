@@ -8,30 +8,30 @@ use http::{HeaderMap, header};
 use super::{
     CallError,
     peek::header_text,
-    result::Answer,
+    result::DecodedAnswer,
     rpc,
-    step::{Step, to_usize},
-    stream::{Bounds, Stream},
-    work::Rest,
+    step::{RequestStep, to_usize},
+    step_queue::YieldBudget,
+    stream::{AnswerStream, StreamBounds},
 };
 use crate::{
     http::backend::Exchange,
     outcome::Payload,
     response::{
-        collect::Collector,
         decode::{self, BodyType},
+        stream_collector::Collector,
     },
 };
 
 /// The body of an answer as it comes.
 pub(super) type Pieces = BoxStream<'static, reqwest::Result<Bytes>>;
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Reads an answer and decodes it.
-    pub(super) async fn answer(self, exchange: Exchange) -> Result<Answer, CallError> {
+    pub(super) async fn answer(self, exchange: Exchange) -> Result<DecodedAnswer, CallError> {
         self.check_page(&exchange)?;
         let kind = BodyType::of(self.content_type(exchange.response.headers()));
-        if let Some(sent) = rpc::of(self.tool.rpc(), self.plan)
+        if let Some(sent) = rpc::rpc_call(self.tool.rpc(), self.plan)
             && kind != BodyType::Binary
         {
             return self.rpc_answer(sent, exchange).await;
@@ -40,14 +40,14 @@ impl Step<'_> {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let secrets = self.backend.secrets();
-        let most = || Bounds::of(self.call, self.tool, self.backend).items;
+        let most = || StreamBounds::of(self.call, self.tool, self.backend).items;
         let collector = match kind {
             BodyType::EventStream => Some(Collector::events(most(), secrets)),
             BodyType::Ndjson => Some(Collector::lines(most(), secrets)),
             _ => None,
         };
         if let Some(collector) = collector {
-            let stream = Stream::new(self, status, headers, collector);
+            let stream = AnswerStream::new(self, status, headers, collector);
             return stream.collect(response.bytes_stream().boxed()).await;
         }
         let body = if response.content_length().is_none() && self.may_be_file(&headers) {
@@ -92,7 +92,7 @@ impl Step<'_> {
         let declared = || self.as_declared(payload, from, landed.as_ref(), &mut notes);
         let payload = self.room.work(to_usize(size), declared).await?;
         self.resize(size, payload.bytes())?;
-        Ok(Answer { status, headers, payload, size, notes, is_cut: false })
+        Ok(DecodedAnswer { status, headers, payload, size, notes, is_cut: false })
     }
 
     /// Returns whether a body is a file to the server, and text to the descriptor.
@@ -118,7 +118,7 @@ impl Step<'_> {
         headers: HeaderMap,
         body: Pieces,
         total: Option<u64>,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<DecodedAnswer, CallError> {
         if !self.tool.response.redact.is_empty() {
             return Err(CallError::Redaction { request: self.request_line() });
         }
@@ -127,7 +127,7 @@ impl Step<'_> {
         let body = body.map(|piece| piece.map_err(std::io::Error::other));
         let file = self.executor.files.save(incoming, body, self.context.observer).await?;
         let payload = Payload::File(file);
-        Ok(Answer { status, headers, payload, size: 0, notes: Vec::new(), is_cut: false })
+        Ok(DecodedAnswer { status, headers, payload, size: 0, notes: Vec::new(), is_cut: false })
     }
 
     /// Reads a body up to the bound of its backend.
@@ -168,7 +168,7 @@ impl Step<'_> {
             return Err(self.too_large());
         }
         let mut body = start;
-        let mut rest = Rest::default();
+        let mut rest = YieldBudget::default();
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| self.broken_off(&error))?;
             let size = (body.len() + piece.len()) as u64;
@@ -178,7 +178,7 @@ impl Step<'_> {
             if size > taken {
                 self.take_room(piece.len() as u64)?;
             }
-            growth::append(&mut body, &piece);
+            growth::append_bytes(&mut body, &piece);
             rest.after(piece.len()).await;
         }
         Ok((body, None))

@@ -5,16 +5,16 @@ use http::HeaderMap;
 
 use super::{
     CallError,
-    queue::{NoRoom, Room},
-    step::{Step, to_usize},
+    call_bounds::{AnswerMemory, NoRoom},
+    step::{RequestStep, to_usize},
 };
 use crate::{
-    outcome::{Held, JsonText, Outcome, Payload},
+    outcome::{CallOutcome, HeldMemory, JsonText, Payload},
     response::{
         api_error::Rejection,
-        hiding,
+        masked_error,
         media::is_page_type,
-        page::{self, Signals},
+        page::{self, PageSignals},
         remarks,
         shape::{self, RunFilter, ShapeError},
     },
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// An answer that was read and decoded.
-pub(super) struct Answer {
+pub(super) struct DecodedAnswer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) payload: Payload,
@@ -34,9 +34,9 @@ pub(super) struct Answer {
     pub(super) is_cut: bool,
 }
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Refuses a 2xx answer that says in its body that it is an error.
-    pub(super) fn judge(&self, answer: &Answer) -> Result<(), CallError> {
+    pub(super) fn judge(&self, answer: &DecodedAnswer) -> Result<(), CallError> {
         let failed = &self.tool.errors.failed;
         let (false, Payload::Json(text)) = (failed.is_empty(), &answer.payload) else {
             return Ok(());
@@ -52,11 +52,14 @@ impl Step<'_> {
             retry_after: None,
             attempts: 1,
         };
-        Err(Box::new(hiding::read(rejection, self.tool)).into())
+        Err(Box::new(masked_error::read_masked_error(rejection, self.tool)).into())
     }
 
     /// Refuses a log that says that something failed; returns what there is to say of one that goes on.
-    pub(super) fn judge_entries(&self, answer: &Answer) -> Result<Option<String>, CallError> {
+    pub(super) fn judge_entries(
+        &self,
+        answer: &DecodedAnswer,
+    ) -> Result<Option<String>, CallError> {
         let rules = self.call.entry().descriptor().entries_of(&self.tool.name);
         let (Some(rules), Payload::Json(text)) = (rules, &answer.payload) else { return Ok(None) };
         let Some(failures) = Failures::of_list(text.as_str(), rules).sentence() else {
@@ -69,9 +72,9 @@ impl Step<'_> {
     }
 
     /// Makes the result of an answer that is all there is, or one page of more.
-    pub(super) async fn finish(self, answer: Answer) -> Result<Outcome, CallError> {
+    pub(super) async fn finish(self, answer: DecodedAnswer) -> Result<CallOutcome, CallError> {
         let Self { call, tool, plan, .. } = self;
-        let Answer { status, headers, payload, notes, .. } = answer;
+        let DecodedAnswer { status, headers, payload, notes, .. } = answer;
         let size = payload.bytes();
         let prepared = || {
             let text = match self.readable(payload)? {
@@ -79,14 +82,14 @@ impl Step<'_> {
                 payload => return Ok(Err(payload)),
             };
             let signals = tool.pagination().map(|pagination| {
-                (pagination, Signals::read(pagination, &plan.url, &headers, &text))
+                (pagination, PageSignals::read(pagination, &plan.url, &headers, &text))
             });
             let selected = self.select(text)?;
             let page = signals.map(|(pagination, signals)| {
                 let items = selected.items().map(Iterator::count);
                 let (arguments, url) = (call.arguments(), &plan.url);
-                let page = page::Page { arguments, url, signals: &signals, items, before: 0 };
-                page::tell(call.entry(), pagination, page::following(pagination, page), items)
+                let page = page::ResultPage { arguments, url, signals: &signals, items, before: 0 };
+                page::page_note(call.entry(), pagination, page::following(pagination, page), items)
             });
             Ok::<_, CallError>(Ok((selected, page)))
         };
@@ -98,8 +101,8 @@ impl Step<'_> {
         let mut outcome = self.shape(selected, status).await?;
         outcome.notes.extend(notes);
         match page.flatten() {
-            Some(page::Told::Next(next)) => outcome.next = Some(next),
-            Some(page::Told::Note(note)) => outcome.notes.push(note),
+            Some(page::PageNote::Next(next)) => outcome.next = Some(next),
+            Some(page::PageNote::Note(note)) => outcome.notes.push(note),
             None => {}
         }
         Ok(outcome)
@@ -125,12 +128,16 @@ impl Step<'_> {
 
     /// Selects the result in an answer.
     pub(super) fn select(&self, text: JsonText) -> Result<JsonText, CallError> {
-        shape::select(text, self.tool.response.result_path.as_ref(), self.most())
+        shape::select_path(text, self.tool.response.result_path.as_ref(), self.most())
             .map_err(|error| self.misshapen(error))
     }
 
     /// Takes a selected result through the rest of the pipeline.
-    pub(super) async fn shape(self, selected: JsonText, status: u16) -> Result<Outcome, CallError> {
+    pub(super) async fn shape(
+        self,
+        selected: JsonText,
+        status: u16,
+    ) -> Result<CallOutcome, CallError> {
         let arguments = self.call.arguments();
         let jq = arguments.jq();
         let mut notes = Vec::new();
@@ -141,12 +148,13 @@ impl Step<'_> {
                 self.room.work(size, || remarks::remarks(arguments, &selected, &is_asked)).await;
         }
         let filters = Filtering { filters: self.filters, room: self.room };
-        let (text, note) = shape::shape(selected, &self.tool.response, jq, &filters, self.most())
-            .await
-            .map_err(|error| self.misshapen(error))?;
+        let (text, note) =
+            shape::shape_result(selected, &self.tool.response, jq, &filters, self.most())
+                .await
+                .map_err(|error| self.misshapen(error))?;
         notes.extend(note);
         let payload = Payload::Json(text);
-        Ok(Outcome { status, payload, notes, next: None, held: Held::default() })
+        Ok(CallOutcome { status, payload, notes, next: None, held: HeldMemory::default() })
     }
 
     fn misshapen(&self, error: ShapeError<FilterError>) -> CallError {
@@ -168,8 +176,9 @@ impl Step<'_> {
 }
 
 /// Makes the result of an answer that is no JSON.
-fn unread(status: u16, payload: Payload, notes: Vec<String>, expects_page: bool) -> Outcome {
-    let mut outcome = Outcome { status, payload, notes, next: None, held: Held::default() };
+fn unread(status: u16, payload: Payload, notes: Vec<String>, expects_page: bool) -> CallOutcome {
+    let mut outcome =
+        CallOutcome { status, payload, notes, next: None, held: HeldMemory::default() };
     if let Payload::Text { content_type, .. } = &outcome.payload
         && is_page_type(Some(content_type))
         && !expects_page
@@ -184,7 +193,7 @@ fn unread(status: u16, payload: Payload, notes: Vec<String>, expects_page: bool)
 /// The filters of a call, whose results are counted among its bytes.
 pub(super) struct Filtering<'call> {
     pub(super) filters: &'call Filters,
-    pub(super) room: &'call Room,
+    pub(super) room: &'call AnswerMemory,
 }
 
 impl RunFilter for Filtering<'_> {

@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use dadl_descriptor::model::{Rpc, Tool};
+use dadl_descriptor::model::{RpcMethod, Tool};
 use futures_util::{StreamExt as _, stream};
 use http::header;
 
@@ -11,9 +11,9 @@ use super::{
     CallError, Executor,
     peek::header_text,
     read::Pieces,
-    result::Answer,
-    step::{Step, to_usize},
-    stream::{Bounds, Stream},
+    result::DecodedAnswer,
+    step::{RequestStep, to_usize},
+    stream::{AnswerStream, StreamBounds},
 };
 use crate::{
     call::{CallPlan, PlannedBody, RpcCall},
@@ -21,10 +21,10 @@ use crate::{
     outcome::Payload,
     response::{
         MASK,
-        collect::Collector,
         decode::{BodyType, DecodeError},
-        rpc::{self, Head, Reply, RpcError},
-        rpc_error::{self, Refused},
+        rpc::{self, RpcError, RpcHead, RpcReply},
+        rpc_error::{self, RefusedCall},
+        stream_collector::Collector,
     },
     secrets::Secrets,
 };
@@ -44,7 +44,7 @@ pub(super) enum Unopened {
 }
 
 /// Reads as much of an answer as shows what it is.
-pub(super) async fn open(
+pub(super) async fn open_envelope(
     mut pieces: Pieces,
     id: u64,
     secrets: &Secrets,
@@ -58,13 +58,13 @@ pub(super) async fn open(
             let line = start.get(..at).unwrap_or_default();
             // What keeps a connection alive may come before the first line.
             if !line.iter().all(u8::is_ascii_whitespace) {
-                return match rpc::head(&masked(line), id).map_err(Unopened::Odd)? {
-                    Head::List => {
+                return match rpc::read_head(&masked(line), id).map_err(Unopened::Odd)? {
+                    RpcHead::List => {
                         let rest = start.split_off(at + 1).freeze();
                         let rest = stream::once(std::future::ready(Ok(rest)));
                         Ok(Opening::List(rest.chain(pieces).boxed()))
                     }
-                    Head::Other => Ok(Opening::Other(start, pieces)),
+                    RpcHead::Other => Ok(Opening::Other(start, pieces)),
                 };
             }
             let _ = start.split_to(at + 1);
@@ -79,9 +79,9 @@ pub(super) async fn open(
             Some(piece) => start.extend_from_slice(&piece.map_err(Unopened::Broken)?),
             // A list without items may lack the end of its line as well.
             None => {
-                return match rpc::head(&masked(&start), id).map_err(Unopened::Odd)? {
-                    Head::List => Ok(Opening::List(stream::empty().boxed())),
-                    Head::Other => Ok(Opening::Other(start, pieces)),
+                return match rpc::read_head(&masked(&start), id).map_err(Unopened::Odd)? {
+                    RpcHead::List => Ok(Opening::List(stream::empty().boxed())),
+                    RpcHead::Other => Ok(Opening::Other(start, pieces)),
                 };
             }
         }
@@ -98,13 +98,13 @@ impl Executor {
     }
 }
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Reads the answer to a JSON-RPC request.
     pub(super) async fn rpc_answer(
         self,
-        (rpc, sent): (&Rpc, &RpcCall),
+        (rpc, sent): (&RpcMethod, &RpcCall),
         exchange: Exchange,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<DecodedAnswer, CallError> {
         let Exchange { response, attempts, retry_after, .. } = exchange;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
@@ -113,10 +113,10 @@ impl Step<'_> {
         let content_type = header_text(&headers, &header::CONTENT_TYPE);
         if BodyType::of(content_type) == BodyType::EventStream {
             let reason = "it is a stream of events".to_owned();
-            return Err(odd(rpc::odd(reason, b"")));
+            return Err(odd(rpc::odd_answer(reason, b"")));
         }
         let late = |_| self.timed_out();
-        let opening = open(response.bytes_stream().boxed(), sent.id, secrets);
+        let opening = open_envelope(response.bytes_stream().boxed(), sent.id, secrets);
         let opening = tokio::time::timeout_at(self.ends, opening).await.map_err(late)?;
         let (start, pieces) = match opening {
             Ok(Opening::Other(start, pieces)) => (start, pieces),
@@ -124,10 +124,10 @@ impl Step<'_> {
                 return self.keep(status, headers, lines, None).await;
             }
             Ok(Opening::List(lines)) => {
-                let most = Bounds::of(self.call, self.tool, self.backend).items;
+                let most = StreamBounds::of(self.call, self.tool, self.backend).items;
                 let collector = Collector::lines(most, secrets);
-                let stream = Stream::new(self, status, headers, collector);
-                return Stream { ends_silently: true, ..stream }.collect(lines).await;
+                let stream = AnswerStream::new(self, status, headers, collector);
+                return AnswerStream { ends_silently: true, ..stream }.collect(lines).await;
             }
             Err(Unopened::Broken(error)) => return Err(self.broken_off(&error)),
             Err(Unopened::Odd(error)) => return Err(odd(error)),
@@ -137,19 +137,28 @@ impl Step<'_> {
         let body = self.read_on(start, taken, pieces);
         let body = tokio::time::timeout_at(self.ends, body).await.map_err(late)??;
         let size = body.len() as u64;
-        let read = || rpc::read(secrets.body(body), sent.id);
+        let read = || rpc::read_reply(secrets.body(body), sent.id);
         match self.room.work(to_usize(size), read).await.map_err(odd)? {
-            Reply::Result(text) if self.tool.response.binary && holds_something(text.as_str()) => {
+            RpcReply::Result(text)
+                if self.tool.response.binary && holds_something(text.as_str()) =>
+            {
                 let body = Bytes::from(text.as_str().to_owned());
                 let body = stream::once(std::future::ready(Ok(body))).boxed();
                 self.keep(status, headers, body, None).await
             }
-            Reply::Result(text) => {
+            RpcReply::Result(text) => {
                 let payload = Payload::Json(text);
                 self.resize(size, payload.bytes())?;
-                Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
+                Ok(DecodedAnswer {
+                    status,
+                    headers,
+                    payload,
+                    size,
+                    notes: Vec::new(),
+                    is_cut: false,
+                })
             }
-            Reply::Error(error) => {
+            RpcReply::Error(error) => {
                 Err(self.rpc_error((rpc, sent), error, (status, retry_after, attempts)))
             }
         }
@@ -159,7 +168,7 @@ impl Step<'_> {
     /// were sent come with it.
     pub(super) fn rpc_error(
         &self,
-        (rpc, sent): (&Rpc, &RpcCall),
+        (rpc, sent): (&RpcMethod, &RpcCall),
         error: RpcError,
         (status, retry_after, attempts): (u16, Option<Duration>, u32),
     ) -> CallError {
@@ -168,7 +177,7 @@ impl Step<'_> {
             let known = params.iter().find(|known| known.param.name == wire);
             known.map_or_else(|| wire.to_owned(), |known| known.property.clone())
         };
-        let error = rpc_error::api_error(Refused {
+        let error = rpc_error::api_error(RefusedCall {
             error,
             rpc,
             results: &self.tool.response,
@@ -190,10 +199,10 @@ fn holds_something(text: &str) -> bool {
 }
 
 /// Returns the method and the request of a plan whose tool is one of a JSON-RPC API.
-pub(super) fn of<'call>(
-    rpc: Option<&'call Rpc>,
+pub(super) fn rpc_call<'call>(
+    rpc: Option<&'call RpcMethod>,
     plan: &'call CallPlan,
-) -> Option<(&'call Rpc, &'call RpcCall)> {
+) -> Option<(&'call RpcMethod, &'call RpcCall)> {
     match &plan.body {
         PlannedBody::Rpc(call) => Some((rpc?, call)),
         _ => None,
@@ -210,7 +219,7 @@ impl Executor {
         backend: &Backend,
         tool: &Tool,
         plan: &CallPlan,
-        (rpc, sent): (&Rpc, &RpcCall),
+        (rpc, sent): (&RpcMethod, &RpcCall),
         pieces: Pieces,
     ) -> Result<Pieces, CallError> {
         let broken = |error| CallError::Send(backend.failure(plan, &error));
@@ -221,7 +230,7 @@ impl Executor {
             status: http::StatusCode::OK.as_u16(),
             error: DecodeError { excerpt: MASK.to_owned(), ..error },
         };
-        let (mut body, mut pieces) = match open(pieces, sent.id, backend.secrets()).await {
+        let (mut body, mut pieces) = match open_envelope(pieces, sent.id, backend.secrets()).await {
             Ok(Opening::List(lines)) => return Ok(lines),
             Ok(Opening::Other(start, pieces)) => (start, pieces),
             Err(Unopened::Broken(error)) => return Err(broken(error)),
@@ -233,13 +242,13 @@ impl Executor {
             body.extend_from_slice(&piece.map_err(broken)?);
         }
         let body = backend.masked(body.freeze()).await;
-        match rpc::read(body, sent.id).map_err(odd)? {
-            Reply::Result(_) => Err(CallError::NoStream {
+        match rpc::read_reply(body, sent.id).map_err(odd)? {
+            RpcReply::Result(_) => Err(CallError::NoStream {
                 advice: None,
                 request: request(),
                 content_type: "that of a single result".to_owned(),
             }),
-            Reply::Error(error) => Err(Box::new(rpc_error::api_error(Refused {
+            RpcReply::Error(error) => Err(Box::new(rpc_error::api_error(RefusedCall {
                 error,
                 rpc,
                 results: &tool.response,

@@ -1,6 +1,6 @@
 //! Scripts on threads of their own.
 //!
-//! A run has a thread and a [`Slot`]. A step of the engine's library cannot be broken off: then the caller
+//! A run has a thread and a [`ScriptSlot`]. A step of the engine's library cannot be broken off: then the caller
 //! gets its answer in time, and the thread keeps its slot until the step is done. The number of slots
 //! bounds what all scripts together can take.
 
@@ -13,10 +13,10 @@ use std::{
     thread,
 };
 
-use dadl_descriptor::script::engine::{self, Event, Job, Reply};
+use dadl_descriptor::script::engine::{self, CallReply, ScriptEvent, ScriptJob};
 use tokio::sync::mpsc as events;
 
-use crate::shares::{Client, Queue, Turn};
+use crate::shares::{ClientKey, Queue, Turn};
 
 /// How many scripts run at once; each may take [`engine::MEMORY`].
 pub(super) const MOST_RUNS: usize = 16;
@@ -32,7 +32,7 @@ const NAME: &str = "composite";
 
 /// The right to run one script.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct ScriptSlot {
     _turn: Turn,
 }
 
@@ -48,26 +48,26 @@ impl Default for Slots {
 
 impl Slots {
     /// Waits for a slot; there is none when too many wait.
-    pub(super) async fn take(&self, client: &Client) -> Option<Slot> {
-        self.0.turn(client).await.ok().map(|turn| Slot { _turn: turn })
+    pub(super) async fn take(&self, client: &ClientKey) -> Option<ScriptSlot> {
+        self.0.turn(client).await.ok().map(|turn| ScriptSlot { _turn: turn })
     }
 }
 
 /// A run on its thread. Dropping it ends the script.
 #[derive(Debug)]
-pub(super) struct Run {
-    events: events::UnboundedReceiver<Event>,
-    replies: mpsc::Sender<Reply>,
+pub(super) struct ScriptRun {
+    events: events::UnboundedReceiver<ScriptEvent>,
+    replies: mpsc::Sender<CallReply>,
     dropped: Arc<AtomicBool>,
 }
 
-impl Run {
+impl ScriptRun {
     /// Starts a script.
     ///
     /// # Errors
     ///
     /// When the system has no thread.
-    pub(super) fn start(job: Job, slot: Slot) -> std::io::Result<Self> {
+    pub(super) fn start(job: ScriptJob, slot: ScriptSlot) -> std::io::Result<Self> {
         // At most `MOST_CALLS` and `MOST_LINES` events are sent, and as many replies.
         let (to_program, events) = events::unbounded_channel();
         let (replies, from_program) = mpsc::channel();
@@ -76,7 +76,7 @@ impl Run {
         let body = move || {
             // Nobody listens any more when the call was dropped.
             let send = move |event| drop(to_program.send(event));
-            engine::run(&job, send, &from_program, seen);
+            engine::run_script(&job, send, &from_program, seen);
             drop(slot);
         };
         thread::Builder::new()
@@ -87,18 +87,18 @@ impl Run {
     }
 
     /// Waits for what the script does next; `None` when it ended without a word.
-    pub(super) async fn next(&mut self) -> Option<Event> {
+    pub(super) async fn next(&mut self) -> Option<ScriptEvent> {
         self.events.recv().await
     }
 
     /// Answers a call.
-    pub(super) fn reply(&self, reply: Reply) {
+    pub(super) fn reply(&self, reply: CallReply) {
         // The script may have ended meanwhile.
         let _ = self.replies.send(reply);
     }
 }
 
-impl Drop for Run {
+impl Drop for ScriptRun {
     fn drop(&mut self) {
         self.dropped.store(true, Ordering::Relaxed);
     }

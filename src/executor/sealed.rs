@@ -8,15 +8,15 @@ use super::{
     CallError,
     peek::header_text,
     rpc,
-    step::{Step, to_usize},
+    step::{RequestStep, to_usize},
 };
 use crate::{
     files::extension_of,
     http::backend::Exchange,
-    outcome::{Held, Outcome, Payload},
+    outcome::{CallOutcome, HeldMemory, Payload},
     response::{
         decode::BodyType,
-        rpc::{self as response, Reply},
+        rpc::{self as response, RpcReply},
     },
 };
 
@@ -24,9 +24,9 @@ use crate::{
 const NOTE: &str = "the answer holds secrets: it was saved to a private file, which only the account that \
                     dadl-mcp runs as can read, and is shown to nobody";
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Saves an answer to a private file. What says that there is none is an error as usual.
-    pub(super) async fn seal(self, exchange: Exchange) -> Result<Outcome, CallError> {
+    pub(super) async fn seal(self, exchange: Exchange) -> Result<CallOutcome, CallError> {
         let Exchange { response, attempts, retry_after, .. } = exchange;
         let status = response.status().as_u16();
         let content_type = header_text(response.headers(), &header::CONTENT_TYPE)
@@ -34,25 +34,32 @@ impl Step<'_> {
             .to_owned();
         let body = self.read(response).await?;
         let size = body.len() as u64;
-        let outcome =
-            |payload, notes| Outcome { status, payload, notes, next: None, held: Held::default() };
+        let outcome = |payload, notes| CallOutcome {
+            status,
+            payload,
+            notes,
+            next: None,
+            held: HeldMemory::default(),
+        };
         let mut extension = extension_of(&content_type).unwrap_or("bin");
-        if let Some((rpc, sent)) = rpc::of(self.tool.rpc(), self.plan)
+        if let Some((rpc, sent)) = rpc::rpc_call(self.tool.rpc(), self.plan)
             && BodyType::of(Some(&content_type)) != BodyType::Binary
         {
             let text = self.backend.secrets().body(first_line(&body));
-            let read = || response::read(text, sent.id);
+            let read = || response::read_reply(text, sent.id);
             match self.room.work(to_usize(size), read).await {
-                Ok(Reply::Error(error)) => {
+                Ok(RpcReply::Error(error)) => {
                     let about = (status, retry_after, attempts);
                     return Err(self.rpc_error((rpc, sent), error, about));
                 }
-                Ok(Reply::Result(result)) if is_nothing(result.as_str()) && is_one_line(&body) => {
+                Ok(RpcReply::Result(result))
+                    if is_nothing(result.as_str()) && is_one_line(&body) =>
+                {
                     self.resize(size, 0)?;
                     return Ok(outcome(Payload::Empty, Vec::new()));
                 }
                 // Whatever it is, nobody sees it.
-                Ok(Reply::Result(_)) | Err(_) => extension = "ndjson",
+                Ok(RpcReply::Result(_)) | Err(_) => extension = "ndjson",
             }
         }
         if body.is_empty() {

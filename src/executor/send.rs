@@ -8,30 +8,30 @@ use dadl_text::{json::scan, text::begins_as_page};
 use http::HeaderValue;
 use uuid::Uuid;
 
-use super::{CallError, media::missing_path, step::Step};
+use super::{CallError, media::missing_path, step::RequestStep};
 use crate::{
     call::CallPlan,
     http::{
-        backend::{Backend, Exchange, MOST_ERROR_BYTES, Refusal, Taken, start_of},
+        backend::{AnswerMode, Backend, BackendRefusal, Exchange, MOST_ERROR_BYTES, start_of},
         retry::RetryRules,
     },
     outcome::{ApiError, SWITCHED_OFF},
     response::{
         api_error::{self, Rejection},
-        hiding,
+        masked_error,
     },
 };
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Sends the request and turns a non-2xx answer into an error.
     pub(super) async fn send(self) -> Result<Exchange, CallError> {
         let Self { executor, backend, tool, activity, .. } = self;
         let plan = &with_key(self.plan, tool);
         let rules = retry_rules(tool);
         let taken = match &tool.response {
-            rules if rules.binary => Taken::File,
-            rules if rules.is_stream() => Taken::Stream,
-            _ => Taken::Whole,
+            rules if rules.binary => AnswerMode::File,
+            rules if rules.is_stream() => AnswerMode::Stream,
+            _ => AnswerMode::Whole,
         };
         let exchange = backend.send(plan, rules, taken, &executor.files, activity).await?;
         if exchange.response.status().is_success() {
@@ -39,7 +39,7 @@ impl Step<'_> {
         }
         let results = &tool.errors.results;
         if !self.shows_tasks() && results.is_empty() {
-            return Err(rejection(backend, tool, plan, exchange).await);
+            return Err(rejected_error(backend, tool, plan, exchange).await);
         }
         // Some APIs show a task that failed or was cancelled with a status of its own, or answer a
         // question with one; to see that is a success.
@@ -48,7 +48,7 @@ impl Step<'_> {
         {
             return Ok(exchange);
         }
-        Err(rejection(backend, tool, plan, exchange).await)
+        Err(rejected_error(backend, tool, plan, exchange).await)
     }
 }
 
@@ -81,18 +81,18 @@ pub(super) fn look_rules(tool: &Tool) -> RetryRules<'_> {
 }
 
 /// Reads a non-2xx answer.
-pub(super) async fn rejection(
+pub(super) async fn rejected_error(
     backend: &Backend,
     tool: &Tool,
     plan: &CallPlan,
     exchange: Exchange,
 ) -> CallError {
-    let (error, _) = refusal(backend, tool, &backend.request_line(plan), exchange).await;
+    let (error, _) = refused_answer(backend, tool, &backend.request_line(plan), exchange).await;
     Box::new(error).into()
 }
 
 /// Reads the error in a non-2xx answer; gives the start of its body as well, without secrets.
-pub(super) async fn refusal(
+pub(super) async fn refused_answer(
     backend: &Backend,
     tool: &Tool,
     request: &str,
@@ -104,7 +104,7 @@ pub(super) async fn refusal(
     let body = start_of(response, backend.settings().timeouts.read).await;
     let body = backend.masked(body).await;
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
-    let mut error = hiding::read(rejection, tool);
+    let mut error = masked_error::read_masked_error(rejection, tool);
     error.is_no_route = is_no_route(status, tool, &body);
     name_refusal(&mut error, refusal, tool);
     // A server that knows no such path answers a page.
@@ -121,7 +121,7 @@ pub(super) async fn refusal(
 fn is_no_route(status: u16, tool: &Tool, body: &[u8]) -> bool {
     let is_json = || {
         body.len() >= MOST_ERROR_BYTES
-            || std::str::from_utf8(body).is_ok_and(|text| scan::check(text).is_ok())
+            || std::str::from_utf8(body).is_ok_and(|text| scan::check_json(text).is_ok())
     };
     match status {
         405 | 501 => true,
@@ -134,12 +134,12 @@ fn is_no_route(status: u16, tool: &Tool, body: &[u8]) -> bool {
 }
 
 /// Gives the error of an answer that refuses whatever is asked the code that says so.
-fn name_refusal(error: &mut ApiError, refusal: Option<Refusal>, tool: &Tool) {
+fn name_refusal(error: &mut ApiError, refusal: Option<BackendRefusal>, tool: &Tool) {
     let is_mapped = || tool.errors.map.iter().any(|(mapped, _)| *mapped == error.status);
     let code = match refusal {
-        Some(Refusal::SwitchedOff) => SWITCHED_OFF,
-        Some(Refusal::Credential) if !is_mapped() => api_error::CREDENTIAL_REFUSED,
-        Some(Refusal::Credential) | None => return,
+        Some(BackendRefusal::SwitchedOff) => SWITCHED_OFF,
+        Some(BackendRefusal::Credential) if !is_mapped() => api_error::CREDENTIAL_REFUSED,
+        Some(BackendRefusal::Credential) | None => return,
     };
     code.clone_into(&mut error.code);
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     CallContext, CallError, Executor,
-    queue::{NoRoom, Room},
+    call_bounds::{AnswerMemory, NoRoom},
 };
 use crate::{
     call::{Arguments, CallPlan},
@@ -31,7 +31,7 @@ pub(super) struct Means<'call> {
     /// What is being sent.
     pub(super) activity: Activity,
     /// What is being read.
-    pub(super) room: Room,
+    pub(super) room: AnswerMemory,
     /// When the time of the call is over.
     pub(super) ends: Instant,
 }
@@ -60,11 +60,11 @@ impl<'call> Means<'call> {
         call: &'step Admitted<'step>,
         tool: &'step Tool,
         plan: &'step CallPlan,
-    ) -> Step<'step> {
+    ) -> RequestStep<'step> {
         let Self { executor, backend, context, filters, activity, room, ends } = self;
         let (ends, arguments) = (*ends, call.arguments());
         let (executor, backend, context) = (*executor, *backend, *context);
-        Step {
+        RequestStep {
             executor,
             backend,
             call,
@@ -88,7 +88,7 @@ pub(super) fn end_of_call(backend: &Backend) -> Instant {
 
 /// A request of a call.
 #[derive(Clone, Copy)]
-pub(super) struct Step<'call> {
+pub(super) struct RequestStep<'call> {
     pub(super) executor: &'call Executor,
     pub(super) backend: &'call Backend,
     /// The call that it is made for.
@@ -103,18 +103,18 @@ pub(super) struct Step<'call> {
     /// What is being sent.
     pub(super) activity: &'call Activity,
     /// What is being read.
-    pub(super) room: &'call Room,
+    pub(super) room: &'call AnswerMemory,
     /// When the time of the call is over.
     pub(super) ends: Instant,
 }
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Returns the same step with another request.
-    pub(super) fn with<'other>(self, plan: &'other CallPlan) -> Step<'other>
+    pub(super) fn with<'other>(self, plan: &'other CallPlan) -> RequestStep<'other>
     where
         Self: 'other,
     {
-        Step { plan, ..self }
+        RequestStep { plan, ..self }
     }
 
     /// Names the request.

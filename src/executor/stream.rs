@@ -9,14 +9,14 @@ use http::HeaderMap;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{CallError, result::Answer, step::Step, work::Rest};
+use super::{CallError, result::DecodedAnswer, step::RequestStep, step_queue::YieldBudget};
 use crate::{
     gate::Admitted,
     http::backend::Backend,
     outcome::{Payload, chain},
     response::{
-        collect::{Collector, EndOfList, SoFar},
         decode::DecodeError,
+        stream_collector::{Collector, EndOfList, SoFar},
     },
 };
 
@@ -28,7 +28,7 @@ const BYTES_A_LINE: usize = 512;
 
 /// How much of a stream is collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bounds {
+pub(crate) struct StreamBounds {
     /// For so long.
     pub(crate) duration: Duration,
     /// Up to so many items.
@@ -37,12 +37,13 @@ pub(crate) struct Bounds {
     is_callers: bool,
 }
 
-impl Bounds {
+impl StreamBounds {
     /// Returns what the caller asks for, and at most what the author allows; where the author says
     /// nothing, the operator's time for a call is the bound.
     pub(crate) fn of(call: &Admitted<'_>, tool: &Tool, backend: &Backend) -> Self {
         let of_author = tool.response.streaming.max_duration;
-        let wanted = call.arguments().stream(StreamArgument::Duration).and_then(Value::as_f64);
+        let wanted =
+            call.arguments().stream_argument(StreamArgument::Duration).and_then(Value::as_f64);
         let wanted =
             wanted.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
         let most = of_author.unwrap_or(backend.settings().timeouts.call);
@@ -50,7 +51,8 @@ impl Bounds {
             Some(wanted) => wanted.min(most),
             None => of_author.unwrap_or(DURATION),
         };
-        let items = call.arguments().stream(StreamArgument::MaxItems).and_then(Value::as_u64);
+        let items =
+            call.arguments().stream_argument(StreamArgument::MaxItems).and_then(Value::as_u64);
         let items = items.map(|items| usize::try_from(items).unwrap_or(usize::MAX));
         let items = [items, tool.response.max_items].into_iter().flatten().min();
         Self { duration, items, is_callers: wanted.is_some() }
@@ -58,8 +60,8 @@ impl Bounds {
 }
 
 /// A stream that is about to be read.
-pub(super) struct Stream<'call> {
-    pub(super) step: Step<'call>,
+pub(super) struct AnswerStream<'call> {
+    pub(super) step: RequestStep<'call>,
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) collector: Collector,
@@ -69,10 +71,10 @@ pub(super) struct Stream<'call> {
     pub(super) is_endless: bool,
 }
 
-impl<'call> Stream<'call> {
+impl<'call> AnswerStream<'call> {
     /// The stream that the answer to `step` is.
     pub(super) fn new(
-        step: Step<'call>,
+        step: RequestStep<'call>,
         status: u16,
         headers: HeaderMap,
         collector: Collector,
@@ -86,17 +88,17 @@ impl<'call> Stream<'call> {
     pub(super) async fn collect(
         mut self,
         mut pieces: BoxStream<'static, reqwest::Result<Bytes>>,
-    ) -> Result<Answer, CallError> {
-        let Step { backend, tool, .. } = self.step;
+    ) -> Result<DecodedAnswer, CallError> {
+        let RequestStep { backend, tool, .. } = self.step;
         let streaming = tool.response.streaming;
         if streaming.handling == StreamHandling::Skip {
             let notes = vec!["the stream was not read (`stream_handling: skip`)".to_owned()];
             let Self { status, headers, .. } = self;
             let (payload, size, is_cut) = (Payload::Empty, 0, false);
-            return Ok(Answer { status, headers, payload, size, notes, is_cut });
+            return Ok(DecodedAnswer { status, headers, payload, size, notes, is_cut });
         }
         self.collector = self.collector.within(backend.settings().max_response_bytes);
-        let bounds = Bounds::of(self.step.call, tool, backend);
+        let bounds = StreamBounds::of(self.step.call, tool, backend);
         // Lines that nobody called a stream are a long list; when it goes on without an end
         // nevertheless, the time for a call ends it.
         self.is_endless =
@@ -104,7 +106,7 @@ impl<'call> Stream<'call> {
         let wanted = self.is_endless.then(|| Instant::now() + bounds.duration);
         let deadline = wanted.map_or(self.step.ends, |wanted| wanted.min(self.step.ends));
         let (mut size, mut counted) = (0_u64, 0_u64);
-        let mut rest = Rest::default();
+        let mut rest = YieldBudget::default();
         let mut notes = Vec::new();
         let mut is_cut = true;
         loop {
@@ -153,7 +155,7 @@ impl<'call> Stream<'call> {
         let payload = Payload::Json(self.collector.finish());
         self.step.resize(counted, payload.bytes())?;
         let Self { status, headers, .. } = self;
-        Ok(Answer { status, headers, payload, size, notes, is_cut })
+        Ok(DecodedAnswer { status, headers, payload, size, notes, is_cut })
     }
 
     /// Says that the time is up; what brought nothing and was to be a list failed.

@@ -3,7 +3,7 @@
 use dadl_text::json::cost;
 use serde_json::Value;
 
-use super::{CallError, step::Step};
+use super::{CallError, step::RequestStep};
 use crate::{
     call::{self, PlannedBody},
     http::{
@@ -37,7 +37,7 @@ pub struct UploadSizeError {
     pub path: String,
 }
 
-impl Step<'_> {
+impl RequestStep<'_> {
     /// Checks that the file of `plan` is as long as it must be.
     pub(super) async fn check_upload_size(self) -> Result<(), CallError> {
         let Self { executor, backend, call, tool, plan, .. } = self;
@@ -50,9 +50,10 @@ impl Step<'_> {
             _ => return Ok(()),
         };
         let arguments = self.arguments.of(&rule.tool);
-        let asking = call::plan(call.entry(), &rule.tool, backend.base(), &arguments, call.door())?;
+        let asking =
+            call::plan_call(call.entry(), &rule.tool, backend.base(), &arguments, call.door())?;
         let activity = &Activity::default();
-        let step = Step { tool: &rule.tool, plan: &asking, activity, ..self };
+        let step = RequestStep { tool: &rule.tool, plan: &asking, activity, ..self };
         let Exchange { response, .. } = step.send().await?;
         let body = step.read(response).await?;
         let body = backend.secrets().body(body);

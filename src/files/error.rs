@@ -20,9 +20,9 @@ pub enum FileError {
         "the disk is full: {}, and {} may be written to the directory of files; nothing was kept",
         .total.map_or_else(
             || "more bytes came".to_owned(),
-            |total| format!("the file has {}", transfer::size(total)),
+            |total| format!("the file has {}", transfer::format_size(total)),
         ),
-        transfer::size(*.usable)
+        transfer::format_size(*.usable)
     )]
     DiskFull {
         /// The announced length in bytes, when there was one.

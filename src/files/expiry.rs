@@ -15,9 +15,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    index::{self, Id, Record},
-    time::{Moment, Uptime, seconds},
-    workshop,
+    index::{self, FileRecord, Id},
+    staging,
+    time::{Moment, Uptime, unix_seconds},
 };
 
 /// Ends the name of what a first look saw.
@@ -29,34 +29,34 @@ const TOLERANCE: Duration = Duration::from_secs(60);
 
 /// When the clock first said that the time of a file is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
+struct ExpirySeen {
     /// By the clock, in seconds since 1970.
     at: u64,
     uptime: Uptime,
 }
 
 /// Returns whether the file of a record is to be removed.
-pub(super) fn is_over(directory: &Path, id: &Id, record: &Record, now: &Moment) -> bool {
+pub(super) fn is_over(directory: &Path, id: &Id, record: &FileRecord, now: &Moment) -> bool {
     let Some(expires) = record.expires else { return false };
     if let Some(until) = record.until.as_ref().filter(|until| until.boot == now.uptime.boot) {
         return now.uptime.milliseconds >= until.milliseconds;
     }
-    expires <= seconds(now.clock) && is_confirmed(directory, id, now)
+    expires <= unix_seconds(now.clock) && is_confirmed(directory, id, now)
 }
 
 /// Forgets what a first look saw.
-pub(super) fn forget(directory: &Path, id: &Id) {
-    let path = workshop::path_of(directory, id, SEEN);
+pub(super) fn forget_expiry(directory: &Path, id: &Id) {
+    let path = staging::path_of(directory, id, SEEN);
     if path.exists() {
-        index::remove(&path);
-        workshop::tidy(directory);
+        index::remove_quietly(&path);
+        staging::tidy(directory);
     }
 }
 
 /// Returns whether the clock has said so for long enough; writes down when it did first.
 fn is_confirmed(directory: &Path, id: &Id, now: &Moment) -> bool {
-    let path = workshop::path_of(directory, id, SEEN);
-    let seen: Option<Seen> =
+    let path = staging::path_of(directory, id, SEEN);
+    let seen: Option<ExpirySeen> =
         fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
     if let Some(seen) = seen
         && let Some(passed) = now.uptime.since(&seen.uptime)
@@ -67,11 +67,11 @@ fn is_confirmed(directory: &Path, id: &Id, now: &Moment) -> bool {
     {
         return passed >= CONFIRMATION;
     }
-    forget(directory, id);
-    let seen = Seen { at: seconds(now.clock), uptime: now.uptime.clone() };
+    forget_expiry(directory, id);
+    let seen = ExpirySeen { at: unix_seconds(now.clock), uptime: now.uptime.clone() };
     let written = serde_json::to_vec(&seen)
         .map_err(std::io::Error::from)
-        .and_then(|text| workshop::write(directory, &path, &text));
+        .and_then(|text| staging::write_file(directory, &path, &text));
     if let Err(error) = written {
         tracing::debug!(%error, "cannot note that the time of a file seems to be over");
     }

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    expiry,
+    expiry, staging,
     time::{Moment, Uptime},
-    unfinished, workshop,
+    unfinished,
 };
 
 /// The directory of records, and of the files that have no name of their own.
@@ -52,7 +52,7 @@ impl Id {
 
 /// What is known about a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct FileRecord {
     /// What people call it.
     pub(crate) name: String,
     /// Its path below the directory of files, when it is kept under a name of its own.
@@ -82,7 +82,7 @@ pub(crate) struct Record {
     pub(crate) spilled: bool,
 }
 
-impl Record {
+impl FileRecord {
     /// Returns where the bytes are.
     pub(crate) fn path(&self, directory: &Path, id: &Id) -> PathBuf {
         match &self.file {
@@ -97,7 +97,7 @@ impl Record {
             metadata.is_file()
                 && metadata.len() == self.size
                 && modified(&metadata) == self.modified
-                && (self.inode.is_none() || self.inode == inode(&metadata))
+                && (self.inode.is_none() || self.inode == inode_of(&metadata))
         })
     }
 }
@@ -111,20 +111,20 @@ pub(crate) fn modified(metadata: &fs::Metadata) -> u64 {
 
 /// Returns the number of a file.
 #[cfg(unix)]
-pub(crate) fn inode(metadata: &fs::Metadata) -> Option<u64> {
+pub(crate) fn inode_of(metadata: &fs::Metadata) -> Option<u64> {
     Some(std::os::unix::fs::MetadataExt::ino(metadata))
 }
 
 /// Files have no numbers here that are easy to get.
 #[cfg(not(unix))]
-pub(crate) fn inode(_: &fs::Metadata) -> Option<u64> {
+pub(crate) fn inode_of(_: &fs::Metadata) -> Option<u64> {
     None
 }
 
 /// The records of a directory, as of the last look.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    records: HashMap<Id, Record>,
+    records: HashMap<Id, FileRecord>,
     /// Whether leftovers were looked for.
     swept: bool,
 }
@@ -136,35 +136,35 @@ impl Index {
         for (id, record_path) in records(directory) {
             let known = self.records.remove(&id);
             // A record that cannot be read names nothing.
-            let Some(record) = known.or_else(|| read(&record_path)) else { continue };
+            let Some(record) = known.or_else(|| read_record(&record_path)) else { continue };
             let path = record.path(directory, &id);
             let mut there = record.is_at(&path);
             if !there {
                 // It gets its name in one step, so that it is one of both while somebody is at it.
-                if workshop::part_path(directory, &id).exists() {
+                if staging::part_path(directory, &id).exists() {
                     continue;
                 }
                 there = record.is_at(&path);
             }
             let expired = there && expiry::is_over(directory, &id, &record, now);
             if expired {
-                remove(&path);
+                remove_quietly(&path);
             }
             if expired || !there {
-                remove(&record_path);
-                expiry::forget(directory, &id);
+                remove_quietly(&record_path);
+                expiry::forget_expiry(directory, &id);
                 continue;
             }
             present.insert(id, record);
         }
         self.records = present;
         if !self.swept {
-            self.swept = unfinished::sweep(directory, &now.uptime);
+            self.swept = unfinished::sweep_leftovers(directory, &now.uptime);
         }
     }
 
     /// Returns a record as of the last look.
-    pub(crate) fn get(&self, id: &Id) -> Option<&Record> {
+    pub(crate) fn get(&self, id: &Id) -> Option<&FileRecord> {
         self.records.get(id)
     }
 
@@ -190,15 +190,15 @@ impl Index {
         let Some(record) = self.records.remove(id) else { return false };
         let path = record.path(directory, id);
         if record.is_at(&path) {
-            remove(&path);
+            remove_quietly(&path);
         }
-        remove(&record_path(directory, id));
-        expiry::forget(directory, id);
+        remove_quietly(&record_path(directory, id));
+        expiry::forget_expiry(directory, id);
         true
     }
 
     /// Knows a file whose record was written.
-    pub(crate) fn insert(&mut self, id: Id, record: Record) {
+    pub(crate) fn insert(&mut self, id: Id, record: FileRecord) {
         self.records.insert(id, record);
     }
 }
@@ -214,14 +214,14 @@ pub(super) fn open_store(directory: &Path) -> io::Result<PathBuf> {
 }
 
 /// Writes a record, whole or not at all.
-pub(super) fn write(directory: &Path, id: &Id, record: &Record) -> io::Result<()> {
+pub(super) fn write_record(directory: &Path, id: &Id, record: &FileRecord) -> io::Result<()> {
     open_store(directory)?;
-    workshop::write(directory, &record_path(directory, id), &serde_json::to_vec(record)?)
+    staging::write_file(directory, &record_path(directory, id), &serde_json::to_vec(record)?)
 }
 
 /// Removes a record whose file did not get its name.
 pub(super) fn take_back(directory: &Path, id: &Id) {
-    remove(&record_path(directory, id));
+    remove_quietly(&record_path(directory, id));
 }
 
 pub(super) fn record_path(directory: &Path, id: &Id) -> PathBuf {
@@ -234,15 +234,15 @@ fn records(directory: &Path) -> Vec<(Id, PathBuf)> {
     if !is_directory(&store) {
         return Vec::new();
     }
-    let records = names(&store).into_iter().filter_map(|name| {
+    let records = file_names(&store).into_iter().filter_map(|name| {
         let id = name.rsplit_once('.').filter(|(_, ending)| *ending == RECORD);
         Some((Id::parse(id?.0)?, store.join(&name)))
     });
     records.collect()
 }
 
-fn read(path: &Path) -> Option<Record> {
-    let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+fn read_record(path: &Path) -> Option<FileRecord> {
+    let record: FileRecord = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     // A record is no way to name a file elsewhere.
     let is_name = |file: &String| {
         !file.contains(['/', '\\', '\0']) && !matches!(file.as_str(), "" | "." | "..")
@@ -256,13 +256,13 @@ pub(super) fn is_directory(path: &Path) -> bool {
 }
 
 /// Returns the names in a directory; none when it cannot be read.
-pub(super) fn names(directory: &Path) -> Vec<String> {
+pub(super) fn file_names(directory: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
 /// Removes a file; another process may have been faster.
-pub(super) fn remove(path: &Path) {
+pub(super) fn remove_quietly(path: &Path) {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {

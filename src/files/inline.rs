@@ -3,12 +3,13 @@
 use std::{io, path::PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dadl_text::text::head;
+use dadl_text::text::text_head;
 use futures_util::TryStreamExt as _;
 use mime::Mime;
 
 use super::{
-    FILES_PATH, FileError, FileStore, Id, LONGEST_REFERENCE, Record, ReferenceError, open_stored,
+    FILES_PATH, FileError, FileRecord, FileStore, Id, LONGEST_REFERENCE, ReferenceError,
+    open_stored,
 };
 use crate::call::handle::Handle;
 
@@ -19,7 +20,7 @@ const MOST: u64 = 10 * 1024 * 1024;
 pub(crate) struct Inline {
     /// What comes before its bytes; all there is of a URL.
     before: String,
-    bytes: Option<(Record, PathBuf)>,
+    bytes: Option<(FileRecord, PathBuf)>,
 }
 
 impl Inline {
@@ -70,7 +71,7 @@ impl FileStore {
             (_, None) => "only `serve --http` gives such names to files",
         };
         FileError::Reference {
-            reference: head(text, LONGEST_REFERENCE).to_owned(),
+            reference: text_head(text, LONGEST_REFERENCE).to_owned(),
             reason,
             advice: advice.to_owned(),
         }
@@ -79,7 +80,7 @@ impl FileStore {
     async fn found(&self, handle: Handle<'_>) -> Result<Inline, ReferenceError> {
         let Handle { id, form } = handle;
         if !matches!(form, "base64" | "dataurl" | "url") {
-            return Err(ReferenceError::Form(head(form, LONGEST_REFERENCE).to_owned()));
+            return Err(ReferenceError::Form(text_head(form, LONGEST_REFERENCE).to_owned()));
         }
         let id = Id::parse(id).ok_or(ReferenceError::Gone)?;
         let (record, path) = self.stored(&id).await.ok_or(ReferenceError::Gone)?;
@@ -103,7 +104,7 @@ impl FileStore {
 }
 
 /// Reads a file that has the size of its record.
-async fn read(record: Record, path: PathBuf) -> Result<Vec<u8>, ReferenceError> {
+async fn read(record: FileRecord, path: PathBuf) -> Result<Vec<u8>, ReferenceError> {
     let size = record.size;
     let upload = open_stored(record, &path).await?;
     if upload.size != Some(size) {

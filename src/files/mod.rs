@@ -9,23 +9,23 @@
 //! Behind an HTTP server it is saved under an id that cannot be guessed, has a URL, expires,
 //! and counts against quotas.
 
+mod candidate_names;
 mod error;
+pub(crate) mod exclusive_name;
 mod expiry;
 mod index;
 mod inline;
 mod media_type;
-mod name;
 mod naming;
-pub(crate) mod place;
 mod readable;
 mod remote;
 mod saving;
 mod sealed;
 mod space;
 mod sparse;
+mod staging;
 mod time;
 mod unfinished;
-mod workshop;
 
 use std::{
     collections::HashMap,
@@ -36,7 +36,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use dadl_text::text::head;
+use dadl_text::text::text_head;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
@@ -51,20 +51,20 @@ pub use self::{
     error::{FetchClientError, FileError, ReferenceError, UrlRefusal},
     remote::{Resolver, SystemResolver},
     space::{Gauge, Space},
-    time::Clock,
+    time::SystemClock,
 };
 pub(crate) use self::{
-    index::{Id, Record},
+    index::{FileRecord, Id},
     inline::Inline,
     media_type::{extension_of, of_name as media_type_of},
     readable::Readable,
     saving::Saving,
-    unfinished::{Fingerprint, Leftover},
+    unfinished::{Fingerprint, UnfinishedFile},
 };
 pub(crate) use crate::call::handle::REFERENCE;
 use crate::{
     config::FileSettings,
-    shares::{Client, Queue},
+    shares::{ClientKey, Queue},
 };
 
 /// Bytes are read in pieces of this size.
@@ -79,10 +79,10 @@ pub(crate) const FILES_PATH: &str = "/files";
 /// The directory of files; a clone is the same one.
 #[derive(Clone)]
 pub struct FileStore {
-    inner: Arc<Inner>,
+    inner: Arc<StoreInner>,
 }
 
-struct Inner {
+struct StoreInner {
     directory: PathBuf,
     settings: FileSettings,
     time: Timekeeper,
@@ -91,13 +91,13 @@ struct Inner {
     /// What goes before the path of a stored file, once an HTTP server has it to give.
     published: OnceLock<String>,
     client: OnceLock<Result<reqwest::Client, FetchClientError>>,
-    state: Mutex<State>,
+    state: Mutex<StoreState>,
     /// Batches on their way to the disk.
     writes: Queue,
 }
 
 #[derive(Default)]
-struct State {
+struct StoreState {
     index: Index,
     /// Files that are being written, and their bytes so far.
     unfinished: u64,
@@ -115,7 +115,7 @@ struct Usage {
     bytes: u64,
 }
 
-impl State {
+impl StoreState {
     /// Returns what a host has here, finished or not.
     fn usage_of(&self, host: &str) -> Usage {
         let (files, bytes) = self.index.usage_of(host);
@@ -158,7 +158,7 @@ pub(crate) enum Purpose {
 }
 
 /// A file that is about to be saved.
-pub(crate) struct Incoming<'a> {
+pub(crate) struct IncomingFile<'a> {
     /// What it should be called.
     pub(crate) name: &'a str,
     /// What it holds.
@@ -172,7 +172,7 @@ pub(crate) struct Incoming<'a> {
     /// Why it is saved.
     pub(crate) purpose: Purpose,
     /// For whom it is saved: it counts as theirs for as long as it is kept.
-    pub(crate) client: &'a Client,
+    pub(crate) client: &'a ClientKey,
 }
 
 impl fmt::Debug for FileStore {
@@ -196,7 +196,7 @@ impl FileStore {
     pub fn with_parts(
         directory: PathBuf,
         settings: FileSettings,
-        clock: Clock,
+        clock: SystemClock,
         resolver: Arc<dyn Resolver>,
     ) -> Self {
         Self::with_time(directory, settings, Timekeeper::of_clock(clock), resolver)
@@ -209,10 +209,19 @@ impl FileStore {
         resolver: Arc<dyn Resolver>,
     ) -> Self {
         let (published, client, state) = Default::default();
-        let gauge: Gauge = Arc::new(space::of);
+        let gauge: Gauge = Arc::new(space::disk_space);
         let writes = Queue::new(at_once(), usize::MAX);
-        let inner =
-            Inner { directory, settings, time, resolver, gauge, published, client, state, writes };
+        let inner = StoreInner {
+            directory,
+            settings,
+            time,
+            resolver,
+            gauge,
+            published,
+            client,
+            state,
+            writes,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -244,14 +253,14 @@ impl FileStore {
     }
 
     /// Returns a stored file and where its bytes are.
-    pub(crate) async fn stored(&self, id: &Id) -> Option<(Record, PathBuf)> {
+    pub(crate) async fn stored(&self, id: &Id) -> Option<(FileRecord, PathBuf)> {
         self.sweep().await;
         let record = self.state().index.get(id)?.clone();
         let path = record.path(&self.inner.directory, id);
         Some((record, path))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StoreState> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -305,7 +314,7 @@ impl FileStore {
             _ => self.open_local(reference).await,
         };
         opened.map_err(|reason| FileError::Reference {
-            reference: head(reference, LONGEST_REFERENCE).to_owned(),
+            reference: text_head(reference, LONGEST_REFERENCE).to_owned(),
             reason,
             advice: self.advice(),
         })
@@ -357,10 +366,10 @@ impl FileStore {
     }
 
     async fn fetch(&self, reference: &str) -> Result<Upload, ReferenceError> {
-        let Inner { settings, resolver, client, .. } = &*self.inner;
-        let client = client.get_or_init(|| remote::client(settings, Arc::clone(resolver)));
+        let StoreInner { settings, resolver, client, .. } = &*self.inner;
+        let client = client.get_or_init(|| remote::build_client(settings, Arc::clone(resolver)));
         let client = client.as_ref().map_err(Clone::clone)?;
-        remote::open(client, settings, reference).await
+        remote::open_upload(client, settings, reference).await
     }
 
     /// Opens a file on this machine.
@@ -426,7 +435,7 @@ fn create_private(directory: &Path) -> io::Result<()> {
     builder.create(directory)
 }
 
-async fn open_stored(record: Record, path: &Path) -> Result<Upload, ReferenceError> {
+async fn open_stored(record: FileRecord, path: &Path) -> Result<Upload, ReferenceError> {
     open_file(path, record.name, record.content_type).await
 }
 

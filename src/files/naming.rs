@@ -12,16 +12,16 @@ use std::{
 use dadl_text::text;
 
 use super::{
-    FILES_PATH, FileError, FileStore, REFERENCE,
-    index::{self, Id, Record},
-    io_error, name, place,
+    FILES_PATH, FileError, FileStore, REFERENCE, candidate_names, exclusive_name,
+    index::{self, FileRecord, Id},
+    io_error,
     saving::PartFile,
     time::{self, Uptime},
 };
 use crate::outcome::SavedFile;
 
 /// A file whose bytes are all there.
-pub(super) struct Whole {
+pub(super) struct WholeFile {
     pub(super) store: FileStore,
     pub(super) id: Id,
     /// What people call it.
@@ -41,7 +41,7 @@ pub(super) struct Whole {
     pub(super) is_spilled: bool,
 }
 
-impl Whole {
+impl WholeFile {
     /// Gives the file a name that nobody has.
     pub(super) fn settle(self) -> Result<SavedFile, FileError> {
         let Self {
@@ -59,10 +59,10 @@ impl Whole {
             is_spilled,
         } = self;
         let directory = store.directory();
-        let sha256 = text::hex(&digest);
+        let sha256 = text::hex_text(&digest);
         let metadata = file.metadata().map_err(|error| io_error("read", part.path(), &error))?;
         let (expires, until) = expires.unzip();
-        let mut record = Record {
+        let mut record = FileRecord {
             name: name.clone(),
             file: None,
             content_type: content_type.clone(),
@@ -73,12 +73,12 @@ impl Whole {
             until,
             modified: index::modified(&metadata),
             spilled: is_spilled,
-            inode: index::inode(&metadata),
+            inode: index::inode_of(&metadata),
         };
         let is_noted = wanted.is_none() || expires.is_some() || store.is_limited();
         let names: Box<dyn Iterator<Item = Option<String>>> = match &wanted {
             None => Box::new(std::iter::once(None)),
-            Some(wanted) => Box::new(name::candidates(wanted).map(Some)),
+            Some(wanted) => Box::new(candidate_names::candidates(wanted).map(Some)),
         };
         let mut path = None;
         for name in names {
@@ -115,7 +115,7 @@ impl Whole {
 fn take_name(
     directory: &Path,
     id: &Id,
-    record: &Record,
+    record: &FileRecord,
     is_noted: bool,
     part: &PartFile,
 ) -> Result<Option<PathBuf>, FileError> {
@@ -125,10 +125,10 @@ fn take_name(
     }
     if is_noted {
         // What cannot be remembered would never expire.
-        let written = index::write(directory, id, record);
+        let written = index::write_record(directory, id, record);
         written.map_err(|error| io_error("record", &path, &error))?;
     }
-    match place::give(part.path(), &path) {
+    match exclusive_name::give(part.path(), &path) {
         Ok(()) => Ok(Some(path)),
         Err(error) => {
             if is_noted {

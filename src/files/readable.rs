@@ -25,7 +25,7 @@ impl FileStore {
     pub(crate) async fn readable(&self, uri: &str) -> Option<Readable> {
         if let Some(id) = uri.strip_prefix(REFERENCE) {
             let (record, path) = self.stored(&Id::parse(id)?).await?;
-            let super::Record { name, content_type, size, .. } = record;
+            let super::FileRecord { name, content_type, size, .. } = record;
             return Some(Readable { path, name, content_type, size });
         }
         if self.inner.published.get().is_some() {
@@ -42,7 +42,7 @@ impl FileStore {
                 .ancestors()
                 .filter_map(|part| part.file_name())
                 .any(|part| is_own(part.as_ref()));
-            (!is_hidden).then(|| named(path)).flatten()
+            (!is_hidden).then(|| readable_at(path)).flatten()
         });
         found.await.ok().flatten()
     }
@@ -60,9 +60,9 @@ impl FileStore {
         let found = tokio::task::spawn_blocking(move || {
             let directory = directory.canonicalize().unwrap_or(directory);
             let is_listed = |name: &String| !name.starts_with('.') && !spilled.contains(name);
-            let names = index::names(&directory).into_iter().filter(is_listed);
+            let names = index::file_names(&directory).into_iter().filter(is_listed);
             let mut files: Vec<Readable> =
-                names.filter_map(|name| named(directory.join(name))).collect();
+                names.filter_map(|name| readable_at(directory.join(name))).collect();
             files.sort_by_cached_key(|file| {
                 let metadata = std::fs::metadata(&file.path);
                 let modified = metadata.and_then(|metadata| metadata.modified());
@@ -90,7 +90,7 @@ impl FileStore {
 const PART: &str = ".part";
 
 /// Describes a regular file; `None` for what is not whole.
-fn named(path: PathBuf) -> Option<Readable> {
+fn readable_at(path: PathBuf) -> Option<Readable> {
     let metadata = std::fs::symlink_metadata(&path).ok()?;
     let name = path.file_name()?.to_string_lossy().into_owned();
     let is_whole = metadata.is_file() && !name.ends_with(PART);

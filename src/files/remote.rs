@@ -27,7 +27,7 @@ use super::{
     media_type,
 };
 use crate::{
-    config::{FileSettings, address, files::authority},
+    config::{FileSettings, address, file_settings::url_authority},
     outcome::chain,
 };
 
@@ -56,12 +56,12 @@ impl Resolver for SystemResolver {
 }
 
 /// Passes on those addresses alone that may be reached.
-struct Guard {
+struct AddressGuard {
     settings: FileSettings,
     resolver: Arc<dyn Resolver>,
 }
 
-impl Resolve for Guard {
+impl Resolve for AddressGuard {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().trim_end_matches('.').to_owned();
         let private = may_be_private(&self.settings, &host);
@@ -93,14 +93,14 @@ fn may_be_private(settings: &FileSettings, host: &str) -> bool {
 }
 
 /// Says why `url` is not fetched.
-fn check(settings: &FileSettings, url: &Url) -> Result<(), UrlRefusal> {
+fn check_url(settings: &FileSettings, url: &Url) -> Result<(), UrlRefusal> {
     if url.scheme() != "https" {
         return Err(UrlRefusal::Scheme);
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(UrlRefusal::Credentials);
     }
-    let Some(authority) = authority(url) else { return Err(UrlRefusal::NoHost) };
+    let Some(authority) = url_authority(url) else { return Err(UrlRefusal::NoHost) };
     let host = url.host_str().unwrap_or_default();
     // A host that may be private is reached at the port that was named, and at no other.
     let public = settings.allow_public && !may_be_private(settings, host);
@@ -122,7 +122,7 @@ fn check(settings: &FileSettings, url: &Url) -> Result<(), UrlRefusal> {
 }
 
 /// Builds the client that fetches.
-pub(crate) fn client(
+pub(crate) fn build_client(
     settings: &FileSettings,
     resolver: Arc<dyn Resolver>,
 ) -> Result<Client, FetchClientError> {
@@ -140,7 +140,7 @@ pub(crate) fn client(
         .no_zstd()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
-        .dns_resolver(Arc::new(Guard { settings: settings.clone(), resolver }));
+        .dns_resolver(Arc::new(AddressGuard { settings: settings.clone(), resolver }));
     if let Some(path) = &settings.ca_file {
         let fail = |reason| FetchClientError::CaFile { path: path.clone(), reason };
         let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
@@ -152,7 +152,7 @@ pub(crate) fn client(
 }
 
 /// Opens the file at a URL.
-pub(crate) async fn open(
+pub(crate) async fn open_upload(
     client: &Client,
     settings: &FileSettings,
     reference: &str,
@@ -160,7 +160,7 @@ pub(crate) async fn open(
     let mut url = Url::parse(reference)?;
     let mut is_redirect = false;
     for _ in 0..=MOST_REDIRECTS {
-        check(settings, &url)
+        check_url(settings, &url)
             .map_err(|refusal| ReferenceError::Refused { is_redirect, refusal })?;
         let request = client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
         let response =
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     fn refused(settings: &FileSettings, url: &str) -> String {
-        check(settings, &Url::parse(url).unwrap()).unwrap_err().to_string()
+        check_url(settings, &Url::parse(url).unwrap()).unwrap_err().to_string()
     }
 
     #[test]
@@ -237,8 +237,8 @@ mod tests {
         let none = FileSettings::default();
         assert!(refused(&none, "https://example.com/x").contains("not in `allow_hosts`"));
         let named = FileSettings { allow_hosts: vec!["h:8443".into(), "h".into()], ..none };
-        assert_eq!(check(&named, &Url::parse("https://h:8443/x").unwrap()), Ok(()));
-        assert_eq!(check(&named, &Url::parse("https://H./x").unwrap()), Ok(()));
+        assert_eq!(check_url(&named, &Url::parse("https://h:8443/x").unwrap()), Ok(()));
+        assert_eq!(check_url(&named, &Url::parse("https://H./x").unwrap()), Ok(()));
         assert!(refused(&named, "https://h:22/x").contains("on h:22"));
         assert!(refused(&named, "https://sub.h/x").contains("on sub.h"));
         assert!(refused(&named, "http://h/x").contains("not https"));
@@ -253,14 +253,14 @@ mod tests {
             let reason = refused(&public, &format!("https://{host}/x"));
             assert!(reason.contains("no public address"), "{host}: {reason}");
         }
-        assert_eq!(check(&public, &Url::parse("https://1.1.1.1/x").unwrap()), Ok(()));
+        assert_eq!(check_url(&public, &Url::parse("https://1.1.1.1/x").unwrap()), Ok(()));
         let private = FileSettings {
             allow_private: true,
             allow_hosts: vec!["127.0.0.1:1".into(), "[::1]".into()],
             ..FileSettings::default()
         };
-        assert_eq!(check(&private, &Url::parse("https://127.0.0.1:1/x").unwrap()), Ok(()));
-        assert_eq!(check(&private, &Url::parse("https://[::1]/x").unwrap()), Ok(()));
+        assert_eq!(check_url(&private, &Url::parse("https://127.0.0.1:1/x").unwrap()), Ok(()));
+        assert_eq!(check_url(&private, &Url::parse("https://[::1]/x").unwrap()), Ok(()));
         assert!(refused(&private, "https://127.0.0.1:2/x").contains("not in"));
         let both = FileSettings { allow_public: true, ..private };
         assert!(refused(&both, "https://127.0.0.1:2/x").contains("not in"));

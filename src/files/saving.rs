@@ -17,16 +17,16 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::{
-    FileError, FileStore, Incoming, Purpose, READ_BUFFER, State,
+    FileError, FileStore, IncomingFile, Purpose, READ_BUFFER, StoreState,
+    candidate_names::{display_name, safe_name},
     index::{self, Id},
     io_error,
-    name::{display_name, safe_name},
-    naming::Whole,
+    naming::WholeFile,
     space,
     sparse::SparseFile,
+    staging::{self, StagedFile},
     time,
-    unfinished::{self, Fingerprint, Leftover, Mark},
-    workshop::{self, Made},
+    unfinished::{self, Fingerprint, Mark, UnfinishedFile},
 };
 use crate::{
     config::FileSettings,
@@ -34,7 +34,7 @@ use crate::{
         Observer, SavedFile,
         transfer::{Direction, Meter},
     },
-    shares::{Client, leaves_room},
+    shares::{ClientKey, leaves_room},
 };
 
 /// Bytes are hashed and written in batches of about this size.
@@ -71,39 +71,40 @@ impl Drop for PartFile {
             // Best effort: the file may be gone already.
             let _ = std::fs::remove_file(&self.path);
         }
-        workshop::tidy(&self.directory);
+        staging::tidy(&self.directory);
     }
 }
 
 /// The room that an unfinished file takes.
-struct Room {
+struct ReservedSpace {
     store: FileStore,
-    client: Client,
+    client: ClientKey,
     /// What counts against the quota: what is there, or what was announced if that is more.
     bytes: u64,
     /// What was announced and is not there yet.
     awaited: u64,
 }
 
-impl Room {
+impl ReservedSpace {
     /// Takes room for a file of which nothing is there yet.
-    fn take(store: &FileStore, client: &Client, total: Option<u64>) -> Result<Self, FileError> {
+    fn take(store: &FileStore, client: &ClientKey, total: Option<u64>) -> Result<Self, FileError> {
         let (files, bytes) = store.limits();
         let space = store.space();
         let mut state = store.state();
         let (stored, stored_bytes) = state.index.usage();
         if let Some(limit) = files {
-            let own = |state: &State| state.usage_of(&client.host).files + 1;
-            fits(("max_files", limit), stored + state.unfinished + 1, client, &state, own)?;
+            let own = |state: &StoreState| state.usage_of(&client.host).files + 1;
+            check_limit(("max_files", limit), stored + state.unfinished + 1, client, &state, own)?;
         }
         let announced = total.unwrap_or_default();
         let expected = stored_bytes.saturating_add(state.unfinished_bytes);
         if let Some(limit) = bytes {
-            let own = |state: &State| state.usage_of(&client.host).bytes.saturating_add(announced);
+            let own =
+                |state: &StoreState| state.usage_of(&client.host).bytes.saturating_add(announced);
             let all = expected.saturating_add(announced);
-            fits(("max_total_size", limit), all, client, &state, own)?;
+            check_limit(("max_total_size", limit), all, client, &state, own)?;
         }
-        space::check(space, announced, &state)?;
+        space::check_space(space, announced, &state)?;
         state.unfinished += 1;
         state.unfinished_bytes += announced;
         state.awaited_bytes += announced;
@@ -126,8 +127,8 @@ impl Room {
         let expected = stored.saturating_add(state.unfinished_bytes).saturating_add(more);
         if let Some(limit) = limit.filter(|_| more > 0) {
             let client = &self.client;
-            let own = |state: &State| state.usage_of(&client.host).bytes.saturating_add(more);
-            fits(("max_total_size", limit), expected, client, &state, own)?;
+            let own = |state: &StoreState| state.usage_of(&client.host).bytes.saturating_add(more);
+            check_limit(("max_total_size", limit), expected, client, &state, own)?;
         }
         if let Some(own) = state.of_hosts.get_mut(&self.client.host) {
             own.bytes += more;
@@ -141,7 +142,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for ReservedSpace {
     fn drop(&mut self) {
         let mut state = self.store.state();
         state.unfinished -= 1;
@@ -158,12 +159,12 @@ impl Drop for Room {
 }
 
 /// Checks that a bound of all files holds, and that what is left of it is for those who have little.
-fn fits(
+fn check_limit(
     (setting, limit): (&'static str, u64),
     all: u64,
-    client: &Client,
-    state: &State,
-    own: impl FnOnce(&State) -> u64,
+    client: &ClientKey,
+    state: &StoreState,
+    own: impl FnOnce(&StoreState) -> u64,
 ) -> Result<(), FileError> {
     if all > limit {
         return Err(FileError::Quota { setting, limit });
@@ -177,7 +178,7 @@ fn fits(
 /// A file that is being saved. Dropping it removes what is there.
 pub(crate) struct Saving {
     store: FileStore,
-    room: Room,
+    room: ReservedSpace,
     id: Id,
     name: String,
     /// What it is to be called on the disk; nothing when it is stored under its id.
@@ -189,7 +190,7 @@ pub(crate) struct Saving {
     purpose: Purpose,
     received: u64,
     /// What is being written; `None` after a failure.
-    writer: Option<Writer>,
+    writer: Option<FileWriter>,
     /// Before the file, so that nobody sees the one without the other.
     mark: Option<Mark>,
     part: PartFile,
@@ -197,32 +198,32 @@ pub(crate) struct Saving {
 }
 
 /// Where the bytes go: idle, or at work on another thread.
-enum Writer {
+enum FileWriter {
     Idle(SparseFile),
     Busy(JoinHandle<Result<SparseFile, FileError>>),
 }
 
 impl FileStore {
     /// Makes a file for what is about to come. A file that cannot fit is refused here.
-    pub(crate) async fn begin(&self, incoming: Incoming<'_>) -> Result<Saving, FileError> {
+    pub(crate) async fn begin(&self, incoming: IncomingFile<'_>) -> Result<Saving, FileError> {
         let most = self.inner.settings.max_upload_bytes;
         if incoming.purpose == Purpose::Upload && incoming.total.is_some_and(|total| total > most) {
             return Err(FileError::Quota { setting: "max_upload_size", limit: most });
         }
         self.sweep().await;
-        let room = Room::take(self, incoming.client, incoming.total)?;
+        let room = ReservedSpace::take(self, incoming.client, incoming.total)?;
         let (file, part, id) = self.make().await?;
-        let writer = Writer::Idle(SparseFile::new(file, Sha256::new()));
+        let writer = FileWriter::Idle(SparseFile::new(file, Sha256::new()));
         Ok(Saving::new(self, room, id, incoming, writer, part))
     }
 
     /// Finds what another process, or a call that failed, left of this request.
-    pub(crate) async fn leftover(&self, request: &Fingerprint) -> Option<Leftover> {
+    pub(crate) async fn leftover(&self, request: &Fingerprint) -> Option<UnfinishedFile> {
         self.sweep().await;
         let (store, request) = (self.clone(), request.clone());
         let found = tokio::task::spawn_blocking(move || {
             let is_published = store.published().is_some();
-            unfinished::take(&store.inner.directory, &request, is_published)
+            unfinished::take_leftover(&store.inner.directory, &request, is_published)
         });
         found.await.ok().flatten()
     }
@@ -231,14 +232,14 @@ impl FileStore {
     /// are part of the digest.
     pub(crate) async fn resume(
         &self,
-        incoming: Incoming<'_>,
-        leftover: Leftover,
+        incoming: IncomingFile<'_>,
+        leftover: UnfinishedFile,
         observer: &dyn Observer,
     ) -> Result<Saving, FileError> {
         let offset = leftover.offset();
-        let Leftover { file, part, id, mut mark, .. } = leftover;
+        let UnfinishedFile { file, part, id, mut mark, .. } = leftover;
         let rest = incoming.total.map(|total| total.saturating_sub(offset));
-        let mut room = Room::take(self, incoming.client, rest)?;
+        let mut room = ReservedSpace::take(self, incoming.client, rest)?;
         // What is there counts as well.
         room.grow(0, rest.unwrap_or_default().saturating_add(offset))?;
         let mut part = PartFile::new(&self.inner.directory, part);
@@ -273,7 +274,7 @@ impl FileStore {
         file.set_len(offset).and_then(|()| file.seek(SeekFrom::Start(offset))).map_err(fail)?;
         part.keep = false;
         mark.keep(false);
-        let writer = Writer::Idle(SparseFile::new(file, digest));
+        let writer = FileWriter::Idle(SparseFile::new(file, digest));
         let mut saving = Saving::new(self, room, id, incoming, writer, part);
         saving.received = offset;
         saving.mark = Some(mark);
@@ -283,7 +284,7 @@ impl FileStore {
     /// Saves `body`.
     pub(crate) async fn save<E: std::error::Error>(
         &self,
-        incoming: Incoming<'_>,
+        incoming: IncomingFile<'_>,
         body: impl Stream<Item = Result<Bytes, E>> + Unpin,
         observer: &dyn Observer,
     ) -> Result<SavedFile, FileError> {
@@ -303,9 +304,9 @@ impl FileStore {
                 None => super::create_private(directory).map(|()| directory.clone()),
             };
             let made = target.and_then(|target| {
-                let Made { file, path, id } = workshop::make(directory)?;
+                let StagedFile { file, path, id } = staging::make_file(directory)?;
                 let part = PartFile::new(directory, path);
-                workshop::check_same_disk(directory, &target)?;
+                staging::check_same_disk(directory, &target)?;
                 Ok((file, part, id))
             });
             made.map_err(|error| io_error("create a file in", directory, &error))
@@ -319,13 +320,13 @@ impl FileStore {
 impl Saving {
     fn new(
         store: &FileStore,
-        room: Room,
+        room: ReservedSpace,
         id: Id,
-        incoming: Incoming<'_>,
-        writer: Writer,
+        incoming: IncomingFile<'_>,
+        writer: FileWriter,
         part: PartFile,
     ) -> Self {
-        let Incoming { name, content_type, total, ttl, idle, purpose, client: _ } = incoming;
+        let IncomingFile { name, content_type, total, ttl, idle, purpose, client: _ } = incoming;
         Self {
             store: store.clone(),
             room,
@@ -400,7 +401,7 @@ impl Saving {
         };
         self.write(batch).await?;
         let file = self.settled().await?;
-        self.writer = Some(Writer::Idle(file));
+        self.writer = Some(FileWriter::Idle(file));
         let missing = self.total.filter(|total| *total != self.received);
         let missing = missing.map(|total| format!("{total} had been announced"));
         match ended.or(missing) {
@@ -436,7 +437,7 @@ impl Saving {
         // The disk goes round among those who write.
         let turn = store.inner.writes.turn(&self.room.client).await;
         let turn = turn.map_err(|full| io_error("write", &path, &io::Error::other(full)))?;
-        self.writer = Some(Writer::Busy(tokio::task::spawn_blocking(move || {
+        self.writer = Some(FileWriter::Busy(tokio::task::spawn_blocking(move || {
             let _turn = turn;
             // Room for what was announced was there at the start.
             if !is_announced {
@@ -452,7 +453,7 @@ impl Saving {
     async fn settled(&mut self) -> Result<SparseFile, FileError> {
         let gone = || io::Error::other("the writer has ended");
         match &mut self.writer {
-            Some(Writer::Busy(task)) => {
+            Some(FileWriter::Busy(task)) => {
                 let done = task.await;
                 self.writer = None;
                 done.unwrap_or_else(|error| {
@@ -460,7 +461,7 @@ impl Saving {
                 })
             }
             writer => match writer.take() {
-                Some(Writer::Idle(file)) => Ok(file),
+                Some(FileWriter::Idle(file)) => Ok(file),
                 _ => Err(io_error("write", &self.part.path, &gone())),
             },
         }
@@ -473,7 +474,7 @@ impl Saving {
         let marked = tokio::task::spawn_blocking(move || {
             let is_published = store.published().is_some();
             let resume = (&request, &*validator, total);
-            unfinished::mark(&store.inner.directory, &id, is_published, resume)
+            unfinished::write_mark(&store.inner.directory, &id, is_published, resume)
         });
         marked.await.ok().flatten()
     }
@@ -487,7 +488,7 @@ impl Saving {
         let restarted = tokio::task::spawn_blocking(move || file.restart().map(|()| file));
         let restarted = restarted.await.map_err(io::Error::other).and_then(|done| done);
         let file = restarted.map_err(|error| io_error("write", &path, &error))?;
-        self.writer = Some(Writer::Idle(file));
+        self.writer = Some(FileWriter::Idle(file));
         self.total = total;
         self.received = 0;
         Ok(())
@@ -512,14 +513,14 @@ impl Saving {
         let now = store.inner.time.now();
         let expires = ttl.map(|ttl| {
             let ttl = ttl.max(Duration::from_secs(1));
-            (time::seconds(now.clock).saturating_add(ttl.as_secs()), now.uptime.after(ttl))
+            (time::unix_seconds(now.clock).saturating_add(ttl.as_secs()), now.uptime.after(ttl))
         });
         let host = room.client.host.clone();
         let finished = tokio::task::spawn_blocking(move || {
             let whole = sparse.finish().map_err(|error| io_error("write", &part.path, &error));
             let (digest, file) = whole?;
             let size = received;
-            let saved = Whole {
+            let saved = WholeFile {
                 store,
                 id,
                 name,

@@ -10,7 +10,7 @@ use dadl_text::text;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{FileError, FileStore, create_private, error::io_error, place};
+use super::{FileError, FileStore, create_private, error::io_error, exclusive_name};
 use crate::outcome::SavedFile;
 
 /// The folder of these files.
@@ -35,7 +35,7 @@ impl FileStore {
         let written = move || -> Result<String, FileError> {
             create_private(&folder).map_err(|error| io_error("create", &folder, &error))?;
             let write = || {
-                let mut file = place::create_private(&to)?;
+                let mut file = exclusive_name::create_private(&to)?;
                 file.write_all(&bytes)?;
                 file.sync_all()
             };
@@ -44,7 +44,7 @@ impl FileStore {
                 let _ = std::fs::remove_file(&to);
                 return Err(io_error("write", &to, &error));
             }
-            Ok(text::hex(&Sha256::digest(&bytes)))
+            Ok(text::hex_text(&Sha256::digest(&bytes)))
         };
         let written = tokio::task::spawn_blocking(written).await;
         let stopped = |_| {

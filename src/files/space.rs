@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use super::{FileError, State};
+use super::{FileError, StoreState};
 
 /// The least that stays free on the disk, for logs and other programs; less where the disk is small.
 const RESERVE: u64 = 64 * 1024 * 1024;
@@ -39,7 +39,7 @@ impl Space {
 
 /// Asks the system (`statvfs`).
 #[cfg(unix)]
-pub(super) fn of(directory: &Path) -> Option<Space> {
+pub(super) fn disk_space(directory: &Path) -> Option<Space> {
     let found = rustix::fs::statvfs(directory).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     Some(Space { free: bytes(found.f_bavail), size: bytes(found.f_blocks) })
@@ -47,12 +47,16 @@ pub(super) fn of(directory: &Path) -> Option<Space> {
 
 /// Nobody knows: a full disk shows when it is written to.
 #[cfg(not(unix))]
-pub(super) fn of(_: &Path) -> Option<Space> {
+pub(super) fn disk_space(_: &Path) -> Option<Space> {
     None
 }
 
 /// Checks that a file of this length fits beside those that are being written.
-pub(super) fn check(space: Option<Space>, total: u64, state: &State) -> Result<(), FileError> {
+pub(super) fn check_space(
+    space: Option<Space>,
+    total: u64,
+    state: &StoreState,
+) -> Result<(), FileError> {
     // No file has more bytes, and all that are awaited are counted together.
     let most = MOST.saturating_sub(state.unfinished_bytes.max(state.awaited_bytes));
     if total > most {

@@ -4,14 +4,14 @@ use std::time::SystemTime;
 
 use futures_util::{Stream, stream};
 
-use super::{time::Uptime, workshop::WORKSHOP, *};
+use super::{staging::WORKSHOP, time::Uptime, *};
 use crate::outcome::SavedFile;
 
 mod ages;
 mod others;
 
-fn named(total: Option<u64>) -> Incoming<'static> {
-    Incoming {
+fn named(total: Option<u64>) -> IncomingFile<'static> {
+    IncomingFile {
         name: "a.bin",
         content_type: "x/y",
         total,
@@ -22,7 +22,7 @@ fn named(total: Option<u64>) -> Incoming<'static> {
     }
 }
 
-static ONLY: Client = Client::only();
+static ONLY: ClientKey = ClientKey::only();
 
 fn pieces(texts: &[&'static str]) -> impl Stream<Item = Result<Bytes, io::Error>> + Unpin {
     let pieces: Vec<_> = texts.iter().map(|text| Ok(Bytes::from_static(text.as_bytes()))).collect();
@@ -152,7 +152,7 @@ impl Bench {
 
     /// What is in the folder of unfinished files, without what shows whose it is.
     fn unfinished(&self) -> Vec<String> {
-        let names = index::names(&workshop::folder(&self.directory()));
+        let names = index::file_names(&staging::folder(&self.directory()));
         names.into_iter().filter(|name| name.contains('.')).collect()
     }
 
@@ -170,7 +170,7 @@ async fn try_save(
     ttl: Option<u64>,
     text: &'static str,
 ) -> Result<SavedFile, FileError> {
-    let incoming = Incoming { ttl: ttl.map(Duration::from_secs), ..named(None) };
+    let incoming = IncomingFile { ttl: ttl.map(Duration::from_secs), ..named(None) };
     store.save(incoming, pieces(&[text]), &()).await
 }
 
@@ -196,7 +196,7 @@ async fn a_published_file_has_an_id_and_comes_back_by_it() {
     let id = url.strip_prefix("https://m.example/files/").unwrap().to_owned();
     let reference = saved.reference.unwrap();
     assert_eq!(reference, format!("dadl-file:{id}"));
-    let expires = time::rfc3339(time::seconds(bench.now.lock().unwrap().0) + 24 * 3600);
+    let expires = time::rfc3339(time::unix_seconds(bench.now.lock().unwrap().0) + 24 * 3600);
     assert_eq!(saved.expires, Some(expires));
     let expected = Ok(("a.bin".to_owned(), "x/y".to_owned(), b"hello".to_vec()));
     // Another process reads the same directory.
@@ -290,7 +290,7 @@ async fn quotas_name_their_setting() {
     save(&store, Some(60), "12345").await;
     let error = try_save(&store, None, "6789").await.unwrap_err().to_string();
     assert!(error.contains("`max_total_size` of `files` in backends.yaml is 8"), "{error}");
-    let announced = Incoming { total: Some(4), ..named(None) };
+    let announced = IncomingFile { total: Some(4), ..named(None) };
     let error = store.save(announced, pieces(&[]), &()).await.unwrap_err().to_string();
     assert!(error.contains("`max_total_size`"), "{error}");
     save(&store, None, "678").await;
@@ -304,8 +304,8 @@ async fn quotas_name_their_setting() {
     save(&store, None, "2").await;
 }
 
-fn host(name: &str) -> Client {
-    Client { host: name.to_owned(), session: String::new() }
+fn host(name: &str) -> ClientKey {
+    ClientKey { host: name.to_owned(), session: String::new() }
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn the_last_part_of_a_quota_is_for_those_who_have_little() {
     });
     let (greedy, modest) = (host("192.0.2.1"), host("192.0.2.2"));
     let of =
-        |client, total| Incoming { client, ttl: Some(Duration::from_secs(60)), ..named(total) };
+        |client, total| IncomingFile { client, ttl: Some(Duration::from_secs(60)), ..named(total) };
     let ten = "1234567890";
     let store = bench.store();
     for _ in 0..7 {
@@ -387,7 +387,7 @@ async fn an_upload_has_a_bound_of_its_own() {
     let bench = Bench::new(FileSettings { max_upload_bytes: 4, ..FileSettings::default() });
     let store = bench.store();
     for total in [None, Some(5)] {
-        let incoming = Incoming { purpose: Purpose::Upload, ..named(total) };
+        let incoming = IncomingFile { purpose: Purpose::Upload, ..named(total) };
         let error = store.save(incoming, pieces(&["12", "345"]), &()).await.unwrap_err();
         assert!(error.to_string().contains("`max_upload_size`"), "{error}");
     }

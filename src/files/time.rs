@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::outcome::timestamp;
 
 /// Tells the time; tests bring their own.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+pub type SystemClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// For how long a machine has been running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ pub(crate) struct Moment {
 /// Where moments come from.
 #[derive(Clone)]
 pub(super) struct Timekeeper {
-    clock: Clock,
+    clock: SystemClock,
     uptime: Arc<dyn Fn() -> Uptime + Send + Sync>,
 }
 
@@ -94,7 +94,7 @@ impl Timekeeper {
     }
 
     /// Passes as `clock` does, which nobody sets.
-    pub(super) fn of_clock(clock: Clock) -> Self {
+    pub(super) fn of_clock(clock: SystemClock) -> Self {
         let steady = Arc::clone(&clock);
         let uptime = move || {
             let since = steady().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -104,7 +104,7 @@ impl Timekeeper {
     }
 
     #[cfg(test)]
-    pub(super) fn new(clock: Clock, uptime: Arc<dyn Fn() -> Uptime + Send + Sync>) -> Self {
+    pub(super) fn new(clock: SystemClock, uptime: Arc<dyn Fn() -> Uptime + Send + Sync>) -> Self {
         Self { clock, uptime }
     }
 
@@ -114,7 +114,7 @@ impl Timekeeper {
 }
 
 /// Returns the seconds since 1970.
-pub(crate) fn seconds(time: SystemTime) -> u64 {
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }
 

@@ -16,11 +16,11 @@ use dadl_text::text;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    exclusive_name::is_at,
     expiry::SEEN,
     index::{self, Id},
-    place::is_at,
+    staging::{self, PART, StagingFolder},
     time::{self, Uptime},
-    workshop::{self, PART, Workshop},
 };
 
 /// Ends the name of a record.
@@ -36,15 +36,15 @@ pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
 
 impl Fingerprint {
     fn record(&self, directory: &Path) -> Option<PathBuf> {
-        let digest = text::hex(&self.0);
+        let digest = text::hex_text(&self.0);
         let id = Id::parse(digest.get(..32)?)?;
-        Some(workshop::path_of(directory, &id, UNFINISHED))
+        Some(staging::path_of(directory, &id, UNFINISHED))
     }
 }
 
 /// How to go on with a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
+struct UnfinishedRecord {
     /// The id of the file.
     part: String,
     /// Which file that is, where the system numbers them.
@@ -81,8 +81,8 @@ impl Mark {
 impl Drop for Mark {
     fn drop(&mut self) {
         if !self.keep {
-            index::remove(&self.path);
-            workshop::tidy(&self.directory);
+            index::remove_quietly(&self.path);
+            staging::tidy(&self.directory);
         }
     }
 }
@@ -90,7 +90,7 @@ impl Drop for Mark {
 /// A file that another process did not finish; this one holds its lock. Dropping it leaves it to
 /// another call.
 #[derive(Debug)]
-pub(crate) struct Leftover {
+pub(crate) struct UnfinishedFile {
     pub(super) file: File,
     pub(super) part: PathBuf,
     pub(super) id: Id,
@@ -103,7 +103,7 @@ pub(crate) struct Leftover {
     pub(crate) validator: String,
 }
 
-impl Leftover {
+impl UnfinishedFile {
     /// Returns where to go on: with one byte at least, so that an answer can say that it is the same.
     pub(crate) fn offset(&self) -> u64 {
         match self.total {
@@ -114,7 +114,7 @@ impl Leftover {
 
     /// Removes it: it is a part of something that is no more.
     pub(crate) fn discard(mut self) {
-        index::remove(&self.part);
+        index::remove_quietly(&self.part);
         self.mark.keep(false);
     }
 }
@@ -122,25 +122,25 @@ impl Leftover {
 /// Writes down how to go on with the file of `id`: its request, its validator and the announced
 /// length. Nothing depends on it but what happens after a crash, so that a failure is none; another
 /// call of the same kind may be under way, whose record stays.
-pub(super) fn mark(
+pub(super) fn write_mark(
     directory: &Path,
     id: &Id,
     is_published: bool,
     (request, validator, total): (&Fingerprint, &str, Option<u64>),
 ) -> Option<Mark> {
     let path = request.record(directory)?;
-    let metadata = fs::symlink_metadata(workshop::part_path(directory, id)).ok()?;
-    let record = Record {
+    let metadata = fs::symlink_metadata(staging::part_path(directory, id)).ok()?;
+    let record = UnfinishedRecord {
         part: id.as_str().to_owned(),
-        inode: index::inode(&metadata),
-        request: text::hex(&request.0),
+        inode: index::inode_of(&metadata),
+        request: text::hex_text(&request.0),
         validator: validator.to_owned(),
         total,
         boot: time::boot()?.to_owned(),
         is_published,
         found: None,
     };
-    let written = workshop::write(directory, &path, &serde_json::to_vec(&record).ok()?);
+    let written = staging::write_file(directory, &path, &serde_json::to_vec(&record).ok()?);
     if let Err(error) = &written {
         tracing::debug!(%error, path = %path.display(), "cannot mark an unfinished file");
     }
@@ -149,58 +149,58 @@ pub(super) fn mark(
 }
 
 /// Takes over what another process did not finish of this request.
-pub(super) fn take(
+pub(super) fn take_leftover(
     directory: &Path,
     request: &Fingerprint,
     is_published: bool,
-) -> Option<Leftover> {
+) -> Option<UnfinishedFile> {
     let path = request.record(directory)?;
-    let record = read(&path)?;
-    let same = record.request == text::hex(&request.0);
+    let record = read_record(&path)?;
+    let same = record.request == text::hex_text(&request.0);
     if !same || record.is_published != is_published || time::boot() != Some(&record.boot) {
         return None;
     }
     let id = Id::parse(&record.part)?;
-    let part = workshop::part_path(directory, &id);
-    let file = lock(&part, record.inode)?;
+    let part = staging::part_path(directory, &id);
+    let file = lock_part(&part, record.inode)?;
     let size = file.metadata().ok()?.len();
     let mut record = record;
     if record.found.take().is_some()
-        && let Err(error) = workshop::rewrite(directory, &path, &serde_json::to_vec(&record).ok()?)
+        && let Err(error) = staging::rewrite(directory, &path, &serde_json::to_vec(&record).ok()?)
     {
         tracing::debug!(%error, "cannot note that somebody goes on with an unfinished file");
     }
     let mark = Mark { directory: directory.to_owned(), path, keep: true };
-    let Record { validator, total, .. } = record;
-    Some(Leftover { file, part, id, mark, size, total, validator })
+    let UnfinishedRecord { validator, total, .. } = record;
+    Some(UnfinishedFile { file, part, id, mark, size, total, validator })
 }
 
 /// Removes what dead processes left, unless another call may go on with it. Returns whether that
 /// was possible: nobody else may be beginning a file meanwhile.
-pub(super) fn sweep(directory: &Path, now: &Uptime) -> bool {
-    if !index::is_directory(&workshop::folder(directory)) {
+pub(super) fn sweep_leftovers(directory: &Path, now: &Uptime) -> bool {
+    if !index::is_directory(&staging::folder(directory)) {
         return true;
     }
-    let Some(workshop) = Workshop::alone(directory) else { return false };
+    let Some(workshop) = StagingFolder::alone(directory) else { return false };
     let mut kept = HashSet::new();
     for (_, path) in workshop.files(UNFINISHED) {
-        match read(&path).and_then(|record| Some((Id::parse(&record.part)?, record))) {
+        match read_record(&path).and_then(|record| Some((Id::parse(&record.part)?, record))) {
             Some((id, record)) if is_of_use(directory, &workshop, &path, &id, &record, now) => {
                 kept.insert(id);
             }
-            _ => index::remove(&path),
+            _ => index::remove_quietly(&path),
         }
     }
     for (_, path) in workshop.files(PART).filter(|(id, _)| !kept.contains(id)) {
         // Locked: somebody is writing it.
-        if let Some(_lock) = lock(&path, None) {
+        if let Some(_lock) = lock_part(&path, None) {
             tracing::info!(path = %path.display(), "removing an unfinished file");
-            index::remove(&path);
+            index::remove_quietly(&path);
         }
     }
     for (id, path) in workshop.files(SEEN) {
         if !index::record_path(directory, &id).exists() {
-            index::remove(&path);
+            index::remove_quietly(&path);
         }
     }
     workshop.remove_if_empty();
@@ -210,27 +210,27 @@ pub(super) fn sweep(directory: &Path, now: &Uptime) -> bool {
 /// Returns whether a call may go on with a file, or does so; begins to count when nobody does.
 fn is_of_use(
     directory: &Path,
-    workshop: &Workshop,
+    workshop: &StagingFolder,
     path: &Path,
     id: &Id,
-    record: &Record,
+    record: &UnfinishedRecord,
     now: &Uptime,
 ) -> bool {
-    let part = workshop::part_path(directory, id);
+    let part = staging::part_path(directory, id);
     if !part.exists() {
         return false;
     }
-    let Some(lock) = lock(&part, None) else { return true };
+    let Some(lock) = lock_part(&part, None) else { return true };
     let is_same = lock
         .metadata()
-        .is_ok_and(|metadata| record.inode.is_none() || record.inode == index::inode(&metadata));
+        .is_ok_and(|metadata| record.inode.is_none() || record.inode == index::inode_of(&metadata));
     if !is_same || time::boot() != Some(&record.boot) {
         return false;
     }
     match record.found.as_ref().and_then(|found| now.since(found)) {
         Some(passed) => passed < KEPT,
         None => {
-            let record = Record { found: Some(now.clone()), ..record.clone() };
+            let record = UnfinishedRecord { found: Some(now.clone()), ..record.clone() };
             let text = serde_json::to_vec(&record).unwrap_or_default();
             if let Err(error) = workshop.replace(path, &text) {
                 tracing::debug!(%error, "cannot note when an unfinished file was found");
@@ -241,9 +241,9 @@ fn is_of_use(
 }
 
 /// Opens a file that nobody writes any more, and keeps others from it.
-fn lock(part: &Path, inode: Option<u64>) -> Option<File> {
+fn lock_part(part: &Path, inode: Option<u64>) -> Option<File> {
     let metadata = fs::symlink_metadata(part).ok()?;
-    if !metadata.is_file() || (inode.is_some() && inode != index::inode(&metadata)) {
+    if !metadata.is_file() || (inode.is_some() && inode != index::inode_of(&metadata)) {
         return None;
     }
     let file = File::options().read(true).write(true).open(part).ok()?;
@@ -252,6 +252,6 @@ fn lock(part: &Path, inode: Option<u64>) -> Option<File> {
     is_at(&file, part).then_some(file)
 }
 
-fn read(path: &Path) -> Option<Record> {
+fn read_record(path: &Path) -> Option<UnfinishedRecord> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }

@@ -2,22 +2,22 @@
 //!
 //! A person has to see what is about to happen, whatever a descriptor or a model writes. The facts
 //! come first, in the words of this program, each on a line of its own, and the arguments before
-//! all others, since hosts show the beginning; what others wrote is in quotes ([`text::quoted`]),
+//! all others, since hosts show the beginning; what others wrote is in quotes ([`text::quoted_text`]),
 //! which hold no line break, nothing that cannot be seen and nothing that a host takes for Markdown
 //! or HTML. The arguments share a bounded room, and one that is too long for its part says how much
 //! of it is not shown. The description of the tool comes last, as words of others.
 
 use std::fmt::Write as _;
 
-use dadl_descriptor::model::{Access, Tool};
+use dadl_descriptor::model::{AccessLevel, Tool};
 use dadl_text::text;
 use serde_json::{Map, Value};
 
-use super::Pending;
+use super::PendingCall;
 use crate::{
     access::UNCLASSIFIED,
     call,
-    catalog::{Entry, Operation},
+    catalog::{CatalogEntry, CatalogOperation},
 };
 
 /// So much of a name is shown.
@@ -39,33 +39,33 @@ const ARGUMENTS_ROOM: usize = 6_000;
 // Each can be shown, cut at least.
 const _: () = assert!(ARGUMENTS_ROOM / (MOST_ARGUMENTS + 1) >= text::LEAST_QUOTED);
 
-impl Pending<'_> {
+impl PendingCall<'_> {
     /// Returns the question for the person: tool, backend, every argument, level and request.
     pub fn question(&self) -> String {
         let entry = self.entry;
         let mut text = format!(
             "Allow the dangerous call {} on backend {}?",
-            name(&entry.name),
-            name(&entry.backend_name)
+            quoted_name(&entry.name),
+            quoted_name(&entry.backend_name)
         );
         let mut fact = |fact: &str| {
             text.push_str("\n- ");
             text.push_str(fact);
         };
-        arguments(self.arguments.as_object()).iter().for_each(|it| fact(it));
-        fact(&format!("Access level: {}", level(entry)));
+        argument_lines(self.arguments.as_object()).iter().for_each(|it| fact(it));
+        fact(&format!("Access level: {}", level_words(entry)));
         match entry.operation() {
-            Operation::Tool(tool) => {
+            CatalogOperation::Tool(tool) => {
                 fact(&format!("Request: {}", self.request(tool)));
             }
-            Operation::Composite(composite) => {
-                let calls = names(composite.calls.iter().map(String::as_str));
+            CatalogOperation::Composite(composite) => {
+                let calls = join_names(composite.calls.iter().map(String::as_str));
                 fact(&format!("Runs a script of the descriptor, which may call: {calls}"));
             }
         }
-        let delegates: Vec<&Entry> = self.gate.dangerous_delegates(entry).collect();
+        let delegates: Vec<&CatalogEntry> = self.gate.dangerous_delegates(entry).collect();
         if !delegates.is_empty() {
-            let listed = names(delegates.iter().map(|it| it.name.as_str()));
+            let listed = join_names(delegates.iter().map(|it| it.name.as_str()));
             fact(&format!(
                 "It may make these dangerous calls, with arguments of its own: {listed}"
             ));
@@ -73,7 +73,7 @@ impl Pending<'_> {
         let sending = delegates.iter().filter_map(|it| Some((it, it.tool()?)));
         for (delegate, tool) in sending.clone().take(MOST_REQUESTS) {
             let request = self.any_request(tool, LONGEST_TEMPLATE);
-            fact(&format!("{} sends {request}", name(&delegate.name)));
+            fact(&format!("{} sends {request}", quoted_name(&delegate.name)));
         }
         match sending.count().saturating_sub(MOST_REQUESTS) {
             0 => {}
@@ -82,7 +82,7 @@ impl Pending<'_> {
         let words: Vec<&str> = entry.operation().description().split_whitespace().collect();
         let words = words.join(" ");
         if !words.is_empty() {
-            let words = text::quoted(&words, LONGEST_DESCRIPTION);
+            let words = text::quoted_text(&words, LONGEST_DESCRIPTION);
             fact(&format!("The descriptor says about the tool, and nobody has checked: {words}"));
         }
         text
@@ -92,10 +92,10 @@ impl Pending<'_> {
     fn request(&self, tool: &Tool) -> String {
         let base = self.gate.bases.get(self.entry.backend.0);
         let plan = base.and_then(|base| {
-            call::plan(self.entry, tool, base, &self.arguments, self.gate.door).ok()
+            call::plan_call(self.entry, tool, base, &self.arguments, self.gate.door).ok()
         });
         match plan {
-            Some(plan) => request(tool, plan.url.as_str(), LONGEST_URL),
+            Some(plan) => request_line(tool, plan.url.as_str(), LONGEST_URL),
             // What cannot be planned is not sent either.
             None => self.any_request(tool, LONGEST_URL),
         }
@@ -109,12 +109,12 @@ impl Pending<'_> {
         let path = tool.path().as_str();
         let is_joined = path.is_empty() || path.starts_with(['/', '?']);
         let slash = if is_joined || tool.elsewhere().is_some() { "" } else { "/" };
-        request(tool, &format!("{base}{slash}{path}"), most)
+        request_line(tool, &format!("{base}{slash}{path}"), most)
     }
 }
 
 /// Writes each argument, whole or with the mark that says how much of it is missing.
-fn arguments(arguments: Map<String, Value>) -> Vec<String> {
+fn argument_lines(arguments: Map<String, Value>) -> Vec<String> {
     if arguments.is_empty() {
         return vec!["(no arguments)".to_owned()];
     }
@@ -122,7 +122,7 @@ fn arguments(arguments: Map<String, Value>) -> Vec<String> {
     let mut shown: Vec<(String, Value)> = arguments
         .by_ref()
         .take(MOST_ARGUMENTS)
-        .map(|(argument, value)| (format!("Argument {}", name(&argument)), value))
+        .map(|(argument, value)| (format!("Argument {}", quoted_name(&argument)), value))
         .collect();
     let others: Map<String, Value> = arguments.collect();
     if !others.is_empty() {
@@ -136,10 +136,10 @@ fn arguments(arguments: Map<String, Value>) -> Vec<String> {
     shown.iter().map(line).collect()
 }
 
-fn request(tool: &Tool, url: &str, most: usize) -> String {
+fn request_line(tool: &Tool, url: &str, most: usize) -> String {
     let mut text = String::new();
     if let Some(rpc) = tool.rpc() {
-        let _ = write!(text, "JSON-RPC method {}, ", name(&rpc.method));
+        let _ = write!(text, "JSON-RPC method {}, ", quoted_name(&rpc.method));
     }
     let url = text::quoted_json_within(&Value::from(url), most);
     let _ = write!(text, "{} {url}", tool.method());
@@ -147,17 +147,17 @@ fn request(tool: &Tool, url: &str, most: usize) -> String {
 }
 
 /// Writes the level as the words of DADL are, and a word of the author in quotes.
-fn level(entry: &Entry) -> String {
+fn level_words(entry: &CatalogEntry) -> String {
     match entry.access() {
         None => UNCLASSIFIED.to_owned(),
-        Some(Access::Custom(word)) => text::quoted(word, LONGEST_NAME),
+        Some(AccessLevel::Custom(word)) => text::quoted_text(word, LONGEST_NAME),
         Some(level) => level.as_str().to_owned(),
     }
 }
 
-fn names<'name>(all: impl ExactSizeIterator<Item = &'name str>) -> String {
+fn join_names<'name>(all: impl ExactSizeIterator<Item = &'name str>) -> String {
     let more = all.len().saturating_sub(MOST_CALLS);
-    let mut listed: Vec<String> = all.take(MOST_CALLS).map(name).collect();
+    let mut listed: Vec<String> = all.take(MOST_CALLS).map(quoted_name).collect();
     match (listed.is_empty(), more) {
         (true, _) => listed.push("no tool".to_owned()),
         (false, 0) => {}
@@ -167,9 +167,9 @@ fn names<'name>(all: impl ExactSizeIterator<Item = &'name str>) -> String {
 }
 
 /// Writes a name, in quotes unless it is a plain word.
-fn name(name: &str) -> String {
+fn quoted_name(name: &str) -> String {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    let quoted = text::quoted(name, LONGEST_NAME);
+    let quoted = text::quoted_text(name, LONGEST_NAME);
     let bare = quoted.trim_matches('"');
     if bare == name && !name.is_empty() && name.bytes().all(is_word) {
         name.to_owned()
@@ -182,7 +182,7 @@ fn name(name: &str) -> String {
 mod tests {
     use std::{collections::HashMap, sync::Arc};
 
-    use dadl_descriptor::source::Source;
+    use dadl_descriptor::source::SourceText;
     use proptest::prelude::*;
     use serde_json::{Map, json};
 
@@ -217,7 +217,7 @@ backend:
     all: {{ access: write, description: {text}, delegates: [drop, __wipe], params: {{ why: {{ type: string }} }}, code: "return await api.drop({{ id: 1 }});" }}
 "#
         );
-        let loaded = dadl_descriptor::load(&Source::new("t.dadl", source));
+        let loaded = dadl_descriptor::load(&SourceText::new("t.dadl", source));
         let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
         let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
         let descriptor = Arc::new(descriptor);
@@ -313,7 +313,7 @@ backend:
             prop_assert!(asked.chars().count() < 10_000, "{asked}");
             // Nothing that is not seen, and nothing that Markdown or HTML reads.
             let joined = asked.replace('\n', "");
-            prop_assert_eq!(dadl_text::text::line(&joined), joined.as_str());
+            prop_assert_eq!(dadl_text::text::one_line(&joined), joined.as_str());
             for mark in ["<", ">", "&", "`", "*", "~", "](", "|", "$", "\u{200c}", "\u{200d}"] {
                 prop_assert!(!asked.contains(mark), "{mark:?}: {asked}");
             }
@@ -332,14 +332,14 @@ backend:
         ) {
             let value = |mark: u8| json!([text.repeat(times), mark]);
             let given: Map<_, _> = names.iter().map(|name| (name.clone(), value(0))).collect();
-            let shown = super::arguments(given.clone());
+            let shown = super::argument_lines(given.clone());
             let length: usize = shown.iter().map(|line| line.chars().count()).sum();
             prop_assert!(length < 10_000, "{length}: {shown:?}");
             prop_assert_eq!(shown.len(), names.len().min(super::MOST_ARGUMENTS + 1));
             let mut other = given;
             let (_, last) = other.iter_mut().nth(changed.index(names.len())).unwrap();
             *last = value(1);
-            prop_assert_ne!(super::arguments(other), shown);
+            prop_assert_ne!(super::argument_lines(other), shown);
         }
 
         /// Two calls never look alike, however long their arguments are.

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use dadl_descriptor::model::{Method, Pace, switch::Switch};
-use dadl_text::text::cut;
+use dadl_descriptor::model::{RequestMethod, RequestRate, switch::Switch};
+use dadl_text::text::cut_text;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
@@ -13,20 +13,20 @@ use url::Url;
 
 use super::{
     auth::{Applied, Authenticator},
+    backend_origin::BackendOrigin,
     client::{ClientError, Use},
+    connection_guard::ConnectionGuard,
     error::{SendError, SendErrorKind},
-    expect::Sending,
-    guard::Guard,
-    login::{LoginError, Site},
-    pace::Pacer,
-    place::Place,
+    expect_continue::Sending,
+    login::{LoginError, LoginSite},
+    rate_limiter::RateLimiter,
     redirect::{self, MOST_REDIRECTS},
     retry::RetryRules,
     upload::{self, Activity, Attached, BodyTooLarge, UploadError},
     wire_method,
 };
 use crate::{
-    call::{BaseUrl, CallPlan, Door, PlannedBody},
+    call::{BaseUrl, CallChannel, CallPlan, PlannedBody},
     config::{BackendSettings, Timeouts},
     files::{FileError, FileStore},
     secrets::Secrets,
@@ -46,12 +46,12 @@ const LARGE: usize = 256 * 1024;
 pub struct Backend {
     settings: BackendSettings,
     base: BaseUrl,
-    guard: Guard,
+    guard: ConnectionGuard,
     authenticator: Authenticator,
-    own: Place,
+    own: BackendOrigin,
     /// Where else requests go, on the operator's word.
-    others: Vec<Place>,
-    pacer: Pacer,
+    others: Vec<BackendOrigin>,
+    pacer: RateLimiter,
     switch: Option<Switch>,
     /// The path in which base URLs of the API end.
     base_path: Option<String>,
@@ -95,7 +95,7 @@ pub(crate) struct Exchange {
     /// What `Retry-After` said.
     pub(crate) retry_after: Option<Duration>,
     /// Why the backend refuses whatever is asked, when it does.
-    pub(crate) refusal: Option<Refusal>,
+    pub(crate) refusal: Option<BackendRefusal>,
     /// The path to which redirects led.
     pub(crate) landed: Option<String>,
     /// Ends the body of the request, if it is still being sent, when this is dropped.
@@ -104,7 +104,7 @@ pub(crate) struct Exchange {
 
 /// How an answer is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum AnswerMode {
     /// It is read to its end before anybody sees it.
     Whole,
     /// Item by item, as it comes.
@@ -114,11 +114,11 @@ pub(crate) enum Taken {
 }
 
 /// How an answer is taken, where the files of the request are, and what counts their bytes.
-type How<'call> = (Taken, &'call FileStore, &'call Activity);
+type SendContext<'call> = (AnswerMode, &'call FileStore, &'call Activity);
 
 /// Why a backend refuses, whatever is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum BackendRefusal {
     /// It does not accept the credential.
     Credential,
     /// Its administrator has turned MCP off.
@@ -143,9 +143,9 @@ impl Backend {
         }
         // Whoever writes a base URL into a program vouches for it; `App` says more precisely.
         let reach = settings.reach(base.as_url(), None).covering(base.as_url());
-        let guard = Guard::new(reach);
-        let own = Place::own(&base);
-        let others = Place::others(&settings.policy.origins, &base);
+        let guard = ConnectionGuard::new(reach);
+        let own = BackendOrigin::own(&base);
+        let others = BackendOrigin::others(&settings.policy.origins, &base);
         Self {
             settings,
             base,
@@ -153,7 +153,7 @@ impl Backend {
             authenticator,
             own,
             others,
-            pacer: Pacer::default(),
+            pacer: RateLimiter::default(),
             switch: None,
             base_path: None,
         }
@@ -189,13 +189,13 @@ impl Backend {
 
     /// Keeps within `pace`, whatever the answers say.
     #[must_use]
-    pub fn with_pace(self, pace: Option<Pace>) -> Self {
-        Self { pacer: Pacer::new(pace), ..self }
+    pub fn with_pace(self, pace: Option<RequestRate>) -> Self {
+        Self { pacer: RateLimiter::new(pace), ..self }
     }
 
     /// Connects where `guard` says; without this, to the base URL and to what is public.
     #[must_use]
-    pub fn with_guard(self, guard: Guard) -> Self {
+    pub fn with_guard(self, guard: ConnectionGuard) -> Self {
         Self { guard, ..self }
     }
 
@@ -242,7 +242,7 @@ impl Backend {
     /// A credential is missing, or a login failed.
     pub async fn log_in(&self) -> Result<(), ExchangeError> {
         let is_optional = self.is_credential_optional();
-        self.applied(self.base.as_url().path(), Door::Terminal, is_optional).await.map(drop)
+        self.applied(self.base.as_url().path(), CallChannel::Terminal, is_optional).await.map(drop)
     }
 
     /// Sends `plan`, following redirects and repeating as `rules` allow.
@@ -250,15 +250,15 @@ impl Backend {
         &self,
         plan: &CallPlan,
         rules: RetryRules<'_>,
-        taken: Taken,
+        taken: AnswerMode,
         files: &FileStore,
         activity: &Activity,
     ) -> Result<Exchange, ExchangeError> {
         let plan = &*upload::settled(plan, files).await;
         let purpose = match (upload::is_streamed(&plan.body), taken) {
             (true, _) => Use::Lasting,
-            (false, Taken::File) => Use::Downloads,
-            (false, Taken::Stream | Taken::Whole) => Use::Answers,
+            (false, AnswerMode::File) => Use::Downloads,
+            (false, AnswerMode::Stream | AnswerMode::Whole) => Use::Answers,
         };
         self.send_by(purpose, plan, rules, (taken, files, activity)).await
     }
@@ -271,7 +271,8 @@ impl Backend {
         files: &FileStore,
     ) -> Result<Exchange, ExchangeError> {
         let plan = &*upload::settled(plan, files).await;
-        self.send_by(Use::Lasting, plan, rules, (Taken::Stream, files, &Activity::default())).await
+        self.send_by(Use::Lasting, plan, rules, (AnswerMode::Stream, files, &Activity::default()))
+            .await
     }
 
     async fn send_by(
@@ -279,7 +280,7 @@ impl Backend {
         purpose: Use,
         plan: &CallPlan,
         rules: RetryRules<'_>,
-        how: How<'_>,
+        how: SendContext<'_>,
     ) -> Result<Exchange, ExchangeError> {
         let place = self.place(plan)?;
         let client = &self.client(place, purpose)?;
@@ -300,9 +301,9 @@ impl Backend {
             let sent = Instant::now();
             let outcome = self.attempt(client, plan, &headers, &applied, how).await;
             let (outcome, refusal) = self.refusal(place, outcome).await;
-            let is_refused = refusal == Some(Refusal::Credential);
+            let is_refused = refusal == Some(BackendRefusal::Credential);
             self.log(plan, &outcome, sent.elapsed());
-            if let (Ok((Answered { response, .. }, _)), Some(limit)) =
+            if let (Ok((LocatedAnswer { response, .. }, _)), Some(limit)) =
                 (&outcome, &rules.errors.rate_limit)
             {
                 place.throttle.observe(response.status(), response.headers(), limit);
@@ -319,7 +320,7 @@ impl Backend {
             }
             let retry = attempts - 1 - u32::from(renewed);
             // Of what somebody has decided, nothing passes.
-            let may_pass = refusal != Some(Refusal::SwitchedOff);
+            let may_pass = refusal != Some(BackendRefusal::SwitchedOff);
             let pause = may_pass.then(|| pause_after(&outcome, rules, retry)).flatten();
             // A pause that would outlast the whole call is no help: the caller learns when to
             // come back instead.
@@ -331,7 +332,7 @@ impl Backend {
                 continue;
             }
             return match outcome {
-                Ok((Answered { response, url }, sending)) => {
+                Ok((LocatedAnswer { response, url }, sending)) => {
                     if is_refused {
                         self.authenticator.forget(&applied);
                     } else if refusal.is_none() && place.is_own {
@@ -352,7 +353,7 @@ impl Backend {
     /// Waits until the limits of a place let a request go; one that would outlast the call is the error.
     async fn paced(
         &self,
-        place: &Place,
+        place: &BackendOrigin,
         is_patient: bool,
         outlasts: impl Fn(Duration) -> bool,
     ) -> Result<(), Duration> {
@@ -369,14 +370,18 @@ impl Backend {
 
     /// Returns why an answer refuses whatever is asked, and the answer. One that may do so by its
     /// body is read for that.
-    async fn refusal(&self, place: &Place, outcome: Attempted) -> (Attempted, Option<Refusal>) {
-        let (Answered { response, url }, sending) = match outcome {
+    async fn refusal(
+        &self,
+        place: &BackendOrigin,
+        outcome: Attempted,
+    ) -> (Attempted, Option<BackendRefusal>) {
+        let (LocatedAnswer { response, url }, sending) = match outcome {
             Ok(answer) => answer,
             Err(error) => return (Err(error), None),
         };
         if !place.has_credential {
             // It was asked for nothing that this backend has.
-            return (Ok((Answered { response, url }, sending)), None);
+            return (Ok((LocatedAnswer { response, url }, sending)), None);
         }
         let status = response.status();
         let off = self.switch.as_ref().filter(|_| place.is_own);
@@ -385,22 +390,22 @@ impl Backend {
         let refused = self.authenticator.refused().filter(|rule| rule.may_be(status.as_u16()));
         if off.is_none() && refused.is_none() {
             let is_refused = status == http::StatusCode::UNAUTHORIZED;
-            let refusal = is_refused.then_some(Refusal::Credential);
-            return (Ok((Answered { response, url }, sending)), refusal);
+            let refusal = is_refused.then_some(BackendRefusal::Credential);
+            return (Ok((LocatedAnswer { response, url }, sending)), refusal);
         }
         let (body, response) = peeked(response, self.settings.timeouts.read).await;
         let refusal = if off.is_some_and(|rule| rule.says(&body)) {
-            Some(Refusal::SwitchedOff)
+            Some(BackendRefusal::SwitchedOff)
         } else {
-            refused.is_some_and(|rule| rule.says(&body)).then_some(Refusal::Credential)
+            refused.is_some_and(|rule| rule.says(&body)).then_some(BackendRefusal::Credential)
         };
-        (Ok((Answered { response, url }, sending)), refusal)
+        (Ok((LocatedAnswer { response, url }, sending)), refusal)
     }
 
     /// Returns what a request to `place` carries of the credential.
     async fn applied_to(
         &self,
-        place: &Place,
+        place: &BackendOrigin,
         plan: &CallPlan,
     ) -> Result<Arc<Applied>, ExchangeError> {
         if !place.has_credential {
@@ -413,7 +418,7 @@ impl Backend {
     async fn applied(
         &self,
         path: &str,
-        door: Door,
+        door: CallChannel,
         is_optional: bool,
     ) -> Result<Arc<Applied>, ExchangeError> {
         let site = || {
@@ -421,7 +426,7 @@ impl Backend {
             let (settings, base) = (self.settings.clone(), self.base.clone());
             let (guard, marks) = (self.guard.clone(), self.marks(door).to_vec());
             let missing_path = self.missing_path().map(str::to_owned);
-            Ok(Site { settings, base, client, guard, missing_path, marks })
+            Ok(LoginSite { settings, base, client, guard, missing_path, marks })
         };
         self.authenticator.applied(path, is_optional, site).await.map_err(|error| match error {
             Unready::Client(error) => error,
@@ -431,7 +436,7 @@ impl Backend {
 
     /// Returns where a request goes. The gate admits no call of a tool at another place; this is what
     /// stands behind it.
-    fn place(&self, plan: &CallPlan) -> Result<&Place, ExchangeError> {
+    fn place(&self, plan: &CallPlan) -> Result<&BackendOrigin, ExchangeError> {
         let others = || self.others.iter().find(|place| place.has(&plan.url));
         let place = Some(&self.own).filter(|own| own.has(&plan.url)).or_else(others);
         place.ok_or_else(|| {
@@ -447,7 +452,7 @@ impl Backend {
     }
 
     /// Returns the client of `place` for `purpose`.
-    fn client(&self, place: &Place, purpose: Use) -> Result<Client, ExchangeError> {
+    fn client(&self, place: &BackendOrigin, purpose: Use) -> Result<Client, ExchangeError> {
         let client = place.client(&self.settings, &self.guard, purpose);
         client.map_err(|error| ExchangeError::Client(self.settings.name.clone(), error))
     }
@@ -459,7 +464,7 @@ impl Backend {
         plan: &CallPlan,
         headers: &HeaderMap,
         applied: &Applied,
-        (taken, files, activity): How<'_>,
+        (taken, files, activity): SendContext<'_>,
     ) -> Attempted {
         let mut may_expect = true;
         let mut url = plan.url.clone();
@@ -495,13 +500,14 @@ impl Backend {
                 continue;
             }
             let status = response.status().as_u16();
-            let hop = redirect::follow(status, response.headers(), &url, response.url(), method)
-                .map_err(|kind| self.failed(plan, kind))?;
+            let hop =
+                redirect::follow_redirect(status, response.headers(), &url, response.url(), method)
+                    .map_err(|kind| self.failed(plan, kind))?;
             let Some(hop) = hop else {
                 // Nobody wants the rest of a body that was refused.
                 let sending =
                     if response.status().is_success() { sending } else { Sending::default() };
-                return Ok((Answered { response, url }, sending));
+                return Ok((LocatedAnswer { response, url }, sending));
             };
             if hop.becomes_get {
                 // The method that was called would be lost.
@@ -509,7 +515,7 @@ impl Backend {
                     let status = response.status().as_u16();
                     return Err(self.failed(plan, SendErrorKind::RedirectUnsafe { status }).into());
                 }
-                method = Method::Get;
+                method = RequestMethod::Get;
                 body = &PlannedBody::None;
             }
             url = hop.url;
@@ -522,20 +528,20 @@ impl Backend {
     async fn answered<T>(
         &self,
         plan: &CallPlan,
-        taken: Taken,
+        taken: AnswerMode,
         activity: &Activity,
         answer: impl Future<Output = T>,
     ) -> Result<T, SendError> {
         let Timeouts { connect, read, first_byte, .. } = self.settings.timeouts;
         let (bound, after) = match taken {
-            Taken::File => ("first_byte_timeout", first_byte),
-            Taken::Stream | Taken::Whole => ("read_timeout", read),
+            AnswerMode::File => ("first_byte_timeout", first_byte),
+            AnswerMode::Stream | AnswerMode::Whole => ("read_timeout", read),
         };
         let most = connect.saturating_add(after);
         let answer = match (upload::is_streamed(&plan.body), taken) {
             (true, _) => activity.timeout(most, answer).await,
-            (false, Taken::File) => tokio::time::timeout(after, answer).await.ok(),
-            (false, Taken::Stream | Taken::Whole) => Some(answer.await),
+            (false, AnswerMode::File) => tokio::time::timeout(after, answer).await.ok(),
+            (false, AnswerMode::Stream | AnswerMode::Whole) => Some(answer.await),
         };
         answer.ok_or_else(|| self.failed(plan, SendErrorKind::Timeout { bound, after }))
     }
@@ -548,7 +554,7 @@ impl Backend {
         let (backend, request) = (&self.settings.name, self.request_line(plan));
         let ms = elapsed.as_millis();
         match outcome {
-            Ok((Answered { response, .. }, _)) => {
+            Ok((LocatedAnswer { response, .. }, _)) => {
                 let status = response.status().as_u16();
                 tracing::debug!(%backend, %request, status, ms, "answered");
             }
@@ -557,16 +563,16 @@ impl Backend {
     }
 
     /// Returns what a call through `door` tells the API about itself.
-    fn marks(&self, door: Door) -> &[(HeaderName, HeaderValue)] {
+    fn marks(&self, door: CallChannel) -> &[(HeaderName, HeaderValue)] {
         match (door, &self.switch) {
-            (Door::Mcp, Some(switch)) => &switch.headers,
+            (CallChannel::Mcp, Some(switch)) => &switch.headers,
             _ => &[],
         }
     }
 
     /// Merges the operator's header fields, which stay with the credential, with those of the plan,
     /// which win, and with what tells the API where the call comes from, which wins over all.
-    fn headers(&self, place: &Place, plan: &CallPlan, taken: Taken) -> HeaderMap {
+    fn headers(&self, place: &BackendOrigin, plan: &CallPlan, taken: AnswerMode) -> HeaderMap {
         let own = self.settings.headers.iter().filter(|_| place.has_credential);
         let mut headers: HeaderMap = own.cloned().collect();
         for (name, value) in &plan.headers {
@@ -580,7 +586,7 @@ impl Backend {
             });
             headers.insert(name.clone(), joined.unwrap_or_else(|| value.clone()));
         }
-        if taken != Taken::Whole {
+        if taken != AnswerMode::Whole {
             // What is saved should be what the backend has, byte for byte; and what compresses a
             // stream holds its items back.
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -614,7 +620,7 @@ impl Backend {
     /// planned. One that has files in it is not shown.
     fn landed(&self, plan: &CallPlan, url: &Url) -> Option<String> {
         let is_elsewhere = *url != plan.url && plan.shown.is_none();
-        is_elsewhere.then(|| cut(&self.secrets().text(url.path()), MOST_PATH).into_owned())
+        is_elsewhere.then(|| cut_text(&self.secrets().text(url.path()), MOST_PATH).into_owned())
     }
 
     /// Returns `GET /vms/x`: the method and the path below the base URL, without the query, or the whole
@@ -636,18 +642,18 @@ impl Backend {
 }
 
 /// An answer, and where it came from after all redirects.
-struct Answered {
+struct LocatedAnswer {
     response: reqwest::Response,
     url: Url,
 }
 
 /// What one request came to.
-type Attempted = Result<(Answered, Sending), ExchangeError>;
+type Attempted = Result<(LocatedAnswer, Sending), ExchangeError>;
 
 /// Returns how long to wait before retry number `retry`; `None` when there is none.
 fn pause_after(outcome: &Attempted, rules: RetryRules<'_>, retry: u32) -> Option<Duration> {
     match outcome {
-        Ok((Answered { response, .. }, _)) => {
+        Ok((LocatedAnswer { response, .. }, _)) => {
             let repeats = rules.repeats_status(response.status().as_u16());
             repeats.then(|| rules.delay(retry, rules.retry_after(response.headers()))).flatten()
         }

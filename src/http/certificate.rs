@@ -33,7 +33,7 @@ const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1D, 0x11];
 
 /// What a certificate says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Details {
+pub struct CertificateDetails {
     /// Such as `CN=xo, O=Example`; empty when it says nothing.
     pub subject: String,
     /// The names and addresses for which it is.
@@ -44,14 +44,14 @@ pub struct Details {
     pub until: Option<String>,
 }
 
-impl Details {
+impl CertificateDetails {
     /// Reads a certificate in DER, as far as it can be read.
     pub fn read(der: &[u8]) -> Self {
-        read(der).unwrap_or_default()
+        read_details(der).unwrap_or_default()
     }
 }
 
-fn read(der: &[u8]) -> Option<Details> {
+fn read_details(der: &[u8]) -> Option<CertificateDetails> {
     let mut signed = Elements(Elements(der).next_of(SEQUENCE)?);
     let mut fields = Elements(signed.next_of(SEQUENCE)?);
     if fields.peek() == Some(VERSION) {
@@ -66,8 +66,8 @@ fn read(der: &[u8]) -> Option<Details> {
     let until = validity.next().and_then(|(tag, text)| time(tag, text));
     let subject = subject(fields.next_of(SEQUENCE)?);
     let extensions = fields.find(|(tag, _)| *tag == EXTENSIONS);
-    let names = extensions.and_then(|(_, content)| names(content)).unwrap_or_default();
-    Some(Details { subject, names, from, until })
+    let names = extensions.and_then(|(_, content)| alternative_names(content)).unwrap_or_default();
+    Some(CertificateDetails { subject, names, from, until })
 }
 
 fn subject(name: &[u8]) -> String {
@@ -78,7 +78,7 @@ fn subject(name: &[u8]) -> String {
             let part = pair.next_of(OBJECT).and_then(|object| {
                 let (_, word) = PARTS.iter().find(|(known, _)| *known == object)?;
                 let (tag, text) = pair.next()?;
-                TEXTS.contains(&tag).then(|| format!("{word}={}", shown(text)))
+                TEXTS.contains(&tag).then(|| format!("{word}={}", printable_text(text)))
             });
             parts.extend(part);
         }
@@ -87,7 +87,7 @@ fn subject(name: &[u8]) -> String {
     parts.join(", ")
 }
 
-fn names(extensions: &[u8]) -> Option<Vec<String>> {
+fn alternative_names(extensions: &[u8]) -> Option<Vec<String>> {
     let all = Elements(Elements(extensions).next_of(SEQUENCE)?);
     let found = all.filter(|(tag, _)| *tag == SEQUENCE).find_map(|(_, extension)| {
         let mut extension = Elements(extension);
@@ -99,7 +99,7 @@ fn names(extensions: &[u8]) -> Option<Vec<String>> {
     })?;
     let names = Elements(Elements(found).next_of(SEQUENCE)?);
     let name = |(tag, content): (u8, &[u8])| match (tag, content.len()) {
-        (DNS_NAME, _) => Some(shown(content)),
+        (DNS_NAME, _) => Some(printable_text(content)),
         (IP_ADDRESS, 4) => Some(Ipv4Addr::from(<[u8; 4]>::try_from(content).ok()?).to_string()),
         (IP_ADDRESS, 16) => Some(Ipv6Addr::from(<[u8; 16]>::try_from(content).ok()?).to_string()),
         _ => None,
@@ -108,8 +108,8 @@ fn names(extensions: &[u8]) -> Option<Vec<String>> {
 }
 
 /// Returns a text of others as it may be shown on a line.
-fn shown(text: &[u8]) -> String {
-    text::cut(&text::line(&String::from_utf8_lossy(text)), LONGEST).into_owned()
+fn printable_text(text: &[u8]) -> String {
+    text::cut_text(&text::one_line(&String::from_utf8_lossy(text)), LONGEST).into_owned()
 }
 
 /// Writes a time as RFC 3339 does: `YYMMDDHHMMSSZ`, or with the century (RFC 5280, section 4.1.2.5).
@@ -195,7 +195,7 @@ mod tests {
             params.distinguished_name.push(DnType::OrganizationName, "Lab\n\u{202e}x");
             params.distinguished_name.push(DnType::CommonName, "xo.example.com");
         });
-        let Details { subject, names, from, until } = Details::read(&der);
+        let CertificateDetails { subject, names, from, until } = CertificateDetails::read(&der);
         assert!(subject.contains("CN=xo.example.com") && subject.contains("O=Lab"), "{subject}");
         assert!(!subject.contains(['\n', '\u{202e}']), "{subject}");
         assert_eq!(names, [""; 0]);
@@ -206,7 +206,7 @@ mod tests {
             params.subject_alt_names =
                 CertificateParams::new(names.clone()).unwrap().subject_alt_names;
         });
-        assert_eq!(Details::read(&der).names, names);
+        assert_eq!(CertificateDetails::read(&der).names, names);
     }
 
     proptest! {
@@ -214,12 +214,12 @@ mod tests {
 
         #[test]
         fn nothing_is_too_strange(bytes: Vec<u8>, at: usize, byte: u8, end: usize) {
-            let _ = Details::read(&bytes);
+            let _ = CertificateDetails::read(&bytes);
             let mut der = certificate(|_| {});
             let at = at % der.len();
             der[at] = byte;
-            let _ = Details::read(&der);
-            let _ = Details::read(&der[..end % der.len()]);
+            let _ = CertificateDetails::read(&der);
+            let _ = CertificateDetails::read(&der[..end % der.len()]);
         }
     }
 }

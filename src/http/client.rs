@@ -9,8 +9,8 @@ use reqwest::{Client, ClientBuilder, redirect::Policy};
 use url::Url;
 
 use super::{
-    guard::Guard,
-    identity::{Identity, IdentityError},
+    client_certificate::{ClientCertificate, IdentityError},
+    connection_guard::ConnectionGuard,
     tls,
 };
 use crate::config::{AddressKey, BackendSettings, PrivateAddress, Timeouts};
@@ -72,11 +72,11 @@ pub enum ClientError {
 /// The read timeout of the client runs from the start of a request, however long that takes to be
 /// sent; the clients for what lasts and for files leave it out: [`super::upload::Activity`] takes its
 /// place, or `first_byte_timeout` and `stall_timeout` do.
-pub(crate) fn build(
+pub(crate) fn build_client(
     settings: &BackendSettings,
     (key, url, is_own): (AddressKey, &Url, bool),
-    guard: &Guard,
-    identity: Option<&Identity>,
+    guard: &ConnectionGuard,
+    identity: Option<&ClientCertificate>,
     purpose: Use,
 ) -> Result<Client, ClientError> {
     tls::install_provider();
@@ -95,7 +95,7 @@ pub(crate) fn build(
         builder.read_timeout(read)
     };
     builder = if url.scheme() == "https" {
-        builder.tls_backend_preconfigured(tls::config(settings, url, is_own, identity)?)
+        builder.tls_backend_preconfigured(tls::client_config(settings, url, is_own, identity)?)
     } else {
         if let Some(path) = &settings.ca_file {
             // A mistake is told all the same.

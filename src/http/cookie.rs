@@ -27,12 +27,12 @@ pub enum Renewal {
     /// The server has ended it.
     Ended,
     /// It has another value.
-    Set(Cookie),
+    Set(SetCookie),
 }
 
 /// A cookie that a server has set.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Cookie {
+pub struct SetCookie {
     /// The value, as it is to be sent.
     pub value: String,
     /// Where it is sent: below this path.
@@ -46,7 +46,7 @@ pub struct Cookie {
 pub fn renewal(name: &str, headers: &HeaderMap, url: &Url, now: SystemTime) -> Option<Renewal> {
     let fields = headers.get_all(header::SET_COOKIE).iter();
     let values = fields.filter_map(|field| std::str::from_utf8(field.as_bytes()).ok());
-    values.filter_map(|field| read(name, field, url, now)).next_back()
+    values.filter_map(|field| read_cookie(name, field, url, now)).next_back()
 }
 
 /// What the attributes of a cookie say; the last of each kind counts.
@@ -70,7 +70,7 @@ impl<'field> Attributes<'field> {
             }
             match name.to_ascii_lowercase().as_str() {
                 "domain" => all.domain = Some(value.strip_prefix('.').unwrap_or(value)),
-                "expires" => all.expires = date(value).or(all.expires),
+                "expires" => all.expires = parse_date(value).or(all.expires),
                 "max-age" => all.max_age = max_age(value).or(all.max_age),
                 "path" => all.path = Some(value),
                 "secure" => all.is_secure = true,
@@ -82,7 +82,7 @@ impl<'field> Attributes<'field> {
 }
 
 /// Reads one field; `None` when it is about another cookie, or none that this host may set.
-fn read(name: &str, field: &str, url: &Url, now: SystemTime) -> Option<Renewal> {
+fn read_cookie(name: &str, field: &str, url: &Url, now: SystemTime) -> Option<Renewal> {
     if field.chars().any(|letter| letter.is_ascii_control() && letter != '\t') {
         return None;
     }
@@ -126,7 +126,9 @@ fn read(name: &str, field: &str, url: &Url, now: SystemTime) -> Option<Renewal> 
     match ends {
         Some(ends) if ends.is_none_or(|ends| ends <= now) => Some(Renewal::Ended),
         _ if value.is_empty() => Some(Renewal::Ended),
-        ends => Some(Renewal::Set(Cookie { value: value.to_owned(), path, ends: ends.flatten() })),
+        ends => {
+            Some(Renewal::Set(SetCookie { value: value.to_owned(), path, ends: ends.flatten() }))
+        }
     }
 }
 
@@ -165,19 +167,19 @@ fn max_age(text: &str) -> Option<i64> {
 }
 
 /// Reads a date as section 5.1.1 says: whatever is a time, a day, a month and a year, in any order.
-pub fn date(text: &str) -> Option<SystemTime> {
+pub fn parse_date(text: &str) -> Option<SystemTime> {
     let is_delimiter =
         |letter: char| matches!(letter, '\t' | ' '..='/' | ';'..='@' | '['..='`' | '{'..='~');
     let (mut time, mut day, mut month, mut year) = (None, None, None, None);
     for token in text.split(is_delimiter).filter(|token| !token.is_empty()) {
         if time.is_none() && clock(token).is_some() {
             time = clock(token);
-        } else if day.is_none() && number(token, 1..=2).is_some() {
-            day = number(token, 1..=2);
+        } else if day.is_none() && parse_number(token, 1..=2).is_some() {
+            day = parse_number(token, 1..=2);
         } else if month.is_none() && month_of(token).is_some() {
             month = month_of(token);
-        } else if year.is_none() && number(token, 2..=4).is_some() {
-            year = number(token, 2..=4);
+        } else if year.is_none() && parse_number(token, 2..=4).is_some() {
+            year = parse_number(token, 2..=4);
         }
     }
     let (hour, minute, second) = time?;
@@ -193,13 +195,13 @@ pub fn date(text: &str) -> Option<SystemTime> {
     let number = |number: u32| i8::try_from(number).ok();
     let day = Date::new(i16::try_from(year).ok()?, number(month)?, number(day)?).ok()?;
     let clock = Time::new(number(hour)?, number(minute)?, number(second)?, 0).ok()?;
-    let seconds = timestamp::seconds(day.to_datetime(clock));
+    let seconds = timestamp::unix_seconds(day.to_datetime(clock));
     let away = Duration::from_secs(seconds.unsigned_abs());
     if seconds < 0 { UNIX_EPOCH.checked_sub(away) } else { UNIX_EPOCH.checked_add(away) }
 }
 
 /// Reads digits at the start of a token, so many of them that what follows is none.
-fn number(token: &str, count: std::ops::RangeInclusive<usize>) -> Option<u32> {
+fn parse_number(token: &str, count: std::ops::RangeInclusive<usize>) -> Option<u32> {
     let digits = token.bytes().take_while(u8::is_ascii_digit).count();
     token.get(..digits).filter(|_| count.contains(&digits))?.parse().ok()
 }
@@ -208,10 +210,10 @@ fn clock(token: &str) -> Option<(u32, u32, u32)> {
     let mut parts = token.splitn(3, ':');
     let mut whole = || {
         let part = parts.next()?;
-        part.bytes().all(|byte| byte.is_ascii_digit()).then(|| number(part, 1..=2)).flatten()
+        part.bytes().all(|byte| byte.is_ascii_digit()).then(|| parse_number(part, 1..=2)).flatten()
     };
     let (hour, minute) = (whole()?, whole()?);
-    Some((hour, minute, number(parts.next()?, 1..=2)?))
+    Some((hour, minute, parse_number(parts.next()?, 1..=2)?))
 }
 
 fn month_of(token: &str) -> Option<u32> {
@@ -244,7 +246,7 @@ mod tests {
         match renewal(name, &headers, &Url::parse(url).unwrap(), now()) {
             None => "nothing".to_owned(),
             Some(Renewal::Ended) => "ended".to_owned(),
-            Some(Renewal::Set(Cookie { value, path, ends })) => {
+            Some(Renewal::Set(SetCookie { value, path, ends })) => {
                 let ends = ends.map(|ends| ends.duration_since(now()).unwrap().as_secs());
                 format!("{value} {path} {ends:?}")
             }
@@ -338,7 +340,7 @@ mod tests {
             "15 november 94 8:12:31x",
             "08:12:31 1994 Nov 15th",
         ] {
-            assert_eq!(date(text), Some(now()), "{text}");
+            assert_eq!(parse_date(text), Some(now()), "{text}");
         }
         for text in [
             "",
@@ -350,10 +352,13 @@ mod tests {
             "0 Nov 1994 08:00:00",
             "15 Nov 1994 8:12",
         ] {
-            assert_eq!(date(text), None, "{text}");
+            assert_eq!(parse_date(text), None, "{text}");
         }
-        assert!(date("29 Feb 2000 00:00:00").is_some() && date("29 Feb 1900 00:00:00").is_none());
-        let before = date("01 Jan 1601 00:00:00").unwrap();
+        assert!(
+            parse_date("29 Feb 2000 00:00:00").is_some()
+                && parse_date("29 Feb 1900 00:00:00").is_none()
+        );
+        let before = parse_date("01 Jan 1601 00:00:00").unwrap();
         assert_eq!(UNIX_EPOCH.duration_since(before).unwrap().as_secs(), 11_644_473_600);
     }
 
@@ -377,7 +382,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::SET_COOKIE, HeaderValue::from_str(&field).unwrap());
             let renewal = renewal("sid", &headers, &Url::parse(&url).unwrap(), now());
-            if let Some(Renewal::Set(Cookie { value, path, ends })) = renewal {
+            if let Some(Renewal::Set(SetCookie { value, path, ends })) = renewal {
                 prop_assert!(field.starts_with("sid="));
                 prop_assert!(!value.is_empty() && !value.contains(';') && path.starts_with('/'));
                 prop_assert!(ends.is_none_or(|ends| ends > now() && ends <= now() + LONGEST));
@@ -387,12 +392,12 @@ mod tests {
         #[test]
         fn a_date_is_what_it_was_written_from(seconds in 0_u64..=253_402_300_799) {
             let time = UNIX_EPOCH + Duration::from_secs(seconds);
-            prop_assert_eq!(date(&httpdate::fmt_http_date(time)), Some(time));
+            prop_assert_eq!(parse_date(&httpdate::fmt_http_date(time)), Some(time));
         }
 
         #[test]
         fn any_date_is_read_or_none(text in ".{0,60}") {
-            let _ = date(&text);
+            let _ = parse_date(&text);
         }
     }
 }

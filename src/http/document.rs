@@ -1,20 +1,20 @@
 //! A document that a server has about itself.
 
 use bytes::{Bytes, BytesMut};
-use dadl_descriptor::model::{ErrorRules, Method};
+use dadl_descriptor::model::{ErrorRules, RequestMethod};
 use dadl_text::text::begins_as_page;
 use futures_util::StreamExt as _;
 use http::{HeaderValue, header::ACCEPT};
 use url::Url;
 
 use super::{
-    backend::{Backend, Exchange, ExchangeError, Taken},
+    backend::{AnswerMode, Backend, Exchange, ExchangeError},
     error::SendError,
     retry::RetryRules,
     upload::Activity,
 };
 use crate::{
-    call::{CallPlan, Door, PlannedBody},
+    call::{CallChannel, CallPlan, PlannedBody},
     files::FileStore,
 };
 
@@ -53,12 +53,12 @@ pub(crate) async fn fetch(
     backend: &Backend,
     url: &Url,
     files: &FileStore,
-    door: Door,
+    door: CallChannel,
     most: usize,
 ) -> Result<Bytes, DocumentFetchError> {
     let accept = HeaderValue::from_static("application/json, application/yaml;q=0.9, */*;q=0.1");
     let plan = CallPlan {
-        method: Method::Get,
+        method: RequestMethod::Get,
         url: url.clone(),
         headers: vec![(ACCEPT, accept)],
         body: PlannedBody::None,
@@ -68,9 +68,13 @@ pub(crate) async fn fetch(
         shown: None,
     };
     let errors = ErrorRules::default();
-    let rules =
-        RetryRules { errors: &errors, method: Method::Get, retry_unsafe: false, is_patient: false };
-    let sent = backend.send(&plan, rules, Taken::Whole, files, &Activity::default()).await;
+    let rules = RetryRules {
+        errors: &errors,
+        method: RequestMethod::Get,
+        retry_unsafe: false,
+        is_patient: false,
+    };
+    let sent = backend.send(&plan, rules, AnswerMode::Whole, files, &Activity::default()).await;
     let Exchange { response, .. } = sent.map_err(DocumentFetchError::Exchange)?;
     let request = backend.request_line(&plan);
     if !response.status().is_success() {

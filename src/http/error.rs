@@ -6,7 +6,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    guard,
+    connection_guard,
     tls::{self, RefusedCertificate},
 };
 use crate::{config::PrivateAddress, outcome::chain};
@@ -83,10 +83,10 @@ pub enum SendErrorKind {
 impl SendErrorKind {
     /// Sorts an error of reqwest; `connect` and `read` are the timeouts that were set.
     pub(crate) fn from_reqwest(error: &reqwest::Error, connect: Duration, read: Duration) -> Self {
-        if let Some(refused) = guard::refusal(error) {
+        if let Some(refused) = connection_guard::address_refusal(error) {
             return Self::PrivateAddress(Box::new(refused.clone()));
         }
-        if let Some(refused) = tls::refusal(error) {
+        if let Some(refused) = tls::certificate_refusal(error) {
             return Self::Certificate(Box::new(refused.clone()));
         }
         let chain = chain(error);

@@ -9,42 +9,42 @@
 
 pub mod auth;
 pub mod backend;
+mod backend_origin;
 pub mod certificate;
 mod client;
+pub mod client_certificate;
+pub mod connection_guard;
 pub mod cookie;
 pub mod document;
 pub mod error;
-pub(crate) mod expect;
-pub mod guard;
-pub mod identity;
+pub(crate) mod expect_continue;
 pub mod login;
-mod pace;
-mod place;
-pub(crate) mod rate_limit;
-mod reach;
+mod rate_limiter;
+mod reachability;
 mod redirect;
 pub(crate) mod retry;
+pub(crate) mod throttle;
 pub mod tls;
 pub(crate) mod under_way;
 pub(crate) mod upload;
 
-use dadl_descriptor::model::Method;
+use dadl_descriptor::model::RequestMethod;
 
 pub(crate) use self::under_way::LAST_WAIT;
 
 pub use self::{
-    reach::{ReachError, reach},
+    reachability::{ReachError, check_reachable},
     under_way::settled,
     upload::BodyTooLarge,
 };
 
-fn wire_method(method: Method) -> reqwest::Method {
+fn wire_method(method: RequestMethod) -> reqwest::Method {
     match method {
-        Method::Delete => reqwest::Method::DELETE,
-        Method::Get => reqwest::Method::GET,
-        Method::Head => reqwest::Method::HEAD,
-        Method::Patch => reqwest::Method::PATCH,
-        Method::Post => reqwest::Method::POST,
-        Method::Put => reqwest::Method::PUT,
+        RequestMethod::Delete => reqwest::Method::DELETE,
+        RequestMethod::Get => reqwest::Method::GET,
+        RequestMethod::Head => reqwest::Method::HEAD,
+        RequestMethod::Patch => reqwest::Method::PATCH,
+        RequestMethod::Post => reqwest::Method::POST,
+        RequestMethod::Put => reqwest::Method::PUT,
     }
 }

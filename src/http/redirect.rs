@@ -4,7 +4,7 @@
 //! are followed with the same method. A write is repeated as GET after 303 alone: the 301 and 302
 //! with which servers add a slash or send a browser to a login page would silently drop its body.
 
-use dadl_descriptor::model::Method;
+use dadl_descriptor::model::RequestMethod;
 use http::{HeaderMap, header};
 use url::Url;
 
@@ -25,12 +25,12 @@ pub(crate) struct Hop {
 /// Decides about an answer; `None` means that it is no redirect, or one to the URL that was asked for:
 /// some APIs say so that something still runs, and asking once more brings the same. `from` is that URL,
 /// `sent` the same with what a credential added.
-pub(crate) fn follow(
+pub(crate) fn follow_redirect(
     status: u16,
     headers: &HeaderMap,
     from: &Url,
     sent: &Url,
-    method: Method,
+    method: RequestMethod,
 ) -> Result<Option<Hop>, SendErrorKind> {
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -72,24 +72,28 @@ mod tests {
 
     use super::*;
 
-    fn to(status: u16, method: Method, location: &str) -> Result<Option<Hop>, SendErrorKind> {
+    fn to(
+        status: u16,
+        method: RequestMethod,
+        location: &str,
+    ) -> Result<Option<Hop>, SendErrorKind> {
         let mut headers = HeaderMap::new();
         headers.insert(header::LOCATION, HeaderValue::from_str(location).unwrap());
         let from = Url::parse("http://h:1/rest/v0/users/me").unwrap();
         let sent = Url::parse("http://h:1/rest/v0/users/me?key=secret").unwrap();
-        follow(status, &headers, &from, &sent, method)
+        follow_redirect(status, &headers, &from, &sent, method)
     }
 
-    fn url(status: u16, method: Method, location: &str) -> String {
+    fn url(status: u16, method: RequestMethod, location: &str) -> String {
         to(status, method, location).unwrap().unwrap().url.to_string()
     }
 
     #[test]
     fn stays_within_the_origin() {
-        assert_eq!(url(307, Method::Post, "/rest/v0/users/1"), "http://h:1/rest/v0/users/1");
-        assert_eq!(url(302, Method::Get, "other?x=1"), "http://h:1/rest/v0/users/other?x=1");
+        assert_eq!(url(307, RequestMethod::Post, "/rest/v0/users/1"), "http://h:1/rest/v0/users/1");
+        assert_eq!(url(302, RequestMethod::Get, "other?x=1"), "http://h:1/rest/v0/users/other?x=1");
         for elsewhere in ["http://h/", "https://h:1/", "//evil/", "http://u:p@h:1/"] {
-            let error = to(302, Method::Get, elsewhere).unwrap_err();
+            let error = to(302, RequestMethod::Get, elsewhere).unwrap_err();
             assert!(matches!(error, SendErrorKind::RedirectElsewhere { .. }), "{elsewhere}");
         }
     }
@@ -97,18 +101,21 @@ mod tests {
     #[test]
     fn never_turns_a_write_into_a_read_unasked() {
         assert_eq!(
-            to(301, Method::Post, "/x").unwrap_err(),
+            to(301, RequestMethod::Post, "/x").unwrap_err(),
             SendErrorKind::RedirectUnsafe { status: 301 }
         );
-        assert!(to(303, Method::Post, "/x").unwrap().unwrap().becomes_get);
-        assert!(!to(308, Method::Delete, "/x").unwrap().unwrap().becomes_get);
+        assert!(to(303, RequestMethod::Post, "/x").unwrap().unwrap().becomes_get);
+        assert!(!to(308, RequestMethod::Delete, "/x").unwrap().unwrap().becomes_get);
     }
 
     #[test]
     fn other_answers_are_no_redirects() {
-        assert_eq!(to(200, Method::Get, "/x").unwrap(), None);
+        assert_eq!(to(200, RequestMethod::Get, "/x").unwrap(), None);
         let url = Url::parse("http://h/").unwrap();
-        assert_eq!(follow(302, &HeaderMap::new(), &url, &url, Method::Get), Ok(None));
+        assert_eq!(
+            follow_redirect(302, &HeaderMap::new(), &url, &url, RequestMethod::Get),
+            Ok(None)
+        );
     }
 
     #[test]
@@ -117,13 +124,18 @@ mod tests {
             for location in
                 ["", "me", "/rest/v0/users/me#x", "me?key=secret", "http://h:1/rest/v0/users/me"]
             {
-                for method in [Method::Get, Method::Head, Method::Post, Method::Delete] {
+                for method in [
+                    RequestMethod::Get,
+                    RequestMethod::Head,
+                    RequestMethod::Post,
+                    RequestMethod::Delete,
+                ] {
                     let goes_on = status == 303 && !method.is_safe();
                     let hop = to(status, method, location).unwrap();
                     assert_eq!(hop.is_some(), goes_on, "{status} {method} {location}");
                 }
             }
-            let elsewhere = to(status, Method::Get, "me?key=another").unwrap();
+            let elsewhere = to(status, RequestMethod::Get, "me?key=another").unwrap();
             assert!(elsewhere.is_some(), "{status}");
         }
     }

@@ -11,10 +11,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use dadl_descriptor::model::{Backoff, ErrorRules, Method, RateLimit, RetryStrategy};
+use dadl_descriptor::model::{Backoff, ErrorRules, RateLimit, RequestMethod, RetryStrategy};
 use http::HeaderMap;
 
-use super::{error::SendErrorKind, rate_limit};
+use super::{error::SendErrorKind, throttle};
 
 /// No backoff waits longer, whatever the descriptor says.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ pub(crate) struct RetryRules<'tool> {
     /// The tool's error rules.
     pub(crate) errors: &'tool ErrorRules,
     /// The tool's method.
-    pub(crate) method: Method,
+    pub(crate) method: RequestMethod,
     /// Whether the descriptor vouches for repeating it.
     pub(crate) retry_unsafe: bool,
     /// Whether others go first when the API takes few requests more.
@@ -49,7 +49,7 @@ impl RetryRules<'_> {
     pub(crate) fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
         let usual = RateLimit::default();
         let limit = self.errors.rate_limit.as_ref().unwrap_or(&usual);
-        rate_limit::reset(headers, limit, SystemTime::now())
+        throttle::reset(headers, limit, SystemTime::now())
     }
 
     /// Returns the delay before retry number `retry` (from 0), or `None` when none is left.
@@ -118,12 +118,12 @@ mod tests {
         };
         let broken = SendErrorKind::Interrupted(String::new());
         let refused = SendErrorKind::Connect(String::new());
-        assert!(rules(Method::Get, false).repeats_status(503));
-        assert!(!rules(Method::Get, false).repeats_status(500));
-        assert!(!rules(Method::Post, false).repeats_status(503));
-        assert!(rules(Method::Post, true).repeats_status(503));
-        assert!(rules(Method::Get, false).repeats_failure(&broken));
-        assert!(!rules(Method::Post, false).repeats_failure(&broken));
-        assert!(rules(Method::Post, false).repeats_failure(&refused));
+        assert!(rules(RequestMethod::Get, false).repeats_status(503));
+        assert!(!rules(RequestMethod::Get, false).repeats_status(500));
+        assert!(!rules(RequestMethod::Post, false).repeats_status(503));
+        assert!(rules(RequestMethod::Post, true).repeats_status(503));
+        assert!(rules(RequestMethod::Get, false).repeats_failure(&broken));
+        assert!(!rules(RequestMethod::Post, false).repeats_failure(&broken));
+        assert!(rules(RequestMethod::Post, false).repeats_failure(&refused));
     }
 }

@@ -25,15 +25,15 @@ use rustls_platform_verifier::Verifier as Platform;
 use url::{Host, Url};
 
 use super::{
-    certificate::Details,
+    certificate::CertificateDetails,
     client::ClientError,
+    client_certificate::ClientCertificate,
+    connection_guard::ConnectionGuard,
     error::{SendError, SendErrorKind},
-    guard::Guard,
-    identity::Identity,
 };
 use crate::{
     call::BaseUrl,
-    config::{AddressKey, BackendSettings, Pin},
+    config::{AddressKey, BackendSettings, CertificatePin},
 };
 
 /// What this program speaks, the best first.
@@ -44,14 +44,14 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 pub enum RefusedCertificate {
     /// The operator pinned others.
     #[error("its certificate is not one of `tls_fingerprint`: it has the SHA-256 fingerprint {0}")]
-    Changed(Pin),
+    Changed(CertificatePin),
     /// No authority vouches for it.
     #[error(
         "its certificate is not trusted: {reason}; it has the SHA-256 fingerprint {fingerprint}"
     )]
     Untrusted {
         /// That of the certificate.
-        fingerprint: Pin,
+        fingerprint: CertificatePin,
         /// What the check said.
         reason: String,
     },
@@ -59,7 +59,7 @@ pub enum RefusedCertificate {
 
 impl RefusedCertificate {
     /// Returns the fingerprint of the certificate that came.
-    pub fn fingerprint(&self) -> Pin {
+    pub fn fingerprint(&self) -> CertificatePin {
         match self {
             Self::Changed(fingerprint) | Self::Untrusted { fingerprint, .. } => *fingerprint,
         }
@@ -68,7 +68,7 @@ impl RefusedCertificate {
 
 /// Why a certificate is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
+pub enum CertificateTrust {
     /// Any is (`tls_skip_verify`).
     Any,
     /// An authority vouches for it.
@@ -83,23 +83,23 @@ pub enum Trust {
 #[derive(Debug, Clone)]
 pub struct Presented {
     /// What the certificate says.
-    pub details: Details,
+    pub details: CertificateDetails,
     /// Its fingerprint.
-    pub fingerprint: Pin,
+    pub fingerprint: CertificatePin,
     /// Whether it is accepted.
-    pub trust: Result<Trust, RefusedCertificate>,
+    pub trust: Result<CertificateTrust, RefusedCertificate>,
 }
 
 /// Returns the settings of TLS for the origin of `url`. What is accepted by itself is so for the host of
 /// the backend alone: where `is_own` says that `url` has its origin. `identity` is shown to a server
 /// that asks for one.
-pub(super) fn config(
+pub(super) fn client_config(
     settings: &BackendSettings,
     url: &Url,
     is_own: bool,
-    identity: Option<&Identity>,
+    identity: Option<&ClientCertificate>,
 ) -> Result<ClientConfig, ClientError> {
-    Ok(of(verifier(settings, url, is_own)?, identity))
+    Ok(config_with_verifier(verifier(settings, url, is_own)?, identity))
 }
 
 /// Finds out what a server presents: the handshake ends before anything is sent.
@@ -110,7 +110,7 @@ pub(super) fn config(
 pub async fn presented(
     settings: &BackendSettings,
     base: &BaseUrl,
-    guard: &Guard,
+    guard: &ConnectionGuard,
 ) -> Result<Presented, PresentError> {
     let url = base.as_url();
     let seen = Arc::new(Mutex::new(None));
@@ -119,7 +119,7 @@ pub async fn presented(
         .connect_timeout(settings.timeouts.connect)
         .timeout(settings.timeouts.connect)
         .redirect(Policy::none())
-        .tls_backend_preconfigured(of(verifier, None));
+        .tls_backend_preconfigured(config_with_verifier(verifier, None));
     let builder = guard.watch(builder, AddressKey::BaseUrl, url).map_err(ClientError::from)?;
     let client =
         builder.build().map_err(|error| ClientError::Client(crate::outcome::chain(&error)))?;
@@ -148,7 +148,7 @@ pub enum PresentError {
 }
 
 /// Returns why a certificate was refused, when that is why a request failed.
-pub(super) fn refusal<'error>(
+pub(super) fn certificate_refusal<'error>(
     error: &'error (dyn Error + 'static),
 ) -> Option<&'error RefusedCertificate> {
     let mut next = Some(error);
@@ -193,7 +193,7 @@ pub(super) fn install_provider() -> Arc<CryptoProvider> {
         .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
 }
 
-fn of(verifier: Verifier, identity: Option<&Identity>) -> ClientConfig {
+fn config_with_verifier(verifier: Verifier, identity: Option<&ClientCertificate>) -> ClientConfig {
     let provider = Arc::clone(&verifier.provider);
     let builder = ClientConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(rustls::ALL_VERSIONS);
@@ -211,7 +211,7 @@ fn of(verifier: Verifier, identity: Option<&Identity>) -> ClientConfig {
 fn verifier(settings: &BackendSettings, url: &Url, is_own: bool) -> Result<Verifier, ClientError> {
     let provider = install_provider();
     let files = settings.ca_file.as_deref().map(certificates).transpose()?.unwrap_or_default();
-    let known = files.iter().filter(|_| is_own).map(|it| Pin::of(it)).collect();
+    let known = files.iter().filter(|_| is_own).map(|it| CertificatePin::of(it)).collect();
     let chain = if settings.tls_skip_verify {
         None
     } else {
@@ -224,11 +224,11 @@ fn verifier(settings: &BackendSettings, url: &Url, is_own: bool) -> Result<Verif
         Some(platform)
     };
     let pins = if is_own { settings.tls_fingerprint.clone() } else { Vec::new() };
-    Ok(Verifier { host: host(url), pins, known, chain, provider, seen: None })
+    Ok(Verifier { host: url_host(url), pins, known, chain, provider, seen: None })
 }
 
 /// Returns the host as certificates name it.
-fn host(url: &Url) -> String {
+fn url_host(url: &Url) -> String {
     match url.host() {
         Some(Host::Domain(name)) => name.to_ascii_lowercase(),
         Some(Host::Ipv4(address)) => address.to_string(),
@@ -242,9 +242,9 @@ fn host(url: &Url) -> String {
 struct Verifier {
     /// A proxy on the way is another host.
     host: String,
-    pins: Vec<Pin>,
+    pins: Vec<CertificatePin>,
     /// Of the certificates in `ca_file`.
-    known: Vec<Pin>,
+    known: Vec<CertificatePin>,
     /// Follows the chain; `None` where any certificate will do.
     chain: Option<Result<Platform, rustls::Error>>,
     provider: Arc<CryptoProvider>,
@@ -259,17 +259,17 @@ impl Verifier {
         intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<Trust, RefusedCertificate> {
-        let fingerprint = Pin::of(certificate);
+    ) -> Result<CertificateTrust, RefusedCertificate> {
+        let fingerprint = CertificatePin::of(certificate);
         if self.is_host(name) {
             if self.pins.contains(&fingerprint) {
-                return Ok(Trust::Pin);
+                return Ok(CertificateTrust::Pin);
             }
             if !self.pins.is_empty() {
                 return Err(RefusedCertificate::Changed(fingerprint));
             }
             if self.known.contains(&fingerprint) {
-                return Ok(Trust::File);
+                return Ok(CertificateTrust::File);
             }
         }
         let untrusted = |error: &rustls::Error| RefusedCertificate::Untrusted {
@@ -277,12 +277,12 @@ impl Verifier {
             reason: error.to_string(),
         };
         match &self.chain {
-            None => Ok(Trust::Any),
+            None => Ok(CertificateTrust::Any),
             Some(Err(error)) => Err(untrusted(error)),
             Some(Ok(platform)) => {
                 let checked =
                     platform.verify_server_cert(certificate, intermediates, name, &[], now);
-                checked.map(|_| Trust::Chain).map_err(|error| untrusted(&error))
+                checked.map(|_| CertificateTrust::Chain).map_err(|error| untrusted(&error))
             }
         }
     }
@@ -312,8 +312,9 @@ impl ServerCertVerifier for Verifier {
         if let Some(seen) = &self.seen
             && self.is_host(name)
         {
-            let details = Details::read(certificate);
-            let presented = Presented { details, fingerprint: Pin::of(certificate), trust };
+            let details = CertificateDetails::read(certificate);
+            let presented =
+                Presented { details, fingerprint: CertificatePin::of(certificate), trust };
             *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(presented);
             return Err(rustls::Error::General("it was only looked at".to_owned()));
         }

@@ -18,7 +18,7 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, header};
 use uuid::Uuid;
 
-use super::expect::{self, EXPECT_FROM, Sending};
+use super::expect_continue::{self, EXPECT_FROM, Sending};
 use crate::{
     call::{
         BodyLimit, CallPlan, Multipart, PlannedBody,
@@ -67,9 +67,9 @@ impl From<FileError> for UploadError {
 
 /// Keeps the reason for which a body broke off.
 #[derive(Clone, Default)]
-pub(crate) struct Fault(Arc<Mutex<Option<UploadError>>>);
+pub(crate) struct UploadFault(Arc<Mutex<Option<UploadError>>>);
 
-impl Fault {
+impl UploadFault {
     /// Returns the reason, when there is one.
     pub(crate) fn take(&self) -> Option<UploadError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -88,12 +88,12 @@ pub(crate) struct Activity(Arc<Counters>);
 struct Counters {
     /// All bytes of all attempts.
     moved: AtomicU64,
-    attempt: Mutex<Option<Attempt>>,
+    attempt: Mutex<Option<BodyAttempt>>,
 }
 
 /// What the body of the current attempt is.
 #[derive(Debug, Clone, Copy)]
-struct Attempt {
+struct BodyAttempt {
     /// How many bytes had left before it.
     before: u64,
     /// The bytes of its files, where that is known.
@@ -107,17 +107,17 @@ impl Activity {
 
     /// Begins to count a body whose files have `total` bytes.
     fn begin(&self, total: Option<u64>) {
-        let attempt = Attempt { before: self.0.moved.load(Ordering::Relaxed), total };
+        let attempt = BodyAttempt { before: self.0.moved.load(Ordering::Relaxed), total };
         *self.attempt() = Some(attempt);
     }
 
-    fn attempt(&self) -> MutexGuard<'_, Option<Attempt>> {
+    fn attempt(&self) -> MutexGuard<'_, Option<BodyAttempt>> {
         self.0.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns how many bytes of the current body have left, and of how many.
     fn sent(&self) -> Option<(u64, Option<u64>)> {
-        let Attempt { before, total } = (*self.attempt())?;
+        let BodyAttempt { before, total } = (*self.attempt())?;
         Some((self.0.moved.load(Ordering::Relaxed).saturating_sub(before), total))
     }
 
@@ -190,7 +190,7 @@ pub(crate) fn is_streamed(body: &PlannedBody) -> bool {
 /// A body on its way.
 pub(crate) struct Attached {
     /// Why it broke off, if it did.
-    pub(crate) fault: Fault,
+    pub(crate) fault: UploadFault,
     /// Ends the body when it is dropped.
     pub(crate) sending: Sending,
     /// Whether the server is asked before the body is sent.
@@ -207,10 +207,10 @@ pub(crate) async fn attach(
     activity: &Activity,
     may_expect: bool,
 ) -> Result<Attached, UploadError> {
-    let mut guard = Guard {
+    let mut guard = UploadGuard {
         limit: limit.cloned(),
         sent: Arc::default(),
-        fault: Fault::default(),
+        fault: UploadFault::default(),
         activity: activity.clone(),
     };
     let stream = match body {
@@ -253,7 +253,7 @@ pub(crate) async fn attach(
         let value = HeaderValue::from_static("100-continue");
         request.headers_mut().insert(header::EXPECT, value);
     }
-    let (stream, sending) = expect::held(stream, expects);
+    let (stream, sending) = expect_continue::held(stream, expects);
     *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
     Ok(Attached { fault, sending, expects })
 }
@@ -275,7 +275,7 @@ fn length(request: &reqwest::Request) -> Option<u64> {
 async fn frame(
     request: &mut reqwest::Request,
     multipart: &Multipart,
-    guard: &mut Guard,
+    guard: &mut UploadGuard,
     files: &FileStore,
 ) -> Result<(ByteStream, Option<u64>), UploadError> {
     let boundary = multipart.boundary(|| Uuid::new_v4().simple().to_string());
@@ -289,7 +289,7 @@ async fn frame(
         let declared = field.content_type.as_ref().map(AsRef::as_ref);
         match &field.value {
             FieldValue::Text(value) => {
-                let mut whole = multipart::head(&boundary, &field.name, None, declared);
+                let mut whole = multipart::part_head(&boundary, &field.name, None, declared);
                 whole.push_str(value);
                 whole.push_str(multipart::AFTER_FIELD);
                 content += value.len() as u64;
@@ -301,7 +301,8 @@ async fn frame(
                 let upload = files.open(reference).await?;
                 let (name, own) = (upload.name.as_str(), upload.content_type.as_str());
                 let content_type = declared.unwrap_or(own);
-                let head = multipart::head(&boundary, &field.name, Some(name), Some(content_type));
+                let head =
+                    multipart::part_head(&boundary, &field.name, Some(name), Some(content_type));
                 let size = upload.size.unwrap_or_default();
                 known &= upload.size.is_some();
                 content += size;
@@ -314,7 +315,7 @@ async fn frame(
         }
         guard.check(content)?;
     }
-    let end = multipart::end(&boundary);
+    let end = multipart::closing_boundary(&boundary);
     length += end.len() as u64;
     pieces.push(text(end));
     let content_type = format!("multipart/form-data; boundary={boundary}");
@@ -333,15 +334,15 @@ fn set_length(request: &mut reqwest::Request, length: Option<u64>) {
 }
 
 /// Watches the bytes of files go by.
-struct Guard {
+struct UploadGuard {
     limit: Option<BodyLimit>,
     /// The bytes of all files so far.
     sent: Arc<AtomicU64>,
-    fault: Fault,
+    fault: UploadFault,
     activity: Activity,
 }
 
-impl Guard {
+impl UploadGuard {
     /// Checks what is known before sending.
     fn check(&self, size: u64) -> Result<(), UploadError> {
         match &self.limit {

@@ -24,7 +24,7 @@ pub(super) struct Buffer {
 
 /// What a read takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct TakenItems {
     /// The items, as JSON texts, oldest first.
     pub items: Vec<String>,
     /// The number of the first of them; the first item of a stream has 0.
@@ -79,8 +79,8 @@ impl Buffer {
     }
 
     /// Takes up to `most` items of up to `most_bytes` together; one item comes whatever its size.
-    pub(super) fn take(&mut self, most: usize, most_bytes: usize) -> Taken {
-        let mut taken = Taken { first: self.first, ..Taken::default() };
+    pub(super) fn take(&mut self, most: usize, most_bytes: usize) -> TakenItems {
+        let mut taken = TakenItems { first: self.first, ..TakenItems::default() };
         let mut bytes = 0;
         while taken.items.len() < most {
             let Some(next) = self.items.front() else { break };
@@ -124,11 +124,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::shares::{Client, Shares};
+    use crate::shares::{ClientKey, Shares};
 
     fn of(most: usize) -> (Shares, Share) {
         let shares = Shares::new(most as u64);
-        let share = shares.nothing(&Client::only());
+        let share = shares.nothing(&ClientKey::only());
         (shares, share)
     }
 
@@ -143,10 +143,11 @@ mod tests {
         let mut buffer = Buffer::new(3, 10_000, of(10_000).1);
         numbered(5, &mut buffer);
         let taken = buffer.take(2, 1000);
-        let expected = Taken { items: vec!["2".into(), "3".into()], first: 2, dropped: 2, left: 1 };
+        let expected =
+            TakenItems { items: vec!["2".into(), "3".into()], first: 2, dropped: 2, left: 1 };
         assert_eq!(taken, expected);
         let taken = buffer.take(2, 1000);
-        assert_eq!(taken, Taken { items: vec!["4".into()], first: 4, dropped: 0, left: 0 });
+        assert_eq!(taken, TakenItems { items: vec!["4".into()], first: 4, dropped: 0, left: 0 });
         assert_eq!((buffer.received(), buffer.has_news()), (5, false));
     }
 
@@ -165,7 +166,7 @@ mod tests {
     fn all_buffers_share_a_bound() {
         let (shared, share) = of(10 * (OVERHEAD + 1));
         let mut one = Buffer::new(100, 100_000, share);
-        let mut two = Buffer::new(100, 100_000, shared.nothing(&Client::only()));
+        let mut two = Buffer::new(100, 100_000, shared.nothing(&ClientKey::only()));
         numbered(8, &mut one);
         numbered(5, &mut two);
         let taken = two.take(9, 1000);

@@ -19,22 +19,22 @@ use std::{
 };
 
 use dadl_descriptor::model::{StreamArgument, entries::Failures};
-use dadl_text::text::cut;
+use dadl_text::text::cut_text;
 use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 use uuid::Uuid;
 
 use self::{
     buffer::Buffer,
-    reader::{Gap, Reader, Sink, Wanted},
-    source::Source,
+    reader::{Sink, StreamGap, StreamReader, WantedCollections},
+    source::StreamSource,
 };
-pub use self::{buffer::Taken, source::StreamError};
+pub use self::{buffer::TakenItems, source::StreamError};
 use crate::{
-    executor::{Executor, stream::Bounds},
+    executor::{Executor, stream::StreamBounds},
     gate::Admitted,
-    outcome::{Held, JsonText, Outcome, Payload, timestamp},
-    shares::{Client, Share, Shares},
+    outcome::{CallOutcome, HeldMemory, JsonText, Payload, timestamp},
+    shares::{ClientKey, Share, Shares},
 };
 
 /// How many streams may be open in all; the last of them are for clients that have few.
@@ -54,7 +54,7 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(280);
 
 /// Whose a stream is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Owner {
+pub enum StreamOwner {
     /// Anybody's who knows the handle: the client has no session.
     Anybody,
     /// That of a session; one without a name is the only client of a process.
@@ -64,45 +64,45 @@ pub enum Owner {
 /// The open streams of a process; a clone holds the same.
 #[derive(Debug, Clone)]
 pub struct Hub {
-    inner: Arc<Inner>,
+    inner: Arc<HubInner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    streams: Mutex<HashMap<String, Slot>>,
+struct HubInner {
+    streams: Mutex<HashMap<String, StreamSlot>>,
     places: Shares,
     bytes: Shares,
 }
 
 /// A stream and the task that reads it, which ends with it.
 #[derive(Debug)]
-struct Slot {
-    stream: Arc<Stream>,
+struct StreamSlot {
+    stream: Arc<LiveStream>,
     task: AbortHandle,
     _place: Share,
 }
 
-impl Drop for Slot {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         self.task.abort();
-        self.stream.set_phase(Phase::Ended { reason: "it was closed".to_owned() });
+        self.stream.set_phase(StreamPhase::Ended { reason: "it was closed".to_owned() });
     }
 }
 
 /// What a read gives.
 #[derive(Debug, Clone)]
-pub struct Batch {
+pub struct ItemBatch {
     /// The items, and how many there are no longer.
-    pub taken: Taken,
+    pub taken: TakenItems,
     /// How the stream is.
-    pub phase: Phase,
+    pub phase: StreamPhase,
     /// What failed, as the entries say that have come.
     pub failures: Option<String>,
 }
 
 /// How a stream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Phase {
+pub enum StreamPhase {
     /// It brings what comes.
     Open,
     /// It broke off, and is being opened again.
@@ -117,7 +117,7 @@ pub enum Phase {
     },
 }
 
-impl Phase {
+impl StreamPhase {
     /// Returns the word for it.
     pub fn word(&self) -> &'static str {
         match self {
@@ -147,7 +147,7 @@ pub struct NoSuchStream(String);
 impl Default for Hub {
     fn default() -> Self {
         let (places, bytes) = (Shares::new(MOST_STREAMS), Shares::new(MOST_BYTES_IN_ALL));
-        Self { inner: Arc::new(Inner { streams: Mutex::default(), places, bytes }) }
+        Self { inner: Arc::new(HubInner { streams: Mutex::default(), places, bytes }) }
     }
 }
 
@@ -161,14 +161,14 @@ impl Hub {
         &self,
         executor: &Executor,
         call: &Admitted<'_>,
-        owner: Owner,
-        client: &Client,
+        owner: StreamOwner,
+        client: &ClientKey,
     ) -> Result<String, StreamError> {
-        room(&self.lock(), &owner)?;
+        check_room(&self.lock(), &owner)?;
         let full =
             || StreamError::of(format!("{MOST_STREAMS} streams may be open; try again later"));
         let place = self.inner.places.take(client, 1).ok_or_else(full)?;
-        let source = Source::new(executor, call, client)?.with_files(call).await?;
+        let source = StreamSource::new(executor, call, client)?.with_files(call).await?;
         let jq = call.arguments().jq().map(str::to_owned);
         if let Some(jq) = &jq {
             let checked = executor.check_jq(jq, client).await;
@@ -176,15 +176,15 @@ impl Hub {
         }
         let wanted = collections(call);
         let connected = source.connect(None, &wanted).await?;
-        let stream = Arc::new(Stream {
+        let stream = Arc::new(LiveStream {
             tool: call.entry().name.clone(),
             owner: owner.clone(),
             opened: SystemTime::now(),
             source: source.clone(),
             jq,
-            state: Mutex::new(State {
+            state: Mutex::new(StreamState {
                 buffer: Buffer::new(MOST_ITEMS, MOST_BYTES, self.inner.bytes.nothing(client)),
-                phase: Phase::Open,
+                phase: StreamPhase::Open,
                 failures: Failures::default(),
                 told: true,
                 read: Instant::now(),
@@ -192,11 +192,14 @@ impl Hub {
             news: Notify::new(),
         });
         let handle = format!("stream_{}", Uuid::new_v4().simple());
-        let reader =
-            Reader { source, wanted: Arc::new(Wanted::new(wanted)), sink: Arc::clone(&stream) };
+        let reader = StreamReader {
+            source,
+            wanted: Arc::new(WantedCollections::new(wanted)),
+            sink: Arc::clone(&stream),
+        };
         let mut streams = self.lock();
         // Others may have come while this one was being opened.
-        room(&streams, &owner)?;
+        check_room(&streams, &owner)?;
         let (hub, name) = (Arc::downgrade(&self.inner), handle.clone());
         let watched = Arc::clone(&stream);
         let task = tokio::spawn(async move {
@@ -210,7 +213,10 @@ impl Hub {
             }
             close_idle(&hub, &name);
         });
-        streams.insert(handle.clone(), Slot { stream, task: task.abort_handle(), _place: place });
+        streams.insert(
+            handle.clone(),
+            StreamSlot { stream, task: task.abort_handle(), _place: place },
+        );
         Ok(handle)
     }
 
@@ -225,11 +231,11 @@ impl Hub {
     pub async fn read(
         &self,
         handle: &str,
-        owner: &Owner,
+        owner: &StreamOwner,
         wait: Duration,
         most: usize,
         most_bytes: usize,
-    ) -> Result<Batch, NoSuchStream> {
+    ) -> Result<ItemBatch, NoSuchStream> {
         let stream = self.find(handle, owner)?;
         let deadline = Instant::now() + wait.min(LONGEST_WAIT);
         loop {
@@ -248,12 +254,12 @@ impl Hub {
     }
 
     /// Describes the streams of a session, oldest first; there are none for clients without one.
-    pub fn list(&self, owner: &Owner) -> Vec<Value> {
-        if *owner == Owner::Anybody {
+    pub fn list(&self, owner: &StreamOwner) -> Vec<Value> {
+        if *owner == StreamOwner::Anybody {
             return Vec::new();
         }
         let streams = self.lock();
-        let mut own: Vec<(&String, &Arc<Stream>)> = streams
+        let mut own: Vec<(&String, &Arc<LiveStream>)> = streams
             .iter()
             .filter(|(_, slot)| slot.stream.owner == *owner)
             .map(|(handle, slot)| (handle, &slot.stream))
@@ -267,7 +273,7 @@ impl Hub {
     /// # Errors
     ///
     /// [`NoSuchStream`]
-    pub fn close(&self, handle: &str, owner: &Owner) -> Result<usize, NoSuchStream> {
+    pub fn close(&self, handle: &str, owner: &StreamOwner) -> Result<usize, NoSuchStream> {
         let stream = self.find(handle, owner)?;
         let slot = self.lock().remove(handle);
         drop(slot);
@@ -276,14 +282,15 @@ impl Hub {
 
     /// Closes the streams of a session that ended.
     pub fn close_all(&self, session: &str) {
-        let owner = Owner::Session(session.to_owned());
+        let owner = StreamOwner::Session(session.to_owned());
         let mut streams = self.lock();
         let ended: Vec<String> = streams
             .iter()
             .filter(|(_, slot)| slot.stream.owner == owner)
             .map(|(handle, _)| handle.clone())
             .collect();
-        let slots: Vec<Option<Slot>> = ended.iter().map(|handle| streams.remove(handle)).collect();
+        let slots: Vec<Option<StreamSlot>> =
+            ended.iter().map(|handle| streams.remove(handle)).collect();
         drop(streams);
         drop(slots);
     }
@@ -292,7 +299,7 @@ impl Hub {
     pub fn end_all(&self, reason: &str) {
         for slot in self.lock().values() {
             slot.task.abort();
-            slot.stream.set_phase(Phase::Ended { reason: reason.to_owned() });
+            slot.stream.set_phase(StreamPhase::Ended { reason: reason.to_owned() });
         }
     }
 
@@ -301,28 +308,32 @@ impl Hub {
         self.lock().len()
     }
 
-    fn find(&self, handle: &str, owner: &Owner) -> Result<Arc<Stream>, NoSuchStream> {
+    fn find(&self, handle: &str, owner: &StreamOwner) -> Result<Arc<LiveStream>, NoSuchStream> {
         let streams = self.lock();
         let found = streams.get(handle).map(|slot| &slot.stream);
         // Another session learns as little as from a handle that never was.
-        let own = found.filter(|stream| stream.owner == Owner::Anybody || stream.owner == *owner);
-        own.cloned().ok_or_else(|| NoSuchStream(cut(handle, 80).into_owned()))
+        let own =
+            found.filter(|stream| stream.owner == StreamOwner::Anybody || stream.owner == *owner);
+        own.cloned().ok_or_else(|| NoSuchStream(cut_text(handle, 80).into_owned()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, StreamSlot>> {
         self.inner.lock()
     }
 }
 
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
+impl HubInner {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, StreamSlot>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn room(streams: &HashMap<String, Slot>, owner: &Owner) -> Result<(), StreamError> {
+fn check_room(
+    streams: &HashMap<String, StreamSlot>,
+    owner: &StreamOwner,
+) -> Result<(), StreamError> {
     let own = streams.values().filter(|slot| slot.stream.owner == *owner).count();
-    if *owner != Owner::Anybody && own >= MOST_OF_SESSION {
+    if *owner != StreamOwner::Anybody && own >= MOST_OF_SESSION {
         return Err(StreamError::of(format!(
             "{MOST_OF_SESSION} streams of the session are open; close one with stream_close"
         )));
@@ -330,7 +341,7 @@ fn room(streams: &HashMap<String, Slot>, owner: &Owner) -> Result<(), StreamErro
     Ok(())
 }
 
-fn close_idle(hub: &Weak<Inner>, handle: &str) {
+fn close_idle(hub: &Weak<HubInner>, handle: &str) {
     let Some(hub) = hub.upgrade() else { return };
     tracing::debug!("a stream that nobody reads is closed");
     let slot = hub.lock().remove(handle);
@@ -339,12 +350,12 @@ fn close_idle(hub: &Weak<Inner>, handle: &str) {
 
 /// Returns whether a call is to keep its stream open.
 pub fn is_open(call: &Admitted<'_>) -> bool {
-    call.arguments().stream(StreamArgument::Open) == Some(&Value::Bool(true))
+    call.arguments().stream_argument(StreamArgument::Open) == Some(&Value::Bool(true))
 }
 
 /// Returns whether a call collects a stream after it has subscribed.
 pub fn subscribes(call: &Admitted<'_>) -> bool {
-    call.arguments().stream(StreamArgument::Subscribe).is_some()
+    call.arguments().stream_argument(StreamArgument::Subscribe).is_some()
 }
 
 /// Opens a stream in `hub`, subscribes, collects for a bounded time or number of items, and closes
@@ -353,21 +364,21 @@ pub fn subscribes(call: &Admitted<'_>) -> bool {
 /// # Errors
 ///
 /// [`StreamError`] when it cannot be opened.
-pub async fn collect(
+pub async fn collect_once(
     hub: &Hub,
     executor: &Executor,
     call: &Admitted<'_>,
-    client: &Client,
-) -> Result<Outcome, StreamError> {
+    client: &ClientKey,
+) -> Result<CallOutcome, StreamError> {
     // The stream is nobody else's, and not one of those that the session has open.
-    let owner = Owner::Session(Uuid::new_v4().to_string());
+    let owner = StreamOwner::Session(Uuid::new_v4().to_string());
     let entry = call.entry();
     let no_stream = || StreamError::of(format!("tool \"{}\" answers no stream", entry.name));
     let tool = entry.tool().ok_or_else(no_stream)?;
     let backend = executor.backends().get(entry.backend.0).ok_or_else(no_stream)?;
-    let bounds = Bounds::of(call, tool, backend);
+    let bounds = StreamBounds::of(call, tool, backend);
     let handle = hub.open(executor, call, owner.clone(), client).await?;
-    let _closing = Closing { hub, handle: &handle };
+    let _closing = CloseOnDrop { hub, handle: &handle };
     let deadline = Instant::now() + bounds.duration;
     let most = bounds.items.unwrap_or(MOST_ITEMS);
     let (mut items, mut notes) = (Vec::new(), Vec::new());
@@ -384,10 +395,10 @@ pub async fn collect(
             notes.push(format!("{} items came too fast and were dropped", batch.taken.dropped));
         }
         items.extend(batch.taken.items);
-        if let (Some(failures), Phase::Ended { .. }) = (&batch.failures, &batch.phase) {
-            notes.push(failed(failures));
+        if let (Some(failures), StreamPhase::Ended { .. }) = (&batch.failures, &batch.phase) {
+            notes.push(failed_subscriptions(failures));
         }
-        if let Phase::Ended { reason } = batch.phase {
+        if let StreamPhase::Ended { reason } = batch.phase {
             notes.push(format!("the stream ended: {reason}"));
             break;
         }
@@ -402,21 +413,21 @@ pub async fn collect(
     }
     let items: Vec<&str> = items.iter().map(String::as_str).collect();
     let payload = Payload::Json(JsonText::array(&items));
-    Ok(Outcome { status: 200, payload, notes, next: None, held: Held::default() })
+    Ok(CallOutcome { status: 200, payload, notes, next: None, held: HeldMemory::default() })
 }
 
 /// Says that what a log is about failed.
-pub(crate) fn failed(failures: &str) -> String {
+pub(crate) fn failed_subscriptions(failures: &str) -> String {
     format!("what the log tells has failed in part: {failures}")
 }
 
 /// Closes a stream when it is dropped.
-struct Closing<'hub> {
+struct CloseOnDrop<'hub> {
     hub: &'hub Hub,
     handle: &'hub str,
 }
 
-impl Drop for Closing<'_> {
+impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
         let slot = self.hub.lock().remove(self.handle);
         drop(slot);
@@ -425,7 +436,8 @@ impl Drop for Closing<'_> {
 
 /// Returns the collections that a call names.
 fn collections(call: &Admitted<'_>) -> Vec<String> {
-    let named = call.arguments().stream(StreamArgument::Subscribe).and_then(Value::as_array);
+    let named =
+        call.arguments().stream_argument(StreamArgument::Subscribe).and_then(Value::as_array);
     let mut all: Vec<String> = Vec::new();
     for name in named.into_iter().flatten().filter_map(Value::as_str) {
         if !all.iter().any(|known| known == name) {
@@ -437,20 +449,20 @@ fn collections(call: &Admitted<'_>) -> Vec<String> {
 
 /// One open stream.
 #[derive(Debug)]
-struct Stream {
+struct LiveStream {
     tool: String,
-    owner: Owner,
+    owner: StreamOwner,
     opened: SystemTime,
-    source: Source,
+    source: StreamSource,
     jq: Option<String>,
-    state: Mutex<State>,
+    state: Mutex<StreamState>,
     news: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct StreamState {
     buffer: Buffer,
-    phase: Phase,
+    phase: StreamPhase,
     /// What failed, as the entries say that have come.
     failures: Failures,
     /// Whether a reader knows the phase.
@@ -459,22 +471,22 @@ struct State {
     read: Instant,
 }
 
-impl Stream {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl LiveStream {
+    fn lock(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, most: usize, most_bytes: usize, at_last: bool) -> Option<Batch> {
+    fn take(&self, most: usize, most_bytes: usize, at_last: bool) -> Option<ItemBatch> {
         let mut state = self.lock();
         state.read = Instant::now();
-        let is_over = matches!(state.phase, Phase::Ended { .. });
+        let is_over = matches!(state.phase, StreamPhase::Ended { .. });
         if !at_last && !state.buffer.has_news() && state.told && !is_over {
             return None;
         }
         state.told = true;
         let failures = state.failures.sentence();
         let taken = state.buffer.take(most, most_bytes);
-        Some(Batch { taken, phase: state.phase.clone(), failures })
+        Some(ItemBatch { taken, phase: state.phase.clone(), failures })
     }
 
     fn push(&self, items: impl IntoIterator<Item = String>) {
@@ -486,13 +498,13 @@ impl Stream {
         self.news.notify_waiters();
     }
 
-    fn set_phase(&self, phase: Phase) {
+    fn set_phase(&self, phase: StreamPhase) {
         let mut state = self.lock();
-        if matches!(state.phase, Phase::Ended { .. }) || state.phase == phase {
+        if matches!(state.phase, StreamPhase::Ended { .. }) || state.phase == phase {
             return;
         }
         // That it is open again says the gap.
-        state.told = phase == Phase::Open;
+        state.told = phase == StreamPhase::Open;
         state.phase = phase;
         drop(state);
         self.news.notify_waiters();
@@ -523,7 +535,7 @@ impl Stream {
     }
 }
 
-impl Sink for Stream {
+impl Sink for LiveStream {
     async fn items(&self, items: JsonText) {
         let Some(items) = without_keep_alive(&self.source, items) else { return };
         if let Some(rules) = self.source.entries() {
@@ -540,28 +552,28 @@ impl Sink for Stream {
             .await;
         match shaped {
             Ok(items) => self.push(items),
-            Err(error) => self.push([Gap::now(error.to_string()).to_json()]),
+            Err(error) => self.push([StreamGap::now(error.to_string()).to_json()]),
         }
     }
 
     fn interrupted(&self, reason: &str) {
-        self.set_phase(Phase::Reconnecting { reason: reason.to_owned() });
+        self.set_phase(StreamPhase::Reconnecting { reason: reason.to_owned() });
     }
 
-    fn resumed(&self, gap: &Gap) {
+    fn resumed(&self, gap: &StreamGap) {
         self.push([gap.to_json()]);
-        self.set_phase(Phase::Open);
+        self.set_phase(StreamPhase::Open);
     }
 
     fn subscribed(&self, _: &str, _: Result<(), &StreamError>) {}
 
     fn ended(&self, reason: &str) {
-        self.set_phase(Phase::Ended { reason: reason.to_owned() });
+        self.set_phase(StreamPhase::Ended { reason: reason.to_owned() });
     }
 }
 
 /// Takes out the events that say nothing.
-fn without_keep_alive(source: &Source, items: JsonText) -> Option<JsonText> {
+fn without_keep_alive(source: &StreamSource, items: JsonText) -> Option<JsonText> {
     let Some(events) = source.events().filter(|events| !events.keep_alive.is_empty()) else {
         return Some(items);
     };

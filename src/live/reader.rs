@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 use tokio::{sync::Notify, time::Instant};
 
-use super::source::{Connected, Source, StreamError};
+use super::source::{Connected, StreamError, StreamSource};
 use crate::{
     http::retry::unit_interval,
     outcome::{JsonText, timestamp},
@@ -25,14 +25,14 @@ const LASTING: Duration = Duration::from_secs(10);
 
 /// A time during which changes may have been missed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Gap {
+pub(super) struct StreamGap {
     /// Why the stream broke off.
     pub(super) reason: String,
     /// When.
     pub(super) since: SystemTime,
 }
 
-impl Gap {
+impl StreamGap {
     pub(super) fn now(reason: String) -> Self {
         Self { reason, since: SystemTime::now() }
     }
@@ -51,7 +51,7 @@ pub(super) trait Sink: Send + Sync + 'static {
     /// The stream broke off, and is opened again.
     fn interrupted(&self, reason: &str);
     /// The stream is open again; called before its items.
-    fn resumed(&self, gap: &Gap);
+    fn resumed(&self, gap: &StreamGap);
     /// A collection was added to the stream, or cannot be.
     fn subscribed(&self, collection: &str, outcome: Result<(), &StreamError>);
     /// There will be no more items.
@@ -60,12 +60,12 @@ pub(super) trait Sink: Send + Sync + 'static {
 
 /// The collections that a stream is to carry; some may be added while it is open.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct WantedCollections {
     names: Mutex<Vec<String>>,
     added: Notify,
 }
 
-impl Wanted {
+impl WantedCollections {
     pub(super) fn new(names: Vec<String>) -> Self {
         Self { names: Mutex::new(names), added: Notify::new() }
     }
@@ -92,9 +92,9 @@ impl Wanted {
 }
 
 /// Reads one stream into one sink.
-pub(super) struct Reader<S> {
-    pub(super) source: Source,
-    pub(super) wanted: Arc<Wanted>,
+pub(super) struct StreamReader<S> {
+    pub(super) source: StreamSource,
+    pub(super) wanted: Arc<WantedCollections>,
     pub(super) sink: Arc<S>,
 }
 
@@ -114,12 +114,12 @@ impl Pauses {
     }
 }
 
-impl<S: Sink> Reader<S> {
+impl<S: Sink> StreamReader<S> {
     /// Reads `connected`, or connects first, until the stream has an end.
     pub(super) async fn run(self, connected: Option<Connected>) {
         let mut next = connected;
         let mut pauses = Pauses { first: FIRST_PAUSE, attempts: 0 };
-        let mut gap: Option<Gap> = None;
+        let mut gap: Option<StreamGap> = None;
         let mut last_id: Option<String> = None;
         loop {
             let wanted = self.wanted.names();
@@ -131,7 +131,7 @@ impl<S: Sink> Reader<S> {
                     Err(error) => {
                         let reason = error.to_string();
                         self.sink.interrupted(&reason);
-                        gap.get_or_insert_with(|| Gap::now(reason));
+                        gap.get_or_insert_with(|| StreamGap::now(reason));
                         tokio::time::sleep(pauses.next()).await;
                         continue;
                     }
@@ -165,7 +165,7 @@ impl<S: Sink> Reader<S> {
             drop(connected);
             tracing::debug!(reason, "a stream broke off");
             self.sink.interrupted(&reason);
-            gap = Some(Gap::now(reason));
+            gap = Some(StreamGap::now(reason));
             tokio::time::sleep(pauses.next()).await;
         }
     }
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_an_item() {
-        let gap = Gap { reason: "gone \"now\"".to_owned(), since: SystemTime::UNIX_EPOCH };
+        let gap = StreamGap { reason: "gone \"now\"".to_owned(), since: SystemTime::UNIX_EPOCH };
         let expected = r#"{"gap":{"reason":"gone \"now\"","since":"1970-01-01T00:00:00Z"}}"#;
         assert_eq!(gap.to_json(), expected);
     }

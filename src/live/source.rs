@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use dadl_descriptor::model::{
     Tool,
     entries::EntryRules,
-    events::{Events, Subscribe},
+    events::{EventRules, Subscribe},
 };
 use dadl_text::json::scan;
 use serde_json::{Map, Value};
@@ -18,9 +18,9 @@ use crate::{
         connection::{Broken, Connection},
         inline::{Charge, Inlined},
     },
-    gate::{Admitted, Gate, Pending},
+    gate::{Admitted, Gate, PendingCall},
     outcome::JsonText,
-    shares::Client,
+    shares::ClientKey,
 };
 
 /// A request whose answer is a stream, and the calls that fill the stream.
@@ -28,7 +28,7 @@ use crate::{
 /// The request was admitted once, with its arguments, and is the same each time; the calls that
 /// subscribe pass the gate each time.
 #[derive(Debug, Clone)]
-pub(super) struct Source {
+pub(super) struct StreamSource {
     executor: Executor,
     gate: Gate,
     backend: BackendId,
@@ -36,10 +36,10 @@ pub(super) struct Source {
     plan: CallPlan,
     /// Counts the files in it for as long as it may be sent again.
     _charge: Option<Arc<Charge>>,
-    events: Option<Arc<Events>>,
+    events: Option<Arc<EventRules>>,
     entries: Option<Arc<EntryRules>>,
     /// Whose calls these are.
-    client: Client,
+    client: ClientKey,
 }
 
 /// A stream that was opened, with what was read meanwhile.
@@ -82,18 +82,18 @@ impl From<CallError> for StreamError {
     }
 }
 
-impl Source {
+impl StreamSource {
     /// Takes the request of an admitted call.
     pub(super) fn new(
         executor: &Executor,
         call: &Admitted<'_>,
-        client: &Client,
+        client: &ClientKey,
     ) -> Result<Self, StreamError> {
         let entry = call.entry();
         let no_stream = || StreamError::of(format!("tool \"{}\" answers no stream", entry.name));
         let tool = entry.tool().filter(|tool| tool.response.is_stream()).ok_or_else(no_stream)?;
         let backend = executor.backends().get(entry.backend.0).ok_or_else(no_stream)?;
-        let plan = call::plan(entry, tool, backend.base(), call.arguments(), call.door());
+        let plan = call::plan_call(entry, tool, backend.base(), call.arguments(), call.door());
         let events = entry.descriptor().events.as_ref().filter(|it| it.stream == tool.name);
         Ok(Self {
             executor: executor.clone(),
@@ -130,7 +130,7 @@ impl Source {
     }
 
     /// Returns whose calls these are.
-    pub(super) fn client(&self) -> &Client {
+    pub(super) fn client(&self) -> &ClientKey {
         &self.client
     }
 
@@ -144,7 +144,7 @@ impl Source {
         !self.tool.may_change()
     }
 
-    pub(super) fn events(&self) -> Option<&Events> {
+    pub(super) fn events(&self) -> Option<&EventRules> {
         self.events.as_deref()
     }
 
@@ -200,7 +200,7 @@ impl Source {
                 Some((known.property.clone(), value))
             })
             .collect();
-        let admitted = self.gate.check_made(&entry.name, arguments).and_then(Pending::admit);
+        let admitted = self.gate.check_made(&entry.name, arguments).and_then(PendingCall::admit);
         let admitted = admitted.map_err(|refusal| {
             StreamError::of(format!("cannot subscribe to {collection}: {refusal}"))
         })?;
@@ -222,7 +222,7 @@ impl Connected {
         while self.id.is_none() {
             let items = self.connection.next().await?;
             let opening = JsonText::string(&rules.opening);
-            let event = |item: &&str| member(item, "event") == Some(opening.as_str());
+            let event = |item: &&str| item_member(item, "event") == Some(opening.as_str());
             let opening = items.items().into_iter().flatten().find(event);
             self.id = opening.and_then(|item| rules.id.look(item)).and_then(identifier);
             self.first.push(items);
@@ -232,8 +232,8 @@ impl Connected {
 }
 
 /// Returns the member of an item; nothing when it is no object.
-pub(super) fn member<'item>(item: &'item str, name: &str) -> Option<&'item str> {
-    scan::at(item, &[name])
+pub(super) fn item_member<'item>(item: &'item str, name: &str) -> Option<&'item str> {
+    scan::member_at(item, &[name])
 }
 
 /// Reads an identifier: a text or a number.

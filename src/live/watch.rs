@@ -17,24 +17,24 @@ use std::{
     time::Duration,
 };
 
-use dadl_descriptor::model::events::{self, Events};
+use dadl_descriptor::model::events::{self, EventRules};
 use dadl_text::json::scan;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use tokio::{sync::Notify, task::AbortHandle};
 
-pub use self::kinds::Kind;
+pub use self::kinds::ObjectKind;
 use super::{
-    reader::{Gap, Reader, Sink, Wanted},
-    source::{self, Source, StreamError},
+    reader::{Sink, StreamGap, StreamReader, WantedCollections},
+    source::{self, StreamError, StreamSource},
 };
 use crate::{
     access::Decision,
-    catalog::{BackendId, Catalog, Entry},
+    catalog::{BackendId, Catalog, CatalogEntry},
     executor::Executor,
-    gate::{Gate, Pending, Refusal},
+    gate::{CallRefusal, Gate, PendingCall},
     outcome::JsonText,
-    shares::{Client, Share, Shares},
+    shares::{ClientKey, Share, Shares},
 };
 
 /// How many URIs a watcher may have.
@@ -50,27 +50,27 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
 /// The resources of all backends; a clone is the same.
 #[derive(Debug, Clone)]
-pub struct Resources {
-    inner: Arc<Inner>,
+pub struct ResourceHub {
+    inner: Arc<ResourcesInner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct ResourcesInner {
     executor: Executor,
     gate: Gate,
-    backends: Vec<Backend>,
+    backends: Vec<BackendResources>,
     watchers: Shares,
 }
 
 /// The resources of one backend.
 #[derive(Debug)]
-struct Backend {
+struct BackendResources {
     id: BackendId,
     name: Arc<str>,
     scheme: String,
-    events: Events,
+    events: EventRules,
     /// Those whose tool may be called.
-    readers: Vec<events::Reader>,
+    readers: Vec<events::ObjectReader>,
     /// The MCP name of the tool that opens the stream; `None` when changes cannot be watched.
     stream: Option<String>,
     feed: Mutex<Option<Feed>>,
@@ -79,7 +79,7 @@ struct Backend {
 /// The stream that all watchers of a backend share.
 #[derive(Debug)]
 struct Feed {
-    wanted: Arc<Wanted>,
+    wanted: Arc<WantedCollections>,
     fan: Arc<Fan>,
     task: AbortHandle,
 }
@@ -105,19 +105,19 @@ pub struct Template<'a> {
 
 /// One resource.
 #[derive(Debug, Clone)]
-pub struct Found<'a> {
-    backend: &'a Backend,
-    reader: &'a events::Reader,
+pub struct FoundResource<'a> {
+    backend: &'a BackendResources,
+    reader: &'a events::ObjectReader,
     id: String,
 }
 
-impl Resources {
+impl ResourceHub {
     /// Finds what may be read in the catalog behind `gate`.
     pub fn new(executor: Executor, gate: Gate) -> Self {
-        let mut backends: Vec<Backend> = Vec::new();
+        let mut backends: Vec<BackendResources> = Vec::new();
         for entry in gate.catalog().entries() {
             if backends.iter().all(|known| known.id != entry.backend) {
-                backends.extend(backend(gate.catalog(), entry));
+                backends.extend(backend_resources(gate.catalog(), entry));
             }
         }
         let schemes: Vec<String> = backends.iter().map(|it| it.scheme.clone()).collect();
@@ -128,7 +128,7 @@ impl Resources {
             }
         }
         let watchers = Shares::new(MOST_WATCHERS);
-        Self { inner: Arc::new(Inner { executor, gate, backends, watchers }) }
+        Self { inner: Arc::new(ResourcesInner { executor, gate, backends, watchers }) }
     }
 
     /// Returns the kinds of resources that can be read.
@@ -149,7 +149,7 @@ impl Resources {
     }
 
     /// Finds the resource of a URI.
-    pub fn find(&self, uri: &str) -> Option<Found<'_>> {
+    pub fn find(&self, uri: &str) -> Option<FoundResource<'_>> {
         let (scheme, rest) = uri.split_once("://")?;
         let (collection, id) = rest.split_once('/')?;
         if id.is_empty() || id.len() > 1000 || id.contains(['?', '#']) {
@@ -161,7 +161,7 @@ impl Resources {
         // Clients put what looks like a host in lower case.
         let reader = readers.find(|it| it.collection.eq_ignore_ascii_case(collection))?;
         let id = percent_decode_str(id).decode_utf8().ok()?.into_owned();
-        Some(Found { backend, reader, id })
+        Some(FoundResource { backend, reader, id })
     }
 
     /// Returns the call that reads a resource.
@@ -169,11 +169,11 @@ impl Resources {
     /// # Errors
     ///
     /// What the gate refuses.
-    pub fn read_call(&self, found: &Found<'_>) -> Result<Pending<'_>, Refusal> {
+    pub fn read_call(&self, found: &FoundResource<'_>) -> Result<PendingCall<'_>, CallRefusal> {
         let gate = &self.inner.gate;
         let name = &found.reader.tool;
         let entry = gate.catalog().find_declared(found.backend.id, name);
-        let unknown = || Refusal::UnknownTool { name: name.clone(), nearest: None };
+        let unknown = || CallRefusal::UnknownTool { name: name.clone(), nearest: None };
         let entry = entry.ok_or_else(unknown)?;
         let known = entry.params.iter().find(|known| known.param.name == found.reader.param);
         let property = known.map(|known| known.property.clone()).unwrap_or_default();
@@ -191,23 +191,23 @@ impl Resources {
     /// # Errors
     ///
     /// There are too many.
-    pub fn watcher(&self, client: &Client) -> Result<Watcher, StreamError> {
+    pub fn watcher(&self, client: &ClientKey) -> Result<ResourceWatcher, StreamError> {
         let full =
             || StreamError::of(format!("{MOST_WATCHERS} clients watch resources; try again later"));
         let place = self.inner.watchers.take(client, 1).ok_or_else(full)?;
-        Ok(Watcher { resources: self.clone(), told: Arc::default(), _place: place })
+        Ok(ResourceWatcher { resources: self.clone(), told: Arc::default(), _place: place })
     }
 }
 
 /// Returns the resources of the backend of `entry`, when any may be read.
-fn backend(catalog: &Catalog, entry: &Entry) -> Option<Backend> {
+fn backend_resources(catalog: &Catalog, entry: &CatalogEntry) -> Option<BackendResources> {
     let events = entry.descriptor().events.as_ref()?;
     let resources = events.resources.as_ref()?;
     let allowed = |name: &str| {
         let entry = catalog.find_declared(entry.backend, name)?;
         (entry.decision == Decision::Allow).then_some(entry)
     };
-    let readers: Vec<events::Reader> = resources
+    let readers: Vec<events::ObjectReader> = resources
         .readers
         .iter()
         .filter(|reader| allowed(&reader.tool).is_some())
@@ -218,7 +218,7 @@ fn backend(catalog: &Catalog, entry: &Entry) -> Option<Backend> {
     }
     let subscribes = events.subscribe.as_ref().is_none_or(|it| allowed(&it.tool).is_some());
     let stream = allowed(&events.stream).filter(|_| subscribes).map(|entry| entry.name.clone());
-    Some(Backend {
+    Some(BackendResources {
         id: entry.backend,
         name: Arc::clone(&entry.backend_name),
         scheme: resources.scheme.clone(),
@@ -231,15 +231,15 @@ fn backend(catalog: &Catalog, entry: &Entry) -> Option<Backend> {
 
 /// What one client watches; dropping it ends that.
 #[derive(Debug)]
-pub struct Watcher {
-    resources: Resources,
-    told: Arc<Told>,
+pub struct ResourceWatcher {
+    resources: ResourceHub,
+    told: Arc<WatcherState>,
     _place: Share,
 }
 
 /// What a client watches and what it has to be told.
 #[derive(Debug, Default)]
-struct Told {
+struct WatcherState {
     state: Mutex<Watched>,
     news: Notify,
 }
@@ -247,7 +247,7 @@ struct Told {
 #[derive(Debug, Default)]
 struct Watched {
     /// URIs as the client wrote them, by backend and identifier.
-    uris: HashMap<(usize, String), Vec<Uri>>,
+    uris: HashMap<(usize, String), Vec<WatchedUri>>,
     count: usize,
     /// Of the texts of all URIs.
     bytes: usize,
@@ -256,12 +256,12 @@ struct Watched {
 }
 
 #[derive(Debug)]
-struct Uri {
+struct WatchedUri {
     text: String,
     collection: String,
 }
 
-impl Watcher {
+impl ResourceWatcher {
     /// Watches one more URI; done when the backend sends its changes.
     ///
     /// # Errors
@@ -317,7 +317,7 @@ impl Watcher {
     }
 }
 
-impl Drop for Watcher {
+impl Drop for ResourceWatcher {
     fn drop(&mut self) {
         *self.told.lock() = Watched::default();
         for backend in &self.resources.inner.backends {
@@ -326,7 +326,7 @@ impl Drop for Watcher {
     }
 }
 
-impl Told {
+impl WatcherState {
     fn lock(&self) -> MutexGuard<'_, Watched> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -353,7 +353,7 @@ impl Told {
                 MOST_URI_BYTES / 1024
             )));
         }
-        let watched = Uri { text: uri.to_owned(), collection: collection.to_owned() };
+        let watched = WatchedUri { text: uri.to_owned(), collection: collection.to_owned() };
         state.uris.entry(key).or_default().push(watched);
         state.count += 1;
         state.bytes = bytes;
@@ -380,7 +380,7 @@ impl Told {
         let mut state = self.lock();
         let Watched { uris, changed, .. } = &mut *state;
         let Some(uris) = uris.get(&(backend, id.to_owned())) else { return };
-        let of_it = |uri: &&Uri| {
+        let of_it = |uri: &&WatchedUri| {
             collection.is_none_or(|collection| uri.collection.eq_ignore_ascii_case(collection))
         };
         for uri in uris.iter().filter(of_it) {
@@ -412,13 +412,13 @@ impl Told {
     }
 }
 
-impl Resources {
+impl ResourceHub {
     /// Adds a watcher to the stream of a backend, which is opened if it is not open.
     fn feed(
         &self,
-        backend: &Backend,
+        backend: &BackendResources,
         stream: &str,
-        told: &Arc<Told>,
+        told: &Arc<WatcherState>,
         collection: &str,
     ) -> Result<Arc<Fan>, StreamError> {
         let mut feed = backend.lock();
@@ -428,10 +428,10 @@ impl Resources {
             feed.wanted.add(collection);
             return Ok(Arc::clone(&feed.fan));
         }
-        let Inner { executor, gate, .. } = &*self.inner;
-        let admitted = gate.check(stream, Map::new()).and_then(Pending::admit);
+        let ResourcesInner { executor, gate, .. } = &*self.inner;
+        let admitted = gate.check(stream, Map::new()).and_then(PendingCall::admit);
         let admitted = admitted.map_err(|refusal| StreamError::of(refusal.to_string()))?;
-        let source = Source::new(executor, &admitted, &Client::only())?;
+        let source = StreamSource::new(executor, &admitted, &ClientKey::only())?;
         let fan = Arc::new(Fan {
             backend: backend.id.0,
             events: backend.events.clone(),
@@ -441,12 +441,12 @@ impl Resources {
             is_broken: AtomicBool::new(false),
         });
         fan.wait_for(collection);
-        let wanted = Arc::new(Wanted::new(vec![collection.to_owned()]));
+        let wanted = Arc::new(WantedCollections::new(vec![collection.to_owned()]));
         let (sink, names) = (Arc::clone(&fan), Arc::clone(&wanted));
         let task = tokio::spawn(async move {
             loop {
                 let (source, wanted) = (source.clone(), Arc::clone(&names));
-                Reader { source, wanted, sink: Arc::clone(&sink) }.run(None).await;
+                StreamReader { source, wanted, sink: Arc::clone(&sink) }.run(None).await;
                 // Those who watch still want to know when it is possible again.
                 tokio::time::sleep(AFTER_REFUSAL).await;
             }
@@ -457,7 +457,7 @@ impl Resources {
     }
 
     /// Closes the stream of a backend that nobody watches any more.
-    fn clear(&self, backend: &Backend) {
+    fn clear(&self, backend: &BackendResources) {
         let mut feed = backend.lock();
         let Some(open) = feed.as_ref() else { return };
         let watched = open.fan.watched();
@@ -475,7 +475,7 @@ impl Resources {
     }
 }
 
-impl Backend {
+impl BackendResources {
     fn lock(&self) -> MutexGuard<'_, Option<Feed>> {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -485,8 +485,8 @@ impl Backend {
 #[derive(Debug)]
 struct Fan {
     backend: usize,
-    events: Events,
-    told: Mutex<Vec<Arc<Told>>>,
+    events: EventRules,
+    told: Mutex<Vec<Arc<WatcherState>>>,
     /// Whether the changes of a collection come, or why not; nothing while that is not known.
     state: Mutex<HashMap<String, Option<Result<(), StreamError>>>>,
     news: Notify,
@@ -495,7 +495,7 @@ struct Fan {
 }
 
 impl Fan {
-    fn told(&self) -> MutexGuard<'_, Vec<Arc<Told>>> {
+    fn told(&self) -> MutexGuard<'_, Vec<Arc<WatcherState>>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -503,7 +503,7 @@ impl Fan {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, told: &Arc<Told>) {
+    fn add(&self, told: &Arc<WatcherState>) {
         let mut all = self.told();
         if !all.iter().any(|known| Arc::ptr_eq(known, told)) {
             all.push(Arc::clone(told));
@@ -552,9 +552,9 @@ impl Fan {
 
 impl Sink for Fan {
     async fn items(&self, items: JsonText) {
-        let Events { changes, object, collection, .. } = &self.events;
+        let EventRules { changes, object, collection, .. } = &self.events;
         for item in items.items().into_iter().flatten() {
-            let kind = source::member(item, "event").and_then(scan::unquote);
+            let kind = source::item_member(item, "event").and_then(scan::unquote);
             let is_change = kind.is_some_and(|kind| changes.iter().any(|change| *change == kind));
             let id = object.as_ref().filter(|_| is_change).and_then(|path| path.look(item));
             let Some(id) = id.and_then(source::identifier) else { continue };
@@ -572,7 +572,7 @@ impl Sink for Fan {
         self.fail(reason);
     }
 
-    fn resumed(&self, _: &Gap) {}
+    fn resumed(&self, _: &StreamGap) {}
 
     fn subscribed(&self, collection: &str, outcome: Result<(), &StreamError>) {
         if let Err(error) = outcome {

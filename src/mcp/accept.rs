@@ -13,7 +13,7 @@ const EVENTS: (&str, &str) = ("text", "event-stream");
 /// Returns what a client could have written to say that it takes what a request of this method may
 /// be answered with; `None` when it does not take it.
 pub(super) fn spelled_out(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
-    let ranges = Ranges::read(headers)?;
+    let ranges = MediaRanges::read(headers)?;
     let (wanted, text): (&[_], _) = match *method {
         Method::POST => (&[JSON, EVENTS], "application/json, text/event-stream"),
         Method::GET => (&[EVENTS], "text/event-stream"),
@@ -24,16 +24,17 @@ pub(super) fn spelled_out(method: &Method, headers: &HeaderMap) -> Option<Header
 }
 
 /// Media ranges, and whether what they match is taken.
-struct Ranges<'fields>(Vec<(&'fields str, bool)>);
+struct MediaRanges<'fields>(Vec<(&'fields str, bool)>);
 
-impl<'fields> Ranges<'fields> {
+impl<'fields> MediaRanges<'fields> {
     /// Reads all fields; `None` when one of them is no text.
     fn read(headers: &'fields HeaderMap) -> Option<Self> {
         let mut ranges = Vec::new();
         for value in headers.get_all(header::ACCEPT) {
             let text = value.to_str().ok()?;
-            ranges
-                .extend(unquoted(text, ',').map(str::trim).filter(|it| !it.is_empty()).map(range));
+            ranges.extend(
+                unquoted(text, ',').map(str::trim).filter(|it| !it.is_empty()).map(parse_range),
+            );
         }
         Some(Self(ranges))
     }
@@ -59,7 +60,7 @@ impl<'fields> Ranges<'fields> {
 }
 
 /// Reads a media range without its parameters, and whether its weight is more than none.
-fn range(text: &str) -> (&str, bool) {
+fn parse_range(text: &str) -> (&str, bool) {
     let mut parts = unquoted(text, ';').map(str::trim);
     let range = parts.next().unwrap_or_default();
     let is_none = |part: &str| {

@@ -20,8 +20,8 @@ use rmcp::{
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    lines::{Line, error_line, id_of, parse},
-    message, shape,
+    lines::{LineAction, error_line, id_of, parse_line},
+    message_limits, param_shapes,
 };
 
 /// How many messages a batch may have.
@@ -55,7 +55,7 @@ impl BatchError {
 
 /// A message of a batch.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct BatchMessage {
     pub(super) text: Vec<u8>,
     pub(super) message: Box<RxJsonRpcMessage<RoleServer>>,
     /// What it takes in memory.
@@ -64,8 +64,8 @@ pub(super) struct Part {
 
 /// The messages of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) parts: Vec<Part>,
+pub(super) struct MessageBatch {
+    pub(super) parts: Vec<BatchMessage>,
     /// The ids of the requests among them.
     pub(super) ids: HashSet<RequestId>,
     /// The answers to what is no message, and to requests that have no place in a batch.
@@ -74,10 +74,10 @@ pub(super) struct Batch {
 
 /// Returns whether a text is a batch, if it is anything.
 pub(super) fn is_batch(text: &[u8]) -> bool {
-    whole(text).first() == Some(&b'[')
+    trim_message(text).first() == Some(&b'[')
 }
 
-fn whole(text: &[u8]) -> &[u8] {
+fn trim_message(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii()
 }
 
@@ -86,8 +86,11 @@ fn whole(text: &[u8]) -> &[u8] {
 /// # Errors
 ///
 /// Why there is none.
-pub(super) fn read(text: &[u8], version: Option<&ProtocolVersion>) -> Result<Batch, BatchError> {
-    let texts: Vec<&RawValue> = serde_json::from_slice(whole(text))?;
+pub(super) fn read_batch(
+    text: &[u8],
+    version: Option<&ProtocolVersion>,
+) -> Result<MessageBatch, BatchError> {
+    let texts: Vec<&RawValue> = serde_json::from_slice(trim_message(text))?;
     match version {
         Some(version) if *version == ProtocolVersion::V_2025_03_26 => {}
         Some(version) => return Err(BatchError::Revision(version.clone())),
@@ -98,24 +101,24 @@ pub(super) fn read(text: &[u8], version: Option<&ProtocolVersion>) -> Result<Bat
         count if count > MOST_PARTS => return Err(BatchError::TooMany(count)),
         _ => {}
     }
-    let mut batch = Batch::default();
+    let mut batch = MessageBatch::default();
     for text in texts {
         batch.add(text.get().as_bytes());
     }
     Ok(batch)
 }
 
-impl Batch {
+impl MessageBatch {
     fn add(&mut self, text: &[u8]) {
         let refused = |code, reason: &str| error_line(&id_of(text), code, reason);
-        let weight = match message::weigh(text) {
+        let weight = match message_limits::weigh(text) {
             Ok(weight) => weight,
             Err(error) => return self.answers.push(refused(error.code(), &error.to_string())),
         };
-        let message = match parse(text) {
-            Line::Message(message) => message,
-            Line::Reply(reply) => return self.answers.push(reply),
-            Line::Ignore => return,
+        let message = match parse_line(text) {
+            LineAction::Message(message) => message,
+            LineAction::Reply(reply) => return self.answers.push(reply),
+            LineAction::Ignore => return,
         };
         if let JsonRpcMessage::Request(request) = &*message {
             let reason = if is_introduction(&request.request) {
@@ -129,20 +132,20 @@ impl Batch {
                 return self.answers.push(refused(ErrorCode::INVALID_REQUEST, reason));
             }
         }
-        self.parts.push(Part { text: text.to_owned(), message, weight });
+        self.parts.push(BatchMessage { text: text.to_owned(), message, weight });
     }
 }
 
 fn is_introduction(request: &ClientRequest) -> bool {
     match request {
         ClientRequest::InitializeRequest(_) => true,
-        ClientRequest::CustomRequest(custom) => custom.method == shape::INITIALIZE,
+        ClientRequest::CustomRequest(custom) => custom.method == param_shapes::INITIALIZE,
         _ => false,
     }
 }
 
 /// Writes answers as one array.
-pub(super) fn joined(answers: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn join_answers(answers: &[Vec<u8>]) -> Vec<u8> {
     let texts: Vec<&[u8]> = answers.iter().map(|answer| answer.trim_ascii()).collect();
     [b"[", texts.join(&b","[..]).as_slice(), b"]\n"].concat()
 }
@@ -173,10 +176,10 @@ pub(super) fn agreed(message: &TxJsonRpcMessage<RoleServer>) -> Option<&Protocol
 
 /// The batches of a stream that are not answered yet; a clone has the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Batches(Arc<Mutex<Open>>);
+pub(super) struct Batches(Arc<Mutex<BatchTable>>);
 
 #[derive(Debug, Default)]
-struct Open {
+struct BatchTable {
     version: Option<ProtocolVersion>,
     waiting: Vec<Waiting>,
 }
@@ -189,7 +192,7 @@ struct Waiting {
 }
 
 impl Batches {
-    fn open(&self) -> MutexGuard<'_, Open> {
+    fn open(&self) -> MutexGuard<'_, BatchTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -201,7 +204,7 @@ impl Batches {
     /// Waits for the answers to these requests. Returns what can be sent at once.
     pub(super) fn wait(&self, ids: HashSet<RequestId>, answers: Vec<Vec<u8>>) -> Option<Vec<u8>> {
         if ids.is_empty() {
-            return (!answers.is_empty()).then(|| joined(&answers));
+            return (!answers.is_empty()).then(|| join_answers(&answers));
         }
         self.open().waiting.push(Waiting { ids, answers });
         None
@@ -241,7 +244,7 @@ impl Batches {
     }
 }
 
-impl Open {
+impl BatchTable {
     /// Takes a request out of a batch; returns its answers when it was the last.
     fn leave(&mut self, at: usize, id: &RequestId) -> Option<Vec<u8>> {
         let waiting = self.waiting.get_mut(at)?;
@@ -250,7 +253,7 @@ impl Open {
             return None;
         }
         let Waiting { answers, .. } = self.waiting.remove(at);
-        (!answers.is_empty()).then(|| joined(&answers))
+        (!answers.is_empty()).then(|| join_answers(&answers))
     }
 }
 
@@ -261,16 +264,16 @@ mod tests {
 
     use super::*;
 
-    fn of(value: &Value) -> Result<Batch, BatchError> {
-        read(value.to_string().as_bytes(), Some(&ProtocolVersion::V_2025_03_26))
+    fn of(value: &Value) -> Result<MessageBatch, BatchError> {
+        read_batch(value.to_string().as_bytes(), Some(&ProtocolVersion::V_2025_03_26))
     }
 
     fn ping(id: u32) -> Value {
         json!({ "jsonrpc": "2.0", "id": id, "method": "ping" })
     }
 
-    fn answers(batch: &Batch) -> Value {
-        serde_json::from_slice(&joined(&batch.answers)).unwrap()
+    fn answers(batch: &MessageBatch) -> Value {
+        serde_json::from_slice(&join_answers(&batch.answers)).unwrap()
     }
 
     #[test]
@@ -292,7 +295,7 @@ mod tests {
     #[test]
     fn other_revisions_have_none() {
         let text = b"[{}]";
-        let reason = |version| read(text, version).unwrap_err().to_string();
+        let reason = |version| read_batch(text, version).unwrap_err().to_string();
         assert!(reason(Some(&ProtocolVersion::V_2025_06_18)).contains("speaks 2025-06-18"));
         assert!(reason(None).contains("in a session"));
         assert!(of(&json!([])).unwrap_err().to_string().contains("empty"));
@@ -336,10 +339,10 @@ mod tests {
         #[test]
         fn nothing_makes_it_fail(text in proptest::collection::vec(any::<u8>(), 0..100), json in "[\\[\\]{},:\"0a]{0,40}") {
             let version = Some(&ProtocolVersion::V_2025_03_26);
-            let _ = read(&text, version);
-            if let Ok(batch) = read(json.as_bytes(), version) {
+            let _ = read_batch(&text, version);
+            if let Ok(batch) = read_batch(json.as_bytes(), version) {
                 prop_assert!(batch.parts.len() + batch.answers.len() <= MOST_PARTS);
-                prop_assert!(serde_json::from_slice::<Value>(&joined(&batch.answers)).is_ok());
+                prop_assert!(serde_json::from_slice::<Value>(&join_answers(&batch.answers)).is_ok());
             }
         }
     }

@@ -7,19 +7,19 @@
 use std::{fmt::Write as _, io, time::Duration};
 
 use bytes::Bytes;
-use dadl_descriptor::model::Role;
+use dadl_descriptor::model::ParamRole;
 use dadl_text::text;
 use rmcp::model::{CallToolResult, MetaObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
 use super::result;
 use crate::{
-    catalog::{Entry, EntryParam},
-    executor::Room,
-    files::{FileError, FileStore, Incoming, Purpose, extension_of},
-    outcome::{Outcome, Payload, SavedFile},
+    catalog::{CatalogEntry, EntryParam},
+    executor::AnswerMemory,
+    files::{FileError, FileStore, IncomingFile, Purpose, extension_of},
+    outcome::{CallOutcome, Payload, SavedFile},
     response::budget::{self, Cut, Cutting, Unit},
-    shares::Client,
+    shares::ClientKey,
 };
 
 /// How long a whole answer is kept.
@@ -55,26 +55,29 @@ pub(super) struct Notice {
 }
 
 /// Cuts `outcome` to `most` characters.
-pub(super) async fn fit(
-    outcome: Outcome,
-    entry: Option<&Entry>,
+pub(super) async fn fit_outcome(
+    outcome: CallOutcome,
+    entry: Option<&CatalogEntry>,
     files: &FileStore,
     most: usize,
-    room: &Room,
-) -> (Outcome, Option<Notice>) {
-    let Outcome { status, payload, notes, next, held } = outcome;
+    room: &AnswerMemory,
+) -> (CallOutcome, Option<Notice>) {
+    let CallOutcome { status, payload, notes, next, held } = outcome;
     let size = usize::try_from(payload.bytes()).unwrap_or(usize::MAX);
     let (whole, content_type, payload, counted) = match payload {
-        Payload::Json(text) => match room.work(size, || budget::json(&text, most)).await {
+        Payload::Json(text) => match room.work(size, || budget::cut_json(&text, most)).await {
             Cutting::Fits => {
-                return (Outcome { status, payload: Payload::Json(text), notes, next, held }, None);
+                return (
+                    CallOutcome { status, payload: Payload::Json(text), notes, next, held },
+                    None,
+                );
             }
             Cutting::Items(cut) => {
-                let (part, counted) = taken(cut);
+                let (part, counted) = take_value(cut);
                 (text.into_string(), "application/json".to_owned(), Payload::Json(part), counted)
             }
             Cutting::Characters(cut) => {
-                let (part, counted) = taken(cut);
+                let (part, counted) = take_value(cut);
                 let content_type = "application/json".to_owned();
                 let part = Payload::Text { content_type: content_type.clone(), text: part };
                 (text.into_string(), content_type, part, counted)
@@ -84,44 +87,50 @@ pub(super) async fn fit(
             match room.work(size, || budget::characters(&text, most)).await {
                 None => {
                     let payload = Payload::Text { content_type, text };
-                    return (Outcome { status, payload, notes, next, held }, None);
+                    return (CallOutcome { status, payload, notes, next, held }, None);
                 }
                 Some(cut) => {
-                    let (part, counted) = taken(cut);
+                    let (part, counted) = take_value(cut);
                     let part = Payload::Text { content_type: content_type.clone(), text: part };
                     (text, content_type, part, counted)
                 }
             }
         }
         payload @ (Payload::Empty | Payload::File(_) | Payload::Task(_)) => {
-            return (Outcome { status, payload, notes, next, held }, None);
+            return (CallOutcome { status, payload, notes, next, held }, None);
         }
     };
-    let whole = keep(whole, &content_type, entry, (files, room.client())).await;
+    let whole = keep_whole(whole, &content_type, entry, (files, room.client())).await;
     let Cut { shown, total, unit, place, .. } = counted;
     let place = text::start_of(&place, LONGEST_PLACE);
-    let notice =
-        Notice { shown, total, unit, place, whole, advice: entry.map(advice).unwrap_or_default() };
-    (Outcome { status, payload, notes, next, held }, Some(notice))
+    let notice = Notice {
+        shown,
+        total,
+        unit,
+        place,
+        whole,
+        advice: entry.map(paging_advice).unwrap_or_default(),
+    };
+    (CallOutcome { status, payload, notes, next, held }, Some(notice))
 }
 
 /// Separates a part from the figures about it.
-fn taken<T>(cut: Cut<T>) -> (T, Cut<()>) {
+fn take_value<T>(cut: Cut<T>) -> (T, Cut<()>) {
     let Cut { part, shown, total, unit, place } = cut;
     (part, Cut { part: (), shown, total, unit, place })
 }
 
 /// Saves a whole answer.
-async fn keep(
+async fn keep_whole(
     text: String,
     content_type: &str,
-    entry: Option<&Entry>,
-    (files, client): (&FileStore, &Client),
+    entry: Option<&CatalogEntry>,
+    (files, client): (&FileStore, &ClientKey),
 ) -> Result<SavedFile, FileError> {
     let extension = extension_of(content_type).unwrap_or("txt");
     let name = entry.map_or("result", |entry| &entry.name);
     let name = format!("{name}.{extension}");
-    let incoming = Incoming {
+    let incoming = IncomingFile {
         name: &name,
         content_type,
         total: Some(text.len() as u64),
@@ -136,7 +145,7 @@ async fn keep(
 
 /// Names the arguments that would make the answer smaller. Nobody is advised to make a call again that
 /// changes something or begins a task.
-fn advice(entry: &Entry) -> String {
+fn paging_advice(entry: &CatalogEntry) -> String {
     if !entry.annotations.read_only || entry.tasks().is_some() {
         return String::new();
     }
@@ -144,13 +153,13 @@ fn advice(entry: &Entry) -> String {
         let is_one = |known: &&EntryParam| {
             let name = known.property.to_ascii_lowercase();
             let parts = name.split(|c: char| !c.is_ascii_alphanumeric());
-            matches!(known.param.role, Role::Sent(_) | Role::Script)
+            matches!(known.param.role, ParamRole::Sent(_) | ParamRole::Script)
                 && parts.into_iter().any(|it| words.contains(&it))
         };
         entry.params.iter().filter(is_one).map(|known| known.property.as_str()).collect()
     };
     let mut names: Vec<&str> = NARROWING.iter().flat_map(|words| of_wire(words)).collect();
-    names.extend(entry.property_of(Role::Jq));
+    names.extend(entry.property_of(ParamRole::Jq));
     match names.split_last() {
         None => String::new(),
         Some((last, [])) => format!("; `{last}` would give less"),
@@ -166,7 +175,7 @@ impl Notice {
     pub(super) fn add_to(self, result: &mut CallToolResult, version: Option<&ProtocolVersion>) {
         result
             .content
-            .extend(self.whole.as_ref().ok().and_then(|file| result::link(file, version)));
+            .extend(self.whole.as_ref().ok().and_then(|file| result::file_link(file, version)));
         let meta = result.meta.get_or_insert_with(MetaObject::default);
         meta.insert(META.to_owned(), self.value());
     }

@@ -14,7 +14,7 @@ use std::{
 
 use dadl_text::{
     json::cost,
-    text::{head, line, quoted},
+    text::{one_line, quoted_text, text_head},
 };
 use rmcp::{
     ErrorData, RoleServer,
@@ -25,16 +25,15 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    Server, http,
+    HttpServer, file_resources, http,
     progress::{self, Reporter},
     prompts::Argument,
-    resources,
 };
 use crate::{
     catalog::BackendId,
     executor::CallContext,
-    gate::Pending,
-    live::watch::{Kind, Resources},
+    gate::PendingCall,
+    live::watch::{ObjectKind, ResourceHub},
     outcome::{JsonText, Payload},
 };
 
@@ -53,26 +52,26 @@ const NAMES: [&str; 4] = ["name_label", "name", "title", "label"];
 
 /// What may stand in a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct KnownValue {
     pub(super) value: String,
     /// What people call it.
     pub(super) name: String,
 }
 
 /// What tools listed last, by their names, and when.
-type Kept = HashMap<String, (Instant, Arc<[Known]>)>;
+type KeptValues = HashMap<String, (Instant, Arc<[KnownValue]>)>;
 
 /// Completes, and keeps what it was told.
 #[derive(Default)]
 pub(super) struct Completions {
-    kept: Mutex<Kept>,
+    kept: Mutex<KeptValues>,
 }
 
 impl Completions {
     /// Answers `completion/complete`.
     pub(super) async fn complete(
         &self,
-        server: &Server,
+        server: &HttpServer,
         request: &CompleteRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
@@ -80,12 +79,12 @@ impl Completions {
         let objects = server.objects().resources();
         let name = request.argument.name.as_str();
         let typed = request.argument.value.as_str();
-        let known: Arc<[Known]> = match &request.r#ref {
+        let known: Arc<[KnownValue]> = match &request.r#ref {
             Reference::Prompt(prompt) => {
                 let mut prompts = server.prompts().iter();
                 let example = prompts.find(|example| example.prompt.name == prompt.name);
                 let example = example.ok_or_else(|| {
-                    invalid(format!("unknown prompt {}", quoted(&prompt.name, LONGEST)))
+                    invalid(format!("unknown prompt {}", quoted_text(&prompt.name, LONGEST)))
                 })?;
                 let argument = example.argument(name).map_err(|it| invalid(it.to_string()))?;
                 match fixed(server, example.backend, argument) {
@@ -98,17 +97,17 @@ impl Completions {
             }
             Reference::Resource(resource) => {
                 let template = resource.uri.as_str();
-                let files = resources::templates();
+                let files = file_resources::file_templates();
                 let is_of_files = files.iter().any(|file| file.uri_template == template);
                 let kind = objects.kind_of_template(template);
                 if !is_of_files && kind.is_none() {
-                    let template = quoted(template, LONGEST);
+                    let template = quoted_text(template, LONGEST);
                     return Err(invalid(format!(
                         "no resource template {template}; resources/templates/list says what there is"
                     )));
                 }
-                if !variables(template).any(|variable| variable == name) {
-                    let name = quoted(name, LONGEST);
+                if !template_variables(template).any(|variable| variable == name) {
+                    let name = quoted_text(name, LONGEST);
                     return Err(invalid(format!("{template} has no variable {name}")));
                 }
                 match kind {
@@ -128,10 +127,10 @@ impl Completions {
     /// Returns the objects of a kind; none when the API does not list them in time.
     async fn listed(
         &self,
-        server: &Server,
-        kind: Kind<'_>,
+        server: &HttpServer,
+        kind: ObjectKind<'_>,
         context: &RequestContext<RoleServer>,
-    ) -> Arc<[Known]> {
+    ) -> Arc<[KnownValue]> {
         let objects = server.objects().resources();
         let Some(call) = objects.list_call(kind) else { return Arc::default() };
         let name = call.entry().name.clone();
@@ -140,8 +139,8 @@ impl Completions {
         {
             return Arc::clone(known);
         }
-        let Some(text) = list(server, call, context).await else { return Arc::default() };
-        let known: Arc<[Known]> = read(&text, &kind.id_members()).into();
+        let Some(text) = list_values(server, call, context).await else { return Arc::default() };
+        let known: Arc<[KnownValue]> = read_values(&text, &kind.id_members()).into();
         let mut kept = self.kept();
         kept.retain(|_, (at, _)| at.elapsed() < KEPT);
         if kept.len() < MOST_LISTS {
@@ -150,29 +149,30 @@ impl Completions {
         known
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, KeptValues> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Returns the variables of a URI template.
-fn variables(template: &str) -> impl Iterator<Item = &str> {
+fn template_variables(template: &str) -> impl Iterator<Item = &str> {
     let within = template.split('{').skip(1).filter_map(|part| part.split('}').next());
     within.flat_map(|names| names.trim_start_matches('?').split(','))
 }
 
 /// Calls the tool that lists.
-pub(super) async fn list(
-    server: &Server,
-    call: Pending<'_>,
+pub(super) async fn list_values(
+    server: &HttpServer,
+    call: PendingCall<'_>,
     context: &RequestContext<RoleServer>,
 ) -> Option<JsonText> {
     let name = call.entry().name.as_str();
     let admitted = call.admit().ok()?;
-    let carried = CallContext::default().of(http::client(&context.extensions));
+    let carried = CallContext::default().of(http::client_key(&context.extensions));
     let call = Box::pin(server.executor().execute(admitted, &carried));
     let call = tokio::time::timeout(PATIENCE, call);
-    let listed = progress::run(context, server.ending(), &Reporter::default(), call).await;
+    let listed =
+        progress::run_reporting(context, server.ending(), &Reporter::default(), call).await;
     match listed {
         Ok(Ok(Ok(outcome))) => match outcome.payload {
             Payload::Json(text) => Some(text),
@@ -191,7 +191,7 @@ pub(super) async fn list(
 }
 
 /// Reads the identifiers and names of listed objects.
-pub(super) fn read(text: &JsonText, ids: &[&str]) -> Vec<Known> {
+pub(super) fn read_values(text: &JsonText, ids: &[&str]) -> Vec<KnownValue> {
     let items = text.items().into_iter().flatten().take(MOST_OBJECTS);
     let known = |item: &str| {
         let item = cost::small(item)?;
@@ -207,21 +207,22 @@ pub(super) fn read(text: &JsonText, ids: &[&str]) -> Vec<Known> {
             Value::String(text) => text.clone(),
             _ => of(ids)?,
         };
-        let is_typable = head(&value, LONGEST).len() == value.len() && line(&value) == value;
+        let is_typable =
+            text_head(&value, LONGEST).len() == value.len() && one_line(&value) == value;
         let name = of(&NAMES).unwrap_or_default();
-        is_typable.then(|| Known { value, name: head(&name, LONGEST).to_owned() })
+        is_typable.then(|| KnownValue { value, name: text_head(&name, LONGEST).to_owned() })
     };
     items.filter_map(known).collect()
 }
 
 /// Returns the values that a descriptor says of a parameter which an argument is given to.
-fn fixed(server: &Server, backend: BackendId, argument: &Argument) -> Option<Vec<Known>> {
+fn fixed(server: &HttpServer, backend: BackendId, argument: &Argument) -> Option<Vec<KnownValue>> {
     let catalog = server.gate().catalog();
     argument.uses.iter().find_map(|(tool, param)| {
         let entry = catalog.find_declared(backend, tool)?;
         let known = entry.params.iter().find(|known| known.param.name == *param)?;
         let schema = entry.input_schema.get("properties")?.get(&known.property)?;
-        let values: Vec<Known> = match schema.get("enum") {
+        let values: Vec<KnownValue> = match schema.get("enum") {
             Some(Value::Array(values)) => values.iter().filter_map(of_value).collect(),
             _ if schema.get("type") == Some(&Value::from("boolean")) => {
                 [false, true].iter().filter_map(|it| of_value(&Value::from(*it))).collect()
@@ -232,21 +233,21 @@ fn fixed(server: &Server, backend: BackendId, argument: &Argument) -> Option<Vec
     })
 }
 
-fn of_value(value: &Value) -> Option<Known> {
+fn of_value(value: &Value) -> Option<KnownValue> {
     let value = match value {
         Value::String(text) => text.clone(),
         Value::Number(_) | Value::Bool(_) => value.to_string(),
         _ => return None,
     };
-    (!value.is_empty()).then(|| Known { value, name: String::new() })
+    (!value.is_empty()).then(|| KnownValue { value, name: String::new() })
 }
 
 /// Returns the kind of object that an argument names: by where it is given to, or by its own name.
 fn kind_of<'own>(
-    objects: &'own Resources,
+    objects: &'own ResourceHub,
     backend: BackendId,
     argument: &Argument,
-) -> Option<Kind<'own>> {
+) -> Option<ObjectKind<'own>> {
     let mut uses = argument.uses.iter();
     let read = uses.find_map(|(tool, param)| objects.kind_read_by(backend, tool, param));
     read.or_else(|| {
@@ -256,7 +257,7 @@ fn kind_of<'own>(
 }
 
 /// Returns what begins with what was typed, whatever the case: values first, then names.
-fn matching(known: &[Known], typed: &str) -> CompletionInfo {
+fn matching(known: &[KnownValue], typed: &str) -> CompletionInfo {
     let typed = typed.to_lowercase();
     let begins = |text: &str| text.to_lowercase().starts_with(&typed);
     let by_value = known.iter().filter(|known| begins(&known.value));
@@ -276,8 +277,8 @@ mod tests {
 
     use super::*;
 
-    fn known(value: &str, name: &str) -> Known {
-        Known { value: value.to_owned(), name: name.to_owned() }
+    fn known(value: &str, name: &str) -> KnownValue {
+        KnownValue { value: value.to_owned(), name: name.to_owned() }
     }
 
     #[test]
@@ -295,7 +296,8 @@ mod tests {
 
     #[test]
     fn there_are_a_hundred_at_most() {
-        let all: Vec<Known> = (0..250).map(|number| known(&format!("v{number}"), "")).collect();
+        let all: Vec<KnownValue> =
+            (0..250).map(|number| known(&format!("v{number}"), "")).collect();
         let info = matching(&all, "v");
         assert_eq!((info.values.len(), info.total, info.has_more), (100, Some(250), Some(true)));
     }
@@ -313,7 +315,7 @@ mod tests {
         ]);
         let text = JsonText::parse(&list.to_string()).unwrap();
         let expected = [known("u", "n"), known("7", ""), known("plain", "")];
-        assert_eq!(read(&text, &["uuid", "id"]), expected);
-        assert_eq!(read(&JsonText::parse("{}").unwrap(), &["id"]), []);
+        assert_eq!(read_values(&text, &["uuid", "id"]), expected);
+        assert_eq!(read_values(&JsonText::parse("{}").unwrap(), &["id"]), []);
     }
 }

@@ -15,13 +15,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    ServeError, Server,
-    ending::{Ending, LAST_ANSWERS, STREAM_ENDING},
-    guarded::{Guarded, Haste, Pace},
+    HttpServer, ServeError,
+    connection_slots::{ConnectionSlot, ConnectionSlots, host_of},
     http::{Endpoint, HttpOptions, MCP_PATH},
-    places::{Place, Places, host_of},
+    shutdown::{GracefulShutdown, LAST_ANSWERS, STREAM_ENDING},
+    slow_peers::{Guarded, Haste, PeerPace},
 };
-use crate::shares::Client;
+use crate::shares::ClientKey;
 
 /// How many connections are open at once, where the system allows as many.
 const MOST_CONNECTIONS: usize = 4096;
@@ -68,8 +68,8 @@ impl Default for ConnectionBounds {
 }
 
 impl ConnectionBounds {
-    pub(super) fn pace(&self) -> Pace {
-        Pace { patience: self.patience, least: self.least_rate }
+    pub(super) fn pace(&self) -> PeerPace {
+        PeerPace { patience: self.patience, least: self.least_rate }
     }
 
     /// Returns how many clients fit: half of the file descriptors are for what their calls open.
@@ -88,16 +88,16 @@ impl ConnectionBounds {
 
 /// The other end of the connection on which a request came.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub(super) struct ConnectionPeer {
     /// Whose connection it is.
     pub(super) host: Arc<str>,
-    pub(super) place: Arc<Place>,
+    pub(super) place: Arc<ConnectionSlot>,
 }
 
-impl Peer {
+impl ConnectionPeer {
     /// Returns who that is, as long as no session is known.
-    pub(super) fn client(&self) -> Client {
-        Client { host: (*self.host).to_owned(), session: String::new() }
+    pub(super) fn client(&self) -> ClientKey {
+        ClientKey { host: (*self.host).to_owned(), session: String::new() }
     }
 }
 
@@ -108,7 +108,7 @@ impl Peer {
 ///
 /// [`ServeError::TokenRequired`] and [`ServeError::Listen`], before anything is served.
 pub async fn serve_http(
-    server: Server,
+    server: HttpServer,
     options: HttpOptions,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
@@ -126,7 +126,7 @@ pub async fn serve_http(
 ///
 /// Those of [`serve_http`].
 pub async fn serve_listener(
-    server: Server,
+    server: HttpServer,
     listener: TcpListener,
     options: HttpOptions,
     shutdown: CancellationToken,
@@ -139,19 +139,19 @@ pub async fn serve_listener(
     // Clients are elsewhere, where a path says nothing.
     server.files().publish();
     server.files().sweep().await;
-    let ending = Ending::new(&shutdown);
+    let ending = GracefulShutdown::new(&shutdown);
     let server = server.ending_with(&ending);
     let (bounds, grace, streams) = (server.bounds(), server.grace(), server.streams().clone());
     // Sessions end after their calls.
     let sessions = CancellationToken::new();
     let endpoint = Arc::new(Endpoint::new(server, options, address, sessions.clone(), &ending));
     let connections = TaskTracker::new();
-    let places = Places::new(bounds.places());
+    let places = ConnectionSlots::new(bounds.places());
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, client)) => {
                 let place = Arc::new(places.take(client));
-                let peer = Peer { host: host_of(client).into(), place };
+                let peer = ConnectionPeer { host: host_of(client).into(), place };
                 let (endpoint, ending) = (Arc::clone(&endpoint), ending.clone());
                 connections.spawn(converse(stream, peer, endpoint, bounds, ending));
             }
@@ -176,10 +176,10 @@ pub async fn serve_listener(
 /// answered is the last one.
 async fn converse(
     stream: TcpStream,
-    peer: Peer,
+    peer: ConnectionPeer,
     endpoint: Arc<Endpoint>,
     bounds: ConnectionBounds,
-    ending: Ending,
+    ending: GracefulShutdown,
 ) {
     // Events are small writes that would wait for each other's acknowledgment.
     if let Err(error) = stream.set_nodelay(true) {
@@ -204,7 +204,7 @@ async fn converse(
         }
     });
     let (head, life, pace) = if place.is_at_door() {
-        (AT_DOOR, AT_DOOR, Pace { patience: AT_DOOR, ..bounds.pace() })
+        (AT_DOOR, AT_DOOR, PeerPace { patience: AT_DOOR, ..bounds.pace() })
     } else {
         (bounds.head, bounds.life, bounds.pace())
     };

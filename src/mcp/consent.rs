@@ -3,7 +3,7 @@
 //! A host before 2026-07-28 is asked while the call waits (`elicitation/create`). A later one gets
 //! the question as the result of the call and sends the call again with the answer; what binds the
 //! two is a state that this process has sealed. Either way the answer makes a
-//! [`Consent`] for exactly the call that was shown.
+//! [`CallConsent`] for exactly the call that was shown.
 //!
 //! **Invariant:** nothing that a model writes into arguments can confirm. The answer comes from
 //! the host, the sealed state holds the digest of the call, and it is good once.
@@ -29,7 +29,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::gate::{CallDigest, Consent, Pending};
+use crate::gate::{CallConsent, CallDigest, PendingCall};
 
 /// How long a person may take: less than the shortest host that waits for minutes.
 const PATIENCE: Duration = Duration::from_secs(540);
@@ -40,11 +40,11 @@ const PURPOSE: &[u8] = b"dadl-mcp/confirm";
 const NONCE_BYTES: usize = 16;
 
 /// What became of the question.
-pub(super) enum Answer {
+pub(super) enum ConsentAnswer {
     /// The host has to put this question and call again.
     Ask(InputRequiredResult),
     /// The person agreed.
-    Given(Consent),
+    Given(CallConsent),
     /// Nobody agreed, and why.
     Refused(String),
     /// The state is none that this process has sealed.
@@ -65,7 +65,7 @@ pub(super) struct Consents {
 impl Consents {
     /// Makes a keeper with a key of its own: what another process sealed does not open.
     pub(super) fn new() -> Self {
-        let key = random::<{ RequestStateCodec::MIN_KEY_LENGTH }>();
+        let key = random_bytes::<{ RequestStateCodec::MIN_KEY_LENGTH }>();
         let codec = key.and_then(|key| RequestStateCodec::try_new(key.to_vec()).ok());
         Self { codec, used: Mutex::default() }
     }
@@ -73,12 +73,12 @@ impl Consents {
     /// Asks for the person's consent to `pending`.
     pub(super) async fn obtain(
         &self,
-        pending: &Pending<'_>,
+        pending: &PendingCall<'_>,
         retry: Retry,
         context: &RequestContext<RoleServer>,
-    ) -> Answer {
+    ) -> ConsentAnswer {
         if !can_ask(context.client_capabilities().as_ref()) {
-            return Answer::Refused(cannot_ask(pending));
+            return ConsentAnswer::Refused(cannot_ask(pending));
         }
         let multi_round =
             context.protocol_version().is_some_and(|v| v >= ProtocolVersion::V_2026_07_28);
@@ -90,17 +90,17 @@ impl Consents {
     }
 
     /// Has the host put the question.
-    fn ask(&self, pending: &Pending<'_>) -> Answer {
+    fn ask(&self, pending: &PendingCall<'_>) -> ConsentAnswer {
         match self.question(pending) {
-            Some(question) => Answer::Ask(question),
-            None => Answer::Refused("the system has no random numbers".to_owned()),
+            Some(question) => ConsentAnswer::Ask(question),
+            None => ConsentAnswer::Refused("the system has no random numbers".to_owned()),
         }
     }
 
     /// Makes the question that the host puts before it calls again.
-    fn question(&self, pending: &Pending<'_>) -> Option<InputRequiredResult> {
+    fn question(&self, pending: &PendingCall<'_>) -> Option<InputRequiredResult> {
         let mut payload = pending.digest().as_bytes().to_vec();
-        payload.extend(random::<NONCE_BYTES>()?);
+        payload.extend(random_bytes::<NONCE_BYTES>()?);
         let options = SealOptions::new().associated_data(PURPOSE).ttl(PATIENCE);
         let state = self.codec.as_ref()?.seal_with(&payload, &options);
         let request = InputRequest::Elicitation(ElicitRequest::new(form(pending)));
@@ -109,17 +109,22 @@ impl Consents {
     }
 
     /// Takes the answer that came with a repeated call.
-    fn redeem(&self, pending: &Pending<'_>, state: &str, answer: Option<&Value>) -> Answer {
-        let refused = |reason: &str| Answer::Refused(reason.to_owned());
+    fn redeem(
+        &self,
+        pending: &PendingCall<'_>,
+        state: &str,
+        answer: Option<&Value>,
+    ) -> ConsentAnswer {
+        let refused = |reason: &str| ConsentAnswer::Refused(reason.to_owned());
         let payload = match self.codec.as_ref().map(|codec| codec.open_with(state, PURPOSE)) {
             Some(Ok(payload)) => payload,
             Some(Err(RequestStateError::Expired)) => {
                 return refused("the question was open for too long; call again to ask anew");
             }
-            Some(Err(_)) | None => return Answer::Forged,
+            Some(Err(_)) | None => return ConsentAnswer::Forged,
         };
         let (Some(sealed), Some(nonce)) = (payload.first_chunk(), payload.last_chunk()) else {
-            return Answer::Forged;
+            return ConsentAnswer::Forged;
         };
         // The state is spent whatever the answer is: a no cannot become a yes later.
         if !self.spend(*nonce) {
@@ -131,8 +136,8 @@ impl Consents {
         // A host that sends none has not put the question.
         let Some(answer) = answer else { return self.ask(pending) };
         match ElicitResult::deserialize(answer) {
-            Ok(answer) => judge(pending, &answer),
-            Err(_) => Answer::Refused(no_answer(pending)),
+            Ok(answer) => judge_answer(pending, &answer),
+            Err(_) => ConsentAnswer::Refused(no_answer(pending)),
         }
     }
 
@@ -167,7 +172,7 @@ fn can_ask(capabilities: Option<&ClientCapabilities>) -> bool {
         .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())
 }
 
-fn cannot_ask(pending: &Pending<'_>) -> String {
+fn cannot_ask(pending: &PendingCall<'_>) -> String {
     format!(
         "it is dangerous and this host cannot ask a person to confirm. Tell the person: they can \
          {}. There is no other way",
@@ -176,7 +181,7 @@ fn cannot_ask(pending: &Pending<'_>) -> String {
 }
 
 /// Says what a person can do where nobody can be asked.
-fn otherwise(pending: &Pending<'_>) -> String {
+fn otherwise(pending: &PendingCall<'_>) -> String {
     if pending.is_simulated() {
         return format!(
             "attach `dadl-mcp serve --demo` to a host that can ask, such as Claude Code or Codex, or \
@@ -196,20 +201,20 @@ fn otherwise(pending: &Pending<'_>) -> String {
     )
 }
 
-fn no_answer(pending: &Pending<'_>) -> String {
+fn no_answer(pending: &PendingCall<'_>) -> String {
     format!("the host sent no answer to the question; the person can {}", otherwise(pending))
 }
 
 /// Makes the form: the whole call. It has no box: who accepts it means yes, and hosts show boxes
 /// that are not ticked.
-fn form(pending: &Pending<'_>) -> ElicitRequestParams {
+fn form(pending: &PendingCall<'_>) -> ElicitRequestParams {
     let requested_schema = ElicitationSchema::new(BTreeMap::new());
     let message = pending.question();
     ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }
 }
 
 /// Asks while the call waits.
-async fn ask_now(pending: &Pending<'_>, context: &RequestContext<RoleServer>) -> Answer {
+async fn ask_now(pending: &PendingCall<'_>, context: &RequestContext<RoleServer>) -> ConsentAnswer {
     let request = ServerRequest::ElicitRequest(ElicitRequest::new(form(pending)));
     let options = PeerRequestOptions::with_timeout(PATIENCE);
     let asked = context.peer.send_cancellable_request(request, options).await;
@@ -223,15 +228,15 @@ async fn ask_now(pending: &Pending<'_>, context: &RequestContext<RoleServer>) ->
         Err(error) => Err(error),
     };
     match answer {
-        Ok(ClientResult::ElicitResult(answer)) => judge(pending, &answer),
-        Ok(_) => Answer::Refused(no_answer(pending)),
+        Ok(ClientResult::ElicitResult(answer)) => judge_answer(pending, &answer),
+        Ok(_) => ConsentAnswer::Refused(no_answer(pending)),
         Err(ServiceError::Timeout { .. }) => {
             let minutes = PATIENCE.as_secs() / 60;
-            Answer::Refused(format!("the person did not answer within {minutes} minutes"))
+            ConsentAnswer::Refused(format!("the person did not answer within {minutes} minutes"))
         }
         Err(error) => {
             tracing::debug!(%error, "the host could not ask");
-            Answer::Refused(cannot_ask(pending))
+            ConsentAnswer::Refused(cannot_ask(pending))
         }
     }
 }
@@ -257,15 +262,15 @@ impl Drop for Withdrawal<'_> {
 
 /// Only an accepted form is a yes, whatever a host writes into it. A host that can show no form says no
 /// by itself, though it said that it can ask: nobody knows here whether a person has seen it.
-fn judge(pending: &Pending<'_>, answer: &ElicitResult) -> Answer {
+fn judge_answer(pending: &PendingCall<'_>, answer: &ElicitResult) -> ConsentAnswer {
     let refused = |what: &str| {
-        Answer::Refused(format!(
+        ConsentAnswer::Refused(format!(
             "{what}. Do not try again unasked. If nobody has seen the question, the person can {}",
             otherwise(pending)
         ))
     };
     match answer.action {
-        ElicitationAction::Accept => Answer::Given(Consent::given_for(pending.digest())),
+        ElicitationAction::Accept => ConsentAnswer::Given(CallConsent::given_for(pending.digest())),
         ElicitationAction::Cancel => refused(
             "the question was closed without an answer, by the person or by a host that shows none",
         ),
@@ -274,7 +279,7 @@ fn judge(pending: &Pending<'_>, answer: &ElicitResult) -> Answer {
 }
 
 /// Returns random bytes of the system.
-fn random<const LENGTH: usize>() -> Option<[u8; LENGTH]> {
+fn random_bytes<const LENGTH: usize>() -> Option<[u8; LENGTH]> {
     let mut bytes = [0; LENGTH];
     ring::default_provider().secure_random.fill(&mut bytes).ok()?;
     Some(bytes)

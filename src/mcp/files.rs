@@ -16,13 +16,13 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use super::{
-    guarded::{Pace, Paced},
-    http::{Answer, busy, json_answer, text_answer},
+    http::{HttpAnswer, busy, json_answer, text_answer},
+    slow_peers::{Paced, PeerPace},
 };
 use crate::{
-    files::{self, FILES_PATH, FileError, FileStore, Id, Record},
+    files::{self, FILES_PATH, FileError, FileRecord, FileStore, Id},
     outcome::SavedFile,
-    shares::{Client, Full, Queue, Turn},
+    shares::{ClientKey, Full, Queue, Turn},
 };
 
 /// How long a client may be silent in the middle of an upload.
@@ -58,12 +58,12 @@ pub(super) fn name_in(path: &str) -> Option<&str> {
 ///
 /// Who sends or fetches a file has a turn for that long, as among the calls that do: one client does
 /// not keep others from theirs, and who waits has sent nothing yet.
-pub(super) async fn answer(
+pub(super) async fn answer_request(
     store: &FileStore,
-    (transfers, client): (&Queue, &Client),
+    (transfers, client): (&Queue, &ClientKey),
     request: Request<Incoming>,
-    pace: Pace,
-) -> Answer {
+    pace: PeerPace,
+) -> HttpAnswer {
     let name = name_in(request.uri().path()).unwrap_or_default().to_owned();
     match *request.method() {
         Method::HEAD if !name.is_empty() => download(store, &name, request.headers(), None).await,
@@ -79,7 +79,7 @@ pub(super) async fn answer(
             let id = Id::parse(&name);
             match id {
                 Some(id) if store.remove(&id).await => text_answer(StatusCode::NO_CONTENT, ""),
-                _ => missing(),
+                _ => missing_answer(),
             }
         }
         _ => {
@@ -99,10 +99,10 @@ pub(super) async fn answer(
 async fn upload(
     store: &FileStore,
     name: &str,
-    client: &Client,
+    client: &ClientKey,
     request: Request<Incoming>,
-    pace: Pace,
-) -> Answer {
+    pace: PeerPace,
+) -> HttpAnswer {
     let stated = request.headers().get(header::CONTENT_TYPE);
     let stated = stated.and_then(|value| value.to_str().ok()?.parse::<mime::Mime>().ok());
     let stated = match stated {
@@ -125,7 +125,7 @@ async fn upload(
     };
     let content_type = stated.unwrap_or_else(|| files::media_type_of(&name).to_owned());
     let body = request.into_body();
-    let incoming = files::Incoming {
+    let incoming = files::IncomingFile {
         name: &name,
         content_type: &content_type,
         total: body.size_hint().exact(),
@@ -136,11 +136,11 @@ async fn upload(
     };
     match store.save(incoming, Paced::new(BodyDataStream::new(body), pace), &()).await {
         Ok(saved) => created(&name, saved),
-        Err(error) => refused(&error),
+        Err(error) => refused_answer(&error),
     }
 }
 
-fn created(name: &str, saved: SavedFile) -> Answer {
+fn created(name: &str, saved: SavedFile) -> HttpAnswer {
     let SavedFile { url, reference, size, content_type, sha256, expires, .. } = saved;
     let location = url.as_deref().and_then(|url| HeaderValue::from_str(url).ok());
     let body = json!({
@@ -160,7 +160,7 @@ fn created(name: &str, saved: SavedFile) -> Answer {
 }
 
 /// Tells a client why its file was not kept. What the system said is for the operator.
-fn refused(error: &FileError) -> Answer {
+fn refused_answer(error: &FileError) -> HttpAnswer {
     let (status, message) = match error {
         FileError::Quota { setting: "max_upload_size", .. } => {
             (StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
@@ -180,17 +180,22 @@ fn refused(error: &FileError) -> Answer {
 }
 
 /// Sends a file, or the part of it that `Range` names; without a turn, what is said about it.
-async fn download(store: &FileStore, id: &str, headers: &HeaderMap, turn: Option<Turn>) -> Answer {
-    let Some(id) = Id::parse(id) else { return missing() };
-    let Some((record, path)) = store.stored(&id).await else { return missing() };
-    let Ok(mut file) = tokio::fs::File::open(&path).await else { return missing() };
+async fn download(
+    store: &FileStore,
+    id: &str,
+    headers: &HeaderMap,
+    turn: Option<Turn>,
+) -> HttpAnswer {
+    let Some(id) = Id::parse(id) else { return missing_answer() };
+    let Some((record, path)) = store.stored(&id).await else { return missing_answer() };
+    let Ok(mut file) = tokio::fs::File::open(&path).await else { return missing_answer() };
     let etag = format!("\"{}\"", record.sha256);
-    let range = match range(headers, &etag, record.size) {
+    let range = match requested_range(headers, &etag, record.size) {
         Requested::All => None,
         Requested::Part(range) => Some(range),
         Requested::Outside => {
             let mut answer = text_answer(StatusCode::RANGE_NOT_SATISFIABLE, "no such range");
-            insert(&mut answer, header::CONTENT_RANGE, &format!("bytes */{}", record.size));
+            insert_header(&mut answer, header::CONTENT_RANGE, &format!("bytes */{}", record.size));
             return answer;
         }
     };
@@ -201,7 +206,7 @@ async fn download(store: &FileStore, id: &str, headers: &HeaderMap, turn: Option
         _ => part.end() - part.start() + 1,
     };
     if *part.start() > 0 && file.seek(io::SeekFrom::Start(*part.start())).await.is_err() {
-        return missing();
+        return missing_answer();
     }
     let body = if let Some(turn) = turn {
         let pieces = ReaderStream::with_capacity(file.take(length), READ_BUFFER);
@@ -218,20 +223,20 @@ async fn download(store: &FileStore, id: &str, headers: &HeaderMap, turn: Option
     if let Some(range) = &range {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         let text = format!("bytes {}-{}/{}", range.start(), range.end(), record.size);
-        insert(&mut answer, header::CONTENT_RANGE, &text);
+        insert_header(&mut answer, header::CONTENT_RANGE, &text);
     }
-    describe(&mut answer, &record);
-    insert(&mut answer, header::CONTENT_LENGTH, &length.to_string());
-    insert(&mut answer, header::ETAG, &etag);
+    describe_file(&mut answer, &record);
+    insert_header(&mut answer, header::CONTENT_LENGTH, &length.to_string());
+    insert_header(&mut answer, header::ETAG, &etag);
     answer
 }
 
-fn missing() -> Answer {
+fn missing_answer() -> HttpAnswer {
     text_answer(StatusCode::NOT_FOUND, "no such file; it may have expired")
 }
 
 /// Says what a file is, so that no browser takes it for a page of this server.
-fn describe(answer: &mut Answer, record: &Record) {
+fn describe_file(answer: &mut HttpAnswer, record: &FileRecord) {
     let plain: String = record
         .name
         .chars()
@@ -243,15 +248,15 @@ fn describe(answer: &mut Answer, record: &Record) {
     let encoded = utf8_percent_encode(&record.name, ATTR_CHAR);
     // RFC 6266, section 5.
     let disposition = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}");
-    insert(answer, header::CONTENT_DISPOSITION, &disposition);
-    insert(answer, header::CONTENT_TYPE, &record.content_type);
-    insert(answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    insert(answer, header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
-    insert(answer, header::CACHE_CONTROL, "private, no-store");
-    insert(answer, header::ACCEPT_RANGES, "bytes");
+    insert_header(answer, header::CONTENT_DISPOSITION, &disposition);
+    insert_header(answer, header::CONTENT_TYPE, &record.content_type);
+    insert_header(answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    insert_header(answer, header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
+    insert_header(answer, header::CACHE_CONTROL, "private, no-store");
+    insert_header(answer, header::ACCEPT_RANGES, "bytes");
 }
 
-fn insert(answer: &mut Answer, name: header::HeaderName, value: &str) {
+fn insert_header(answer: &mut HttpAnswer, name: header::HeaderName, value: &str) {
     let unknown = HeaderValue::from_static("application/octet-stream");
     match HeaderValue::from_str(value) {
         Ok(value) => answer.headers_mut().insert(name, value),
@@ -269,7 +274,7 @@ enum Requested {
 }
 
 /// Reads `Range` (RFC 9110, section 14.2); several ranges, and what is malformed, count as none.
-fn range(headers: &HeaderMap, etag: &str, size: u64) -> Requested {
+fn requested_range(headers: &HeaderMap, etag: &str, size: u64) -> Requested {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let Some(spec) = text(header::RANGE).and_then(|value| value.strip_prefix("bytes=")) else {
         return Requested::All;
@@ -303,7 +308,7 @@ mod tests {
         let check = |value: &'static str, size, expect| {
             let mut headers = HeaderMap::new();
             headers.insert(header::RANGE, HeaderValue::from_static(value));
-            assert_eq!(range(&headers, "\"x\"", size), expect, "{value}");
+            assert_eq!(requested_range(&headers, "\"x\"", size), expect, "{value}");
         };
         check("bytes=0-1", 5, Requested::Part(0..=1));
         check("bytes=3-", 5, Requested::Part(3..=4));
@@ -320,7 +325,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-1"));
         headers.insert(header::IF_RANGE, HeaderValue::from_static("\"y\""));
-        assert_eq!(range(&headers, "\"x\"", 5), Requested::All);
+        assert_eq!(requested_range(&headers, "\"x\"", 5), Requested::All);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod batches;
 use std::{borrow::Cow, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use dadl_text::text::head;
+use dadl_text::text::text_head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::{Body as _, Incoming};
@@ -31,23 +31,23 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ServeError, Server, accept, batch,
-    connections::{ConnectionBounds, Peer},
-    ending::{Ending, UnderWay},
-    files,
-    lane::Lanes,
-    lines, masked, message,
-    places::Phase,
+    HttpServer, ServeError, accept,
+    admission_lane::AdmissionLanes,
+    batch,
+    connection_slots::ConnectionPhase,
+    connections::{ConnectionBounds, ConnectionPeer},
+    files, lines, masked_events, message_limits,
     refusals::{Names, Refusals},
-    sessions::{CLIENT, InSession, Pending, Sessions},
+    sessions::{CLIENT, InSession, PendingRequest, Sessions},
+    shutdown::{GracefulShutdown, UnderWay},
     tracked::Tracked,
 };
 use crate::{
-    config::env_vars::unexpanded,
+    config::env_vars::unexpanded_reference,
     files::FileStore,
-    live::Owner,
+    live::StreamOwner,
     secrets::Secrets,
-    shares::{Client, Queue, Share, Shares},
+    shares::{ClientKey, Queue, Share, Shares},
 };
 
 /// The path of the protocol.
@@ -74,7 +74,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const COME_BACK: HeaderValue = HeaderValue::from_static("5");
 
 /// An answer; one that sends a file may break off.
-pub(super) type Answer = Response<BoxBody<Bytes, io::Error>>;
+pub(super) type HttpAnswer = Response<BoxBody<Bytes, io::Error>>;
 
 /// How to serve over HTTP.
 #[derive(Debug, Clone)]
@@ -106,39 +106,41 @@ impl HttpOptions {
 
 /// Says whose request it is: the session that it was made in, at its address. There is one client
 /// without an address on stdio.
-pub(super) fn client(extensions: &Extensions) -> Client {
-    let peer = extensions.get::<http::request::Parts>().and_then(|it| it.extensions.get::<Peer>());
+pub(super) fn client_key(extensions: &Extensions) -> ClientKey {
+    let peer = extensions
+        .get::<http::request::Parts>()
+        .and_then(|it| it.extensions.get::<ConnectionPeer>());
     let session = extensions.get::<InSession>().map_or("", |InSession(id)| id);
-    Client { host: peer.map_or("", |peer| &peer.host).to_owned(), session: session.to_owned() }
+    ClientKey { host: peer.map_or("", |peer| &peer.host).to_owned(), session: session.to_owned() }
 }
 
 /// Says whose the streams are that a request opens. A request that names a session without being
 /// in one is one without.
-pub(super) fn owner(extensions: &Extensions) -> Owner {
+pub(super) fn stream_owner(extensions: &Extensions) -> StreamOwner {
     match (extensions.get::<http::request::Parts>(), extensions.get::<InSession>()) {
-        (None, _) => Owner::Session(String::new()),
-        (Some(_), Some(InSession(id))) => Owner::Session((**id).to_owned()),
-        (Some(_), None) => Owner::Anybody,
+        (None, _) => StreamOwner::Session(String::new()),
+        (Some(_), Some(InSession(id))) => StreamOwner::Session((**id).to_owned()),
+        (Some(_), None) => StreamOwner::Anybody,
     }
 }
 
 /// What lasts as long as the handler of a message.
 #[derive(Debug)]
-struct Held {
+struct HandlerGuard {
     _memory: Share,
     _under_way: UnderWay,
-    _pending: Option<Pending>,
+    _pending: Option<PendingRequest>,
 }
 
 /// What is behind the address.
 pub(super) struct Endpoint {
-    mcp: StreamableHttpService<Server, Sessions>,
+    mcp: StreamableHttpService<HttpServer, Sessions>,
     sessions: Arc<Sessions>,
     /// What the messages of all clients take.
     memory: Shares,
-    lanes: Lanes,
+    lanes: AdmissionLanes,
     bounds: ConnectionBounds,
-    ending: Ending,
+    ending: GracefulShutdown,
     refusals: Refusals,
     /// The digest of the token: comparing digests takes the same time whatever was presented.
     token: Option<[u8; 32]>,
@@ -152,11 +154,11 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Serves the tools of `server`; its sessions end with `end`.
     pub(super) fn new(
-        server: Server,
+        server: HttpServer,
         options: HttpOptions,
         address: SocketAddr,
         end: CancellationToken,
-        ending: &Ending,
+        ending: &GracefulShutdown,
     ) -> Self {
         let health = json!({
             "status": "ok",
@@ -182,7 +184,7 @@ impl Endpoint {
             .with_allowed_origins(origins)
             .enforce_origin_validation()
             .with_json_response(true)
-            .with_max_request_body_bytes(message::MOST_BYTES)
+            .with_max_request_body_bytes(message_limits::MOST_BYTES)
             .with_cancellation_token(end);
         let files = server.files().clone();
         let transfers = server.executor().transfer_queue();
@@ -197,7 +199,7 @@ impl Endpoint {
             mcp: StreamableHttpService::new(make, Arc::clone(&sessions), config),
             sessions,
             memory: Shares::new(MOST_IN_MEMORY),
-            lanes: Lanes::default(),
+            lanes: AdmissionLanes::default(),
             bounds,
             ending: ending.clone(),
             refusals: Refusals::default(),
@@ -210,22 +212,23 @@ impl Endpoint {
     }
 
     /// Returns what goes one after the other.
-    pub(super) fn lanes(&self) -> &Lanes {
+    pub(super) fn lanes(&self) -> &AdmissionLanes {
         &self.lanes
     }
 
     /// Answers a request, and notes on its connection that it does.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Tracked> {
         let under_way = self.ending.begin();
-        let peer = request.extensions().get::<Peer>().cloned();
-        let client = peer.as_ref().map(Peer::client).unwrap_or_default();
-        let Some(Peer { place, .. }) = peer else {
+        let peer = request.extensions().get::<ConnectionPeer>().cloned();
+        let client = peer.as_ref().map(ConnectionPeer::client).unwrap_or_default();
+        let Some(ConnectionPeer { place, .. }) = peer else {
             // Every request comes on a connection.
             let answer = text_answer(StatusCode::INTERNAL_SERVER_ERROR, "no connection");
-            let place = super::places::Places::new(1).take(([127, 0, 0, 1], 0).into());
+            let place =
+                super::connection_slots::ConnectionSlots::new(1).take(([127, 0, 0, 1], 0).into());
             return answer.map(|body| Tracked::new(body, Arc::new(place), under_way));
         };
-        place.set(Phase::Answering);
+        place.set(ConnectionPhase::Answering);
         let path = request.uri().path();
         let listens = request.method() == Method::GET && is_at(path, MCP_PATH);
         let is_health = is_at(path, HEALTH_PATH);
@@ -241,7 +244,7 @@ impl Endpoint {
         })
     }
 
-    async fn dispatch(&self, request: Request<Incoming>) -> Answer {
+    async fn dispatch(&self, request: Request<Incoming>) -> HttpAnswer {
         let path = request.uri().path();
         let is_files = files::name_in(path).is_some();
         let is_mcp = is_at(path, MCP_PATH);
@@ -274,16 +277,16 @@ impl Endpoint {
     }
 
     /// Takes or gives a file, under the same checks as a message.
-    async fn files(&self, request: Request<Incoming>) -> Answer {
+    async fn files(&self, request: Request<Incoming>) -> HttpAnswer {
         if !self.is_authorized(request.headers()) {
             return unauthorized(request.headers());
         }
         let checked = self.check_names(request.uri().clone(), request.headers()).await;
-        let client = CLIENT.try_with(Client::clone).unwrap_or_default();
+        let client = CLIENT.try_with(ClientKey::clone).unwrap_or_default();
         let turns = (&self.transfers, &client);
         match checked {
             Ok(()) => tokio::select! {
-                answer = files::answer(&self.files, turns, request, self.bounds.pace()) => answer,
+                answer = files::answer_request(&self.files, turns, request, self.bounds.pace()) => answer,
                 () = self.ending.leaving() => busy("the server is ending; nothing was kept"),
             },
             Err(refused) => *refused,
@@ -292,7 +295,11 @@ impl Endpoint {
 
     /// Lets the library check host and origin, which it does before it finds that it has no such
     /// method.
-    async fn check_names(&self, uri: http::Uri, headers: &HeaderMap) -> Result<(), Box<Answer>> {
+    async fn check_names(
+        &self,
+        uri: http::Uri,
+        headers: &HeaderMap,
+    ) -> Result<(), Box<HttpAnswer>> {
         let mut probe = Request::new(Full::new(Bytes::new()));
         *probe.method_mut() = Method::OPTIONS;
         *probe.uri_mut() = uri;
@@ -310,7 +317,7 @@ impl Endpoint {
     }
 
     /// Answers a message of the protocol.
-    async fn mcp(&self, request: Request<Incoming>) -> Answer {
+    async fn mcp(&self, request: Request<Incoming>) -> HttpAnswer {
         if !self.is_authorized(request.headers()) {
             return unauthorized(request.headers());
         }
@@ -343,7 +350,7 @@ impl Endpoint {
             }
             // The library blames the content type for a body that is no message.
             StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => {
-                let rejection = self.secrets.message(lines::rejection(&body));
+                let rejection = self.secrets.message(lines::rejection_line(&body));
                 json_answer(StatusCode::BAD_REQUEST, rejection.into())
             }
             // And a session that is not there for an introduction that is none.
@@ -352,7 +359,9 @@ impl Endpoint {
                     Some(reply) => {
                         json_answer(StatusCode::BAD_REQUEST, self.secrets.message(reply).into())
                     }
-                    None => masked::answer(answer, &self.secrets).await.map(unfailing),
+                    None => {
+                        masked_events::masked_answer(answer, &self.secrets).await.map(unfailing)
+                    }
                 }
             }
             // It says of each session that it will end. Clients know 204, and what is gone is 404.
@@ -362,7 +371,7 @@ impl Endpoint {
             StatusCode::ACCEPTED if ends => {
                 text_answer(StatusCode::NOT_FOUND, "not found: there is no such session")
             }
-            _ => masked::answer(answer, &self.secrets).await.map(unfailing),
+            _ => masked_events::masked_answer(answer, &self.secrets).await.map(unfailing),
         }
     }
 
@@ -371,16 +380,16 @@ impl Endpoint {
         &self,
         parts: &http::request::Parts,
         mut body: Incoming,
-    ) -> Result<(Bytes, Held), Box<Answer>> {
+    ) -> Result<(Bytes, HandlerGuard), Box<HttpAnswer>> {
         let refuse = |status, text| Box::new(text_answer(status, text));
         let too_long = || refuse(StatusCode::PAYLOAD_TOO_LARGE, "the message is too long");
-        if body.size_hint().lower() > message::MOST_BYTES as u64 {
+        if body.size_hint().lower() > message_limits::MOST_BYTES as u64 {
             return Err(too_long());
         }
-        let Some(peer) = parts.extensions.get::<Peer>() else {
+        let Some(peer) = parts.extensions.get::<ConnectionPeer>() else {
             return Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, "no connection"));
         };
-        peer.place.set(Phase::Reading);
+        peer.place.set(ConnectionPhase::Reading);
         let client = peer.client();
         if opens_session(parts) {
             self.lanes.opening.pass(&client).await;
@@ -394,11 +403,11 @@ impl Endpoint {
                 };
                 let Ok(piece) = frame.into_data() else { continue };
                 let size = text.len() + piece.len();
-                if size > message::MOST_BYTES {
+                if size > message_limits::MOST_BYTES {
                     return Err(too_long());
                 }
                 if size > SMALL_BODY {
-                    grow(&mut memory, piece.len() as u64).await;
+                    grow_memory(&mut memory, piece.len() as u64).await;
                 }
                 text.extend_from_slice(&piece);
                 if size > AT_ONCE {
@@ -409,19 +418,19 @@ impl Endpoint {
         };
         let late = |_| refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long");
         tokio::time::timeout(self.bounds.body, reading).await.map_err(late)??;
-        peer.place.set(Phase::Answering);
+        peer.place.set(ConnectionPhase::Answering);
         let reject = |status, code, message: &str| {
             let text = lines::error_line(&lines::id_of(&text), code, message);
             Err(Box::new(json_answer(status, text.into())))
         };
-        let weight = match message::weigh(&text) {
+        let weight = match message_limits::weigh(&text) {
             Ok(weight) => weight,
             Err(error) => {
                 return reject(StatusCode::PAYLOAD_TOO_LARGE, error.code(), &error.to_string());
             }
         };
         let rest = (weight + ANSWERING).saturating_sub(memory.amount());
-        let waiting = tokio::time::timeout(self.bounds.body, grow(&mut memory, rest));
+        let waiting = tokio::time::timeout(self.bounds.body, grow_memory(&mut memory, rest));
         if waiting.await.is_err() {
             return Err(Box::new(busy("too much is being answered; try again later")));
         }
@@ -437,12 +446,13 @@ impl Endpoint {
             },
             None => None,
         };
-        let held = Held { _memory: memory, _under_way: self.ending.begin(), _pending: pending };
+        let held =
+            HandlerGuard { _memory: memory, _under_way: self.ending.begin(), _pending: pending };
         Ok((text.freeze(), held))
     }
 
     /// Answers a browser that asks whether a page may call.
-    async fn preflight(&self, request: Request<Incoming>) -> Answer {
+    async fn preflight(&self, request: Request<Incoming>) -> HttpAnswer {
         let origin = request.headers().get(header::ORIGIN).cloned();
         // The library checks host and origin before it finds that it has no such method.
         let names = Names::of(request.headers());
@@ -511,21 +521,21 @@ fn opens_session(parts: &http::request::Parts) -> bool {
 }
 
 /// Takes more memory as soon as there is some.
-async fn grow(memory: &mut Share, bytes: u64) {
+async fn grow_memory(memory: &mut Share, bytes: u64) {
     while !memory.grow(bytes) {
         tokio::time::sleep(LOOK).await;
     }
 }
 
 /// Says that there is no room, and when to come back.
-pub(super) fn busy(text: &'static str) -> Answer {
+pub(super) fn busy(text: &'static str) -> HttpAnswer {
     let mut answer = text_answer(StatusCode::SERVICE_UNAVAILABLE, text);
     answer.headers_mut().insert(header::RETRY_AFTER, COME_BACK);
     answer
 }
 
 /// Lets the page at `origin` read the answer, unless it was refused.
-fn allow_reading(answer: &mut Answer, origin: HeaderValue) {
+fn allow_reading(answer: &mut HttpAnswer, origin: HeaderValue) {
     const EXPOSED: HeaderValue = HeaderValue::from_static(
         "location, mcp-session-id, mcp-protocol-version, www-authenticate",
     );
@@ -561,13 +571,13 @@ fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
     left.iter().zip(right).fold(0, |difference, (left, right)| difference | (left ^ right)) == 0
 }
 
-fn unauthorized(headers: &HeaderMap) -> Answer {
+fn unauthorized(headers: &HeaderMap) -> HttpAnswer {
     let presented = presented(headers).and_then(|token| std::str::from_utf8(token).ok());
     // What is no token is no secret.
-    let text = match presented.and_then(unexpanded) {
+    let text = match presented.and_then(unexpanded_reference) {
         Some(reference) => format!(
             "the bearer token is `{}`: the host did not put the value of the variable in",
-            head(&reference.shown, LONGEST_REFERENCE)
+            text_head(&reference.shown, LONGEST_REFERENCE)
         ),
         None => "a bearer token is required, or another one".to_owned(),
     };
@@ -585,7 +595,7 @@ where
     body.map_err(|never| match never {}).boxed()
 }
 
-pub(super) fn json_answer(status: StatusCode, body: Bytes) -> Answer {
+pub(super) fn json_answer(status: StatusCode, body: Bytes) -> HttpAnswer {
     let mut answer = Response::new(unfailing(Full::new(body)));
     *answer.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
@@ -593,7 +603,7 @@ pub(super) fn json_answer(status: StatusCode, body: Bytes) -> Answer {
     answer
 }
 
-pub(super) fn text_answer(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Answer {
+pub(super) fn text_answer(status: StatusCode, text: impl Into<Cow<'static, str>>) -> HttpAnswer {
     let text = match text.into() {
         Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
         Cow::Owned(text) => text.into(),

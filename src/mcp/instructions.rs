@@ -4,7 +4,7 @@
 //! gets its share: a short description leaves its room to the others, and no backend vanishes
 //! because another one talks much.
 
-use dadl_text::text::{self, cut_bytes, fair_share, plain};
+use dadl_text::text::{self, cut_bytes, fair_share, plain_text};
 
 /// Most bytes of the whole text.
 const MOST_BYTES: usize = 2000;
@@ -32,14 +32,14 @@ pub struct BackendSummary<'text> {
 /// Writes the instructions for these backends, below 2 KB; `names_files` says whether files have handles
 /// here, and tools that take or save some.
 pub fn instructions(backends: &[BackendSummary<'_>], names_files: bool) -> String {
-    let lines: Vec<String> = backends.iter().map(line).collect();
+    let lines: Vec<String> = backends.iter().map(backend_line).collect();
     let files = if names_files { FILES } else { "" };
     let room = MOST_BYTES - TAIL_BYTES - files.len();
     let shown = lines.len().min(room / LEAST_BYTES);
     let share = fair_share(lines.iter().take(shown).map(|line| line.len() + 1), room);
     let mut text = String::new();
     for line in lines.iter().take(shown) {
-        text.push_str(&cut(line, share.saturating_sub(1)));
+        text.push_str(&cut_text(line, share.saturating_sub(1)));
         text.push('\n');
     }
     match lines.len() - shown {
@@ -56,14 +56,14 @@ pub fn instructions(backends: &[BackendSummary<'_>], names_files: bool) -> Strin
 }
 
 /// Writes all that is known of a backend in one line.
-fn line(backend: &BackendSummary<'_>) -> String {
+fn backend_line(backend: &BackendSummary<'_>) -> String {
     let BackendSummary { name, description, hint, tools } = backend;
     let plural = if *tools == 1 { "" } else { "s" };
     // The operator knows this installation, so the hint comes before the description.
     let words = [hint.unwrap_or_default(), description]
-        .map(|text| plain(text).split_whitespace().collect::<Vec<_>>().join(" "));
+        .map(|text| plain_text(text).split_whitespace().collect::<Vec<_>>().join(" "));
     let words: Vec<String> = words.into_iter().filter(|text| !text.is_empty()).collect();
-    let mut line = format!("{} ({tools} tool{plural})", text::line(name));
+    let mut line = format!("{} ({tools} tool{plural})", text::one_line(name));
     if !words.is_empty() {
         line.push_str(": ");
         line.push_str(&words.join(" "));
@@ -72,7 +72,7 @@ fn line(backend: &BackendSummary<'_>) -> String {
 }
 
 /// Cuts a text at a character boundary.
-fn cut(text: &str, most: usize) -> String {
+fn cut_text(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }

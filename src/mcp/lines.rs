@@ -23,14 +23,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    batch::{self, Batch, BatchError, Batches, Part},
-    ending::{Ending, UnderWay},
-    message::{self, MOST_BYTES},
-    shape,
+    batch::{self, BatchError, BatchMessage, Batches, MessageBatch},
+    message_limits::{self, MOST_BYTES},
+    param_shapes,
+    shutdown::{GracefulShutdown, UnderWay},
 };
 use crate::{
     secrets::Secrets,
-    shares::{Client, Share, Shares},
+    shares::{ClientKey, Share, Shares},
 };
 
 /// How many bytes the messages of the client may take while they are answered.
@@ -52,7 +52,7 @@ const QUEUED_MESSAGES: usize = 64;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The transport.
-pub(super) struct Lines<R> {
+pub(super) struct LineTransport<R> {
     read: BufReader<R>,
     /// The line that is being read. Reading may be interrupted at any await, so it lives here.
     line: Vec<u8>,
@@ -68,32 +68,32 @@ pub(super) struct Lines<R> {
     reply: Option<Vec<u8>>,
     write: Option<mpsc::Sender<Vec<u8>>>,
     connection: CancellationToken,
-    ending: Ending,
+    ending: GracefulShutdown,
     memory: Shares,
 }
 
 /// What lasts as long as the handler of a message.
 #[derive(Debug)]
-struct Held {
+struct LineGuard {
     _memory: Share,
     _under_way: UnderWay,
 }
 
 /// What is to be done with a line.
-pub(super) enum Line {
+pub(super) enum LineAction {
     Ignore,
     Message(Box<RxJsonRpcMessage<RoleServer>>),
     Reply(Vec<u8>),
 }
 
-impl<R: AsyncRead + Unpin> Lines<R> {
+impl<R: AsyncRead + Unpin> LineTransport<R> {
     /// Reads messages from `read` and queues those to be sent on `write`. `connection` is
     /// cancelled a while after the input has ended.
     pub(super) fn new(
         read: R,
         write: mpsc::Sender<Vec<u8>>,
         connection: CancellationToken,
-        ending: Ending,
+        ending: GracefulShutdown,
     ) -> Self {
         Self {
             read: BufReader::with_capacity(READ_BYTES, read),
@@ -151,55 +151,55 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 
     /// Counts a request for as long as it is answered. What answers or cancels one always passes:
     /// others wait for it.
-    fn hold(&self, line: Line, text: &[u8], weight: u64) -> Line {
-        let Line::Message(mut message) = line else { return line };
+    fn hold(&self, line: LineAction, text: &[u8], weight: u64) -> LineAction {
+        let LineAction::Message(mut message) = line else { return line };
         if !is_request(&message) {
-            return Line::Message(message);
+            return LineAction::Message(message);
         }
-        let Some(memory) = self.memory.take(&Client::only(), weight + ANSWERING) else {
+        let Some(memory) = self.memory.take(&ClientKey::only(), weight + ANSWERING) else {
             let reason = "too much is being answered; wait for some of it";
-            return Line::Reply(error_line(&id_of(text), ErrorCode::INVALID_REQUEST, reason));
+            return LineAction::Reply(error_line(&id_of(text), ErrorCode::INVALID_REQUEST, reason));
         };
-        message::cut_introduction(&mut message);
-        let held = Held { _memory: memory, _under_way: self.ending.begin() };
+        message_limits::cut_introduction(&mut message);
+        let held = LineGuard { _memory: memory, _under_way: self.ending.begin() };
         message.insert_extension(Arc::new(held));
-        Line::Message(message)
+        LineAction::Message(message)
     }
 
     /// Says what is wrong with an introduction: the library only finds that nobody was introduced.
-    fn introduced(&self, line: Line) -> Line {
-        let Line::Message(message) = &line else { return line };
-        match shape::wrong_introduction(message) {
+    fn introduced(&self, line: LineAction) -> LineAction {
+        let LineAction::Message(message) = &line else { return line };
+        match param_shapes::wrong_introduction(message) {
             Some(fault) => {
-                Line::Reply(error_line(&id_of(&self.line), ErrorCode::INVALID_PARAMS, &fault))
+                LineAction::Reply(error_line(&id_of(&self.line), ErrorCode::INVALID_PARAMS, &fault))
             }
             None => line,
         }
     }
 
     /// Lets the messages of a batch be handled, one after the other.
-    fn take_batch(&mut self, read: Result<Batch, BatchError>) -> Line {
-        let Batch { parts, mut ids, mut answers } = match read {
+    fn take_batch(&mut self, read: Result<MessageBatch, BatchError>) -> LineAction {
+        let MessageBatch { parts, mut ids, mut answers } = match read {
             Ok(batch) => batch,
-            Err(error) => return Line::Reply(error.reply()),
+            Err(error) => return LineAction::Reply(error.reply()),
         };
-        for Part { text, message, weight } in parts {
+        for BatchMessage { text, message, weight } in parts {
             let id = match &*message {
                 RxJsonRpcMessage::<RoleServer>::Request(request) => Some(request.id.clone()),
                 _ => None,
             };
-            match self.hold(Line::Message(message), &text, weight) {
-                Line::Message(message) => self.batch.push_back(*message),
-                Line::Reply(reply) => {
+            match self.hold(LineAction::Message(message), &text, weight) {
+                LineAction::Message(message) => self.batch.push_back(*message),
+                LineAction::Reply(reply) => {
                     if let Some(id) = id {
                         ids.remove(&id);
                     }
                     answers.push(reply);
                 }
-                Line::Ignore => {}
+                LineAction::Ignore => {}
             }
         }
-        self.batches.wait(ids, answers).map_or(Line::Ignore, Line::Reply)
+        self.batches.wait(ids, answers).map_or(LineAction::Ignore, LineAction::Reply)
     }
 
     /// Gives a message to be handled.
@@ -211,33 +211,35 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     /// Takes the line out of the buffer and decides about it.
-    fn take_line(&mut self) -> Line {
-        let line = match message::weigh(&self.line) {
+    fn take_line(&mut self) -> LineAction {
+        let line = match message_limits::weigh(&self.line) {
             Ok(_) if batch::is_batch(&self.line) => {
-                let read = batch::read(&self.line, self.batches.version().as_ref());
+                let read = batch::read_batch(&self.line, self.batches.version().as_ref());
                 self.take_batch(read)
             }
-            Ok(weight) => self.hold(self.introduced(parse(&self.line)), &self.line, weight),
+            Ok(weight) => self.hold(self.introduced(parse_line(&self.line)), &self.line, weight),
             Err(error) => {
                 let id = id_of(&self.line);
-                Line::Reply(error_line(&id, error.code(), &error.to_string()))
+                LineAction::Reply(error_line(&id, error.code(), &error.to_string()))
             }
         };
         self.line.clear();
         self.line.shrink_to(KEPT_LINE_BYTES);
         match line {
             // The library ends a session that opens with anything but a request.
-            Line::Message(message) if !self.opened && !is_request(&message) => Line::Ignore,
-            Line::Message(message) => {
+            LineAction::Message(message) if !self.opened && !is_request(&message) => {
+                LineAction::Ignore
+            }
+            LineAction::Message(message) => {
                 self.opened = true;
-                Line::Message(message)
+                LineAction::Message(message)
             }
             other => other,
         }
     }
 }
 
-impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
+impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for LineTransport<R> {
     type Error = io::Error;
 
     fn send(
@@ -285,9 +287,9 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
                 }
             }
             match self.take_line() {
-                Line::Ignore => {}
-                Line::Message(message) => return Some(self.hand_over(*message)),
-                Line::Reply(reply) => self.reply = Some(reply),
+                LineAction::Ignore => {}
+                LineAction::Message(message) => return Some(self.hand_over(*message)),
+                LineAction::Reply(reply) => self.reply = Some(reply),
             }
         }
     }
@@ -343,31 +345,31 @@ fn is_request(message: &RxJsonRpcMessage<RoleServer>) -> bool {
 }
 
 /// Reads one line; what is no message gets the reply of JSON-RPC 2.0.
-pub(super) fn parse(line: &[u8]) -> Line {
+pub(super) fn parse_line(line: &[u8]) -> LineAction {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
     if line.is_empty() {
-        return Line::Ignore;
+        return LineAction::Ignore;
     }
     if let Ok(message) = serde_json::from_slice(line) {
-        return Line::Message(Box::new(message));
+        return LineAction::Message(Box::new(message));
     }
     let value: Value = match serde_json::from_slice(line) {
         Ok(value) => value,
         Err(error) => {
             let message = format!("not JSON: {error}");
-            return Line::Reply(error_line(&Value::Null, ErrorCode::PARSE_ERROR, &message));
+            return LineAction::Reply(error_line(&Value::Null, ErrorCode::PARSE_ERROR, &message));
         }
     };
     match (value.get("id"), value.get("method")) {
         // A notification that the protocol does not know needs no answer.
-        (None, Some(Value::String(_))) => Line::Ignore,
+        (None, Some(Value::String(_))) => LineAction::Ignore,
         (Some(id @ (Value::Number(_) | Value::String(_))), _) => {
-            Line::Reply(match shape::wrong_request(&value) {
+            LineAction::Reply(match param_shapes::wrong_request(&value) {
                 Some(fault) => error_line(id, ErrorCode::INVALID_PARAMS, &fault),
                 None => error_line(id, ErrorCode::INVALID_REQUEST, "no JSON-RPC request of MCP"),
             })
         }
-        _ => Line::Reply(error_line(
+        _ => LineAction::Reply(error_line(
             &Value::Null,
             ErrorCode::INVALID_REQUEST,
             "no JSON-RPC message of MCP; one object is expected",
@@ -402,10 +404,10 @@ pub(super) fn request_id(text: &[u8]) -> Option<String> {
 }
 
 /// Returns the reply to an HTTP body that is no message.
-pub(super) fn rejection(body: &[u8]) -> Vec<u8> {
-    match parse(body) {
-        Line::Reply(reply) => reply,
-        Line::Ignore | Line::Message(_) => {
+pub(super) fn rejection_line(body: &[u8]) -> Vec<u8> {
+    match parse_line(body) {
+        LineAction::Reply(reply) => reply,
+        LineAction::Ignore | LineAction::Message(_) => {
             error_line(&Value::Null, ErrorCode::INVALID_REQUEST, "no JSON-RPC message of MCP")
         }
     }
@@ -413,8 +415,8 @@ pub(super) fn rejection(body: &[u8]) -> Vec<u8> {
 
 /// Returns the reply to an HTTP body that would open a session and cannot.
 pub(super) fn wrong_introduction(body: &[u8]) -> Option<Vec<u8>> {
-    let Line::Message(message) = parse(body) else { return None };
-    let fault = shape::wrong_introduction(&message)?;
+    let LineAction::Message(message) = parse_line(body) else { return None };
+    let fault = param_shapes::wrong_introduction(&message)?;
     Some(error_line(&id_of(body), ErrorCode::INVALID_PARAMS, &fault))
 }
 

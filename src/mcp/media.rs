@@ -7,10 +7,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rmcp::model::{ContentBlock, ProtocolVersion};
 use tokio::io::AsyncReadExt as _;
 
-use crate::{executor::Room, outcome::SavedFile};
+use crate::{executor::AnswerMemory, outcome::SavedFile};
 
 /// What the protocol has content for.
-struct Medium {
+struct MediaContent {
     /// The names of its type; the first is the one that models know.
     names: &'static [&'static str],
     is_audio: bool,
@@ -18,15 +18,15 @@ struct Medium {
     begins: fn(&[u8]) -> bool,
 }
 
-const fn image(names: &'static [&'static str], begins: fn(&[u8]) -> bool) -> Medium {
-    Medium { names, is_audio: false, begins }
+const fn image(names: &'static [&'static str], begins: fn(&[u8]) -> bool) -> MediaContent {
+    MediaContent { names, is_audio: false, begins }
 }
 
-const fn audio(names: &'static [&'static str], begins: fn(&[u8]) -> bool) -> Medium {
-    Medium { names, is_audio: true, begins }
+const fn audio(names: &'static [&'static str], begins: fn(&[u8]) -> bool) -> MediaContent {
+    MediaContent { names, is_audio: true, begins }
 }
 
-const MEDIA: &[Medium] = &[
+const MEDIA: &[MediaContent] = &[
     image(&["image/png"], |start| start.starts_with(b"\x89PNG\r\n\x1a\n")),
     image(&["image/jpeg", "image/jpg", "image/pjpeg"], |start| start.starts_with(b"\xff\xd8\xff")),
     image(&["image/gif"], |start| start.starts_with(b"GIF87a") || start.starts_with(b"GIF89a")),
@@ -61,12 +61,12 @@ fn layer(start: &[u8]) -> Option<u8> {
 /// Returns the content for a saved file of at most `most` bytes; `None` for what is too large, for what
 /// is no image and no audio, and for what the client's revision has no content for. `declared` is what the
 /// descriptor says of a type that the server did not name.
-pub(super) async fn inline(
+pub(super) async fn inline_content(
     file: &SavedFile,
     declared: Option<&str>,
     most: u64,
     version: Option<&ProtocolVersion>,
-    room: &Room,
+    room: &AnswerMemory,
 ) -> Option<ContentBlock> {
     if file.size > most {
         return None;
@@ -96,19 +96,19 @@ pub(super) async fn inline(
 
 /// Returns whether a content type is that of an image.
 pub(super) fn is_image(content_type: &str) -> bool {
-    essence(content_type).starts_with("image/")
+    media_essence(content_type).starts_with("image/")
 }
 
 /// Finds what a content type names.
-fn of_type(content_type: &str, declared: Option<&str>) -> Option<&'static Medium> {
-    let mut name = essence(content_type);
+fn of_type(content_type: &str, declared: Option<&str>) -> Option<&'static MediaContent> {
+    let mut name = media_essence(content_type);
     if name == "application/octet-stream" {
-        name = essence(declared?);
+        name = media_essence(declared?);
     }
     MEDIA.iter().find(|medium| medium.names.contains(&name.as_str()))
 }
 
-fn essence(content_type: &str) -> String {
+fn media_essence(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 

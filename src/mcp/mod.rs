@@ -10,38 +10,38 @@
 //! began goes on: its handle was in every note about its progress, and is in `task_list`.
 
 mod accept;
+mod admission_lane;
 mod batch;
 mod budget;
 mod builtin;
 mod completions;
+mod connection_slots;
 mod connections;
 mod consent;
-mod ending;
+mod file_resources;
 mod files;
-mod guarded;
 mod http;
 mod instructions;
-mod lane;
 mod lines;
-mod listed;
-mod masked;
+mod listed_resources;
+mod masked_events;
 mod media;
-mod message;
+mod message_limits;
 mod notes;
-mod objects;
-mod opening;
-mod places;
+mod object_resources;
+mod param_shapes;
 mod progress;
 mod prompts;
 mod refusals;
-mod resources;
 mod result;
 mod server;
 mod sessions;
-mod shape;
-mod shown;
+mod shutdown;
+mod slow_peers;
 mod stdio;
-mod tasks;
+mod stream_opening;
+mod task_protocol;
+mod tool_result;
 mod tools;
 mod tracked;
 
@@ -49,7 +49,7 @@ pub use self::{
     connections::{ConnectionBounds, serve_http, serve_listener},
     http::HttpOptions,
     instructions::{BackendSummary, instructions},
-    server::Server,
+    server::HttpServer,
     stdio::{serve_stdio, serve_streams},
 };
 

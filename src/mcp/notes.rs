@@ -67,7 +67,7 @@ impl Notes {
     fn next_page(&mut self, next: &NextPage) {
         let reason = one_line(&next.reason);
         let json = serde_json::to_string(&next.arguments).unwrap_or_default();
-        let json = text::json(&json);
+        let json = text::shown_json(&json);
         self.sentences.push(match json.chars().count() {
             0..=LONGEST_NEXT => format!("{reason}; next page: call again with {json}"),
             many => format!(
@@ -91,9 +91,9 @@ impl Notes {
 /// Writes a sentence on one line. Spaces stay, since they may be those of a path; what steers a
 /// terminal or is not seen is an escape.
 fn one_line(sentence: &str) -> String {
-    let start = text::head(sentence, LONGEST + 1);
+    let start = text::text_head(sentence, LONGEST + 1);
     let flat = start.replace(['\n', '\r', '\t'], " ");
-    text::cut(&text::shown(&flat), LONGEST).into_owned()
+    text::cut_text(&text::shown_text(&flat), LONGEST).into_owned()
 }
 
 /// Makes an object of a value. One that has a member of our name is wrapped like what is none.
@@ -221,7 +221,7 @@ mod tests {
             prop_assert_eq!(structured.get(NOTE).and_then(Value::as_str), note.as_deref());
             if let Some(note) = &note {
                 prop_assert_eq!(note.split('\n').count(), sentences.len());
-                prop_assert_eq!(text::shown(note), note.as_str());
+                prop_assert_eq!(text::shown_text(note), note.as_str());
             }
             // The value is what it was.
             let mut bare = structured;

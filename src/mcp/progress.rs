@@ -1,6 +1,6 @@
 //! Says how far a call is, and keeps hosts from giving up on a long one.
 //!
-//! [`run`] drives a call until it ends or nobody waits for it any more. When the client asked for
+//! [`run_reporting`] drives a call until it ends or nobody waits for it any more. When the client asked for
 //! progress, what the call reports goes out at most twice a second, the last report always, and a
 //! heartbeat every four seconds while there is no news, which repeats the last report. Values grow with each notification, as the
 //! protocol demands, whatever the units of the reports are.
@@ -19,7 +19,7 @@ use rmcp::{
 };
 use tokio::{sync::Notify, time::Instant};
 
-use super::ending::{Ending, Stopped};
+use super::shutdown::{GracefulShutdown, Stopped};
 use crate::outcome::{Observer, Progress};
 
 /// The least time between two notifications.
@@ -54,9 +54,9 @@ impl Observer for Reporter {
 /// # Errors
 ///
 /// Why the call was stopped.
-pub(super) async fn run<T>(
+pub(super) async fn run_reporting<T>(
     context: &RequestContext<RoleServer>,
-    ending: &Ending,
+    ending: &GracefulShutdown,
     reporter: &Reporter,
     call: impl Future<Output = T>,
 ) -> Result<T, Stopped> {
@@ -171,7 +171,7 @@ impl Channel {
         self.value = if done > self.value { done } else { self.value + 0.001 };
         let mut notification = ProgressNotificationParam::new(self.token.clone(), self.value);
         notification.total = total.filter(|total| *total >= self.value);
-        notification.message = Some(text::line(&message).into_owned());
+        notification.message = Some(text::one_line(&message).into_owned());
         self.last = Some(Instant::now());
         let peer = self.peer.clone();
         self.sending = Some(Box::pin(async move {

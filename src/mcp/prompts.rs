@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 
 use dadl_descriptor::model::Example;
-use dadl_text::text::{line, plain, quoted};
+use dadl_text::text::{one_line, plain_text, quoted_text};
 use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::{Map, Value};
 
-use crate::catalog::{BackendId, Catalog, Entry, collapse};
+use crate::catalog::{BackendId, Catalog, CatalogEntry, collapse};
 
 /// How long the value of an argument may be, in characters.
 const LONGEST_VALUE: usize = 1000;
@@ -39,7 +39,7 @@ pub(super) struct Argument {
 /// Why a prompt cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ArgumentError {
-    #[error("the prompt has no argument {}; it takes: {known}", quoted(.name, 100))]
+    #[error("the prompt has no argument {}; it takes: {known}", quoted_text(.name, 100))]
     Unknown { name: String, known: String },
     #[error("`{0}` must be text")]
     NoText(String),
@@ -77,7 +77,7 @@ impl ExamplePrompt {
                         return Err(ArgumentError::TooLong { name: name.clone(), size });
                     }
                     // It is data of a person and no words to the model.
-                    let value = Value::from(plain(value));
+                    let value = Value::from(plain_text(value));
                     text.push_str(&format!("`params.{name}` is {value}"));
                 }
                 None | Some(Value::String(_) | Value::Null) => {
@@ -118,16 +118,16 @@ pub(super) fn of_examples(catalog: &Catalog) -> Vec<ExamplePrompt> {
     prompts
 }
 
-fn of_example(name: String, entry: &Entry, example: &Example) -> ExamplePrompt {
+fn of_example(name: String, entry: &CatalogEntry, example: &Example) -> ExamplePrompt {
     let (title, description) = (collapse(&example.name), collapse(&example.description));
-    let code = plain(example.code.trim_end());
+    let code = plain_text(example.code.trim_end());
     // What is fenced must not end the fence.
     let ticks = code.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat((ticks + 1).max(3));
     let text = format!(
         "{title} ({description}). Do this with the tools of {}; `api.NAME(arguments)` stands for a \
          call of the tool NAME, and values in quotes are placeholders:\n\n{fence}js\n{code}\n{fence}",
-        line(&entry.backend_name),
+        one_line(&entry.backend_name),
     );
     let arguments = arguments_of(&example.code);
     let listed = |argument: &Argument| {
@@ -148,7 +148,7 @@ fn is_word(character: char) -> bool {
 }
 
 /// Returns the word that a text begins with.
-fn word(text: &str) -> &str {
+fn example_word(text: &str) -> &str {
     text.split(|character| !is_word(character)).next().unwrap_or_default()
 }
 
@@ -157,7 +157,7 @@ fn arguments_of(code: &str) -> Vec<Argument> {
     let mut found: Vec<Argument> = Vec::new();
     for (at, params) in code.match_indices("params.") {
         let (before, rest) = code.split_at(at);
-        let name = word(rest.get(params.len()..).unwrap_or_default());
+        let name = example_word(rest.get(params.len()..).unwrap_or_default());
         let is_member = before.ends_with(|before| is_word(before) || before == '.');
         if name.is_empty() || is_member {
             continue;
@@ -181,7 +181,7 @@ fn arguments_of(code: &str) -> Vec<Argument> {
 fn place_of(before: &str) -> Option<(String, String)> {
     let key = before.trim_end().strip_suffix(':')?.trim_end();
     let key = key.rsplit(|character| !is_word(character)).next().filter(|key| !key.is_empty())?;
-    let tool = before.rsplit_once("api.").map(|(_, call)| word(call))?;
+    let tool = before.rsplit_once("api.").map(|(_, call)| example_word(call))?;
     Some((tool.to_owned(), key.to_owned()))
 }
 

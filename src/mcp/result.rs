@@ -16,13 +16,12 @@ use rmcp::model::{CallToolResult, ContentBlock, MetaObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
 use super::{
-    media,
+    file_resources, media,
     notes::{self, Notes},
-    resources,
 };
 use crate::{
-    catalog::Output,
-    outcome::{JsonText, Outcome, Payload, SavedFile},
+    catalog::OutputSchema,
+    outcome::{CallOutcome, JsonText, Payload, SavedFile},
 };
 
 /// An answer beyond this comes as text alone.
@@ -48,13 +47,13 @@ const NEXT: &str = "dadl-mcp/next";
 /// is what the tool's listing says about its results, to which the structured copy conforms. `has_room`
 /// takes so many bytes of memory.
 pub(super) fn success(
-    outcome: Outcome,
+    outcome: CallOutcome,
     cut: Option<&str>,
-    output: Option<&Output>,
+    output: Option<&OutputSchema>,
     has_room: &dyn Fn(u64) -> bool,
 ) -> CallToolResult {
     // What the answer takes is counted until the result is made.
-    let Outcome { status, payload, notes: said, next, held: _held } = outcome;
+    let CallOutcome { status, payload, notes: said, next, held: _held } = outcome;
     let mut notes = Notes::of(cut, next.as_ref(), &said);
     let next = next.map(|next| next.arguments);
     let meta = next
@@ -74,15 +73,15 @@ pub(super) fn success(
                 None => (MOST_STRUCTURED_BYTES, MOST_TREE_BYTES),
             };
             let fits = text.as_str().len() <= most;
-            let value = fits.then(|| tree(&text, most_tree, has_room)).flatten();
+            let value = fits.then(|| parse_tree(&text, most_tree, has_room)).flatten();
             let structured = value.map(|value| masked_value(notes::object_of(value, next)));
-            (Some(json(text.into_string()).told(&mut notes)), structured)
+            (Some(shown_json(text.into_string()).told(&mut notes)), structured)
         }
         Payload::Task(report) => {
             let value = masked_value(report.to_value());
-            (Some(json(value.to_string()).text), Some(value))
+            (Some(shown_json(value.to_string()).text), Some(value))
         }
-        Payload::Text { text, .. } => (Some(masked(text).told(&mut notes)), None),
+        Payload::Text { text, .. } => (Some(shown_masked(text).told(&mut notes)), None),
     };
     let structured = match output {
         None => structured,
@@ -98,9 +97,9 @@ pub(super) fn success(
 }
 
 /// Makes the result of a tool of this server, whose value is an object of its own.
-pub(super) fn own(value: &JsonText, mut notes: Notes) -> CallToolResult {
-    let text = json(value.as_str().to_owned()).told(&mut notes);
-    let structured = tree(value, MOST_TREE_BYTES, &|_| true).map(masked_value);
+pub(super) fn own_result(value: &JsonText, mut notes: Notes) -> CallToolResult {
+    let text = shown_json(value.as_str().to_owned()).told(&mut notes);
+    let structured = parse_tree(value, MOST_TREE_BYTES, &|_| true).map(masked_value);
     noted(notes, Some(text), structured)
 }
 
@@ -114,14 +113,17 @@ fn noted(notes: Notes, text: Option<String>, structured: Option<Value>) -> CallT
     result
 }
 
-/// Links a saved file as the resource that [`resources`] reads. Clients before 2025-06-18 know
+/// Links a saved file as the resource that [`file_resources`] reads. Clients before 2025-06-18 know
 /// no such content.
-pub(super) fn link(file: &SavedFile, version: Option<&ProtocolVersion>) -> Option<ContentBlock> {
+pub(super) fn file_link(
+    file: &SavedFile,
+    version: Option<&ProtocolVersion>,
+) -> Option<ContentBlock> {
     if file.is_private {
         return None;
     }
     let knows_links = version.is_none_or(|version| *version >= ProtocolVersion::V_2025_06_18);
-    let mut link = knows_links.then(|| resources::of_saved(file)).flatten()?;
+    let mut link = knows_links.then(|| file_resources::of_saved(file)).flatten()?;
     // Hosts make an image of such a link, at a URL that a model's provider cannot fetch.
     if media::is_image(&file.content_type) {
         link.mime_type = None;
@@ -143,17 +145,17 @@ fn saved(file: &SavedFile) -> String {
 }
 
 /// Makes the result of a call that failed, with a text that a model can act on.
-pub(super) fn failure(text: String) -> CallToolResult {
-    CallToolResult::error(vec![ContentBlock::text(text::shown(&text))])
+pub(super) fn failure_result(text: String) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(text::shown_text(&text))])
 }
 
 /// A text for a model, and what is to be said about it.
-pub(super) struct Shown {
+pub(super) struct ShownText {
     text: String,
     remark: Option<String>,
 }
 
-impl Shown {
+impl ShownText {
     /// Returns the text, and notes what is to be said about it.
     pub(super) fn told(self, notes: &mut Notes) -> String {
         if let Some(remark) = &self.remark {
@@ -164,22 +166,22 @@ impl Shown {
 }
 
 /// Writes a JSON value for a model.
-pub(super) fn json(value: String) -> Shown {
-    let shown = masked(value);
-    let escaped = match text::json(&shown.text) {
+pub(super) fn shown_json(value: String) -> ShownText {
+    let shown = shown_masked(value);
+    let escaped = match text::shown_json(&shown.text) {
         Cow::Owned(escaped) => Some(escaped),
         Cow::Borrowed(_) => None,
     };
     match escaped {
-        Some(text) => Shown { text, ..shown },
+        Some(text) => ShownText { text, ..shown },
         None => shown,
     }
 }
 
 /// Masks what hides text in a text.
-pub(super) fn masked(text: String) -> Shown {
+pub(super) fn shown_masked(text: String) -> ShownText {
     let Cow::Owned(masked) = text::unsmuggled(&text) else {
-        return Shown { text, remark: None };
+        return ShownText { text, remark: None };
     };
     let count = |text: &str| text.matches(char::REPLACEMENT_CHARACTER).count();
     let remark = match count(&masked) - count(&text) {
@@ -189,17 +191,17 @@ pub(super) fn masked(text: String) -> Shown {
             Some(format!("{many} characters that nobody sees and that can hide text were replaced"))
         }
     };
-    Shown { text: masked, remark }
+    ShownText { text: masked, remark }
 }
 
 /// Masks what hides text in the texts of a value.
 fn masked_value(value: Value) -> Value {
     match value {
-        Value::String(text) => masked(text).text.into(),
+        Value::String(text) => shown_masked(text).text.into(),
         Value::Array(items) => items.into_iter().map(masked_value).collect(),
         Value::Object(members) => members
             .into_iter()
-            .map(|(name, value)| (masked(name).text, masked_value(value)))
+            .map(|(name, value)| (shown_masked(name).text, masked_value(value)))
             .collect(),
         other => other,
     }
@@ -214,7 +216,7 @@ fn in_short(text: &str) -> String {
 }
 
 /// Builds the tree of a value, unless it takes too much memory or is nested beyond any tree.
-fn tree(text: &JsonText, most: u64, has_room: &dyn Fn(u64) -> bool) -> Option<Value> {
+fn parse_tree(text: &JsonText, most: u64, has_room: &dyn Fn(u64) -> bool) -> Option<Value> {
     let cost = text.tree_cost();
     if cost > most || !has_room(cost) {
         return None;
@@ -230,8 +232,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        catalog::{fixture, output::Outputs},
-        outcome::{Held, NextPage},
+        catalog::{fixture, output::OutputSchemas},
+        outcome::{HeldMemory, NextPage},
     };
 
     fn page(arguments: Value) -> NextPage {
@@ -241,8 +243,13 @@ mod tests {
 
     fn check(payload: Payload, next: Option<Value>, text: &str, structured: Option<Value>) {
         let next = next.map(page);
-        let outcome =
-            Outcome { status: 204, payload, notes: Vec::new(), next, held: Held::default() };
+        let outcome = CallOutcome {
+            status: 204,
+            payload,
+            notes: Vec::new(),
+            next,
+            held: HeldMemory::default(),
+        };
         let result = success(outcome, None, None, &|_| true);
         assert_eq!(result.content.last().unwrap().as_text().unwrap().text, text);
         assert_eq!(result.structured_content, structured);
@@ -293,12 +300,12 @@ mod tests {
     #[test]
     fn a_tree_needs_room() {
         let payload = || Payload::Json(JsonText::from(&json!([1])));
-        let outcome = || Outcome {
+        let outcome = || CallOutcome {
             status: 200,
             payload: payload(),
             notes: Vec::new(),
             next: None,
-            held: Held::default(),
+            held: HeldMemory::default(),
         };
         let success = |room: u64| success(outcome(), None, None, &|bytes| bytes <= room);
         assert_eq!(success(10_000).structured_content, Some(json!({ "result": [1] })));
@@ -364,7 +371,8 @@ mod tests {
         let next = Some(page(arguments.clone()));
         let notes = vec!["stopped".to_owned(), "more".to_owned()];
         let payload = Payload::Json(JsonText::from(&json!({ "items": ["\u{e0041}"] })));
-        let outcome = Outcome { status: 200, payload, notes, next, held: Held::default() };
+        let outcome =
+            CallOutcome { status: 200, payload, notes, next, held: HeldMemory::default() };
         let result = success(outcome, Some("cut"), None, &|_| true);
         let texts: Vec<&str> =
             result.content.iter().map(|block| &*block.as_text().unwrap().text).collect();
@@ -381,11 +389,12 @@ mod tests {
     fn what_conforms_is_noted_afterwards() {
         let mut tool = fixture::tool("GET", "/x", &[]);
         tool.returns = Some(json!({ "properties": { "id": { "type": "string" } } }));
-        let output = Outputs::new(&Types::default()).of(&tool).unwrap();
+        let output = OutputSchemas::new(&Types::default()).of(&tool).unwrap();
         let made = |value: &Value| {
             let payload = Payload::Json(JsonText::from(value));
             let (notes, next) = (vec!["cut".to_owned()], None);
-            let outcome = Outcome { status: 200, payload, notes, next, held: Held::default() };
+            let outcome =
+                CallOutcome { status: 200, payload, notes, next, held: HeldMemory::default() };
             success(outcome, None, Some(&output), &|_| true).structured_content.unwrap()
         };
         assert_eq!(made(&json!({ "id": "a" })), json!({ "_note": "cut", "id": "a" }));
@@ -396,8 +405,13 @@ mod tests {
         assert_eq!(made(&forged), json!({ "_note": "cut", "result": forged }));
         let text = Payload::Text { content_type: "text/plain".into(), text: "log in".into() };
         let notes = vec!["a web page".to_owned()];
-        let outcome =
-            Outcome { status: 200, payload: text, notes, next: None, held: Held::default() };
+        let outcome = CallOutcome {
+            status: 200,
+            payload: text,
+            notes,
+            next: None,
+            held: HeldMemory::default(),
+        };
         let result = success(outcome, None, Some(&output), &|_| true).structured_content;
         assert_eq!(result.unwrap(), json!({ "_note": "a web page", "text": "log in" }));
     }

@@ -6,8 +6,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dadl_descriptor::model::Role;
-use dadl_text::text::{self, quoted};
+use dadl_descriptor::model::ParamRole;
+use dadl_text::text::{self, quoted_text};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -28,23 +28,24 @@ use super::{
     builtin::{self, Builtin},
     completions::Completions,
     connections::ConnectionBounds,
-    consent::{self, Answer, Consents, Retry},
-    ending::{Ending, Stopped, TOO_LATE},
-    http, objects, opening,
+    consent::{self, ConsentAnswer, Consents, Retry},
+    file_resources, http, object_resources, param_shapes,
     progress::{self, Reporter},
     prompts::{self, ArgumentError, ExamplePrompt},
-    resources, result, shape,
-    tasks::{self, TaskId},
+    result,
+    shutdown::{GracefulShutdown, Stopped, TOO_LATE},
+    stream_opening,
+    task_protocol::{self, TaskId},
     tools,
 };
 use crate::{
     access::Decision,
-    call::Door,
-    config::Limits,
+    call::CallChannel,
+    config::OperatorLimits,
     executor::{Budget, CallContext, Executor},
     files::FileStore,
-    gate::{Admitted, Gate, Pending, Refusal},
-    live::{Hub, watch::Resources},
+    gate::{Admitted, CallRefusal, Gate, PendingCall},
+    live::{Hub, watch::ResourceHub},
     outcome::Payload,
 };
 
@@ -56,12 +57,12 @@ pub(super) const LIST_TTL_MS: u64 = 300_000;
 const LONGEST_NAME: usize = 100;
 
 /// What a call is answered with; an error is for the host and not for the model.
-pub(super) type Answered = Result<CallToolResponse, ErrorData>;
+pub(super) type ToolAnswer = Result<CallToolResponse, ErrorData>;
 
 /// Serves the tools behind a gate; a clone serves the same tools.
 #[derive(Clone)]
-pub struct Server {
-    shared: Arc<Shared>,
+pub struct HttpServer {
+    shared: Arc<ServerShared>,
     /// A longer result is cut.
     most_chars: usize,
     /// A larger image or audio file is not shown.
@@ -69,10 +70,10 @@ pub struct Server {
     /// How long calls may go on when the program ends.
     grace: Duration,
     bounds: ConnectionBounds,
-    ending: Ending,
+    ending: GracefulShutdown,
 }
 
-struct Shared {
+struct ServerShared {
     gate: Gate,
     executor: Arc<Executor>,
     instructions: String,
@@ -81,21 +82,21 @@ struct Shared {
     consents: Consents,
     builtins: Vec<Builtin>,
     streams: Hub,
-    objects: objects::Served,
+    objects: object_resources::Served,
     completions: Completions,
 }
 
-impl Server {
+impl HttpServer {
     /// Prepares the tools for listing.
     pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
-        let gate = gate.at(Door::Mcp);
+        let gate = gate.at(CallChannel::Mcp);
         let builtins = Builtin::needed(&gate);
         let built_in = builtins.iter().map(|builtin| builtin.tool());
-        let tools = gate.catalog().listed().map(tools::tool).chain(built_in).collect();
+        let tools = gate.catalog().listed().map(tools::mcp_tool).chain(built_in).collect();
         let prompts = prompts::of_examples(gate.catalog());
         let consents = Consents::new();
-        let watched = Resources::new(Executor::clone(&executor), gate.clone());
-        let shared = Shared {
+        let watched = ResourceHub::new(Executor::clone(&executor), gate.clone());
+        let shared = ServerShared {
             gate,
             executor,
             instructions,
@@ -104,35 +105,38 @@ impl Server {
             consents,
             builtins,
             streams: Hub::default(),
-            objects: objects::Served::new(watched),
+            objects: object_resources::Served::new(watched),
             completions: Completions::default(),
         };
-        let Limits {
-            result_chars: most_chars, media_bytes: most_media, shutdown_grace: grace, ..
-        } = Limits::default();
+        let OperatorLimits {
+            result_chars: most_chars,
+            media_bytes: most_media,
+            shutdown_grace: grace,
+            ..
+        } = OperatorLimits::default();
         Self {
             shared: Arc::new(shared),
             most_chars,
             most_media,
             grace,
             bounds: ConnectionBounds::default(),
-            ending: Ending::new(&CancellationToken::new()),
+            ending: GracefulShutdown::new(&CancellationToken::new()),
         }
     }
 
-    /// Cuts results of more than `most` characters; by default as [`Limits`] say.
+    /// Cuts results of more than `most` characters; by default as [`OperatorLimits`] say.
     #[must_use]
     pub fn with_most_chars(self, most: usize) -> Self {
         Self { most_chars: most, ..self }
     }
 
-    /// Shows images and audio files of at most `most` bytes; by default as [`Limits`] say.
+    /// Shows images and audio files of at most `most` bytes; by default as [`OperatorLimits`] say.
     #[must_use]
     pub fn with_most_media(self, most: u64) -> Self {
         Self { most_media: most, ..self }
     }
 
-    /// Lets calls go on for `grace` when the program ends; by default as [`Limits`] say.
+    /// Lets calls go on for `grace` when the program ends; by default as [`OperatorLimits`] say.
     #[must_use]
     pub fn with_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
@@ -168,12 +172,12 @@ impl Server {
     }
 
     /// Returns the same server, which ends so.
-    pub(super) fn ending_with(self, ending: &Ending) -> Self {
+    pub(super) fn ending_with(self, ending: &GracefulShutdown) -> Self {
         Self { ending: ending.clone(), ..self }
     }
 
     /// Returns how it ends.
-    pub(super) fn ending(&self) -> &Ending {
+    pub(super) fn ending(&self) -> &GracefulShutdown {
         &self.ending
     }
 
@@ -193,7 +197,7 @@ impl Server {
     }
 
     /// Returns the objects of backends.
-    pub(super) fn objects(&self) -> &objects::Served {
+    pub(super) fn objects(&self) -> &object_resources::Served {
         &self.shared.objects
     }
 
@@ -224,38 +228,38 @@ impl Server {
     /// What the call is answered with instead.
     pub(super) async fn admit<'gate>(
         &self,
-        pending: Pending<'gate>,
+        pending: PendingCall<'gate>,
         retry: Retry,
         context: &RequestContext<RoleServer>,
-    ) -> Result<Admitted<'gate>, Answered> {
+    ) -> Result<Admitted<'gate>, ToolAnswer> {
         let admitted = if pending.needs_consent() {
             match self.shared.consents.obtain(&pending, retry, context).await {
-                Answer::Ask(question) => return Err(Ok(question.into())),
-                Answer::Given(consent) => pending.admit_with(&consent),
-                Answer::Refused(reason) => Err(pending.refused(reason)),
-                Answer::Forged => {
+                ConsentAnswer::Ask(question) => return Err(Ok(question.into())),
+                ConsentAnswer::Given(consent) => pending.admit_with(&consent),
+                ConsentAnswer::Refused(reason) => Err(pending.refused(reason)),
+                ConsentAnswer::Forged => {
                     return Err(Err(ErrorData::invalid_params(consent::FORGED, None)));
                 }
             }
         } else {
             pending.admit()
         };
-        admitted.map_err(|refusal| Ok(result::failure(refusal.to_string()).into()))
+        admitted.map_err(|refusal| Ok(result::failure_result(refusal.to_string()).into()))
     }
 
     /// Runs a checked call: asks if need be, executes, and makes the result.
     async fn perform(
         &self,
-        pending: Pending<'_>,
+        pending: PendingCall<'_>,
         retry: Retry,
         context: &RequestContext<RoleServer>,
         carried: CallContext<'_>,
-    ) -> Answered {
-        let Shared { gate, executor, builtins, .. } = &*self.shared;
+    ) -> ToolAnswer {
+        let ServerShared { gate, executor, builtins, .. } = &*self.shared;
         let entry = pending.entry();
         // How long it waits, and what is made of the result, are no business of a host's task.
         let is_given = |role| pending.arguments().given(role).is_some();
-        let is_plain = !is_given(Role::Wait) && !is_given(Role::Jq);
+        let is_plain = !is_given(ParamRole::Wait) && !is_given(ParamRole::Jq);
         let watch = gate.catalog().task_tools(entry.backend).map(|tools| &tools.watch.decision);
         let as_task = entry.tasks().is_some()
             && is_plain
@@ -266,9 +270,9 @@ impl Server {
             Err(answered) => return answered,
         };
         // Boxed, like what it waits for: the futures of calls are large, and would lie side by side.
-        match Box::pin(opening::perform(self, &call, context)).await {
+        match Box::pin(stream_opening::perform(self, &call, context)).await {
             Some(Ok(outcome)) => return Ok(self.shown(outcome, Some(entry), context).await.into()),
-            Some(Err(error)) => return Ok(result::failure(error.to_string()).into()),
+            Some(Err(error)) => return Ok(result::failure_result(error.to_string()).into()),
             None => {}
         }
         let budget = if as_task { Budget::Brief } else { Budget::Usual };
@@ -277,19 +281,19 @@ impl Server {
                 Payload::Task(report) if as_task && report.is_running => {
                     // It may have been waited for.
                     let began = executor.task_began(&report.handle);
-                    CallToolResponse::Task(tasks::created(*report, began))
+                    CallToolResponse::Task(task_protocol::created(*report, began))
                 }
                 _ => {
                     builtin::advise(&mut outcome, builtins);
                     self.shown(outcome, Some(entry), context).await.into()
                 }
             },
-            Err(error) => result::failure(error.for_model()).into(),
+            Err(error) => result::failure_result(error.for_model()).into(),
         })
     }
 }
 
-impl ServerHandler for Server {
+impl ServerHandler for HttpServer {
     fn get_info(&self) -> ServerConfig {
         let mut capabilities =
             ServerCapabilities::builder().enable_tools().enable_resources().build();
@@ -339,7 +343,7 @@ impl ServerHandler for Server {
     ) -> Result<ListPromptsResult, ErrorData> {
         let prompts = &self.shared.prompts;
         if prompts.is_empty() {
-            let message = shape::unknown(ListPromptsRequestMethod::VALUE);
+            let message = param_shapes::unknown_method(ListPromptsRequestMethod::VALUE);
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
         }
         only_page(request)?;
@@ -363,7 +367,8 @@ impl ServerHandler for Server {
                 filled.map(Into::into).map_err(wrong)
             }
             None => {
-                let message = format!("unknown prompt {}", quoted(&request.name, LONGEST_NAME));
+                let message =
+                    format!("unknown prompt {}", quoted_text(&request.name, LONGEST_NAME));
                 Err(ErrorData::invalid_params(message, None))
             }
         }
@@ -384,7 +389,7 @@ impl ServerHandler for Server {
     ) -> Result<ListResourcesResult, ErrorData> {
         only_page(request)?;
         let objects = Box::pin(self.shared.objects.listed().objects(self, &context)).await;
-        let all = resources::list(self.files(), &objects).await;
+        let all = file_resources::list_files(self.files(), &objects).await;
         Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
     }
 
@@ -394,7 +399,7 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         only_page(request)?;
-        let mut all = resources::templates();
+        let mut all = file_resources::file_templates();
         all.extend(self.shared.objects.templates());
         Ok(ListResourceTemplatesResult::with_all_items(all)
             .with_ttl_ms(LIST_TTL_MS)
@@ -409,7 +414,7 @@ impl ServerHandler for Server {
         if let Some(read) = Box::pin(self.shared.objects.read(self, &request.uri, &context)).await {
             return read.map(Into::into);
         }
-        let read = resources::read(self.files(), &request.uri).await?;
+        let read = file_resources::read_resource(self.files(), &request.uri).await?;
         Ok(read.with_cache_scope(CacheScope::Private).into())
     }
 
@@ -449,7 +454,7 @@ impl ServerHandler for Server {
             return Some(builtin.tool());
         }
         let entry = self.shared.gate.catalog().find(name)?;
-        (entry.decision == Decision::Allow).then(|| tools::tool(entry))
+        (entry.decision == Decision::Allow).then(|| tools::mcp_tool(entry))
     }
 
     async fn call_tool(
@@ -460,28 +465,28 @@ impl ServerHandler for Server {
         let retry = Retry::take(&mut request);
         let arguments = request.arguments.unwrap_or_default();
         if self.ending.is_closing() {
-            return Ok(result::failure(TOO_LATE.to_owned()).into());
+            return Ok(result::failure_result(TOO_LATE.to_owned()).into());
         }
         let reporter = Reporter::default();
         let carried = CallContext::heard_by(&reporter)
-            .of(http::client(&context.extensions))
+            .of(http::client_key(&context.extensions))
             .until(self.ending.token());
         // At the end of the server; nobody waits for the answer of a cancelled request.
-        let stopped = |why: Stopped| Ok(result::failure(why.to_string()).into());
+        let stopped = |why: Stopped| Ok(result::failure_result(why.to_string()).into());
         if let Some(builtin) = self.builtin(&request.name) {
             let call = Box::pin(builtin.run(self, arguments, retry, &context, &carried));
-            let done = progress::run(&context, &self.ending, &reporter, call).await;
+            let done = progress::run_reporting(&context, &self.ending, &reporter, call).await;
             return done.unwrap_or_else(stopped);
         }
         let pending = match self.shared.gate.check(&request.name, arguments) {
             Ok(pending) => pending,
-            Err(refusal @ Refusal::UnknownTool { .. }) => {
-                return Err(refused(refusal));
+            Err(refusal @ CallRefusal::UnknownTool { .. }) => {
+                return Err(refusal_error(refusal));
             }
-            Err(refusal) => return Ok(result::failure(refusal.to_string()).into()),
+            Err(refusal) => return Ok(result::failure_result(refusal.to_string()).into()),
         };
         let call = Box::pin(self.perform(pending, retry, &context, carried));
-        let response = progress::run(&context, &self.ending, &reporter, call).await;
+        let response = progress::run_reporting(&context, &self.ending, &reporter, call).await;
         response.unwrap_or_else(stopped)
     }
 
@@ -490,13 +495,15 @@ impl ServerHandler for Server {
         request: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        let Shared { gate, executor, .. } = &*self.shared;
+        let ServerShared { gate, executor, .. } = &*self.shared;
         let id = TaskId::read(&request.task_id)?;
-        let right = gate.check_task(&id.handle).map_err(refused)?;
-        let carried =
-            CallContext::default().of(http::client(&context.extensions)).waiting(Budget::AtOnce);
+        let right = gate.check_task(&id.handle).map_err(refusal_error)?;
+        let carried = CallContext::default()
+            .of(http::client_key(&context.extensions))
+            .waiting(Budget::AtOnce);
         let looked = executor.watch_task(&right, &carried);
-        let looked = progress::run(&context, &self.ending, &Reporter::default(), looked).await;
+        let looked =
+            progress::run_reporting(&context, &self.ending, &Reporter::default(), looked).await;
         let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
         let looked = looked.map_err(stopped)?;
         Box::pin(self.task_shown(&id, looked, &context)).await
@@ -507,10 +514,11 @@ impl ServerHandler for Server {
         request: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let Shared { gate, executor, .. } = &*self.shared;
+        let ServerShared { gate, executor, .. } = &*self.shared;
         let id = TaskId::read(&request.task_id)?;
-        let call = gate.check_cancel(&id.handle).and_then(Pending::admit).map_err(refused)?;
-        let carried = CallContext::default().of(http::client(&context.extensions));
+        let call =
+            gate.check_cancel(&id.handle).and_then(PendingCall::admit).map_err(refusal_error)?;
+        let carried = CallContext::default().of(http::client_key(&context.extensions));
         match executor.execute(call, &carried).await {
             Ok(_) => Ok(()),
             Err(error) => Err(ErrorData::internal_error(error.for_model(), None)),
@@ -529,18 +537,22 @@ impl ServerHandler for Server {
         let method = request.method.as_str();
         let has_tasks = self.shared.builtins.contains(&Builtin::TaskWait);
         let fault = match method {
-            shape::INITIALIZE | "ping" | "resources/subscribe" | "resources/unsubscribe"
+            param_shapes::INITIALIZE | "ping" | "resources/subscribe" | "resources/unsubscribe"
                 if !has_sessions =>
             {
                 None
             }
             "subscriptions/listen" if has_sessions => None,
             "tasks/get" | "tasks/cancel" if !has_tasks => None,
-            _ => shape::wrong(method, request.params.as_ref()),
+            _ => param_shapes::wrong(method, request.params.as_ref()),
         };
         Err(match fault {
             Some(fault) => ErrorData::invalid_params(fault, None),
-            None => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, shape::unknown(method), None),
+            None => ErrorData::new(
+                ErrorCode::METHOD_NOT_FOUND,
+                param_shapes::unknown_method(method),
+                None,
+            ),
         })
     }
 }
@@ -553,6 +565,6 @@ fn only_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
     }
 }
 
-fn refused(refusal: Refusal) -> ErrorData {
-    ErrorData::invalid_params(text::shown(&refusal.to_string()).into_owned(), None)
+fn refusal_error(refusal: CallRefusal) -> ErrorData {
+    ErrorData::invalid_params(text::shown_text(&refusal.to_string()).into_owned(), None)
 }

@@ -33,8 +33,8 @@ use rmcp::{
 };
 use tokio::time::Instant;
 
-use super::{batch, message};
-use crate::{live::Hub, shares::Client};
+use super::{batch, message_limits};
+use crate::{live::Hub, shares::ClientKey};
 
 /// How long a session may be silent, unless somebody listens to it.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -47,7 +47,7 @@ const TO_CLOSE: Duration = Duration::from_secs(1);
 
 tokio::task_local! {
     /// Whose request is being handled.
-    pub(super) static CLIENT: Client;
+    pub(super) static CLIENT: ClientKey;
 }
 
 /// Why there is no session.
@@ -61,7 +61,7 @@ pub(super) enum SessionError {
 
 /// Why a request of a session is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum SessionRefusal {
     #[error("the session has {MOST_PENDING} requests under way; wait for one of them")]
     TooMany,
     #[error("a request of the session with this id is under way")]
@@ -85,13 +85,13 @@ pub(super) struct Sessions {
 /// second is not counted anew for every session that is opened.
 #[derive(Debug, Default)]
 struct Table {
-    sessions: HashMap<SessionId, Open>,
+    sessions: HashMap<SessionId, OpenSession>,
     hosts: HashMap<String, Arc<AtomicUsize>>,
 }
 
 /// What is known of a session.
 #[derive(Debug)]
-struct Open {
+struct OpenSession {
     host: String,
     /// How many its host has.
     of_host: Arc<AtomicUsize>,
@@ -109,13 +109,13 @@ struct Open {
 
 /// A request of a session while it is under way.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct PendingRequest {
     open: Arc<Mutex<Table>>,
     session: SessionId,
     id: String,
 }
 
-impl Drop for Pending {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = open.sessions.get_mut(&self.session) {
@@ -126,12 +126,12 @@ impl Drop for Pending {
 }
 
 /// A connection that listens to a session.
-struct Listener {
+struct SessionListener {
     open: Arc<Mutex<Table>>,
     session: SessionId,
 }
 
-impl Drop for Listener {
+impl Drop for SessionListener {
     fn drop(&mut self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = open.sessions.get_mut(&self.session) {
@@ -149,8 +149,15 @@ impl Table {
         };
         of_host.fetch_add(1, Ordering::Relaxed);
         let (heard, pending) = (Instant::now(), HashSet::new());
-        let open =
-            Open { host, of_host, heard, pending, listeners: 0, version: None, is_used: false };
+        let open = OpenSession {
+            host,
+            of_host,
+            heard,
+            pending,
+            listeners: 0,
+            version: None,
+            is_used: false,
+        };
         self.sessions.insert(id, open);
     }
 
@@ -162,7 +169,7 @@ impl Table {
     }
 }
 
-impl Open {
+impl OpenSession {
     /// Returns how many sessions its host has.
     fn count(&self) -> usize {
         self.of_host.load(Ordering::Relaxed)
@@ -197,22 +204,26 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Refused`]
-    pub(super) fn begin(&self, session: &str, id: &str) -> Result<Option<Pending>, Refused> {
+    /// [`SessionRefusal`]
+    pub(super) fn begin(
+        &self,
+        session: &str,
+        id: &str,
+    ) -> Result<Option<PendingRequest>, SessionRefusal> {
         let mut open = self.open();
         let Some((session, _)) = open.sessions.get_key_value(session) else { return Ok(None) };
         let session = Arc::clone(session);
         let Some(known) = open.sessions.get_mut(&session) else { return Ok(None) };
         if known.pending.contains(id) {
-            return Err(Refused::SameId);
+            return Err(SessionRefusal::SameId);
         }
         if known.pending.len() >= MOST_PENDING {
-            return Err(Refused::TooMany);
+            return Err(SessionRefusal::TooMany);
         }
         known.pending.insert(id.to_owned());
         known.is_used = true;
         drop(open);
-        Ok(Some(Pending { open: Arc::clone(&self.open), session, id: id.to_owned() }))
+        Ok(Some(PendingRequest { open: Arc::clone(&self.open), session, id: id.to_owned() }))
     }
 
     /// Takes out the sessions that were silent for too long, and one more when there is no room for
@@ -220,16 +231,17 @@ impl Sessions {
     fn take_surplus(&self, host: &str) -> Result<Vec<SessionId>, SessionError> {
         let now = Instant::now();
         let mut open = self.open();
-        let is_idle = |it: &Open| it.pending.is_empty();
-        let is_over =
-            |it: &Open| is_idle(it) && it.listeners == 0 && now.duration_since(it.heard) >= IDLE;
+        let is_idle = |it: &OpenSession| it.pending.is_empty();
+        let is_over = |it: &OpenSession| {
+            is_idle(it) && it.listeners == 0 && now.duration_since(it.heard) >= IDLE
+        };
         let over = open.sessions.iter().filter(|(_, it)| is_over(it));
         let mut surplus: Vec<SessionId> = over.map(|(id, _)| Arc::clone(id)).collect();
         if open.sessions.len() - surplus.len() >= self.most {
             // The one that is to be opened counts.
             let known = open.hosts.get(host);
             let own = known.map_or(0, |count| count.load(Ordering::Relaxed)) + 1;
-            let count = |it: &Open| match known {
+            let count = |it: &OpenSession| match known {
                 Some(known) if Arc::ptr_eq(known, &it.of_host) => own,
                 _ => it.count(),
             };
@@ -268,7 +280,7 @@ impl Sessions {
     {
         let listener = self.open().sessions.get_mut(id).map(|known| {
             known.listeners += 1;
-            Listener { open: Arc::clone(&self.open), session: Arc::clone(id) }
+            SessionListener { open: Arc::clone(&self.open), session: Arc::clone(id) }
         });
         stream.inspect(move |_| {
             // It lasts as long as the stream.
@@ -282,7 +294,7 @@ impl SessionManager for Sessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionError> {
-        let client = CLIENT.try_with(Client::clone).unwrap_or_default();
+        let client = CLIENT.try_with(ClientKey::clone).unwrap_or_default();
         for surplus in self.take_surplus(&client.host)? {
             tracing::debug!("a session that was silent for long ends");
             self.close(&surplus).await;
@@ -297,7 +309,7 @@ impl SessionManager for Sessions {
         id: &SessionId,
         mut message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, SessionError> {
-        message::cut_introduction(&mut message);
+        message_limits::cut_introduction(&mut message);
         message.insert_extension(InSession(Arc::clone(id)));
         let answer = self.local.initialize_session(id, message).await?;
         if let Some(known) = self.open().sessions.get_mut(id) {
@@ -366,7 +378,7 @@ mod tests {
     /// Opens a session of a host, a second after the one before.
     async fn open(sessions: &Sessions, host: &str) -> Result<SessionId, SessionError> {
         tokio::time::advance(Duration::from_secs(1)).await;
-        let client = Client { host: host.to_owned(), session: String::new() };
+        let client = ClientKey { host: host.to_owned(), session: String::new() };
         let created = CLIENT.scope(client, sessions.create_session()).await;
         // A session without its transport is one that waits.
         created.map(|(id, transport)| {
@@ -467,8 +479,8 @@ mod tests {
         for number in 0..MOST_PENDING {
             pending.push(sessions.begin(&id, &number.to_string()).unwrap().unwrap());
         }
-        assert_eq!(sessions.begin(&id, "7").unwrap_err(), Refused::SameId);
-        assert_eq!(sessions.begin(&id, "x").unwrap_err(), Refused::TooMany);
+        assert_eq!(sessions.begin(&id, "7").unwrap_err(), SessionRefusal::SameId);
+        assert_eq!(sessions.begin(&id, "x").unwrap_err(), SessionRefusal::TooMany);
         pending.pop();
         assert!(sessions.begin(&id, "x").unwrap().is_some());
         assert!(sessions.begin("no such session", "1").unwrap().is_none());

@@ -17,9 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ServeError, Server,
-    ending::{Ending, STREAM_ENDING},
-    lines::{self, Lines},
+    HttpServer, ServeError,
+    lines::{self, LineTransport},
+    shutdown::{GracefulShutdown, STREAM_ENDING},
 };
 
 /// How long a client that does not read may hold up the end.
@@ -31,7 +31,10 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// [`ServeError::Handshake`] when client and server agree on no revision of the protocol.
-pub async fn serve_stdio(server: Server, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve_stdio(
+    server: HttpServer,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let files = server.files().clone();
     tokio::spawn(async move { files.sweep().await });
     #[cfg(unix)]
@@ -48,12 +51,12 @@ pub async fn serve_stdio(server: Server, shutdown: CancellationToken) -> Result<
 ///
 /// Those of [`serve_stdio`].
 pub async fn serve_streams(
-    server: Server,
+    server: HttpServer,
     read: impl AsyncRead + Send + Unpin + 'static,
     write: impl AsyncWrite + Send + Unpin + 'static,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let ending = Ending::new(&shutdown);
+    let ending = GracefulShutdown::new(&shutdown);
     let server = server.ending_with(&ending);
     // Calls listen to this token through their requests.
     let connection = CancellationToken::new();
@@ -70,7 +73,7 @@ pub async fn serve_streams(
     let (queue, queued) = lines::queue();
     let secrets = server.executor().secrets().clone();
     let mut writer = tokio::spawn(lines::write_all(write, queued, secrets, connection.clone()));
-    let transport = Lines::new(read, queue, connection.clone(), ending);
+    let transport = LineTransport::new(read, queue, connection.clone(), ending);
     let ended = match serve_server_with_ct(server, transport, connection).await {
         Ok(session) => match session.waiting().await {
             Ok(reason) => {
@@ -120,21 +123,21 @@ mod sockets {
     /// Returns standard input and output when both are sockets.
     pub(super) fn standard_streams() -> Option<(UnixStream, UnixStream)> {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        let log = inode(stderr.as_fd());
+        let log = descriptor_inode(stderr.as_fd());
         // The flag that makes a stream non-blocking is shared by all its descriptors: a log on
         // the same socket would lose lines.
-        if inode(stdin.as_fd()) == log || inode(stdout.as_fd()) == log {
+        if descriptor_inode(stdin.as_fd()) == log || descriptor_inode(stdout.as_fd()) == log {
             return None;
         }
-        Some((stream(stdin.as_fd())?, stream(stdout.as_fd())?))
+        Some((descriptor_stream(stdin.as_fd())?, descriptor_stream(stdout.as_fd())?))
     }
 
-    fn inode(descriptor: BorrowedFd<'_>) -> Option<(u64, u64)> {
+    fn descriptor_inode(descriptor: BorrowedFd<'_>) -> Option<(u64, u64)> {
         let metadata = File::from(descriptor.try_clone_to_owned().ok()?).metadata().ok()?;
         Some((metadata.dev(), metadata.ino()))
     }
 
-    fn stream(descriptor: BorrowedFd<'_>) -> Option<UnixStream> {
+    fn descriptor_stream(descriptor: BorrowedFd<'_>) -> Option<UnixStream> {
         let file = File::from(descriptor.try_clone_to_owned().ok()?);
         if !file.metadata().ok()?.file_type().is_socket() {
             return None;

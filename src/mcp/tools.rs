@@ -9,10 +9,10 @@ use std::{borrow::Cow, sync::Arc};
 
 use rmcp::model::{Tool, ToolAnnotations};
 
-use crate::catalog::Entry;
+use crate::catalog::CatalogEntry;
 
 /// Makes the tool that hosts see.
-pub(super) fn tool(entry: &Entry) -> Tool {
+pub(super) fn mcp_tool(entry: &CatalogEntry) -> Tool {
     let hints = entry.annotations;
     let annotations = ToolAnnotations::new()
         .read_only(hints.read_only)

@@ -12,8 +12,8 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::{
-    ending::{Ending, UnderWay},
-    places::{Phase, Place},
+    connection_slots::{ConnectionPhase, ConnectionSlot},
+    shutdown::{GracefulShutdown, UnderWay},
 };
 
 /// The last thing that a stream of events says.
@@ -25,21 +25,21 @@ pub(super) struct Tracked {
     /// Ends a stream of events that has no end of its own.
     end: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
     is_over: bool,
-    place: Arc<Place>,
+    place: Arc<ConnectionSlot>,
     _under_way: UnderWay,
 }
 
 impl Tracked {
     pub(super) fn new(
         body: BoxBody<Bytes, io::Error>,
-        place: Arc<Place>,
+        place: Arc<ConnectionSlot>,
         under_way: UnderWay,
     ) -> Self {
         Self { body, end: None, is_over: false, place, _under_way: under_way }
     }
 
     /// Ends the body when nothing new begins.
-    pub(super) fn ending_with(mut self, ending: &Ending) -> Self {
+    pub(super) fn ending_with(mut self, ending: &GracefulShutdown) -> Self {
         let ending = ending.clone();
         self.end = Some(Box::pin(async move { ending.closing().await }));
         self
@@ -77,6 +77,6 @@ impl Body for Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        self.place.set(Phase::Idle);
+        self.place.set(ConnectionPhase::Idle);
     }
 }

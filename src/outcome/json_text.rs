@@ -36,7 +36,7 @@ impl JsonText {
     /// Joins compact JSON texts into an array.
     pub(crate) fn array(items: &[&str]) -> Self {
         let length = items.iter().map(|item| item.len() + 1).sum::<usize>() + 2;
-        let mut text = growth::text(length);
+        let mut text = growth::text_buffer(length);
         text.push('[');
         for (number, item) in items.iter().enumerate() {
             if number > 0 {
@@ -50,7 +50,7 @@ impl JsonText {
 
     /// Makes a JSON string of a text.
     pub(crate) fn string(text: &str) -> Self {
-        Self(scan::quoted(text))
+        Self(scan::quote_text(text))
     }
 
     /// The same, unless it would be longer than `most` bytes: a text can become six times as long.
@@ -60,17 +60,17 @@ impl JsonText {
 
     /// Returns the items of an array, one by one.
     pub(crate) fn items(&self) -> Option<scan::Items<'_>> {
-        scan::items(&self.0)
+        scan::array_items(&self.0)
     }
 
     /// Returns the members of an object in their order, one by one, with their names as JSON.
-    pub(crate) fn members(&self) -> Option<scan::Members<'_>> {
-        scan::members(&self.0)
+    pub(crate) fn members(&self) -> Option<scan::ObjectMembers<'_>> {
+        scan::object_members(&self.0)
     }
 
     /// Returns how many bytes the tree would take at most.
     pub(crate) fn tree_cost(&self) -> u64 {
-        cost::of(&self.0)
+        cost::parse_cost(&self.0)
     }
 
     /// Returns the value that the names lead to, object by object.
@@ -78,7 +78,7 @@ impl JsonText {
         let mut text = self.as_str();
         for name in names {
             let mut parser = serde_json::Deserializer::from_str(text);
-            text = parser.deserialize_map(Member(name)).ok()??.get();
+            text = parser.deserialize_map(MemberFinder(name)).ok()??.get();
         }
         Some(Self(growth::copy(text)))
     }
@@ -122,9 +122,9 @@ impl fmt::Debug for JsonText {
 }
 
 /// Finds the member of this name without building the others; the last one counts.
-struct Member<'name>(&'name str);
+struct MemberFinder<'name>(&'name str);
 
-impl<'text> Visitor<'text> for Member<'_> {
+impl<'text> Visitor<'text> for MemberFinder<'_> {
     type Value = Option<&'text RawValue>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,16 +1,16 @@
 //! What a call gives: a result, or an error that a model can act on.
 
 mod json_text;
-pub mod task;
+pub mod task_report;
 pub(crate) mod timestamp;
 pub(crate) mod transfer;
 
 use std::{any::Any, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use dadl_descriptor::offer::Lack;
+use dadl_descriptor::offer::UnmetNeed;
 use serde_json::{Map, Value};
 
-use self::task::TaskReport;
+use self::task_report::TaskReport;
 
 pub use self::{
     json_text::JsonText,
@@ -19,7 +19,7 @@ pub use self::{
 
 /// The result of a call that the backend accepted (2xx).
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct CallOutcome {
     /// The status of the answer.
     pub status: u16,
     /// What the answer holds.
@@ -29,7 +29,7 @@ pub struct Outcome {
     /// The next page, when there may be one.
     pub next: Option<NextPage>,
     /// Counts what the payload takes, for as long as it is there.
-    pub held: Held,
+    pub held: HeldMemory,
 }
 
 /// The page behind the one that an outcome has.
@@ -43,9 +43,9 @@ pub struct NextPage {
 
 /// Keeps memory counted that an outcome takes; nothing for a small one.
 #[derive(Clone, Default)]
-pub struct Held(Option<Arc<dyn Any + Send + Sync>>);
+pub struct HeldMemory(Option<Arc<dyn Any + Send + Sync>>);
 
-impl Held {
+impl HeldMemory {
     /// Keeps what `count` counts until it is dropped.
     pub(crate) fn by(count: impl Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(count)))
@@ -57,7 +57,7 @@ impl Held {
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for HeldMemory {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(if self.0.is_some() { "Held" } else { "Held(nothing)" })
     }
@@ -196,7 +196,7 @@ pub struct ApiError {
     /// Whether it says that there is no such operation, and not that an object is missing.
     pub is_no_route: bool,
     /// What the tool needs that the server lacks, or may lack.
-    pub lack: Option<Box<Lack>>,
+    pub lack: Option<Box<UnmetNeed>>,
 }
 
 /// Returns whether an answer with this status may be another a moment later.

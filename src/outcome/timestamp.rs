@@ -35,7 +35,7 @@ pub(crate) fn normalize(value: &Value) -> Option<String> {
             let text = text.trim();
             match text.parse::<f64>() {
                 Ok(number) => from_number(number),
-                Err(_) => parse(text)
+                Err(_) => parse_timestamp(text)
                     .filter(|seconds| (FIRST..=LAST).contains(seconds))
                     .and_then(format)
                     .or_else(|| httpdate::parse_http_date(text).ok().map(rfc3339)),
@@ -53,7 +53,7 @@ fn from_number(number: f64) -> Option<String> {
 }
 
 /// Reads `2026-10-01`, with a time and an offset if there are; no offset means UTC.
-fn parse(text: &str) -> Option<i64> {
+fn parse_timestamp(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let mut numbers = date.split('-');
     let year = i16::try_from(digits(numbers.next()?, 4)?).ok()?;
@@ -62,7 +62,7 @@ fn parse(text: &str) -> Option<i64> {
     if numbers.next().is_some() {
         return None;
     }
-    let midnight = seconds(Date::new(year, month, day).ok()?.at(0, 0, 0, 0));
+    let midnight = unix_seconds(Date::new(year, month, day).ok()?.at(0, 0, 0, 0));
     if rest.is_empty() {
         return Some(midnight);
     }
@@ -104,7 +104,7 @@ pub(crate) fn moment(seconds: i64) -> Option<DateTime> {
 }
 
 /// Returns the seconds from the start of 1970 to a point in time of the calendar, in UTC.
-pub(crate) fn seconds(moment: DateTime) -> i64 {
+pub(crate) fn unix_seconds(moment: DateTime) -> i64 {
     moment.duration_since(EPOCH).as_secs()
 }
 
@@ -180,7 +180,7 @@ mod tests {
         #[test]
         fn reads_what_it_writes(seconds in 1..LAST) {
             let text = format(seconds).unwrap();
-            assert_eq!(parse(&text), Some(seconds));
+            assert_eq!(parse_timestamp(&text), Some(seconds));
             assert_eq!(normalize(&json!(text.clone())), Some(text));
         }
 

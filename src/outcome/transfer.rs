@@ -47,7 +47,7 @@ impl Transfer {
     /// Writes `430.1 MiB/s, 20 s left`; empty as long as nothing is known.
     pub(crate) fn pace(&self) -> String {
         let Some(rate) = self.rate else { return String::new() };
-        let rate = format!("{}/s", size(rate));
+        let rate = format!("{}/s", format_size(rate));
         match self.left().map(|left| left.as_secs()) {
             None | Some(0) => rate,
             Some(seconds @ 1..120) => format!("{rate}, {seconds} s left"),
@@ -71,9 +71,9 @@ impl fmt::Display for Transfer {
             Direction::Saved => "saved",
             Direction::Sent => "sent",
         };
-        write!(formatter, "{verb} {}", size(self.done))?;
+        write!(formatter, "{verb} {}", format_size(self.done))?;
         if let Some(total) = self.total {
-            write!(formatter, " of {}", size(total))?;
+            write!(formatter, " of {}", format_size(total))?;
             if let Some(percent) = (u128::from(self.done) * 100).checked_div(u128::from(total)) {
                 write!(formatter, " ({percent} %)")?;
             }
@@ -86,7 +86,7 @@ impl fmt::Display for Transfer {
 }
 
 /// Writes a size for people: `512 bytes`, `1.5 GiB`.
-pub(crate) fn size(bytes: u64) -> String {
+pub(crate) fn format_size(bytes: u64) -> String {
     // One decimal place, without a float.
     let mut tenths = u128::from(bytes) * 10;
     let mut unit = "bytes";
@@ -168,7 +168,7 @@ mod tests {
             (10 << 30, "10.0 GiB"),
             (u64::MAX, "16383.9 PiB"),
         ] {
-            assert_eq!(size(bytes), text);
+            assert_eq!(format_size(bytes), text);
         }
     }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write as _, time::Duration};
 use dadl_descriptor::model::{ErrorFormat, ErrorRules, json_path::JsonPath};
 use dadl_text::{
     json::{cost, scan},
-    text::cut,
+    text::cut_text,
 };
 
 use super::{decode, issues, xml};
@@ -37,32 +37,32 @@ pub(crate) struct Rejection<'answer> {
 }
 
 /// Reads `rejection` by the tool's rules.
-pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
+pub(crate) fn read_api_error(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
     let Rejection { status, body, request, retry_after, attempts } = rejection;
     let value: Option<JsonText> = match rules.format {
         ErrorFormat::Json => {
             std::str::from_utf8(body).ok().and_then(|text| JsonText::parse(text).ok())
         }
         ErrorFormat::Text => None,
-        ErrorFormat::Xml => xml::value(body).as_ref().map(JsonText::from),
+        ErrorFormat::Xml => xml::xml_value(body).as_ref().map(JsonText::from),
     };
     let value = value.as_ref().map(JsonText::as_str);
     // Authors write paths into an XML document with and without its root element.
     let root = value
         .filter(|_| rules.format == ErrorFormat::Xml)
-        .and_then(|document| Some(scan::members(document)?.next()?.1));
+        .and_then(|document| Some(scan::object_members(document)?.next()?.1));
     let at = |path: &Option<JsonPath>| {
         let path = path.as_ref()?;
         let found = path.look(value?).or_else(|| path.look(root?))?;
-        (found != "null").then(|| plain(found))
+        (found != "null").then(|| plain_text(found))
     };
-    let message = rules.messages.iter().find_map(|path| sentence(path.look(value?)?));
+    let message = rules.messages.iter().find_map(|path| error_sentence(path.look(value?)?));
     let issues = || {
         let found = rules.message_path.as_ref()?.look(value?)?;
         if found.starts_with('"') {
             issues::inside(&scan::unquote(found)?)
         } else {
-            issues::sentence(found)
+            issues::issues_sentence(found)
         }
     };
     let message = message
@@ -110,7 +110,7 @@ fn default_code(status: u16) -> &'static str {
 
 /// Adds what the error object holds beside the message, such as the missing privileges.
 fn details(value: Option<&str>, rules: &ErrorRules) -> String {
-    let members = || value.and_then(scan::members).into_iter().flatten();
+    let members = || value.and_then(scan::object_members).into_iter().flatten();
     let is = |key: &str, name: &str| scan::unquote(key).is_some_and(|key| key == name);
     // Only where the message is a member of the whole body: deeper ones have their own context.
     let Some(name) = rules
@@ -137,27 +137,27 @@ fn details(value: Option<&str>, rules: &ErrorRules) -> String {
 
 /// Makes a sentence of what one of several places has; of the errors of fields, one sentence for
 /// each: `{"name": ["is taken"]}` says "name: is taken".
-fn sentence(value: &str) -> Option<String> {
+fn error_sentence(value: &str) -> Option<String> {
     if is_empty(value) {
         return None;
     }
     let texts = |value: &str| match value {
         text if text.starts_with('"') => scan::unquote(text).map(Cow::into_owned),
         // What is larger is shown as it is, as far as that goes.
-        items if cost::of(items) > LARGEST_LIST => None,
+        items if cost::parse_cost(items) > LARGEST_LIST => None,
         items => {
-            let texts = scan::items(items)?.map(scan::unquote);
+            let texts = scan::array_items(items)?.map(scan::unquote);
             texts.collect::<Option<Vec<_>>>().map(|texts| texts.join(" "))
         }
     };
-    let fields = scan::members(value).and_then(|members| {
+    let fields = scan::object_members(value).and_then(|members| {
         let fields = members
             .take(MOST_FIELDS)
             .map(|(name, value)| Some(format!("{}: {}", scan::unquote(name)?, texts(value)?)));
         fields.collect::<Option<Vec<_>>>().map(|fields| fields.join("; "))
     });
-    let text = fields.or_else(|| texts(value)).unwrap_or_else(|| plain(value));
-    let short = cut(text.trim(), MOST_DETAILS).into_owned();
+    let text = fields.or_else(|| texts(value)).unwrap_or_else(|| plain_text(value));
+    let short = cut_text(text.trim(), MOST_DETAILS).into_owned();
     (!short.is_empty()).then_some(short)
 }
 
@@ -165,9 +165,9 @@ fn is_empty(value: &str) -> bool {
     matches!(value, "null" | "[]" | "{}" | "\"\"")
 }
 
-fn plain(value: &str) -> String {
+fn plain_text(value: &str) -> String {
     let text = if value.starts_with('"') { scan::unquote(value) } else { Some(value.into()) };
-    cut(&text.unwrap_or_default(), MOST_MESSAGE).into_owned()
+    cut_text(&text.unwrap_or_default(), MOST_MESSAGE).into_owned()
 }
 
 /// Says something when the body has no message: its start, or the reason phrase.
@@ -236,7 +236,7 @@ mod tests {
             retry_after: None,
             attempts: 1,
         };
-        read(rejection, &rules()).to_string()
+        read_api_error(rejection, &rules()).to_string()
     }
 
     #[test]
@@ -274,7 +274,7 @@ mod tests {
             let body = body.as_bytes();
             let rejection =
                 Rejection { status: 400, body, request: "PUT /x", retry_after: None, attempts: 1 };
-            read(rejection, &rules).message
+            read_api_error(rejection, &rules).message
         };
         assert_eq!(message(r#"{"detail": "no", "result": "other"}"#), "no");
         assert_eq!(message(r#"{"result": {"message": "m", "detail": "d"}}"#), "d");
@@ -299,7 +299,7 @@ mod tests {
             };
             let rejection =
                 Rejection { status: 404, body, request: "GET /x", retry_after: None, attempts: 1 };
-            let shown = read(rejection, &rules).to_string();
+            let shown = read_api_error(rejection, &rules).to_string();
             assert_eq!(shown, "[not_found] HTTP 404: no such key (code NoSuchKey) (GET /x)");
         }
     }

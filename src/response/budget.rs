@@ -49,22 +49,22 @@ pub(crate) enum Cutting {
 }
 
 /// Cuts a JSON answer to `most` characters.
-pub(crate) fn json(text: &JsonText, most: usize) -> Cutting {
-    if fits(text.as_str(), most) {
+pub(crate) fn cut_json(text: &JsonText, most: usize) -> Cutting {
+    if fits_budget(text.as_str(), most) {
         return Cutting::Fits;
     }
-    match list(text.as_str(), most, DEEPEST) {
+    match cut_list(text.as_str(), most, DEEPEST) {
         Some(cut) => Cutting::Items(cut),
         None => {
             let text = text.as_str();
-            Cutting::Characters(characters(text, most).unwrap_or_else(|| whole(text)))
+            Cutting::Characters(characters(text, most).unwrap_or_else(|| whole_text(text)))
         }
     }
 }
 
 /// Cuts a text to `most` characters, at the end of a line where there is one; `None` when it fits.
 pub(crate) fn characters(text: &str, most: usize) -> Option<Cut<String>> {
-    if fits(text, most) {
+    if fits_budget(text, most) {
         return None;
     }
     let (end, _) = text.char_indices().nth(most)?;
@@ -72,26 +72,26 @@ pub(crate) fn characters(text: &str, most: usize) -> Option<Cut<String>> {
     // A line that is nearly all of it is no reason to show next to nothing.
     let line = start.rfind('\n').map(|at| at + 1).filter(|at| *at > end / 2);
     let part = start.get(..line.unwrap_or(end))?.to_owned();
-    let (shown, total) = (count(&part), count(text));
+    let (shown, total) = (count_characters(&part), count_characters(text));
     Some(Cut { part, shown, total, unit: Unit::Characters, place: String::new() })
 }
 
-fn whole(text: &str) -> Cut<String> {
-    let total = count(text);
+fn whole_text(text: &str) -> Cut<String> {
+    let total = count_characters(text);
     let part = text.to_owned();
     Cut { part, shown: total, total, unit: Unit::Characters, place: String::new() }
 }
 
 /// Cuts the largest list in `text`: `text` itself, or the largest member, object by object.
-fn list(text: &str, most: usize, depth: usize) -> Option<Cut<JsonText>> {
-    if let Some(items) = scan::items(text) {
+fn cut_list(text: &str, most: usize, depth: usize) -> Option<Cut<JsonText>> {
+    if let Some(items) = scan::array_items(text) {
         let mut length = "[]".len();
         let mut fitting: Vec<&str> = Vec::new();
         let mut total = 0;
         for item in items {
             total += 1;
             if length <= most + 1 {
-                length += count(item) + 1;
+                length += count_characters(item) + 1;
                 if length <= most + 1 {
                     fitting.push(item);
                 }
@@ -103,14 +103,14 @@ fn list(text: &str, most: usize, depth: usize) -> Option<Cut<JsonText>> {
         return (shown > 0).then_some(Cut { part, shown, total, unit, place });
     }
     let depth = depth.checked_sub(1)?;
-    let (name, largest) = scan::members(text)?.max_by_key(|(_, value)| value.len())?;
-    let others = count(text).saturating_sub(count(largest));
+    let (name, largest) = scan::object_members(text)?.max_by_key(|(_, value)| value.len())?;
+    let others = count_characters(text).saturating_sub(count_characters(largest));
     let room = most.checked_sub(others).filter(|room| *room >= LEAST_SHARE)?;
     // Both are parts of the same text.
     let from = largest.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     let before = text.get(..from)?;
     let after = text.get(from + largest.len()..)?;
-    let cut = list(largest, room, depth)?;
+    let cut = cut_list(largest, room, depth)?;
     let object = [before, cut.part.as_str(), after].concat();
     let name = scan::unquote(name)?;
     let place = match cut.place.as_str() {
@@ -120,12 +120,12 @@ fn list(text: &str, most: usize, depth: usize) -> Option<Cut<JsonText>> {
     Some(Cut { part: JsonText::trusted(object), place, ..cut })
 }
 
-fn fits(text: &str, most: usize) -> bool {
+fn fits_budget(text: &str, most: usize) -> bool {
     // A character has one byte at least.
-    text.len() <= most || count(text) <= most
+    text.len() <= most || count_characters(text) <= most
 }
 
-fn count(text: &str) -> usize {
+fn count_characters(text: &str) -> usize {
     text.chars().count()
 }
 
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn cut(value: &Value, most: usize) -> Cutting {
-        json(&JsonText::from(value), most)
+        cut_json(&JsonText::from(value), most)
     }
 
     fn items(value: &Value, most: usize) -> (String, usize, usize, String) {
@@ -151,7 +151,9 @@ mod tests {
     fn a_list_far_within_is_cut_and_told_with_its_place() {
         let list = format!("[{}0]", "0,".repeat(500));
         let text = format!("{}{list}{}", "{\"a\":".repeat(7), "}".repeat(7));
-        let Cutting::Items(cut) = json(&JsonText::trusted(text), 200) else { panic!("not cut") };
+        let Cutting::Items(cut) = cut_json(&JsonText::trusted(text), 200) else {
+            panic!("not cut")
+        };
         assert!(cut.part.as_str().starts_with(&("{\"a\":".repeat(7) + "[0,")));
         assert!(JsonText::parse(cut.part.as_str()).is_ok() && cut.part.as_str().len() <= 200);
         assert_eq!((cut.total, cut.place.as_str()), (501, "a.a.a.a.a.a.a"));
@@ -218,16 +220,16 @@ mod tests {
         ) {
             let value = if wrap { json!({ "n": 1, "items": list }) } else { json!(list) };
             match cut(&value, most) {
-                Cutting::Fits => prop_assert!(count(&value.to_string()) <= most),
+                Cutting::Fits => prop_assert!(count_characters(&value.to_string()) <= most),
                 Cutting::Items(cut) => {
-                    prop_assert!(count(cut.part.as_str()) <= most);
+                    prop_assert!(count_characters(cut.part.as_str()) <= most);
                     let part = cut.part.value().unwrap();
                     let shown = if wrap { part["items"].clone() } else { part };
                     prop_assert_eq!(cut.total, list.len());
                     prop_assert!(cut.shown < list.len());
                     prop_assert_eq!(shown, json!(list[..cut.shown]));
                 }
-                Cutting::Characters(cut) => prop_assert!(count(&cut.part) <= most),
+                Cutting::Characters(cut) => prop_assert!(count_characters(&cut.part) <= most),
             }
         }
     }

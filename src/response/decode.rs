@@ -6,7 +6,7 @@ use encoding_rs::Encoding;
 use mime::Mime;
 use serde_json::Value;
 
-use super::{MASK, collect::Collector};
+use super::{MASK, stream_collector::Collector};
 use crate::{
     outcome::{JsonText, Payload},
     secrets::Secrets,
@@ -93,22 +93,24 @@ pub fn decode(
         return Ok(Payload::Empty);
     }
     match BodyType::of(content_type) {
-        BodyType::Json => json(body).map(Payload::Json),
+        BodyType::Json => decode_json(body).map(Payload::Json),
         BodyType::Ndjson => ndjson(&body).map(Payload::Json),
-        BodyType::Unknown if is_json(&body) => json(body).map(Payload::Json),
-        BodyType::Unknown => text(body, None, most),
-        BodyType::Text | BodyType::EventStream | BodyType::Binary => text(body, content_type, most),
+        BodyType::Unknown if is_json(&body) => decode_json(body).map(Payload::Json),
+        BodyType::Unknown => decode_text(body, None, most),
+        BodyType::Text | BodyType::EventStream | BodyType::Binary => {
+            decode_text(body, content_type, most)
+        }
     }
 }
 
 /// Returns as much of a body as its excerpt is made of.
-pub(super) fn start(body: &[u8]) -> &[u8] {
+pub(super) fn skip_blank(body: &[u8]) -> &[u8] {
     body.get(..EXCERPT * 4).unwrap_or(body)
 }
 
 /// Returns the start of a body for an error message, on one line.
 pub fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(start(body));
+    let text = String::from_utf8_lossy(skip_blank(body));
     let mut words = String::with_capacity(EXCERPT);
     for word in text.split_whitespace() {
         if !words.is_empty() {
@@ -123,7 +125,7 @@ pub fn excerpt(body: &[u8]) -> String {
 }
 
 /// Takes the JSON of a body, which becomes the text: there is no second one.
-fn json(mut body: Bytes) -> Result<JsonText, DecodeError> {
+fn decode_json(mut body: Bytes) -> Result<JsonText, DecodeError> {
     // A byte order mark is no JSON (RFC 8259, section 8.1), yet some servers send one.
     if body.starts_with(MARK) {
         body.advance(MARK.len());
@@ -138,13 +140,13 @@ fn json(mut body: Bytes) -> Result<JsonText, DecodeError> {
         let reason = format!("byte {} is not UTF-8", error.utf8_error().valid_up_to());
         fail(reason, error.as_bytes())
     })?;
-    scan::check(&text).map_err(|error| fail(error.to_string(), text.as_bytes()))?;
+    scan::check_json(&text).map_err(|error| fail(error.to_string(), text.as_bytes()))?;
     Ok(JsonText::trusted(scan::compact_in_place(text)))
 }
 
 fn is_json(body: &[u8]) -> bool {
     let body = body.strip_prefix(MARK).unwrap_or(body);
-    std::str::from_utf8(body).is_ok_and(|text| scan::check(text).is_ok())
+    std::str::from_utf8(body).is_ok_and(|text| scan::check_json(text).is_ok())
 }
 
 fn ndjson(body: &[u8]) -> Result<JsonText, DecodeError> {
@@ -155,7 +157,11 @@ fn ndjson(body: &[u8]) -> Result<JsonText, DecodeError> {
 }
 
 /// Reads a text by its charset. In UTF-8 it can take three times the bytes.
-fn text(body: Bytes, content_type: Option<&str>, most: usize) -> Result<Payload, DecodeError> {
+fn decode_text(
+    body: Bytes,
+    content_type: Option<&str>,
+    most: usize,
+) -> Result<Payload, DecodeError> {
     let charset = content_type
         .and_then(|text| text.parse::<Mime>().ok())
         .and_then(|mime| mime.get_param(mime::CHARSET).map(|name| name.to_string()));

@@ -14,7 +14,7 @@ const LONG_LINE: usize = 1024 * 1024;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct SseEvent {
     /// Its type; `message` when the server names none.
     pub event: String,
     /// The last identifier that the server gave.
@@ -23,7 +23,7 @@ pub struct Event {
     pub data: String,
 }
 
-impl Event {
+impl SseEvent {
     /// Returns `{"event", "id", "data"}`; `data` is a value when it is JSON, and an identifier that
     /// is not there is left out. `None` when it would be longer than `most` bytes: as a string a text
     /// can become six times as long.
@@ -36,7 +36,7 @@ impl Event {
             start.push_str(JsonText::string(&id).as_str());
         }
         start.push_str(",\"data\":");
-        let mut text = if scan::check(&data).is_ok() {
+        let mut text = if scan::check_json(&data).is_ok() {
             scan::compact_in_place(data)
         } else {
             JsonText::string_within(&data, most)?.into_string()
@@ -66,7 +66,7 @@ pub struct EventDecoder {
     id: Option<String>,
     /// How long the server asks to wait before a connection is made again, in milliseconds.
     retry: Option<u64>,
-    ready: VecDeque<Event>,
+    ready: VecDeque<SseEvent>,
 }
 
 impl EventDecoder {
@@ -91,7 +91,7 @@ impl EventDecoder {
     }
 
     /// Returns the next event that is whole.
-    pub fn next_event(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<SseEvent> {
         self.ready.pop_front()
     }
 
@@ -155,7 +155,7 @@ impl EventDecoder {
             return;
         }
         let event = if event.is_empty() { "message".to_owned() } else { event };
-        self.ready.push_back(Event { event, id: self.id.clone(), data });
+        self.ready.push_back(SseEvent { event, id: self.id.clone(), data });
     }
 }
 
@@ -219,14 +219,14 @@ mod tests {
 
     #[test]
     fn an_event_has_a_bound_however_it_is_written() {
-        let event = |data: &str| Event { event: "e".into(), id: None, data: data.to_owned() };
+        let event = |data: &str| SseEvent { event: "e".into(), id: None, data: data.to_owned() };
         let json = |data: &str, most| event(data).into_json(most).map(JsonText::into_string);
         let written = r#"{"event":"e","data":[1]}"#;
         assert_eq!(json(" [ 1 ] ", written.len()).as_deref(), Some(written));
         assert_eq!(json("[1]", written.len() - 1), None);
         assert_eq!(json(&"\u{1}".repeat(100), 600), None);
         assert!(json(&"\u{1}".repeat(100), 700).is_some());
-        let name = Event { event: "\u{1}".repeat(100), id: None, data: "1".into() };
+        let name = SseEvent { event: "\u{1}".repeat(100), id: None, data: "1".into() };
         assert_eq!(name.into_json(500), None);
     }
 

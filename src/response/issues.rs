@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use dadl_text::{
     json::cost,
-    text::{cut, head},
+    text::{cut_text, text_head},
 };
 use serde_json::{Map, Value};
 
@@ -51,8 +51,8 @@ struct Issue {
 }
 
 /// Makes a sentence of the issues that a JSON value has; `None` when it has none.
-pub(crate) fn sentence(value: &str) -> Option<String> {
-    if cost::of(value) > LARGEST {
+pub(crate) fn issues_sentence(value: &str) -> Option<String> {
+    if cost::parse_cost(value) > LARGEST {
         return None;
     }
     let mut issues = Issues::default();
@@ -98,7 +98,7 @@ impl Issues {
     fn members(&mut self, members: &Map<String, Value>, place: &str, depth: usize) -> Option<()> {
         let text = ["message", "msg"].iter().find_map(|name| members.get(*name)?.as_str());
         if let Some(text) = text {
-            let own = PLACES.iter().find_map(|name| Some(joined(members.get(*name)?)));
+            let own = PLACES.iter().find_map(|name| Some(join_place(members.get(*name)?)));
             self.message(own.as_deref().unwrap_or(place), text, depth);
             return Some(());
         }
@@ -138,8 +138,8 @@ impl Issues {
     }
 
     fn add(&mut self, place: &str, text: &str) {
-        let place = field(place);
-        let (text, words) = match words(text) {
+        let place = field_name(place);
+        let (text, words) = match path_words(text) {
             Some((text, words)) => (text, words),
             None => (text, Vec::new()),
         };
@@ -170,7 +170,7 @@ impl Issue {
     fn written(&self) -> String {
         let Self { place, text, words } = self;
         let mut sentence = if place.is_empty() { String::new() } else { format!("{place}: ") };
-        sentence.push_str(head(text, LONGEST));
+        sentence.push_str(text_head(text, LONGEST));
         if !words.is_empty() {
             let shown: Vec<&str> = words.iter().take(MOST_WORDS).map(String::as_str).collect();
             sentence.extend([" ", &shown.join(", ")]);
@@ -178,12 +178,12 @@ impl Issue {
                 sentence.push_str(", ..");
             }
         }
-        cut(&sentence, 2 * LONGEST).into_owned()
+        cut_text(&sentence, 2 * LONGEST).into_owned()
     }
 }
 
 /// Splits `should be one of the following; ['a','b']` into its text and its words.
-fn words(text: &str) -> Option<(&str, Vec<String>)> {
+fn path_words(text: &str) -> Option<(&str, Vec<String>)> {
     let (text, list) = text.split_once('[')?;
     let list = list.trim_end().strip_suffix(']')?;
     let words: Option<Vec<String>> = list
@@ -199,7 +199,7 @@ fn words(text: &str) -> Option<(&str, Vec<String>)> {
 }
 
 /// Returns the name of a field without the part of the request that it is in.
-fn field(place: &str) -> Cow<'_, str> {
+fn field_name(place: &str) -> Cow<'_, str> {
     let place = place.trim_start_matches('/');
     let parts = ["body", "query", "path", "params"];
     if parts.contains(&place) {
@@ -210,7 +210,7 @@ fn field(place: &str) -> Cow<'_, str> {
 }
 
 /// Writes the place of an issue, which may be a list of names and numbers.
-fn joined(place: &Value) -> String {
+fn join_place(place: &Value) -> String {
     match place {
         Value::String(text) => text.clone(),
         Value::Array(names) => {
@@ -231,7 +231,7 @@ mod tests {
 
     #[track_caller]
     fn says(value: Value, expected: &str) {
-        assert_eq!(sentence(&value.to_string()).as_deref(), Some(expected), "{value}");
+        assert_eq!(issues_sentence(&value.to_string()).as_deref(), Some(expected), "{value}");
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
         let error = nested(&["cephfs", "dummy", "ext"], 3);
         assert!(error.len() > 600);
         let expected = "SR_type: should be one of the following cephfs, dummy, ext";
-        assert_eq!(sentence(&error).as_deref(), Some(expected));
+        assert_eq!(issues_sentence(&error).as_deref(), Some(expected));
         let inner =
             json!([{"a": {"message": "no string"}}, {"a": {"message": "one of ['x','y']"}}]);
         let message = format!("Could not match. Issues: {inner}");
@@ -304,20 +304,20 @@ mod tests {
             json!({"a": null}),
             json!({"message": "no", "code": 5}),
         ] {
-            assert_eq!(sentence(&value.to_string()), None, "{value}");
+            assert_eq!(issues_sentence(&value.to_string()), None, "{value}");
         }
-        assert_eq!(sentence("{"), None);
-        assert_eq!(sentence(&"[".repeat(400)), None);
+        assert_eq!(issues_sentence("{"), None);
+        assert_eq!(issues_sentence(&"[".repeat(400)), None);
     }
 
     #[test]
     fn it_is_bounded() {
         let many: Map<String, Value> =
             (0..500).map(|n| (format!("f{n}"), json!({ "message": "x".repeat(5_000) }))).collect();
-        let text = sentence(&Value::from(many).to_string());
+        let text = issues_sentence(&Value::from(many).to_string());
         assert!(text.is_none_or(|text| text.len() < 10_000));
         let deep = nested(&["a"], 9);
-        assert!(sentence(&deep).unwrap().len() < 2_000);
+        assert!(issues_sentence(&deep).unwrap().len() < 2_000);
     }
 
     proptest! {
@@ -325,10 +325,10 @@ mod tests {
 
         #[test]
         fn whatever_comes_it_ends(text in "([{}\\[\\]\":,a-c]|Issues: \\[|message|\\PC){0,60}") {
-            let _ = sentence(&text);
+            let _ = issues_sentence(&text);
             let _ = inside(&text);
             let quoted = Value::from(text).to_string();
-            let _ = sentence(&format!("{{\"a\":{{\"message\":{quoted}}}}}"));
+            let _ = issues_sentence(&format!("{{\"a\":{{\"message\":{quoted}}}}}"));
         }
 
         /// However deep the issues are, what is said is the words.
@@ -339,7 +339,7 @@ mod tests {
         ) {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let expected = format!("SR_type: should be one of the following {}", words.join(", "));
-            prop_assert_eq!(sentence(&nested(&words, levels)), Some(expected));
+            prop_assert_eq!(issues_sentence(&nested(&words, levels)), Some(expected));
         }
     }
 }

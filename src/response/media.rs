@@ -22,7 +22,7 @@ const ANYTHING: &[&str] = &[
 
 /// What a tool says about its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Declared<'tool> {
+pub(crate) enum DeclaredMedia<'tool> {
     /// Nothing.
     Nothing,
     /// That JSON is asked for.
@@ -35,7 +35,7 @@ pub(crate) enum Declared<'tool> {
     Other(&'tool str),
 }
 
-impl<'tool> Declared<'tool> {
+impl<'tool> DeclaredMedia<'tool> {
     /// Returns what `tool` says; `shows_tasks` where its answers show how tasks are.
     pub(crate) fn of(tool: &'tool Tool, shows_tasks: bool) -> Self {
         let rules = &tool.response;
@@ -77,7 +77,7 @@ impl<'tool> Declared<'tool> {
 
     /// Returns whether any text is what was declared.
     pub(crate) fn is_plain_text(self) -> bool {
-        matches!(self, Self::Other(declared) if essence(declared).as_deref() == Some("text/plain"))
+        matches!(self, Self::Other(declared) if media_essence(declared).as_deref() == Some("text/plain"))
     }
 
     /// Names it, behind "instead of".
@@ -101,7 +101,9 @@ impl<'tool> Declared<'tool> {
             }
             Self::Asked | Self::Nothing | Self::Shaped => return false,
         };
-        let (Some(declared), Some(sent)) = (essence(declared), essence(sent)) else { return false };
+        let (Some(declared), Some(sent)) = (media_essence(declared), media_essence(sent)) else {
+            return false;
+        };
         let is_any = |it: &str| ANYTHING.contains(&it);
         !is_any(&declared) && !is_any(&sent) && declared != sent
     }
@@ -118,7 +120,7 @@ fn may_be_text(schema: &Value) -> bool {
 }
 
 /// Returns type and subtype in small letters, without what makes no difference.
-fn essence(text: &str) -> Option<String> {
+fn media_essence(text: &str) -> Option<String> {
     let mime: Mime = text.parse().ok()?;
     let (kind, subtype) = (mime.type_().as_str(), mime.subtype().as_str());
     // Names from before and after their registration; XML is text and not.
@@ -158,12 +160,12 @@ pub(crate) fn names_pages(tool: &Tool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::source::Source;
+    use dadl_descriptor::source::SourceText;
 
     use super::*;
 
     /// What the tool with these keys says; those of `headers` are for all tools.
-    fn declared(keys: &str, check: impl FnOnce(Declared<'_>, &Tool)) {
+    fn declared(keys: &str, check: impl FnOnce(DeclaredMedia<'_>, &Tool)) {
         let (defaults, keys) = match keys.starts_with("headers") {
             true => (keys, ""),
             false => ("headers: {}", keys),
@@ -174,24 +176,27 @@ mod tests {
              defaults: {{ {defaults} }}\n  tools:\n    get: {{ method: GET, \
              path: /x, access: read, description: \"Things.\", {keys} }}\n"
         );
-        let loaded = dadl_descriptor::load(&Source::new("b.dadl", &text));
+        let loaded = dadl_descriptor::load(&SourceText::new("b.dadl", &text));
         let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
         let tool = descriptor.tools.first().unwrap();
-        check(Declared::of(tool, false), tool);
+        check(DeclaredMedia::of(tool, false), tool);
     }
 
     #[test]
     fn what_is_declared_is_known_by_what_is_said_about_answers() {
         for (keys, expected) in [
-            ("", Declared::Nothing),
-            ("headers: { Accept: application/json }", Declared::Asked),
-            ("headers: { Accept: text/html }", Declared::Nothing),
-            ("response: { result_path: $.data }", Declared::Shaped),
-            ("returns: { type: object }", Declared::Shaped),
-            ("response: { content_type: application/json }", Declared::Json),
-            ("response: { content_type: application/hal+json; charset=utf-8 }", Declared::Json),
-            ("response: { binary: true }", Declared::Nothing),
-            ("response: { content_type: text/csv }", Declared::Other("text/csv")),
+            ("", DeclaredMedia::Nothing),
+            ("headers: { Accept: application/json }", DeclaredMedia::Asked),
+            ("headers: { Accept: text/html }", DeclaredMedia::Nothing),
+            ("response: { result_path: $.data }", DeclaredMedia::Shaped),
+            ("returns: { type: object }", DeclaredMedia::Shaped),
+            ("response: { content_type: application/json }", DeclaredMedia::Json),
+            (
+                "response: { content_type: application/hal+json; charset=utf-8 }",
+                DeclaredMedia::Json,
+            ),
+            ("response: { binary: true }", DeclaredMedia::Nothing),
+            ("response: { content_type: text/csv }", DeclaredMedia::Other("text/csv")),
         ] {
             declared(keys, |found, _| assert_eq!(found, expected, "{keys}"));
         }
@@ -213,7 +218,7 @@ mod tests {
             ("image/svg+xml", "image/svg", true),
             ("nonsense", "text/html", false),
         ] {
-            assert_eq!(Declared::Other(declared).differs(sent), differs, "{declared} {sent}");
+            assert_eq!(DeclaredMedia::Other(declared).differs(sent), differs, "{declared} {sent}");
         }
     }
 
@@ -234,9 +239,9 @@ mod tests {
         #[test]
         fn no_label_is_too_strange(label in ".*", other in ".*") {
             let _ = (is_page_type(Some(&label)), says_nothing(Some(&label)));
-            let differs = Declared::Other(&label).differs(&other);
-            assert_eq!(Declared::Other(&other).differs(&label), differs);
-            let _ = Declared::Json.differs(&label);
+            let differs = DeclaredMedia::Other(&label).differs(&other);
+            assert_eq!(DeclaredMedia::Other(&other).differs(&label), differs);
+            let _ = DeclaredMedia::Json.differs(&label);
         }
     }
 }

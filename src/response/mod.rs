@@ -5,12 +5,11 @@
 
 pub mod api_error;
 pub(crate) mod budget;
-pub(crate) mod collect;
 pub mod decode;
 pub mod event_stream;
-pub(crate) mod hiding;
 mod issues;
-pub(crate) mod join;
+pub(crate) mod joined_pages;
+pub(crate) mod masked_error;
 pub(crate) mod media;
 pub mod page;
 #[cfg(test)]
@@ -19,6 +18,7 @@ pub(crate) mod remarks;
 pub mod rpc;
 pub(crate) mod rpc_error;
 pub(crate) mod shape;
+pub(crate) mod stream_collector;
 pub(crate) mod xml;
 
 pub use dadl_text::text::MASK;

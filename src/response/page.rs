@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     call::Arguments,
-    catalog::Entry,
+    catalog::CatalogEntry,
     outcome::{JsonText, NextPage},
 };
 
@@ -22,7 +22,7 @@ pub(crate) fn cut_note(total: usize, max_items: Option<usize>) -> Option<String>
 
 /// What an answer says about pages; read before the answer is taken apart.
 #[derive(Debug, Default)]
-pub(crate) struct Signals {
+pub(crate) struct PageSignals {
     /// `has_more`.
     has_more: Option<bool>,
     /// `next_cursor`, unless it marks the end.
@@ -35,7 +35,7 @@ pub(crate) struct Signals {
     total: Option<u64>,
 }
 
-impl Signals {
+impl PageSignals {
     /// Reads the answer of a request to `url`.
     pub(crate) fn read(
         pagination: &Pagination,
@@ -67,13 +67,13 @@ impl Signals {
 
 /// One page.
 #[derive(Clone, Copy)]
-pub(crate) struct Page<'page> {
+pub(crate) struct ResultPage<'page> {
     /// What was asked, the defaults included.
     pub(crate) arguments: &'page Arguments,
     /// Where it was asked.
     pub(crate) url: &'page Url,
     /// What the answer says.
-    pub(crate) signals: &'page Signals,
+    pub(crate) signals: &'page PageSignals,
     /// The length of its list, when it has one.
     pub(crate) items: Option<usize>,
     /// How many items the pages before it had.
@@ -86,7 +86,7 @@ pub(crate) struct Following {
     /// Whether there is one.
     pub(crate) more: More,
     /// How to get it, if there is one and the answer or the strategy tells.
-    pub(crate) step: Option<Step>,
+    pub(crate) step: Option<PageStep>,
     /// The number of items on all pages, when the answer says.
     pub(crate) total: Option<u64>,
 }
@@ -107,7 +107,7 @@ pub(crate) enum More {
 
 /// The way to a page.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Step {
+pub(crate) enum PageStep {
     /// A parameter, by its name on the wire, with another value.
     Argument(String, Value),
     /// A URL that the backend gave.
@@ -115,13 +115,13 @@ pub(crate) enum Step {
 }
 
 /// Works out the page after `page`.
-pub(crate) fn following(pagination: &Pagination, page: Page<'_>) -> Following {
+pub(crate) fn following(pagination: &Pagination, page: ResultPage<'_>) -> Following {
     let number = |name: &Option<String>| {
         name.as_deref().and_then(|name| page.arguments.get(name)).and_then(Value::as_u64)
     };
     let items = page.items.unwrap_or_default() as u64;
     let at_offset = |param: &Option<String>| number(param).unwrap_or(page.before as u64);
-    let Signals { total, .. } = *page.signals;
+    let PageSignals { total, .. } = *page.signals;
     let limit = number(&pagination.limit_param).or(pagination.limit_default);
     // Where this page ends, counted from the first item of all. A caller who began in the middle
     // may not have told where that is.
@@ -159,7 +159,7 @@ pub(crate) fn following(pagination: &Pagination, page: Page<'_>) -> Following {
         None => More::Unknown,
     };
     let argument = |param: &Option<String>, value: Value| {
-        param.as_ref().map(|param| Step::Argument(param.clone(), value))
+        param.as_ref().map(|param| PageStep::Argument(param.clone(), value))
     };
     let (more, step) = match &pagination.strategy {
         PageStrategy::Cursor { param, next } => {
@@ -193,7 +193,7 @@ pub(crate) fn following(pagination: &Pagination, page: Page<'_>) -> Following {
 }
 
 /// A cursor is a value for its parameter, or a URL that has it in its query.
-fn by_cursor(param: Option<&str>, cursor: &Value, url: &Url) -> Option<Step> {
+fn by_cursor(param: Option<&str>, cursor: &Value, url: &Url) -> Option<PageStep> {
     let target = cursor
         .as_str()
         .filter(|text| {
@@ -203,20 +203,20 @@ fn by_cursor(param: Option<&str>, cursor: &Value, url: &Url) -> Option<Step> {
     match target {
         Some(target) => {
             if param.is_some_and(|param| query_value(&target, param).is_none()) {
-                return Some(Step::Argument(param?.to_owned(), cursor.clone()));
+                return Some(PageStep::Argument(param?.to_owned(), cursor.clone()));
             }
             Some(by_link(param, target))
         }
-        None => Some(Step::Argument(param?.to_owned(), cursor.clone())),
+        None => Some(PageStep::Argument(param?.to_owned(), cursor.clone())),
     }
 }
 
 /// Takes the page out of a URL: behind a proxy a server may not know its own host.
-fn by_link(param: Option<&str>, target: Url) -> Step {
+fn by_link(param: Option<&str>, target: Url) -> PageStep {
     let named = param.and_then(|param| Some((param, query_value(&target, param)?)));
     match named {
-        Some((param, value)) => Step::Argument(param.to_owned(), Value::String(value)),
-        None => Step::Target(target),
+        Some((param, value)) => PageStep::Argument(param.to_owned(), Value::String(value)),
+        None => PageStep::Target(target),
     }
 }
 
@@ -226,7 +226,7 @@ fn query_value(url: &Url, name: &str) -> Option<String> {
 
 /// What the caller of one page needs to know.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Told {
+pub(crate) enum PageNote {
     /// Arguments bring the next page.
     Next(NextPage),
     /// There is more, and no arguments that bring it.
@@ -234,26 +234,29 @@ pub(crate) enum Told {
 }
 
 /// Tells the caller how to go on after a page of `items`; nothing where that seems to be all.
-pub(crate) fn tell(
-    entry: &Entry,
+pub(crate) fn page_note(
+    entry: &CatalogEntry,
     pagination: &Pagination,
     following: Following,
     items: Option<usize>,
-) -> Option<Told> {
+) -> Option<PageNote> {
     let is_worth_saying = matches!(following.more, More::Yes | More::Full);
     if !is_worth_saying {
         return None;
     }
     let all = Total(following.total);
-    if let Some(Step::Argument(wire, value)) = following.step
-        && let Some(property) = property(entry, &wire)
+    if let Some(PageStep::Argument(wire, value)) = following.step
+        && let Some(property) = wire_property(entry, &wire)
     {
         let arguments = Map::from_iter([(property.to_owned(), value)]);
-        return Some(Told::Next(NextPage { reason: format!("there may be more{all}"), arguments }));
+        return Some(PageNote::Next(NextPage {
+            reason: format!("there may be more{all}"),
+            arguments,
+        }));
     }
     // No parameter brings the next page, but a larger limit may bring more.
-    let limit = pagination.limit_param.as_deref().and_then(|param| property(entry, param));
-    Some(Told::Note(match (items, limit) {
+    let limit = pagination.limit_param.as_deref().and_then(|param| wire_property(entry, param));
+    Some(PageNote::Note(match (items, limit) {
         (Some(items), Some(limit)) => {
             format!("this page is full ({items} items): there may be more{all}; raise {limit}")
         }
@@ -274,7 +277,10 @@ impl fmt::Display for Total {
 }
 
 /// Returns the name under which hosts know a wire parameter.
-pub(crate) fn property<'entry>(entry: &'entry Entry, wire: &str) -> Option<&'entry str> {
+pub(crate) fn wire_property<'entry>(
+    entry: &'entry CatalogEntry,
+    wire: &str,
+) -> Option<&'entry str> {
     let known = entry.params.iter().find(|known| known.param.name == wire)?;
     Some(&known.property)
 }

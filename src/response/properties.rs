@@ -74,6 +74,6 @@ proptest! {
         let rejection = Rejection {
             status, body: &body, request: "GET /x", retry_after: None, attempts: 1,
         };
-        prop_assert!(!api_error::read(rejection, &rules).message.is_empty());
+        prop_assert!(!api_error::read_api_error(rejection, &rules).message.is_empty());
     }
 }

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use dadl_text::{json::scan, text::cut};
+use dadl_text::{json::scan, text::cut_text};
 use serde_json::Value;
 
 use crate::{call::Arguments, outcome::JsonText};
@@ -55,14 +55,14 @@ pub(crate) fn remarks(
             sentences.push(format!("nothing matches `{property}`: {}", language.said));
         }
         if rules.names_members && !is_empty {
-            sentences.extend(missing(property, &text, selected));
+            sentences.extend(missing_remark(property, &text, selected));
         }
     }
     sentences
 }
 
 /// Says which of the members that were asked for no item has.
-fn missing(property: &str, wanted: &str, selected: &JsonText) -> Option<String> {
+fn missing_remark(property: &str, wanted: &str, selected: &JsonText) -> Option<String> {
     let names = wanted.split(',').map(str::trim).filter(|name| !name.is_empty());
     let mut missing: Vec<&str> = names.take(MOST_WANTED).collect();
     if missing.contains(&"*") {
@@ -70,14 +70,15 @@ fn missing(property: &str, wanted: &str, selected: &JsonText) -> Option<String> 
     }
     for item in selected.items()? {
         // What is no object, such as a URL, has no members to miss.
-        scan::members(item)?;
-        missing.retain(|name| !has(item, name));
+        scan::object_members(item)?;
+        missing.retain(|name| !has_member(item, name));
         if missing.is_empty() {
             return None;
         }
     }
     let shown = missing.iter().take(MOST_NAMES);
-    let shown: Vec<String> = shown.map(|name| format!("`{}`", cut(name, LONGEST_NAME))).collect();
+    let shown: Vec<String> =
+        shown.map(|name| format!("`{}`", cut_text(name, LONGEST_NAME))).collect();
     let more = missing.len().saturating_sub(MOST_NAMES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Some(format!(
@@ -87,18 +88,18 @@ fn missing(property: &str, wanted: &str, selected: &JsonText) -> Option<String> 
 }
 
 /// Returns whether an object has a member, or what a dotted name leads to.
-fn has(item: &str, name: &str) -> bool {
-    let member = |object: &str, name: &str| scan::at(object, &[name]).is_some();
+fn has_member(item: &str, name: &str) -> bool {
+    let member = |object: &str, name: &str| scan::member_at(object, &[name]).is_some();
     if member(item, name) {
         return true;
     }
     let parts: Vec<&str> = name.split('.').collect();
-    parts.len() > 1 && scan::at(item, &parts).is_some()
+    parts.len() > 1 && scan::member_at(item, &parts).is_some()
 }
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::model::{Rules, filters::Language};
+    use dadl_descriptor::model::{ValueRules, filters::Language};
     use serde_json::json;
 
     use super::*;
@@ -110,11 +111,12 @@ mod tests {
         let language =
             Language { units: true, said: "write a:b".to_owned(), ..Language::default() };
         tool.params[0].rules =
-            Some(Box::new(Rules { language: Some(language.into()), ..Rules::default() }));
-        tool.params[1].rules = Some(Box::new(Rules { names_members: true, ..Rules::default() }));
+            Some(Box::new(ValueRules { language: Some(language.into()), ..ValueRules::default() }));
+        tool.params[1].rules =
+            Some(Box::new(ValueRules { names_members: true, ..ValueRules::default() }));
         let catalog = fixture::catalog(vec![tool]);
         let Value::Object(arguments) = arguments else { panic!("not an object") };
-        let arguments = call::check(&catalog.entries()[0], arguments).unwrap();
+        let arguments = call::check_arguments(&catalog.entries()[0], arguments).unwrap();
         assert!(may_be_made(&arguments));
         remarks(&arguments, &JsonText::parse(answer).unwrap(), &|_| true)
     }

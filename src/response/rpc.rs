@@ -5,7 +5,7 @@ use bytes::Bytes;
 use dadl_text::{
     growth,
     json::{cost, scan},
-    text::cut,
+    text::cut_text,
 };
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ const MARK: (&str, &str) = ("$responseType", "\"ndjson\"");
 
 /// A response object.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reply {
+pub enum RpcReply {
     /// `error`
     Error(RpcError),
     /// `result`
@@ -40,7 +40,7 @@ pub struct RpcError {
 
 /// What the first line of an answer is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Head {
+pub enum RpcHead {
     /// It announces a list: its items follow, one a line.
     List,
     /// It is part of a response object.
@@ -52,18 +52,18 @@ pub enum Head {
 /// # Errors
 ///
 /// It announces a list that is the answer to another request.
-pub fn head(line: &[u8], id: u64) -> Result<Head, DecodeError> {
-    let Ok(line) = std::str::from_utf8(line) else { return Ok(Head::Other) };
-    let Ok(text) = JsonText::parse(line.trim()) else { return Ok(Head::Other) };
-    let Some(Members { id: given, result: Some(result), .. }) = Members::of(&text) else {
-        return Ok(Head::Other);
+pub fn read_head(line: &[u8], id: u64) -> Result<RpcHead, DecodeError> {
+    let Ok(line) = std::str::from_utf8(line) else { return Ok(RpcHead::Other) };
+    let Ok(text) = JsonText::parse(line.trim()) else { return Ok(RpcHead::Other) };
+    let Some(RpcMembers { id: given, result: Some(result), .. }) = RpcMembers::of(&text) else {
+        return Ok(RpcHead::Other);
     };
     let result = JsonText::trusted(result.to_owned());
     if result.member(&[MARK.0]).is_none_or(|mark| mark.as_str() != MARK.1) {
-        return Ok(Head::Other);
+        return Ok(RpcHead::Other);
     }
-    check_id(given, id).map_err(|error| odd(error.to_string(), line.as_bytes()))?;
-    Ok(Head::List)
+    check_id(given, id).map_err(|error| odd_answer(error.to_string(), line.as_bytes()))?;
+    Ok(RpcHead::List)
 }
 
 /// Reads a whole answer to the request `id`.
@@ -71,24 +71,24 @@ pub fn head(line: &[u8], id: u64) -> Result<Head, DecodeError> {
 /// # Errors
 ///
 /// It is no response object, or that of another request.
-pub fn read(whole: Bytes, id: u64) -> Result<Reply, DecodeError> {
+pub fn read_reply(whole: Bytes, id: u64) -> Result<RpcReply, DecodeError> {
     // The body becomes the text.
-    let start = decode::start(&whole).to_vec();
+    let start = decode::skip_blank(&whole).to_vec();
     let body = start.as_slice();
     let Payload::Json(text) = decode::decode(whole, Some("application/json"), 0)? else {
-        return Err(odd("it is empty".to_owned(), body));
+        return Err(odd_answer("it is empty".to_owned(), body));
     };
     let none = "it is no JSON object with `result` or `error`";
-    let members = Members::of(&text).ok_or_else(|| odd(none.to_owned(), body))?;
+    let members = RpcMembers::of(&text).ok_or_else(|| odd_answer(none.to_owned(), body))?;
     if let Some(error) = members.error {
         // A server that cannot read a request does not know its id.
         if members.id.is_some_and(|id| id != "null") {
-            check_id(members.id, id).map_err(|error| odd(error.to_string(), body))?;
+            check_id(members.id, id).map_err(|error| odd_answer(error.to_string(), body))?;
         }
-        return Ok(Reply::Error(RpcError::of(error)));
+        return Ok(RpcReply::Error(RpcError::of(error)));
     }
-    let result = members.result.ok_or_else(|| odd(none.to_owned(), body))?;
-    check_id(members.id, id).map_err(|error| odd(error.to_string(), body))?;
+    let result = members.result.ok_or_else(|| odd_answer(none.to_owned(), body))?;
+    check_id(members.id, id).map_err(|error| odd_answer(error.to_string(), body))?;
     // It is a part of the text, and what is around it goes.
     let start = result.as_ptr().addr().saturating_sub(text.as_str().as_ptr().addr());
     let end = start + result.len();
@@ -96,11 +96,11 @@ pub fn read(whole: Bytes, id: u64) -> Result<Reply, DecodeError> {
     let before = text.len();
     text.truncate(end);
     text.drain(..start);
-    Ok(Reply::Result(JsonText::trusted(growth::shortened(text, before))))
+    Ok(RpcReply::Result(JsonText::trusted(growth::shortened(text, before))))
 }
 
 /// Says why a body is no answer.
-pub(crate) fn odd(reason: String, body: &[u8]) -> DecodeError {
+pub(crate) fn odd_answer(reason: String, body: &[u8]) -> DecodeError {
     DecodeError { expected: "JSON-RPC 2.0 answer", reason, excerpt: decode::excerpt(body) }
 }
 
@@ -111,7 +111,7 @@ enum IdError<'answer> {
     #[error("it has no id, and that of the request is {id}")]
     Absent { id: u64 },
     /// It belongs to another.
-    #[error("its id is {}, and that of the request is {id}", cut(.given, 40))]
+    #[error("its id is {}, and that of the request is {id}", cut_text(.given, 40))]
     Other { given: &'answer str, id: u64 },
 }
 
@@ -124,16 +124,16 @@ fn check_id(given: Option<&str>, id: u64) -> Result<(), IdError<'_>> {
 }
 
 /// The members of a response object.
-struct Members<'text> {
+struct RpcMembers<'text> {
     id: Option<&'text str>,
     result: Option<&'text str>,
     /// Absent when it is null, as version 1.0 has it.
     error: Option<&'text str>,
 }
 
-impl<'text> Members<'text> {
+impl<'text> RpcMembers<'text> {
     fn of(text: &'text JsonText) -> Option<Self> {
-        let mut members = Members { id: None, result: None, error: None };
+        let mut members = RpcMembers { id: None, result: None, error: None };
         for (name, value) in text.members()? {
             match scan::unquote(name).unwrap_or_default().as_ref() {
                 "id" => members.id = Some(value),
@@ -154,7 +154,7 @@ impl RpcError {
         }
         let mut error = Self::default();
         // No object has nothing that a person could use.
-        for (name, value) in scan::members(text).into_iter().flatten() {
+        for (name, value) in scan::object_members(text).into_iter().flatten() {
             match scan::unquote(name).unwrap_or_default().as_ref() {
                 "code" => error.code = value.parse().ok(),
                 "message" => error.message = scan::unquote(value).unwrap_or_default().into_owned(),
@@ -175,12 +175,12 @@ mod tests {
     use super::*;
 
     fn error(body: &str) -> String {
-        read(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap_err().to_string()
+        read_reply(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap_err().to_string()
     }
 
     fn result(body: &str) -> String {
-        match read(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap() {
-            Reply::Result(text) => text.into_string(),
+        match read_reply(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap() {
+            RpcReply::Result(text) => text.into_string(),
             other => panic!("{other:?}"),
         }
     }
@@ -201,7 +201,7 @@ mod tests {
         assert!(error(r#"{"result":1}"#).contains("it has no id"));
         assert!(error(r#"{"id":8,"error":{"code":1,"message":"x"}}"#).contains("its id is 8"));
         let list = br#"{"id":8,"result":{"$responseType":"ndjson"}}"#;
-        assert!(head(list, 7).unwrap_err().to_string().contains("its id is 8"));
+        assert!(read_head(list, 7).unwrap_err().to_string().contains("its id is 8"));
     }
 
     #[test]
@@ -219,15 +219,15 @@ mod tests {
             let expected =
                 RpcError { code: Some(-1), message: "m".to_owned(), data: Some(json!([2])) };
             assert_eq!(
-                read(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap(),
-                Reply::Error(expected)
+                read_reply(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap(),
+                RpcReply::Error(expected)
             );
         }
         for (body, message) in [(r#"{"error":"gone"}"#, "gone"), (r#"{"error":{}}"#, "")] {
             let expected = RpcError { message: message.to_owned(), ..RpcError::default() };
             assert_eq!(
-                read(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap(),
-                Reply::Error(expected)
+                read_reply(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap(),
+                RpcReply::Error(expected)
             );
         }
     }
@@ -235,12 +235,12 @@ mod tests {
     #[test]
     fn only_the_mark_announces_a_list() {
         let list = r#"  {"id":7,"jsonrpc":"2.0","result":{"$responseType":"ndjson"}}"#;
-        assert_eq!(head(list.as_bytes(), 7), Ok(Head::List));
+        assert_eq!(read_head(list.as_bytes(), 7), Ok(RpcHead::List));
         for other in [r#"{"id":7,"result":{"a":1}}"#, r#"{"id":7,"#, "[1]", "1", "\u{feff}", ""] {
-            assert_eq!(head(other.as_bytes(), 7), Ok(Head::Other), "{other}");
+            assert_eq!(read_head(other.as_bytes(), 7), Ok(RpcHead::Other), "{other}");
         }
         let other = list.replace("ndjson", "xml");
-        assert_eq!(head(other.as_bytes(), 7), Ok(Head::Other));
+        assert_eq!(read_head(other.as_bytes(), 7), Ok(RpcHead::Other));
     }
 
     proptest! {
@@ -248,15 +248,15 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = head(&body, 1);
-            let _ = read(body.into(), 1);
+            let _ = read_head(&body, 1);
+            let _ = read_reply(body.into(), 1);
         }
 
         #[test]
         fn any_response_is_read_or_refused(id in any::<u64>(), members in "[{}a-z0-9:,\"$\\[\\]]{0,60}") {
             let body = format!(r#"{{"id":{id},"jsonrpc":"2.0",{members}}}"#);
-            let _ = head(body.as_bytes(), id);
-            if let Ok(Reply::Result(text)) = read(Bytes::copy_from_slice(body.as_bytes()), id) {
+            let _ = read_head(body.as_bytes(), id);
+            if let Ok(RpcReply::Result(text)) = read_reply(Bytes::copy_from_slice(body.as_bytes()), id) {
                 prop_assert!(JsonText::parse(text.as_str()).is_ok());
             }
         }

@@ -7,11 +7,11 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use dadl_descriptor::model::{ErrorRules, ResponseRules, Rpc};
+use dadl_descriptor::model::{ErrorRules, ResponseRules, RpcMethod};
 use dadl_text::text::{cut_bytes, without_login};
 use serde_json::{Map, Value, json};
 
-use super::{MASK, hiding, rpc::RpcError};
+use super::{MASK, masked_error, rpc::RpcError};
 use crate::outcome::ApiError;
 
 /// Section 5.1 of the specification.
@@ -37,11 +37,11 @@ const SHORTEST_SECRET: usize = 4;
 const LISTS: [&str; 4] = ["errors", "violations", "issues", "details"];
 
 /// What a call was answered with.
-pub(crate) struct Refused<'call> {
+pub(crate) struct RefusedCall<'call> {
     /// The error.
     pub(crate) error: RpcError,
     /// The method that was called.
-    pub(crate) rpc: &'call Rpc,
+    pub(crate) rpc: &'call RpcMethod,
     /// What is hidden in its results.
     pub(crate) results: &'call ResponseRules,
     /// What to do about its errors.
@@ -61,8 +61,8 @@ pub(crate) struct Refused<'call> {
 }
 
 /// Makes an error of the API.
-pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
-    let Refused {
+pub(crate) fn api_error(refused: RefusedCall<'_>) -> ApiError {
+    let RefusedCall {
         mut error,
         rpc,
         results,
@@ -75,7 +75,7 @@ pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
         attempts,
     } = refused;
     let hidden = match &mut error.data {
-        Some(data) if !results.redact.is_empty() => hiding::in_value(data, results),
+        Some(data) if !results.redact.is_empty() => masked_error::in_value(data, results),
         _ => Some(Vec::new()),
     };
     if hidden.is_none() {
@@ -84,7 +84,7 @@ pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
     let message = match error.code {
         Some(METHOD_NOT_FOUND) => method_not_found(rpc),
         code => {
-            let mut message = plain(&error.message);
+            let mut message = plain_message(&error.message);
             if message.is_empty() {
                 message.push_str("the server gave no message");
             }
@@ -97,7 +97,8 @@ pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
             message
         }
     };
-    let message = hiding::in_text(without_secrets(message, params), &hidden.unwrap_or_default());
+    let message =
+        masked_error::in_text(without_secrets(message, params), &hidden.unwrap_or_default());
     let hint = || {
         let (code, text, data) = (error.code, &error.message, &error.data);
         let body = json!({ "code": code, "message": text, "data": data }).to_string();
@@ -138,7 +139,7 @@ fn is_of_the_server(code: Option<i64>) -> bool {
     matches!(code, None | Some(INTERNAL_ERROR | -32099..=-32000))
 }
 
-fn method_not_found(rpc: &Rpc) -> String {
+fn method_not_found(rpc: &RpcMethod) -> String {
     let list = match &rpc.lists_methods {
         Some(tool) => format!("system.listMethods (tool `{tool}`) says which methods it has"),
         None => "its documentation says which methods it has".to_owned(),
@@ -154,7 +155,7 @@ fn method_not_found(rpc: &Rpc) -> String {
 fn add_cause(data: Option<&Value>, message: &mut String) {
     let Some(Value::Object(data)) = data else { return };
     let text = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
-    let cause = plain(text("message"));
+    let cause = plain_message(text("message"));
     if !cause.is_empty() && !message.contains(&cause) {
         // Writing to a string cannot fail.
         let _ = write!(message, ": {cause}");
@@ -230,7 +231,7 @@ fn violation(item: &Value, property: &dyn Fn(&str) -> String) -> Option<String> 
 }
 
 /// Returns a message without its stack, on one line and not too long.
-fn plain(message: &str) -> String {
+fn plain_message(message: &str) -> String {
     let text = without_stack(message).split_whitespace().collect::<Vec<_>>().join(" ");
     cut_bytes(&text, MOST_MESSAGE).into_owned()
 }
@@ -310,7 +311,7 @@ fn is_frame(line: &str) -> bool {
 /// Hides what the caller sent as a secret, and the user and password of every URL.
 fn without_secrets(message: String, params: &Map<String, Value>) -> String {
     let mut secrets = Vec::new();
-    params.iter().for_each(|(name, value)| collect(name, value, &mut secrets));
+    params.iter().for_each(|(name, value)| collect_secrets(name, value, &mut secrets));
     let mut message = message;
     for secret in secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
         if message.contains(secret) {
@@ -321,7 +322,7 @@ fn without_secrets(message: String, params: &Map<String, Value>) -> String {
 }
 
 /// Collects the texts whose names say that they are secrets.
-fn collect<'params>(name: &str, value: &'params Value, secrets: &mut Vec<&'params str>) {
+fn collect_secrets<'params>(name: &str, value: &'params Value, secrets: &mut Vec<&'params str>) {
     match value {
         Value::String(text) => {
             let name = name.to_ascii_lowercase();
@@ -331,9 +332,9 @@ fn collect<'params>(name: &str, value: &'params Value, secrets: &mut Vec<&'param
             }
         }
         Value::Object(members) => {
-            members.iter().for_each(|(name, value)| collect(name, value, secrets));
+            members.iter().for_each(|(name, value)| collect_secrets(name, value, secrets));
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(name, item, secrets)),
+        Value::Array(items) => items.iter().for_each(|item| collect_secrets(name, item, secrets)),
         Value::Bool(_) | Value::Null | Value::Number(_) => {}
     }
 }

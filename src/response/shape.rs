@@ -57,7 +57,7 @@ pub(crate) enum ShapeError<E> {
 
 /// Makes the result of what `result_path` selected, and the sentence that belongs to it. It has at most
 /// `most` bytes, or as many as were selected.
-pub(crate) async fn shape<F: RunFilter>(
+pub(crate) async fn shape_result<F: RunFilter>(
     mut text: JsonText,
     rules: &ResponseRules,
     jq: Option<&str>,
@@ -81,7 +81,7 @@ pub(crate) async fn shape<F: RunFilter>(
         text = filters.run(jq, &text).await.map_err(ShapeError::Jq)?;
     }
     let Some(most) = rules.max_items else { return Ok((text, None)) };
-    Ok(filters.work(text.as_str().len(), || cut(text, most)).await)
+    Ok(filters.work(text.as_str().len(), || cut_items(text, most)).await)
 }
 
 /// Masks what `paths` select.
@@ -96,7 +96,7 @@ pub(crate) fn redact(
 }
 
 /// Selects the result: one value, or an array where the path can match several.
-pub(crate) fn select<E>(
+pub(crate) fn select_path<E>(
     text: JsonText,
     path: Option<&JsonPath>,
     most: usize,
@@ -120,7 +120,7 @@ pub(crate) fn select<E>(
 }
 
 /// Cuts an array to `most` items without taking its items apart.
-fn cut(text: JsonText, most: usize) -> (JsonText, Option<String>) {
+fn cut_items(text: JsonText, most: usize) -> (JsonText, Option<String>) {
     let Some(mut items) = text.items() else { return (text, None) };
     // Items are parts of the text.
     let start = text.as_str().as_ptr().addr();
@@ -177,7 +177,7 @@ mod tests {
             result_path: Some(path).filter(|path| !path.is_empty()).as_ref().map(compile),
             transform: Some(transform)
                 .filter(|it| !it.is_empty())
-                .map(|it| dadl_descriptor::jq::Filter::new(it).unwrap()),
+                .map(|it| dadl_descriptor::jq::JqFilter::new(it).unwrap()),
             redact: redact.iter().map(compile).collect(),
             max_items: most,
             ..ResponseRules::default()
@@ -194,8 +194,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let text = JsonText::parse(text).unwrap();
         let result = runtime.block_on(async {
-            let selected = select(text, rules.result_path.as_ref(), MOST)?;
-            shape(selected, rules, jq, &filters, MOST).await
+            let selected = select_path(text, rules.result_path.as_ref(), MOST)?;
+            shape_result(selected, rules, jq, &filters, MOST).await
         });
         let result = result.map(|(text, note)| text.into_string() + &note.unwrap_or_default());
         (result, filters.0.into_inner().unwrap())

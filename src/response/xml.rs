@@ -27,7 +27,7 @@ struct Element {
 }
 
 /// Reads a document as an object with the root element in it; `None` when it is not well formed.
-pub(crate) fn value(body: &[u8]) -> Option<Value> {
+pub(crate) fn xml_value(body: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(body).ok()?;
     let mut reader = Reader::from_str(text);
     let mut open = vec![Element::default()];
@@ -46,11 +46,11 @@ pub(crate) fn value(body: &[u8]) -> Option<Value> {
             }
             Event::Empty(start) => {
                 nodes += 1;
-                close(Element::begin(&start, &mut nodes)?, &mut open)?;
+                close_element(Element::begin(&start, &mut nodes)?, &mut open)?;
             }
             Event::End(_) => {
                 let element = open.pop()?;
-                close(element, &mut open)?;
+                close_element(element, &mut open)?;
             }
             Event::Text(text) => open.last_mut()?.text.push_str(&text.xml10_content()),
             Event::CData(text) => open.last_mut()?.text.push_str(&text.xml10_content()),
@@ -96,7 +96,7 @@ impl Element {
 }
 
 /// Puts an element into the one around it.
-fn close(element: Element, open: &mut [Element]) -> Option<()> {
+fn close_element(element: Element, open: &mut [Element]) -> Option<()> {
     let Element { name, mut members, text } = element;
     let text = text.trim();
     let value = if members.is_empty() {
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<Value> {
-        value(text.as_bytes())
+        xml_value(text.as_bytes())
     }
 
     #[test]

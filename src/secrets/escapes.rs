@@ -88,7 +88,7 @@ fn is_shown(letter: char) -> bool {
 
 /// What is taken for an escape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum EscapeReading {
     /// All escapes as they should be written.
     Strict,
     /// References of HTML without a semicolon, too.
@@ -98,13 +98,13 @@ pub(super) enum Reading {
 }
 
 /// Reads the escape that `text` begins with.
-pub(super) fn read(text: &[u8], reading: Reading) -> Option<Escape> {
+pub(super) fn read_escape(text: &[u8], reading: EscapeReading) -> Option<Escape> {
     match text.first()? {
-        b'\\' | b'%' | b'&' if reading == Reading::Unseen => None,
+        b'\\' | b'%' | b'&' if reading == EscapeReading::Unseen => None,
         b'\\' => backslash(text),
-        b'%' => percent(text),
-        b'&' => reference(text, reading == Reading::Loose),
-        _ => unseen(text),
+        b'%' => percent_escape(text),
+        b'&' => character_reference(text, reading == EscapeReading::Loose),
+        _ => unseen_character(text),
     }
 }
 
@@ -112,14 +112,14 @@ fn backslash(text: &[u8]) -> Option<Escape> {
     match text.get(1)? {
         b'u' if text.get(2) == Some(&b'{') => {
             let end = text.iter().take(12).position(|byte| *byte == b'}')?;
-            Some(Escape::code(hex(text.get(3..end)?)?, end + 1))
+            Some(Escape::code(hex_number(text.get(3..end)?)?, end + 1))
         }
         b'u' => {
-            let code = hex(text.get(2..6)?)?;
+            let code = hex_number(text.get(2..6)?)?;
             // A character beyond the first 65,536 is written as two (RFC 8259, section 7).
             let low = || {
                 let next = text.get(6..12)?.strip_prefix(b"\\u")?;
-                hex(next).filter(|low| (0xDC00..0xE000).contains(low))
+                hex_number(next).filter(|low| (0xDC00..0xE000).contains(low))
             };
             match code {
                 0xD800..0xDC00 => Some(match low() {
@@ -131,8 +131,8 @@ fn backslash(text: &[u8]) -> Option<Escape> {
                 _ => Some(Escape::code(code, 6)),
             }
         }
-        b'U' => Some(Escape::code(hex(text.get(2..10)?)?, 10)),
-        b'x' => Some(Escape::byte(u8::try_from(hex(text.get(2..4)?)?).ok()?, 4)),
+        b'U' => Some(Escape::code(hex_number(text.get(2..10)?)?, 10)),
+        b'x' => Some(Escape::byte(u8::try_from(hex_number(text.get(2..4)?)?).ok()?, 4)),
         b'n' => Some(Escape::byte(b'\n', 2)),
         b'r' => Some(Escape::byte(b'\r', 2)),
         b't' => Some(Escape::byte(b'\t', 2)),
@@ -142,15 +142,15 @@ fn backslash(text: &[u8]) -> Option<Escape> {
     }
 }
 
-fn percent(text: &[u8]) -> Option<Escape> {
+fn percent_escape(text: &[u8]) -> Option<Escape> {
     if matches!(text.get(1)?, b'u' | b'U') {
-        return Some(Escape::code(hex(text.get(2..6)?)?, 6));
+        return Some(Escape::code(hex_number(text.get(2..6)?)?, 6));
     }
-    Some(Escape::byte(u8::try_from(hex(text.get(1..3)?)?).ok()?, 3))
+    Some(Escape::byte(u8::try_from(hex_number(text.get(1..3)?)?).ok()?, 3))
 }
 
 /// Reads a character reference of HTML.
-fn reference(text: &[u8], is_loose: bool) -> Option<Escape> {
+fn character_reference(text: &[u8], is_loose: bool) -> Option<Escape> {
     let body = text.get(1..)?;
     if let Some(number) = body.strip_prefix(b"#") {
         let (digits, radix, before) = match number.split_first()? {
@@ -182,7 +182,7 @@ fn reference(text: &[u8], is_loose: bool) -> Option<Escape> {
 }
 
 /// Reads bytes that show nothing.
-fn unseen(text: &[u8]) -> Option<Escape> {
+fn unseen_character(text: &[u8]) -> Option<Escape> {
     let length = match text {
         [0x1B, b'[', rest @ ..] => {
             let end = rest.iter().take(MOST_SEQUENCE).position(|byte| (0x40..0x7F).contains(byte));
@@ -204,7 +204,7 @@ fn unseen(text: &[u8]) -> Option<Escape> {
     Some(Escape::nothing(length))
 }
 
-fn hex(digits: &[u8]) -> Option<u32> {
+fn hex_number(digits: &[u8]) -> Option<u32> {
     let mut code = 0_u32;
     for digit in digits {
         code = code.checked_mul(16)? + char::from(*digit).to_digit(16)?;
@@ -311,11 +311,11 @@ mod tests {
             ("é", None),
         ];
         for (text, expected) in cases {
-            let found =
-                read(text.as_bytes(), Reading::Loose).map(|escape| (escape.meaning, escape.length));
+            let found = read_escape(text.as_bytes(), EscapeReading::Loose)
+                .map(|escape| (escape.meaning, escape.length));
             assert_eq!(found, *expected, "{text:?}");
         }
-        assert_eq!(read(b"&#6%35;", Reading::Strict), None);
-        assert_eq!(read(b"%41", Reading::Unseen), None);
+        assert_eq!(read_escape(b"&#6%35;", EscapeReading::Strict), None);
+        assert_eq!(read_escape(b"%41", EscapeReading::Unseen), None);
     }
 }

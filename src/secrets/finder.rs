@@ -10,10 +10,10 @@ use aho_corasick::AhoCorasick;
 use dadl_text::growth;
 
 use super::{
-    escapes::{self, Meaning, Reading},
+    escapes::{self, EscapeReading, Meaning},
     runs, short,
     spellings::{self, Spelling},
-    view::Text,
+    view::TextView,
 };
 
 /// So many layers of escapes are taken out.
@@ -43,14 +43,14 @@ struct Least {
 
 /// Looks for secrets.
 #[derive(Debug)]
-pub(super) struct Finder {
+pub(super) struct SecretFinder {
     /// Those that are secrets wherever they are.
     long: Option<AhoCorasick>,
     shares: Vec<(bool, bool)>,
     /// Those of them that have spaces, as forms write them.
     forms: Option<AhoCorasick>,
     /// Those that are secrets as a whole value or beside a name.
-    short: Option<short::Finder>,
+    short: Option<short::ShortSecretFinder>,
     /// The bytes that spellings consist of.
     alphabet: [bool; 256],
     least: Least,
@@ -58,7 +58,7 @@ pub(super) struct Finder {
     most: usize,
 }
 
-impl Default for Finder {
+impl Default for SecretFinder {
     fn default() -> Self {
         Self::new(&[])
     }
@@ -66,18 +66,18 @@ impl Default for Finder {
 
 /// A secret, and the names of the credentials that have it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'secret> {
+pub(super) struct WantedSecret<'secret> {
     pub(super) value: &'secret str,
     pub(super) names: &'secret [String],
 }
 
-impl Finder {
+impl SecretFinder {
     /// Looks for `wanted`.
-    pub(super) fn new(wanted: &[Wanted<'_>]) -> Self {
-        let is_short = |it: &&Wanted<'_>| short::is_short(it.value);
+    pub(super) fn new(wanted: &[WantedSecret<'_>]) -> Self {
+        let is_short = |it: &&WantedSecret<'_>| short::is_short(it.value);
         let (short, long): (Vec<_>, Vec<_>) = wanted.iter().partition(is_short);
         let mut all = Vec::new();
-        for Wanted { value, .. } in &long {
+        for WantedSecret { value, .. } in &long {
             spellings::of_long(value, &mut all);
         }
         all.retain(|it| !it.bytes.is_empty());
@@ -88,10 +88,10 @@ impl Finder {
             .filter(|it| it.bytes.contains(&b' '))
             .map(|it| with_pluses(&it.bytes))
             .collect();
-        let short = short::Finder::new(&short);
+        let short = short::ShortSecretFinder::new(&short);
         let mut alphabet = [false; 256];
         let bytes = all.iter().flat_map(|spelling| &spelling.bytes);
-        let bytes = bytes.chain(b"+").chain(short.iter().flat_map(short::Finder::bytes));
+        let bytes = bytes.chain(b"+").chain(short.iter().flat_map(short::ShortSecretFinder::bytes));
         for byte in bytes.copied().chain(*b"#;{}") {
             if let Some(known) = alphabet.get_mut(usize::from(byte)) {
                 *known = true;
@@ -130,13 +130,13 @@ impl Finder {
         if self.long.is_none() && self.short.is_none() {
             return found;
         }
-        let whole = Text::plain(text, 0);
+        let whole = TextView::plain(text, 0);
         self.literals(whole, &mut found);
         let mut from = 0;
         // Each block reaches into the next one by what a secret may take.
         while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
             let block = rest.get(..BLOCK + self.most).unwrap_or(rest);
-            self.beneath(Text::plain(block, from), MOST_ESCAPES, MOST_RUNS, &mut found);
+            self.beneath(TextView::plain(block, from), MOST_ESCAPES, MOST_RUNS, &mut found);
             from += BLOCK;
         }
         if found.len() >= MOST_FOUND {
@@ -145,13 +145,13 @@ impl Finder {
         merged(text, found)
     }
 
-    fn search(&self, text: Text<'_>, escapes: u8, runs: u8, found: &mut Vec<Range<usize>>) {
+    fn search(&self, text: TextView<'_>, escapes: u8, runs: u8, found: &mut Vec<Range<usize>>) {
         self.literals(text, found);
         self.beneath(text, escapes, runs, found);
     }
 
     /// Finds what is written as it is.
-    fn literals(&self, text: Text<'_>, found: &mut Vec<Range<usize>>) {
+    fn literals(&self, text: TextView<'_>, found: &mut Vec<Range<usize>>) {
         if let Some(long) = self.long.as_ref().filter(|long| long.is_match(text.bytes)) {
             for place in long.find_overlapping_iter(text.bytes) {
                 let shares = self.shares.get(place.pattern().as_usize()).copied();
@@ -160,7 +160,7 @@ impl Finder {
                 let before = before && place.start().checked_sub(1).is_some_and(is_own);
                 let behind = behind && is_own(place.end());
                 let start = place.start() - usize::from(before);
-                note(found, text.origin(start..place.end() + usize::from(behind)));
+                note_range(found, text.origin(start..place.end() + usize::from(behind)));
                 if found.len() >= MOST_FOUND {
                     return;
                 }
@@ -171,21 +171,21 @@ impl Finder {
         {
             let places = with_pluses(text.bytes);
             for place in forms.find_overlapping_iter(&places) {
-                note(found, text.origin(place.range()));
+                note_range(found, text.origin(place.range()));
             }
         }
         if let Some(short) = &self.short {
-            short.find(text.bytes, |range| note(found, text.origin(range)));
+            short.find(text.bytes, |range| note_range(found, text.origin(range)));
         }
     }
 
     /// Finds what is written in another way.
-    fn beneath(&self, text: Text<'_>, escapes: u8, runs: u8, found: &mut Vec<Range<usize>>) {
+    fn beneath(&self, text: TextView<'_>, escapes: u8, runs: u8, found: &mut Vec<Range<usize>>) {
         if let Some(left) = runs.checked_sub(1) {
             let mut bytes = Vec::new();
             for run in runs::base64(text.bytes, self.least.base64) {
                 let run = text.part(run);
-                let readable = runs::readable(run.bytes, self.least.ascii);
+                let readable = runs::readable_runs(run.bytes, self.least.ascii);
                 for skip in (0..runs::GROUPINGS).filter(|skip| readable.get(*skip) == Some(&true)) {
                     runs::decode_base64(run.bytes, skip, &mut bytes);
                     // What is only Base64 is one of the spellings.
@@ -197,7 +197,7 @@ impl Finder {
                     self.search(run.decoded(all).text(), escapes, left, found);
                 }
             }
-            for run in runs::hex(text.bytes, self.least.hex) {
+            for run in runs::hex_runs(text.bytes, self.least.hex) {
                 let run = text.part(run);
                 for skip in 0..2 {
                     runs::decode_hex(run.bytes, skip, &mut bytes);
@@ -214,12 +214,12 @@ impl Finder {
         let Some(left) = escapes.checked_sub(1) else { return };
         // What nobody sees goes first: it may be within an escape.
         if has_unseen(text.bytes) {
-            self.search(text.unescaped(Reading::Unseen).text(), left, runs, found);
+            self.search(text.unescaped(EscapeReading::Unseen).text(), left, runs, found);
         } else if self.is_escaped(text.bytes) {
-            let strict = text.unescaped(Reading::Strict);
+            let strict = text.unescaped(EscapeReading::Strict);
             self.search(strict.text(), left, runs, found);
             let loose = memchr::memchr(b'&', text.bytes)
-                .map(|_| text.unescaped(Reading::Loose))
+                .map(|_| text.unescaped(EscapeReading::Loose))
                 .filter(|loose| loose.text().bytes.len() < strict.text().bytes.len());
             if let Some(loose) = loose {
                 self.search(loose.text(), left.min(1), runs, found);
@@ -248,7 +248,7 @@ impl Finder {
                 let count = rest.iter().take_while(|byte| **byte == b'\\').count();
                 rest = rest.get(count - 1..).unwrap_or_default();
             }
-            let Some(escape) = escapes::read(rest, Reading::Loose) else {
+            let Some(escape) = escapes::read_escape(rest, EscapeReading::Loose) else {
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
             };
@@ -271,9 +271,9 @@ impl Finder {
 }
 
 /// Notes a place, unless there are too many.
-fn note(found: &mut Vec<Range<usize>>, place: Range<usize>) {
+fn note_range(found: &mut Vec<Range<usize>>, place: Range<usize>) {
     if found.len() < MOST_FOUND {
-        growth::push(found, place);
+        growth::push_item(found, place);
     }
 }
 
@@ -282,7 +282,7 @@ fn has_unseen(text: &[u8]) -> bool {
     let is_unseen = |at: usize| {
         let rest = text.get(at..).unwrap_or_default();
         rest.first().copied().is_some_and(escapes::may_be_unseen)
-            && escapes::read(rest, Reading::Unseen).is_some()
+            && escapes::read_escape(rest, EscapeReading::Unseen).is_some()
     };
     let (words, rest) = text.as_chunks::<8>();
     let is_in_word = |number: usize| (number * 8..number * 8 + 8).any(is_unseen);
@@ -293,7 +293,7 @@ fn has_unseen(text: &[u8]) -> bool {
 
 /// Writes spaces as forms do.
 fn with_pluses(text: &[u8]) -> Vec<u8> {
-    let mut pluses = growth::bytes(text.len());
+    let mut pluses = growth::byte_buffer(text.len());
     pluses.extend(text.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }));
     pluses
 }
@@ -302,13 +302,13 @@ fn with_pluses(text: &[u8]) -> Vec<u8> {
 /// character of `text` is cut.
 pub(super) fn merged(text: &[u8], mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
     found.sort_unstable_by_key(|range| (range.start, range.end));
-    joined(&mut found, |range| range);
-    joined(&mut found, |range| widen(text, range));
+    join_ranges(&mut found, |range| range);
+    join_ranges(&mut found, |range| widen(text, range));
     found
 }
 
 /// Changes each range, and joins what overlaps or touches then; they are in order.
-fn joined(ranges: &mut Vec<Range<usize>>, change: impl Fn(Range<usize>) -> Range<usize>) {
+fn join_ranges(ranges: &mut Vec<Range<usize>>, change: impl Fn(Range<usize>) -> Range<usize>) {
     ranges.iter_mut().for_each(|range| *range = change(range.clone()));
     ranges.dedup_by(|next, last| {
         let is_joined = next.start <= last.end;

@@ -15,15 +15,15 @@ const ENVELOPE: [&[&[u8]]; 2] =
 /// Writes `text`, which is JSON, without what `find` finds in its tokens. Only those that `found`
 /// meets are looked at again: a secret is what one token holds. The envelope of a message is left
 /// alone when there `is_message`.
-pub(super) fn masked(
+pub(super) fn mask_json(
     text: &[u8],
     found: &[Range<usize>],
     find: impl Fn(&[u8]) -> Vec<Range<usize>>,
     is_message: bool,
 ) -> Vec<u8> {
-    let mut clean = growth::bytes(text.len() + found.len() * MASK.len());
+    let mut clean = growth::byte_buffer(text.len() + found.len() * MASK.len());
     let mut found = found.iter().peekable();
-    let mut place = Place::default();
+    let mut place = JsonPlace::default();
     let mut at = 0;
     while let Some(byte) = text.get(at) {
         let end = match byte {
@@ -48,7 +48,13 @@ pub(super) fn masked(
         if met.is_empty() || is_envelope || is_punctuation {
             clean.extend_from_slice(token);
         } else if let Some(inner) = token.strip_prefix(b"\"") {
-            string(inner.strip_suffix(b"\"").unwrap_or(inner), at + 1, &met, &find, &mut clean);
+            mask_string(
+                inner.strip_suffix(b"\"").unwrap_or(inner),
+                at + 1,
+                &met,
+                &find,
+                &mut clean,
+            );
         } else {
             clean.push(b'"');
             clean.extend_from_slice(MASK.as_bytes());
@@ -60,7 +66,7 @@ pub(super) fn masked(
 }
 
 /// Writes a string whose inside begins at `base`.
-fn string(
+fn mask_string(
     inner: &[u8],
     base: usize,
     met: &[Range<usize>],
@@ -74,12 +80,12 @@ fn string(
     ranges.extend(around.map(|range| range.start - base..range.end - base));
     ranges.sort_unstable_by_key(|range| (range.start, range.end));
     clean.push(b'"');
-    replace(inner, &ranges, clean);
+    replace_ranges(inner, &ranges, clean);
     clean.push(b'"');
 }
 
 /// Writes `text` with the mask in the place of each of `ranges`, which are in order.
-pub(super) fn replace(text: &[u8], ranges: &[Range<usize>], clean: &mut Vec<u8>) {
+pub(super) fn replace_ranges(text: &[u8], ranges: &[Range<usize>], clean: &mut Vec<u8>) {
     let mut done = 0;
     for range in ranges {
         if range.start >= done {
@@ -120,7 +126,7 @@ fn end_of_scalar(text: &[u8], start: usize) -> usize {
 
 /// Where in a message a token is.
 #[derive(Default)]
-struct Place {
+struct JsonPlace {
     depth: usize,
     /// The last name of a member, if it is one of the envelope.
     is_envelope: bool,
@@ -128,7 +134,7 @@ struct Place {
     is_named: bool,
 }
 
-impl Place {
+impl JsonPlace {
     /// Returns whether the next token is a value of the envelope.
     fn is_envelope(&self) -> bool {
         self.is_envelope

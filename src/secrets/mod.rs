@@ -36,7 +36,7 @@ use dadl_text::{growth, text::MASK};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 
-use self::finder::{Finder, Wanted};
+use self::finder::{SecretFinder, WantedSecret};
 pub use self::writer::MaskedWriter;
 
 /// The same as JSON.
@@ -56,18 +56,18 @@ pub struct Secrets {
 
 #[derive(Default)]
 struct List {
-    known: Mutex<Known>,
+    known: Mutex<KnownSecrets>,
     /// What finds them, unless there are new ones.
-    finder: RwLock<Option<Arc<Finder>>>,
+    finder: RwLock<Option<Arc<SecretFinder>>>,
 }
 
 #[derive(Default)]
-struct Known {
-    all: Vec<Secret>,
+struct KnownSecrets {
+    all: Vec<KnownSecret>,
     clock: u64,
 }
 
-struct Secret {
+struct KnownSecret {
     value: SecretString,
     /// The names of the credentials that have it.
     names: Vec<String>,
@@ -163,8 +163,8 @@ impl Secrets {
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
-        let mut clean = growth::bytes(text.len());
-        json::replace(text.as_bytes(), &found, &mut clean);
+        let mut clean = growth::byte_buffer(text.len());
+        json::replace_ranges(text.as_bytes(), &found, &mut clean);
         // Invariant: ranges begin and end between characters.
         Cow::Owned(utf8(clean))
     }
@@ -197,10 +197,10 @@ impl Secrets {
             return Bytes::from_static(if is_json { JSON_MASK } else { MASK }.as_bytes());
         }
         if is_json {
-            return json::masked(&body, &found, |text| self.find(text), false).into();
+            return json::mask_json(&body, &found, |text| self.find(text), false).into();
         }
-        let mut clean = growth::bytes(body.len());
-        json::replace(&body, &found, &mut clean);
+        let mut clean = growth::byte_buffer(body.len());
+        json::replace_ranges(&body, &found, &mut clean);
         clean.into()
     }
 
@@ -213,7 +213,7 @@ impl Secrets {
         if is_whole(&found, text.as_bytes()) {
             return Cow::Borrowed(JSON_MASK);
         }
-        let clean = json::masked(text.as_bytes(), &found, |text| self.find(text), false);
+        let clean = json::mask_json(text.as_bytes(), &found, |text| self.find(text), false);
         Cow::Owned(utf8(clean))
     }
 
@@ -223,7 +223,7 @@ impl Secrets {
         if found.is_empty() {
             return message;
         }
-        json::masked(&message, &found, |text| self.find(text), true)
+        json::mask_json(&message, &found, |text| self.find(text), true)
     }
 
     /// Returns where secrets are: in order, apart from each other.
@@ -238,11 +238,11 @@ impl Secrets {
 }
 
 impl List {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownSecrets> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn finder(&self) -> Arc<Finder> {
+    fn finder(&self) -> Arc<SecretFinder> {
         if let Some(finder) = &*self.finder.read().unwrap_or_else(PoisonError::into_inner) {
             return Arc::clone(finder);
         }
@@ -252,7 +252,7 @@ impl List {
     }
 }
 
-impl Known {
+impl KnownSecrets {
     /// Returns whether what is looked for has changed.
     fn insert(&mut self, name: &str, value: &str, is_derived: bool) -> bool {
         self.clock += 1;
@@ -275,15 +275,16 @@ impl Known {
             self.all.remove(oldest);
         }
         let names = vec![name.to_owned()];
-        self.all.push(Secret { value: value.into(), names, is_derived, added: now });
+        self.all.push(KnownSecret { value: value.into(), names, is_derived, added: now });
         true
     }
 
-    fn finder(&self) -> Finder {
+    fn finder(&self) -> SecretFinder {
         let all = self.all.iter();
-        let wanted: Vec<Wanted<'_>> =
-            all.map(|it| Wanted { value: it.value.expose_secret(), names: &it.names }).collect();
-        Finder::new(&wanted)
+        let wanted: Vec<WantedSecret<'_>> = all
+            .map(|it| WantedSecret { value: it.value.expose_secret(), names: &it.names })
+            .collect();
+        SecretFinder::new(&wanted)
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) const GROUPINGS: usize = 4;
 ///
 /// What people and programs write is ASCII wherever it could hold a secret that is, and most of what only
 /// looks like Base64 (names, paths, identifiers) is none, which is found out without decoding.
-pub(super) fn readable(run: &[u8], least: usize) -> [bool; GROUPINGS] {
+pub(super) fn readable_runs(run: &[u8], least: usize) -> [bool; GROUPINGS] {
     const ONE_EACH: u32 = 0x0101_0101;
     const TOP_OF_EACH: u32 = 0x8080_8080;
     // Every third byte has a character more, and a pair may be cut off at the beginning.
@@ -88,13 +88,13 @@ pub(super) fn readable(run: &[u8], least: usize) -> [bool; GROUPINGS] {
     [0x80, 0x8000, 0x80_0000, 0x8000_0000].map(|top| found & top != 0)
 }
 
-fn value(byte: u8) -> u8 {
+fn digit_value(byte: u8) -> u8 {
     BASE64.get(usize::from(byte)).copied().unwrap_or(255)
 }
 
 /// Returns whether `byte` is a character of Base64.
 pub(super) fn is_base64(byte: u8) -> bool {
-    value(byte) != 255
+    digit_value(byte) != 255
 }
 
 fn is_hex(byte: u8) -> bool {
@@ -102,7 +102,11 @@ fn is_hex(byte: u8) -> bool {
 }
 
 /// Finds the runs of at least `least` bytes that are of a kind; it looks at few of the others.
-fn find(text: &[u8], least: usize, is: impl Fn(u8) -> bool) -> impl Iterator<Item = Range<usize>> {
+fn find_runs(
+    text: &[u8],
+    least: usize,
+    is: impl Fn(u8) -> bool,
+) -> impl Iterator<Item = Range<usize>> {
     let least = least.max(1);
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -127,12 +131,12 @@ fn find(text: &[u8], least: usize, is: impl Fn(u8) -> bool) -> impl Iterator<Ite
 
 /// Finds the runs of Base64.
 pub(super) fn base64(text: &[u8], least: usize) -> impl Iterator<Item = Range<usize>> {
-    find(text, least, is_base64)
+    find_runs(text, least, is_base64)
 }
 
 /// Finds the runs of hexadecimal digits.
-pub(super) fn hex(text: &[u8], least: usize) -> impl Iterator<Item = Range<usize>> {
-    find(text, least, is_hex)
+pub(super) fn hex_runs(text: &[u8], least: usize) -> impl Iterator<Item = Range<usize>> {
+    find_runs(text, least, is_hex)
 }
 
 /// Decodes a run of Base64 from its byte `skip` on into `bytes`.
@@ -143,13 +147,13 @@ pub(super) fn decode_base64(run: &[u8], skip: usize, bytes: &mut Vec<u8>) {
     bytes.resize(groups.len() * 3, 0);
     let (places, _) = bytes.as_chunks_mut::<3>();
     for (place, [a, b, c, d]) in places.iter_mut().zip(groups) {
-        let (a, b, c, d) = (value(*a), value(*b), value(*c), value(*d));
+        let (a, b, c, d) = (digit_value(*a), digit_value(*b), digit_value(*c), digit_value(*d));
         *place = [(a << 2) | (b >> 4), (b << 4) | (c >> 2), (c << 6) | d];
     }
     match *rest {
-        [a, b] => bytes.push((value(a) << 2) | (value(b) >> 4)),
+        [a, b] => bytes.push((digit_value(a) << 2) | (digit_value(b) >> 4)),
         [a, b, c] => {
-            let (a, b, c) = (value(a), value(b), value(c));
+            let (a, b, c) = (digit_value(a), digit_value(b), digit_value(c));
             bytes.extend_from_slice(&[(a << 2) | (b >> 4), (b << 4) | (c >> 2)]);
         }
         _ => {}
@@ -182,9 +186,9 @@ mod tests {
         let text = b"--abcd++ ef-- 0123456789 x 12345 ";
         let all: Vec<_> = base64(text, 5).map(|run| &text[run]).collect();
         assert_eq!(all, [b"--abcd++".as_slice(), b"0123456789", b"12345"]);
-        let all: Vec<_> = hex(b"xx0123abcdyy01", 6).collect();
+        let all: Vec<_> = hex_runs(b"xx0123abcdyy01", 6).collect();
         assert_eq!(all.as_slice(), std::slice::from_ref(&(2..10)));
-        assert_eq!(hex(b"", 6).count() + hex(b"012", 6).count(), 0);
+        assert_eq!(hex_runs(b"", 6).count() + hex_runs(b"012", 6).count(), 0);
     }
 
     #[test]
@@ -200,8 +204,8 @@ mod tests {
     #[test]
     fn what_only_looks_like_base64_is_not_decoded() {
         let path = b"/rest/v0/vms/f07ab729-c0e8-721c-45ec-f11276300001";
-        assert_eq!(readable(path, 8), [false; GROUPINGS]);
-        assert_eq!(readable(b"xxaGVsbG8gd29ybGQ", 11), [false, false, true, false]);
+        assert_eq!(readable_runs(path, 8), [false; GROUPINGS]);
+        assert_eq!(readable_runs(b"xxaGVsbG8gd29ybGQ", 11), [false, false, true, false]);
     }
 
     proptest::proptest! {
@@ -212,7 +216,7 @@ mod tests {
         ) {
             let run = run.as_bytes();
             let mut bytes = Vec::new();
-            let found = readable(run, least);
+            let found = readable_runs(run, least);
             for (skip, found) in found.into_iter().enumerate() {
                 decode_base64(run, skip, &mut bytes);
                 let longest = bytes.split(|byte| !byte.is_ascii()).map(<[u8]>::len).max();

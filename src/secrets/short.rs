@@ -6,7 +6,7 @@ use std::ops::Range;
 use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
-use super::{finder::Wanted, spellings};
+use super::{finder::WantedSecret, spellings};
 
 /// Shorter secrets occur by chance.
 pub(super) const SHORTEST: usize = 8;
@@ -99,7 +99,7 @@ fn is_common(secret: &str) -> bool {
 
 /// Looks for short secrets.
 #[derive(Debug)]
-pub(super) struct Finder {
+pub(super) struct ShortSecretFinder {
     values: Values,
     spellings: Vec<Spelled>,
     /// The names of credentials, in lower case, letters and digits only.
@@ -152,12 +152,12 @@ struct Spelled {
     is_common: bool,
 }
 
-impl Finder {
+impl ShortSecretFinder {
     /// Looks for `wanted`; `None` when there are none.
-    pub(super) fn new(wanted: &[Wanted<'_>]) -> Option<Self> {
+    pub(super) fn new(wanted: &[WantedSecret<'_>]) -> Option<Self> {
         let mut all = Vec::new();
         let mut names: Vec<String> = Vec::new();
-        for Wanted { value, names: own } in wanted.iter().filter(|it| !it.value.is_empty()) {
+        for WantedSecret { value, names: own } in wanted.iter().filter(|it| !it.value.is_empty()) {
             let mut bytes = Vec::new();
             spellings::of_short(value, &mut bytes);
             let is_common = is_common(value);
@@ -166,7 +166,7 @@ impl Finder {
             all.extend(bytes.into_iter().map(|bytes| Spelled { bytes, is_common }));
             for name in *own {
                 let last = name.rsplit(['/', '.']).next().unwrap_or(name);
-                names.extend([plain(name.as_bytes()), plain(last.as_bytes())]);
+                names.extend([plain_name(name.as_bytes()), plain_name(last.as_bytes())]);
             }
         }
         names.sort_unstable();
@@ -222,7 +222,7 @@ impl Finder {
 
 /// Returns whether a value of this name is a secret.
 pub(super) fn tells(name: &str) -> bool {
-    let name = plain(name.as_bytes());
+    let name = plain_name(name.as_bytes());
     TELLING_WHOLE.contains(&name.as_str()) || TELLING.iter().any(|part| name.contains(part))
 }
 
@@ -230,7 +230,7 @@ pub(super) fn tells(name: &str) -> bool {
 fn last_word(text: &[u8]) -> (&[u8], String) {
     let length = text.iter().rev().take(MOST_NAME).take_while(|byte| is_named(byte)).count();
     let (rest, name) = text.split_at(text.len() - length);
-    (rest, plain(name))
+    (rest, plain_name(name))
 }
 
 fn is_word(byte: &u8) -> bool {
@@ -269,7 +269,7 @@ fn is_whole(before: &[u8], behind: &[u8]) -> bool {
     begins && ends && !is_key(behind)
 }
 
-fn plain(name: &[u8]) -> String {
+fn plain_name(name: &[u8]) -> String {
     let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
     letters.map(|byte| char::from(byte.to_ascii_lowercase())).collect()
 }

@@ -3,9 +3,9 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 use super::{
-    escapes::{self, Reading},
+    escapes::{self, EscapeReading},
     short::SHORTEST,
-    view::Text,
+    view::TextView,
 };
 
 /// A longer secret is looked for in parts of this length.
@@ -41,16 +41,17 @@ impl Spelling {
 pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
     let bytes = secret.as_bytes();
     let bytes = bytes.get(..MOST).unwrap_or(bytes);
-    all.extend(parts(bytes).map(Spelling::whole));
+    all.extend(spelling_parts(bytes).map(Spelling::whole));
     // One that looks as if it had escapes is also what these stand for, as they are taken out with
     // those that it is written with.
     let mut meant = bytes.to_vec();
     for _ in 0..MOST_LAYERS {
-        let next = Text::plain(&meant, 0).unescaped(Reading::Strict).text().bytes.to_vec();
+        let next =
+            TextView::plain(&meant, 0).unescaped(EscapeReading::Strict).text().bytes.to_vec();
         if next == meant || next.len() < SHORTEST {
             break;
         }
-        all.extend(parts(&next).map(Spelling::whole));
+        all.extend(spelling_parts(&next).map(Spelling::whole));
         meant = next;
     }
     // What stands before it may make an escape of its beginning, as `\` does with `n` and `%` with two
@@ -58,33 +59,33 @@ pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
     for count in 1..=MOST_EATEN {
         for text in [bytes, &meant] {
             let rest = text.get(count..).filter(|rest| rest.len() >= SHORTEST).unwrap_or_default();
-            all.extend(parts(rest).map(Spelling::whole));
+            all.extend(spelling_parts(rest).map(Spelling::whole));
         }
     }
     // Its backslashes, one by one, may be taken for those of escapes around them.
     let plain: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\\').collect();
     if plain.len() >= SHORTEST && plain.len() < bytes.len() {
-        all.extend(parts(&plain).map(Spelling::whole));
+        all.extend(spelling_parts(&plain).map(Spelling::whole));
     }
     // What stands behind it may make an escape of its last ones, as a quote does with `\`.
     for text in [bytes, &meant] {
-        all.extend(before_escapes(text).flat_map(parts).map(Spelling::whole));
+        all.extend(before_escapes(text).flat_map(spelling_parts).map(Spelling::whole));
     }
-    parts(bytes).for_each(|part| in_base64(part, all));
+    spelling_parts(bytes).for_each(|part| in_base64(part, all));
     let rest = bytes.get(MOST_EATEN..).filter(|rest| rest.len() >= SHORTEST).unwrap_or_default();
-    parts(rest).for_each(|part| in_base64(part, all));
+    spelling_parts(rest).for_each(|part| in_base64(part, all));
     // UTF-16: what both orders of bytes have in common.
     let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).take(MOST).collect();
     if secret.is_ascii() {
         let core = wide.get(..wide.len().saturating_sub(1)).unwrap_or_default();
-        parts(core).for_each(|part| in_base64(part, all));
+        spelling_parts(core).for_each(|part| in_base64(part, all));
         // In hexadecimal digits.
-        all.extend(parts(core).map(Spelling::whole));
+        all.extend(spelling_parts(core).map(Spelling::whole));
         return;
     }
     let swapped: Vec<u8> = secret.encode_utf16().flat_map(u16::to_be_bytes).take(MOST).collect();
     for wide in [&wide, &swapped] {
-        parts(wide).for_each(|part| in_base64(part, all));
+        spelling_parts(wide).for_each(|part| in_base64(part, all));
         all.push(Spelling::whole(wide.clone()));
         // Bytes of zero are passed over, like everything that shows nothing.
         let shown = wide.iter().copied().filter(|byte| *byte != 0);
@@ -124,7 +125,7 @@ fn before_escapes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Cuts a long secret; the last part is as long as the others.
-fn parts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn spelling_parts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let last = (bytes.len() > PART && !bytes.len().is_multiple_of(PART))
         .then(|| bytes.get(bytes.len() - PART..))
         .flatten();

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::escapes::{self, Escape, Meaning, Reading};
+use super::escapes::{self, Escape, EscapeReading, Meaning};
 
 /// A text, or what a text stands for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'text> {
+pub(super) struct TextView<'text> {
     pub(super) bytes: &'text [u8],
     /// Where each byte came from, unless it is the text itself.
     spans: Option<&'text [Span]>,
@@ -23,13 +23,13 @@ pub(super) struct Span {
 
 /// What a text stands for.
 #[derive(Debug, Default)]
-pub(super) struct View {
+pub(super) struct DecodedView {
     bytes: Vec<u8>,
     spans: Vec<Span>,
     base: usize,
 }
 
-impl<'text> Text<'text> {
+impl<'text> TextView<'text> {
     /// Returns a text whose first byte is at `base`.
     pub(super) fn plain(bytes: &'text [u8], base: usize) -> Self {
         Self { bytes, spans: None, base }
@@ -63,8 +63,8 @@ impl<'text> Text<'text> {
     }
 
     /// Takes one layer of escapes out.
-    pub(super) fn unescaped(&self, reading: Reading) -> View {
-        let mut view = View {
+    pub(super) fn unescaped(&self, reading: EscapeReading) -> DecodedView {
+        let mut view = DecodedView {
             bytes: Vec::with_capacity(self.bytes.len()),
             spans: Vec::with_capacity(self.bytes.len()),
             base: self.base,
@@ -72,7 +72,7 @@ impl<'text> Text<'text> {
         let mut at = 0;
         while let Some(byte) = self.bytes.get(at) {
             let escape = escapes::may_begin(*byte)
-                .then(|| escapes::read(self.bytes.get(at..).unwrap_or_default(), reading))
+                .then(|| escapes::read_escape(self.bytes.get(at..).unwrap_or_default(), reading))
                 .flatten();
             let Some(Escape { meaning, length }) = escape else {
                 view.push(&[*byte], self.span(at, at + 1));
@@ -93,8 +93,8 @@ impl<'text> Text<'text> {
     }
 
     /// Returns bytes that were made of this text: each with the range of those that it is made of.
-    pub(super) fn decoded(&self, bytes: impl Iterator<Item = (u8, Range<usize>)>) -> View {
-        let mut view = View { base: self.base, ..View::default() };
+    pub(super) fn decoded(&self, bytes: impl Iterator<Item = (u8, Range<usize>)>) -> DecodedView {
+        let mut view = DecodedView { base: self.base, ..DecodedView::default() };
         for (byte, made_of) in bytes {
             view.push(&[byte], self.span(made_of.start, made_of.end));
         }
@@ -102,10 +102,10 @@ impl<'text> Text<'text> {
     }
 }
 
-impl View {
+impl DecodedView {
     /// Returns it as a text.
-    pub(super) fn text(&self) -> Text<'_> {
-        Text { bytes: &self.bytes, spans: Some(&self.spans), base: self.base }
+    pub(super) fn text(&self) -> TextView<'_> {
+        TextView { bytes: &self.bytes, spans: Some(&self.spans), base: self.base }
     }
 
     fn push(&mut self, bytes: &[u8], span: Span) {

@@ -5,12 +5,12 @@
 //! for long by [`Shares`], whose last part is kept for those who have little. A lone client of a
 //! process is bounded by nothing but the whole.
 
-mod counted;
-mod queue;
+mod fair_queue;
+mod shared_budget;
 
 pub use self::{
-    counted::{Share, Shares, leaves_room},
-    queue::{Full, Queue, Turn},
+    fair_queue::{Full, Queue, Turn},
+    shared_budget::{Share, Shares, leaves_room},
 };
 
 /// Who wants something.
@@ -18,14 +18,14 @@ pub use self::{
 /// Clients of one address are one host, however many sessions or connections they make, and the
 /// sessions of a host share what it gets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Client {
+pub struct ClientKey {
     /// Where the client is; empty for the only one of a process.
     pub host: String,
     /// Its session; empty for clients without one.
     pub session: String,
 }
 
-impl Client {
+impl ClientKey {
     /// The only client of a process.
     pub const fn only() -> Self {
         Self { host: String::new(), session: String::new() }

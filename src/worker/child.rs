@@ -11,7 +11,7 @@ use std::{
 
 use dadl_descriptor::jq::{Program, RunError};
 
-use super::{COMPILE_ONLY, GREETING, OUTPUT, RETIRES, Status};
+use super::{COMPILE_ONLY, ChildStatus, GREETING, OUTPUT, RETIRES};
 
 /// The stack of the interpreter, in bytes; part of [`super::MEMORY`].
 const STACK: usize = 128 * 1024 * 1024;
@@ -26,14 +26,14 @@ const PROGRAMS: usize = 16;
 const LARGEST_INPUT: u64 = super::MEMORY;
 
 /// A program and its input.
-struct Request {
+struct FilterRequest {
     program: String,
     /// `None` when the program is compiled only.
     input: Option<Vec<u8>>,
 }
 
 /// Runs filters until standard input ends.
-pub fn serve() -> ExitCode {
+pub fn serve_requests() -> ExitCode {
     if let Err(error) = limit() {
         // Standard error is what the parent reads when a child ends.
         let _ = writeln!(io::stderr(), "the limits of this process cannot be set: {error}");
@@ -42,7 +42,8 @@ pub fn serve() -> ExitCode {
     // The parent learns of a panic by its answer; nobody reads the text.
     panic::set_hook(Box::new(|_| {}));
     let (sender, receiver) = mpsc::channel();
-    let interpreter = thread::Builder::new().stack_size(STACK).spawn(move || answer(&receiver));
+    let interpreter =
+        thread::Builder::new().stack_size(STACK).spawn(move || answer_requests(&receiver));
     if let Err(error) = interpreter {
         let _ = writeln!(io::stderr(), "the interpreter cannot be started: {error}");
         return ExitCode::FAILURE;
@@ -50,7 +51,7 @@ pub fn serve() -> ExitCode {
     // Reading never waits for the interpreter: a filter without an end must not outlive the
     // parent, whose death ends this loop.
     let mut stdin = io::stdin().lock();
-    while let Ok(request) = read(&mut stdin) {
+    while let Ok(request) = read_request(&mut stdin) {
         if sender.send(request).is_err() {
             break;
         }
@@ -83,7 +84,7 @@ fn limit() -> io::Result<()> {
     Ok(())
 }
 
-fn read(stdin: &mut impl Read) -> io::Result<Request> {
+fn read_request(stdin: &mut impl Read) -> io::Result<FilterRequest> {
     let mut lengths = [0; 12];
     stdin.read_exact(&mut lengths)?;
     let [a, b, c, d, rest @ ..] = lengths;
@@ -100,14 +101,14 @@ fn read(stdin: &mut impl Read) -> io::Result<Request> {
     let program = bytes(program)?;
     let input = input.map(&mut bytes).transpose()?;
     let program = String::from_utf8(program).map_err(|_| io::ErrorKind::InvalidData)?;
-    Ok(Request { program, input })
+    Ok(FilterRequest { program, input })
 }
 
 /// Answers requests, one after the other.
-fn answer(requests: &mpsc::Receiver<Request>) {
+fn answer_requests(requests: &mpsc::Receiver<FilterRequest>) {
     let mut stdout = io::stdout().lock();
     let mut programs: Vec<(String, Rc<Program>)> = Vec::with_capacity(PROGRAMS);
-    let mut write = |status: Status, bytes: &[u8]| {
+    let mut write = |status: ChildStatus, bytes: &[u8]| {
         let mut head = [0; 9];
         let (first, length) = head.split_at_mut(1);
         first.fill(if is_large() { status.byte() | RETIRES } else { status.byte() });
@@ -119,11 +120,12 @@ fn answer(requests: &mpsc::Receiver<Request>) {
     if write_greeting().is_err() {
         return;
     }
-    for Request { program, input } in requests {
-        let result = panic::catch_unwind(AssertUnwindSafe(|| run(&mut programs, program, input)));
+    for FilterRequest { program, input } in requests {
+        let result =
+            panic::catch_unwind(AssertUnwindSafe(|| run_filter(&mut programs, program, input)));
         let (status, bytes) = result.unwrap_or_else(|_| {
             // A panic of the interpreter is a defect of it; its text is for its developers.
-            (Status::Failed, b"the interpreter cannot run this program".to_vec())
+            (ChildStatus::Failed, b"the interpreter cannot run this program".to_vec())
         });
         if write(status, &bytes).is_err() {
             return;
@@ -145,11 +147,11 @@ fn write_greeting() -> io::Result<()> {
     stdout.flush()
 }
 
-fn run(
+fn run_filter(
     programs: &mut Vec<(String, Rc<Program>)>,
     text: String,
     input: Option<Vec<u8>>,
-) -> (Status, Vec<u8>) {
+) -> (ChildStatus, Vec<u8>) {
     let known = programs.iter().find(|(known, _)| *known == text);
     let program = match known.map(|(_, program)| Rc::clone(program)) {
         Some(program) => program,
@@ -162,13 +164,13 @@ fn run(
                 programs.push((text, Rc::clone(&program)));
                 program
             }
-            Err(error) => return (Status::NoProgram, error.to_string().into_bytes()),
+            Err(error) => return (ChildStatus::NoProgram, error.to_string().into_bytes()),
         },
     };
-    let Some(input) = input else { return (Status::Done, Vec::new()) };
+    let Some(input) = input else { return (ChildStatus::Done, Vec::new()) };
     match program.run(input, OUTPUT) {
-        Ok(result) => (Status::Done, result),
-        Err(RunError::Output(_)) => (Status::TooLarge, Vec::new()),
-        Err(error) => (Status::Failed, error.to_string().into_bytes()),
+        Ok(result) => (ChildStatus::Done, result),
+        Err(RunError::Output(_)) => (ChildStatus::TooLarge, Vec::new()),
+        Err(error) => (ChildStatus::Failed, error.to_string().into_bytes()),
     }
 }

@@ -16,7 +16,7 @@ mod pool;
 use std::time::Duration;
 
 pub use self::{
-    child::serve,
+    child::serve_requests,
     pool::{Filters, Pool},
 };
 
@@ -98,7 +98,7 @@ impl FilterError {
 
 /// How a child answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
+enum ChildStatus {
     /// The result follows.
     Done,
     /// A message follows.
@@ -109,7 +109,7 @@ enum Status {
     TooLarge,
 }
 
-impl Status {
+impl ChildStatus {
     const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::NoProgram, Self::TooLarge];
 
     fn byte(self) -> u8 {

@@ -15,9 +15,9 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::shares::{Client, Full, Queue};
+use crate::shares::{ClientKey, Full, Queue};
 
-use super::{COMPILE_ONLY, FilterError, GREETING, OUTPUT, RETIRES, SUBCOMMAND, Status, TIME};
+use super::{COMPILE_ONLY, ChildStatus, FilterError, GREETING, OUTPUT, RETIRES, SUBCOMMAND, TIME};
 
 /// The number of filters that run at the same time, and one for a client that has none; more wait
 /// for their turn, which goes round among the clients.
@@ -38,14 +38,14 @@ pub struct Filters {
     pool: Arc<Pool>,
     time: Duration,
     /// Whose they are.
-    client: Client,
+    client: ClientKey,
 }
 
 /// The children of a process.
 pub struct Pool {
     /// The program to start; `None` for this one.
     executable: Option<PathBuf>,
-    idle: Mutex<Vec<Worker>>,
+    idle: Mutex<Vec<FilterChild>>,
     turns: Queue,
 }
 
@@ -63,7 +63,7 @@ impl Default for Filters {
 }
 
 /// A child that waits for work.
-struct Worker {
+struct FilterChild {
     child: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
@@ -71,8 +71,8 @@ struct Worker {
 }
 
 /// What a child says about a program.
-struct Answer {
-    status: Status,
+struct ChildAnswer {
+    status: ChildStatus,
     bytes: Vec<u8>,
     /// Whether the child should not be used again.
     retires: bool,
@@ -100,12 +100,12 @@ impl Filters {
     fn new(executable: Option<PathBuf>) -> Self {
         let turns = Queue::keeping(KEPT, MOST, MOST_WAITING);
         let pool = Pool { executable, idle: Mutex::default(), turns };
-        Self { pool: Arc::new(pool), time: TIME, client: Client::only() }
+        Self { pool: Arc::new(pool), time: TIME, client: ClientKey::only() }
     }
 
     /// Returns the same children, which run filters of `client`.
     #[must_use]
-    pub fn of(&self, client: &Client) -> Self {
+    pub fn of(&self, client: &ClientKey) -> Self {
         Self { pool: Arc::clone(&self.pool), time: self.time, client: client.clone() }
     }
 
@@ -174,16 +174,16 @@ impl Filters {
         // A worker that is dropped is killed: by the deadline, and by a caller who goes away.
         let answer = timeout_at(deadline, worker.ask(program, input, room)).await;
         match answer.map_err(|_| late.clone())? {
-            Ok(Answer { status, bytes, retires }) => {
+            Ok(ChildAnswer { status, bytes, retires }) => {
                 if !retires {
                     pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
                 }
-                let text = String::from_utf8(bytes).map_err(|error| ended(&error))?;
+                let text = String::from_utf8(bytes).map_err(|error| ended_error(&error))?;
                 match status {
-                    Status::Done => Ok(text),
-                    Status::Failed => Err(FilterError::Failed(text)),
-                    Status::NoProgram => Err(FilterError::Compile(text)),
-                    Status::TooLarge => Err(FilterError::Output),
+                    ChildStatus::Done => Ok(text),
+                    ChildStatus::Failed => Err(FilterError::Failed(text)),
+                    ChildStatus::NoProgram => Err(FilterError::Compile(text)),
+                    ChildStatus::TooLarge => Err(FilterError::Output),
                 }
             }
             Err(Unanswered::Room(most)) => Err(FilterError::Room(most)),
@@ -194,13 +194,13 @@ impl Filters {
     }
 }
 
-fn ended(error: &impl fmt::Display) -> FilterError {
+fn ended_error(error: &impl fmt::Display) -> FilterError {
     FilterError::Process(error.to_string())
 }
 
 impl Pool {
     /// Starts a child and waits for its greeting.
-    async fn start(&self) -> io::Result<Worker> {
+    async fn start(&self) -> io::Result<FilterChild> {
         let mut child = Command::new(self.program()?)
             .arg(SUBCOMMAND)
             // Credentials may be in the environment.
@@ -220,7 +220,7 @@ impl Pool {
         if read.is_err() || greeting != *GREETING {
             return Err(io::Error::other("the process is not the filter process of dadl-mcp"));
         }
-        Ok(Worker { child, stdin, stdout, stderr })
+        Ok(FilterChild { child, stdin, stdout, stderr })
     }
 
     fn program(&self) -> io::Result<PathBuf> {
@@ -235,13 +235,13 @@ impl Pool {
     }
 }
 
-impl Worker {
+impl FilterChild {
     async fn ask(
         &mut self,
         program: &str,
         input: Option<&[u8]>,
         room: impl Fn(u64) -> Result<(), u64> + Send,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<ChildAnswer, Unanswered> {
         let length = u32::try_from(program.len()).map_err(io::Error::other)?;
         let mut head = Vec::with_capacity(12 + program.len());
         head.extend_from_slice(&length.to_be_bytes());
@@ -253,16 +253,16 @@ impl Worker {
         self.stdin.flush().await?;
         let status = self.stdout.read_u8().await?;
         let retires = status & RETIRES != 0;
-        let status = Status::from_byte(status & !RETIRES);
+        let status = ChildStatus::from_byte(status & !RETIRES);
         let length = usize::try_from(self.stdout.read_u64().await?).map_err(io::Error::other)?;
         let status = status
             .filter(|_| length <= 2 * OUTPUT)
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
         room(length as u64).map_err(Unanswered::Room)?;
-        let mut bytes = growth::bytes(length);
+        let mut bytes = growth::byte_buffer(length);
         bytes.resize(length, 0);
         self.stdout.read_exact(&mut bytes).await?;
-        Ok(Answer { status, bytes, retires })
+        Ok(ChildAnswer { status, bytes, retires })
     }
 
     /// Works out why a child ended.

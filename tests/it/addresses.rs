@@ -15,12 +15,12 @@ use dadl_mcp::{
     app::{App, BuildError},
     call::BaseUrl,
     config::{
-        BackendSettings, FileSettings, Limits, Places, Provenance, Settings,
-        credentials::Credentials, env_vars::Environment,
+        BackendSettings, DescriptorPaths, FileSettings, OperatorLimits, Provenance, Settings,
+        credentials::CredentialResolver, env_vars::Environment,
     },
     executor::CallContext,
     files::Resolver,
-    http::{self, guard::Guard},
+    http::{self, connection_guard::ConnectionGuard},
 };
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -104,16 +104,22 @@ impl Program {
             files: home.path().join("files"),
             cache: None,
             file_settings: FileSettings::default(),
-            limits: Limits::default(),
+            limits: OperatorLimits::default(),
             origin: None,
-            places: Places { base: Some(home.path().to_owned()), ..Places::default() },
+            places: DescriptorPaths {
+                base: Some(home.path().to_owned()),
+                ..DescriptorPaths::default()
+            },
             warnings: Vec::new(),
         };
         let variables = [("CREDENTIAL_ID", ID), ("CREDENTIAL_SECRET", SECRET)];
         let environment: Environment = variables.into_iter().collect();
         let resolver = Everywhere::at(addresses);
-        let app =
-            App::build_with(&settings, &Credentials::new(environment), Arc::new(resolver.clone()))?;
+        let app = App::build_with(
+            &settings,
+            &CredentialResolver::new(environment),
+            Arc::new(resolver.clone()),
+        )?;
         Ok(Self { app, resolver, home })
     }
 
@@ -206,7 +212,8 @@ async fn requests_of_every_kind_are_refused_alike() {
     // `doctor` connects by itself.
     let guard = &program.app.backends[0].guard;
     let base = BaseUrl::parse(&base).unwrap();
-    let error = http::reach(&base, Duration::from_secs(5), guard).await.unwrap_err().to_string();
+    let error =
+        http::check_reachable(&base, Duration::from_secs(5), guard).await.unwrap_err().to_string();
     assert!(error.contains("which has the private address 127.0.0.1"), "{error}");
     assert!(api.requests().is_empty());
 }
@@ -347,8 +354,10 @@ async fn the_guard_stands_where_the_connection_is_made() {
     // A name whose addresses are mixed is reached at the public ones: none of them listens here,
     // and one on this machine would.
     let reach = settings.reach(base.as_url(), None);
-    let guard = Guard::new(reach).with_resolver(Arc::new(Everywhere::at("127.0.0.1 ::1")));
-    let error = http::reach(&base, Duration::from_secs(5), &guard).await.unwrap_err().to_string();
+    let guard =
+        ConnectionGuard::new(reach).with_resolver(Arc::new(Everywhere::at("127.0.0.1 ::1")));
+    let error =
+        http::check_reachable(&base, Duration::from_secs(5), &guard).await.unwrap_err().to_string();
     assert!(error.contains("has the private address 127.0.0.1"), "{error}");
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dadl_descriptor::model::CredentialName;
-use dadl_mcp::config::credentials::{Credential, CredentialSource, SourceError};
+use dadl_mcp::config::credentials::{CredentialSource, CredentialValue, SourceError};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -57,7 +57,7 @@ impl CredentialSource for Vault {
         self.get(&name.0).map(Into::into).ok_or_else(missing)
     }
 
-    fn replace(&self, name: &CredentialName, new: &Credential) -> Result<(), SourceError> {
+    fn replace(&self, name: &CredentialName, new: &CredentialValue) -> Result<(), SourceError> {
         if *self.broken.lock().unwrap() {
             return Err(SourceError::Missing("the disk is full".to_owned()));
         }

@@ -1,14 +1,14 @@
 //! What the handle of a task carries of the call that began it: an API may want to know more about a task
 //! than its id.
 
-use dadl_descriptor::source::Source;
+use dadl_descriptor::source::SourceText;
 use dadl_mcp::{
     access::{Levels, Policy},
     config::BackendSettings,
     executor::{Budget, CallContext},
-    gate::Refusal,
-    outcome::{Outcome, Payload, task::TaskHandle},
-    shares::Client,
+    gate::CallRefusal,
+    outcome::{CallOutcome, Payload, task_report::TaskHandle},
+    shares::ClientKey,
 };
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ fn bench(url: &str, change: impl FnOnce(&mut BackendSettings)) -> Harness {
     Harness::new(TOOLS, url, Fixed(Ok(String::new())), change)
 }
 
-fn handle(outcome: Outcome) -> String {
+fn handle(outcome: CallOutcome) -> String {
     let Payload::Task(report) = outcome.payload else { panic!("{outcome:?}") };
     report.to_value()["task"]["handle"].as_str().unwrap().to_owned()
 }
@@ -108,7 +108,7 @@ async fn the_call_itself_looks_and_stops_with_its_values() {
     tokio::select! {
         ended = bench.executor.execute(call, &context) => panic!("{ended:?}"),
         () = async {
-            while bench.executor.begun(&Client::only()).is_empty() {
+            while bench.executor.begun(&ClientKey::only()).is_empty() {
                 tokio::task::yield_now().await;
             }
             context.on_drop.stop();
@@ -127,7 +127,7 @@ async fn a_forged_handle_does_no_more_than_its_caller_may() {
     let bench = bench("http://127.0.0.1:9", |it| it.policy = levels(&["read"]));
     let forged: TaskHandle = "fake:backup,dc=other:1".parse().unwrap();
     assert!(bench.gate.check_task(&forged).is_ok(), "so does calling the tool");
-    assert!(matches!(bench.gate.check_cancel(&forged), Err(Refusal::Denied { .. })));
+    assert!(matches!(bench.gate.check_cancel(&forged), Err(CallRefusal::Denied { .. })));
     let refused =
         |text: &str| bench.gate.check_task(&text.parse().unwrap()).unwrap_err().to_string();
     assert_eq!(
@@ -137,7 +137,7 @@ async fn a_forged_handle_does_no_more_than_its_caller_may() {
     // The arguments are checked like those of any call.
     let all = self::bench("http://127.0.0.1:9", |_| {});
     let wrong = "fake:backup,disk=two:1".parse().unwrap();
-    assert!(matches!(all.gate.check_cancel(&wrong), Err(Refusal::Arguments(_))));
+    assert!(matches!(all.gate.check_cancel(&wrong), Err(CallRefusal::Arguments(_))));
     let right = all.gate.check_task(&"fake:backup,dc=a:1".parse().unwrap()).unwrap();
     let context = CallContext::default().waiting(Budget::AtOnce);
     assert!(all.executor.watch_task(&right, &context).await.is_ok(), "nobody is there: it goes on");
@@ -147,14 +147,15 @@ async fn a_forged_handle_does_no_more_than_its_caller_may() {
 fn what_a_handle_cannot_carry_is_refused_while_loading() {
     let found = |from: &str, to: &str| {
         assert!(TOOLS.contains(from), "{from}");
-        let loaded = dadl_descriptor::load(&Source::new("fake.dadl", TOOLS.replace(from, to)));
+        let loaded = dadl_descriptor::load(&SourceText::new("fake.dadl", TOOLS.replace(from, to)));
         let texts = loaded.diagnostics.iter().map(|it| it.message.clone());
         texts.collect::<Vec<_>>().join("\n")
     };
     let has = |found: String, text: &str| assert!(found.contains(text), "{found}");
     has(found("{call.disk}", "{call.disc}"), "no tool that begins a task has a parameter `disc`");
     let token = |text: &str| text.replace("note:", "api_token:");
-    let loaded = Source::new("fake.dadl", token(TOOLS).replace("{call.disk}", "{call.api_token}"));
+    let loaded =
+        SourceText::new("fake.dadl", token(TOOLS).replace("{call.disk}", "{call.api_token}"));
     let loaded = dadl_descriptor::load(&loaded);
     assert!(
         loaded

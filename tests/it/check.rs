@@ -10,7 +10,7 @@ use std::{
 use dadl_descriptor::{
     code,
     format::{FormatError, format},
-    source::Source,
+    source::SourceText,
 };
 use dadl_mcp::cli::{
     check::{self, CheckOutcome},
@@ -143,7 +143,7 @@ fn the_bundled_descriptors_have_no_finding() {
 fn the_bundled_descriptors_have_the_layout() {
     for entry in fs::read_dir(root().join("dadl")).unwrap() {
         let path = entry.unwrap().path();
-        let source = Source::new("t", fs::read_to_string(&path).unwrap());
+        let source = SourceText::new("t", fs::read_to_string(&path).unwrap());
         let formatted = format(&source).unwrap_or_else(|error| panic!("{error:?}"));
         assert!(formatted == source.text(), "run `dadl-mcp fmt {}`", path.display());
     }
@@ -224,7 +224,9 @@ fn every_fixture_that_is_yaml_can_be_formatted() {
     for entry in fs::read_dir(root().join("tests/fixtures/check")).unwrap() {
         for name in ["fail.dadl", "pass.dadl"] {
             let file = entry.as_ref().unwrap().path().join(name);
-            let Ok(source) = Source::from_bytes("t", fs::read(&file).unwrap()) else { continue };
+            let Ok(source) = SourceText::from_bytes("t", fs::read(&file).unwrap()) else {
+                continue;
+            };
             match format(&source) {
                 Ok(_) => {}
                 Err(FormatError::Findings(found)) => {

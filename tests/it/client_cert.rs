@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dadl_mcp::{access::AllowedOrigin, config::BackendSettings, http::certificate::Details};
+use dadl_mcp::{
+    access::AllowedOrigin, config::BackendSettings, http::certificate::CertificateDetails,
+};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
 use rustls::{
     RootCertStore, ServerConfig,
@@ -120,7 +122,8 @@ impl Server {
 /// Answers until the client goes away: the connection stays open between requests.
 async fn converse(stream: TlsStream<TcpStream>, seen: &Mutex<Vec<(String, Value)>>) {
     let shown = stream.get_ref().1.peer_certificates();
-    let name = shown.map_or(Value::Null, |shown| Details::read(&shown[0]).subject.into());
+    let name =
+        shown.map_or(Value::Null, |shown| CertificateDetails::read(&shown[0]).subject.into());
     let mut stream = BufReader::new(stream);
     loop {
         let mut head = String::new();

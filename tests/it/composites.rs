@@ -6,7 +6,7 @@ use dadl_mcp::{
     access::{Levels, Policy},
     config::{BackendSettings, Confirm},
     executor::CallContext,
-    gate::{Consent, Refusal},
+    gate::{CallConsent, CallRefusal},
     outcome::Payload,
 };
 use serde_json::{Value, json};
@@ -317,7 +317,7 @@ async fn an_inner_call_is_denied_as_the_callers_own() {
     // Without a level of its own the composite has that of the tool that it calls.
     let bench = bench_with(&upstream.url(), "", code, reads);
     let refusal = bench.gate.check("run", Default::default()).unwrap_err();
-    assert!(matches!(refusal, Refusal::Denied { .. }), "{refusal}");
+    assert!(matches!(refusal, CallRefusal::Denied { .. }), "{refusal}");
 }
 
 #[tokio::test]
@@ -365,7 +365,7 @@ async fn a_consent_to_another_call_is_none() {
         let Value::Object(arguments) = json!({ "id": id }) else { panic!("not an object") };
         bench.gate.check("run", arguments).unwrap()
     };
-    let consent = Consent::given_for(check(1).digest());
+    let consent = CallConsent::given_for(check(1).digest());
     assert!(check(2).admit_with(&consent).is_err());
 }
 

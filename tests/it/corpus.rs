@@ -17,8 +17,8 @@ use dadl_descriptor::{
     check,
     format::format,
     load,
-    model::{Descriptor, Location, ParamKind},
-    source::Source,
+    model::{Descriptor, ParamKind, ParamLocation},
+    source::SourceText,
 };
 use dadl_mcp::{
     access::{Levels, Policy},
@@ -75,7 +75,7 @@ fn catalog(descriptor: Descriptor) -> Catalog {
 /// Loads each; returns how many tools it has and what was found in it.
 fn loaded(texts: Texts) -> BTreeMap<String, (usize, Vec<&'static str>)> {
     let each = texts.into_iter().map(|(name, text)| {
-        let loaded = load(&Source::from_bytes(&*name, text).unwrap());
+        let loaded = load(&SourceText::from_bytes(&*name, text).unwrap());
         let findings = loaded.diagnostics.iter().map(|it| it.code.0).collect();
         let Some(descriptor) = loaded.descriptor else {
             panic!("{name}: {:#?}", loaded.diagnostics)
@@ -103,16 +103,16 @@ fn real_descriptors_load() {
 
 fn can_be_formatted(texts: Texts) {
     for (name, text) in texts {
-        let source = Source::from_bytes(&*name, text).unwrap();
+        let source = SourceText::from_bytes(&*name, text).unwrap();
         // That meaning and comments stay is checked inside.
         let once = format(&source).unwrap_or_else(|error| panic!("{name}: {error:?}"));
-        let codes = |source: &Source| -> Vec<_> {
+        let codes = |source: &SourceText| -> Vec<_> {
             let mut codes: Vec<_> =
                 check(source).diagnostics.into_iter().map(|it| (it.code, it.message)).collect();
             codes.sort();
             codes
         };
-        assert_eq!(codes(&Source::new(&*name, once)), codes(&source), "{name}");
+        assert_eq!(codes(&SourceText::new(&*name, once)), codes(&source), "{name}");
     }
 }
 
@@ -145,7 +145,7 @@ fn make_requests_below_their_base(texts: Texts) -> usize {
     let base = BaseUrl::parse("https://api.example.com/base").unwrap();
     let mut tools = 0;
     for (name, text) in texts {
-        let loaded = load(&Source::from_bytes(&*name, text).unwrap());
+        let loaded = load(&SourceText::from_bytes(&*name, text).unwrap());
         let Some(descriptor) = loaded.descriptor else { continue };
         for entry in catalog(descriptor).entries() {
             tools += 1;
@@ -155,15 +155,15 @@ fn make_requests_below_their_base(texts: Texts) -> usize {
                     .iter()
                     .filter(|known| everything || known.param.required)
                     // Containers have no form in a path or a header.
-                    .filter(|known| !known.param.is_in(Location::Header))
+                    .filter(|known| !known.param.is_in(ParamLocation::Header))
                     .map(|known| (known.property.clone(), argument(known.param.kind)))
                     .collect();
                 // A composite sends what its script says.
                 let Some(tool) = entry.tool() else { continue };
                 let context = || format!("{name}: {} {given:?}", entry.name);
-                let arguments = call::check(entry, given.clone())
+                let arguments = call::check_arguments(entry, given.clone())
                     .unwrap_or_else(|error| panic!("{}: {error}", context()));
-                let plan = call::plan(entry, tool, &base, &arguments, call::Door::Mcp)
+                let plan = call::plan_call(entry, tool, &base, &arguments, call::CallChannel::Mcp)
                     .unwrap_or_else(|error| panic!("{}: {error}", context()));
                 assert!(base.contains(&plan.url), "{}", context());
                 assert_eq!(plan.method, tool.method(), "{}", context());
@@ -190,7 +190,7 @@ fn every_tool_makes_a_request_below_its_base() {
 #[ignore = "needs DADL_CORPUS"]
 fn the_bundled_descriptor_has_every_tool_of_its_predecessor() {
     let names = |text: &str| -> Vec<String> {
-        let loaded = load(&Source::new("xen-orchestra", text));
+        let loaded = load(&SourceText::new("xen-orchestra", text));
         loaded.descriptor.unwrap().tools.into_iter().map(|tool| tool.name).collect()
     };
     let ours = names(BUNDLED);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dadl_descriptor::{load, source::Source};
+use dadl_descriptor::{load, source::SourceText};
 use serde_json::{Value, json};
 
 use crate::{
@@ -522,7 +522,7 @@ fn library(cases: &mut Cases) {
 async fn run(texts: BTreeMap<String, Vec<u8>>, cases: Cases) {
     let mut composites = BTreeSet::new();
     for (name, text) in &texts {
-        let loaded = load(&Source::from_bytes(&**name, text.clone()).unwrap());
+        let loaded = load(&SourceText::from_bytes(&**name, text.clone()).unwrap());
         let names = loaded.descriptor.expect(name).composites.into_iter().map(|it| it.name);
         composites.extend(names.map(|composite| (name.clone(), composite)));
     }

@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use dadl_descriptor::{load, model::Access, source::Source};
+use dadl_descriptor::{load, model::AccessLevel, source::SourceText};
 use dadl_mcp::{
     access::{Levels, Policy},
-    catalog::{BackendTools, Catalog, Entry},
+    catalog::{BackendTools, Catalog, CatalogEntry},
 };
 use dadl_text::names::{
-    Danger,
-    verbs::{self, Kind},
-    words,
+    Danger, split_words,
+    verbs::{self, VerbKind},
 };
 use serde_json::{Map, Value};
 
@@ -19,7 +18,7 @@ use crate::corpus::{self, Texts};
 
 fn catalogs(texts: Texts) -> impl Iterator<Item = (String, Catalog)> {
     texts.into_iter().filter_map(|(name, text)| {
-        let descriptor = load(&Source::from_bytes(&*name, text).unwrap()).descriptor?;
+        let descriptor = load(&SourceText::from_bytes(&*name, text).unwrap()).descriptor?;
         let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
         let descriptor = Arc::new(descriptor);
         Some((name, Catalog::build(&[BackendTools { name: "it", descriptor, policy: &policy }])))
@@ -109,7 +108,7 @@ const VERBS: &[&str] = &[
 fn no_name_leads_to_danger(texts: Texts) -> usize {
     let mut offers = 0;
     for (name, catalog) in catalogs(texts) {
-        let behind_verb = |entry: &Entry| Some(entry.name.split_once('_')?.1.to_owned());
+        let behind_verb = |entry: &CatalogEntry| Some(entry.name.split_once('_')?.1.to_owned());
         let mut things: Vec<String> = catalog.entries().iter().filter_map(behind_verb).collect();
         things.sort();
         things.dedup();
@@ -120,23 +119,23 @@ fn no_name_leads_to_danger(texts: Texts) -> usize {
                 let wanted = format!("{verb}_{thing}");
                 let Some(offered) = catalog.nearest(&wanted) else { continue };
                 offers += 1;
-                let danger = Access::danger(catalog.find(offered).unwrap().access());
-                let has = words(offered);
+                let danger = AccessLevel::danger(catalog.find(offered).unwrap().access());
+                let has = split_words(offered);
                 if has.first().is_some_and(|it| it == verb) {
                     continue;
                 }
                 let context = format!("{name}: {wanted} leads to {offered} ({danger:?})");
-                let kind = Kind::of(verb).unwrap();
+                let kind = VerbKind::of(verb).unwrap();
                 match kind {
-                    Kind::Reads => assert_eq!(danger, Danger::Reads, "{context}"),
+                    VerbKind::Reads => assert_eq!(danger, Danger::Reads, "{context}"),
                     kind if kind.removes() => {}
-                    Kind::Changes(_) => assert!(danger < Danger::Endangers, "{context}"),
+                    VerbKind::Changes(_) => assert!(danger < Danger::Endangers, "{context}"),
                 }
                 if danger > Danger::Reads {
-                    assert!(has.iter().any(|it| Kind::of(it) == Some(kind)), "{context}");
-                    let asked = words(&wanted);
+                    assert!(has.iter().any(|it| VerbKind::of(it) == Some(kind)), "{context}");
+                    let asked = split_words(&wanted);
                     let is_worse = |it: &&String| {
-                        verbs::harms(it) && Kind::of(it) != Some(kind) && !asked.contains(it)
+                        verbs::harms(it) && VerbKind::of(it) != Some(kind) && !asked.contains(it)
                     };
                     assert_eq!(has.iter().find(is_worse), None, "{context}");
                 }

@@ -7,8 +7,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use dadl_descriptor::model::{Location, Role};
-use dadl_mcp::catalog::Entry;
+use dadl_descriptor::model::{ParamLocation, ParamRole};
+use dadl_mcp::catalog::CatalogEntry;
 use percent_encoding::percent_decode_str;
 use proptest::{
     prelude::*,
@@ -125,11 +125,11 @@ fn request(text: &str) -> Request {
 }
 
 /// Values of one property of an input schema, given where its parameter goes.
-fn values(schema: &Value, location: Location) -> BoxedStrategy<Value> {
+fn values(schema: &Value, location: ParamLocation) -> BoxedStrategy<Value> {
     let text = match location {
         // Dots alone are refused, and so are control characters; that has tests of its own.
-        Location::Path => "[^\\p{C}]{0,6}[^\\p{C}.]",
-        Location::Header => "[!-~]([ -~]{0,6}[!-~])?",
+        ParamLocation::Path => "[^\\p{C}]{0,6}[^\\p{C}.]",
+        ParamLocation::Header => "[!-~]([ -~]{0,6}[!-~])?",
         _ => "\\PC{0,8}|[a&=+%#?/;\\[\\]{}\"'\\\\]{1,6}",
     };
     let scalar = prop_oneof![
@@ -156,7 +156,7 @@ fn values(schema: &Value, location: Location) -> BoxedStrategy<Value> {
 }
 
 /// Arguments that fit the listed schema: what is required, and some of the rest.
-fn arguments(entry: &Entry) -> BoxedStrategy<Map<String, Value>> {
+fn arguments(entry: &CatalogEntry) -> BoxedStrategy<Map<String, Value>> {
     let schema = &entry.input_schema;
     let required: BTreeSet<&str> = schema
         .get("required")
@@ -168,9 +168,9 @@ fn arguments(entry: &Entry) -> BoxedStrategy<Map<String, Value>> {
     let mut all: Vec<BoxedStrategy<Option<(String, Value)>>> = Vec::new();
     for (property, schema) in schema["properties"].as_object().unwrap() {
         let known = entry.params.iter().find(|known| known.property == *property).unwrap();
-        let location = known.param.location().unwrap_or(Location::Body);
+        let location = known.param.location().unwrap_or(ParamLocation::Body);
         // A program of the caller is not sent.
-        if matches!(known.param.role, Role::Jq | Role::Wait) {
+        if matches!(known.param.role, ParamRole::Jq | ParamRole::Wait) {
             continue;
         }
         let is_file = format!("{:?}", known.param.kind) == "FileUrl";

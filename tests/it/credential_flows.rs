@@ -5,7 +5,7 @@ use std::{path::Path, process::Stdio, sync::Arc};
 
 use dadl_mcp::{
     app::App,
-    config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
+    config::{Overrides, Settings, credentials::CredentialResolver, env_vars::Environment},
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -93,7 +93,7 @@ MORE
     fn load_with(&self, variables: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         let (settings, environment) = self.settings(variables);
         let resolver = Arc::new(Everywhere::at("127.0.0.1"));
-        match App::build_with(&settings, &Credentials::new(environment), resolver) {
+        match App::build_with(&settings, &CredentialResolver::new(environment), resolver) {
             Ok(app) => (Vec::new(), app.backends.iter().flat_map(|it| it.notes()).collect()),
             Err(error) => (error.to_string().lines().map(str::to_owned).collect(), Vec::new()),
         }

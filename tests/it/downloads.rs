@@ -9,7 +9,7 @@ use std::{
 
 use dadl_mcp::{
     files::{FileStore, Space},
-    outcome::{Outcome, Payload, SavedFile},
+    outcome::{CallOutcome, Payload, SavedFile},
 };
 use serde_json::json;
 
@@ -50,7 +50,7 @@ fn rest(fields: &[(&str, &str)], range: &str, bytes: &[u8]) -> Answer {
     Answer::full(206, &[fields, &[("Content-Range", range)]].concat(), bytes)
 }
 
-fn file(outcome: Outcome) -> (SavedFile, String) {
+fn file(outcome: CallOutcome) -> (SavedFile, String) {
     let Payload::File(file) = outcome.payload else { panic!("no file: {:?}", outcome.payload) };
     (file, outcome.notes.join("\n"))
 }

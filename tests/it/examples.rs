@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use dadl_descriptor::{
-    model::{Access, Descriptor},
-    source::Source,
+    model::{AccessLevel, Descriptor},
+    source::SourceText,
 };
 use dadl_mcp::{config::bundled, outcome::Payload};
 use dadl_simulator::{Product, SimulatorOptions};
@@ -24,7 +24,7 @@ const PARAMS: &[(&str, &str, &str, &str, &str)] = &[
 ];
 
 fn load(name: &str, text: &str) -> Arc<Descriptor> {
-    let loaded = dadl_descriptor::load(&Source::new(name, text));
+    let loaded = dadl_descriptor::load(&SourceText::new(name, text));
     Arc::new(loaded.descriptor.unwrap_or_else(|| panic!("{name}: {:#?}", loaded.diagnostics)))
 }
 
@@ -67,11 +67,12 @@ fn names<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn every_example_works() {
-    for name in bundled::names() {
+    for name in bundled::bundled_names() {
         let product = Product::find(name).unwrap_or_else(|| {
             panic!("{name} has no simulator that its examples could run against")
         });
-        let bytes = bundled::locate(name, &bundled::Places::default()).unwrap().bytes;
+        let bytes =
+            bundled::locate_descriptor(name, &bundled::DescriptorPaths::default()).unwrap().bytes;
         let text = String::from_utf8(bytes).unwrap();
         let descriptor = load(name, &text);
         assert!(!descriptor.examples.is_empty(), "{name} has no examples");
@@ -95,7 +96,7 @@ async fn every_example_works() {
                 .iter()
                 .filter(|name| {
                     let tool = descriptor.tools.iter().find(|tool| *tool.name == ***name);
-                    tool.is_some_and(|tool| tool.access == Some(Access::Dangerous))
+                    tool.is_some_and(|tool| tool.access == Some(AccessLevel::Dangerous))
                 })
                 .map(|tool| (*tool).to_owned())
                 .collect();

@@ -1,6 +1,6 @@
 //! What a file is called, and which answers are no files.
 
-use dadl_mcp::outcome::{Outcome, Payload};
+use dadl_mcp::outcome::{CallOutcome, Payload};
 use serde_json::json;
 
 use crate::{
@@ -27,7 +27,7 @@ async fn outcome(
     tool: &str,
     arguments: serde_json::Value,
     answer: Answer,
-) -> Result<Outcome, String> {
+) -> Result<CallOutcome, String> {
     let upstream = Upstream::start(vec![answer]).await;
     let harness = Harness::new(TOOLS, &upstream.url(), Fixed(Ok("s3cret".to_owned())), |_| {});
     harness.call(tool, arguments).await.map_err(|error| error.to_string())

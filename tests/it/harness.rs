@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use dadl_descriptor::{
     model::{CredentialName, Descriptor},
-    source::Source,
+    source::SourceText,
 };
 use dadl_mcp::{
     access::{Levels, Policy},
@@ -16,9 +16,9 @@ use dadl_mcp::{
     },
     executor::{CallContext, CallError, Executor},
     files::FileStore,
-    gate::{Consent, Gate},
+    gate::{CallConsent, Gate},
     http::{auth::Authenticator, backend::Backend},
-    outcome::{Outcome, Payload},
+    outcome::{CallOutcome, Payload},
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -59,7 +59,7 @@ impl Harness {
         files: impl FnOnce(PathBuf) -> FileStore,
     ) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let loaded = dadl_descriptor::load(&Source::new("test.dadl", descriptor));
+        let loaded = dadl_descriptor::load(&SourceText::new("test.dadl", descriptor));
         let descriptor =
             Arc::new(loaded.descriptor.unwrap_or_else(|| {
                 panic!("the descriptor does not load: {:#?}", loaded.diagnostics)
@@ -88,10 +88,14 @@ impl Harness {
     }
 
     /// Calls a tool as a person who agrees to everything.
-    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Result<Outcome, CallError> {
+    pub(crate) async fn call(
+        &self,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<CallOutcome, CallError> {
         let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
         let pending = self.gate.check(tool, arguments).unwrap();
-        let consent = Consent::given_for(pending.digest());
+        let consent = CallConsent::given_for(pending.digest());
         let call = pending.admit_with(&consent).unwrap();
         self.executor.execute(call, &CallContext::default()).await
     }

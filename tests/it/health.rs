@@ -227,7 +227,8 @@ async fn a_composite_makes_the_check_as_a_call() {
     let composite = "  composites:\n    look: { access: read, description: \"Looks.\", code: \"const it = await api.health(); return { ok: it.ok, status: it.http_status };\" }\n";
     let text = descriptor("{ path: /up }") + composite;
     assert_eq!(
-        dadl_descriptor::load(&dadl_descriptor::source::Source::new("t", text.clone())).diagnostics,
+        dadl_descriptor::load(&dadl_descriptor::source::SourceText::new("t", text.clone()))
+            .diagnostics,
         []
     );
     let upstream = Upstream::start(vec![Answer::json(503, "{}")]).await;

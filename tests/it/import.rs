@@ -13,7 +13,7 @@ use std::{
 use dadl_descriptor::{
     load,
     model::{Descriptor, Tool},
-    source::Source,
+    source::SourceText,
 };
 
 use proptest::{prelude::*, sample::Index};
@@ -86,7 +86,7 @@ fn imported(document: &Path) -> (Descriptor, Value) {
     ok(&["fmt", "--check", &dadl]);
     let drift: Value = serde_json::from_str(&ok(&["drift", &dadl, &name, "--json"])).unwrap();
     assert_eq!(drift["differences"], json!([]), "{name}");
-    let loaded = load(&Source::new("x.dadl", descriptor)).descriptor.unwrap();
+    let loaded = load(&SourceText::new("x.dadl", descriptor)).descriptor.unwrap();
     let names: HashSet<String> = loaded.tools.iter().map(|tool| tool.name.clone()).collect();
     let served = served(&dadl);
     let missing: Vec<&String> = names.difference(&served).collect();
@@ -319,10 +319,10 @@ proptest! {
         let place = place.get(&places);
         let object = root.pointer_mut(place).unwrap().as_object_mut().unwrap();
         object.insert(keyword.clone(), value);
-        let (_, remarks) = dadl_openapi::read(root.to_string().as_bytes()).unwrap();
+        let (_, remarks) = dadl_openapi::read_document(root.to_string().as_bytes()).unwrap();
         let expected = format!("{place}/{}", keyword.replace('~', "~0").replace('/', "~1"));
         let is_told = remarks.list().iter().any(|it| {
-            it.kind == dadl_openapi::report::Kind::Lost && it.place == expected
+            it.kind == dadl_openapi::report::RemarkKind::Lost && it.place == expected
         });
         prop_assert!(is_told, "{expected} is lost silently");
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use dadl_descriptor::{load, source::Source};
+use dadl_descriptor::{load, source::SourceText};
 use serde_json::{Value, json};
 
 use crate::upstream::{Answer, Upstream};
@@ -41,7 +41,7 @@ impl Imported {
         assert_eq!(run.code, Some(0), "{}", run.err);
         assert_eq!(imported.run(&["check", "shop.dadl"], &[]).code, Some(0));
         let text = fs::read_to_string(imported.home.path().join("shop.dadl")).unwrap();
-        let descriptor = load(&Source::new("shop.dadl", text)).descriptor.unwrap();
+        let descriptor = load(&SourceText::new("shop.dadl", text)).descriptor.unwrap();
         let names = descriptor.auth.credentials().into_iter();
         let variable = |name: &str| format!("CREDENTIAL_{}", name.to_ascii_uppercase());
         imported.variables = names.map(|name| variable(&name.0)).collect();

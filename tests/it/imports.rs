@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use dadl_mcp::{
     executor::{CallContext, CallError},
-    gate::Consent,
-    outcome::{Observer, Outcome, Progress},
+    gate::CallConsent,
+    outcome::{CallOutcome, Observer, Progress},
 };
 use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
@@ -65,12 +65,12 @@ impl Bench {
         Self { backend, harness: Arc::new(harness), heard: Arc::default() }
     }
 
-    fn import(&self, file: &'static str) -> JoinHandle<Result<Outcome, CallError>> {
+    fn import(&self, file: &'static str) -> JoinHandle<Result<CallOutcome, CallError>> {
         let (harness, heard) = (Arc::clone(&self.harness), Arc::clone(&self.heard));
         tokio::spawn(async move {
             let arguments = json!({ "file": file }).as_object().unwrap().clone();
             let pending = harness.gate.check("import", arguments).unwrap();
-            let consent = Consent::given_for(pending.digest());
+            let consent = CallConsent::given_for(pending.digest());
             let call = pending.admit_with(&consent).unwrap();
             harness.executor.execute(call, &CallContext::heard_by(&*heard)).await
         })
@@ -85,7 +85,7 @@ fn refusal(status: u16) -> Answer {
     Answer::json(status, r#"{"error":"not here"}"#)
 }
 
-async fn failure(call: JoinHandle<Result<Outcome, CallError>>) -> String {
+async fn failure(call: JoinHandle<Result<CallOutcome, CallError>>) -> String {
     call.await.unwrap().unwrap_err().for_model()
 }
 

@@ -79,7 +79,7 @@ async fn each_stage_sees_what_the_one_before_made() {
 async fn numbers_and_members_stay_as_they_came() {
     let body = r#"[{"z":1,"id":123456789012345678901234567890,"a":1.10}]"#;
     let (bench, _upstream) = bench(Answer::json(200, body)).await;
-    let text = |outcome: dadl_mcp::outcome::Outcome| match outcome.payload {
+    let text = |outcome: dadl_mcp::outcome::CallOutcome| match outcome.payload {
         dadl_mcp::outcome::Payload::Json(text) => text.into_string(),
         other => panic!("{other:?}"),
     };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use dadl_mcp::{
     config::BackendSettings,
-    gate::Pending,
-    live::{Hub, Owner, Phase},
+    gate::PendingCall,
+    live::{Hub, StreamOwner, StreamPhase},
     outcome::Payload,
 };
 use serde_json::{Value, json};
@@ -409,9 +409,10 @@ async fn a_stream_is_collected_for_its_time() {
 async fn opened(upstream: &Upstream, hub: &Hub) -> Result<String, String> {
     let bench = bench(&upstream.url());
     let arguments = json!({ "open": true }).as_object().unwrap().clone();
-    let call = bench.gate.check("follow", arguments).and_then(Pending::admit).unwrap();
-    let handle =
-        hub.open(&bench.executor, &call, Owner::Anybody, &dadl_mcp::shares::Client::only()).await;
+    let call = bench.gate.check("follow", arguments).and_then(PendingCall::admit).unwrap();
+    let handle = hub
+        .open(&bench.executor, &call, StreamOwner::Anybody, &dadl_mcp::shares::ClientKey::only())
+        .await;
     handle.map_err(|error| error.to_string())
 }
 
@@ -423,10 +424,10 @@ async fn a_list_can_stay_open_and_is_not_begun_again() {
     let handle = opened(&upstream, &hub).await.unwrap();
     let mut items = Vec::new();
     let reason = loop {
-        let batch = hub.read(&handle, &Owner::Anybody, Duration::from_secs(60), 9, 999).await;
+        let batch = hub.read(&handle, &StreamOwner::Anybody, Duration::from_secs(60), 9, 999).await;
         let batch = batch.unwrap();
         items.extend(batch.taken.items);
-        if let Phase::Ended { reason } = batch.phase {
+        if let StreamPhase::Ended { reason } = batch.phase {
             break reason;
         }
     };

@@ -1,7 +1,7 @@
 //! Answers that are larger than what a host shows, and more calls than may run at once.
 
 use dadl_mcp::{
-    config::Limits,
+    config::OperatorLimits,
     executor::{CallContext, CallError},
     shares,
 };
@@ -184,7 +184,7 @@ async fn a_whole_that_cannot_be_kept_is_said_to_be_lost() {
 const HANGING: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n[1";
 
-fn harness(upstream: &Upstream, limits: Limits, max_calls: usize) -> Harness {
+fn harness(upstream: &Upstream, limits: OperatorLimits, max_calls: usize) -> Harness {
     let url = format!("http://{}", upstream.address);
     let mut harness = Harness::new(LISTS, &url, Fixed(Err("none".into())), |settings| {
         settings.max_calls = max_calls;
@@ -196,7 +196,7 @@ fn harness(upstream: &Upstream, limits: Limits, max_calls: usize) -> Harness {
 async fn call(harness: &Harness, session: &'static str) -> Result<String, CallError> {
     let arguments = json!({ "name": session }).as_object().cloned().unwrap();
     let admitted = harness.gate.check("list_vms", arguments).unwrap().admit().unwrap();
-    let client = shares::Client { host: String::new(), session: session.to_owned() };
+    let client = shares::ClientKey { host: String::new(), session: session.to_owned() };
     let context = CallContext::default().of(client);
     let outcome = harness.executor.execute(admitted, &context).await?;
     Ok(format!("{:?}", outcome.payload))
@@ -206,7 +206,7 @@ async fn call(harness: &Harness, session: &'static str) -> Result<String, CallEr
 async fn calls_beyond_a_bound_wait_and_the_sessions_take_turns() {
     let hanging = Answer::Hang(HANGING.to_vec());
     let upstream = Upstream::start(vec![hanging, Answer::json(200, "[]")]).await;
-    let limits = Limits { queued: 3, ..Limits::default() };
+    let limits = OperatorLimits { queued: 3, ..OperatorLimits::default() };
     let harness = harness(&upstream, limits, 1);
     let mut first = Box::pin(call(&harness, "a"));
     tokio::select! {
@@ -233,7 +233,7 @@ async fn calls_beyond_a_bound_wait_and_the_sessions_take_turns() {
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_does_not_come_ends_the_call_in_its_time() {
     let upstream = Upstream::start(vec![Answer::Hang(HANGING.to_vec())]).await;
-    let limits = Limits { calls: 1, ..Limits::default() };
+    let limits = OperatorLimits { calls: 1, ..OperatorLimits::default() };
     let harness = harness(&upstream, limits, 9);
     let mut first = Box::pin(call(&harness, "a"));
     tokio::select! {
@@ -258,7 +258,7 @@ async fn all_answers_together_have_a_bound() {
         Answer::json(200, "[]"),
     ];
     let upstream = Upstream::start(answers).await;
-    let limits = Limits { memory: body.len() as u64 + 9, ..Limits::default() };
+    let limits = OperatorLimits { memory: body.len() as u64 + 9, ..OperatorLimits::default() };
     let harness = harness(&upstream, limits, 9);
     let mut first = Box::pin(call(&harness, "a"));
     tokio::select! {

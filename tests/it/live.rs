@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dadl_mcp::{
-    gate::{Admitted, Pending},
-    live::{Batch, Hub, Owner, Phase, StreamError},
+    gate::{Admitted, PendingCall},
+    live::{Hub, ItemBatch, StreamError, StreamOwner, StreamPhase},
 };
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -55,17 +55,17 @@ fn bench(response: &str, feed: &ByHand) -> Harness {
 
 fn admitted<'gate>(bench: &'gate Harness, tool: &str, arguments: Value) -> Admitted<'gate> {
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
-    bench.gate.check(tool, arguments).and_then(Pending::admit).unwrap()
+    bench.gate.check(tool, arguments).and_then(PendingCall::admit).unwrap()
 }
 
-fn session(name: &str) -> Owner {
-    Owner::Session(name.to_owned())
+fn session(name: &str) -> StreamOwner {
+    StreamOwner::Session(name.to_owned())
 }
 
 async fn open(bench: &Harness, hub: &Hub, tool: &str) -> Result<String, StreamError> {
     let name = if tool == "watch" { "stream_open" } else { "open" };
     let call = admitted(bench, tool, json!({ name: true }));
-    hub.open(&bench.executor, &call, session("a"), &dadl_mcp::shares::Client::only()).await
+    hub.open(&bench.executor, &call, session("a"), &dadl_mcp::shares::ClientKey::only()).await
 }
 
 /// Opens a stream of events that begins with `body`.
@@ -75,7 +75,7 @@ async fn opened(bench: &Harness, feed: &ByHand, hub: &Hub, body: &str) -> (Strin
     (handle.unwrap(), asked)
 }
 
-async fn read(hub: &Hub, handle: &str) -> Batch {
+async fn read(hub: &Hub, handle: &str) -> ItemBatch {
     hub.read(handle, &session("a"), Duration::from_secs(60), 100, 100_000).await.unwrap()
 }
 
@@ -135,7 +135,7 @@ async fn a_stream_that_breaks_off_is_opened_again_with_a_gap_in_its_place() {
     assert!(after[0]["gap"]["since"].as_str().unwrap().ends_with('Z'), "{after:?}");
     assert_eq!((&after[1]["data"], &after[2]["data"]), (&json!(2), &json!(3)));
     let now = hub.read(&handle, &session("a"), Duration::ZERO, 9, 999).await.unwrap();
-    assert_eq!(now.phase, Phase::Open);
+    assert_eq!(now.phase, StreamPhase::Open);
 }
 
 #[tokio::test]
@@ -222,19 +222,19 @@ async fn another_session_has_no_access_and_a_handle_alone_suffices_where_there_i
     let bench = bench("", &feed);
     let (handle, _one) = opened(&bench, &feed, &hub, "data: 1\n\n").await;
     let now = Duration::ZERO;
-    for other in [session("b"), session(""), Owner::Anybody] {
+    for other in [session("b"), session(""), StreamOwner::Anybody] {
         assert!(hub.read(&handle, &other, now, 9, 999).await.is_err(), "{other:?}");
         assert!(hub.close(&handle, &other).is_err(), "{other:?}");
         assert!(hub.list(&other).is_empty(), "{other:?}");
     }
     let call = admitted(&bench, "watch", json!({ "stream_open": true }));
-    let only = dadl_mcp::shares::Client::only();
+    let only = dadl_mcp::shares::ClientKey::only();
     let (free, _two) = tokio::join!(
-        hub.open(&bench.executor, &call, Owner::Anybody, &only),
+        hub.open(&bench.executor, &call, StreamOwner::Anybody, &only),
         begin(&feed, "text/event-stream", "data: 1\n\n"),
     );
     let free = free.unwrap();
-    assert!(hub.list(&Owner::Anybody).is_empty());
+    assert!(hub.list(&StreamOwner::Anybody).is_empty());
     assert!(hub.read(&free, &session("b"), now, 9, 999).await.is_ok());
     // A session that ends takes its streams with it, and no others.
     hub.close_all("a");
@@ -428,7 +428,7 @@ pub(crate) mod events {
     async fn subscribed(bench: &Harness, hub: &Hub, collections: &[&str]) -> String {
         let arguments = json!({ "open": true, "subscribe": collections });
         let call = admitted(bench, "open_events_stream", arguments);
-        hub.open(&bench.executor, &call, session("a"), &dadl_mcp::shares::Client::only())
+        hub.open(&bench.executor, &call, session("a"), &dadl_mcp::shares::ClientKey::only())
             .await
             .unwrap()
     }
@@ -461,11 +461,11 @@ pub(crate) mod events {
         let arguments = json!({ "subscribe": ["VM"], "max_items": 3 });
         let call = admitted(&bench, "open_events_stream", arguments);
         simulator.make_changes(1_000_000, per_second(500));
-        let outcome = dadl_mcp::live::collect(
+        let outcome = dadl_mcp::live::collect_once(
             &Hub::default(),
             &bench.executor,
             &call,
-            &dadl_mcp::shares::Client::only(),
+            &dadl_mcp::shares::ClientKey::only(),
         )
         .await
         .unwrap();
@@ -487,7 +487,7 @@ pub(crate) mod events {
             admitted(&bench, "open_events_stream", json!({ "open": true, "subscribe": ["VM"] }));
         let hub = Hub::default();
         let error = hub
-            .open(&bench.executor, &call, session("a"), &dadl_mcp::shares::Client::only())
+            .open(&bench.executor, &call, session("a"), &dadl_mcp::shares::ClientKey::only())
             .await
             .unwrap_err();
         let error = error.to_string();
@@ -531,7 +531,7 @@ pub(crate) mod events {
         assert_eq!(described(&items(&hub, &handle, 4).await[3]), Some("change 2"));
         let listen = simulator.address();
         drop(simulator);
-        while read(&hub, &handle).await.phase == Phase::Open {}
+        while read(&hub, &handle).await.phase == StreamPhase::Open {}
         let options = SimulatorOptions { listen, ..options };
         // The old listener is closed by a task.
         let simulator = loop {

@@ -8,9 +8,9 @@ use std::{
 };
 
 use dadl_mcp::{
-    config::{FileSettings, Limits},
+    config::{FileSettings, OperatorLimits},
     files::{FileStore, SystemResolver},
-    mcp::{self, HttpOptions, Server},
+    mcp::{self, HttpOptions, HttpServer},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -84,13 +84,13 @@ impl Site {
         settings: FileSettings,
         change: impl FnOnce(&mut HttpOptions),
     ) -> Self {
-        Self::start_bounded(answers, settings, Limits::default(), change).await
+        Self::start_bounded(answers, settings, OperatorLimits::default(), change).await
     }
 
     async fn start_bounded(
         answers: Vec<Answer>,
         settings: FileSettings,
-        limits: Limits,
+        limits: OperatorLimits,
         change: impl FnOnce(&mut HttpOptions),
     ) -> Self {
         Self::start_of(TOOLS, answers, settings, limits, change).await
@@ -100,7 +100,7 @@ impl Site {
         tools: &str,
         answers: Vec<Answer>,
         settings: FileSettings,
-        limits: Limits,
+        limits: OperatorLimits,
         change: impl FnOnce(&mut HttpOptions),
     ) -> Self {
         let upstream = Upstream::start(answers).await;
@@ -113,7 +113,7 @@ impl Site {
         let credential = Fixed(Ok(String::new()));
         let harness = Harness::with_files(tools, &upstream.url(), credential, |_| {}, files);
         let executor = Arc::new(harness.executor.clone().with_limits(limits));
-        let server = Server::new(harness.gate.clone(), executor, "One fake.".to_owned());
+        let server = HttpServer::new(harness.gate.clone(), executor, "One fake.".to_owned());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut options = HttpOptions {
@@ -646,7 +646,7 @@ async fn begun(site: &Site, count: usize) {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn uploads_of_one_client_leave_room_for_those_of_another() {
-    let limits = Limits { transfers: 8, queued: 2, ..Limits::default() };
+    let limits = OperatorLimits { transfers: 8, queued: 2, ..OperatorLimits::default() };
     let site = Site::start_bounded(Vec::new(), defaults(), limits, |_| {}).await;
     let (greedy, modest) = ("127.0.0.2", "127.0.0.3");
     let mut under_way = Vec::new();

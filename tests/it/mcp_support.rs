@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use dadl_mcp::{
     access::{Levels, Policy},
     config::BackendSettings,
-    mcp::{self, Server},
+    mcp::{self, HttpServer},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -44,13 +44,13 @@ pub(crate) const STATELESS: &str = "2026-07-28";
 
 /// A server for the backend at `url`; tools of level `admin` are not allowed.
 pub(crate) struct Served {
-    pub(crate) server: Server,
+    pub(crate) server: HttpServer,
     harness: Harness,
 }
 
 impl Served {
     /// Serves the same otherwise.
-    pub(crate) fn changed(self, change: impl FnOnce(Server) -> Server) -> Self {
+    pub(crate) fn changed(self, change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
         Self { server: change(self.server), ..self }
     }
 
@@ -85,7 +85,7 @@ pub(crate) fn serve_tools(
 /// A server of this gate and this executor.
 pub(crate) fn serve_harness(harness: Harness, instructions: &str) -> Served {
     let executor = Arc::new(harness.executor.clone());
-    let server = Server::new(harness.gate.clone(), executor, instructions.to_owned());
+    let server = HttpServer::new(harness.gate.clone(), executor, instructions.to_owned());
     // Tests do not wait.
     Served { server: server.with_grace(Duration::ZERO), harness }
 }

@@ -3,7 +3,7 @@
 
 use dadl_mcp::{
     executor::CallError,
-    outcome::{Outcome, Payload},
+    outcome::{CallOutcome, Payload},
 };
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ fn page() -> Answer {
 }
 
 /// What `tool` gives with these answers; in the API of the tool `asked` JSON is asked for.
-async fn called(tool: &str, answers: Vec<Answer>) -> Result<Outcome, CallError> {
+async fn called(tool: &str, answers: Vec<Answer>) -> Result<CallOutcome, CallError> {
     let upstream = Upstream::start(answers).await;
     let asks = "defaults: { headers: { Accept: application/json }, ";
     let text = match tool {

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use dadl_mcp::{
-    config::{BackendSettings, Limits},
+    config::{BackendSettings, OperatorLimits},
     executor::CallError,
     outcome::Payload,
 };
@@ -159,8 +159,10 @@ async fn what_a_mask_adds_counts() {
     let error = small.call("masked", json!({})).await.unwrap_err();
     assert!(matches!(error, CallError::Path { key: "redact", .. }), "{error}");
     let mut large = bench(&upstream.url(), |_| {});
-    large.executor =
-        large.executor.clone().with_limits(Limits { memory: 4_000, ..Limits::default() });
+    large.executor = large
+        .executor
+        .clone()
+        .with_limits(OperatorLimits { memory: 4_000, ..OperatorLimits::default() });
     let error = large.call("masked", json!({})).await.unwrap_err();
     assert!(matches!(error, CallError::Crowded { limit: 4_000, .. }), "{error}");
     assert_eq!(large.executor.bytes_in_memory(), 0);
@@ -174,7 +176,7 @@ async fn a_result_counts_until_nobody_has_it() {
     let body = json!(["x".repeat(3_000)]).to_string();
     let upstream = Upstream::start(vec![Answer::json(200, &body)]).await;
     let mut bench = bench(&upstream.url(), |_| {});
-    let limits = Limits { memory: 2 * body.len() as u64, ..Limits::default() };
+    let limits = OperatorLimits { memory: 2 * body.len() as u64, ..OperatorLimits::default() };
     bench.executor = bench.executor.clone().with_limits(limits);
     let one = bench.call("plain", json!({})).await.unwrap();
     let two = bench.call("redacted", json!({})).await.unwrap();

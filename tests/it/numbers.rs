@@ -6,7 +6,7 @@ use std::time::Duration;
 use dadl_mcp::{
     executor::{Budget, CallContext, CallError},
     http::error::SendErrorKind,
-    live::{Hub, Owner},
+    live::{Hub, StreamOwner},
     outcome::Payload,
 };
 use serde_json::json;
@@ -139,9 +139,9 @@ async fn a_stream_comes_again_after_a_bounded_pause() {
         let bench = bench(&upstream);
         let arguments = json!({ "open": true }).as_object().unwrap().clone();
         let call = bench.gate.check("events", arguments).unwrap().admit().unwrap();
-        let (hub, owner) = (Hub::default(), Owner::Session(String::new()));
+        let (hub, owner) = (Hub::default(), StreamOwner::Session(String::new()));
         let stream = hub
-            .open(&bench.executor, &call, owner.clone(), &dadl_mcp::shares::Client::only())
+            .open(&bench.executor, &call, owner.clone(), &dadl_mcp::shares::ClientKey::only())
             .await
             .unwrap();
         let mut seen = 0;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dadl_descriptor::source::Source;
+use dadl_descriptor::source::SourceText;
 use dadl_mcp::access::ToolPatterns;
 use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
@@ -324,7 +324,7 @@ fn a_descriptor_lists_only_what_it_reads_and_what_needs_no_argument() {
         ("vm: list_vms", "lists what no tool in `read` reads"),
     ] {
         let text = text.replacen("pool: list_pools", lister, 1);
-        let loaded = dadl_descriptor::check(&Source::new("xo.dadl", text));
+        let loaded = dadl_descriptor::check(&SourceText::new("xo.dadl", text));
         let found = loaded
             .diagnostics
             .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dadl_text::names::{Danger, Known, nearest_operation, verbs::Kind, words};
+use dadl_text::names::{Danger, KnownOperation, nearest_operation, split_words, verbs::VerbKind};
 
 #[derive(serde::Deserialize)]
 struct Document {
@@ -48,7 +48,7 @@ fn over_real_descriptors_a_verb_leads_to_its_kind() {
     ] {
         let names = names_of(text);
         let known = || {
-            names.iter().map(|(name, danger)| Known {
+            names.iter().map(|(name, danger)| KnownOperation {
                 name,
                 declared: name,
                 backend: "",
@@ -67,17 +67,17 @@ fn over_real_descriptors_a_verb_leads_to_its_kind() {
                 let Some(offered) = nearest_operation(&wanted, known()) else { continue };
                 let danger = known().find(|it| it.name == offered).unwrap().danger;
                 let context = format!("{wanted}: {offered} ({danger:?})");
-                let offered_words = words(offered);
+                let offered_words = split_words(offered);
                 if offered == wanted || offered_words[0] == *verb {
                     continue;
                 }
-                let kind = Kind::of(verb).unwrap();
-                let of_kind = offered_words.iter().take(2).any(|it| Kind::of(it) == Some(kind));
+                let kind = VerbKind::of(verb).unwrap();
+                let of_kind = offered_words.iter().take(2).any(|it| VerbKind::of(it) == Some(kind));
                 assert!(of_kind, "{context}");
                 match kind {
-                    Kind::Reads => assert_eq!(danger, Danger::Reads, "{context}"),
+                    VerbKind::Reads => assert_eq!(danger, Danger::Reads, "{context}"),
                     kind if kind.removes() => {}
-                    Kind::Changes(_) => assert!(danger < Danger::Endangers, "{context}"),
+                    VerbKind::Changes(_) => assert!(danger < Danger::Endangers, "{context}"),
                 }
             }
         }

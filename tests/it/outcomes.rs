@@ -2,7 +2,7 @@
 
 use dadl_mcp::{
     executor::{Budget, CallContext},
-    outcome::{Outcome, Payload, task::TaskHandle},
+    outcome::{CallOutcome, Payload, task_report::TaskHandle},
 };
 use serde_json::{Value, json};
 
@@ -104,7 +104,7 @@ async fn client(upstream: &Upstream) -> Client {
     Client::legacy(serve_tools(TOOLS, &upstream.url(), |_| {}), json!({})).await
 }
 
-fn value(outcome: Outcome) -> Value {
+fn value(outcome: CallOutcome) -> Value {
     match outcome.payload {
         Payload::Json(text) => text.value().unwrap(),
         Payload::Task(report) => report.to_value(),

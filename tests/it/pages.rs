@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use dadl_mcp::{
     executor::CallContext,
-    gate::Consent,
+    gate::CallConsent,
     outcome::{Observer, Payload, Progress},
 };
 use serde_json::{Value, json};
@@ -276,7 +276,7 @@ async fn progress_is_told_and_a_cancelled_walk_stops() {
     let bench = Harness::new(&tool, &upstream.url(), Fixed(Ok(String::new())), |_| {});
     let heard = Heard::default();
     let pending = bench.gate.check("list", serde_json::Map::new()).unwrap();
-    let consent = Consent::given_for(pending.digest());
+    let consent = CallConsent::given_for(pending.digest());
     let context = CallContext::heard_by(&heard);
     let call = bench.executor.execute(pending.admit_with(&consent).unwrap(), &context);
     tokio::select! {

@@ -12,9 +12,12 @@ use std::{
 use dadl_descriptor::model::auth::login::ClientAuth;
 use dadl_mcp::{
     call::BaseUrl,
-    config::{BackendSettings, Pin},
+    config::{BackendSettings, CertificatePin},
     executor::CallError,
-    http::{error::SendErrorKind, guard::Guard, login::TokenEndpoint, tls::RefusedCertificate},
+    http::{
+        connection_guard::ConnectionGuard, error::SendErrorKind, login::TokenEndpoint,
+        tls::RefusedCertificate,
+    },
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::{
@@ -68,8 +71,8 @@ impl Own {
         Self { der: certificate.der().clone(), pem: certificate.pem(), key }
     }
 
-    fn pin(&self) -> Pin {
-        Pin::of(&self.der)
+    fn pin(&self) -> CertificatePin {
+        CertificatePin::of(&self.der)
     }
 }
 
@@ -163,7 +166,7 @@ async fn a_pinned_certificate_is_accepted_for_everything() {
     let server = Server::start(&own).await;
     for host in ["localhost", "127.0.0.1"] {
         let bench = Harness::new(DESCRIPTOR, &server.url(host), credential(), |settings| {
-            settings.tls_fingerprint = vec![Pin::of(b"the one before"), own.pin()];
+            settings.tls_fingerprint = vec![CertificatePin::of(b"the one before"), own.pin()];
         });
         for tool in ["get", "put", "save", "watch"] {
             bench.call(tool, json!({})).await.unwrap_or_else(|error| panic!("{tool}: {error}"));
@@ -248,8 +251,13 @@ async fn what_is_pinned_is_pinned_for_its_origin_alone() {
     let ask = async |server: &Server| {
         let url: url::Url = format!("{}/token", server.url("localhost")).parse().unwrap();
         let reach = settings.reach(base.as_url(), None);
-        let endpoint =
-            TokenEndpoint::new(url, ClientAuth::Post, &settings, &base, &Guard::new(reach));
+        let endpoint = TokenEndpoint::new(
+            url,
+            ClientAuth::Post,
+            &settings,
+            &base,
+            &ConnectionGuard::new(reach),
+        );
         endpoint.unwrap().ask(None, &[("grant_type", "x")]).await.unwrap_err().to_string()
     };
     // The answer of the server is no token, and it is an answer.
@@ -335,7 +343,7 @@ async fn doctor_names_the_certificate_and_why_it_is_accepted() {
     let (health, text) = tls(&["--tls-skip-verify"]).await;
     assert!(health == "WARN" && text.contains("instead of `tls_skip_verify`"), "{text}");
     assert!(text.contains(&format!("--tls-fingerprint {pin}")), "{text}");
-    let other = Pin::of(b"another").to_string();
+    let other = CertificatePin::of(b"another").to_string();
     let (health, text) = tls(&["--tls-fingerprint", &other]).await;
     assert!(health == "FAIL" && text.contains(&pin) && text.contains("in between"), "{text}");
 }

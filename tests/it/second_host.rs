@@ -1,7 +1,7 @@
 //! Tools whose paths are whole URLs: left out, unless the operator admits their origin; and what goes
 //! there then.
 
-use dadl_mcp::{config::BackendSettings, gate::Refusal};
+use dadl_mcp::{config::BackendSettings, gate::CallRefusal};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -74,7 +74,7 @@ fn admitting(other: &Upstream, credential: bool) -> impl FnOnce(&mut BackendSett
 
 fn denied(harness: &Harness, tool: &str) -> String {
     match harness.gate.check(tool, Map::new()).unwrap_err() {
-        refusal @ Refusal::Denied { .. } => refusal.to_string(),
+        refusal @ CallRefusal::Denied { .. } => refusal.to_string(),
         other => panic!("{other}"),
     }
 }

@@ -1,6 +1,6 @@
 //! Reading after writing: what a call wrote can be seen when it is over.
 
-use dadl_mcp::{executor::CallContext, shares::Client};
+use dadl_mcp::{executor::CallContext, shares::ClientKey};
 use serde_json::{Value, json};
 
 use crate::{
@@ -172,7 +172,7 @@ async fn a_miss_right_after_a_write_hints_at_it() {
     ])
     .await;
     let bench = bench(&upstream);
-    let error = async |client: Option<Client>, tool: &str| {
+    let error = async |client: Option<ClientKey>, tool: &str| {
         let arguments = json!({ "id": "8" }).as_object().unwrap().clone();
         let call = bench.gate.check(tool, arguments).unwrap().admit().unwrap();
         let context = CallContext::default();
@@ -192,7 +192,7 @@ async fn a_miss_right_after_a_write_hints_at_it() {
         assert!(said.contains("`make` was called ") && said.contains("look once more"), "{said}");
     }
     assert!(!error(None, "other").await.contains("`make`"), "things of another kind");
-    let other = Client { host: "other".to_owned(), session: String::new() };
+    let other = ClientKey { host: "other".to_owned(), session: String::new() };
     assert!(!error(Some(other), "get").await.contains("`make`"), "it wrote nothing");
     // A model reads it too.
     let served = serve_tools(TOOLS, &upstream.url(), |_| {});

@@ -5,7 +5,7 @@ use std::{process::Command, time::Duration};
 use dadl_mcp::{
     config::{BackendSettings, Timeouts},
     executor::CallError,
-    outcome::{Outcome, Payload},
+    outcome::{CallOutcome, Payload},
 };
 use serde_json::{Value, json};
 
@@ -41,11 +41,11 @@ fn head(content_type: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n{body}").into_bytes()
 }
 
-async fn call(response: &str, answer: Answer) -> (Outcome, Upstream) {
+async fn call(response: &str, answer: Answer) -> (CallOutcome, Upstream) {
     call_with(response, answer, json!({})).await
 }
 
-async fn call_with(response: &str, answer: Answer, arguments: Value) -> (Outcome, Upstream) {
+async fn call_with(response: &str, answer: Answer, arguments: Value) -> (CallOutcome, Upstream) {
     let upstream = Upstream::start(vec![answer]).await;
     let bench =
         Harness::new(&descriptor(response), &upstream.url(), Fixed(Ok(TOKEN.into())), |_| {});
@@ -53,7 +53,7 @@ async fn call_with(response: &str, answer: Answer, arguments: Value) -> (Outcome
     (outcome, upstream)
 }
 
-fn value(outcome: &Outcome) -> Value {
+fn value(outcome: &CallOutcome) -> Value {
     match &outcome.payload {
         Payload::Json(text) => text.value().unwrap(),
         other => panic!("{other:?}"),
@@ -222,7 +222,7 @@ async fn bounded(
     response: &str,
     answer: Answer,
     change: impl FnOnce(&mut BackendSettings),
-) -> Result<Outcome, CallError> {
+) -> Result<CallOutcome, CallError> {
     let upstream = Upstream::start(vec![answer]).await;
     let key = Fixed(Ok(TOKEN.into()));
     let bench = Harness::new(&descriptor(response), &upstream.url(), key, change);

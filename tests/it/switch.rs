@@ -4,11 +4,11 @@
 use std::{process::Output, time::Duration};
 
 use dadl_mcp::{
-    call::Door,
+    call::CallChannel,
     executor::{Budget, CallContext, CallError},
-    gate::Consent,
-    live::{Hub, Owner, Phase},
-    outcome::{ApiError, Payload, task::TaskHandle},
+    gate::CallConsent,
+    live::{Hub, StreamOwner, StreamPhase},
+    outcome::{ApiError, Payload, task_report::TaskHandle},
 };
 use dadl_simulator::{RecordedRequest, SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
@@ -118,21 +118,21 @@ async fn each_request_of_a_call_says_where_it_comes_from() {
             page("[4]", false),
         ]
     };
-    for door in [Door::Mcp, Door::Terminal] {
+    for door in [CallChannel::Mcp, CallChannel::Terminal] {
         let upstream = Upstream::start(answers()).await;
         let mut bench = shop(&upstream);
         bench.gate = bench.gate.clone().at(door);
         assert_eq!(bench.value("list", json!({})).await, json!([1, 2]));
         assert_eq!(bench.value("both", json!({})).await, json!([4]));
         assert_eq!(upstream.requests().len(), 10);
-        assert_marked(&upstream, door == Door::Mcp);
+        assert_marked(&upstream, door == CallChannel::Mcp);
     }
 }
 
 #[tokio::test]
 async fn looks_at_a_task_and_the_end_of_it_have_the_door_of_the_call() {
     let state = |state: &str| Answer::json(200, &format!(r#"{{"state": "{state}"}}"#));
-    for door in [Door::Mcp, Door::Terminal] {
+    for door in [CallChannel::Mcp, CallChannel::Terminal] {
         let begun = Answer::json(202, r#"{"task": "7"}"#);
         let answers = vec![login(), begun, state("RUNS"), state("DONE"), state("RUNS")];
         let upstream = Upstream::start(answers).await;
@@ -146,7 +146,7 @@ async fn looks_at_a_task_and_the_end_of_it_have_the_door_of_the_call() {
         let cancel = bench.gate.check_cancel(&handle).unwrap().admit().unwrap();
         bench.executor.cancel_task(cancel, &handle, None, &context).await.unwrap();
         assert_eq!(upstream.requests().len(), 6);
-        assert_marked(&upstream, door == Door::Mcp);
+        assert_marked(&upstream, door == CallChannel::Mcp);
     }
 }
 
@@ -159,15 +159,15 @@ async fn a_stream_that_is_opened_again_says_so_too_and_ends_when_mcp_is_turned_o
     let bench = shop(&upstream);
     let arguments = json!({ "open": true }).as_object().unwrap().clone();
     let call = bench.gate.check("events", arguments).unwrap().admit().unwrap();
-    let (hub, owner) = (Hub::default(), Owner::Session(String::new()));
+    let (hub, owner) = (Hub::default(), StreamOwner::Session(String::new()));
     let stream = hub
-        .open(&bench.executor, &call, owner.clone(), &dadl_mcp::shares::Client::only())
+        .open(&bench.executor, &call, owner.clone(), &dadl_mcp::shares::ClientKey::only())
         .await
         .unwrap();
     let reason = loop {
         let wait = Duration::from_secs(300);
         let batch = hub.read(&stream, &owner, wait, 100, 1_000_000).await.unwrap();
-        if let Phase::Ended { reason } = batch.phase {
+        if let StreamPhase::Ended { reason } = batch.phase {
             break reason;
         }
     };
@@ -393,17 +393,17 @@ async fn when_it_is_off_each_door_of_a_model_is_told_and_a_person_is_let_in() {
     let arguments = json!({ "open": true, "subscribe": ["VM"] }).as_object().unwrap().clone();
     let call = bench.gate.check("open_events_stream", arguments).unwrap().admit().unwrap();
     let opened = Hub::default()
-        .open(&bench.executor, &call, Owner::Anybody, &dadl_mcp::shares::Client::only())
+        .open(&bench.executor, &call, StreamOwner::Anybody, &dadl_mcp::shares::ClientKey::only())
         .await;
     assert!(opened.unwrap_err().to_string().contains(text));
 
-    let person = bench.gate.clone().at(Door::Terminal);
+    let person = bench.gate.clone().at(CallChannel::Terminal);
     for (tool, arguments) in &calls {
         if ["get_mcp_status", "open_events_stream"].contains(tool) {
             continue;
         }
         let pending = person.check(tool, arguments.as_object().unwrap().clone()).unwrap();
-        let consent = Consent::given_for(pending.digest());
+        let consent = CallConsent::given_for(pending.digest());
         let call = pending.admit_with(&consent).unwrap();
         let result = bench.executor.execute(call, &CallContext::default()).await;
         if let Err(error) = result {

@@ -10,12 +10,12 @@ use dadl_mcp::{
     access::{Levels, Policy, ToolPatterns},
     config::BackendSettings,
     executor::{Budget, CallContext, CallError, OnDrop},
-    gate::{Consent, Refusal},
+    gate::{CallConsent, CallRefusal},
     outcome::{
-        Observer, Outcome, Payload, Progress,
-        task::{TaskHandle, TaskReport},
+        CallOutcome, Observer, Payload, Progress,
+        task_report::{TaskHandle, TaskReport},
     },
-    shares::Client,
+    shares::ClientKey,
 };
 use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
@@ -95,7 +95,10 @@ fn bench_with(url: &str, change: impl FnOnce(&mut BackendSettings)) -> Harness {
 }
 
 /// Calls `backup` of a backend that gives `answers`; the lines of its requests come too.
-async fn backup(answers: Vec<Answer>, wait: Value) -> (Result<Outcome, CallError>, Vec<String>) {
+async fn backup(
+    answers: Vec<Answer>,
+    wait: Value,
+) -> (Result<CallOutcome, CallError>, Vec<String>) {
     let upstream = Upstream::start(answers).await;
     let outcome = bench(&upstream.url()).call("backup", with_wait(wait)).await;
     (outcome, lines(&upstream))
@@ -114,7 +117,7 @@ pub(crate) fn lines(upstream: &Upstream) -> Vec<String> {
     upstream.requests().into_iter().map(line).collect()
 }
 
-fn value(outcome: Outcome) -> Value {
+fn value(outcome: CallOutcome) -> Value {
     match outcome.payload {
         Payload::Json(text) => text.value().unwrap(),
         Payload::Task(report) => report.to_value(),
@@ -387,7 +390,7 @@ async fn the_usual_wait_counts_from_when_the_call_came() {
 async fn what_was_begun_is_listed_for_whoever_began_it() {
     let upstream = Upstream::start(vec![pending(), success(json!(1))]).await;
     let bench = bench(&upstream.url());
-    let client = |session: &str| Client { host: "h".to_owned(), session: session.to_owned() };
+    let client = |session: &str| ClientKey { host: "h".to_owned(), session: session.to_owned() };
     let arguments = json!({ "vm": "web" }).as_object().unwrap().clone();
     let call = bench.gate.check("backup", arguments).unwrap().admit().unwrap();
     let context = waiting(Budget::AtOnce).of(client("1"));
@@ -401,7 +404,7 @@ async fn what_was_begun_is_listed_for_whoever_began_it() {
     bench.executor.watch_task(&right, &waiting(Budget::Usual)).await.unwrap();
     let begun = bench.executor.begun(&client("1")).remove(0);
     assert_eq!((&begun["state"], &begun["running"]), (&json!("SUCCESS"), &json!(false)));
-    assert!(bench.executor.begun(&Client::only()).is_empty(), "it began nothing");
+    assert!(bench.executor.begun(&ClientKey::only()).is_empty(), "it began nothing");
 }
 
 #[tokio::test]
@@ -410,7 +413,7 @@ async fn a_dropped_call_leaves_its_task() {
     let bench = begun_and_dropped(&upstream, false).await;
     dadl_mcp::http::settled().await;
     assert!(lines(&upstream).iter().all(|line| !line.starts_with("PUT ")));
-    assert_eq!(bench.executor.begun(&Client::only())[0]["task"], "fake:backup:1-a:b");
+    assert_eq!(bench.executor.begun(&ClientKey::only())[0]["task"], "fake:backup:1-a:b");
 }
 
 #[tokio::test]
@@ -488,11 +491,11 @@ async fn the_gate_refuses_what_is_no_task_or_not_allowed() {
     let handle: TaskHandle = "fake:backup:1".parse().unwrap();
     // A process that may only write cannot look at what another has begun.
     let bench = bench_with("http://127.0.0.1:9", |it| it.policy = levels(&["write"]));
-    assert!(matches!(refusal(&bench, "fake:backup:1"), Refusal::Denied { .. }));
+    assert!(matches!(refusal(&bench, "fake:backup:1"), CallRefusal::Denied { .. }));
     // One that may only read looks, and cancels nothing.
     let bench = bench_with("http://127.0.0.1:9", |it| it.policy = levels(&["read"]));
     assert!(bench.gate.check_task(&handle).is_ok());
-    assert!(matches!(bench.gate.check_cancel(&handle), Err(Refusal::Denied { .. })));
+    assert!(matches!(bench.gate.check_cancel(&handle), Err(CallRefusal::Denied { .. })));
     // What `tools` leaves out is not listed, but a task can be looked at.
     let bench = bench_with("http://127.0.0.1:9", |it| {
         it.policy.tools = Some(ToolPatterns::new(["backup"]).unwrap());
@@ -501,7 +504,7 @@ async fn the_gate_refuses_what_is_no_task_or_not_allowed() {
     let bench = bench_with("http://127.0.0.1:9", |it| {
         it.policy.exclude_tools = ToolPatterns::new(["task_*"]).unwrap();
     });
-    assert!(matches!(refusal(&bench, "fake:backup:1"), Refusal::Denied { .. }));
+    assert!(matches!(refusal(&bench, "fake:backup:1"), CallRefusal::Denied { .. }));
 }
 
 #[tokio::test]
@@ -629,7 +632,7 @@ async fn a_rolling_update_shows_its_parts_and_a_migration_does_not() {
         let call = tokio::spawn(async move {
             let arguments = arguments.as_object().unwrap().clone();
             let pending = running.gate.check(tool, arguments).unwrap();
-            let consent = Consent::given_for(pending.digest());
+            let consent = CallConsent::given_for(pending.digest());
             let call = pending.admit_with(&consent).unwrap();
             running.executor.execute(call, &CallContext::heard_by(&*observer)).await.map(drop)
         });

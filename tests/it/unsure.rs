@@ -6,7 +6,7 @@ use std::{io::Write as _, time::Duration};
 use dadl_mcp::{
     config::BackendSettings,
     executor::CallError,
-    outcome::{Outcome, Payload},
+    outcome::{CallOutcome, Payload},
 };
 use flate2::{Compression, write::GzEncoder};
 use serde_json::json;
@@ -34,7 +34,7 @@ fn bench(upstream: &Upstream, change: impl FnOnce(&mut BackendSettings)) -> Harn
 }
 
 /// What a tool gives; a backend that is silent is waited for for 20 ms.
-async fn called(tool: &str, answer: Answer) -> (Result<Outcome, CallError>, usize) {
+async fn called(tool: &str, answer: Answer) -> (Result<CallOutcome, CallError>, usize) {
     let is_silent = matches!(answer, Answer::Hang(_));
     let upstream = Upstream::start(vec![answer]).await;
     let bench = bench(&upstream, |settings| {

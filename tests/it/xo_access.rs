@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dadl_descriptor::{
-    model::{Access, Descriptor},
-    source::Source,
+    model::{AccessLevel, Descriptor},
+    source::SourceText,
 };
 use dadl_openapi::Word;
 
@@ -17,7 +17,7 @@ const PAGE: &str = include_str!("../../docs/access.md");
 const GENEROUS: &str = "\n## More generous than Vates\n";
 
 fn descriptor() -> Descriptor {
-    dadl_descriptor::load(&Source::new("xo.dadl", DESCRIPTOR)).descriptor.unwrap()
+    dadl_descriptor::load(&SourceText::new("xo.dadl", DESCRIPTOR)).descriptor.unwrap()
 }
 
 /// The level under whose heading each tool is.
@@ -50,7 +50,7 @@ fn every_tool_has_its_level_and_a_reason() {
     let composites = descriptor.composites.iter().map(|it| (&it.name, &it.access));
     let declared: BTreeMap<&str, &str> = tools
         .chain(composites)
-        .map(|(name, access)| (name.as_str(), access.as_ref().map_or("none", Access::as_str)))
+        .map(|(name, access)| (name.as_str(), access.as_ref().map_or("none", AccessLevel::as_str)))
         .collect();
     assert_eq!(documented(), declared);
 }
@@ -111,7 +111,7 @@ fn what_is_given_more_generously_is_what_the_tools_say() {
     let descriptor = descriptor();
     for (name, (theirs, ours)) in generous() {
         let tool = descriptor.tools.iter().find(|tool| tool.name == name).expect(name);
-        assert_eq!(tool.access.as_ref().map(Access::as_str), Some(ours), "{name}");
+        assert_eq!(tool.access.as_ref().map(AccessLevel::as_str), Some(ours), "{name}");
         assert!(matches!(theirs, "confirm" | "deny") && ours != "dangerous", "{name}");
     }
 }
@@ -121,7 +121,7 @@ fn what_is_given_more_generously_is_what_the_tools_say() {
 #[ignore = "needs DADL_XO_OPENAPI"]
 fn each_place_that_is_more_generous_than_xo_has_a_reason() {
     let file = openapi_documents::xen_orchestra();
-    let (api, _) = dadl_openapi::read(&std::fs::read(file).unwrap()).unwrap();
+    let (api, _) = dadl_openapi::read_document(&std::fs::read(file).unwrap()).unwrap();
     let descriptor = descriptor();
     let mut found = BTreeMap::new();
     let mut words = BTreeMap::new();
@@ -137,7 +137,7 @@ fn each_place_that_is_more_generous_than_xo_has_a_reason() {
                 || stem.is_some_and(|stem| {
                     ours.strip_prefix(stem).is_some_and(|rest| rest.starts_with('.'))
                 });
-            let level = tool.access.as_ref().map_or("none", Access::as_str);
+            let level = tool.access.as_ref().map_or("none", AccessLevel::as_str);
             let asks = match word {
                 Word::Allow => true,
                 Word::Confirm | Word::Deny | Word::No => level == "dangerous",

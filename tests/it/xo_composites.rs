@@ -6,7 +6,7 @@ use dadl_mcp::{
     access::{Levels, Policy, ToolPatterns},
     config::BackendSettings,
     executor::CallError,
-    outcome::Outcome,
+    outcome::CallOutcome,
 };
 use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ impl Bench {
     }
 
     /// Calls a tool that may answer nothing.
-    async fn run(&self, tool: &str, arguments: Value) -> Result<Outcome, CallError> {
+    async fn run(&self, tool: &str, arguments: Value) -> Result<CallOutcome, CallError> {
         self.harness.call(tool, arguments).await
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dadl_mcp::{
     executor::{Budget, CallContext},
-    outcome::{Outcome, Payload, task::TaskReport},
+    outcome::{CallOutcome, Payload, task_report::TaskReport},
 };
 use dadl_simulator::{Lag, SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::{
     xo_world::{self, World},
 };
 
-fn report(outcome: &Outcome) -> &TaskReport {
+fn report(outcome: &CallOutcome) -> &TaskReport {
     match &outcome.payload {
         Payload::Task(report) => report,
         other => panic!("{other:?}"),

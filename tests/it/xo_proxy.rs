@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use dadl_descriptor::{model::Descriptor, source::Source};
+use dadl_descriptor::{model::Descriptor, source::SourceText};
 use dadl_mcp::{
     access::{Levels, Policy},
     outcome::Payload,
@@ -134,7 +134,7 @@ fn xapi() -> Value {
 }
 
 fn descriptor() -> Descriptor {
-    let loaded = dadl_descriptor::check(&Source::new("xo-proxy.dadl", DESCRIPTOR));
+    let loaded = dadl_descriptor::check(&SourceText::new("xo-proxy.dadl", DESCRIPTOR));
     assert_eq!(loaded.diagnostics, []);
     loaded.descriptor.unwrap()
 }
@@ -143,7 +143,7 @@ fn descriptor() -> Descriptor {
 fn the_descriptor_has_no_findings_and_the_layout() {
     descriptor();
     let formatted =
-        dadl_descriptor::format::format(&Source::new("xo-proxy.dadl", DESCRIPTOR)).unwrap();
+        dadl_descriptor::format::format(&SourceText::new("xo-proxy.dadl", DESCRIPTOR)).unwrap();
     assert!(formatted == DESCRIPTOR, "run `dadl-mcp fmt dadl/xo-proxy.dadl`");
 }
 

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use dadl_descriptor::{
-    model::{Access, Descriptor, Location, Method, Tool},
-    source::Source,
+    model::{AccessLevel, Descriptor, ParamLocation, RequestMethod, Tool},
+    source::SourceText,
 };
 use dadl_mcp::{
     access::{Levels, Policy, ToolPatterns},
@@ -27,7 +27,7 @@ use crate::{
 const DESCRIPTOR: &str = include_str!("../../dadl/xen-orchestra.dadl");
 
 fn descriptor() -> Descriptor {
-    dadl_descriptor::load(&Source::new("xo.dadl", DESCRIPTOR)).descriptor.unwrap()
+    dadl_descriptor::load(&SourceText::new("xo.dadl", DESCRIPTOR)).descriptor.unwrap()
 }
 
 async fn simulator() -> XenOrchestra {
@@ -66,7 +66,7 @@ fn is_json(tool: &Tool) -> bool {
 fn every_tool_that_reads_says_what_it_returns() {
     let descriptor = descriptor();
     for tool in descriptor.tools.iter().filter(|tool| is_json(tool)) {
-        if tool.method() == Method::Get {
+        if tool.method() == RequestMethod::Get {
             assert!(tool.returns.is_some(), "{}", tool.name);
         }
         if tool.description.contains("{id}") && tool.name != "add_event_subscription" {
@@ -92,10 +92,11 @@ async fn answers_conform() {
 
     let descriptor = descriptor();
     let mut objects = 0;
-    for tool in descriptor.tools.iter().filter(|tool| tool.method() == Method::Get && is_json(tool))
+    for tool in
+        descriptor.tools.iter().filter(|tool| tool.method() == RequestMethod::Get && is_json(tool))
     {
         let paths: Vec<_> =
-            tool.params.iter().filter(|param| param.is_in(Location::Path)).collect();
+            tool.params.iter().filter(|param| param.is_in(ParamLocation::Path)).collect();
         let schema = schema(tool, &descriptor);
         let has_fields = tool.params.iter().any(|param| param.name == "fields");
         let mut all: Vec<Map<String, Value>> = vec![Map::new()];
@@ -139,7 +140,7 @@ async fn ids(
 ) -> Vec<Map<String, Value>> {
     let collection = tool.path().as_str().split('/').nth(1).unwrap();
     let list = descriptor.tools.iter().find(|list| {
-        list.method() == Method::Get && list.path().as_str() == format!("/{collection}")
+        list.method() == RequestMethod::Get && list.path().as_str() == format!("/{collection}")
     });
     // A user may look at own tokens only.
     if tool.name == "list_auth_tokens" {
@@ -359,9 +360,10 @@ async fn secrets_are_hidden() {
     let secrets = secrets_of(&simulator, &harness).await;
     let descriptor = descriptor();
     let mut hidden = 0;
-    for tool in descriptor.tools.iter().filter(|tool| tool.method() == Method::Get && is_json(tool))
+    for tool in
+        descriptor.tools.iter().filter(|tool| tool.method() == RequestMethod::Get && is_json(tool))
     {
-        let id = tool.params.iter().find(|param| param.is_in(Location::Path));
+        let id = tool.params.iter().find(|param| param.is_in(ParamLocation::Path));
         let mut all = vec![Map::new()];
         if let Some(id) = id {
             all = ids(&harness, &descriptor, tool, &id.name).await;
@@ -419,7 +421,7 @@ fn tools_that_hide_are_those_that_show_secrets() {
             .any(|name| returns.contains(&format!("/{name}\"")));
         // The one that makes a token has to tell it, and asks a person first.
         if tool.name == "create_auth_token" {
-            assert_eq!(tool.access, Some(Access::Dangerous));
+            assert_eq!(tool.access, Some(AccessLevel::Dangerous));
             continue;
         }
         assert_eq!(!tool.response.redact.is_empty(), shows, "{}", tool.name);

@@ -4,27 +4,30 @@
 //! first line below it that is not a comment. Other findings cannot be allowed: they are no matter
 //! of opinion.
 
-use crate::{diagnostic::Diagnostic, source::Source};
+use crate::{diagnostic::Diagnostic, source::SourceText};
 
 /// Returns the findings that no comment allows.
-pub(super) fn without_allowed(mut findings: Vec<Diagnostic>, source: &Source) -> Vec<Diagnostic> {
+pub(super) fn without_allowed(
+    mut findings: Vec<Diagnostic>,
+    source: &SourceText,
+) -> Vec<Diagnostic> {
     if source.text().contains("# allow D7") {
         findings.retain(|finding| !is_allowed(finding, source));
     }
     findings
 }
 
-fn is_allowed(finding: &Diagnostic, source: &Source) -> bool {
+fn is_allowed(finding: &Diagnostic, source: &SourceText) -> bool {
     let line = source.position(finding.span.start).line;
-    if allows(source.line(line), finding) {
+    if allows_finding(source.line(line), finding) {
         return true;
     }
     let above = (1..line).rev().map(|number| source.line(number).trim_start());
-    above.take_while(|text| text.starts_with('#')).any(|text| allows(text, finding))
+    above.take_while(|text| text.starts_with('#')).any(|text| allows_finding(text, finding))
 }
 
 /// Returns whether a line has a comment that names the code of the finding.
-fn allows(line: &str, finding: &Diagnostic) -> bool {
+fn allows_finding(line: &str, finding: &Diagnostic) -> bool {
     let Some((_, rest)) = line.split_once("# allow ") else { return false };
     rest.split([' ', ',', ':'])
         .map(str::trim_end)

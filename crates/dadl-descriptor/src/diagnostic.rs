@@ -34,12 +34,12 @@ pub struct Diagnostic {
     /// What to write instead, or the nearest known name.
     pub help: Option<String>,
     /// The one change of the text that mends it, where there is one; `check --fix` applies it.
-    pub fix: Option<Box<Edit>>,
+    pub fix: Option<Box<TextEdit>>,
 }
 
 /// A change of a file's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
+pub struct TextEdit {
     /// The bytes that go; empty where something is only added.
     pub span: Range<usize>,
     /// What comes in their place.
@@ -85,7 +85,7 @@ impl Diagnostic {
 
     /// Sets the change that mends it.
     pub fn fix(&mut self, span: Range<usize>, replacement: impl Into<String>) -> &mut Self {
-        self.fix = Some(Box::new(Edit { span, replacement: replacement.into() }));
+        self.fix = Some(Box::new(TextEdit { span, replacement: replacement.into() }));
         self
     }
 }

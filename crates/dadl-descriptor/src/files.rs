@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::source::{Source, SourceError};
+use crate::source::{SourceError, SourceText};
 
 /// Why a file beside a descriptor cannot be read, in words that follow a colon.
 #[derive(Debug, Error)]
@@ -45,14 +45,14 @@ pub trait Files {
     /// # Errors
     ///
     /// Says why there is none.
-    fn fragment(&mut self, path: &str) -> Result<Source, FolderError>;
+    fn fragment(&mut self, path: &str) -> Result<SourceText, FolderError>;
 }
 
 /// For a text that is in no folder.
 pub(super) struct NoFiles;
 
 impl Files for NoFiles {
-    fn fragment(&mut self, _: &str) -> Result<Source, FolderError> {
+    fn fragment(&mut self, _: &str) -> Result<SourceText, FolderError> {
         Err(FolderError::Text)
     }
 }

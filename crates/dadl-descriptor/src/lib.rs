@@ -6,7 +6,7 @@
 //! come through [`Files`].
 //!
 //! ```
-//! use dadl_descriptor::{check, source::Source};
+//! use dadl_descriptor::{check, source::SourceText};
 //!
 //! let text = "
 //! spec: https://dadl.ai/spec/dadl-spec-v0.2
@@ -18,7 +18,7 @@
 //!   tools:
 //!     list_orders: { method: GET, path: /orders, acess: read, description: Lists orders. }
 //! ";
-//! let loaded = check(&Source::new("shop.dadl", text));
+//! let loaded = check(&SourceText::new("shop.dadl", text));
 //! let messages: Vec<&str> = loaded.diagnostics.iter().map(|it| it.message.as_str()).collect();
 //! assert!(messages.iter().any(|it| it.contains("acess")), "{messages:?}");
 //! ```
@@ -50,10 +50,10 @@ use std::ops::Range;
 
 use diagnostic::{Diagnostic, Severity};
 use files::NoFiles;
-use lower::include::{self, Fragments, Merged};
+use lower::include::{self, Fragments, IncludeOutcome};
 use model::Descriptor;
-use source::{Source, SourceError};
-use yaml::Node;
+use source::{SourceError, SourceText};
+use yaml::YamlNode;
 
 pub use files::{Files, FolderError};
 
@@ -62,99 +62,103 @@ const MAX_FINDINGS: usize = 1_000;
 
 /// What a file turned out to be.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct LoadedDescriptor {
     /// The descriptor; `None` exactly when a finding is an error.
     pub descriptor: Option<Descriptor>,
     /// All findings, by their place in the file.
     pub diagnostics: Vec<Diagnostic>,
     /// The OpenAPI document beside the file, if it names one: whoever reads files may fill in with it
     /// what the descriptor does not say.
-    pub document: Option<Document>,
+    pub document: Option<OpenApiLocation>,
 }
 
 /// Where a descriptor says that its OpenAPI document is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
+pub struct OpenApiLocation {
     /// Its path, from the folder of the descriptor on.
     pub path: String,
     /// Where the descriptor says so.
     pub span: Range<usize>,
 }
 
-impl Loaded {
+impl LoadedDescriptor {
     /// Adds a finding that was made after loading.
     pub fn add(&mut self, finding: Diagnostic) {
         self.diagnostics.push(finding);
-        settle(&mut self.diagnostics);
+        sort_findings(&mut self.diagnostics);
     }
 }
 
 /// Reads a descriptor out of `source`, which cannot include fragments.
-pub fn load(source: &Source) -> Loaded {
-    read(source, false)
+pub fn load(source: &SourceText) -> LoadedDescriptor {
+    read_fragments(source, false)
 }
 
 /// Does what [`load`] does, and applies the rules that only authors and reviewers care about.
-pub fn check(source: &Source) -> Loaded {
-    read(source, true)
+pub fn check(source: &SourceText) -> LoadedDescriptor {
+    read_fragments(source, true)
 }
 
-fn read(source: &Source, with_lints: bool) -> Loaded {
+fn read_fragments(source: &SourceText, with_lints: bool) -> LoadedDescriptor {
     let mut diagnostics = Vec::new();
-    let root = yaml::parse(source.text(), &mut diagnostics);
-    let paths = root.as_ref().map(include::paths).unwrap_or_default();
+    let root = yaml::parse_yaml(source.text(), &mut diagnostics);
+    let paths = root.as_ref().map(include::include_paths).unwrap_or_default();
     let without = |path: String| {
         let fragment = NoFiles.fragment(&path);
         (path, fragment.map(|_| 0..0))
     };
     let fragments: Fragments = paths.into_iter().map(without).collect();
-    finish(root, source, &fragments, with_lints, diagnostics)
+    finish_loading(root, source, &fragments, with_lints, diagnostics)
 }
 
 /// Reads a descriptor out of `source` and the fragments that it includes.
 ///
 /// The spans of findings refer to the source that comes back.
-pub fn load_with(source: Source, files: &mut dyn Files) -> (Source, Loaded) {
+pub fn load_with(source: SourceText, files: &mut dyn Files) -> (SourceText, LoadedDescriptor) {
     read_with(source, false, files)
 }
 
 /// Does what [`load_with`] does, and applies the rules that only authors and reviewers care about.
-pub fn check_with(source: Source, files: &mut dyn Files) -> (Source, Loaded) {
+pub fn check_with(source: SourceText, files: &mut dyn Files) -> (SourceText, LoadedDescriptor) {
     read_with(source, true, files)
 }
 
-fn read_with(mut source: Source, with_lints: bool, files: &mut dyn Files) -> (Source, Loaded) {
+fn read_with(
+    mut source: SourceText,
+    with_lints: bool,
+    files: &mut dyn Files,
+) -> (SourceText, LoadedDescriptor) {
     let end = source.text().len();
     let mut diagnostics = Vec::new();
-    let root = yaml::parse(source.text(), &mut diagnostics);
-    let paths = root.as_ref().map(include::paths).unwrap_or_default();
+    let root = yaml::parse_yaml(source.text(), &mut diagnostics);
+    let paths = root.as_ref().map(include::include_paths).unwrap_or_default();
     if paths.is_empty() {
-        let loaded = finish(root, &source, &Fragments::new(), with_lints, diagnostics);
+        let loaded = finish_loading(root, &source, &Fragments::new(), with_lints, diagnostics);
         return (source, loaded);
     }
-    let fragments = include::read(paths, &mut source, &mut |path| files.fragment(path));
+    let fragments = include::read_fragments(paths, &mut source, &mut |path| files.fragment(path));
     // The first tree borrowed a source that has grown since.
     let mut diagnostics = Vec::new();
-    let root = yaml::parse(source.text().get(..end).unwrap_or_default(), &mut diagnostics);
-    let loaded = finish(root, &source, &fragments, with_lints, diagnostics);
+    let root = yaml::parse_yaml(source.text().get(..end).unwrap_or_default(), &mut diagnostics);
+    let loaded = finish_loading(root, &source, &fragments, with_lints, diagnostics);
     (source, loaded)
 }
 
 /// Makes a descriptor of a tree.
-fn finish<'tree>(
-    root: Option<Node<'tree>>,
-    source: &'tree Source,
+fn finish_loading<'tree>(
+    root: Option<YamlNode<'tree>>,
+    source: &'tree SourceText,
     fragments: &Fragments,
     with_lints: bool,
     mut diagnostics: Vec<Diagnostic>,
-) -> Loaded {
+) -> LoadedDescriptor {
     let (mut descriptor, mut document) = (None, None);
     if let Some(root) = root {
-        let merged = include::merge(&root, source, fragments, &mut diagnostics);
+        let merged = include::merge_fragments(&root, source, fragments, &mut diagnostics);
         let tree = match &merged {
-            Merged::Nothing => Some(&root),
-            Merged::Tree(tree) => Some(tree),
-            Merged::Broken => None,
+            IncludeOutcome::Nothing => Some(&root),
+            IncludeOutcome::Tree(tree) => Some(tree),
+            IncludeOutcome::Broken => None,
         };
         if let Some(tree) = tree {
             let (lowered, findings) = lower::lower(tree, source, with_lints);
@@ -176,15 +180,15 @@ fn finish<'tree>(
             fix: None,
         });
     }
-    settle(&mut diagnostics);
+    sort_findings(&mut diagnostics);
     if diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
         descriptor = None;
     }
-    Loaded { descriptor, diagnostics, document }
+    LoadedDescriptor { descriptor, diagnostics, document }
 }
 
 /// Sorts findings by their place, and leaves out what there are too many of.
-fn settle(diagnostics: &mut Vec<Diagnostic>) {
+fn sort_findings(diagnostics: &mut Vec<Diagnostic>) {
     if diagnostics.len() > MAX_FINDINGS {
         diagnostics.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         diagnostics.truncate(MAX_FINDINGS);
@@ -198,15 +202,15 @@ fn settle(diagnostics: &mut Vec<Diagnostic>) {
 }
 
 /// Returns where the document beside the file is; what is at a URL is not beside it.
-fn document_of(descriptor: &Descriptor, tree: &Node<'_>) -> Option<Document> {
+fn document_of(descriptor: &Descriptor, tree: &YamlNode<'_>) -> Option<OpenApiLocation> {
     let path = descriptor.openapi_source.clone().filter(|path| !path.contains("://"))?;
     let node = ["backend", "openapi_source"].iter().try_fold(tree, |node, key| match &node.value {
-        yaml::Value::Mapping(entries) => {
+        yaml::YamlValue::Mapping(entries) => {
             entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value)
         }
         _ => None,
     });
-    Some(Document { path, span: node.map(|node| node.span.clone()).unwrap_or_default() })
+    Some(OpenApiLocation { path, span: node.map(|node| node.span.clone()).unwrap_or_default() })
 }
 
 /// Turns the bytes of a file that cannot be read as text into a finding.
@@ -236,7 +240,7 @@ mod tests {
 
     /// Loads `text` and checks what holds for every text.
     fn holds(text: &str) {
-        let source = Source::new("t", text);
+        let source = SourceText::new("t", text);
         let loaded = load(&source);
         let has_error =
             loaded.diagnostics.iter().any(|finding| finding.severity == Severity::Error);
@@ -276,7 +280,7 @@ mod tests {
         let long =
             format!("_a: &a \"\\n{}\"\n_b: [{}]\n", "x".repeat(100_000), "*a,".repeat(9_000));
         for text in [bomb, long, "[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(99)] {
-            let loaded = load(&Source::new("t", text));
+            let loaded = load(&SourceText::new("t", text));
             assert_eq!(loaded.diagnostics[0].code, code::TOO_COMPLEX);
         }
     }

@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 
 use crate::{
-    Files, Loaded, check_with,
-    diagnostic::{Code, Diagnostic, Edit, Severity},
+    Files, LoadedDescriptor, check_with,
+    diagnostic::{Code, Diagnostic, Severity, TextEdit},
     files::NoFiles,
-    source::Source,
+    source::SourceText,
 };
 
 /// A change may make room for the next; nothing needs more rounds than this.
@@ -21,7 +21,7 @@ const MAX_SINGLE: usize = 64;
 
 /// One change that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct AppliedChange {
     /// The rule that asked for it.
     pub code: Code,
     /// The line of the text as it was before this change.
@@ -36,21 +36,21 @@ pub struct Change {
 #[derive(Debug, Clone)]
 pub struct Mended {
     /// The new text, without fragments.
-    pub source: Source,
+    pub source: SourceText,
     /// What [`check_with`] says about it.
-    pub loaded: Loaded,
+    pub loaded: LoadedDescriptor,
     /// The changes, in the order in which they were made; empty when nothing could be mended.
-    pub changes: Vec<Change>,
+    pub changes: Vec<AppliedChange>,
 }
 
 /// Mends what has one obvious mending, in a text without fragments.
-pub fn mend(source: Source) -> Mended {
+pub fn mend(source: SourceText) -> Mended {
     mend_with(source, &mut NoFiles)
 }
 
 /// Mends what has one obvious mending in the file itself; fragments come from `files` and stay as
 /// they are.
-pub fn mend_with(source: Source, files: &mut dyn Files) -> Mended {
+pub fn mend_with(source: SourceText, files: &mut dyn Files) -> Mended {
     let (_, loaded) = check_with(source.clone(), files);
     let mut mended = Mended { source, loaded, changes: Vec::new() };
     for _ in 0..MAX_ROUNDS {
@@ -70,22 +70,22 @@ impl Mended {
         if edits.is_empty() {
             return false;
         }
-        if self.make(&edits, files) {
+        if self.make_edits(&edits, files) {
             return true;
         }
         // One of them is bad; the others may be good.
-        edits.chunks(1).take(MAX_SINGLE).any(|edit| self.make(edit, files))
+        edits.chunks(1).take(MAX_SINGLE).any(|edit| self.make_edits(edit, files))
     }
 
     /// Makes `edits` if the text is better for it.
-    fn make(&mut self, edits: &[(Code, Edit)], files: &mut dyn Files) -> bool {
-        let text = applied(self.source.text(), edits);
-        let source = Source::new(self.source.name(), text);
+    fn make_edits(&mut self, edits: &[(Code, TextEdit)], files: &mut dyn Files) -> bool {
+        let text = apply_edits(self.source.text(), edits);
+        let source = SourceText::new(self.source.name(), text);
         let (_, loaded) = check_with(source.clone(), files);
         if !is_better(&loaded.diagnostics, &self.loaded.diagnostics) {
             return false;
         }
-        let changes = edits.iter().map(|(code, edit)| Change {
+        let changes = edits.iter().map(|(code, edit)| AppliedChange {
             code: *code,
             line: self.source.position(edit.span.start).line,
             before: self.source.slice(edit.span.clone()).to_owned(),
@@ -99,8 +99,8 @@ impl Mended {
 }
 
 /// Returns the offered changes that do not touch each other, by their place.
-fn apart(findings: &[Diagnostic]) -> Vec<(Code, Edit)> {
-    let mut edits: Vec<(Code, Edit)> =
+fn apart(findings: &[Diagnostic]) -> Vec<(Code, TextEdit)> {
+    let mut edits: Vec<(Code, TextEdit)> =
         findings.iter().filter_map(|finding| Some((finding.code, *finding.fix.clone()?))).collect();
     edits.sort_by_key(|(_, edit)| (edit.span.start, edit.span.end));
     edits.dedup_by(|later, earlier| later.1.span.start <= earlier.1.span.end);
@@ -108,7 +108,7 @@ fn apart(findings: &[Diagnostic]) -> Vec<(Code, Edit)> {
 }
 
 /// Returns `text` with `edits`, which are in order and apart.
-fn applied(text: &str, edits: &[(Code, Edit)]) -> String {
+fn apply_edits(text: &str, edits: &[(Code, TextEdit)]) -> String {
     let mut changed = String::with_capacity(text.len());
     let mut at = 0;
     for (_, edit) in edits {
@@ -150,7 +150,7 @@ mod tests {
 
     /// Returns the mended text of a document with this top, and the codes of the changes.
     fn mended(text: &str) -> (String, Vec<&'static str>) {
-        let mended = mend(Source::new("t", text));
+        let mended = mend(SourceText::new("t", text));
         let codes = mended.changes.iter().map(|change| change.code.0).collect();
         (mended.source.text().to_owned(), codes)
     }
@@ -263,7 +263,7 @@ mod tests {
             let mut text = REST.to_owned();
             let end = (at + removed).min(text.len());
             text.replace_range(at..end, &inserted);
-            let source = Source::new("t", format!("{SPEC}{text}"));
+            let source = SourceText::new("t", format!("{SPEC}{text}"));
             let before = check(&source).diagnostics;
             let mended = mend(source);
             let after = check(&mended.source).diagnostics;

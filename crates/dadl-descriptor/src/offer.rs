@@ -9,7 +9,7 @@ use dadl_text::names::path::{anonymous, of_base_url, spellings};
 
 use crate::model::{
     Composite, Descriptor, Tool,
-    fit::{Fit, Needs, Version},
+    fit::{Fit, ToolNeeds, Version},
 };
 
 /// What has more operations says nothing.
@@ -31,7 +31,7 @@ pub struct Offer {
 
 /// Why a tool that may be called is not listed, or why a call found nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
+pub struct UnmetNeed {
     /// The name in the descriptor.
     pub tool: String,
     /// What the server is, where that is known: `rest-api 0.33.0 (XO 6.5)`.
@@ -57,13 +57,13 @@ pub enum Reason {
 
 /// What is known of one tool at one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum ToolAvailability {
     /// It is there, as far as anything says.
     Has,
     /// It is not there.
-    Lacks(Lack),
+    Lacks(UnmetNeed),
     /// Nobody can tell; what it needs, where the descriptor says that.
-    Unknown(Option<Lack>),
+    Unknown(Option<UnmetNeed>),
 }
 
 impl Offer {
@@ -104,26 +104,26 @@ impl Offer {
 }
 
 /// Says whether the server that made `offer` has the tool or composite called `name`.
-pub fn standing(descriptor: &Descriptor, name: &str, offer: Option<&Offer>) -> Standing {
-    let Some(fit) = &descriptor.fit else { return Standing::Has };
+pub fn standing(descriptor: &Descriptor, name: &str, offer: Option<&Offer>) -> ToolAvailability {
+    let Some(fit) = &descriptor.fit else { return ToolAvailability::Has };
     let base = anonymous(of_base_url(descriptor.base_url.as_deref()));
-    let judge = Judge { descriptor, fit, offer, base: &base };
+    let judge = AvailabilityCheck { descriptor, fit, offer, base: &base };
     if let Some(tool) = descriptor.tools.iter().find(|tool| tool.name == name) {
         return judge.tool(tool);
     }
     let composite = descriptor.composites.iter().find(|composite| composite.name == name);
-    composite.map_or(Standing::Has, |composite| judge.composite(composite))
+    composite.map_or(ToolAvailability::Has, |composite| judge.composite(composite))
 }
 
 /// What a judgement looks at.
-struct Judge<'a> {
+struct AvailabilityCheck<'a> {
     descriptor: &'a Descriptor,
     fit: &'a Fit,
     offer: Option<&'a Offer>,
     base: &'a str,
 }
 
-impl Judge<'_> {
+impl AvailabilityCheck<'_> {
     /// Returns what the server said, where that judges anything.
     fn said(&self) -> Option<&Offer> {
         let offer = self.offer?;
@@ -134,7 +134,7 @@ impl Judge<'_> {
         is_complete.then_some(offer)
     }
 
-    fn tool(&self, tool: &Tool) -> Standing {
+    fn tool(&self, tool: &Tool) -> ToolAvailability {
         let needs = self.fit.needs.get(&tool.name);
         let operation = || match tool.rpc() {
             Some(rpc) => rpc.method.clone(),
@@ -143,51 +143,60 @@ impl Judge<'_> {
         let lack = || self.lack(&tool.name, needs.map(|it| &**it), operation);
         let Some(offer) = self.said() else {
             let is_named = needs.is_some() || self.fit.since.contains_key(&tool.name);
-            return Standing::Unknown(is_named.then(lack));
+            return ToolAvailability::Unknown(is_named.then(lack));
         };
         // Of another host the server says nothing.
         if tool.elsewhere().is_some() || offer.has_tool(tool, self.base) {
-            return Standing::Has;
+            return ToolAvailability::Has;
         }
         match needs.filter(|needs| !needs.shown_by.is_empty()) {
             Some(needs) => self.shown(needs, offer, lack),
-            None => Standing::Lacks(lack()),
+            None => ToolAvailability::Lacks(lack()),
         }
     }
 
     /// Judges what the source leaves out, and others show.
-    fn shown(&self, needs: &Needs, offer: &Offer, lack: impl Fn() -> Lack) -> Standing {
+    fn shown(
+        &self,
+        needs: &ToolNeeds,
+        offer: &Offer,
+        lack: impl Fn() -> UnmetNeed,
+    ) -> ToolAvailability {
         let mut others =
             self.descriptor.tools.iter().filter(|it| needs.shown_by.contains(&it.name));
         if others.any(|other| offer.has_tool(other, self.base)) {
-            return Standing::Has;
+            return ToolAvailability::Has;
         }
         let is_told = match needs.shown_since {
             None => true,
             Some(first) => offer.version.is_some_and(|version| version >= first),
         };
-        if is_told { Standing::Lacks(lack()) } else { Standing::Unknown(Some(lack())) }
+        if is_told {
+            ToolAvailability::Lacks(lack())
+        } else {
+            ToolAvailability::Unknown(Some(lack()))
+        }
     }
 
     /// A composite is there when its version is, and one of the tools that it calls.
-    fn composite(&self, composite: &Composite) -> Standing {
+    fn composite(&self, composite: &Composite) -> ToolAvailability {
         let name = &composite.name;
         let needs = self.fit.needs.get(name).map(|needs| &**needs);
         let since = self.fit.since.get(name);
         let lack = || self.lack(name, needs, || name.clone());
         let Some(offer) = self.said() else {
-            return Standing::Unknown((needs.is_some() || since.is_some()).then(lack));
+            return ToolAvailability::Unknown((needs.is_some() || since.is_some()).then(lack));
         };
         if let Some(since) = since {
             match offer.version {
-                Some(version) if version < *since => return Standing::Lacks(lack()),
+                Some(version) if version < *since => return ToolAvailability::Lacks(lack()),
                 Some(_) => {}
-                None => return Standing::Unknown(Some(lack())),
+                None => return ToolAvailability::Unknown(Some(lack())),
             }
         }
         if let Some(needs) = needs.filter(|needs| !needs.shown_by.is_empty()) {
             let shown = self.shown(needs, offer, lack);
-            if shown != Standing::Has {
+            if shown != ToolAvailability::Has {
                 return shown;
             }
         }
@@ -195,14 +204,21 @@ impl Judge<'_> {
             let tool = self.descriptor.tools.iter().find(|tool| tool.name == *called)?;
             Some(self.tool(tool))
         });
-        let Some(Standing::Lacks(first)) = called.next() else { return Standing::Has };
-        if called.all(|standing| matches!(standing, Standing::Lacks(_))) {
-            return Standing::Lacks(Lack { tool: name.clone(), ..first });
+        let Some(ToolAvailability::Lacks(first)) = called.next() else {
+            return ToolAvailability::Has;
+        };
+        if called.all(|standing| matches!(standing, ToolAvailability::Lacks(_))) {
+            return ToolAvailability::Lacks(UnmetNeed { tool: name.clone(), ..first });
         }
-        Standing::Has
+        ToolAvailability::Has
     }
 
-    fn lack(&self, name: &str, needs: Option<&Needs>, operation: impl Fn() -> String) -> Lack {
+    fn lack(
+        &self,
+        name: &str,
+        needs: Option<&ToolNeeds>,
+        operation: impl Fn() -> String,
+    ) -> UnmetNeed {
         let (fit, version) = (self.fit, self.offer.and_then(|offer| offer.version));
         let since = fit.since.get(name);
         // A version that is new enough is not what is wrong.
@@ -217,7 +233,7 @@ impl Judge<'_> {
             Some(version) => fit.named(version),
             None => fit.product.clone(),
         });
-        Lack {
+        UnmetNeed {
             tool: name.to_owned(),
             server,
             reason,
@@ -227,7 +243,7 @@ impl Judge<'_> {
     }
 }
 
-impl Lack {
+impl UnmetNeed {
     /// Says what is missing without naming the tool, for a list of tools that lack the same.
     pub fn of_all(&self) -> String {
         let mut text = match (&self.server, &self.reason) {
@@ -263,7 +279,7 @@ impl Lack {
     }
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for UnmetNeed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tool = &self.tool;
         let mut text = match (&self.server, &self.reason) {

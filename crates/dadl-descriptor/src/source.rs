@@ -11,7 +11,7 @@ pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// A file name and the text of that file; the texts of fragments follow it, so that an offset
 /// says which file it is in.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct SourceText {
     name: String,
     text: String,
     /// The offset at which each line begins.
@@ -55,7 +55,7 @@ pub enum SourceError {
     },
 }
 
-impl Source {
+impl SourceText {
     /// Takes text that is in memory already.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let mut text = text.into();
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn position(text: &str, offset: usize) -> (usize, usize) {
-        let Position { line, column } = Source::new("t", text).position(offset);
+        let Position { line, column } = SourceText::new("t", text).position(offset);
         (line, column)
     }
 
@@ -179,14 +179,14 @@ mod tests {
         assert_eq!(position("", 0), (1, 1));
         assert_eq!(position("ab", 99), (1, 3));
         assert_eq!(position("ä", 1), (1, 1));
-        assert_eq!(Source::new("t", "ä").clamp(&(1..9)), 0..2);
+        assert_eq!(SourceText::new("t", "ä").clamp(&(1..9)), 0..2);
     }
 
     #[test]
     fn fragments_have_places_of_their_own() {
-        let mut source = Source::new("a", "one\ntwo");
-        let first = source.append(&Source::new("b", "three\nfour\n"));
-        let second = source.append(&Source::new("c", ""));
+        let mut source = SourceText::new("a", "one\ntwo");
+        let first = source.append(&SourceText::new("b", "three\nfour\n"));
+        let second = source.append(&SourceText::new("c", ""));
         assert_eq!(source.slice(first.clone()), "three\nfour\n");
         let place = |offset: usize| {
             let Position { line, column } = source.position(offset);
@@ -202,15 +202,15 @@ mod tests {
 
     #[test]
     fn drops_a_byte_order_mark() {
-        let source = Source::from_bytes("t", b"\xef\xbb\xbfa".to_vec()).unwrap();
+        let source = SourceText::from_bytes("t", b"\xef\xbb\xbfa".to_vec()).unwrap();
         assert_eq!(source.text(), "a");
     }
 
     #[test]
     fn refuses_what_is_no_text() {
-        let latin_1 = Source::from_bytes("t", b"ab\xe4".to_vec()).unwrap_err();
+        let latin_1 = SourceText::from_bytes("t", b"ab\xe4".to_vec()).unwrap_err();
         assert_eq!(latin_1, SourceError::Encoding { offset: 2 });
-        let large = Source::from_bytes("t", vec![b' '; MAX_BYTES + 1]).unwrap_err();
+        let large = SourceText::from_bytes("t", vec![b' '; MAX_BYTES + 1]).unwrap_err();
         assert!(matches!(large, SourceError::TooLarge { .. }));
     }
 }

@@ -7,7 +7,7 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Reads a duration: numbers with `ms`, `s`, `m`, `h` or `d`, largest unit first; `None` for one
 /// beyond a hundred years as well.
-pub fn duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     let mut last = u64::MAX;
@@ -36,7 +36,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 
 /// Reads a size in bytes: a number with `B`, `KB`, `MB` or `GB` (each also as `KiB` or `K`);
 /// all are powers of 1024.
-pub fn size(text: &str) -> Option<u64> {
+pub fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = split_number(text)?;
     let factor: u32 = match unit.trim_start().to_ascii_uppercase().as_str() {
         "" | "B" => 0,
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn reads_durations() {
-        let millis = |text| duration(text).map(|value| value.as_millis());
+        let millis = |text| parse_duration(text).map(|value| value.as_millis());
         assert_eq!(millis("500ms"), Some(500));
         assert_eq!(millis("2s"), Some(2_000));
         assert_eq!(millis("1.5s"), Some(1_500));
@@ -104,12 +104,12 @@ mod tests {
         fn any_text_is_a_bounded_amount_or_refused(
             text in "\\PC{0,12}|([0-9.]{1,25}(ms|s|m|h|d|[KMGkmg]?i?[Bb]?)){1,3}"
         ) {
-            if let Some(duration) = duration(&text) {
+            if let Some(duration) = parse_duration(&text) {
                 assert!(duration <= LONGEST, "{text}");
                 assert!(std::time::Instant::now().checked_add(duration + duration).is_some());
                 assert!(std::time::SystemTime::now().checked_add(duration + duration).is_some());
             }
-            if let Some(size) = size(&text) {
+            if let Some(size) = parse_size(&text) {
                 assert!(i64::try_from(size).is_ok(), "{text}");
             }
         }
@@ -117,11 +117,11 @@ mod tests {
 
     #[test]
     fn reads_sizes() {
-        assert_eq!(size("10"), Some(10));
-        assert_eq!(size("10MB"), Some(10 * 1024 * 1024));
-        assert_eq!(size("1.5 KiB"), Some(1536));
+        assert_eq!(parse_size("10"), Some(10));
+        assert_eq!(parse_size("10MB"), Some(10 * 1024 * 1024));
+        assert_eq!(parse_size("1.5 KiB"), Some(1536));
         for wrong in ["", "MB", "10XB", "-1", "99999999999GB"] {
-            assert_eq!(size(wrong), None, "{wrong}");
+            assert_eq!(parse_size(wrong), None, "{wrong}");
         }
     }
 }

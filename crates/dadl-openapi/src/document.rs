@@ -49,8 +49,8 @@ pub enum DocumentError {
 /// # Errors
 ///
 /// Says why it is none.
-pub(super) fn parse(bytes: &[u8]) -> Result<(Value, u64), DocumentError> {
-    let (document, cost) = tree(bytes, MAX_TREE)?;
+pub(super) fn parse_document(bytes: &[u8]) -> Result<(Value, u64), DocumentError> {
+    let (document, cost) = parse_tree(bytes, MAX_TREE)?;
     let version = ["openapi", "swagger"].iter().find_map(|key| document.get(key));
     match version.map(|version| version.as_str().map_or(version.to_string(), str::to_owned)) {
         Some(version) if version.starts_with("3.") || version.starts_with("2.") => {
@@ -66,7 +66,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Value, u64), DocumentError> {
 /// # Errors
 ///
 /// Says why it is neither.
-pub(super) fn tree(bytes: &[u8], most: u64) -> Result<(Value, u64), DocumentError> {
+pub(super) fn parse_tree(bytes: &[u8], most: u64) -> Result<(Value, u64), DocumentError> {
     if bytes.len() > MAX_BYTES {
         return Err(DocumentError::TooLarge);
     }
@@ -76,14 +76,14 @@ pub(super) fn tree(bytes: &[u8], most: u64) -> Result<(Value, u64), DocumentErro
         return Err(DocumentError::Page);
     }
     if text.starts_with('{') {
-        let cost = cost::of(text);
+        let cost = cost::parse_cost(text);
         if cost > most {
             return Err(DocumentError::TooComplex);
         }
         return Ok((serde_json::from_str(text).map_err(DocumentError::Json)?, cost));
     }
     let mut findings = Vec::new();
-    match (yaml::parse(text, &mut findings), findings.into_iter().next()) {
+    match (yaml::parse_yaml(text, &mut findings), findings.into_iter().next()) {
         (Some(root), _) => Ok((root.to_json(), 0)),
         (None, Some(finding)) => Err(DocumentError::Yaml(finding.message)),
         (None, None) => Err(DocumentError::Empty),
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn problem(bytes: &[u8]) -> String {
-        parse(bytes).unwrap_err().to_string()
+        parse_document(bytes).unwrap_err().to_string()
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         let deep =
             format!(r#"{{"openapi":"3.0.0","x":{}{}}}"#, "[".repeat(9_999), "]".repeat(9_999));
         assert_eq!(problem(deep.as_bytes()), "it has too many values or levels");
-        assert!(parse(br#"{"openapi":"3.0.0","x":[[],[]]}"#).is_ok());
+        assert!(parse_document(br#"{"openapi":"3.0.0","x":[[],[]]}"#).is_ok());
     }
 
     #[test]

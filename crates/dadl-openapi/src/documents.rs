@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::{
     document::{self, DocumentError, MAX_BYTES, MAX_TREE},
-    report::at,
+    report::place_at,
 };
 
 /// So many files are read; the document of a cloud has 2,500.
@@ -26,7 +26,7 @@ const MAX_FILES: usize = 4_000;
 const MAX_HOPS: usize = 16;
 
 /// The files beside a document.
-pub trait Beside {
+pub trait SiblingFiles {
     /// Returns the name of the document in its folder.
     fn name(&self) -> Option<&str>;
 
@@ -39,9 +39,9 @@ pub trait Beside {
 }
 
 /// For a document that is no file.
-pub(super) struct Alone;
+pub(super) struct NoSiblings;
 
-impl Beside for Alone {
+impl SiblingFiles for NoSiblings {
     fn name(&self) -> Option<&str> {
         None
     }
@@ -54,7 +54,7 @@ impl Beside for Alone {
 /// Why a reference leads nowhere, in words that follow a colon. Nothing of a file is quoted: it may be
 /// any file of the folder.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum Gone {
+pub(super) enum UnresolvedReference {
     /// It is somewhere on the network.
     #[error("it is an address, and nothing is fetched")]
     Address,
@@ -87,7 +87,7 @@ pub(super) enum Gone {
     Unreadable(String),
 }
 
-impl Gone {
+impl UnresolvedReference {
     /// Returns what to do about it.
     pub(super) const fn help(&self) -> &'static str {
         match self {
@@ -103,9 +103,9 @@ impl Gone {
 /// A document and the files that it refers to; the first is the document.
 #[derive(Debug)]
 pub(super) struct Documents {
-    list: Vec<Document>,
+    list: Vec<DocumentFile>,
     /// The files by their paths below the folder.
-    files: HashMap<String, Result<usize, Gone>>,
+    files: HashMap<String, Result<usize, UnresolvedReference>>,
     /// What has an address of its own (`$id`, `$self`): its file, and the pointer to it.
     addresses: HashMap<String, (usize, String)>,
     /// The pointers of all references.
@@ -113,7 +113,7 @@ pub(super) struct Documents {
 }
 
 #[derive(Debug)]
-struct Document {
+struct DocumentFile {
     /// The path below the folder; empty when it is not known.
     path: String,
     root: Value,
@@ -127,8 +127,8 @@ impl Documents {
     /// # Errors
     ///
     /// Says why the bytes are no document. A file that cannot be read is no error.
-    pub(super) fn read(bytes: &[u8], beside: &mut dyn Beside) -> Result<Self, DocumentError> {
-        let (root, mut cost) = document::parse(bytes)?;
+    pub(super) fn read(bytes: &[u8], beside: &mut dyn SiblingFiles) -> Result<Self, DocumentError> {
+        let (root, mut cost) = document::parse_document(bytes)?;
         let mut size = bytes.len();
         let path = beside.name().unwrap_or_default().to_owned();
         let mut all = Self {
@@ -175,46 +175,49 @@ impl Documents {
             self.addresses.entry(address).or_insert((number, pointer));
         }
         self.pointers.extend(found.pointers);
-        self.list.push(Document { path, root, anchors: found.anchors });
+        self.list.push(DocumentFile { path, root, anchors: found.anchors });
         found.files.into_iter().map(|file| (number, file)).collect()
     }
 
     fn file(
         &self,
         path: &str,
-        beside: &mut dyn Beside,
+        beside: &mut dyn SiblingFiles,
         size: &mut usize,
         cost: &mut u64,
-    ) -> Result<Value, Gone> {
+    ) -> Result<Value, UnresolvedReference> {
         if self.list.len() >= MAX_FILES {
-            return Err(Gone::TooMany);
+            return Err(UnresolvedReference::TooMany);
         }
         let room = MAX_BYTES.saturating_sub(*size);
         let bytes = beside.bytes(path, room).map_err(|error| match error {
-            FolderError::Text | FolderError::Bundled => Gone::NoFolder,
-            FolderError::PathLeaves => Gone::Leaves,
-            FolderError::LinkLeaves => {
-                Gone::Unreadable("a link leads out of the folder of the document".to_owned())
-            }
-            other => Gone::Unreadable(other.to_string()),
+            FolderError::Text | FolderError::Bundled => UnresolvedReference::NoFolder,
+            FolderError::PathLeaves => UnresolvedReference::Leaves,
+            FolderError::LinkLeaves => UnresolvedReference::Unreadable(
+                "a link leads out of the folder of the document".to_owned(),
+            ),
+            other => UnresolvedReference::Unreadable(other.to_string()),
         })?;
         if bytes.len() > room {
-            return Err(Gone::TooLarge);
+            return Err(UnresolvedReference::TooLarge);
         }
         *size += bytes.len();
-        let (root, taken) = document::tree(&bytes, MAX_TREE.saturating_sub(*cost)).map_err(
-            |error| match error {
-                DocumentError::Encoding => Gone::NoDocument("it is not UTF-8"),
-                DocumentError::Empty => Gone::NoDocument("it is empty"),
-                DocumentError::TooLarge | DocumentError::TooComplex => Gone::TooLarge,
-                _ => Gone::NoDocument("it is neither JSON nor YAML"),
-            },
-        )?;
+        let (root, taken) =
+            document::parse_tree(&bytes, MAX_TREE.saturating_sub(*cost)).map_err(|error| {
+                match error {
+                    DocumentError::Encoding => UnresolvedReference::NoDocument("it is not UTF-8"),
+                    DocumentError::Empty => UnresolvedReference::NoDocument("it is empty"),
+                    DocumentError::TooLarge | DocumentError::TooComplex => {
+                        UnresolvedReference::TooLarge
+                    }
+                    _ => UnresolvedReference::NoDocument("it is neither JSON nor YAML"),
+                }
+            })?;
         *cost += taken;
         if root.is_object() || root.is_array() {
             Ok(root)
         } else {
-            Err(Gone::NoDocument("it is neither JSON nor YAML"))
+            Err(UnresolvedReference::NoDocument("it is neither JSON nor YAML"))
         }
     }
 
@@ -278,11 +281,20 @@ impl Documents {
     /// # Errors
     ///
     /// Says why it leads nowhere.
-    pub(super) fn find(&self, reference: &str, place: &str) -> Result<(&Value, String), Gone> {
+    pub(super) fn find(
+        &self,
+        reference: &str,
+        place: &str,
+    ) -> Result<(&Value, String), UnresolvedReference> {
         self.found(reference, place, MAX_HOPS)
     }
 
-    fn found(&self, reference: &str, place: &str, hops: usize) -> Result<(&Value, String), Gone> {
+    fn found(
+        &self,
+        reference: &str,
+        place: &str,
+        hops: usize,
+    ) -> Result<(&Value, String), UnresolvedReference> {
         let (file, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let (from, _) = self.split(place);
         let mut begin = "";
@@ -296,7 +308,7 @@ impl Documents {
             match self.files.get(&path_of(base, file)?) {
                 Some(Ok(number)) => *number,
                 Some(Err(gone)) => return Err(gone.clone()),
-                None => return Err(Gone::Nothing),
+                None => return Err(UnresolvedReference::Nothing),
             }
         };
         let decoded = percent_decode_str(fragment).decode_utf8_lossy();
@@ -310,16 +322,22 @@ impl Documents {
                 None => continue,
             };
             match self.walk(number, &pointer, hops) {
-                Err(Gone::Nothing) => {}
+                Err(UnresolvedReference::Nothing) => {}
                 other => return other,
             }
         }
-        Err(Gone::Nothing)
+        Err(UnresolvedReference::Nothing)
     }
 
     /// Follows a pointer; a container on the way may be a reference itself.
-    fn walk(&self, number: usize, pointer: &str, hops: usize) -> Result<(&Value, String), Gone> {
-        let root = self.list.get(number).map(|known| &known.root).ok_or(Gone::Nothing)?;
+    fn walk(
+        &self,
+        number: usize,
+        pointer: &str,
+        hops: usize,
+    ) -> Result<(&Value, String), UnresolvedReference> {
+        let root =
+            self.list.get(number).map(|known| &known.root).ok_or(UnresolvedReference::Nothing)?;
         if let Some(found) = root.pointer(pointer) {
             return Ok((found, self.place(number, pointer)));
         }
@@ -328,13 +346,16 @@ impl Documents {
             let key = step.replace("~1", "/").replace("~0", "~");
             let mut next = child(value, &key);
             while next.is_none() {
-                let reference = value.get("$ref").and_then(Value::as_str).ok_or(Gone::Nothing)?;
-                hops = hops.checked_sub(1).ok_or(Gone::Circle)?;
+                let reference = value
+                    .get("$ref")
+                    .and_then(Value::as_str)
+                    .ok_or(UnresolvedReference::Nothing)?;
+                hops = hops.checked_sub(1).ok_or(UnresolvedReference::Circle)?;
                 (value, place) = self.found(reference, &place, hops)?;
                 next = child(value, &key);
             }
-            value = next.ok_or(Gone::Nothing)?;
-            place = at(&place, &key);
+            value = next.ok_or(UnresolvedReference::Nothing)?;
+            place = place_at(&place, &key);
         }
         Ok((value, place))
     }
@@ -369,17 +390,17 @@ pub(super) fn is_reference(text: &str) -> bool {
 }
 
 /// Returns the path below the folder that a reference in the file `base` leads to.
-fn path_of(base: &str, file: &str) -> Result<String, Gone> {
-    let decoded = percent_decode_str(file).decode_utf8().map_err(|_| Gone::Name)?;
+fn path_of(base: &str, file: &str) -> Result<String, UnresolvedReference> {
+    let decoded = percent_decode_str(file).decode_utf8().map_err(|_| UnresolvedReference::Name)?;
     let scheme = decoded.split(['/', '?', '#']).next().unwrap_or_default();
     if decoded.starts_with("//") || scheme.contains(':') {
-        return Err(Gone::Address);
+        return Err(UnresolvedReference::Address);
     }
     if decoded.starts_with(['/', '\\']) {
-        return Err(Gone::Leaves);
+        return Err(UnresolvedReference::Leaves);
     }
     if decoded.contains(['\\', ':', '?', '#']) || decoded.chars().any(char::is_control) {
-        return Err(Gone::Name);
+        return Err(UnresolvedReference::Name);
     }
     let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
@@ -387,7 +408,7 @@ fn path_of(base: &str, file: &str) -> Result<String, Gone> {
         match part {
             "" | "." => {}
             ".." => {
-                parts.pop().ok_or(Gone::Leaves)?;
+                parts.pop().ok_or(UnresolvedReference::Leaves)?;
             }
             other => parts.push(other),
         }
@@ -405,13 +426,13 @@ struct Collected {
 }
 
 /// A step from a value to one in it.
-enum Step<'doc> {
+enum PointerStep<'doc> {
     Key(&'doc str),
     Index(usize),
 }
 
 impl Collected {
-    fn collect<'doc>(&mut self, value: &'doc Value, way: &mut Vec<Step<'doc>>) {
+    fn collect<'doc>(&mut self, value: &'doc Value, way: &mut Vec<PointerStep<'doc>>) {
         match value {
             Value::Object(map) => {
                 for (key, value) in map {
@@ -432,14 +453,14 @@ impl Collected {
                         }
                         _ => {}
                     }
-                    way.push(Step::Key(key));
+                    way.push(PointerStep::Key(key));
                     self.collect(value, way);
                     way.pop();
                 }
             }
             Value::Array(list) => {
                 for (index, value) in list.iter().enumerate() {
-                    way.push(Step::Index(index));
+                    way.push(PointerStep::Index(index));
                     self.collect(value, way);
                     way.pop();
                 }
@@ -459,10 +480,10 @@ impl Collected {
     }
 }
 
-fn pointer(way: &[Step<'_>]) -> String {
+fn pointer(way: &[PointerStep<'_>]) -> String {
     way.iter().fold(String::new(), |place, step| match step {
-        Step::Key(key) => at(&place, key),
-        Step::Index(index) => format!("{place}/{index}"),
+        PointerStep::Key(key) => place_at(&place, key),
+        PointerStep::Index(index) => format!("{place}/{index}"),
     })
 }
 

@@ -10,21 +10,22 @@ use std::{
 
 use dadl_descriptor::{
     model::{
-        Access, Auth, BodyKind, Descriptor, Http, KindList, Location, Param, ParamKind, Style, Tool,
+        AccessLevel, AuthScheme, BodyKind, Descriptor, KindList, Param, ParamKind, ParamLocation,
+        ParamStyle, RestOperation, Tool,
     },
-    offer::{Lack, Offer, Standing, standing},
+    offer::{Offer, ToolAvailability, UnmetNeed, standing},
 };
 use dadl_text::names::{
     nearest_loosely,
-    path::{anonymous, placeholders},
+    path::{anonymous, path_placeholders},
 };
 use serde_json::Value;
 
 use super::{
     hint::{Hint, Word},
-    matching::{self, Fixed, Targets, path_input},
-    model::{Api, Body, Input, Operation},
-    read::essence,
+    matching::{self, FixedSegments, Targets, path_input},
+    model::{Api, ApiOperation, BodyEncoding, Input},
+    read::media_essence,
     text,
 };
 
@@ -33,7 +34,7 @@ const MAX_NAMED: usize = 12;
 
 /// What differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum What {
+pub enum DifferenceKind {
     /// The API has an operation that the descriptor lacks.
     MissingOperation,
     /// The descriptor has an operation that the API lacks.
@@ -58,7 +59,7 @@ pub enum What {
     Access,
 }
 
-impl What {
+impl DifferenceKind {
     /// Everything that can differ.
     pub const ALL: [Self; 11] = [
         Self::MissingOperation,
@@ -92,7 +93,7 @@ impl What {
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for DifferenceKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
@@ -102,7 +103,7 @@ impl fmt::Display for What {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// What differs.
-    pub what: What,
+    pub what: DifferenceKind,
     /// Method and path, as the side has it that has the operation; the document's if both do.
     pub operation: String,
     /// The tool, if the descriptor has one.
@@ -124,7 +125,7 @@ pub struct Drift {
     pub shared: usize,
     /// What the API lacks because of its version or its plugins, as the descriptor has it, which is no
     /// difference.
-    pub left_out: Vec<Lack>,
+    pub left_out: Vec<UnmetNeed>,
     /// How many deprecated operations of the API the descriptor leaves out, which is no difference.
     pub deprecated_left_out: usize,
 }
@@ -133,7 +134,7 @@ pub struct Drift {
 pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
     let targets = Targets::new(api, descriptor.base_url.as_deref());
     let mut drift = Drift::default();
-    let mut covered: HashMap<usize, Vec<Fixed>> = HashMap::new();
+    let mut covered: HashMap<usize, Vec<FixedSegments>> = HashMap::new();
     let mut unmatched = Vec::new();
     for tool in &descriptor.tools {
         let (Some(http), Some(target)) = (tool.http(), targets.of(tool)) else {
@@ -142,10 +143,10 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
         };
         covered.entry(target.operation).or_default().push(target.fixed.clone());
         let Some(operation) = api.operations.get(target.operation) else { continue };
-        let pair = Pair { descriptor, tool, http, operation, fixed: &target.fixed };
+        let pair = ToolOperation { descriptor, tool, http, operation, fixed: &target.fixed };
         pair.compare(&mut drift.differences);
     }
-    if let Auth::Session(session) = &descriptor.auth {
+    if let AuthScheme::Session(session) = &descriptor.auth {
         let login = &session.login;
         if let Some(target) = targets.find(login.method, login.path.as_str()) {
             covered.entry(target.operation).or_default().push(Vec::new());
@@ -161,7 +162,7 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
             // No call of it could succeed, or the API gives it to no model.
             None if operation.hopeless.is_some() => {}
             None if operation.hint.as_ref().is_some_and(|hint| hint.word == Word::No) => {}
-            None => drift.differences.push(missing(operation)),
+            None => drift.differences.push(missing_difference(operation)),
         }
     }
     let mut methods: HashMap<String, Vec<&'static str>> = HashMap::new();
@@ -175,7 +176,7 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
             Some(lack) => drift.left_out.push(lack),
             // The document is about one host.
             None if tool.elsewhere().is_some() => {}
-            None => drift.differences.push(unknown(tool, &methods)),
+            None => drift.differences.push(unknown_difference(tool, &methods)),
         }
     }
     drift.differences.sort_by(|left, right| {
@@ -189,7 +190,7 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
 }
 
 /// Returns why a server of this version may lack a tool, where the descriptor says so.
-fn known_lack(descriptor: &Descriptor, tool: &Tool, offer: &Offer) -> Option<Lack> {
+fn known_lack(descriptor: &Descriptor, tool: &Tool, offer: &Offer) -> Option<UnmetNeed> {
     let fit = descriptor.fit.as_ref()?;
     let is_newer = match (fit.since.get(&tool.name), offer.version) {
         (Some(since), Some(version)) => *since > version,
@@ -199,15 +200,15 @@ fn known_lack(descriptor: &Descriptor, tool: &Tool, offer: &Offer) -> Option<Lac
         return None;
     }
     match standing(descriptor, &tool.name, Some(offer)) {
-        Standing::Lacks(lack) | Standing::Unknown(Some(lack)) => Some(lack),
-        Standing::Has | Standing::Unknown(None) => None,
+        ToolAvailability::Lacks(lack) | ToolAvailability::Unknown(Some(lack)) => Some(lack),
+        ToolAvailability::Has | ToolAvailability::Unknown(None) => None,
     }
 }
 
-fn missing(operation: &Operation) -> Difference {
+fn missing_difference(operation: &ApiOperation) -> Difference {
     let called = operation.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
     Difference {
-        what: What::MissingOperation,
+        what: DifferenceKind::MissingOperation,
         operation: operation.line(),
         tool: None,
         parameter: None,
@@ -216,7 +217,7 @@ fn missing(operation: &Operation) -> Difference {
     }
 }
 
-fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Difference {
+fn unknown_difference(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Difference {
     let path = tool.path().as_str();
     let methods = methods.get(&anonymous(path)).map(Vec::as_slice).unwrap_or_default();
     let message = if methods.is_empty() {
@@ -225,7 +226,7 @@ fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Differe
         format!("the API has the path with {} only", methods.join(", "))
     };
     Difference {
-        what: What::UnknownOperation,
+        what: DifferenceKind::UnknownOperation,
         operation: tool.line(),
         tool: Some(tool.name.clone()),
         parameter: None,
@@ -235,9 +236,9 @@ fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Differe
 }
 
 /// Reports the values of a placeholder that no tool writes into its path.
-fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
+fn uncovered(operation: &ApiOperation, covered: &[FixedSegments]) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (number, name) in placeholders(&operation.path).enumerate() {
+    for (number, name) in path_placeholders(&operation.path).enumerate() {
         let fixed: Vec<&String> = covered
             .iter()
             .filter_map(|fixed| fixed.iter().find(|(at, _)| *at == number))
@@ -253,11 +254,11 @@ fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
             texts.filter(|value| !fixed.iter().any(|fixed| fixed == value)).collect();
         if !missing.is_empty() {
             found.push(Difference {
-                what: What::Enum,
+                what: DifferenceKind::Enum,
                 operation: operation.line(),
                 tool: None,
                 parameter: Some(name.to_owned()),
-                message: format!("no tool has {} in its path", named(&missing)),
+                message: format!("no tool has {} in its path", join_names(&missing)),
                 place: Some(input.place.clone()),
             });
         }
@@ -266,27 +267,27 @@ fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
 }
 
 /// A tool and the operation that it calls.
-struct Pair<'a> {
+struct ToolOperation<'a> {
     descriptor: &'a Descriptor,
     tool: &'a Tool,
-    http: &'a Http,
-    operation: &'a Operation,
+    http: &'a RestOperation,
+    operation: &'a ApiOperation,
     fixed: &'a [(usize, String)],
 }
 
-impl Pair<'_> {
+impl ToolOperation<'_> {
     fn compare(&self, found: &mut Vec<Difference>) {
-        if self.operation.deprecated && self.tool.deprecated.is_none() {
-            let message = "the API calls it deprecated, the tool is not marked".to_owned();
-            found.push(self.difference(What::Deprecated, None, message, &self.operation.place));
-        }
+        self.deprecation(found);
         self.access(found);
         let mut used = BTreeSet::new();
         let mut missing: Vec<&Input> = Vec::new();
         self.in_path(&mut used, found);
-        let raw = matches!(self.operation.body, Body::Raw(_));
-        for input in self.operation.inputs.iter().filter(|it| it.location != Location::Path) {
-            if raw && input.location == Location::Body && self.whole_body(input, &mut used, found) {
+        let raw = matches!(self.operation.body, BodyEncoding::Raw(_));
+        for input in self.operation.inputs.iter().filter(|it| it.location != ParamLocation::Path) {
+            if raw
+                && input.location == ParamLocation::Body
+                && self.whole_body(input, &mut used, found)
+            {
                 continue;
             }
             match self.param(input) {
@@ -299,13 +300,13 @@ impl Pair<'_> {
             }
         }
         let params = self.tool.params.iter().enumerate().filter(|(at, _)| !used.contains(at));
-        let others: Vec<(usize, &Param, Location)> =
+        let others: Vec<(usize, &Param, ParamLocation)> =
             params.filter_map(|(at, param)| Some((at, param, param.location()?))).collect();
         let mut moved = BTreeSet::new();
         for input in missing {
             let same = others.iter().find(|(_, param, _)| param.wire() == input.wire());
             if let Some((at, param, location)) =
-                same.filter(|_| !raw || input.location != Location::Body)
+                same.filter(|_| !raw || input.location != ParamLocation::Body)
             {
                 moved.insert(*at);
                 let message = format!(
@@ -313,7 +314,12 @@ impl Pair<'_> {
                     input.location.as_str(),
                     location.as_str()
                 );
-                found.push(self.difference(What::Place, Some(&input.name), message, &input.place));
+                found.push(self.difference(
+                    DifferenceKind::Place,
+                    Some(&input.name),
+                    message,
+                    &input.place,
+                ));
                 self.values(input, param, found);
                 continue;
             }
@@ -321,14 +327,14 @@ impl Pair<'_> {
             let mut message = format!(
                 "the tool lacks {} {} in the {}",
                 if input.required { "the required" } else { "the optional" },
-                text::word(input.kind),
+                text::kind_word(input.kind),
                 input.location.as_str()
             );
             if let Some(near) = nearest_loosely(&input.name, names) {
                 message.push_str(&format!("; it has `{near}`"));
             }
             found.push(self.difference(
-                What::MissingParameter,
+                DifferenceKind::MissingParameter,
                 Some(&input.name),
                 message,
                 &input.place,
@@ -340,13 +346,21 @@ impl Pair<'_> {
             }
             let message = format!("the API has no such parameter in the {}", location.as_str());
             found.push(self.difference(
-                What::UnknownParameter,
+                DifferenceKind::UnknownParameter,
                 Some(&param.name),
                 message,
                 &self.operation.place,
             ));
         }
         self.body(found);
+    }
+
+    fn deprecation(&self, found: &mut Vec<Difference>) {
+        if self.operation.deprecated && self.tool.deprecated.is_none() {
+            let message = "the API calls it deprecated, the tool is not marked".to_owned();
+            let place = &self.operation.place;
+            found.push(self.difference(DifferenceKind::Deprecated, None, message, place));
+        }
     }
 
     fn access(&self, found: &mut Vec<Difference>) {
@@ -356,17 +370,17 @@ impl Pair<'_> {
         else {
             return;
         };
-        let least = word.least().as_ref().map_or("", Access::as_str).to_owned();
-        let level = access.map_or("", Access::as_str);
+        let least = word.least().as_ref().map_or("", AccessLevel::as_str).to_owned();
+        let level = access.map_or("", AccessLevel::as_str);
         let message = format!(
             "the API says {word} of it ({key}), and the tool has the level {level}, not {least}",
         );
-        found.push(self.difference(What::Access, None, message, &self.operation.place));
+        found.push(self.difference(DifferenceKind::Access, None, message, &self.operation.place));
     }
 
     fn difference(
         &self,
-        what: What,
+        what: DifferenceKind,
         parameter: Option<&str>,
         message: String,
         place: &str,
@@ -390,14 +404,14 @@ impl Pair<'_> {
             }
         }
         for (at, param) in self.tool.params.iter().enumerate() {
-            if param.is_in(Location::Path) {
+            if param.is_in(ParamLocation::Path) {
                 used.insert(at);
             }
         }
     }
 
     fn param(&self, input: &Input) -> Option<(usize, &Param)> {
-        let at = matching::param(self.tool, input)?;
+        let at = matching::matching_param(self.tool, input)?;
         Some((at, self.tool.params.get(at)?))
     }
 
@@ -413,7 +427,7 @@ impl Pair<'_> {
             .params
             .iter()
             .enumerate()
-            .filter(|(_, param)| param.is_in(Location::Body))
+            .filter(|(_, param)| param.is_in(ParamLocation::Body))
             .collect();
         match in_body.as_slice() {
             // The runtime adds one.
@@ -438,7 +452,7 @@ impl Pair<'_> {
     fn is_covered(&self, input: &Input, used: &mut BTreeSet<usize>) -> bool {
         let Self { tool, http, descriptor, .. } = self;
         match input.location {
-            Location::Query => {
+            ParamLocation::Query => {
                 let fixed = http.path.query().unwrap_or_default();
                 let in_path = fixed
                     .split('&')
@@ -446,20 +460,20 @@ impl Pair<'_> {
                 let in_auth = descriptor.auth.uses_query(&input.name);
                 in_path || in_auth || self.is_of_pages(&input.name)
             }
-            Location::Header => {
+            ParamLocation::Header => {
                 let is = |name: &str| name.eq_ignore_ascii_case(&input.name);
                 tool.headers.iter().any(|(name, _)| is(name.as_str()))
                     || tool.idempotency.as_ref().is_some_and(|name| is(name.as_str()))
                     || http::HeaderName::from_bytes(input.name.as_bytes())
                         .is_ok_and(|name| descriptor.auth.uses_header(&name))
             }
-            Location::Body if tool.nest_body_keys => {
+            ParamLocation::Body if tool.nest_body_keys => {
                 let prefix = format!("{}.", input.name);
                 let nested: Vec<usize> = tool
                     .params
                     .iter()
                     .enumerate()
-                    .filter(|(_, it)| it.is_in(Location::Body) && it.name.starts_with(&prefix))
+                    .filter(|(_, it)| it.is_in(ParamLocation::Body) && it.name.starts_with(&prefix))
                     .map(|(at, _)| at)
                     .collect();
                 used.extend(&nested);
@@ -482,23 +496,33 @@ impl Pair<'_> {
     }
 
     fn values(&self, input: &Input, param: &Param, found: &mut Vec<Difference>) {
-        if input.location != Location::Path && input.required != param.required {
+        if input.location != ParamLocation::Path && input.required != param.required {
             // A default is what a call without the parameter sends.
             if !(input.required && param.default.is_some()) {
                 self.requiredness(input, param, found);
             }
         }
         if !input.kinds.is_empty() && !is_said(param, input) {
-            let theirs: Vec<&str> = input.kinds.iter().map(|kind| text::word(*kind)).collect();
+            let theirs: Vec<&str> = input.kinds.iter().map(|kind| text::kind_word(*kind)).collect();
             let own = match param.kind {
                 ParamKind::Union(kinds) => kinds.to_string(),
-                kind => text::word(kind).to_owned(),
+                kind => text::kind_word(kind).to_owned(),
             };
             let message = format!("the API takes {}, the tool {own}", theirs.join(" or "));
-            found.push(self.difference(What::Type, Some(&input.name), message, &input.place));
+            found.push(self.difference(
+                DifferenceKind::Type,
+                Some(&input.name),
+                message,
+                &input.place,
+            ));
         }
         if let Some(message) = self.enumeration(input, param) {
-            found.push(self.difference(What::Enum, Some(&input.name), message, &input.place));
+            found.push(self.difference(
+                DifferenceKind::Enum,
+                Some(&input.name),
+                message,
+                &input.place,
+            ));
         }
     }
 
@@ -506,7 +530,12 @@ impl Pair<'_> {
         let word = |required| if required { "required" } else { "optional" };
         let message =
             format!("the API has it {}, the tool {}", word(input.required), word(param.required));
-        found.push(self.difference(What::Required, Some(&input.name), message, &input.place));
+        found.push(self.difference(
+            DifferenceKind::Required,
+            Some(&input.name),
+            message,
+            &input.place,
+        ));
     }
 
     /// Compares the values of the document with what a caller can read: the descriptions.
@@ -516,14 +545,14 @@ impl Pair<'_> {
             return None;
         }
         let own = param.description.as_deref().unwrap_or_default();
-        if own.contains(&text::values(&input.values))
+        if own.contains(&text::shown_values(&input.values))
             || (input.values.len() > text::MAX_VALUES
                 && own.contains(&format!("{} values", input.values.len())))
         {
             return None;
         }
-        let shown: Vec<String> = input.values.iter().map(text::shown).collect();
-        let default = param.default.as_ref().map(text::shown);
+        let shown: Vec<String> = input.values.iter().map(text::shown_value).collect();
+        let default = param.default.as_ref().map(text::shown_value);
         let is_said = |value: &String| {
             // A description may have another mark where a value was cut.
             let start = value.trim_end_matches('…');
@@ -533,29 +562,29 @@ impl Pair<'_> {
         };
         let unsaid: Vec<&str> =
             shown.iter().filter(|value| !is_said(value)).map(String::as_str).collect();
-        let listed = listed(own, &shown);
+        let listed = listed_values(own, &shown);
         let extra: Vec<&str> =
             listed.into_iter().filter(|word| !shown.iter().any(|value| value == word)).collect();
         match (unsaid.is_empty(), extra.is_empty()) {
             (true, true) => None,
-            (false, true) => Some(format!("the descriptions do not name {}", named(&unsaid))),
-            (true, false) => Some(format!("the API does not take {}", named(&extra))),
+            (false, true) => Some(format!("the descriptions do not name {}", join_names(&unsaid))),
+            (true, false) => Some(format!("the API does not take {}", join_names(&extra))),
             (false, false) => Some(format!(
                 "the descriptions do not name {}, and the API does not take {}",
-                named(&unsaid),
-                named(&extra)
+                join_names(&unsaid),
+                join_names(&extra)
             )),
         }
     }
 
     fn body(&self, found: &mut Vec<Difference>) {
-        let has_body = self.tool.params.iter().any(|param| param.is_in(Location::Body));
+        let has_body = self.tool.params.iter().any(|param| param.is_in(ParamLocation::Body));
         let theirs = match &self.operation.body {
-            Body::None => return,
-            Body::Json(None) => "application/json",
-            Body::Json(Some(media)) | Body::Raw(media) => media.as_str(),
-            Body::Form => "application/x-www-form-urlencoded",
-            Body::Multipart => "multipart/form-data",
+            BodyEncoding::None => return,
+            BodyEncoding::Json(None) => "application/json",
+            BodyEncoding::Json(Some(media)) | BodyEncoding::Raw(media) => media.as_str(),
+            BodyEncoding::Form => "application/x-www-form-urlencoded",
+            BodyEncoding::Multipart => "multipart/form-data",
         };
         let own = match &self.http.body {
             BodyKind::Json if !has_body => return,
@@ -565,7 +594,7 @@ impl Pair<'_> {
             BodyKind::Multipart => "multipart/form-data",
         };
         let fits = |media: &str| {
-            let media = essence(media);
+            let media = media_essence(media);
             media == own
                 || media == "*/*"
                 || (media == "text/json" && own == "application/json")
@@ -575,7 +604,7 @@ impl Pair<'_> {
             return;
         }
         let message = format!("the API takes a body in {theirs}, the tool sends {own}");
-        found.push(self.difference(What::Body, None, message, &self.operation.place));
+        found.push(self.difference(DifferenceKind::Body, None, message, &self.operation.place));
     }
 }
 
@@ -585,7 +614,7 @@ fn is_said(param: &Param, input: &Input) -> bool {
     let ParamKind::Union(own) = param.kind else { return input.kinds.contains(&param.kind) };
     let theirs = KindList::of(input.kinds.iter().copied());
     // What is one text on the wire can be given as a list.
-    let is_one_text = matches!(param.form.style, Style::Listed { explode: false, .. })
+    let is_one_text = matches!(param.form.style, ParamStyle::Listed { explode: false, .. })
         && theirs.contains(ParamKind::String);
     let is_same = |theirs: KindList| {
         let (own, theirs) = (numbers(own), numbers(theirs));
@@ -621,7 +650,7 @@ fn mentions(text: &str, value: &str) -> bool {
 }
 
 /// Returns the words of a list of values: behind "One of", or a description that is a list.
-fn listed<'text>(text: &'text str, values: &[String]) -> Vec<&'text str> {
+fn listed_values<'text>(text: &'text str, values: &[String]) -> Vec<&'text str> {
     let behind = text.find("ne of ").and_then(|at| text.get(at + "ne of ".len()..));
     let list = match behind {
         Some(rest) => rest.split(". ").next().unwrap_or_default(),
@@ -639,7 +668,7 @@ fn listed<'text>(text: &'text str, values: &[String]) -> Vec<&'text str> {
     if is_list && known * 2 >= words.len() { words } else { Vec::new() }
 }
 
-fn named(values: &[&str]) -> String {
+fn join_names(values: &[&str]) -> String {
     let shown: Vec<&str> = values.iter().take(MAX_NAMED).copied().collect();
     let more = values.len() - shown.len();
     let list = shown.join(", ");

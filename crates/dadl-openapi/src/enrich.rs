@@ -6,19 +6,19 @@
 
 use std::sync::Arc;
 
-use dadl_descriptor::model::{Descriptor, Location, Param, ParamKind, Tool};
+use dadl_descriptor::model::{Descriptor, Param, ParamKind, ParamLocation, Tool};
 use serde_json::{Map, Number, Value, json};
 
 use super::{
     document::DocumentError,
-    documents::{Alone, Beside, Documents},
+    documents::{Documents, NoSiblings, SiblingFiles},
     matching::{self, Targets},
-    model::{Input, Operation},
+    model::{ApiOperation, Input},
     read::read_for_descriptor,
     results::Results,
-    schema::Shape,
+    schema::ValueShape,
     text,
-    text::description,
+    text::clean_description,
 };
 
 /// So many members of an item are listed.
@@ -34,7 +34,7 @@ const MAX_VALUES: usize = 24;
 ///
 /// Says why the bytes are no document.
 pub fn enrich(descriptor: &mut Descriptor, document: &[u8]) -> Result<usize, DocumentError> {
-    enrich_beside(descriptor, document, &mut Alone)
+    enrich_beside(descriptor, document, &mut NoSiblings)
 }
 
 /// Does the same with a document that may refer to files beside it.
@@ -45,7 +45,7 @@ pub fn enrich(descriptor: &mut Descriptor, document: &[u8]) -> Result<usize, Doc
 pub fn enrich_beside(
     descriptor: &mut Descriptor,
     document: &[u8],
-    beside: &mut dyn Beside,
+    beside: &mut dyn SiblingFiles,
 ) -> Result<usize, DocumentError> {
     let documents = Documents::read(document, beside)?;
     let api = read_for_descriptor(&documents);
@@ -56,7 +56,7 @@ pub fn enrich_beside(
         let Some(target) = targets.of(tool) else { continue };
         let Some(operation) = api.operations.get(target.operation) else { continue };
         known += 1;
-        describe(tool, operation, &target.fixed);
+        describe_tool(tool, operation, &target.fixed);
         // A transform makes another shape, and a file or a stream has none.
         let response = &tool.response;
         let is_kept =
@@ -72,18 +72,21 @@ pub fn enrich_beside(
 }
 
 /// Adds descriptions and hints to a tool and its parameters.
-fn describe(tool: &mut Tool, operation: &Operation, fixed: &[(usize, String)]) {
+fn describe_tool(tool: &mut Tool, operation: &ApiOperation, fixed: &[(usize, String)]) {
     if tool.description.is_empty() {
         let texts = [&operation.summary, &operation.description];
-        tool.description = texts.into_iter().find_map(|text| description(text)).unwrap_or_default();
+        tool.description =
+            texts.into_iter().find_map(|text| clean_description(text)).unwrap_or_default();
     }
-    let elsewhere = operation.inputs.iter().filter(|input| input.location != Location::Path);
+    let elsewhere = operation.inputs.iter().filter(|input| input.location != ParamLocation::Path);
     let mut pairs = matching::in_path(tool, operation, fixed);
-    pairs.extend(elsewhere.filter_map(|input| Some((matching::param(tool, input)?, input))));
-    let mut shapes: Vec<(usize, &Shape)> =
+    pairs.extend(
+        elsewhere.filter_map(|input| Some((matching::matching_param(tool, input)?, input))),
+    );
+    let mut shapes: Vec<(usize, &ValueShape)> =
         pairs.into_iter().filter_map(|(at, input)| Some((at, input.shape.as_deref()?))).collect();
     for (at, param) in tool.params.iter().enumerate() {
-        let is_dotted = param.is_in(Location::Body) && param.name.contains('.');
+        let is_dotted = param.is_in(ParamLocation::Body) && param.name.contains('.');
         if is_dotted && !shapes.iter().any(|(known, _)| *known == at) {
             shapes.extend(nested(&operation.inputs, &param.name).map(|shape| (at, shape)));
         }
@@ -91,10 +94,10 @@ fn describe(tool: &mut Tool, operation: &Operation, fixed: &[(usize, String)]) {
     for (at, shape) in shapes {
         let Some(param) = tool.params.get_mut(at) else { continue };
         if param.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
-            param.description = shape.description.as_deref().and_then(description);
+            param.description = shape.description.as_deref().and_then(clean_description);
         }
         widen(param, shape);
-        let hints = hints(param, shape);
+        let hints = schema_hints(param, shape);
         if !hints.is_empty() {
             tool.value_hints.entry(param.name.clone()).or_insert(hints);
         }
@@ -102,7 +105,7 @@ fn describe(tool: &mut Tool, operation: &Operation, fixed: &[(usize, String)]) {
 }
 
 /// Lets through what the server takes and the descriptor does not know.
-fn widen(param: &mut Param, shape: &Shape) {
+fn widen(param: &mut Param, shape: &ValueShape) {
     let Some(rules) = param.rules.as_mut().filter(|rules| !rules.choices.is_empty()) else {
         return;
     };
@@ -117,9 +120,9 @@ fn widen(param: &mut Param, shape: &Shape) {
 }
 
 /// Returns the shape that a dotted name leads to, from a member of the body on.
-fn nested<'api>(inputs: &'api [Input], name: &str) -> Option<&'api Shape> {
+fn nested<'api>(inputs: &'api [Input], name: &str) -> Option<&'api ValueShape> {
     let (first, mut rest) = name.split_once('.')?;
-    let is_first = |input: &&Input| input.location == Location::Body && input.wire() == first;
+    let is_first = |input: &&Input| input.location == ParamLocation::Body && input.wire() == first;
     let mut shape = inputs.iter().find(is_first)?.shape.as_deref()?;
     loop {
         let member = |name: &str| shape.members.iter().find(|member| member.name == name);
@@ -134,7 +137,7 @@ fn nested<'api>(inputs: &'api [Input], name: &str) -> Option<&'api Shape> {
 
 /// Returns what the listed schema may say about the values of a parameter, when the document
 /// means the same type. Hosts refuse formats that they do not know, so that one only is listed.
-fn hints(param: &Param, shape: &Shape) -> Map<String, Value> {
+fn schema_hints(param: &Param, shape: &ValueShape) -> Map<String, Value> {
     let mut hints = Map::new();
     let is_same = match param.kind {
         ParamKind::Array | ParamKind::Integer | ParamKind::String => {
@@ -172,7 +175,7 @@ fn hints(param: &Param, shape: &Shape) -> Map<String, Value> {
             add("format", is_time.then(|| "date-time".into()));
         }
         ParamKind::Array => {
-            add("items", shape.items.as_deref().and_then(item));
+            add("items", shape.items.as_deref().and_then(item_schema));
         }
         ParamKind::Boolean | ParamKind::FileUrl | ParamKind::Object | ParamKind::Union(_) => {}
     }
@@ -180,17 +183,17 @@ fn hints(param: &Param, shape: &Shape) -> Map<String, Value> {
 }
 
 /// Returns the schema of an item, with the members of an object and no more.
-fn item(shape: &Shape) -> Option<Value> {
+fn item_schema(shape: &ValueShape) -> Option<Value> {
     let kind = only_kind(shape)?;
     if kind == ParamKind::Array {
         return None;
     }
-    let mut schema = Map::from_iter([("type".to_owned(), json!(text::word(kind)))]);
+    let mut schema = Map::from_iter([("type".to_owned(), json!(text::kind_word(kind)))]);
     if kind == ParamKind::Object {
         let kinds = shape.members.iter().filter_map(|it| Some((&it.name, only_kind(&it.shape)?)));
         let members: Map<String, Value> = kinds
             .take(MAX_MEMBERS)
-            .map(|(name, kind)| (name.clone(), json!({ "type": text::word(kind) })))
+            .map(|(name, kind)| (name.clone(), json!({ "type": text::kind_word(kind) })))
             .collect();
         schema.insert("properties".to_owned(), members.into());
     }
@@ -198,7 +201,7 @@ fn item(shape: &Shape) -> Option<Value> {
 }
 
 /// Returns the type of a value that has one.
-fn only_kind(shape: &Shape) -> Option<ParamKind> {
+fn only_kind(shape: &ValueShape) -> Option<ParamKind> {
     match shape.kinds.iter().collect::<Vec<_>>().as_slice() {
         [ParamKind::Integer, ParamKind::Number] => Some(ParamKind::Number),
         [one] => Some(*one),
@@ -208,7 +211,7 @@ fn only_kind(shape: &Shape) -> Option<ParamKind> {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::{load, model::Rules, source::Source};
+    use dadl_descriptor::{load, model::ValueRules, source::SourceText};
 
     use super::*;
 
@@ -219,7 +222,7 @@ mod tests {
              auth: {{type: bearer, credential: none}}\n  types: {{Own: {{type: string}}}}\n  \
              tools:\n{tools}"
         );
-        let loaded = load(&Source::new("t", text));
+        let loaded = load(&SourceText::new("t", text));
         loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
     }
 
@@ -320,7 +323,7 @@ mod tests {
     fn words_that_the_server_takes_are_not_refused() {
         let choices = |document: &str| {
             let mut descriptor = descriptor("https://example.com/v1", TOOLS);
-            let rules = Rules { choices: ["on".to_owned()].into(), ..Rules::default() };
+            let rules = ValueRules { choices: ["on".to_owned()].into(), ..ValueRules::default() };
             descriptor.tools[0].params[1].rules = Some(Box::new(rules));
             enrich(&mut descriptor, document.as_bytes()).unwrap();
             descriptor.tools[0].params[1].rules.clone().unwrap().choices.to_vec()

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use dadl_descriptor::yaml::{self, Entry, Node, Value};
+use dadl_descriptor::yaml::{self, YamlEntry, YamlNode, YamlValue};
 use thiserror::Error;
 
 use super::{
-    drift::{Difference, What},
-    pattern::{Pattern, PatternError},
+    drift::{Difference, DifferenceKind},
+    pattern::{PatternError, SchemaPattern},
 };
 
 /// Larger files are not read, in bytes.
@@ -30,26 +30,26 @@ pub struct Exception {
     /// Why the difference stays.
     pub reason: String,
     /// What differs; anything if empty.
-    what: Vec<What>,
-    operation: Option<Pattern>,
-    tool: Option<Pattern>,
-    parameter: Option<Pattern>,
-    message: Option<Pattern>,
+    what: Vec<DifferenceKind>,
+    operation: Option<SchemaPattern>,
+    tool: Option<SchemaPattern>,
+    parameter: Option<SchemaPattern>,
+    message: Option<SchemaPattern>,
 }
 
 /// One thing that is wrong with a file of exceptions.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{line}: {what}")]
-pub struct Problem {
+pub struct ExceptionProblem {
     /// The line that it is on, from 1.
     pub line: usize,
     /// What it is.
-    pub what: Wrong,
+    pub what: ExceptionMistake,
 }
 
 /// What can be wrong with a file of exceptions.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Wrong {
+pub enum ExceptionMistake {
     /// The file is not YAML.
     #[error("{0}")]
     Yaml(String),
@@ -68,8 +68,8 @@ pub enum Wrong {
     /// A text is no pattern.
     #[error(transparent)]
     Pattern(#[from] PatternError),
-    /// A word is none of [`What`].
-    #[error("`{0}` is no difference; there are {known}", known = Known)]
+    /// A word is none of [`DifferenceKind`].
+    #[error("`{0}` is no difference; there are {known}", known = KnownWords)]
     Difference(String),
     /// Nothing says why a difference stays.
     #[error("an exception needs a `reason`")]
@@ -83,24 +83,24 @@ pub enum Wrong {
 }
 
 /// The words for all that can differ.
-struct Known;
+struct KnownWords;
 
-impl fmt::Display for Known {
+impl fmt::Display for KnownWords {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known: Vec<&str> = What::ALL.iter().map(|it| it.as_str()).collect();
+        let known: Vec<&str> = DifferenceKind::ALL.iter().map(|it| it.as_str()).collect();
         formatter.write_str(&known.join(", "))
     }
 }
 
-impl Wrong {
-    fn on(self, line: usize) -> Problem {
-        Problem { line, what: self }
+impl ExceptionMistake {
+    fn on(self, line: usize) -> ExceptionProblem {
+        ExceptionProblem { line, what: self }
     }
 }
 
 /// What is left of the differences.
 #[derive(Debug, Default)]
-pub struct Judged<'a> {
+pub struct JudgedDifferences<'a> {
     /// Differences that no exception has, in their order.
     pub left: Vec<&'a Difference>,
     /// Differences that one has.
@@ -115,13 +115,13 @@ impl Exceptions {
     /// # Errors
     ///
     /// Says all that is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+    pub fn parse(text: &str) -> Result<Self, Vec<ExceptionProblem>> {
         let mut findings = Vec::new();
-        let root = yaml::parse(text, &mut findings);
+        let root = yaml::parse_yaml(text, &mut findings);
         let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-        let mut problems: Vec<Problem> = findings
+        let mut problems: Vec<ExceptionProblem> = findings
             .into_iter()
-            .map(|finding| Wrong::Yaml(finding.message).on(line(finding.span.start)))
+            .map(|finding| ExceptionMistake::Yaml(finding.message).on(line(finding.span.start)))
             .collect();
         let Some(root) = root else {
             if problems.is_empty() {
@@ -130,10 +130,10 @@ impl Exceptions {
             return Err(problems);
         };
         let items = match &root.value {
-            Value::Null => return Ok(Self::default()),
-            Value::Mapping(entries) => {
+            YamlValue::Null => return Ok(Self::default()),
+            YamlValue::Mapping(entries) => {
                 for entry in entries.iter().filter(|entry| entry.key != "exceptions") {
-                    let unknown = Wrong::Key(entry.key.to_string());
+                    let unknown = ExceptionMistake::Key(entry.key.to_string());
                     problems.push(unknown.on(line(entry.key_span.start)));
                 }
                 root.get("exceptions")
@@ -142,9 +142,9 @@ impl Exceptions {
         };
         let mut list = Vec::new();
         match items.map(|items| (&items.value, items.span.start)) {
-            Some((Value::Sequence(items), _)) => {
+            Some((YamlValue::Sequence(items), _)) => {
                 if items.len() > MAX_EXCEPTIONS {
-                    problems.push(Wrong::TooMany.on(1));
+                    problems.push(ExceptionMistake::TooMany.on(1));
                 }
                 for item in items.iter().take(MAX_EXCEPTIONS) {
                     match exception(item, line(item.span.start)) {
@@ -153,15 +153,15 @@ impl Exceptions {
                     }
                 }
             }
-            Some((Value::Null, _)) => {}
-            _ => problems.push(Wrong::NoList.on(1)),
+            Some((YamlValue::Null, _)) => {}
+            _ => problems.push(ExceptionMistake::NoList.on(1)),
         }
         if problems.is_empty() { Ok(Self { list }) } else { Err(problems) }
     }
 
     /// Sorts differences into those that an exception has and those that none has.
-    pub fn judge<'a>(&'a self, differences: &'a [Difference]) -> Judged<'a> {
-        let mut judged = Judged::default();
+    pub fn judge<'a>(&'a self, differences: &'a [Difference]) -> JudgedDifferences<'a> {
+        let mut judged = JudgedDifferences::default();
         let mut used = vec![false; self.list.len()];
         for difference in differences {
             let mut found = None;
@@ -185,7 +185,7 @@ impl Exceptions {
 
 impl Exception {
     fn fits(&self, difference: &Difference) -> bool {
-        let matches = |pattern: &Option<Pattern>, text: Option<&str>| match (pattern, text) {
+        let matches = |pattern: &Option<SchemaPattern>, text: Option<&str>| match (pattern, text) {
             (None, _) => true,
             (Some(pattern), Some(text)) => pattern.matches(text),
             (Some(_), None) => false,
@@ -212,9 +212,9 @@ impl Exception {
     }
 }
 
-fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<Problem>> {
-    let Value::Mapping(entries) = &node.value else {
-        return Err(vec![Wrong::NoMapping.on(line)]);
+fn exception(node: &YamlNode<'_>, line: usize) -> Result<Exception, Vec<ExceptionProblem>> {
+    let YamlValue::Mapping(entries) = &node.value else {
+        return Err(vec![ExceptionMistake::NoMapping.on(line)]);
     };
     let mut problems = Vec::new();
     let mut exception = Exception {
@@ -226,12 +226,12 @@ fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<Problem>> {
         parameter: None,
         message: None,
     };
-    for Entry { key, value, .. } in entries {
+    for YamlEntry { key, value, .. } in entries {
         let text = value.text().unwrap_or_default().trim();
-        let mut pattern = || match Pattern::new(text) {
+        let mut pattern = || match SchemaPattern::new(text) {
             Ok(pattern) => Some(pattern),
             Err(problem) => {
-                problems.push(Wrong::from(problem).on(line));
+                problems.push(ExceptionMistake::from(problem).on(line));
                 None
             }
         };
@@ -243,21 +243,23 @@ fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<Problem>> {
             "message" => exception.message = pattern(),
             "difference" => {
                 let words: Vec<&str> = match &value.value {
-                    Value::Sequence(items) => items.iter().filter_map(Node::text).collect(),
+                    YamlValue::Sequence(items) => items.iter().filter_map(YamlNode::text).collect(),
                     _ => vec![text],
                 };
                 for word in words {
-                    match What::ALL.iter().find(|what| what.as_str() == word) {
+                    match DifferenceKind::ALL.iter().find(|what| what.as_str() == word) {
                         Some(what) => exception.what.push(*what),
-                        None => problems.push(Wrong::Difference(word.to_owned()).on(line)),
+                        None => {
+                            problems.push(ExceptionMistake::Difference(word.to_owned()).on(line))
+                        }
                     }
                 }
             }
-            other => problems.push(Wrong::Key(other.to_owned()).on(line)),
+            other => problems.push(ExceptionMistake::Key(other.to_owned()).on(line)),
         }
     }
     if exception.reason.is_empty() {
-        problems.push(Wrong::NoReason.on(line));
+        problems.push(ExceptionMistake::NoReason.on(line));
     }
     let is_about_nothing = exception.what.is_empty()
         && exception.operation.is_none()
@@ -265,7 +267,7 @@ fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<Problem>> {
         && exception.parameter.is_none()
         && exception.message.is_none();
     if is_about_nothing {
-        problems.push(Wrong::AboutNothing.on(line));
+        problems.push(ExceptionMistake::AboutNothing.on(line));
     }
     if problems.is_empty() { Ok(exception) } else { Err(problems) }
 }

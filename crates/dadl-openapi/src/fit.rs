@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dadl_descriptor::offer::{LONGEST_HAS, MOST_HAS, Offer};
 use dadl_text::{json::cost, names::path::anonymous};
 
-use super::{DocumentError, matching::expanded, read::read};
+use super::{DocumentError, matching::expanded, read::read_document};
 
 /// The values of the document of a server take at most so many bytes of memory: it is read while
 /// calls go on.
@@ -16,13 +16,13 @@ const MAX_TREE: u64 = 64 * 1024 * 1024;
 /// # Errors
 ///
 /// The bytes are no document, or one without bounds.
-pub fn offer(bytes: &[u8]) -> Result<Offer, DocumentError> {
+pub fn document_offer(bytes: &[u8]) -> Result<Offer, DocumentError> {
     let text = std::str::from_utf8(bytes).map_err(|_| DocumentError::Encoding)?;
     // What is no JSON has bounds of its own.
-    if text.trim_start().starts_with('{') && cost::of(text) > MAX_TREE {
+    if text.trim_start().starts_with('{') && cost::parse_cost(text) > MAX_TREE {
         return Err(DocumentError::TooComplex);
     }
-    let (api, _) = read(bytes)?;
+    let (api, _) = read_document(bytes)?;
     let mut has = BTreeSet::new();
     for operation in &api.operations {
         let method = operation.method.as_str();
@@ -57,7 +57,7 @@ mod tests {
                 {"name": "format", "in": "path", "required": true,
                  "schema": {"enum": ["xva", "ova"]}}]}},
             "/vms/": {"get": {}, "post": {}}}}"#;
-        let offer = offer(document.as_bytes()).unwrap();
+        let offer = document_offer(document.as_bytes()).unwrap();
         assert_eq!(offer.version.unwrap().to_string(), "0.33.0");
         assert_eq!(offer.below, "/rest/v0");
         let has: Vec<&str> = offer.has.iter().map(String::as_str).collect();
@@ -70,13 +70,13 @@ mod tests {
     fn a_document_without_bounds_is_no_offer() {
         let long = "x".repeat(LONGEST_HAS);
         let long = format!(r#"{{"openapi": "3.0.0", "paths": {{"/{long}": {{"get": {{}}}}}}}}"#);
-        assert!(matches!(offer(long.as_bytes()), Err(DocumentError::TooComplex)));
+        assert!(matches!(document_offer(long.as_bytes()), Err(DocumentError::TooComplex)));
         let many: Vec<String> =
             (0..=MOST_HAS).map(|at| format!(r#""/{at}": {{"get": {{}}}}"#)).collect();
         let many = format!(r#"{{"openapi": "3.0.0", "paths": {{{}}}}}"#, many.join(","));
-        assert!(matches!(offer(many.as_bytes()), Err(DocumentError::TooComplex)));
+        assert!(matches!(document_offer(many.as_bytes()), Err(DocumentError::TooComplex)));
         let deep = format!(r#"{{"openapi": "3.0.0", "x": [{}0]}}"#, "[],".repeat(900_000));
-        assert!(matches!(offer(deep.as_bytes()), Err(DocumentError::TooComplex)));
-        assert!(offer(b"<html></html>").is_err());
+        assert!(matches!(document_offer(deep.as_bytes()), Err(DocumentError::TooComplex)));
+        assert!(document_offer(b"<html></html>").is_err());
     }
 }

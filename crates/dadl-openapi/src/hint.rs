@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use dadl_descriptor::model::Access;
+use dadl_descriptor::model::AccessLevel;
 use serde_json::{Map, Value};
 
 /// The key whose words are known and whose every other word is taken for the strictest.
@@ -70,21 +70,21 @@ impl Word {
 
     /// Returns the level that a tool has at least: where its API asks a person each time, an
     /// operator has to allow it, and where its API gives it to no model, a person is asked as well.
-    pub const fn least(self) -> Option<Access> {
+    pub const fn least(self) -> Option<AccessLevel> {
         match self {
             Self::Allow => None,
-            Self::Confirm => Some(Access::Write),
-            Self::Deny | Self::No => Some(Access::Dangerous),
+            Self::Confirm => Some(AccessLevel::Write),
+            Self::Deny | Self::No => Some(AccessLevel::Dangerous),
         }
     }
 
     /// Returns whether a tool of this level is given to models more generously than its API does.
     /// One without a level is not given at all.
-    pub fn is_exceeded_by(self, access: Option<&Access>) -> bool {
+    pub fn is_exceeded_by(self, access: Option<&AccessLevel>) -> bool {
         match (self.least(), access) {
             (None, _) | (_, None) => false,
-            (Some(Access::Write), Some(access)) => *access == Access::Read,
-            (Some(_), Some(access)) => *access != Access::Dangerous,
+            (Some(AccessLevel::Write), Some(access)) => *access == AccessLevel::Read,
+            (Some(_), Some(access)) => *access != AccessLevel::Dangerous,
         }
     }
 }
@@ -112,7 +112,7 @@ impl Hint {
             if !plain.starts_with("x-") || is_about_giving(&plain) != is_giving {
                 return None;
             }
-            let (word, is_odd) = said(&plain, value)?;
+            let (word, is_odd) = said_word(&plain, value)?;
             Some(Self { word, key: key.clone(), is_odd })
         });
         strictest(hints)
@@ -129,17 +129,17 @@ fn is_about_giving(key: &str) -> bool {
 }
 
 /// Returns what a key says, and whether that is a guess.
-fn said(key: &str, value: &Value) -> Option<(Word, bool)> {
+fn said_word(key: &str, value: &Value) -> Option<(Word, bool)> {
     if key == EXPOSURE {
         let known = value.as_str().and_then(Word::read);
         return Some((known.unwrap_or(Word::Deny), known.is_none()));
     }
-    let is_true = is(value, true);
+    let is_true = is_flag(value, true);
     let word = if GIVEN.contains(&key) {
-        given(value)
+        given_word(value)
     } else if WITHHELD.contains(&key) {
         // A `true` of the others gives it to a model, and so does a `false` of these.
-        if is_true { Some(Word::No) } else { is(value, false).then_some(Word::Allow) }
+        if is_true { Some(Word::No) } else { is_flag(value, false).then_some(Word::Allow) }
     } else if CONSEQUENTIAL.contains(&key) {
         is_true.then_some(Word::Confirm)
     } else {
@@ -147,25 +147,25 @@ fn said(key: &str, value: &Value) -> Option<(Word, bool)> {
             "x-ms-visibility" => (value.as_str() == Some("internal")).then_some(Word::Confirm),
             "x-mcp-annotations" => annotations(value),
             "x-mcp-destructive" => is_true.then_some(Word::Deny),
-            "x-mcp-read-only" | "x-mcp-readonly" => is(value, false).then_some(Word::Confirm),
+            "x-mcp-read-only" | "x-mcp-readonly" => is_flag(value, false).then_some(Word::Confirm),
             _ => None,
         }
     };
     word.map(|word| (word, false))
 }
 
-fn given(value: &Value) -> Option<Word> {
+fn given_word(value: &Value) -> Option<Word> {
     if let Some(text) = value.as_str().filter(|text| Word::read(text).is_some()) {
         return Word::read(text);
     }
-    if is(value, false) {
+    if is_flag(value, false) {
         return Some(Word::No);
     }
-    if is(value, true) {
+    if is_flag(value, true) {
         return Some(Word::Allow);
     }
     let map = value.as_object()?;
-    let flag = |key: &str, wanted: bool| map.get(key).is_some_and(|value| is(value, wanted));
+    let flag = |key: &str, wanted: bool| map.get(key).is_some_and(|value| is_flag(value, wanted));
     let is_out = ["enabled", "include", "expose"].into_iter().any(|key| flag(key, false))
         || ["disabled", "exclude", "ignore", "hidden", "skip"]
             .into_iter()
@@ -183,7 +183,7 @@ fn given(value: &Value) -> Option<Word> {
 
 /// Reads the annotations of MCP.
 fn annotations(value: &Value) -> Option<Word> {
-    let flag = |key: &str, wanted: bool| value.get(key).is_some_and(|value| is(value, wanted));
+    let flag = |key: &str, wanted: bool| value.get(key).is_some_and(|value| is_flag(value, wanted));
     if flag("destructiveHint", true) {
         Some(Word::Deny)
     } else if flag("readOnlyHint", false) {
@@ -194,7 +194,7 @@ fn annotations(value: &Value) -> Option<Word> {
 }
 
 /// Returns whether a value is this flag, as some write it in quotes.
-fn is(value: &Value, wanted: bool) -> bool {
+fn is_flag(value: &Value, wanted: bool) -> bool {
     match value {
         Value::Bool(value) => *value == wanted,
         Value::String(text) => {
@@ -212,8 +212,14 @@ mod tests {
 
     #[test]
     fn a_level_is_compared_with_the_word() {
-        let custom = Access::Custom("ops".to_owned());
-        let levels = [&Access::Read, &Access::Write, &Access::Admin, &Access::Dangerous, &custom];
+        let custom = AccessLevel::Custom("ops".to_owned());
+        let levels = [
+            &AccessLevel::Read,
+            &AccessLevel::Write,
+            &AccessLevel::Admin,
+            &AccessLevel::Dangerous,
+            &custom,
+        ];
         for (word, expected) in [
             (Word::Allow, [false; 5]),
             (Word::Confirm, [true, false, false, false, false]),

@@ -1,8 +1,8 @@
 //! OpenAPI documents: what an API says about itself (OpenAPI 3.0, 3.1, Swagger 2.0).
 //!
-//! [`read()`] makes an [`Api`] of a document: what a descriptor can say about it, with a remark
+//! [`read_document()`] makes an [`Api`] of a document: what a descriptor can say about it, with a remark
 //! for each thing that a descriptor cannot say, and for each that is wrong in the document and was
-//! mended. [`import()`] writes an [`Api`] down as a descriptor, [`drift()`] compares one with a
+//! mended. [`import_api()`] writes an [`Api`] down as a descriptor, [`drift()`] compares one with a
 //! descriptor, and [`enrich()`] fills in what a descriptor does not say.
 //!
 //! The reader works on plain JSON values and not on a typed model of OpenAPI: typed readers refuse
@@ -10,7 +10,7 @@
 //! the document holds, reading ends, in bounded time and space, and never fails for a part of it.
 //!
 //! ```
-//! use dadl_openapi::{import, import::Options, read};
+//! use dadl_openapi::{import::Options, import_api, read_document};
 //!
 //! let document = br#"{
 //!     "openapi": "3.1.0",
@@ -18,8 +18,8 @@
 //!     "servers": [{ "url": "https://shop.example/v1" }],
 //!     "paths": { "/orders": { "get": { "operationId": "listOrders", "responses": {} } } }
 //! }"#;
-//! let (api, mut remarks) = read(document)?;
-//! let imported = import(&api, &Options::default(), &mut remarks)?;
+//! let (api, mut remarks) = read_document(document)?;
+//! let imported = import_api(&api, &Options::default(), &mut remarks)?;
 //! assert!(imported.text.contains("list_orders:"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -45,14 +45,17 @@ mod schema;
 mod text;
 
 pub use document::{DocumentError, MAX_BYTES};
-pub use documents::Beside;
+pub use documents::SiblingFiles;
 pub use drift::drift;
 pub use enrich::{enrich, enrich_beside};
 pub use hint::{Hint, Word};
-pub use import::import;
-pub use model::{Answer, Api, Auth, Base, Body, Input, Needs, Operation, Scheme};
-pub use read::{read, read_beside};
-pub use schema::{Kinds, Member, Shape};
+pub use import::import_api;
+pub use model::{
+    Api, ApiAuth, ApiOperation, Base, BodyEncoding, CredentialNeed, Input, OperationAnswer,
+    SecurityScheme,
+};
+pub use read::{read_beside, read_document};
+pub use schema::{Kinds, ShapeMember, ValueShape};
 
 #[cfg(test)]
 mod tests;

@@ -6,29 +6,29 @@
 
 use std::collections::HashMap;
 
-use dadl_descriptor::model::{Location, Method, Param, Tool};
-use dadl_text::names::path::{anonymous, of_base_url, placeholders, spellings};
+use dadl_descriptor::model::{Param, ParamLocation, RequestMethod, Tool};
+use dadl_text::names::path::{anonymous, of_base_url, path_placeholders, spellings};
 use serde_json::Value;
 
-use super::model::{Api, Input, Operation};
+use super::model::{Api, ApiOperation, Input};
 
 /// So many paths one operation stands for, when values are written into its path.
 const MAX_PATHS: usize = 64;
 
 /// Values that are written into a path, by the number of their placeholder.
-pub(super) type Fixed = Vec<(usize, String)>;
+pub(super) type FixedSegments = Vec<(usize, String)>;
 
 /// An operation under one of its paths.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(super) struct PathTarget {
     /// Its number in [`Api::operations`].
     pub(super) operation: usize,
-    pub(super) fixed: Fixed,
+    pub(super) fixed: FixedSegments,
 }
 
 /// The operations by method and path, without the names of placeholders.
 pub(super) struct Targets {
-    by_path: HashMap<(Method, String), Target>,
+    by_path: HashMap<(RequestMethod, String), PathTarget>,
     /// The path of the descriptor's base URL, without the names of placeholders.
     base: String,
 }
@@ -52,7 +52,7 @@ impl Targets {
     fn add(
         &mut self,
         api: &Api,
-        method: Method,
+        method: RequestMethod,
         path: &str,
         operation: usize,
         fixed: &[(usize, String)],
@@ -62,14 +62,14 @@ impl Targets {
             for path in [path.clone(), path.trim_end_matches('/').to_owned()] {
                 self.by_path
                     .entry((method, path))
-                    .or_insert_with(|| Target { operation, fixed: fixed.to_vec() });
+                    .or_insert_with(|| PathTarget { operation, fixed: fixed.to_vec() });
             }
         }
     }
 
     /// Returns the operation that a tool calls; no document has one for a JSON-RPC method. Documents
     /// have paths with a query, too.
-    pub(super) fn of(&self, tool: &Tool) -> Option<&Target> {
+    pub(super) fn of(&self, tool: &Tool) -> Option<&PathTarget> {
         let http = tool.http()?;
         let whole = http.path.as_str();
         let path = whole.split('?').next().unwrap_or_default();
@@ -77,7 +77,7 @@ impl Targets {
     }
 
     /// Returns the operation with this method and path.
-    pub(super) fn find(&self, method: Method, path: &str) -> Option<&Target> {
+    pub(super) fn find(&self, method: RequestMethod, path: &str) -> Option<&PathTarget> {
         spellings(path, &self.base).into_iter().find_map(|path| {
             let trimmed = path.trim_end_matches('/').to_owned();
             self.by_path.get(&(method, path)).or_else(|| self.by_path.get(&(method, trimmed)))
@@ -86,9 +86,9 @@ impl Targets {
 }
 
 /// Returns the paths with values for the placeholders that have a list of them.
-pub(super) fn expanded(operation: &Operation) -> Vec<(String, Fixed)> {
-    let mut paths: Vec<(String, Fixed)> = vec![(operation.path.clone(), Vec::new())];
-    for (number, name) in placeholders(&operation.path).enumerate() {
+pub(super) fn expanded(operation: &ApiOperation) -> Vec<(String, FixedSegments)> {
+    let mut paths: Vec<(String, FixedSegments)> = vec![(operation.path.clone(), Vec::new())];
+    for (number, name) in path_placeholders(&operation.path).enumerate() {
         let Some(input) = path_input(operation, name) else { continue };
         let values: Vec<&str> = input.values.iter().filter_map(Value::as_str).collect();
         if values.is_empty() || values.len() != input.values.len() {
@@ -112,24 +112,24 @@ pub(super) fn expanded(operation: &Operation) -> Vec<(String, Fixed)> {
 }
 
 /// Returns the path parameter with this name.
-pub(super) fn path_input<'api>(operation: &'api Operation, name: &str) -> Option<&'api Input> {
+pub(super) fn path_input<'api>(operation: &'api ApiOperation, name: &str) -> Option<&'api Input> {
     let mut inputs = operation.inputs.iter();
-    inputs.find(|input| input.location == Location::Path && input.name == name)
+    inputs.find(|input| input.location == ParamLocation::Path && input.name == name)
 }
 
 /// Returns the parameters of the path, which are told apart by their order: the number of that of
 /// the tool, and that of the operation.
 pub(super) fn in_path<'api>(
     tool: &Tool,
-    operation: &'api Operation,
+    operation: &'api ApiOperation,
     fixed: &[(usize, String)],
 ) -> Vec<(usize, &'api Input)> {
-    let theirs = placeholders(&operation.path)
+    let theirs = path_placeholders(&operation.path)
         .enumerate()
         .filter(|(number, _)| !fixed.iter().any(|(at, _)| at == number))
         .map(|(_, name)| name);
     let pairs = theirs.zip(tool.path().placeholders()).filter_map(|(name, own)| {
-        let is_own = |param: &Param| param.is_in(Location::Path) && param.name == own;
+        let is_own = |param: &Param| param.is_in(ParamLocation::Path) && param.name == own;
         let at = tool.params.iter().position(is_own)?;
         Some((at, path_input(operation, name)?))
     });
@@ -137,16 +137,16 @@ pub(super) fn in_path<'api>(
 }
 
 /// Returns the number of the parameter that sends what `input` is, in another place than the path.
-pub(super) fn param(tool: &Tool, input: &Input) -> Option<usize> {
+pub(super) fn matching_param(tool: &Tool, input: &Input) -> Option<usize> {
     let is_place = |param: &Param| param.is_in(input.location);
     let plain = |name: &str| name.trim_end_matches("[]").to_owned();
     let is_same = |param: &Param| is_place(param) && param.wire() == input.wire();
     let is_like = |param: &Param| {
         is_place(param)
-            && if input.location == Location::Header {
+            && if input.location == ParamLocation::Header {
                 param.wire().eq_ignore_ascii_case(input.wire())
             } else {
-                input.location == Location::Query
+                input.location == ParamLocation::Query
                     && (param.wire().ends_with("[]") || input.wire().ends_with("[]"))
                     && plain(param.wire()) == plain(input.wire())
             }

@@ -4,12 +4,14 @@
 //! writes an [`Api`] down, `drift` compares one with a descriptor, and `enrich` fills in what a
 //! descriptor does not say, so that all have the same understanding of a document.
 
-use dadl_descriptor::model::{BodyRules, Form, KindList, Location, Method, ParamKind, Whole};
+use dadl_descriptor::model::{
+    BodyRules, KindList, ParamForm, ParamKind, ParamLocation, RequestMethod, WholePart,
+};
 use serde_json::{Map, Value};
 
 use super::{
     hint::Hint,
-    schema::{Kinds, Shape},
+    schema::{Kinds, ValueShape},
 };
 
 /// What a document describes.
@@ -26,11 +28,11 @@ pub struct Api {
     /// Where the API is.
     pub base: Base,
     /// How requests authenticate.
-    pub auth: Auth,
+    pub auth: ApiAuth,
     /// How many operations the document has, with those that no descriptor can have.
     pub found: usize,
     /// The operations, sorted by path and method.
-    pub operations: Vec<Operation>,
+    pub operations: Vec<ApiOperation>,
 }
 
 /// Where an API is.
@@ -44,9 +46,9 @@ pub struct Base {
 
 /// One operation.
 #[derive(Debug, Clone)]
-pub struct Operation {
+pub struct ApiOperation {
     /// The method.
-    pub method: Method,
+    pub method: RequestMethod,
     /// The path below the base URL, with the names of the path parameters in braces.
     pub path: String,
     /// Where it is in the document.
@@ -62,7 +64,7 @@ pub struct Operation {
     /// Whether it should no longer be used.
     pub deprecated: bool,
     /// What the credential is to it.
-    pub credential: Needs,
+    pub credential: CredentialNeed,
     /// Whether models may call it, as the API has it.
     pub hint: Option<Hint>,
     /// What it takes, in the order path, query, header, body.
@@ -70,9 +72,9 @@ pub struct Operation {
     /// Why no call of it could succeed, if so: it is no tool.
     pub hopeless: Option<String>,
     /// Parameters that no descriptor can have: place and name.
-    pub unsaid: Vec<(Location, String)>,
+    pub unsaid: Vec<(ParamLocation, String)>,
     /// How the body is written.
-    pub body: Body,
+    pub body: BodyEncoding,
     /// What else there is to know about the body.
     pub body_rules: BodyRules,
     /// What `Accept` has to say, where the answer does not say it.
@@ -80,7 +82,7 @@ pub struct Operation {
     /// Every media type that the body may have, in lower case.
     pub media: Vec<String>,
     /// What it answers.
-    pub answer: Answer,
+    pub answer: OperationAnswer,
 }
 
 /// One thing that an operation takes.
@@ -91,13 +93,13 @@ pub struct Input {
     /// The name on the wire, where another input has that name.
     pub wire: Option<String>,
     /// Where it goes.
-    pub location: Location,
+    pub location: ParamLocation,
     /// Its type in a descriptor.
     pub kind: ParamKind,
     /// The types that fit as well, because the document allows several; empty when all do.
     pub kinds: Vec<ParamKind>,
     /// How it is written, and what else it may be.
-    pub form: Form,
+    pub form: ParamForm,
     /// Its types, where a descriptor has no word for them.
     pub union: Option<KindList>,
     /// What hosts list about its values: keywords of JSON Schema.
@@ -116,14 +118,14 @@ pub struct Input {
     /// Whether the type is a guess.
     pub is_guess: bool,
     /// What its schema says; kept only for filling in a descriptor.
-    pub(super) shape: Option<Box<Shape>>,
+    pub(super) shape: Option<Box<ValueShape>>,
     /// Where it is in the document.
     pub place: String,
 }
 
 /// How a body is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Body {
+pub enum BodyEncoding {
     /// As a form.
     Form,
     /// As a JSON object; the text is a media type of its own, such as
@@ -140,7 +142,7 @@ pub enum Body {
 
 /// What an operation answers when all is well.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct OperationAnswer {
     /// Whether the answer is a file, and of which media type, if it is always the same.
     pub file: Option<Option<String>>,
     /// Whether the answer is a stream of events.
@@ -158,9 +160,9 @@ pub struct Answer {
 
 /// How requests authenticate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Auth {
+pub struct ApiAuth {
     /// The schemes that were chosen: one, or several that go together.
-    pub schemes: Vec<Scheme>,
+    pub schemes: Vec<SecurityScheme>,
     /// Why it is a choice: other schemes of the document, by their names.
     pub others: Vec<String>,
     /// Whether the operator shows a client certificate, which no descriptor has.
@@ -169,7 +171,7 @@ pub struct Auth {
 
 /// What the credential is to an operation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Needs {
+pub enum CredentialNeed {
     /// It asks for it, or for another one.
     #[default]
     Yes,
@@ -179,7 +181,7 @@ pub enum Needs {
 
 /// A way to authenticate that a descriptor can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Scheme {
+pub enum SecurityScheme {
     /// A user name and a password.
     Basic,
     /// A token in the `Authorization` header.
@@ -213,14 +215,14 @@ pub enum Scheme {
 
 impl Input {
     /// Makes an input about which nothing else is known.
-    pub(super) fn new(name: &str, location: Location, kind: ParamKind, place: &str) -> Self {
+    pub(super) fn new(name: &str, location: ParamLocation, kind: ParamKind, place: &str) -> Self {
         Self {
             name: name.to_owned(),
             wire: None,
             location,
             kind,
             kinds: Vec::new(),
-            form: Form::default(),
+            form: ParamForm::default(),
             union: None,
             hints: Map::new(),
             required: false,
@@ -242,12 +244,12 @@ impl Input {
     /// Returns whether DADL has such a parameter; another one is said in `_dadl_mcp.requests`.
     pub(super) fn is_in_tools(&self) -> bool {
         self.wire.is_none()
-            && self.location != Location::Cookie
-            && self.form.whole != Some(Whole::Query)
+            && self.location != ParamLocation::Cookie
+            && self.form.whole != Some(WholePart::Query)
     }
 }
 
-impl Operation {
+impl ApiOperation {
     /// Returns the method and the path, as people write them.
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.path)

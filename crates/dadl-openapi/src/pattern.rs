@@ -21,12 +21,12 @@ pub enum PatternError {
 
 /// A pattern, compiled.
 #[derive(Debug, Clone)]
-pub struct Pattern {
+pub struct SchemaPattern {
     text: String,
     glob: globset::GlobMatcher,
 }
 
-impl Pattern {
+impl SchemaPattern {
     /// Compiles a pattern.
     ///
     /// # Errors
@@ -70,18 +70,21 @@ mod tests {
 
     #[test]
     fn a_pattern_is_bounded() {
-        assert!(Pattern::new(&"*a".repeat(256)).is_ok_and(|it| it.matches(&"a".repeat(10_000))));
-        assert!(Pattern::new(&"*a".repeat(257)).is_err());
+        assert!(
+            SchemaPattern::new(&"*a".repeat(256)).is_ok_and(|it| it.matches(&"a".repeat(10_000)))
+        );
+        assert!(SchemaPattern::new(&"*a".repeat(257)).is_err());
     }
 
     #[test]
     fn braces_are_those_of_paths() {
-        let matches = |pattern: &str, text: &str| Pattern::new(pattern).unwrap().matches(text);
+        let matches =
+            |pattern: &str, text: &str| SchemaPattern::new(pattern).unwrap().matches(text);
         assert!(matches("GET /vms/{id}", "GET /vms/{id}"));
         assert!(matches("* /vms/{*}/actions/*", "POST /vms/{id}/actions/start"));
         assert!(!matches("/vms", "/vms/{id}"));
         assert!(!matches("/vms/{id}", "/vms/id"));
         assert!(matches("ids[]", "ids[]"));
-        assert!(Pattern::new("").is_err());
+        assert!(SchemaPattern::new("").is_err());
     }
 }

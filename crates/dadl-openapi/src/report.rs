@@ -15,7 +15,7 @@ const MAX_REMARKS: usize = 20_000;
 
 /// What kind of thing a remark tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum RemarkKind {
     /// The document says something that the descriptor cannot say.
     Lost,
     /// The document is wrong, and what it means was taken.
@@ -24,7 +24,7 @@ pub enum Kind {
     Changed,
 }
 
-impl Kind {
+impl RemarkKind {
     /// Every kind, the one that matters most first.
     pub const ALL: [Self; 3] = [Self::Lost, Self::Mended, Self::Changed];
 
@@ -38,7 +38,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RemarkKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
@@ -48,7 +48,7 @@ impl fmt::Display for Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Remark {
     /// What kind of thing.
-    pub kind: Kind,
+    pub kind: RemarkKind,
     /// Where in the document: a JSON Pointer (RFC 6901).
     pub place: String,
     /// What it is.
@@ -62,7 +62,7 @@ pub struct Remark {
 pub struct Remarks {
     list: Vec<Remark>,
     seen: HashSet<Remark>,
-    counts: HashMap<Kind, usize>,
+    counts: HashMap<RemarkKind, usize>,
     dropped: usize,
 }
 
@@ -70,7 +70,7 @@ impl Remarks {
     /// Adds a remark, unless it is there or there are too many.
     pub(super) fn add(
         &mut self,
-        kind: Kind,
+        kind: RemarkKind,
         place: &str,
         message: impl Into<String>,
         help: &'static str,
@@ -92,17 +92,17 @@ impl Remarks {
 
     /// Adds what is lost.
     pub(super) fn lost(&mut self, place: &str, message: impl Into<String>, help: &'static str) {
-        self.add(Kind::Lost, place, message, help);
+        self.add(RemarkKind::Lost, place, message, help);
     }
 
     /// Adds what was mended.
     pub(super) fn mended(&mut self, place: &str, message: impl Into<String>, help: &'static str) {
-        self.add(Kind::Mended, place, message, help);
+        self.add(RemarkKind::Mended, place, message, help);
     }
 
     /// Adds what is said in another way.
     pub(super) fn changed(&mut self, place: &str, message: impl Into<String>, help: &'static str) {
-        self.add(Kind::Changed, place, message, help);
+        self.add(RemarkKind::Changed, place, message, help);
     }
 
     /// Returns the remarks.
@@ -116,7 +116,7 @@ impl Remarks {
     }
 
     /// Returns how many remarks of a kind are kept.
-    pub fn count(&self, kind: Kind) -> usize {
+    pub fn count(&self, kind: RemarkKind) -> usize {
         self.counts.get(&kind).copied().unwrap_or_default()
     }
 }
@@ -127,12 +127,12 @@ pub(super) fn excerpt(text: &str) -> String {
 }
 
 /// Returns the pointer to the member `key` of what is at `place`.
-pub(super) fn at(place: &str, key: &str) -> String {
+pub(super) fn place_at(place: &str, key: &str) -> String {
     format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 /// Returns the pointer to an item of the list at `place`.
-pub(super) fn item(place: &str, index: usize) -> String {
+pub(super) fn place_item(place: &str, index: usize) -> String {
     format!("{place}/{index}")
 }
 
@@ -147,11 +147,11 @@ mod tests {
             remarks.lost("/a", "gone", "look");
             remarks.mended("/a", "gone", "look");
         }
-        assert_eq!((remarks.list().len(), remarks.count(Kind::Lost)), (2, 1));
+        assert_eq!((remarks.list().len(), remarks.count(RemarkKind::Lost)), (2, 1));
     }
 
     #[test]
     fn pointers_escape_their_separators() {
-        assert_eq!(at("/paths", "/a~b"), "/paths/~1a~0b");
+        assert_eq!(place_at("/paths", "/a~b"), "/paths/~1a~0b");
     }
 }

@@ -6,7 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use dadl_descriptor::model::{TYPE_REF, Tool, Types};
 use serde_json::{Map, Value, json};
 
-use super::{documents::Documents, model::Answer, schema::Schemas, text::description};
+use super::{
+    documents::Documents, model::OperationAnswer, schema::Schemas, text::clean_description,
+};
 
 /// Schemas nest at most so deep.
 const MAX_DEPTH: usize = 24;
@@ -49,7 +51,7 @@ impl<'doc> Results<'doc> {
 
     /// Returns the shape of a tool's result: of the answer in JSON, and in it what the tool's
     /// `result_path` selects.
-    pub(super) fn of(&mut self, tool: &Tool, answer: &Answer) -> Option<Value> {
+    pub(super) fn of(&mut self, tool: &Tool, answer: &OperationAnswer) -> Option<Value> {
         let place = answer.schema.as_deref()?;
         let (schema, place) = self.schemas.documents.at(place)?;
         let (schema, place) = match &tool.response.result_path {
@@ -142,7 +144,7 @@ impl<'doc> Results<'doc> {
         let mut kept = Map::new();
         for (key, value) in object {
             let value = match key.as_str() {
-                "description" => value.as_str().and_then(description).map(Value::from),
+                "description" => value.as_str().and_then(clean_description).map(Value::from),
                 key if KEYWORDS.contains(&key) => Some(value.clone()),
                 "items" | "additionalProperties" if value.is_object() => {
                     Some(self.keep(value, place, depth + 1).unwrap_or_else(|| json!({})))

@@ -1,10 +1,10 @@
 //! Prose of a document for a descriptor: on one line, without marks, and what a schema says.
 
 use dadl_descriptor::model::ParamKind;
-use dadl_text::text::{cut, cut_prose, head, plain};
+use dadl_text::text::{cut_prose, cut_text, plain_text, text_head};
 use serde_json::Value;
 
-use super::schema::Shape;
+use super::schema::ValueShape;
 
 /// So many values of an enumeration are listed; of more, the first ones are.
 pub(super) const MAX_VALUES: usize = 40;
@@ -24,7 +24,7 @@ const MAX_READ: usize = 20_000;
 /// Makes one line of prose: HTML and Markdown marks go, and what nobody sees.
 pub(super) fn prose(text: &str) -> String {
     let mut prose = String::with_capacity(text.len().min(4_096));
-    let mut rest = plain(head(text, MAX_READ)).into_owned();
+    let mut rest = plain_text(text_head(text, MAX_READ)).into_owned();
     for (entity, character) in
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " ")]
     {
@@ -54,7 +54,7 @@ pub(super) fn prose(text: &str) -> String {
             }
             // `[text](address)` is its text.
             '[' => {
-                if let Some((shown, behind)) = link(after) {
+                if let Some((shown, behind)) = markdown_link(after) {
                     prose.push_str(shown);
                     rest = behind;
                     continue;
@@ -118,7 +118,7 @@ fn is_tag(inside: &str) -> bool {
 }
 
 /// Splits `text](address)` off.
-fn link(after: &str) -> Option<(&str, &str)> {
+fn markdown_link(after: &str) -> Option<(&str, &str)> {
     let close = after.find(']').filter(|close| *close < 300)?;
     let (shown, rest) = (after.get(..close)?, after.get(close + 1..)?);
     let address = rest.strip_prefix('(')?;
@@ -133,21 +133,21 @@ pub(super) fn paragraph(text: &str) -> String {
 }
 
 /// Returns a value as a description shows it.
-pub(super) fn shown(value: &Value) -> String {
+pub(super) fn shown_value(value: &Value) -> String {
     let text = match value {
         Value::String(text) if text.is_empty() => "empty".to_owned(),
         Value::String(text) => prose(text),
         other => other.to_string(),
     };
-    cut(&text, MAX_VALUE).into_owned()
+    cut_text(&text, MAX_VALUE).into_owned()
 }
 
 /// Lists the values of an enumeration; drift looks for each of them in a description.
-pub(super) fn values(values: &[Value]) -> String {
-    let listed = |values: &[Value]| values.iter().map(shown).collect::<Vec<_>>().join(", ");
+pub(super) fn shown_values(values: &[Value]) -> String {
+    let listed = |values: &[Value]| values.iter().map(shown_value).collect::<Vec<_>>().join(", ");
     match values {
         [] => String::new(),
-        [one] => format!("Always {}.", shown(one)),
+        [one] => format!("Always {}.", shown_value(one)),
         few if few.len() <= MAX_VALUES => format!("One of {}.", listed(few)),
         many => {
             let some = many.get(..SOME_VALUES).unwrap_or(many);
@@ -157,13 +157,13 @@ pub(super) fn values(values: &[Value]) -> String {
 }
 
 /// Returns what a shape says besides its type, in short sentences.
-pub(super) fn facts(shape: &Shape) -> Vec<String> {
+pub(super) fn facts(shape: &ValueShape) -> Vec<String> {
     let mut facts = Vec::new();
     let items = shape.items.as_deref();
     if !shape.values.is_empty() {
-        facts.push(values(&shape.values));
+        facts.push(shown_values(&shape.values));
     } else if let Some(items) = items.filter(|items| !items.values.is_empty()) {
-        facts.push(values(&items.values).replacen("One of", "Each one of", 1));
+        facts.push(shown_values(&items.values).replacen("One of", "Each one of", 1));
     }
     if let Some(format) = shape.format.as_deref().and_then(unit) {
         facts.push(format!("{format}."));
@@ -192,7 +192,7 @@ pub(super) fn facts(shape: &Shape) -> Vec<String> {
         facts.extend(shape.checks.iter().cloned());
     }
     if let Some(default) = shape.default.as_ref().filter(|value| is_short(value)) {
-        facts.push(format!("Default {}.", shown(default)));
+        facts.push(format!("Default {}.", shown_value(default)));
     }
     if let Some(example) = shape.example.as_ref().filter(|value| is_short(value))
         && shape.values.is_empty()
@@ -200,14 +200,14 @@ pub(super) fn facts(shape: &Shape) -> Vec<String> {
         && shape.default.is_none()
         && !matches!(example, Value::Bool(_))
     {
-        facts.push(format!("E.g. {}.", shown(example)));
+        facts.push(format!("E.g. {}.", shown_value(example)));
     }
     facts
 }
 
 /// Returns whether the server checks something within the value that nothing says.
-pub(super) fn has_checks_inside(shape: &Shape) -> bool {
-    let has_checks = |inner: &Shape| {
+pub(super) fn has_checks_inside(shape: &ValueShape) -> bool {
+    let has_checks = |inner: &ValueShape| {
         let is_least = |min: &str| min != "0";
         inner.values.is_empty()
             && (inner.min.as_deref().is_some_and(is_least)
@@ -247,7 +247,7 @@ fn unit(format: &str) -> Option<&str> {
 
 /// Describes the members of an object, or of the objects of an array: `{name: string, size?:
 /// integer}`. The flag says that not all of it had room.
-pub(super) fn members(shape: &Shape) -> Option<(String, bool)> {
+pub(super) fn member_list(shape: &ValueShape) -> Option<(String, bool)> {
     let object = match shape.items.as_deref() {
         Some(items) if shape.members.is_empty() => items,
         _ => shape,
@@ -260,7 +260,7 @@ pub(super) fn members(shape: &Shape) -> Option<(String, bool)> {
     Some((text, !is_whole))
 }
 
-fn write_members(object: &Shape, depth: usize, text: &mut String) -> bool {
+fn write_members(object: &ValueShape, depth: usize, text: &mut String) -> bool {
     let mut is_whole = true;
     text.push('{');
     let mut is_first = true;
@@ -285,9 +285,9 @@ fn write_members(object: &Shape, depth: usize, text: &mut String) -> bool {
     is_whole
 }
 
-fn write_type(shape: &Shape, depth: usize, text: &mut String) -> bool {
+fn write_type(shape: &ValueShape, depth: usize, text: &mut String) -> bool {
     if !shape.values.is_empty() && shape.values.len() <= 8 {
-        let values: Vec<String> = shape.values.iter().map(shown).collect();
+        let values: Vec<String> = shape.values.iter().map(shown_value).collect();
         text.push_str(&values.join("|"));
         return true;
     }
@@ -314,7 +314,7 @@ fn write_type(shape: &Shape, depth: usize, text: &mut String) -> bool {
                 text.push_str("object");
                 is_whole = false;
             }
-            other => text.push_str(word(other)),
+            other => text.push_str(kind_word(other)),
         }
     }
     if is_first {
@@ -324,7 +324,7 @@ fn write_type(shape: &Shape, depth: usize, text: &mut String) -> bool {
 }
 
 /// Returns DADL's word for a type.
-pub(super) fn word(kind: ParamKind) -> &'static str {
+pub(super) fn kind_word(kind: ParamKind) -> &'static str {
     match kind {
         ParamKind::Array => "array",
         ParamKind::Boolean => "boolean",
@@ -341,7 +341,7 @@ pub(super) fn word(kind: ParamKind) -> &'static str {
 pub(super) const MAX_DESCRIPTION: usize = 240;
 
 /// Returns a text of the document as a description; `None` when it says nothing.
-pub(super) fn description(text: &str) -> Option<String> {
+pub(super) fn clean_description(text: &str) -> Option<String> {
     let line = prose(text);
     (!line.is_empty()).then(|| cut_prose(&line, MAX_DESCRIPTION).0.into_owned())
 }
@@ -361,8 +361,8 @@ mod tests {
 
     #[test]
     fn enumerations_are_listed() {
-        assert_eq!(values(&[json!("a"), json!(2), json!("")]), "One of a, 2, empty.");
+        assert_eq!(shown_values(&[json!("a"), json!(2), json!("")]), "One of a, 2, empty.");
         let many: Vec<Value> = (0..99).map(Value::from).collect();
-        assert_eq!(values(&many), "One of 99 values, such as 0, 1, 2, 3, 4, 5, 6, 7.");
+        assert_eq!(shown_values(&many), "One of 99 values, such as 0, 1, 2, 3, 4, 5, 6, 7.");
     }
 }

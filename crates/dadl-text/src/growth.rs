@@ -29,18 +29,18 @@ pub fn buffer(length: usize) -> BytesMut {
 }
 
 /// Makes a text for so many bytes.
-pub fn text(length: usize) -> String {
+pub fn text_buffer(length: usize) -> String {
     String::with_capacity(block(length))
 }
 
 /// Makes a vector for so many bytes.
-pub fn bytes(length: usize) -> Vec<u8> {
+pub fn byte_buffer(length: usize) -> Vec<u8> {
     Vec::with_capacity(block(length))
 }
 
 /// Returns a copy of a text.
 pub fn copy(of: &str) -> String {
-    let mut copy = text(of.len());
+    let mut copy = text_buffer(of.len());
     copy.push_str(of);
     copy
 }
@@ -51,7 +51,7 @@ pub fn shortened(text: String, before: usize) -> String {
 }
 
 /// Adds an item to a list.
-pub fn push<T>(list: &mut Vec<T>, item: T) {
+pub fn push_item<T>(list: &mut Vec<T>, item: T) {
     if list.len() == list.capacity() {
         let size = size_of::<T>().max(1);
         // Twice as many while it is small, as without this.
@@ -62,7 +62,7 @@ pub fn push<T>(list: &mut Vec<T>, item: T) {
 }
 
 /// Appends a piece to a buffer.
-pub fn append(buffer: &mut BytesMut, piece: &[u8]) {
+pub fn append_bytes(buffer: &mut BytesMut, piece: &[u8]) {
     let free = buffer.capacity() - buffer.len();
     buffer.reserve(wanted(buffer.len(), free, piece.len()));
     buffer.extend_from_slice(piece);
@@ -83,8 +83,8 @@ pub fn append_text(text: &mut String, more: &str) {
 }
 
 /// Joins texts.
-pub fn join(parts: &[&str]) -> String {
-    let mut joined = text(parts.iter().map(|part| part.len()).sum());
+pub fn join_texts(parts: &[&str]) -> String {
+    let mut joined = text_buffer(parts.iter().map(|part| part.len()).sum());
     parts.iter().for_each(|part| joined.push_str(part));
     joined
 }
@@ -100,7 +100,7 @@ mod tests {
         assert!(small.capacity() < LARGE);
         let mut large = BytesMut::new();
         for _ in 0..3 * LARGE / 1000 {
-            append(&mut large, &[1; 1000]);
+            append_bytes(&mut large, &[1; 1000]);
         }
         assert!(large.capacity() >= STEP);
         assert_eq!(large.len(), 3 * LARGE / 1000 * 1000);
@@ -108,12 +108,17 @@ mod tests {
         for number in 0..LARGE as u64 / 2 {
             let size = list.capacity() * size_of::<u64>();
             assert!(size <= 2 * LARGE || size >= STEP, "{size}");
-            push(&mut list, number);
+            push_item(&mut list, number);
         }
         assert!(list.iter().copied().eq(0..LARGE as u64 / 2));
-        assert_eq!((text(9).capacity(), bytes(9).capacity(), buffer(9).capacity()), (9, 9, 9));
-        assert!(text(LARGE + 1).capacity() >= STEP && copy(&"a".repeat(LARGE)).len() == LARGE);
-        assert_eq!(join(&["a", "", "bc"]), "abc");
+        assert_eq!(
+            (text_buffer(9).capacity(), byte_buffer(9).capacity(), buffer(9).capacity()),
+            (9, 9, 9)
+        );
+        assert!(
+            text_buffer(LARGE + 1).capacity() >= STEP && copy(&"a".repeat(LARGE)).len() == LARGE
+        );
+        assert_eq!(join_texts(&["a", "", "bc"]), "abc");
         let long = "a".repeat(2 * LARGE);
         let (part, place) = (long[..9].to_owned(), long.as_ptr());
         let same = shortened(long, 2 * LARGE + 9);

@@ -8,7 +8,7 @@
 //! use dadl_text::{names, text};
 //!
 //! // What steers a terminal is shown and does nothing.
-//! assert_eq!(text::shown("\u{1b}[31mred"), "\\u{1b}[31mred");
+//! assert_eq!(text::shown_text("\u{1b}[31mred"), "\\u{1b}[31mred");
 //! assert_eq!(names::snake("listVMSnapshots"), "list_vm_snapshots");
 //! ```
 //!

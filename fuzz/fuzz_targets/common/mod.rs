@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use dadl_mcp::{access::{Levels, Policy}, call::{self, BaseUrl, CallPlan, Door}, catalog::{BackendTools, Catalog}};
-use dadl_descriptor::{load, source::Source};
+use dadl_mcp::{access::{Levels, Policy}, call::{self, BaseUrl, CallPlan, CallChannel}, catalog::{BackendTools, Catalog}};
+use dadl_descriptor::{load, source::SourceText};
 use serde_json::{Map, Value};
 
 /// Loads a descriptor with one tool; `None` when it is refused.
@@ -19,7 +19,7 @@ pub fn catalog(tool: &Value) -> Option<Catalog> {
             "tools": { "tool": tool },
         },
     });
-    let loaded = load(&Source::new("fuzz.dadl", descriptor.to_string()));
+    let loaded = load(&SourceText::new("fuzz.dadl", descriptor.to_string()));
     let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
     let descriptor = Arc::new(loaded.descriptor?);
     Some(Catalog::build(&[BackendTools { name: "fuzz", descriptor, policy: &policy }]))
@@ -33,6 +33,6 @@ pub fn plan(catalog: &Catalog, base: &BaseUrl, given: &Map<String, Value>) -> Op
         .iter()
         .filter_map(|known| Some((known.property.clone(), given.get(&known.param.name)?.clone())))
         .collect();
-    let arguments = call::check(entry, arguments).ok()?;
-    call::plan(entry, entry.tool()?, base, &arguments, Door::Mcp).ok()
+    let arguments = call::check_arguments(entry, arguments).ok()?;
+    call::plan_call(entry, entry.tool()?, base, &arguments, CallChannel::Mcp).ok()
 }

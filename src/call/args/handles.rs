@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use dadl_descriptor::model::{Param, Role, Style};
+use dadl_descriptor::model::{Param, ParamRole, ParamStyle};
 use serde_json::{Map, Value};
 
 use super::Arguments;
@@ -19,12 +19,12 @@ pub(super) struct Handles {
     at: Vec<usize>,
     /// Whether what no parameter is for names one.
     in_others: bool,
-    trust: Trust,
+    trust: WordTrust,
 }
 
 /// Whose words the arguments are.
 #[derive(Debug, Clone, Default)]
-enum Trust {
+enum WordTrust {
     /// This program made them.
     #[default]
     Nobody,
@@ -49,21 +49,21 @@ impl Handles {
 }
 
 fn names_file(value: &Value) -> bool {
-    handle::any(value, &|text| handle::id_of(text).is_some())
+    handle::any_text(value, &|text| handle::id_of(text).is_some())
 }
 
 impl Arguments {
     /// The same as the words of a caller, whose handles count.
     #[must_use]
     pub(crate) fn of_caller(mut self) -> Self {
-        self.handles.trust = Trust::Caller;
+        self.handles.trust = WordTrust::Caller;
         self
     }
 
     /// The same as the words of a script: the files with these ids are its caller's.
     #[must_use]
     pub(crate) fn of_script(mut self, ids: Vec<String>) -> Self {
-        self.handles.trust = Trust::Script(ids.into());
+        self.handles.trust = WordTrust::Script(ids.into());
         self
     }
 
@@ -75,9 +75,9 @@ impl Arguments {
     /// Returns the texts that are sent and stand for files, each as often as it is there.
     pub(crate) fn handles(&self) -> Vec<&str> {
         let mut found = Vec::new();
-        let sent = self.places().filter(|(param, _)| matches!(param.role, Role::Sent(_)));
+        let sent = self.places().filter(|(param, _)| matches!(param.role, ParamRole::Sent(_)));
         for value in sent.map(|(_, value)| value).chain(self.named_in_others()) {
-            handle::each(value, &mut |text| {
+            handle::each_text(value, &mut |text| {
                 let counts = Handle::read(text).is_some_and(|handle| self.trusts(handle.id));
                 found.extend(counts.then_some(text));
             });
@@ -89,7 +89,7 @@ impl Arguments {
     pub(crate) fn handles_of_script(&self) -> Vec<&str> {
         let mut found = Vec::new();
         for (_, value) in self.places() {
-            handle::each(value, &mut |text| {
+            handle::each_text(value, &mut |text| {
                 found.extend(Handle::read(text).is_some().then_some(text));
             });
         }
@@ -100,7 +100,7 @@ impl Arguments {
     pub(crate) fn ids(&self) -> Vec<String> {
         let mut found = Vec::new();
         for value in self.places().map(|(_, value)| value).chain(self.named_in_others()) {
-            handle::each(value, &mut |text| {
+            handle::each_text(value, &mut |text| {
                 found.extend(handle::id_of(text).filter(|id| self.trusts(id)).map(str::to_owned));
             });
         }
@@ -111,7 +111,7 @@ impl Arguments {
     pub(crate) fn stands_for_file(&self, param: &Param) -> bool {
         let is_handle = |text: &str| Handle::read(text).is_some();
         self.places()
-            .any(|(other, value)| other.name == param.name && handle::any(value, &is_handle))
+            .any(|(other, value)| other.name == param.name && handle::any_text(value, &is_handle))
     }
 
     /// Returns whether the text of a parameter stands for a file, or is what a file is: it is nothing
@@ -132,7 +132,7 @@ impl Arguments {
             let style = param.param.form.style;
             *value = match handle::replaced(value, texts) {
                 // Text that is JSON would be taken for that.
-                Value::String(text) if style == Style::Json => {
+                Value::String(text) if style == ParamStyle::Json => {
                     Value::String(text).to_string().into()
                 }
                 replaced => replaced,
@@ -149,23 +149,23 @@ impl Arguments {
     /// Returns the values that were given and name files, with their parameters.
     fn places(&self) -> impl Iterator<Item = (&Param, &Value)> {
         let at = match self.handles.trust {
-            Trust::Nobody => &[],
-            Trust::Caller | Trust::Script(_) => self.handles.at.as_slice(),
+            WordTrust::Nobody => &[],
+            WordTrust::Caller | WordTrust::Script(_) => self.handles.at.as_slice(),
         };
         at.iter()
             .filter_map(|at| Some((&self.params.get(*at)?.param, self.values.get(*at)?.as_ref()?)))
     }
 
     fn named_in_others(&self) -> impl Iterator<Item = &Value> {
-        let counts = self.handles.in_others && !matches!(self.handles.trust, Trust::Nobody);
+        let counts = self.handles.in_others && !matches!(self.handles.trust, WordTrust::Nobody);
         self.others.values().filter(move |_| counts)
     }
 
     fn trusts(&self, id: &str) -> bool {
         match &self.handles.trust {
-            Trust::Nobody => false,
-            Trust::Caller => true,
-            Trust::Script(ids) => ids.iter().any(|known| known == id),
+            WordTrust::Nobody => false,
+            WordTrust::Caller => true,
+            WordTrust::Script(ids) => ids.iter().any(|known| known == id),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Arguments in, what is sent or what is wrong out.
 
-use dadl_descriptor::model::{BodyKind, KindList, Whole};
+use dadl_descriptor::model::{BodyKind, KindList, WholePart};
 use serde_json::json;
 
 use super::*;
@@ -14,7 +14,7 @@ fn checked(params: &[&str], arguments: Value) -> Result<Arguments, ArgumentError
         .collect();
     let catalog = fixture::catalog(vec![fixture::tool("POST", &path, params)]);
     let Value::Object(arguments) = arguments else { panic!("not an object") };
-    check(&catalog.entries()[0], arguments)
+    check_arguments(&catalog.entries()[0], arguments)
 }
 
 fn gives(params: &[&str], arguments: Value, expected: Value) {
@@ -146,7 +146,8 @@ fn changed(
     change(&mut tool);
     let catalog = fixture::catalog(vec![tool]);
     let Value::Object(arguments) = arguments else { panic!("not an object") };
-    let checked = check(&catalog.entries()[0], arguments).map_err(|error| error.to_string())?;
+    let checked =
+        check_arguments(&catalog.entries()[0], arguments).map_err(|error| error.to_string())?;
     Ok(checked.as_object())
 }
 
@@ -232,7 +233,7 @@ fn an_open_body_takes_members_of_any_name() {
 #[test]
 fn a_whole_body_or_its_members() {
     let whole = |tool: &mut Tool| {
-        tool.params[0].form.whole = Some(Whole::Json);
+        tool.params[0].form.whole = Some(WholePart::Json);
         tool.http_mut().unwrap().rules.open = true;
     };
     let params = &["all:body:any!", "name:body:string!", "n:body:integer=3"];

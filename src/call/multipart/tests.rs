@@ -56,18 +56,18 @@ fn body(multipart: &Multipart, boundary: &str, files: &[(String, Vec<u8>)]) -> V
     for field in &multipart.fields {
         match &field.value {
             FieldValue::Text(text) => {
-                body.extend(head(boundary, &field.name, None, None).bytes());
+                body.extend(part_head(boundary, &field.name, None, None).bytes());
                 body.extend(text.bytes());
             }
             FieldValue::File(_) => {
                 let (name, bytes) = files.next().unwrap();
-                body.extend(head(boundary, &field.name, Some(name), Some("a/b")).bytes());
+                body.extend(part_head(boundary, &field.name, Some(name), Some("a/b")).bytes());
                 body.extend(bytes);
             }
         }
         body.extend(AFTER_FIELD.bytes());
     }
-    body.extend(end(boundary).bytes());
+    body.extend(closing_boundary(boundary).bytes());
     body
 }
 

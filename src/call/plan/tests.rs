@@ -1,10 +1,12 @@
 //! Arguments in, the text of a planned request or of its refusal out.
 
-use dadl_descriptor::model::{Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole};
+use dadl_descriptor::model::{
+    BodyKind, KindList, ListDelimiter, ParamKind, ParamStyle, StylePrefix, Tool, WholePart,
+};
 use serde_json::json;
 
 use crate::{
-    call::{BaseUrl, check, plan},
+    call::{BaseUrl, check_arguments, plan_call},
     catalog::fixture::{self, tool},
 };
 
@@ -14,12 +16,12 @@ fn planned(base: &str, tool: Tool, arguments: Value) -> Result<CallPlan, Argumen
     let catalog = fixture::catalog(vec![tool]);
     let entry = &catalog.entries()[0];
     let Value::Object(arguments) = arguments else { panic!("not an object") };
-    plan(
+    plan_call(
         entry,
         entry.tool().unwrap(),
         &BaseUrl::parse(base).unwrap(),
-        &check(entry, arguments)?,
-        Door::Mcp,
+        &check_arguments(entry, arguments)?,
+        CallChannel::Mcp,
     )
 }
 
@@ -384,35 +386,35 @@ fn header_parameters_override_and_stay_ascii() {
 }
 
 /// A tool with a style for its first parameter.
-fn styled(param: &str, path: &str, style: Style) -> Tool {
+fn styled(param: &str, path: &str, style: ParamStyle) -> Tool {
     with(tool("GET", path, &[param]), |tool| tool.params[0].form.style = style)
 }
 
-fn listed(lead: Lead, explode: bool) -> Style {
-    Style::Listed { lead, between: Between::Comma, explode }
+fn listed(lead: StylePrefix, explode: bool) -> ParamStyle {
+    ParamStyle::Listed { lead, between: ListDelimiter::Comma, explode }
 }
 
 #[test]
 fn a_list_is_one_value_where_its_style_says_so() {
-    let get = || styled("n:query:array", "/x", listed(Lead::None, false));
+    let get = || styled("n:query:array", "/x", listed(StylePrefix::None, false));
     for given in [json!(["a", "b"]), json!("a,b"), json!("[\"a\",\"b\"]")] {
         assert_eq!(target(get(), json!({"n": given})), "/x?n=a,b");
     }
     assert_eq!(target(get(), json!({"n": ["a,b", "c"]})), "/x?n=a%2Cb,c");
     assert_eq!(target(get(), json!({"n": 7})), "/x?n=7");
     assert_eq!(target(get(), json!({"n": []})), "/x");
-    let below = || styled("n:path:array", "/x/{n}/y", listed(Lead::None, false));
+    let below = || styled("n:path:array", "/x/{n}/y", listed(StylePrefix::None, false));
     assert_eq!(target(below(), json!({"n": [1, "a/b"]})), "/x/1,a%2Fb/y");
     fails(below(), json!({"n": []}), "`n` cannot be part of a path");
     fails(below(), json!({"n": [""]}), "`n` has an empty part");
     fails(below(), json!({"n": [".."]}), "`n` makes a path segment `.` or `..`");
     fails(below(), json!({"n": ["a\nb"]}), "`n` has control characters");
-    let label = || styled("n:path:array", "/x/{n}", listed(Lead::Dot, true));
+    let label = || styled("n:path:array", "/x/{n}", listed(StylePrefix::Dot, true));
     assert_eq!(target(label(), json!({"n": ["a", "b"]})), "/x/.a.b");
     assert_eq!(target(label(), json!({"n": ".a.b"})), "/x/.a.b");
     fails(label(), json!({"n": "."}), "makes a path segment");
     fails(label(), json!({"n": [""]}), "makes a path segment");
-    let header = styled("X-N:header:array", "/x", listed(Lead::None, false));
+    let header = styled("X-N:header:array", "/x", listed(StylePrefix::None, false));
     let sent = text(header.clone(), json!({"X-N": ["a", "b c"]}));
     assert!(sent.contains("\nx-n: a,b c"), "{sent}");
     fails(header, json!({"X-N": ["a\r\nb: c"]}), "control characters");
@@ -423,7 +425,7 @@ fn members_that_are_pairs_are_nobody_elses() {
     let get = || {
         let tool = tool("GET", "/x?fixed=1", &["n:query:object", "limit:query:integer"]);
         with(tool, |tool| {
-            tool.params[0].form.style = listed(Lead::None, true);
+            tool.params[0].form.style = listed(StylePrefix::None, true);
             tool.params[0].form.not = vec!["api_key".to_owned()];
         })
     };
@@ -438,7 +440,7 @@ fn members_that_are_pairs_are_nobody_elses() {
 fn one_parameter_may_be_the_whole_query() {
     let get = |kind: &str| {
         with(tool("GET", "/x", &[&format!("all:query:{kind}")]), |tool| {
-            tool.params[0].form.whole = Some(Whole::Query);
+            tool.params[0].form.whole = Some(WholePart::Query);
             tool.params[0].form.not = vec!["key".to_owned()];
         })
     };
@@ -447,7 +449,7 @@ fn one_parameter_may_be_the_whole_query() {
     let object = json!({"all": {"a": "1&2", "b": [1, 2]}});
     assert_eq!(target(get("object"), object), "/x?a=1%262&b=1&b=2");
     fails(get("string"), json!({"all": "a=1&k%65y=2"}), "where the credential goes");
-    let json_text = || with(get("object"), |tool| tool.params[0].form.style = Style::Json);
+    let json_text = || with(get("object"), |tool| tool.params[0].form.style = ParamStyle::Json);
     for given in [json!({"a": 1}), json!("{\"a\":1}")] {
         assert_eq!(target(json_text(), json!({"all": given})), "/x?%7B%22a%22%3A1%7D");
     }
@@ -456,19 +458,19 @@ fn one_parameter_may_be_the_whole_query() {
 
 #[test]
 fn json_is_one_value_where_its_style_says_so() {
-    let get = || styled("n:query:object", "/x", Style::Json);
+    let get = || styled("n:query:object", "/x", ParamStyle::Json);
     for given in [json!({"a": 1}), json!("{\"a\":1}")] {
         assert_eq!(target(get(), json!({"n": given})), "/x?n=%7B%22a%22%3A1%7D");
     }
     fails(get(), json!({"n": "a"}), "`n` is no JSON");
-    let header = styled("X-N:header:object", "/x", Style::Json);
+    let header = styled("X-N:header:object", "/x", ParamStyle::Json);
     let sent = text(header, json!({"X-N": {"a": "ü\n"}}));
     assert!(sent.contains("\nx-n: {\"a\":\"\\u00fc\\n\"}"), "{sent}");
 }
 
 #[test]
 fn segments_stay_below() {
-    let get = || styled("n:path:string", "/files/{n}/raw", Style::Segments);
+    let get = || styled("n:path:string", "/files/{n}/raw", ParamStyle::Segments);
     assert_eq!(target(get(), json!({"n": "a/b c/d.txt"})), "/files/a/b%20c/d.txt/raw");
     for wrong in ["../a", "a/..", "a/./b", "..", "/a", "a//b", "a/", "/"] {
         fails(get(), json!({"n": wrong}), "`n` ");
@@ -484,8 +486,8 @@ fn delimiters_stay_where_the_api_allows_them() {
     };
     let given = json!({"n": "a:/?@!$(),*;b&c=d+e#f'[]"});
     let expected = "/x?n=a:/?@!$(),*;b%26c%3Dd%2Be%23f%27%5B%5D";
-    assert_eq!(target(get("string", Style::Usual), given), expected);
-    let list = get("array", listed(Lead::None, false));
+    assert_eq!(target(get("string", ParamStyle::Usual), given), expected);
+    let list = get("array", listed(StylePrefix::None, false));
     assert_eq!(target(list, json!({"n": ["a/b,c", "d"]})), "/x?n=a/b%2Cc,d");
 }
 
@@ -499,9 +501,9 @@ fn delimiters_stay_in_a_form_as_well() {
             tool.params[0].form.allow_reserved = true;
         })
     };
-    let sent = text(post("string", Style::Usual), json!({"n": "a:/?b&c=d", "m": "a/b"}));
+    let sent = text(post("string", ParamStyle::Usual), json!({"n": "a:/?b&c=d", "m": "a/b"}));
     assert!(sent.ends_with("\n\nm=a%2Fb&n=a:/?b%26c%3Dd"), "{sent}");
-    let sent = text(post("array", listed(Lead::None, false)), json!({"n": ["a/b,c", "d"]}));
+    let sent = text(post("array", listed(StylePrefix::None, false)), json!({"n": ["a/b,c", "d"]}));
     assert!(sent.ends_with("\n\nn=a/b%2Cc,d"), "{sent}");
 }
 
@@ -509,7 +511,7 @@ fn delimiters_stay_in_a_form_as_well() {
 fn cookies_are_one_field() {
     let get = || {
         let tool = tool("GET", "/x", &["a:cookie:string", "b:cookie:integer", "l:cookie:array"]);
-        with(tool, |tool| tool.params[2].form.style = listed(Lead::None, false))
+        with(tool, |tool| tool.params[2].form.style = listed(StylePrefix::None, false))
     };
     let sent = text(get(), json!({"a": "x=y", "b": 2, "l": ["1", "2;3"]}));
     assert!(sent.ends_with("\ncookie: a=x=y; b=2; l=1,2%3B3"), "{sent}");
@@ -537,8 +539,11 @@ fn a_form_has_its_styles() {
     let post = |body| {
         with(tool("POST", "/x", &["a:body:array", "b:body:string"]), |tool| {
             tool.http_mut().unwrap().body = body;
-            tool.params[0].form.style =
-                Style::Listed { lead: Lead::None, between: Between::Pipe, explode: false };
+            tool.params[0].form.style = ParamStyle::Listed {
+                lead: StylePrefix::None,
+                between: ListDelimiter::Pipe,
+                explode: false,
+            };
         })
     };
     let given = || json!({"a": ["x", "y z"], "b": "c,d"});

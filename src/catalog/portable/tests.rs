@@ -304,7 +304,7 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 /// What authors and APIs write; members and items come with their types.
-fn schema() -> impl Strategy<Value = Value> {
+fn lower_schema() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(Value::from),
         Just(json!({})),
@@ -366,7 +366,7 @@ proptest! {
     /// Whatever a schema says, the listed one is taken, and takes all that the other one takes.
     #[test]
     fn a_portable_schema_is_never_narrower(
-        schema in schema(),
+        schema in lower_schema(),
         values in prop::collection::vec(value(), 8),
     ) {
         let portable = listed(schema.clone());

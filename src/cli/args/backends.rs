@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 
 use crate::{
     access::{AllowedOrigin, Levels},
-    config::{Overrides, Pin, PrivateHost, parse_levels},
+    config::{CertificatePin, Overrides, PrivateHost, parse_levels},
 };
 
 /// What says which backends there are: a demo has one of its own.
@@ -58,7 +58,7 @@ pub struct BackendArgs {
     /// Accept the certificate with this SHA-256 from the backend of --dadl, and no other; can be
     /// repeated (`dadl-mcp setup` shows it)
     #[arg(long = "tls-fingerprint", value_name = "SHA256", requires = "dadl")]
-    pub tls_fingerprints: Vec<Pin>,
+    pub tls_fingerprints: Vec<CertificatePin>,
     /// Accept any certificate from the backend of --dadl; prefer --tls-fingerprint
     #[arg(long, requires = "dadl")]
     pub tls_skip_verify: bool,

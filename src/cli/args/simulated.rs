@@ -5,8 +5,8 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use clap::{Args, ValueHint};
 
 use crate::cli::{
+    possible_values::parse_address,
     simulate::values::{parse_duration, parse_size, parse_token, products},
-    values::parse_address,
 };
 
 /// Arguments of `demo`.

@@ -2,21 +2,23 @@
 
 use dadl_descriptor::{
     diagnostic::{Diagnostic, Severity},
-    model::{Access, Auth, Location, Method, Request, auth::rules::Optional},
+    model::{
+        AccessLevel, AuthScheme, ParamLocation, RequestMethod, ToolRequest, auth::rules::Optional,
+    },
 };
 use serde_json::{Map, Value, json};
 
-use super::{Report, certificate, fit, switch};
+use super::{DoctorReport, availability, certificate, switch};
 use crate::{
     app::{App, LoadedBackend, openapi},
-    call::Door,
-    catalog::{BackendId, Catalog, Entry},
+    call::CallChannel,
+    catalog::{BackendId, Catalog, CatalogEntry},
     cli::load,
     config::{
         BackendSettings, Settings,
         binding::Recipient,
         bundled::LocateError,
-        credentials::{CredentialError, Credentials},
+        credentials::{CredentialError, CredentialResolver},
     },
     executor::{CallContext, CallError},
     http::{self, error::SendErrorKind},
@@ -28,15 +30,17 @@ const PUBLIC: &[&str] = &["ping", "health", "version", "openapi", "status", "doc
 /// Examines the only backend of `settings`; `proxied` says that requests leave through a proxy.
 pub(super) async fn examine(
     settings: &Settings,
-    credentials: &Credentials,
+    credentials: &CredentialResolver,
     proxied: bool,
-    report: &mut Report,
+    report: &mut DoctorReport,
 ) {
     let Some(backend) = settings.backends.first().cloned() else { return };
     report.backend = Some(backend.name.clone());
     if describe_descriptor(settings, &backend, report) {
         match App::build(settings, credentials) {
-            Ok(app) => examine_app(&app.at(Door::Terminal), credentials, proxied, report).await,
+            Ok(app) => {
+                examine_app(&app.at(CallChannel::Terminal), credentials, proxied, report).await
+            }
             Err(error) => {
                 report.fail("settings", error.to_string(), "docs/configuration.md lists every key");
             }
@@ -49,7 +53,7 @@ pub(super) async fn examine(
 fn describe_descriptor(
     settings: &Settings,
     backend: &BackendSettings,
-    report: &mut Report,
+    report: &mut DoctorReport,
 ) -> bool {
     let mut text = match settings.descriptor(backend) {
         Ok(text) => text,
@@ -114,22 +118,27 @@ fn counted(findings: &[Diagnostic]) -> String {
     counts.join(", ")
 }
 
-async fn examine_app(app: &App, credentials: &Credentials, proxied: bool, report: &mut Report) {
+async fn examine_app(
+    app: &App,
+    credentials: &CredentialResolver,
+    proxied: bool,
+    report: &mut DoctorReport,
+) {
     let Some(backend) = app.backends.first() else { return };
     describe_policy(app, backend, report);
-    let reachable = proxied || reach(backend, report).await;
-    certificate::describe(backend, reachable, report).await;
+    let reachable = proxied || check_reachable(backend, report).await;
+    certificate::describe_certificate(backend, reachable, report).await;
     let asks = describe_credentials(backend, credentials, report)
         && reachable
         && log_in(app, backend, report).await;
-    switch::describe(app, asks, report).await;
-    fit::describe(app, asks, reachable, report).await;
+    switch::describe_switch(app, asks, report).await;
+    availability::describe_fit(app, asks, reachable, report).await;
     if asks {
         call_once(app, backend, report).await;
     }
 }
 
-fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
+fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) {
     let catalog = app.gate.catalog();
     let (left_out, all) = (catalog.left_out().count(), catalog.entries().len());
     let allowed = catalog.listed().count() + left_out;
@@ -149,10 +158,10 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
 }
 
 /// Connects and hangs up: this works without a credential. Returns whether somebody listens.
-async fn reach(backend: &LoadedBackend, report: &mut Report) -> bool {
+async fn check_reachable(backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
     let url = backend.base.as_url();
     let bound = backend.settings.timeouts.connect;
-    let failed = match http::reach(&backend.base, bound, &backend.guard).await {
+    let failed = match http::check_reachable(&backend.base, bound, &backend.guard).await {
         Ok(()) => {
             report.ok("url", format!("{url} can be reached"));
             return true;
@@ -170,8 +179,8 @@ async fn reach(backend: &LoadedBackend, report: &mut Report) -> bool {
 /// Reports whether the credentials are set; returns whether a call can be made.
 fn describe_credentials(
     backend: &LoadedBackend,
-    credentials: &Credentials,
-    report: &mut Report,
+    credentials: &CredentialResolver,
+    report: &mut DoctorReport,
 ) -> bool {
     let names = backend.descriptor.auth.credentials();
     if names.is_empty() {
@@ -195,7 +204,11 @@ fn describe_credentials(
             Ok(None) => {
                 complete = false;
                 let hint = setup_hint(backend);
-                report.fail("credential", Credentials::missing(&backend.settings, name), hint);
+                report.fail(
+                    "credential",
+                    CredentialResolver::missing_hint(&backend.settings, name),
+                    hint,
+                );
             }
             Err(error @ CredentialError::Store(_)) => {
                 let hint = "docs/guide.md says where credentials are stored";
@@ -231,7 +244,7 @@ fn setup_hint(backend: &LoadedBackend) -> String {
 }
 
 /// Logs in, where that takes a request of its own; returns whether a call can be made.
-async fn log_in(app: &App, backend: &LoadedBackend, report: &mut Report) -> bool {
+async fn log_in(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
     let Some(client) = app.executor.backends().first() else { return false };
     if !client.authenticator().renews() {
         return true;
@@ -239,7 +252,9 @@ async fn log_in(app: &App, backend: &LoadedBackend, report: &mut Report) -> bool
     match client.log_in().await {
         Ok(()) => {
             let how = match &backend.descriptor.auth {
-                Auth::OAuth2(oauth2) => format!("`{}` gave an access token", oauth2.grant.flow()),
+                AuthScheme::OAuth2(oauth2) => {
+                    format!("`{}` gave an access token", oauth2.grant.flow())
+                }
                 _ => "a session has begun".to_owned(),
             };
             report.ok("login", how);
@@ -247,7 +262,7 @@ async fn log_in(app: &App, backend: &LoadedBackend, report: &mut Report) -> bool
         }
         Err(error) => {
             let error = CallError::from(error);
-            let hint = hint(&error, backend);
+            let hint = failure_hint(&error, backend);
             report.fail("login", error.to_string(), hint);
             false
         }
@@ -255,7 +270,7 @@ async fn log_in(app: &App, backend: &LoadedBackend, report: &mut Report) -> bool
 }
 
 /// Makes one cheap read, and says what that tells about address and credential.
-async fn call_once(app: &App, backend: &LoadedBackend, report: &mut Report) {
+async fn call_once(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) {
     if check_health(app, backend, report).await {
         return;
     }
@@ -274,7 +289,7 @@ async fn call_once(app: &App, backend: &LoadedBackend, report: &mut Report) {
             return;
         }
     };
-    let needs_credential = backend.descriptor.auth != Auth::None;
+    let needs_credential = backend.descriptor.auth != AuthScheme::None;
     match app.executor.execute(call, &CallContext::default()).await {
         Ok(outcome) => {
             let finding = format!("{} answered HTTP {}", entry.name, outcome.status);
@@ -287,14 +302,14 @@ async fn call_once(app: &App, backend: &LoadedBackend, report: &mut Report) {
             }
         }
         Err(error) => {
-            let hint = hint(&error, backend);
+            let hint = failure_hint(&error, backend);
             report.fail("call", format!("{}: {error}", entry.name), hint);
         }
     }
 }
 
 /// Makes the health check that the descriptor declares; returns whether there was one to make.
-async fn check_health(app: &App, backend: &LoadedBackend, report: &mut Report) -> bool {
+async fn check_health(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
     let Some(Ok(pending)) = app.gate.check_health(BackendId(0)) else { return false };
     let Ok(call) = pending.admit() else { return false };
     let Some(health) = app.executor.check_health(&call).await else { return false };
@@ -324,10 +339,10 @@ async fn check_health(app: &App, backend: &LoadedBackend, report: &mut Report) -
 
 /// Picks a read that needs no argument: a list that can be cut short, if there is one, and not one
 /// that everybody may make.
-fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
-    let limit = |entry: &Entry| {
+fn probe(catalog: &Catalog) -> Option<(&CatalogEntry, Map<String, Value>)> {
+    let limit = |entry: &CatalogEntry| {
         let limit = entry.params.iter().find(|parameter| {
-            parameter.param.is_in(Location::Query) && parameter.param.name == "limit"
+            parameter.param.is_in(ParamLocation::Query) && parameter.param.name == "limit"
         });
         limit.map(|parameter| parameter.property.clone())
     };
@@ -336,10 +351,10 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
         .filter(|entry| {
             let Some(tool) = entry.tool() else { return false };
             let may_list = match &tool.request {
-                Request::Http(http) => http.method == Method::Get,
-                Request::Rpc(_) => true,
+                ToolRequest::Http(http) => http.method == RequestMethod::Get,
+                ToolRequest::Rpc(_) => true,
             };
-            tool.access == Some(Access::Read)
+            tool.access == Some(AccessLevel::Read)
                 && may_list
                 && !tool.response.is_stream()
                 && !tool.response.binary
@@ -368,7 +383,7 @@ fn path_hint(backend: &LoadedBackend) -> String {
     }
 }
 
-fn hint(error: &CallError, backend: &LoadedBackend) -> String {
+fn failure_hint(error: &CallError, backend: &LoadedBackend) -> String {
     match error {
         CallError::Api(error) if error.status == 401 || error.code == "unauthorized" => {
             format!("the credential is wrong or expired\n{}", setup_hint(backend))

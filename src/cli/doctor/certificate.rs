@@ -5,13 +5,13 @@ use std::time::SystemTime;
 
 use dadl_descriptor::model::auth::login::is_loopback;
 
-use super::Report;
+use super::DoctorReport;
 use crate::{
     app::LoadedBackend,
     cli::pinning,
     http::{
-        identity,
-        tls::{self, Presented, RefusedCertificate, Trust},
+        client_certificate,
+        tls::{self, CertificateTrust, Presented, RefusedCertificate},
     },
     outcome::timestamp,
 };
@@ -20,7 +20,11 @@ use crate::{
 const SUBJECT: &str = "tls";
 
 /// Reports how requests to `backend` are encrypted; the certificate is looked at when it `is_reachable`.
-pub(super) async fn describe(backend: &LoadedBackend, is_reachable: bool, report: &mut Report) {
+pub(super) async fn describe_certificate(
+    backend: &LoadedBackend,
+    is_reachable: bool,
+    report: &mut DoctorReport,
+) {
     let (url, settings) = (backend.base.as_url(), &backend.settings);
     if url.scheme() != "https" {
         if !is_loopback(url) {
@@ -37,7 +41,7 @@ pub(super) async fn describe(backend: &LoadedBackend, is_reachable: bool, report
         return;
     }
     match tls::presented(settings, &backend.base, &backend.guard).await {
-        Ok(presented) => tell(&presented, backend, report),
+        Ok(presented) => tell_certificate(&presented, backend, report),
         // What follows says more.
         Err(error) => report.warn(
             SUBJECT,
@@ -48,8 +52,12 @@ pub(super) async fn describe(backend: &LoadedBackend, is_reachable: bool, report
 }
 
 /// Reports which certificate is shown to the backend. One that cannot be shown is a problem of the settings.
-fn describe_own(backend: &LoadedBackend, report: &mut Report) {
-    let Ok(Some(own)) = identity::check(&backend.settings, backend.base.as_url()) else { return };
+fn describe_own(backend: &LoadedBackend, report: &mut DoctorReport) {
+    let Ok(Some(own)) =
+        client_certificate::check_identity(&backend.settings, backend.base.as_url())
+    else {
+        return;
+    };
     let until = own.until.as_deref();
     let valid = until.map(|until| format!(", valid until {until}")).unwrap_or_default();
     let finding = format!("`client_cert` is shown: {}{valid}", own.subject);
@@ -61,7 +69,7 @@ fn describe_own(backend: &LoadedBackend, report: &mut Report) {
     }
 }
 
-fn tell(presented: &Presented, backend: &LoadedBackend, report: &mut Report) {
+fn tell_certificate(presented: &Presented, backend: &LoadedBackend, report: &mut DoctorReport) {
     let Presented { details, fingerprint, trust } = presented;
     let until = details.until.as_deref();
     let valid = until.map(|until| format!(", valid until {until}")).unwrap_or_default();
@@ -70,7 +78,7 @@ fn tell(presented: &Presented, backend: &LoadedBackend, report: &mut Report) {
     let is_over = until.is_some_and(|until| *until < *now);
     let over = "it has expired, and is accepted all the same: replace it, and pin the new one";
     let by_itself = match trust {
-        Ok(Trust::Any) => {
+        Ok(CertificateTrust::Any) => {
             let finding = format!(
                 "any certificate is accepted: somebody in between can read the credential; {finding}"
             );
@@ -80,11 +88,11 @@ fn tell(presented: &Presented, backend: &LoadedBackend, report: &mut Report) {
             );
             return report.warn(SUBJECT, finding, hint);
         }
-        Ok(Trust::Chain) => {
+        Ok(CertificateTrust::Chain) => {
             return report.ok(SUBJECT, format!("{finding}; an authority vouches for it"));
         }
-        Ok(Trust::File) => "it is in `ca_file` itself",
-        Ok(Trust::Pin) => "it is pinned (`tls_fingerprint`)",
+        Ok(CertificateTrust::File) => "it is in `ca_file` itself",
+        Ok(CertificateTrust::Pin) => "it is pinned (`tls_fingerprint`)",
         Err(refused @ RefusedCertificate::Untrusted { .. }) => {
             let hint = format!(
                 "compare it with that of your server; then {}",

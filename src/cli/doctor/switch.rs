@@ -4,7 +4,7 @@
 
 use dadl_descriptor::model::switch::SwitchState;
 
-use super::Report;
+use super::DoctorReport;
 use crate::{
     app::App,
     catalog::BackendId,
@@ -17,7 +17,7 @@ pub(super) const SUBJECT: &str = "mcp";
 
 /// Asks the only backend of `app` how its switch stands, when its descriptor says where; `asks` says
 /// that a call can be made.
-pub(super) async fn describe(app: &App, asks: bool, report: &mut Report) {
+pub(super) async fn describe_switch(app: &App, asks: bool, report: &mut DoctorReport) {
     let Some(backend) = app.backends.first() else { return };
     let Some(switch) = &backend.descriptor.switch else { return };
     let fields = switch.fields();
@@ -40,29 +40,29 @@ pub(super) async fn describe(app: &App, asks: bool, report: &mut Report) {
         }
     };
     let outcome = app.executor.execute(call, &CallContext::default()).await;
-    match read(outcome.map(|outcome| outcome.payload), state) {
-        Standing::On => report.ok(SUBJECT, "on: the API takes calls through MCP".to_owned()),
-        Standing::Off(reason) => report.fail(
+    match read_status(outcome.map(|outcome| outcome.payload), state) {
+        SwitchStatus::On => report.ok(SUBJECT, "on: the API takes calls through MCP".to_owned()),
+        SwitchStatus::Off(reason) => report.fail(
             SUBJECT,
             format!("off: the administrator of the API has turned MCP off{reason}"),
             "every call through MCP is refused until they turn it on; `dadl-mcp call` works",
         ),
-        Standing::NoSwitch(status) => {
+        SwitchStatus::NoSwitch(status) => {
             report.ok(SUBJECT, format!("no such switch: this server has none (HTTP {status})"));
         }
-        Standing::Unauthorized(reason) => {
+        SwitchStatus::Unauthorized(reason) => {
             report.warn(SUBJECT, untold(&format!("not authorized: {reason}")), hint);
         }
-        Standing::Unreachable(reason) => {
+        SwitchStatus::Unreachable(reason) => {
             report.warn(SUBJECT, untold(&format!("not reachable: {reason}")), hint);
         }
-        Standing::Unclear(reason) => report.warn(SUBJECT, untold(&reason), hint),
+        SwitchStatus::Unclear(reason) => report.warn(SUBJECT, untold(&reason), hint),
     }
 }
 
 /// How a switch stands.
 #[derive(Debug, PartialEq, Eq)]
-enum Standing {
+enum SwitchStatus {
     On,
     /// With what the API says about it.
     Off(String),
@@ -73,29 +73,32 @@ enum Standing {
 }
 
 /// Reads what the tool of the switch gave.
-fn read(answer: Result<Payload, CallError>, state: &SwitchState) -> Standing {
+fn read_status(answer: Result<Payload, CallError>, state: &SwitchState) -> SwitchStatus {
     let payload = match answer {
         Ok(payload) => payload,
-        Err(CallError::Api(error)) => return refused(&error),
-        Err(error) if error.is_unreachable() => return Standing::Unreachable(error.to_string()),
-        Err(error) => return Standing::Unclear(error.to_string()),
+        Err(CallError::Api(error)) => return refused_status(&error),
+        Err(error) if error.is_unreachable() => {
+            return SwitchStatus::Unreachable(error.to_string());
+        }
+        Err(error) => return SwitchStatus::Unclear(error.to_string()),
     };
-    let Some(on) = &state.on else { return Standing::On };
-    let unclear = || Standing::Unclear(format!("what `{}` answers does not say it", state.tool));
+    let Some(on) = &state.on else { return SwitchStatus::On };
+    let unclear =
+        || SwitchStatus::Unclear(format!("what `{}` answers does not say it", state.tool));
     let Payload::Json(text) = payload else { return unclear() };
     match on.holds(text.as_str()) {
-        Some(true) => Standing::On,
-        Some(false) => Standing::Off(String::new()),
+        Some(true) => SwitchStatus::On,
+        Some(false) => SwitchStatus::Off(String::new()),
         None => unclear(),
     }
 }
 
-fn refused(error: &ApiError) -> Standing {
+fn refused_status(error: &ApiError) -> SwitchStatus {
     match error.status {
-        _ if error.code == SWITCHED_OFF => Standing::Off(format!(" ({error})")),
-        404 | 405 | 410 | 501 => Standing::NoSwitch(error.status),
-        401 | 403 => Standing::Unauthorized(error.to_string()),
-        _ => Standing::Unclear(error.to_string()),
+        _ if error.code == SWITCHED_OFF => SwitchStatus::Off(format!(" ({error})")),
+        404 | 405 | 410 | 501 => SwitchStatus::NoSwitch(error.status),
+        401 | 403 => SwitchStatus::Unauthorized(error.to_string()),
+        _ => SwitchStatus::Unclear(error.to_string()),
     }
 }
 
@@ -107,16 +110,16 @@ mod tests {
     use super::*;
     use crate::outcome::JsonText;
 
-    fn standing(answer: Result<Payload, CallError>) -> Standing {
+    fn standing(answer: Result<Payload, CallError>) -> SwitchStatus {
         let on = Some(Condition::compile("$.enabled").unwrap());
-        read(answer, &SwitchState { tool: "status".to_owned(), on })
+        read_status(answer, &SwitchState { tool: "status".to_owned(), on })
     }
 
-    fn says(value: Value) -> Standing {
+    fn says(value: Value) -> SwitchStatus {
         standing(Ok(Payload::Json(JsonText::from(&value))))
     }
 
-    fn answers(status: u16, code: &str) -> Standing {
+    fn answers(status: u16, code: &str) -> SwitchStatus {
         standing(Err(CallError::Api(Box::new(ApiError {
             status,
             code: code.to_owned(),
@@ -133,14 +136,14 @@ mod tests {
 
     #[test]
     fn a_switch_is_on_or_off_or_not_there_or_not_known() {
-        assert_eq!(says(json!({"enabled": true})), Standing::On);
-        assert_eq!(says(json!({"enabled": false})), Standing::Off(String::new()));
-        assert!(matches!(says(json!({})), Standing::Unclear(_)));
-        assert!(matches!(standing(Ok(Payload::Empty)), Standing::Unclear(_)));
-        assert!(matches!(answers(503, SWITCHED_OFF), Standing::Off(_)));
-        assert!(matches!(answers(403, SWITCHED_OFF), Standing::Off(_)));
-        assert_eq!(answers(404, "not_found"), Standing::NoSwitch(404));
-        assert!(matches!(answers(401, "unauthorized"), Standing::Unauthorized(_)));
-        assert!(matches!(answers(503, "unavailable"), Standing::Unclear(_)));
+        assert_eq!(says(json!({"enabled": true})), SwitchStatus::On);
+        assert_eq!(says(json!({"enabled": false})), SwitchStatus::Off(String::new()));
+        assert!(matches!(says(json!({})), SwitchStatus::Unclear(_)));
+        assert!(matches!(standing(Ok(Payload::Empty)), SwitchStatus::Unclear(_)));
+        assert!(matches!(answers(503, SWITCHED_OFF), SwitchStatus::Off(_)));
+        assert!(matches!(answers(403, SWITCHED_OFF), SwitchStatus::Off(_)));
+        assert_eq!(answers(404, "not_found"), SwitchStatus::NoSwitch(404));
+        assert!(matches!(answers(401, "unauthorized"), SwitchStatus::Unauthorized(_)));
+        assert!(matches!(answers(503, "unavailable"), SwitchStatus::Unclear(_)));
     }
 }

@@ -8,7 +8,7 @@ use std::{borrow::Cow, path::Path};
 
 use dadl_openapi::{
     drift::{Difference, Drift},
-    exceptions::{self, Exceptions, Judged},
+    exceptions::{self, Exceptions, JudgedDifferences},
 };
 use serde_json::{Value, json};
 
@@ -17,13 +17,13 @@ use super::{
     args::{DriftArgs, FormatArg},
     console::Console,
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     import,
 };
 use crate::config::{bundled, env_vars::Environment};
 
 /// Which differences stay.
-struct Excepted<'args> {
+struct AcceptedDifferences<'args> {
     exceptions: Exceptions,
     /// Where they are from: a file, or the program itself.
     from: Option<Cow<'args, str>>,
@@ -36,25 +36,27 @@ pub(super) async fn run(
     args: &DriftArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, Failure> {
-    let compared = source::open(args, environment, console).await?;
+) -> Result<Exit, CliFailure> {
+    let compared = source::open_sides(args, environment, console).await?;
     let excepted = excepted(args, &compared)?;
     let drift = dadl_openapi::drift(&compared.descriptor, &compared.api);
     let judged = excepted.exceptions.judge(&drift.differences);
     let format = if args.json { FormatArg::Json } else { args.format };
     match format {
-        FormatArg::Json => console.json(&report(&compared, &excepted, &drift, &judged))?,
+        FormatArg::Json => {
+            console.print_json(&json_report(&compared, &excepted, &drift, &judged))?
+        }
         FormatArg::Sarif => {
-            let log = sarif::log(&compared, &excepted, &drift, &judged);
+            let log = sarif::sarif_log(&compared, &excepted, &drift, &judged);
             serde_json::to_writer_pretty(&mut *console.out, &log).map_err(std::io::Error::from)?;
             writeln!(console.out)?;
         }
-        FormatArg::Text => text::write(&compared, &excepted, &drift, &judged, console)?,
+        FormatArg::Text => text::write_text(&compared, &excepted, &drift, &judged, console)?,
     }
     Ok(if is_clean(&excepted, &judged) { Exit::Ok } else { Exit::Drift })
 }
 
-fn is_clean(excepted: &Excepted<'_>, judged: &Judged<'_>) -> bool {
+fn is_clean(excepted: &AcceptedDifferences<'_>, judged: &JudgedDifferences<'_>) -> bool {
     judged.left.is_empty() && (judged.stale.is_empty() || !excepted.are_strict)
 }
 
@@ -62,47 +64,51 @@ fn is_clean(excepted: &Excepted<'_>, judged: &Judged<'_>) -> bool {
 fn excepted<'args>(
     args: &'args DriftArgs,
     compared: &Compared,
-) -> Result<Excepted<'args>, Failure> {
+) -> Result<AcceptedDifferences<'args>, CliFailure> {
     if let Some(path) = &args.exceptions {
         let exceptions = read_exceptions(path)?;
-        return Ok(Excepted { exceptions, from: Some(path.to_string_lossy()), are_strict: true });
+        return Ok(AcceptedDifferences {
+            exceptions,
+            from: Some(path.to_string_lossy()),
+            are_strict: true,
+        });
     }
-    let built_in = bundled::exceptions(&compared.source).filter(|_| !args.no_exceptions);
+    let built_in = bundled::bundled_exceptions(&compared.source).filter(|_| !args.no_exceptions);
     let exceptions = match built_in {
         Some(text) => parse_exceptions("built in", text)?,
         None => Exceptions::default(),
     };
     let from = built_in.map(|_| Cow::Borrowed("built in"));
-    Ok(Excepted { exceptions, from, are_strict: false })
+    Ok(AcceptedDifferences { exceptions, from, are_strict: false })
 }
 
-fn read_exceptions(path: &Path) -> Result<Exceptions, Failure> {
+fn read_exceptions(path: &Path) -> Result<Exceptions, CliFailure> {
     let name = path.display();
-    let bytes = import::bytes(path, exceptions::MAX_BYTES)
-        .map_err(|error| Failure::settings(format!("{name} cannot be read: {error}")))?;
+    let bytes = import::read_bytes(path, exceptions::MAX_BYTES)
+        .map_err(|error| CliFailure::settings(format!("{name} cannot be read: {error}")))?;
     if bytes.len() > exceptions::MAX_BYTES {
         let message = format!("{name} is larger than {} bytes", exceptions::MAX_BYTES);
-        return Err(Failure::settings(message));
+        return Err(CliFailure::settings(message));
     }
-    let text =
-        String::from_utf8(bytes).map_err(|_| Failure::settings(format!("{name} is not UTF-8")))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| CliFailure::settings(format!("{name} is not UTF-8")))?;
     parse_exceptions(&name.to_string(), &text)
 }
 
-fn parse_exceptions(name: &str, text: &str) -> Result<Exceptions, Failure> {
+fn parse_exceptions(name: &str, text: &str) -> Result<Exceptions, CliFailure> {
     Exceptions::parse(text).map_err(|problems| {
         let lines: Vec<String> =
             problems.iter().map(|problem| format!("{name}:{problem}")).collect();
-        Failure::settings(format!("the exceptions cannot be used\n{}", lines.join("\n")))
+        CliFailure::settings(format!("the exceptions cannot be used\n{}", lines.join("\n")))
             .hint("docs/import.md describes the file")
     })
 }
 
-fn report(
+fn json_report(
     compared: &Compared,
-    excepted: &Excepted<'_>,
+    excepted: &AcceptedDifferences<'_>,
     drift: &Drift,
-    judged: &Judged<'_>,
+    judged: &JudgedDifferences<'_>,
 ) -> Value {
     let difference = |it: &Difference| {
         json!({

@@ -1,14 +1,14 @@
 //! The differences as SARIF 2.1.0, which code hosts show beside the descriptor.
 
 use dadl_openapi::{
-    drift::{Drift, What},
-    exceptions::Judged,
+    drift::{DifferenceKind, Drift},
+    exceptions::JudgedDifferences,
 };
 use serde_json::{Value, json};
 
 use super::{
     super::report::sarif::{self, uri},
-    Compared, Excepted,
+    AcceptedDifferences, Compared,
 };
 
 /// The rule of an exception that no difference needs.
@@ -17,13 +17,13 @@ const STALE: &str = "stale";
 const LEFT_OUT: &str = "left-out";
 
 /// Makes the log.
-pub(super) fn log(
+pub(super) fn sarif_log(
     compared: &Compared,
-    excepted: &Excepted<'_>,
+    excepted: &AcceptedDifferences<'_>,
     drift: &Drift,
-    judged: &Judged<'_>,
+    judged: &JudgedDifferences<'_>,
 ) -> Value {
-    let rules = What::ALL.iter().map(|what| what.as_str()).chain([STALE, LEFT_OUT]);
+    let rules = DifferenceKind::ALL.iter().map(|what| what.as_str()).chain([STALE, LEFT_OUT]);
     let rules: Vec<Value> = rules.map(|id| json!({ "id": id })).collect();
     let place = |file: &str, line: usize| {
         json!([{"physicalLocation": {
@@ -42,24 +42,24 @@ pub(super) fn log(
             let place = json!([{ "fullyQualifiedName": pointer }]);
             first.insert("logicalLocations".to_owned(), place);
         }
-        result(it.what.as_str(), "error", &text, locations)
+        sarif_result(it.what.as_str(), "error", &text, locations)
     });
     let file = excepted.from.as_deref().filter(|_| excepted.are_strict);
     let stale = file.into_iter().flat_map(|file| {
         judged.stale.iter().map(move |it| {
             let text = format!("no difference needs this exception any more: {}", it.about());
-            result(STALE, "error", &text, place(file, it.line))
+            sarif_result(STALE, "error", &text, place(file, it.line))
         })
     });
     let left_out = drift
         .left_out
         .iter()
-        .map(|lack| result(LEFT_OUT, "note", &lack.to_string(), of_tool(Some(&lack.tool))));
+        .map(|lack| sarif_result(LEFT_OUT, "note", &lack.to_string(), of_tool(Some(&lack.tool))));
     let results: Vec<Value> = differences.chain(stale).chain(left_out).collect();
-    sarif::log(rules, results)
+    sarif::sarif_log(rules, results)
 }
 
-fn result(rule: &str, level: &str, text: &str, locations: Value) -> Value {
+fn sarif_result(rule: &str, level: &str, text: &str, locations: Value) -> Value {
     json!({
         "ruleId": rule,
         "level": level,

@@ -12,7 +12,7 @@ use std::{
 use dadl_descriptor::{
     diagnostic::Severity,
     model::{Descriptor, fit::FitSource},
-    source::Source,
+    source::SourceText,
 };
 use dadl_openapi::Api;
 use url::Url;
@@ -21,16 +21,16 @@ use super::super::{
     args::DriftArgs,
     console::{Console, SECRETS},
     exit::Exit,
-    failure::Failure,
+    failure::CliFailure,
     import, load,
 };
 use crate::{
     app::{App, openapi::document_url},
-    call::Door,
+    call::CallChannel,
     config::{
         Overrides, Settings,
-        bundled::{self, Places},
-        credentials::Credentials,
+        bundled::{self, DescriptorPaths},
+        credentials::CredentialResolver,
         env_vars::Environment,
     },
     http::{
@@ -47,7 +47,7 @@ const ENDINGS: [&str; 3] = [".json", ".yaml", ".yml"];
 
 /// The two sides.
 pub(super) struct Compared {
-    pub(super) source: Source,
+    pub(super) source: SourceText,
     pub(super) descriptor: Descriptor,
     pub(super) api: Api,
     /// Where the document is.
@@ -66,20 +66,20 @@ impl Compared {
 }
 
 /// Reads both sides.
-pub(super) async fn open(
+pub(super) async fn open_sides(
     args: &DriftArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Compared, Failure> {
+) -> Result<Compared, CliFailure> {
     let url = args.document.as_deref().and_then(Path::to_str);
     let url = url.filter(|text| text.starts_with("http://") || text.starts_with("https://"));
     let Some(document) = args.document.as_deref().filter(|_| url.is_none()) else {
         return of_server(args, url, environment, console).await;
     };
-    let places = Places { base: Some(PathBuf::new()), ..Places::default() };
+    let places = DescriptorPaths { base: Some(PathBuf::new()), ..DescriptorPaths::default() };
     let (source, descriptor) = read_descriptor(&args.descriptor, &places, console)?;
     refuse_rpc(&descriptor, &args.descriptor)?;
-    let (api, _) = import::document(document)?;
+    let (api, _) = import::read_document(document)?;
     Ok(Compared { source, descriptor, api, document: document.display().to_string() })
 }
 
@@ -89,14 +89,14 @@ async fn of_server(
     url: Option<&str>,
     environment: Environment,
     console: &mut Console,
-) -> Result<Compared, Failure> {
+) -> Result<Compared, CliFailure> {
     let (settings, named) = match url {
         Some(text) => at_url(args, text, &environment)?,
         None => (of_settings(args, &environment)?, None),
     };
     load::warn(&settings);
-    let app = App::build(&settings, &Credentials::new(environment).noting(&SECRETS))?;
-    let nothing = || Failure::settings("there is no backend");
+    let app = App::build(&settings, &CredentialResolver::new(environment).noting(&SECRETS))?;
+    let nothing = || CliFailure::settings("there is no backend");
     let (Some(backend), Some(client)) = (app.backends.first(), app.executor.backends().first())
     else {
         return Err(nothing());
@@ -105,31 +105,31 @@ async fn of_server(
     refuse_rpc(&descriptor, &args.descriptor)?;
     let (document, is_public) = match named {
         Some(url) => (url, false),
-        None => place(&descriptor, backend)?,
+        None => document_place(&descriptor, backend)?,
     };
     if !client.base().contains(&document) {
         let message = format!("{document} is not below the URL of the backend, {}", client.base());
-        return Err(Failure::settings(message));
+        return Err(CliFailure::settings(message));
     }
     let anonymous = is_public.then(|| client.without_credential());
     let client = anonymous.as_ref().unwrap_or(client);
     let files = app.executor.files();
-    let fetched = fetch(client, &document, files, Door::Terminal, dadl_openapi::MAX_BYTES);
+    let fetched = fetch(client, &document, files, CallChannel::Terminal, dadl_openapi::MAX_BYTES);
     let bytes = match tokio::time::timeout(TIMEOUT, fetched).await {
         Ok(fetched) => fetched.map_err(|error| unfetched(&document, error))?,
         Err(_) => {
             let message = format!("{document}: no answer within {} s", TIMEOUT.as_secs());
-            return Err(Failure::new(Exit::Unreachable, anyhow::Error::msg(message)));
+            return Err(CliFailure::new(Exit::Unreachable, anyhow::Error::msg(message)));
         }
     };
-    let (api, _) = dadl_openapi::read(&bytes).map_err(|reason| {
-        Failure::settings(format!("{document} is no OpenAPI document: {reason}"))
+    let (api, _) = dadl_openapi::read_document(&bytes).map_err(|reason| {
+        CliFailure::settings(format!("{document} is no OpenAPI document: {reason}"))
             .hint("name the URL of the document itself")
     })?;
     Ok(Compared { source, descriptor, api, document: document.to_string() })
 }
 
-fn unfetched(document: &Url, error: DocumentFetchError) -> Failure {
+fn unfetched(document: &Url, error: DocumentFetchError) -> CliFailure {
     let exit = match &error {
         DocumentFetchError::Status(..)
         | DocumentFetchError::Page { .. }
@@ -139,7 +139,7 @@ fn unfetched(document: &Url, error: DocumentFetchError) -> Failure {
         }
         _ => Exit::Unreachable,
     };
-    Failure::new(exit, anyhow::Error::new(error).context(format!("{document} cannot be had")))
+    CliFailure::new(exit, anyhow::Error::new(error).context(format!("{document} cannot be had")))
 }
 
 /// Makes settings for the server at a URL, and gives the URL of the document if it is that.
@@ -147,11 +147,11 @@ fn at_url(
     args: &DriftArgs,
     text: &str,
     environment: &Environment,
-) -> Result<(Settings, Option<Url>), Failure> {
-    let url = Url::parse(text).map_err(|error| Failure::usage(format!("no URL: {error}")))?;
+) -> Result<(Settings, Option<Url>), CliFailure> {
+    let url = Url::parse(text).map_err(|error| CliFailure::usage(format!("no URL: {error}")))?;
     if url.query().is_some() || url.fragment().is_some() {
         let message = "a URL with `?` or `#` is not fetched: it may hold a secret, and is shown";
-        return Err(Failure::usage(message));
+        return Err(CliFailure::usage(message));
     }
     let is_document = ENDINGS.iter().any(|ending| url.path().ends_with(ending));
     let base = if is_document { url.origin().ascii_serialization() } else { text.to_owned() };
@@ -165,14 +165,14 @@ fn at_url(
     };
     if is_document && (!url.username().is_empty() || url.password().is_some()) {
         let message = "a URL must not contain a user name or a password; use a credential";
-        return Err(Failure::usage(message));
+        return Err(CliFailure::usage(message));
     }
     let settings = Settings::load(&overrides, environment, Path::new(""))?;
     Ok((settings, is_document.then_some(url)))
 }
 
 /// Returns the settings of the backend that is named.
-fn of_settings(args: &DriftArgs, environment: &Environment) -> Result<Settings, Failure> {
+fn of_settings(args: &DriftArgs, environment: &Environment) -> Result<Settings, CliFailure> {
     let overrides = Overrides { config: args.config.clone(), ..Overrides::default() };
     let settings = Settings::load(&overrides, environment, Path::new(""))?;
     let alone = settings.only(&args.descriptor);
@@ -183,32 +183,32 @@ fn of_settings(args: &DriftArgs, environment: &Environment) -> Result<Settings, 
             args.descriptor,
             names.join(", ")
         );
-        return Err(Failure::settings(message).hint("name a document, or the URL of a server"));
+        return Err(CliFailure::settings(message).hint("name a document, or the URL of a server"));
     }
     Ok(alone)
 }
 
 /// Returns where a server has its document, and whether that needs no login.
-fn place(
+fn document_place(
     descriptor: &Descriptor,
     backend: &crate::app::LoadedBackend,
-) -> Result<(Url, bool), Failure> {
+) -> Result<(Url, bool), CliFailure> {
     if let Some(fit) = &descriptor.fit
         && let FitSource::OpenApi(path) = &fit.source
     {
         let text = format!("{}{path}", backend.base.as_str().trim_end_matches('/'));
         let url =
-            Url::parse(&text).map_err(|error| Failure::settings(format!("{text}: {error}")))?;
+            Url::parse(&text).map_err(|error| CliFailure::settings(format!("{text}: {error}")))?;
         return Ok((url, fit.public));
     }
     let url = document_url(backend).map_err(|error| {
-        Failure::settings(format!("nothing says where the server has its document: {error}"))
+        CliFailure::settings(format!("nothing says where the server has its document: {error}"))
             .hint("name its URL, such as URL/openapi.json")
     })?;
     Ok((url, false))
 }
 
-fn refuse_rpc(descriptor: &Descriptor, name: &str) -> Result<(), Failure> {
+fn refuse_rpc(descriptor: &Descriptor, name: &str) -> Result<(), CliFailure> {
     let Some(tool) = descriptor.tools.iter().find(|tool| tool.rpc().is_some()) else {
         return Ok(());
     };
@@ -217,23 +217,23 @@ fn refuse_rpc(descriptor: &Descriptor, name: &str) -> Result<(), Failure> {
          nothing can be compared with \"{}\"; `dadl-mcp doctor` compares the methods of a server",
         tool.name
     );
-    Err(Failure::settings(message))
+    Err(CliFailure::settings(message))
 }
 
 /// Reads a descriptor by its path or its name.
 fn read_descriptor(
     dadl: &str,
-    places: &Places,
+    places: &DescriptorPaths,
     console: &mut Console,
-) -> Result<(Source, Descriptor), Failure> {
-    let mut text = bundled::locate(dadl, places).map_err(Failure::settings)?;
+) -> Result<(SourceText, Descriptor), CliFailure> {
+    let mut text = bundled::locate_descriptor(dadl, places).map_err(CliFailure::settings)?;
     if let Some(unused) = text.unused.take() {
-        console.note(&unused.to_string())?;
+        console.print_note(&unused.to_string())?;
     }
     let name = text.origin.clone();
     let mut folder = text.folder();
     let source =
-        text.into_source().map_err(|error| Failure::settings(format!("{name}: {error}")))?;
+        text.into_source().map_err(|error| CliFailure::settings(format!("{name}: {error}")))?;
     let (source, loaded) = dadl_descriptor::load_with(source, &mut folder);
     match loaded.descriptor {
         Some(descriptor) => Ok((source, descriptor)),
@@ -244,7 +244,7 @@ fn read_descriptor(
                     writeln!(console.err, "{name}:{line}: {}", finding.message)?;
                 }
             }
-            Err(Failure::settings(format!("the descriptor {name} cannot be used"))
+            Err(CliFailure::settings(format!("the descriptor {name} cannot be used"))
                 .hint("`dadl-mcp check` shows what is wrong with it"))
         }
     }

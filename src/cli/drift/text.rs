@@ -3,22 +3,22 @@
 use std::io::{self, Write as _};
 
 use dadl_openapi::{
-    drift::{Difference, Drift, What},
-    exceptions::Judged,
+    drift::{Difference, DifferenceKind, Drift},
+    exceptions::JudgedDifferences,
 };
-use dadl_text::text::line;
+use dadl_text::text::one_line;
 
 use super::{
     super::console::{BAD, Console, DOUBTFUL, GOOD, NAME},
-    Compared, Excepted, is_clean,
+    AcceptedDifferences, Compared, is_clean,
 };
 
 /// Writes the differences and a summary; around them, for a person, what was compared and what to do.
-pub(super) fn write(
+pub(super) fn write_text(
     compared: &Compared,
-    excepted: &Excepted<'_>,
+    excepted: &AcceptedDifferences<'_>,
     drift: &Drift,
-    judged: &Judged<'_>,
+    judged: &JudgedDifferences<'_>,
     console: &mut Console,
 ) -> io::Result<()> {
     let is_person = console.out_is_terminal;
@@ -29,20 +29,20 @@ pub(super) fn write(
             Some(path) => format!(" (with the exceptions of {path})"),
             None => String::new(),
         };
-        let title = line(&compared.api.title);
-        let (name, document) = (line(compared.source.name()), line(&compared.document));
-        writeln!(console.err, "{name}{with} and {title} {} of {document}", line(version))?;
+        let title = one_line(&compared.api.title);
+        let (name, document) = (one_line(compared.source.name()), one_line(&compared.document));
+        writeln!(console.err, "{name}{with} and {title} {} of {document}", one_line(version))?;
     }
     let mut last = "";
     for Difference { what, operation, tool, parameter, message, .. } in &judged.left {
         if operation != last {
-            writeln!(console.out, "{NAME}{}{NAME:#}", line(operation))?;
+            writeln!(console.out, "{NAME}{}{NAME:#}", one_line(operation))?;
             last = operation;
         }
-        let tool = tool.as_ref().map(|tool| format!(" {}", line(tool))).unwrap_or_default();
+        let tool = tool.as_ref().map(|tool| format!(" {}", one_line(tool))).unwrap_or_default();
         let name = parameter.as_ref();
-        let parameter = name.map(|name| format!(" `{}`", line(name))).unwrap_or_default();
-        writeln!(console.out, "  {BAD}{what}{BAD:#}{tool}{parameter}: {}", line(message))?;
+        let parameter = name.map(|name| format!(" `{}`", one_line(name))).unwrap_or_default();
+        writeln!(console.out, "  {BAD}{what}{BAD:#}{tool}{parameter}: {}", one_line(message))?;
     }
     if let Some(from) = excepted.from.as_deref().filter(|_| excepted.are_strict) {
         for exception in &judged.stale {
@@ -69,10 +69,10 @@ pub(super) fn write(
         drift.deprecated_left_out,
     )?;
     for lack in &drift.left_out {
-        writeln!(console.err, "left out: {}", line(&lack.to_string()))?;
+        writeln!(console.err, "left out: {}", one_line(&lack.to_string()))?;
     }
     if is_person {
-        for advice in advice(compared, judged) {
+        for advice in drift_advice(compared, judged) {
             writeln!(console.err, "{advice}")?;
         }
     }
@@ -80,25 +80,26 @@ pub(super) fn write(
 }
 
 /// Says what to do about each kind of difference that is there.
-fn advice(compared: &Compared, judged: &Judged<'_>) -> Vec<String> {
-    let has = |what: What| judged.left.iter().any(|it| it.what == what);
+fn drift_advice(compared: &Compared, judged: &JudgedDifferences<'_>) -> Vec<String> {
+    let has = |what: DifferenceKind| judged.left.iter().any(|it| it.what == what);
     let mut advice = Vec::new();
-    if has(What::MissingOperation) {
-        let document = line(&compared.document);
+    if has(DifferenceKind::MissingOperation) {
+        let document = one_line(&compared.document);
         advice.push(format!(
             "missing-operation: `dadl-mcp import {document} --include 'METHOD PATH'` drafts the tool, \
              from a file"
         ));
     }
-    if has(What::UnknownOperation) {
+    if has(DifferenceKind::UnknownOperation) {
         advice.push(
             "unknown-operation: the server is older, or the operation is gone; `dadl-mcp doctor` says \
              what it has"
                 .to_owned(),
         );
     }
-    let is_other =
-        |it: &&Difference| !matches!(it.what, What::MissingOperation | What::UnknownOperation);
+    let is_other = |it: &&Difference| {
+        !matches!(it.what, DifferenceKind::MissingOperation | DifferenceKind::UnknownOperation)
+    };
     if judged.left.iter().copied().any(|it| is_other(&it)) {
         advice.push(
             "others: mend the descriptor, or write an exception with its reason (docs/import.md)"

@@ -8,10 +8,10 @@ use super::{CheckedFile, severity_word};
 use crate::cli::check::CheckOutcome;
 
 #[derive(Serialize)]
-struct Report<'report> {
+struct JsonReport<'report> {
     files: Vec<&'report str>,
     findings: Vec<Finding<'report>>,
-    credentials: Vec<Credential<'report>>,
+    credentials: Vec<JsonCredential<'report>>,
     summary: Summary,
 }
 
@@ -33,7 +33,7 @@ struct Finding<'report> {
 
 /// A credential that a descriptor gets, and where it goes.
 #[derive(Serialize)]
-struct Credential<'report> {
+struct JsonCredential<'report> {
     file: &'report str,
     login: Option<&'report str>,
     name: &'report str,
@@ -65,10 +65,10 @@ pub(super) fn write(
     outcome: &CheckOutcome,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let report = Report {
+    let report = JsonReport {
         files: files.iter().map(|file| file.source.name()).collect(),
         findings: files.iter().flat_map(findings).collect(),
-        credentials: files.iter().flat_map(credentials).collect(),
+        credentials: files.iter().flat_map(json_credentials).collect(),
         summary: Summary {
             files: outcome.files,
             errors: outcome.errors,
@@ -80,8 +80,8 @@ pub(super) fn write(
     writeln!(out)
 }
 
-fn credentials(file: &CheckedFile) -> impl Iterator<Item = Credential<'_>> {
-    file.wanted.iter().map(|wanted| Credential {
+fn json_credentials(file: &CheckedFile) -> impl Iterator<Item = JsonCredential<'_>> {
+    file.wanted.iter().map(|wanted| JsonCredential {
         file: file.source.name(),
         login: wanted.login.as_deref(),
         name: &wanted.name,

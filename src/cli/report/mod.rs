@@ -9,10 +9,10 @@ use std::io;
 
 use dadl_descriptor::{
     diagnostic::{Code, Diagnostic, Severity},
-    source::Source,
+    source::SourceText,
 };
 
-pub use self::wanted::Wanted;
+pub use self::wanted::WantedCredential;
 use super::check::CheckOutcome;
 
 /// How findings are written.
@@ -41,17 +41,17 @@ pub enum Color {
 #[derive(Debug, Clone)]
 pub struct CheckedFile {
     /// The text that the spans of the findings refer to, those of fragments included.
-    pub source: Source,
+    pub source: SourceText,
     /// The findings, by their place.
     pub diagnostics: Vec<Diagnostic>,
     /// The credentials that it gets when it is served.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<WantedCredential>,
 }
 
 impl CheckedFile {
     /// Says of a file without a text why there is none.
     pub(super) fn unreadable(name: String, finding: Diagnostic) -> Self {
-        let source = Source::new(name, "");
+        let source = SourceText::new(name, "");
         Self { source, diagnostics: vec![finding], wanted: Vec::new() }
     }
 }
@@ -72,8 +72,8 @@ pub fn write(
 }
 
 /// Renders one finding as text, for the log of a server that loads the file.
-pub fn render(source: &Source, finding: &Diagnostic, color: Color) -> String {
-    text::render(source, finding, color)
+pub fn render_finding(source: &SourceText, finding: &Diagnostic, color: Color) -> String {
+    text::render_excerpt(source, finding, color)
 }
 
 /// Returns the word for a severity that all formats use.

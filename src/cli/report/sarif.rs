@@ -2,7 +2,7 @@
 
 use std::{io, ops::Range, path::Path};
 
-use dadl_descriptor::{code, source::Source};
+use dadl_descriptor::{code, source::SourceText};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -25,12 +25,12 @@ pub(super) fn write(files: &[CheckedFile], out: &mut dyn io::Write) -> io::Resul
         })
         .collect();
     let results: Vec<Value> = files.iter().flat_map(results).collect();
-    serde_json::to_writer_pretty(&mut *out, &log(rules, results))?;
+    serde_json::to_writer_pretty(&mut *out, &sarif_log(rules, results))?;
     writeln!(out)
 }
 
 /// Makes a log of one run of this program.
-pub(in crate::cli) fn log(rules: Vec<Value>, results: Vec<Value>) -> Value {
+pub(in crate::cli) fn sarif_log(rules: Vec<Value>, results: Vec<Value>) -> Value {
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -81,7 +81,7 @@ fn results(file: &CheckedFile) -> impl Iterator<Item = Value> {
     })
 }
 
-fn region(source: &Source, span: &Range<usize>) -> Value {
+fn region(source: &SourceText, span: &Range<usize>) -> Value {
     let (start, end) = (source.position(span.start), source.position(span.end));
     json!({
         "startLine": start.line,

@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use dadl_descriptor::{
     code,
     diagnostic::{Diagnostic, Severity},
-    source::Source,
+    source::SourceText,
 };
 use dadl_text::text;
 
@@ -22,7 +22,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     for file in files {
         for finding in &file.diagnostics {
-            writeln!(out, "{}\n", render(&file.source, finding, color))?;
+            writeln!(out, "{}\n", render_excerpt(&file.source, finding, color))?;
         }
     }
     for file in files {
@@ -48,7 +48,7 @@ fn plural(count: usize, what: &str) -> String {
 }
 
 /// Renders one finding, without a line break at its end.
-pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> String {
+pub(super) fn render_excerpt(source: &SourceText, finding: &Diagnostic, color: Color) -> String {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Note => Level::NOTE,
@@ -60,7 +60,7 @@ pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> Str
     if source.text().is_empty() {
         group = group.element(Origin::path(name));
     } else {
-        let line = Line::of(source, finding);
+        let line = FindingLine::of(source, finding);
         let mut shown = without_user_information(line.text);
         if finding.code == code::SECRET {
             // A report goes to logs. What hides it is as long, so that the marks stay right.
@@ -89,12 +89,12 @@ pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> Str
 
 /// Writes what a terminal obeys or nobody sees as escapes: the renderer lets much of it through.
 fn printable(text: &str) -> String {
-    text::shown(&without_user_information(text)).into_owned()
+    text::shown_text(&without_user_information(text)).into_owned()
 }
 
 /// Does the same to a line with a marked part; returns where that is now.
 fn visible(line: &str, marked: Range<usize>) -> (String, Range<usize>) {
-    let part = |range: Range<usize>| text::shown(line.get(range).unwrap_or_default());
+    let part = |range: Range<usize>| text::shown_text(line.get(range).unwrap_or_default());
     let mut shown = part(0..marked.start).into_owned();
     let start = shown.len();
     shown.push_str(&part(marked.clone()));
@@ -124,14 +124,14 @@ fn without_user_information(text: &str) -> Cow<'_, str> {
 
 /// The line that a finding begins in. A finding that spans several lines is about how they
 /// begin, and handing over one line keeps the cost of a finding apart from the size of the file.
-struct Line<'text> {
+struct FindingLine<'text> {
     text: &'text str,
     number: usize,
     marked: Range<usize>,
 }
 
-impl<'text> Line<'text> {
-    fn of(source: &'text Source, finding: &Diagnostic) -> Self {
+impl<'text> FindingLine<'text> {
+    fn of(source: &'text SourceText, finding: &Diagnostic) -> Self {
         let span = source.clamp(&finding.span);
         let before = source.slice(0..span.start);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -156,10 +156,10 @@ mod tests {
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name: example\n  type: rest\n  \
              description: An example.\n  auth: {{type: bearer, credential: none}}\n  tools:\n{tools}"
         );
-        let source = Source::new("example.dadl", text);
+        let source = SourceText::new("example.dadl", text);
         let findings = load(&source).diagnostics;
         let rendered: Vec<String> =
-            findings.iter().map(|finding| render(&source, finding, Color::Never)).collect();
+            findings.iter().map(|finding| render_excerpt(&source, finding, Color::Never)).collect();
         rendered.join("\n\n")
     }
 
@@ -246,10 +246,10 @@ mod tests {
     fn hides_a_secret_and_keeps_its_place() {
         let token = "ghp_k3Jf8sLq0Zr7TtYw2Vb5Nn1Mx9Pc4Hd6Ga0Q";
         let source =
-            Source::new("example.dadl", format!("# ä curl -H 'token: {token}' now\na: 1\n"));
+            SourceText::new("example.dadl", format!("# ä curl -H 'token: {token}' now\na: 1\n"));
         let findings = dadl_descriptor::check(&source).diagnostics;
         let secret = findings.iter().find(|finding| finding.code == code::SECRET).unwrap();
-        assert_snapshot!(render(&source, secret, Color::Never), @r"
+        assert_snapshot!(render_excerpt(&source, secret, Color::Never), @r"
         warning[D703]: this looks like a secret
          --> example.dadl:1:21
           |
@@ -263,10 +263,10 @@ mod tests {
 
     #[test]
     fn writes_color_only_when_asked() {
-        let source = Source::new("empty.dadl", "");
+        let source = SourceText::new("empty.dadl", "");
         let finding = load(&source).diagnostics.remove(0);
-        assert!(render(&source, &finding, Color::Always).contains('\u{1b}'));
-        assert_snapshot!(render(&source, &finding, Color::Never), @r#"
+        assert!(render_excerpt(&source, &finding, Color::Always).contains('\u{1b}'));
+        assert_snapshot!(render_excerpt(&source, &finding, Color::Never), @r#"
         error[D006]: the file is empty
         --> empty.dadl
          = see: dadl-mcp explain D006
@@ -280,7 +280,7 @@ mod tests {
             start in 0..60_usize,
             length in 0..60_usize,
         ) {
-            let source = Source::new("t", text);
+            let source = SourceText::new("t", text);
             let finding = Diagnostic {
                 code: code::PATH,
                 severity: Severity::Error,
@@ -290,7 +290,7 @@ mod tests {
                 help: None,
                 fix: None,
             };
-            assert!(render(&source, &finding, Color::Never).starts_with("error[D303]: m"));
+            assert!(render_excerpt(&source, &finding, Color::Never).starts_with("error[D303]: m"));
         }
     }
 
@@ -312,26 +312,26 @@ mod tests {
                 help: Some(message),
                 fix: None,
             };
-            let source = Source::new(text.clone(), text);
-            let plain = render(&source, &finding, Color::Never);
+            let source = SourceText::new(text.clone(), text);
+            let plain = render_excerpt(&source, &finding, Color::Never);
             // What depends on a neighbor may have lost it where a long line is cut.
             let depends = |it: char| {
                 matches!(it, '\u{200c}'..='\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
             };
             for character in plain.chars().filter(|it| !depends(*it)).map(String::from) {
-                assert_eq!(text::shown(&character), character);
+                assert_eq!(text::shown_text(&character), character);
             }
             let styles = regex::Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
-            let colored = render(&source, &finding, Color::Always);
+            let colored = render_excerpt(&source, &finding, Color::Always);
             assert_eq!(styles.replace_all(&colored, ""), plain);
         }
     }
 
     #[test]
     fn shows_no_control_characters_of_a_file() {
-        let source = Source::new("a.dadl", "\"\\e[31m\": 1\n\u{9b}x: 1\n");
+        let source = SourceText::new("a.dadl", "\"\\e[31m\": 1\n\u{9b}x: 1\n");
         for finding in load(&source).diagnostics {
-            let text = render(&source, &finding, Color::Never);
+            let text = render_excerpt(&source, &finding, Color::Never);
             assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
         }
     }

@@ -6,7 +6,7 @@ use crate::config::Origin;
 
 /// A credential that a descriptor wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedCredential {
     /// The login that has to be chosen for it (`_dadl_mcp.auth.logins`), unless it is `auth`.
     pub login: Option<String>,
     /// Its name.
@@ -17,7 +17,7 @@ pub struct Wanted {
     pub access_token_sent_to: Vec<String>,
 }
 
-impl Wanted {
+impl WantedCredential {
     /// Returns what `descriptor` wants.
     pub fn of(descriptor: &Descriptor) -> Vec<Self> {
         let logins = descriptor.auth_rules.logins.iter();
@@ -30,7 +30,10 @@ impl Wanted {
                     .into_iter()
                     .partition(|receiver| *receiver == Receiver::ApiByToken);
                 let places = |receivers: Vec<Receiver<'_>>| {
-                    receivers.into_iter().map(|receiver| place(receiver, descriptor)).collect()
+                    receivers
+                        .into_iter()
+                        .map(|receiver| receiver_place(receiver, descriptor))
+                        .collect()
                 };
                 wanted.push(Self {
                     login: login.clone(),
@@ -60,7 +63,7 @@ impl Wanted {
 }
 
 /// Says where a receiver is.
-fn place(receiver: Receiver<'_>, descriptor: &Descriptor) -> String {
+fn receiver_place(receiver: Receiver<'_>, descriptor: &Descriptor) -> String {
     match receiver {
         Receiver::Api | Receiver::ApiByToken => {
             let base = descriptor.base_url.as_deref().and_then(|base| base.parse::<Origin>().ok());

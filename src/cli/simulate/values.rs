@@ -32,10 +32,10 @@ pub(in crate::cli) fn parse_token(text: &str) -> Result<String, ValueError> {
 
 /// Reads `30s` and `1m30s`.
 pub(in crate::cli) fn parse_duration(text: &str) -> Result<Duration, ValueError> {
-    units::duration(text).ok_or(ValueError::Duration)
+    units::parse_duration(text).ok_or(ValueError::Duration)
 }
 
 /// Reads `100MB`.
 pub(in crate::cli) fn parse_size(text: &str) -> Result<u64, ValueError> {
-    units::size(text).ok_or(ValueError::Size)
+    units::parse_size(text).ok_or(ValueError::Size)
 }

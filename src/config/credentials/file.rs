@@ -9,8 +9,8 @@ use std::{fs::File, io::Read as _, path::Path};
 use secrecy::SecretString;
 
 use super::super::{
-    env_vars::unexpanded,
-    trust::{self, Doubt},
+    env_vars::unexpanded_reference,
+    file_trust::{self, Doubt},
 };
 
 /// Credential files are tokens and passwords; this is a file that is something else.
@@ -42,7 +42,7 @@ pub enum SecretFileError {
 /// # Errors
 ///
 /// See [`SecretFileError`].
-pub(crate) fn read(path: &Path) -> Result<SecretString, SecretFileError> {
+pub(crate) fn read_secret(path: &Path) -> Result<SecretString, SecretFileError> {
     let file = opened(path)?;
     warn_when_open_to_all(path, &file);
     text(file)
@@ -60,7 +60,7 @@ pub(crate) fn read_public(path: &Path) -> Result<SecretString, SecretFileError> 
 /// Opens a file that only the operator can have written.
 fn opened(path: &Path) -> Result<File, SecretFileError> {
     let file = File::open(path).map_err(unreadable)?;
-    match trust::opened(path, &file).map_err(unreadable)? {
+    match file_trust::check_opened(path, &file).map_err(unreadable)? {
         Some(doubt) => Err(SecretFileError::Untrusted(doubt)),
         None => Ok(file),
     }
@@ -81,7 +81,7 @@ fn text(file: File) -> Result<SecretString, SecretFileError> {
     if text.is_empty() {
         return Err(SecretFileError::Empty);
     }
-    if let Some(reference) = unexpanded(text) {
+    if let Some(reference) = unexpanded_reference(text) {
         return Err(SecretFileError::Unexpanded(reference.shown.into_owned()));
     }
     Ok(text.into())
@@ -99,7 +99,7 @@ fn warn_when_open_to_all(path: &Path, file: &File) {
     #[cfg(not(unix))]
     let _ = file;
     // Another program's pipe has no way to it.
-    for doubt in trust::way_to(path).unwrap_or_default() {
+    for doubt in file_trust::way_to(path).unwrap_or_default() {
         if doubt.is_on_the_way {
             let path = path.display();
             tracing::warn!(%path, "this credential may be replaced by another file: {doubt}");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dadl_descriptor::model::CredentialName;
 use secrecy::SecretString;
 
-use super::{Credential, CredentialError, Credentials};
+use super::{CredentialError, CredentialResolver, CredentialValue};
 use crate::{
     config::{BackendSettings, Origin, binding::Recipient},
     secrets::Secrets,
@@ -53,7 +53,7 @@ pub trait CredentialSource: Send + Sync {
     /// # Errors
     ///
     /// As [`Self::find`].
-    fn latest(&self, name: &CredentialName) -> Result<Credential, SourceError> {
+    fn latest(&self, name: &CredentialName) -> Result<CredentialValue, SourceError> {
         Ok(self.find(name)?.into())
     }
 
@@ -62,7 +62,11 @@ pub trait CredentialSource: Send + Sync {
     /// # Errors
     ///
     /// It cannot be kept.
-    fn replace(&self, name: &CredentialName, credential: &Credential) -> Result<(), SourceError> {
+    fn replace(
+        &self,
+        name: &CredentialName,
+        credential: &CredentialValue,
+    ) -> Result<(), SourceError> {
         let _ = credential;
         Err(SourceError::NoStore(name.clone()))
     }
@@ -105,7 +109,7 @@ pub trait CredentialSource: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct BackendCredentials {
     /// Where they are looked up.
-    pub credentials: Credentials,
+    pub credentials: CredentialResolver,
     /// Whose they are.
     pub backend: BackendSettings,
     /// Where they go, or what a login makes of them.
@@ -118,7 +122,7 @@ impl BackendCredentials {
     }
 
     fn missing(&self, name: &CredentialName) -> SourceError {
-        SourceError::Missing(Credentials::missing(&self.backend, name))
+        SourceError::Missing(CredentialResolver::missing_hint(&self.backend, name))
     }
 }
 
@@ -128,12 +132,16 @@ impl CredentialSource for BackendCredentials {
         found.ok_or_else(|| self.missing(name))
     }
 
-    fn latest(&self, name: &CredentialName) -> Result<Credential, SourceError> {
+    fn latest(&self, name: &CredentialName) -> Result<CredentialValue, SourceError> {
         let latest = self.credentials.latest(self.recipient(), name)?;
         latest.ok_or_else(|| self.missing(name))
     }
 
-    fn replace(&self, name: &CredentialName, credential: &Credential) -> Result<(), SourceError> {
+    fn replace(
+        &self,
+        name: &CredentialName,
+        credential: &CredentialValue,
+    ) -> Result<(), SourceError> {
         Ok(self.credentials.replace(self.recipient(), name, credential)?)
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io::Write as _};
 
 use super::{
-    super::{Origin, Provenance, store::Access},
+    super::{Origin, Provenance, store::AccessToken},
     *,
 };
 
@@ -14,7 +14,7 @@ fn backend(remap: &[(&str, &str)]) -> BackendSettings {
     backend
 }
 
-fn secret(value: &str) -> Credential {
+fn secret(value: &str) -> CredentialValue {
     SecretString::from(value).into()
 }
 
@@ -28,7 +28,7 @@ fn resolve(
     backend: &BackendSettings,
     name: &str,
 ) -> Result<Option<String>, CredentialError> {
-    let credentials = Credentials::new(variables.iter().copied().collect());
+    let credentials = CredentialResolver::new(variables.iter().copied().collect());
     let name = CredentialName(name.to_owned());
     let origins = here();
     let recipient = Recipient { backend, origins: &origins };
@@ -93,7 +93,7 @@ fn says_why_a_file_cannot_be_used() {
 fn a_missing_credential_names_its_variable() {
     let name = CredentialName("vault/stripe-key".to_owned());
     insta::assert_snapshot!(
-        Credentials::missing(&backend(&[]), &name),
+        CredentialResolver::missing_hint(&backend(&[]), &name),
         @"credential `vault/stripe-key` is not set; set CREDENTIAL_VAULT_STRIPE_KEY or CREDENTIAL_VAULT_STRIPE_KEY_FILE, or run `dadl-mcp setup b --dadl b.dadl`"
     );
 }
@@ -104,7 +104,7 @@ fn the_store_comes_after_the_environment() {
     let state = home.path().to_str().unwrap();
     let credentials = |variables: &[(&str, &str)]| {
         let environment: Environment = variables.iter().copied().collect();
-        Credentials::new(environment.with("XDG_STATE_HOME", state))
+        CredentialResolver::new(environment.with("XDG_STATE_HOME", state))
     };
     let (owner, origins) = (backend(&[]), here());
     let one = Recipient { backend: &owner, origins: &origins };
@@ -112,8 +112,9 @@ fn the_store_comes_after_the_environment() {
     let text = |found: Result<Option<SecretString>, CredentialError>| {
         found.unwrap().map(|secret| secret.expose_secret().to_owned())
     };
-    let latest =
-        |credentials: &Credentials| Ok(credentials.latest(one, &name)?.map(|latest| latest.value));
+    let latest = |credentials: &CredentialResolver| {
+        Ok(credentials.latest(one, &name)?.map(|latest| latest.value))
+    };
     let bare = credentials(&[]);
     assert_eq!(text(bare.resolve(one, &name)), None);
     bare.replace(one, &name, &secret("stored")).unwrap();
@@ -135,7 +136,7 @@ fn a_draft_is_stored_whole_or_not_at_all() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().to_str().unwrap();
     let environment: Environment = [("CREDENTIAL_A", "outside")].into_iter().collect();
-    let credentials = Credentials::new(environment.with("XDG_STATE_HOME", state));
+    let credentials = CredentialResolver::new(environment.with("XDG_STATE_HOME", state));
     let (owner, origins) = (backend(&[]), here());
     let one = Recipient { backend: &owner, origins: &origins };
     let name = |text: &str| CredentialName(text.to_owned());
@@ -144,19 +145,19 @@ fn a_draft_is_stored_whole_or_not_at_all() {
     draft.set(&name("b"), "new-b".into());
     assert!(!draft.has_replaced());
     let ends = std::time::SystemTime::now();
-    let access = Access { token: "access-b".into(), ends };
-    let credential = Credential { value: "newer-b".into(), access: Some(access) };
+    let access = AccessToken { token: "access-b".into(), ends };
+    let credential = CredentialValue { value: "newer-b".into(), access: Some(access) };
     draft.replace(one, &name("b"), &credential).unwrap();
     assert!(draft.has_replaced() && !credentials.has_replaced());
     let text = |found: Option<SecretString>| found.unwrap().expose_secret().to_owned();
-    let latest = |credentials: &Credentials, text: &str| {
+    let latest = |credentials: &CredentialResolver, text: &str| {
         credentials.latest(one, &name(text)).unwrap().map(|latest| latest.value)
     };
     assert_eq!(text(draft.resolve(one, &name("a")).unwrap()), "new-a");
     assert_eq!(text(latest(&draft, "b")), "newer-b");
     assert_eq!(text(latest(&credentials, "a")), "outside");
     assert!(!format!("{draft:?}").contains("new"), "{draft:?}");
-    assert_eq!(draft.commit(one, Place::File).unwrap().names, ["a", "b"]);
+    assert_eq!(draft.commit(one, StorePlace::File).unwrap().names, ["a", "b"]);
     assert_eq!(text(latest(&credentials, "a")), "new-a");
     assert_eq!(text(credentials.resolve(one, &name("a")).unwrap()), "outside");
     assert_eq!(text(credentials.resolve(one, &name("b")).unwrap()), "newer-b");
@@ -166,7 +167,7 @@ fn a_draft_is_stored_whole_or_not_at_all() {
 
 #[test]
 fn debug_shows_no_value() {
-    let credentials = Credentials::new([("CREDENTIAL_A", "s3cret")].into_iter().collect());
+    let credentials = CredentialResolver::new([("CREDENTIAL_A", "s3cret")].into_iter().collect());
     assert!(!format!("{credentials:?}").contains("s3cret"));
 }
 
@@ -178,11 +179,11 @@ fn written(origin: &str) -> (BackendSettings, BTreeSet<Origin>) {
 }
 
 /// Credentials whose store is below `home`, with one that the version before has stored.
-fn with_old_store(home: &tempfile::TempDir) -> Credentials {
+fn with_old_store(home: &tempfile::TempDir) -> CredentialResolver {
     let folder = home.path().join("dadl-mcp");
     let environment: Environment =
         [("XDG_STATE_HOME", home.path().to_str().unwrap())].into_iter().collect();
-    let credentials = Credentials::new(environment);
+    let credentials = CredentialResolver::new(environment);
     // It makes the directory as the program does.
     credentials.store().unwrap().check_writable().unwrap();
     let path = folder.join("credentials.json");
@@ -201,7 +202,7 @@ fn what_was_stored_before_is_bound_by_the_first_who_wrote_it_down() {
     let credentials = with_old_store(&home);
     let name = CredentialName("a".to_owned());
     let (first, second) = (written("https://first.example"), written("https://second.example"));
-    let resolve = |credentials: &Credentials, owner: &BackendSettings, origins| {
+    let resolve = |credentials: &CredentialResolver, owner: &BackendSettings, origins| {
         let recipient = Recipient { backend: owner, origins };
         let found = credentials.resolve(recipient, &name).map_err(|error| error.to_string());
         found.map(|found| found.unwrap().expose_secret().to_owned())
@@ -217,7 +218,7 @@ fn what_was_stored_before_is_bound_by_the_first_who_wrote_it_down() {
     assert_eq!(resolve(&credentials, &flags, &first.1).as_deref(), Ok("old"));
     // A draft is somebody's consent when it is stored, and not before.
     let recipient = Recipient { backend: &second.0, origins: &second.1 };
-    draft.commit(recipient, Place::File).unwrap();
+    draft.commit(recipient, StorePlace::File).unwrap();
     assert_eq!(resolve(&credentials, &second.0, &second.1).as_deref(), Ok("old"));
     assert!(resolve(&credentials, &first.0, &first.1).is_err());
 }
@@ -242,7 +243,9 @@ fn what_is_stored_elsewhere_is_not_replaced() {
     // One that came instead of a value that the environment has no more is of no use to anybody.
     let state = home.path().to_str().unwrap();
     let set = |value: &str| {
-        Credentials::new([("XDG_STATE_HOME", state), ("CREDENTIAL_A", value)].into_iter().collect())
+        CredentialResolver::new(
+            [("XDG_STATE_HOME", state), ("CREDENTIAL_A", value)].into_iter().collect(),
+        )
     };
     set("one").replace(here, &name, &secret("after-one")).unwrap();
     assert!(set("one").replace(there, &name, &secret("stolen")).is_err());

@@ -14,9 +14,9 @@ pub(super) const NAME: &str = "Windows Credential Manager";
 
 /// The Credential Manager; the time limit is that of the caller.
 #[derive(Debug, Clone)]
-pub(super) struct Platform;
+pub(super) struct PlatformKeyring;
 
-impl Platform {
+impl PlatformKeyring {
     pub(super) fn new(_: &Environment) -> Self {
         Self
     }
@@ -32,7 +32,7 @@ impl Platform {
                 .map(|text| Some(text.into()))
                 .map_err(|_| KeyringError::Failed("the item is no text".to_owned())),
             Err(Error::NoEntry) => Ok(None),
-            Err(error) => Err(failure(error)),
+            Err(error) => Err(keyring_error(error)),
         }
     }
 
@@ -43,23 +43,23 @@ impl Platform {
         _: Duration,
     ) -> Result<(), KeyringError> {
         let value = secret.expose_secret().as_bytes();
-        entry(account)?.set_secret(value).map_err(failure)
+        entry(account)?.set_secret(value).map_err(keyring_error)
     }
 
     pub(super) fn remove(&self, account: &str, _: Duration) -> Result<(), KeyringError> {
         match entry(account)?.delete_credential() {
             Ok(()) | Err(Error::NoEntry) => Ok(()),
-            Err(error) => Err(failure(error)),
+            Err(error) => Err(keyring_error(error)),
         }
     }
 }
 
 fn entry(account: &str) -> Result<Entry, KeyringError> {
-    let store: Arc<Store> = Store::new().map_err(failure)?;
-    store.build(SERVICE, account, None).map_err(failure)
+    let store: Arc<Store> = Store::new().map_err(keyring_error)?;
+    store.build(SERVICE, account, None).map_err(keyring_error)
 }
 
-fn failure(error: Error) -> KeyringError {
+fn keyring_error(error: Error) -> KeyringError {
     match error {
         Error::NoStorageAccess(error) => KeyringError::Absent(error.to_string()),
         Error::TooLong(_, most) => KeyringError::TooLong(most.into()),

@@ -20,9 +20,9 @@ const ABSENT: [i32; 2] = [-25291, -25307];
 
 /// The keychain; the time limit is that of the caller.
 #[derive(Debug, Clone)]
-pub(super) struct Platform;
+pub(super) struct PlatformKeyring;
 
-impl Platform {
+impl PlatformKeyring {
     pub(super) fn new(_: &Environment) -> Self {
         Self
     }
@@ -38,7 +38,7 @@ impl Platform {
                 .map(|text| Some(text.into()))
                 .map_err(|_| KeyringError::Failed("the item is no text".to_owned())),
             Err(error) if error.code() == NOT_FOUND => Ok(None),
-            Err(error) => Err(failure(&error)),
+            Err(error) => Err(keyring_error(&error)),
         }
     }
 
@@ -49,18 +49,19 @@ impl Platform {
         _: Duration,
     ) -> Result<(), KeyringError> {
         let value = secret.expose_secret().as_bytes();
-        passwords::set_generic_password(SERVICE, account, value).map_err(|error| failure(&error))
+        passwords::set_generic_password(SERVICE, account, value)
+            .map_err(|error| keyring_error(&error))
     }
 
     pub(super) fn remove(&self, account: &str, _: Duration) -> Result<(), KeyringError> {
         match passwords::delete_generic_password(SERVICE, account) {
-            Err(error) if error.code() != NOT_FOUND => Err(failure(&error)),
+            Err(error) if error.code() != NOT_FOUND => Err(keyring_error(&error)),
             _ => Ok(()),
         }
     }
 }
 
-fn failure(error: &Error) -> KeyringError {
+fn keyring_error(error: &Error) -> KeyringError {
     match error.code() {
         code if LOCKED.contains(&code) => KeyringError::Locked,
         code if ABSENT.contains(&code) => KeyringError::Absent(error.to_string()),

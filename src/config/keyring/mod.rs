@@ -88,20 +88,22 @@ pub enum KeyringError {
 /// The keyring of this system.
 #[derive(Debug, Clone)]
 pub struct OsKeyring {
-    platform: platform::Platform,
+    platform: platform::PlatformKeyring,
     limit: Duration,
 }
 
 impl OsKeyring {
     /// Uses the keyring of the session that `environment` belongs to; it is not asked yet.
     pub fn new(environment: &Environment) -> Self {
-        Self { platform: platform::Platform::new(environment), limit: LIMIT }
+        Self { platform: platform::PlatformKeyring::new(environment), limit: LIMIT }
     }
 
     /// Makes a request on the thread that talks to keyrings.
     fn ask<T: Send + 'static>(
         &self,
-        request: impl FnOnce(&platform::Platform, Duration) -> Result<T, KeyringError> + Send + 'static,
+        request: impl FnOnce(&platform::PlatformKeyring, Duration) -> Result<T, KeyringError>
+        + Send
+        + 'static,
     ) -> Result<T, KeyringError> {
         let (platform, limit) = (self.platform.clone(), self.limit);
         let (answer, answers) = mpsc::sync_channel(1);
@@ -114,7 +116,7 @@ impl OsKeyring {
                 let _ = answer.try_send(request(&platform, left));
             }
         });
-        talker()?.send(job).map_err(|_| stopped())?;
+        request_sender()?.send(job).map_err(|_| stopped_error())?;
         match answers.recv_timeout(limit) {
             Ok(Err(KeyringError::Timeout(_))) => Err(KeyringError::Timeout(limit)),
             Ok(answer) => answer,
@@ -122,20 +124,20 @@ impl OsKeyring {
             Err(mpsc::RecvTimeoutError::Disconnected) if Instant::now() >= until => {
                 Err(KeyringError::Timeout(limit))
             }
-            Err(mpsc::RecvTimeoutError::Disconnected) => Err(stopped()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(stopped_error()),
         }
     }
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type KeyringJob = Box<dyn FnOnce() + Send>;
 
 /// Returns the way to the thread that talks to keyrings, which the first request starts.
-fn talker() -> Result<&'static mpsc::Sender<Job>, KeyringError> {
-    static TALKER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
+fn request_sender() -> Result<&'static mpsc::Sender<KeyringJob>, KeyringError> {
+    static TALKER: OnceLock<mpsc::Sender<KeyringJob>> = OnceLock::new();
     if let Some(talker) = TALKER.get() {
         return Ok(talker);
     }
-    let (jobs, queue) = mpsc::channel::<Job>();
+    let (jobs, queue) = mpsc::channel::<KeyringJob>();
     let thread = thread::Builder::new().name("keyring".to_owned());
     let work = move || queue.into_iter().for_each(|job| job());
     thread.spawn(work).map_err(|error| KeyringError::Failed(error.to_string()))?;
@@ -143,7 +145,7 @@ fn talker() -> Result<&'static mpsc::Sender<Job>, KeyringError> {
     Ok(TALKER.get_or_init(|| jobs))
 }
 
-fn stopped() -> KeyringError {
+fn stopped_error() -> KeyringError {
     KeyringError::Failed("the request was interrupted".to_owned())
 }
 

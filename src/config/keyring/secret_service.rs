@@ -28,22 +28,22 @@ const PROMPT_INTERFACE: &str = "org.freedesktop.Secret.Prompt";
 
 /// Where the service is.
 #[derive(Debug, Clone)]
-pub(super) struct Platform {
+pub(super) struct PlatformKeyring {
     /// The addresses of the session bus, the likelier one first.
     bus: Vec<String>,
 }
 
 /// A connection with a session.
-struct Service {
+struct SecretService {
     connection: Connection,
     session: OwnedObjectPath,
 }
 
-/// `Secret` of the specification: session, parameters, value, content type.
+/// `ServiceSecret` of the specification: session, parameters, value, content type.
 #[derive(Serialize, serde::Deserialize, Type)]
-struct Secret(OwnedObjectPath, Vec<u8>, Vec<u8>, String);
+struct ServiceSecret(OwnedObjectPath, Vec<u8>, Vec<u8>, String);
 
-impl Platform {
+impl PlatformKeyring {
     pub(super) fn new(environment: &Environment) -> Self {
         if let Some(address) = environment.get(SESSION_BUS) {
             return Self { bus: vec![address.to_owned()] };
@@ -65,9 +65,9 @@ impl Platform {
                 return Ok(None);
             };
             service.unlock(&item).await?;
-            let secret: (Secret,) =
+            let secret: (ServiceSecret,) =
                 service.call(&item, ITEM_INTERFACE, "GetSecret", &(&service.session,)).await?;
-            let Secret(_, _, value, _) = secret.0;
+            let ServiceSecret(_, _, value, _) = secret.0;
             // The text of the error would hold the value.
             let text = String::from_utf8(value)
                 .map_err(|_| KeyringError::Failed("the item is no text".to_owned()))?;
@@ -84,7 +84,7 @@ impl Platform {
         self.run(limit, async |service| {
             let value = secret.expose_secret().as_bytes().to_vec();
             let text = "text/plain; charset=utf8".to_owned();
-            let secret = Secret(service.session.clone(), Vec::new(), value, text);
+            let secret = ServiceSecret(service.session.clone(), Vec::new(), value, text);
             // A new item would go to the default collection, and that may be another one by now.
             if let Some(item) = service.items(account).await?.into_iter().next() {
                 service.unlock(&item).await?;
@@ -100,7 +100,10 @@ impl Platform {
             let label = format!("{SERVICE}: {account}");
             let properties = HashMap::from([
                 ("org.freedesktop.Secret.Item.Label", Variant::from(label)),
-                ("org.freedesktop.Secret.Item.Attributes", Variant::from(attributes(account))),
+                (
+                    "org.freedesktop.Secret.Item.Attributes",
+                    Variant::from(search_attributes(account)),
+                ),
             ]);
             let body = (properties, secret, true);
             let (_, prompt): (OwnedObjectPath, OwnedObjectPath) =
@@ -125,7 +128,7 @@ impl Platform {
     fn run<T>(
         &self,
         limit: Duration,
-        request: impl AsyncFnOnce(Service) -> Result<T, KeyringError>,
+        request: impl AsyncFnOnce(SecretService) -> Result<T, KeyringError>,
     ) -> Result<T, KeyringError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| KeyringError::Failed(error.to_string()))?;
@@ -137,13 +140,13 @@ impl Platform {
         done.unwrap_or(Err(KeyringError::Timeout(limit)))
     }
 
-    async fn connect(&self) -> Result<Service, KeyringError> {
+    async fn connect(&self) -> Result<SecretService, KeyringError> {
         let connection = self.bus().await?;
-        let service = Service { connection, session: root() };
+        let service = SecretService { connection, session: root_path() };
         let body = ("plain", Variant::from(""));
         let (_, session): (OwnedVariant, OwnedObjectPath) =
             service.call(ROOT, SERVICE_INTERFACE, "OpenSession", &body).await?;
-        Ok(Service { session, ..service })
+        Ok(SecretService { session, ..service })
     }
 
     async fn bus(&self) -> Result<Connection, KeyringError> {
@@ -164,7 +167,7 @@ impl Platform {
     }
 }
 
-impl Service {
+impl SecretService {
     async fn call<T: DeserializeOwned + Type>(
         &self,
         path: &str,
@@ -174,13 +177,13 @@ impl Service {
     ) -> Result<T, KeyringError> {
         let answer =
             self.connection.call_method(Some(DESTINATION), path, Some(interface), method, body);
-        let answer = answer.await.map_err(|error| failure(&error))?;
-        answer.body().deserialize_ignore_signature().map_err(|error| failure(&error))
+        let answer = answer.await.map_err(|error| keyring_error(&error))?;
+        answer.body().deserialize_ignore_signature().map_err(|error| keyring_error(&error))
     }
 
     /// Returns the items of `account`, always in the same order.
     async fn items(&self, account: &str) -> Result<Vec<OwnedObjectPath>, KeyringError> {
-        let body = (attributes(account),);
+        let body = (search_attributes(account),);
         let (mut items, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
             self.call(ROOT, SERVICE_INTERFACE, "SearchItems", &body).await?;
         items.extend(locked);
@@ -206,28 +209,28 @@ impl Service {
             .member("Completed")
             .path(prompt.as_str().to_owned())
             .build()
-            .map_err(|error| failure(&error))?;
+            .map_err(|error| keyring_error(&error))?;
         let signals = MessageStream::for_match_rule(rule, &self.connection, None).await;
-        let mut signals = signals.map_err(|error| failure(&error))?;
+        let mut signals = signals.map_err(|error| keyring_error(&error))?;
         let () = self.call(prompt, PROMPT_INTERFACE, "Prompt", &("",)).await?;
         let signal = signals.next().await.ok_or(KeyringError::Locked)?;
-        let signal = signal.map_err(|error| failure(&error))?;
+        let signal = signal.map_err(|error| keyring_error(&error))?;
         let (dismissed, _): (bool, OwnedVariant) =
-            signal.body().deserialize_ignore_signature().map_err(|error| failure(&error))?;
+            signal.body().deserialize_ignore_signature().map_err(|error| keyring_error(&error))?;
         if dismissed { Err(KeyringError::Locked) } else { Ok(()) }
     }
 }
 
 /// What tells our items from others.
-fn attributes(account: &str) -> HashMap<&'static str, String> {
+fn search_attributes(account: &str) -> HashMap<&'static str, String> {
     HashMap::from([("service", SERVICE.to_owned()), ("account", account.to_owned())])
 }
 
-fn root() -> OwnedObjectPath {
+fn root_path() -> OwnedObjectPath {
     OwnedObjectPath::default()
 }
 
-fn failure(error: &zbus::Error) -> KeyringError {
+fn keyring_error(error: &zbus::Error) -> KeyringError {
     match error {
         zbus::Error::FDO(error) => match error.as_ref() {
             fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_) => {

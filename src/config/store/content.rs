@@ -9,40 +9,40 @@ use std::{
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Credential, Stored};
+use super::{AccessToken, CredentialValue, Stored};
 use crate::config::Origin;
 
 #[derive(Default, Serialize, Deserialize)]
-pub(super) struct Content {
+pub(super) struct StoreContent {
     pub(super) version: u32,
-    pub(super) backends: BTreeMap<String, BTreeMap<String, Entry>>,
+    pub(super) backends: BTreeMap<String, BTreeMap<String, StoreEntry>>,
     /// Those whose entries are in the keyring.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) keyring: BTreeMap<String, Note>,
+    pub(super) keyring: BTreeMap<String, KeyringNote>,
 }
 
 /// Leads to an item of the keyring.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Note {
+pub(super) struct KeyringNote {
     pub(super) account: String,
     pub(super) revision: String,
 }
 
 /// An item of the keyring.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Item {
+pub(super) struct KeyringItem {
     pub(super) revision: String,
-    pub(super) entries: BTreeMap<String, Entry>,
+    pub(super) entries: BTreeMap<String, StoreEntry>,
 }
 
-impl fmt::Debug for Item {
+impl fmt::Debug for KeyringItem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Item").field("revision", &self.revision).finish_non_exhaustive()
     }
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(super) struct StoreEntry {
     pub(super) value: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) replaces: Option<String>,
@@ -60,21 +60,21 @@ pub(super) struct AccessEntry {
     pub(super) ends: u64,
 }
 
-impl From<Entry> for Stored {
-    fn from(Entry { value, replaces, access, origins }: Entry) -> Self {
+impl From<StoreEntry> for Stored {
+    fn from(StoreEntry { value, replaces, access, origins }: StoreEntry) -> Self {
         let access = access.and_then(|AccessEntry { token, ends }| {
             let ends = UNIX_EPOCH.checked_add(Duration::from_secs(ends))?;
-            Some(Access { token: token.into(), ends })
+            Some(AccessToken { token: token.into(), ends })
         });
-        let credential = Credential { value: value.into(), access };
+        let credential = CredentialValue { value: value.into(), access };
         Self { credential, replaces, origins }
     }
 }
 
-impl From<&Stored> for Entry {
+impl From<&Stored> for StoreEntry {
     fn from(stored: &Stored) -> Self {
-        let Credential { value, access } = &stored.credential;
-        let access = access.as_ref().map(|Access { token, ends }| AccessEntry {
+        let CredentialValue { value, access } = &stored.credential;
+        let access = access.as_ref().map(|AccessToken { token, ends }| AccessEntry {
             token: token.expose_secret().to_owned(),
             ends: ends.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         });

@@ -1,8 +1,8 @@
 //! Why the store cannot be used.
 
 use super::super::{
+    file_trust::Doubt,
     keyring::{self, KeyringError},
-    trust::Doubt,
 };
 
 /// Why the store cannot be used. Usually the operator's or the system's fault.

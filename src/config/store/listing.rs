@@ -3,43 +3,43 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Place, Store, StoreError,
-    content::{Content, Entry},
+    CredentialStore, StoreError, StorePlace,
+    content::{StoreContent, StoreEntry},
     place_lock,
 };
 use crate::config::Origin;
 
 /// What is stored for a backend, without values.
 #[derive(Debug)]
-pub struct Listed {
+pub struct CredentialListing {
     /// The name of the backend.
     pub backend: String,
     /// Where its entries are.
-    pub place: Place,
+    pub place: StorePlace,
     /// The names of its entries and where each may go, when the place tells.
     pub entries: Result<BTreeMap<String, Option<BTreeSet<Origin>>>, StoreError>,
 }
 
-/// What [`Store::forget`] has removed.
+/// What [`CredentialStore::forget`] has removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forgotten {
     /// Where the entries were.
-    pub place: Place,
+    pub place: StorePlace,
     /// Their names, as far as they could be read.
     pub names: Vec<String>,
 }
 
-impl Store {
+impl CredentialStore {
     /// Returns the backends for which something is stored, and where; no keyring is asked.
     ///
     /// # Errors
     ///
     /// The file is there and cannot be used.
-    pub fn backends(&self) -> Result<BTreeMap<String, Place>, StoreError> {
-        let Content { backends, keyring, .. } = self.read()?;
+    pub fn backends(&self) -> Result<BTreeMap<String, StorePlace>, StoreError> {
+        let StoreContent { backends, keyring, .. } = self.read()?;
         let in_file = backends.into_iter().filter(|(_, entries)| !entries.is_empty());
-        let in_file = in_file.map(|(backend, _)| (backend, Place::File));
-        let in_keyring = keyring.into_keys().map(|backend| (backend, Place::Keyring));
+        let in_file = in_file.map(|(backend, _)| (backend, StorePlace::File));
+        let in_keyring = keyring.into_keys().map(|backend| (backend, StorePlace::Keyring));
         Ok(in_file.chain(in_keyring).collect())
     }
 
@@ -48,19 +48,23 @@ impl Store {
     /// # Errors
     ///
     /// The file is there and cannot be used.
-    pub fn list(&self) -> Result<Vec<Listed>, StoreError> {
+    pub fn list(&self) -> Result<Vec<CredentialListing>, StoreError> {
         let content = self.read()?;
-        let origins = |entries: BTreeMap<String, Entry>| {
+        let origins = |entries: BTreeMap<String, StoreEntry>| {
             entries.into_iter().map(|(name, entry)| (name, entry.origins)).collect()
         };
-        let mut listed: Vec<Listed> = Vec::new();
+        let mut listed: Vec<CredentialListing> = Vec::new();
         for (backend, note) in content.keyring {
             let entries = self.item(&backend, &note).map(|item| origins(item.entries));
-            listed.push(Listed { backend, place: Place::Keyring, entries });
+            listed.push(CredentialListing { backend, place: StorePlace::Keyring, entries });
         }
         for (backend, entries) in content.backends {
             if !entries.is_empty() {
-                listed.push(Listed { backend, place: Place::File, entries: Ok(origins(entries)) });
+                listed.push(CredentialListing {
+                    backend,
+                    place: StorePlace::File,
+                    entries: Ok(origins(entries)),
+                });
             }
         }
         listed.sort_by(|one, other| one.backend.cmp(&other.backend));
@@ -75,7 +79,7 @@ impl Store {
     /// leads to it, so that it can be removed later.
     pub fn forget(&self, backend: &str) -> Result<Option<Forgotten>, StoreError> {
         let _place = self.lock(&place_lock(backend))?;
-        let Content { backends, keyring, .. } = self.read()?;
+        let StoreContent { backends, keyring, .. } = self.read()?;
         let forgotten = match (keyring.get(backend), backends.get(backend)) {
             (Some(note), _) => {
                 let item = self.item(backend, note);
@@ -83,10 +87,10 @@ impl Store {
                 self.keyring
                     .remove(&note.account)
                     .map_err(|error| StoreError::Keyring { backend: backend.to_owned(), error })?;
-                Forgotten { place: Place::Keyring, names: names.unwrap_or_default() }
+                Forgotten { place: StorePlace::Keyring, names: names.unwrap_or_default() }
             }
             (None, Some(entries)) => {
-                Forgotten { place: Place::File, names: entries.keys().cloned().collect() }
+                Forgotten { place: StorePlace::File, names: entries.keys().cloned().collect() }
             }
             (None, None) => return Ok(None),
         };

@@ -7,10 +7,10 @@ use super::{
     *,
 };
 
-fn file_store(path: PathBuf) -> Store {
+fn file_store(path: PathBuf) -> CredentialStore {
     // Nothing that these tests do may ask it.
     let broken = Some(KeyringError::Failed("it was asked".to_owned())).into();
-    Store::new(path, Arc::new(MemoryKeyring { broken, ..MemoryKeyring::default() }))
+    CredentialStore::new(path, Arc::new(MemoryKeyring { broken, ..MemoryKeyring::default() }))
 }
 
 fn here() -> BTreeSet<Origin> {
@@ -18,10 +18,10 @@ fn here() -> BTreeSet<Origin> {
 }
 
 fn stored(value: &str) -> Stored {
-    Stored { origins: Some(here()), ..Credential::from(SecretString::from(value)).into() }
+    Stored { origins: Some(here()), ..CredentialValue::from(SecretString::from(value)).into() }
 }
 
-fn value(store: &Store, backend: &str, name: &str) -> Option<String> {
+fn value(store: &CredentialStore, backend: &str, name: &str) -> Option<String> {
     let entry = store.entry(backend, name).unwrap();
     entry.map(|entry| entry.credential.value.expose_secret().to_owned())
 }
@@ -114,7 +114,7 @@ fn a_directory_that_cannot_be_made_is_named() {
 /// A store whose entries of backend `a` are in a keyring.
 struct Bench {
     keyring: Arc<MemoryKeyring>,
-    store: Store,
+    store: CredentialStore,
     _home: tempfile::TempDir,
 }
 
@@ -122,20 +122,20 @@ impl Bench {
     fn new(room: Option<usize>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let keyring = Arc::new(MemoryKeyring { room, ..MemoryKeyring::default() });
-        let store = Store::new(home.path().join("credentials.json"), keyring.clone());
+        let store = CredentialStore::new(home.path().join("credentials.json"), keyring.clone());
         let bench = Self { keyring, store, _home: home };
-        bench.move_to(Place::Keyring, &[("x", stored("s3cret"))]).unwrap();
+        bench.move_to(StorePlace::Keyring, &[("x", stored("s3cret"))]).unwrap();
         bench
     }
 
     /// The store as another process sees it.
-    fn other(&self) -> Store {
-        Store::new(self.store.path().to_owned(), self.keyring.clone())
+    fn other(&self) -> CredentialStore {
+        CredentialStore::new(self.store.path().to_owned(), self.keyring.clone())
     }
 
     fn move_to(
         &self,
-        place: Place,
+        place: StorePlace,
         entries: &[(&str, Stored)],
     ) -> Result<Option<KeyringError>, StoreError> {
         self.store.save_at(place, "a", entries, true)
@@ -159,8 +159,8 @@ fn a_keyring_holds_all_entries_of_a_backend_and_the_file_none() {
     assert_eq!(value(store, "a", "x").as_deref(), Some("s3cret"));
     assert_eq!(value(&bench.other(), "a", "y").as_deref(), Some("2"));
     assert_eq!(value(store, "b", "x").as_deref(), Some("in-the-file"));
-    assert_eq!(store.place("a").unwrap(), Some(Place::Keyring));
-    assert_eq!(store.place("b").unwrap(), Some(Place::File));
+    assert_eq!(store.place("a").unwrap(), Some(StorePlace::Keyring));
+    assert_eq!(store.place("b").unwrap(), Some(StorePlace::File));
     assert_eq!(store.place("c").unwrap(), None);
     assert!(bench.file().contains("in-the-file") && !bench.file().contains("s3cret"));
     // An older version must not take this for a store without `a`.
@@ -234,11 +234,11 @@ fn a_write_that_fails_leaves_the_item_of_before() {
 fn entries_move_between_the_file_and_the_keyring() {
     let bench = Bench::new(None);
     let (store, other) = (&bench.store, bench.other());
-    assert_eq!(bench.move_to(Place::File, &[("y", stored("2"))]), Ok(None));
+    assert_eq!(bench.move_to(StorePlace::File, &[("y", stored("2"))]), Ok(None));
     assert!(bench.keyring.accounts().is_empty());
     assert!(bench.file().contains("s3cret") && bench.file().contains("\"version\": 3"));
     assert_eq!(value(&other, "a", "x").as_deref(), Some("s3cret"));
-    assert_eq!(bench.move_to(Place::Keyring, &[]), Ok(None));
+    assert_eq!(bench.move_to(StorePlace::Keyring, &[]), Ok(None));
     assert!(!bench.file().contains("s3cret"));
     for (name, expected) in [("x", "s3cret"), ("y", "2")] {
         assert_eq!(value(store, "a", name).as_deref(), Some(expected));
@@ -247,14 +247,14 @@ fn entries_move_between_the_file_and_the_keyring() {
     bench.is(Some(KeyringError::Locked));
     // Nothing is lost unless that is asked for.
     let file = bench.file();
-    assert!(bench.other().save_at(Place::File, "a", &[], true).is_err());
+    assert!(bench.other().save_at(StorePlace::File, "a", &[], true).is_err());
     assert_eq!(bench.file(), file);
-    let left = bench.other().save_at(Place::File, "a", &[("x", stored("new"))], false);
+    let left = bench.other().save_at(StorePlace::File, "a", &[("x", stored("new"))], false);
     assert_eq!(left, Ok(Some(KeyringError::Locked)));
     assert_eq!(value(store, "a", "x").as_deref(), Some("new"));
     assert_eq!(value(store, "a", "y"), None);
     // A move into a keyring that does not take it changes nothing.
-    let text = bench.move_to(Place::Keyring, &[]).unwrap_err().to_string();
+    let text = bench.move_to(StorePlace::Keyring, &[]).unwrap_err().to_string();
     assert!(text.contains("is locked"), "{text}");
     assert_eq!(value(store, "a", "x").as_deref(), Some("new"));
 }
@@ -262,8 +262,8 @@ fn entries_move_between_the_file_and_the_keyring() {
 #[test]
 fn access_tokens_give_way_where_an_item_has_little_room() {
     let bench = Bench::new(Some(300));
-    let access = Access { token: "t".repeat(200).into(), ends: UNIX_EPOCH };
-    let credential = Credential { value: "refresh".into(), access: Some(access) };
+    let access = AccessToken { token: "t".repeat(200).into(), ends: UNIX_EPOCH };
+    let credential = CredentialValue { value: "refresh".into(), access: Some(access) };
     let entry = Stored { credential, ..stored("refresh") };
     bench.store.save("a", &[("x", entry)]).unwrap();
     let found = bench.other().entry("a", "x").unwrap().unwrap();
@@ -290,7 +290,9 @@ fn nothing_is_lost_when_many_write_to_a_keyring_and_it_moves() {
         }
         let bench = &bench;
         scope.spawn(move || {
-            for place in [Place::File, Place::Keyring, Place::File, Place::Keyring] {
+            for place in
+                [StorePlace::File, StorePlace::Keyring, StorePlace::File, StorePlace::Keyring]
+            {
                 bench.move_to(place, &[]).unwrap();
             }
         });
@@ -351,7 +353,7 @@ fn a_store_of_the_version_before_is_read_and_bound_once() {
 fn an_item_of_the_version_before_is_read_and_bound_once() {
     let home = tempfile::tempdir().unwrap();
     let keyring = Arc::new(MemoryKeyring::default());
-    let store = Store::new(home.path().join("credentials.json"), keyring.clone());
+    let store = CredentialStore::new(home.path().join("credentials.json"), keyring.clone());
     let note = r#"{"version": 2, "backends": {},
         "keyring": {"a": {"account": "a (file)", "revision": "r"}}}"#;
     create_private(store.path()).unwrap().write_all(note.as_bytes()).unwrap();
@@ -359,7 +361,7 @@ fn an_item_of_the_version_before_is_read_and_bound_once() {
     keyring.set("a (file)", &item.into()).unwrap();
     assert_eq!(value(&store, "a", "x").as_deref(), Some("s3cret"));
     store.bind("a", &here()).unwrap();
-    let other = Store::new(store.path().to_owned(), keyring.clone());
+    let other = CredentialStore::new(store.path().to_owned(), keyring.clone());
     let entry = other.entry("a", "x").unwrap().unwrap();
     assert_eq!((entry.credential.value.expose_secret(), entry.origins), ("s3cret", Some(here())));
     assert_eq!(keyring.accounts(), ["a (file)"]);
@@ -398,7 +400,8 @@ fn what_is_stored_is_listed_and_forgotten() {
             (listed.backend.as_str(), listed.place, names.join(","))
         })
         .collect();
-    let expected = [("a", Place::Keyring, "x".to_owned()), ("b", Place::File, "x,y".to_owned())];
+    let expected =
+        [("a", StorePlace::Keyring, "x".to_owned()), ("b", StorePlace::File, "x,y".to_owned())];
     assert_eq!(shown, expected);
     assert!(!format!("{all:?}").contains("s3cret"));
     // A keyring that does not answer is said, and what is there is not lost.
@@ -410,12 +413,12 @@ fn what_is_stored_is_listed_and_forgotten() {
     assert_eq!(bench.file(), file);
     bench.is(None);
     let forgotten = bench.other().forget("a").unwrap().unwrap();
-    assert_eq!((forgotten.place, forgotten.names), (Place::Keyring, vec!["x".to_owned()]));
+    assert_eq!((forgotten.place, forgotten.names), (StorePlace::Keyring, vec!["x".to_owned()]));
     assert!(bench.keyring.accounts().is_empty());
     assert_eq!(value(&bench.store, "a", "x"), None);
     assert_eq!(bench.store.forget("a").unwrap(), None);
     let forgotten = bench.store.forget("b").unwrap().unwrap();
-    assert_eq!((forgotten.place, forgotten.names.len()), (Place::File, 2));
+    assert_eq!((forgotten.place, forgotten.names.len()), (StorePlace::File, 2));
     assert!(bench.other().list().unwrap().is_empty());
 }
 
@@ -451,11 +454,11 @@ fn a_process_that_is_killed_loses_nothing() {
     let account = format!("b ({})", store.path().display());
     bench.keyring.set(&account, &"{}".into()).unwrap();
     assert_eq!(value(&bench.other(), "b", "y").as_deref(), Some("2"));
-    store.save_at(Place::Keyring, "b", &[], true).unwrap();
+    store.save_at(StorePlace::Keyring, "b", &[], true).unwrap();
     assert_eq!(value(&bench.other(), "b", "y").as_deref(), Some("2"));
     // Between the two halves of forgetting: it can be done again.
     bench.keyring.remove(&account).unwrap();
     assert!(bench.other().entry("b", "y").is_err());
-    assert_eq!(bench.other().forget("b").unwrap().unwrap().place, Place::Keyring);
+    assert_eq!(bench.other().forget("b").unwrap().unwrap().place, StorePlace::Keyring);
     assert_eq!(value(&bench.other(), "b", "y"), None);
 }

@@ -7,13 +7,13 @@ use futures_util::stream;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{super::queue::Bounds, *};
+use super::{super::call_bounds::CallBounds, *};
 use crate::{
-    call::{BaseUrl, Door, PlannedBody},
+    call::{BaseUrl, CallChannel, PlannedBody},
     catalog::{Catalog, fixture},
-    config::{FileSettings, Limits},
-    files::{Incoming, REFERENCE},
-    shares::Client,
+    config::{FileSettings, OperatorLimits},
+    files::{IncomingFile, REFERENCE},
+    shares::ClientKey,
 };
 
 /// A store whose server is known under a URL.
@@ -27,21 +27,21 @@ fn store(home: &tempfile::TempDir) -> FileStore {
 
 /// Stores a file and returns its reference.
 async fn stored(store: &FileStore, bytes: &'static [u8]) -> String {
-    let incoming = Incoming {
+    let incoming = IncomingFile {
         name: "a.txt",
         content_type: "text/plain; charset=utf-8",
         total: None,
         ttl: None,
         idle: Duration::from_secs(60),
         purpose: crate::files::Purpose::Upload,
-        client: &Client::only(),
+        client: &ClientKey::only(),
     };
     let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(bytes))]);
     store.save(incoming, body, &()).await.unwrap().reference.unwrap()
 }
 
-fn bounds(memory: u64) -> Bounds {
-    Bounds::new(Limits { memory, ..Limits::default() }, std::iter::empty())
+fn bounds(memory: u64) -> CallBounds {
+    CallBounds::new(OperatorLimits { memory, ..OperatorLimits::default() }, std::iter::empty())
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn each_form_is_the_file() {
     let store = store(&home);
     let file = stored(&store, b"\xfb\xff\xfe!").await;
     let id = file.strip_prefix(REFERENCE).unwrap();
-    let room = bounds(1000).room(&Client::only());
+    let room = bounds(1000).room(&ClientKey::only());
     for (form, expected) in [
         ("base64", "+//+IQ==".to_owned()),
         ("dataurl", "data:text/plain;charset=utf-8;base64,+//+IQ==".to_owned()),
@@ -71,7 +71,7 @@ async fn each_place_counts_and_is_given_back() {
     let store = store(&home);
     let handle = format!("{}#base64", stored(&store, b"abc").await);
     let bounds = bounds(30);
-    let room = bounds.room(&Client::only());
+    let room = bounds.room(&ClientKey::only());
     let (texts_of_two, charge) = texts(&store, &[&handle, &handle], &room).await.unwrap();
     assert_eq!((texts_of_two.len(), bounds.used()), (1, 24));
     drop(charge);
@@ -91,7 +91,7 @@ async fn a_file_that_was_changed_is_gone() {
     let file = stored(&store, b"abc").await;
     let id = file.strip_prefix(REFERENCE).unwrap();
     let handle = format!("{file}#base64");
-    let room = bounds(1000).room(&Client::only());
+    let room = bounds(1000).room(&ClientKey::only());
     std::fs::write(store.directory().join(".store").join(id), "more of it").unwrap();
     let error = texts(&store, &[&handle], &room).await.unwrap_err();
     assert!(error.to_string().contains("is not in the store"), "{error}");
@@ -116,7 +116,7 @@ fn words() -> impl Strategy<Value = String> {
 }
 
 /// Any JSON with such texts at any depth, as values and as names.
-fn values() -> impl Strategy<Value = Value> {
+fn lower_values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         3 => words().prop_map(Value::from),
         1 => any::<i64>().prop_map(Value::from),
@@ -158,7 +158,7 @@ static CATALOG: std::sync::LazyLock<Catalog> = std::sync::LazyLock::new(|| {
 fn sent(arguments: &Value, is_callers: bool) -> Value {
     let entry = &CATALOG.entries()[0];
     let base = BaseUrl::parse("https://host.example/").unwrap();
-    let arguments = call::check(entry, arguments.as_object().unwrap().clone()).unwrap();
+    let arguments = call::check_arguments(entry, arguments.as_object().unwrap().clone()).unwrap();
     let arguments = if is_callers { arguments.of_caller() } else { arguments };
     let found = arguments.handles();
     let texts: HashMap<String, String> = HANDLES
@@ -167,7 +167,8 @@ fn sent(arguments: &Value, is_callers: bool) -> Value {
         .map(|(handle, text)| ((*handle).to_owned(), (*text).to_owned()))
         .collect();
     let arguments = arguments.with_inlined(&texts);
-    let plan = call::plan(entry, entry.tool().unwrap(), &base, &arguments, Door::Mcp).unwrap();
+    let plan =
+        call::plan_call(entry, entry.tool().unwrap(), &base, &arguments, CallChannel::Mcp).unwrap();
     let PlannedBody::Bytes(bytes) = plan.body else { panic!("a body") };
     serde_json::from_slice(&bytes).unwrap()
 }
@@ -176,7 +177,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn exactly_the_handles_are_replaced(value in values(), other in values()) {
+    fn exactly_the_handles_are_replaced(value in lower_values(), other in lower_values()) {
         let arguments = json!({ "any": value, "other": other });
         let whole = json!({ "any": expected(&value), "text": "no", "other": expected(&other) });
         prop_assert_eq!(sent(&arguments, true), whole);

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use dadl_descriptor::script::{
-    Parser,
-    engine::{Failure, MOST_CALLS, MOST_LINES},
+    ScriptParser,
+    engine::{MOST_CALLS, MOST_LINES, ScriptFailure},
 };
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use super::*;
 
 /// A run and what it sent.
 struct Ran {
-    result: Result<Value, Failure>,
+    result: Result<Value, ScriptFailure>,
     calls: Vec<(String, Value)>,
     log: Vec<String>,
 }
@@ -35,24 +35,24 @@ async fn run_with(
     time: Duration,
     answer: impl Fn(&str, &Value) -> Result<String, String>,
 ) -> Ran {
-    let job = Job {
+    let job = ScriptJob {
         code: code.to_owned(),
         params: params.to_owned(),
         tools: vec!["get".to_owned(), "set".to_owned()],
         deadline: Instant::now() + time,
     };
-    let slot = Slots::default().take(&Client::only()).await.unwrap();
-    let mut run = Run::start(job, slot).unwrap();
+    let slot = Slots::default().take(&ClientKey::only()).await.unwrap();
+    let mut run = ScriptRun::start(job, slot).unwrap();
     let (mut calls, mut log) = (Vec::new(), Vec::new());
     loop {
         match run.next().await.unwrap() {
-            Event::Call { id, tool, arguments } => {
+            ScriptEvent::Call { id, tool, arguments } => {
                 let arguments: Value = serde_json::from_str(&arguments).unwrap();
-                run.reply(Reply { id, result: answer(&tool, &arguments), held: None });
+                run.reply(CallReply { id, result: answer(&tool, &arguments), held: None });
                 calls.push((tool, arguments));
             }
-            Event::Log { level, text } => log.push(format!("{level}: {text}")),
-            Event::Done { result, unlogged, .. } => {
+            ScriptEvent::Log { level, text } => log.push(format!("{level}: {text}")),
+            ScriptEvent::Done { result, unlogged, .. } => {
                 if unlogged > 0 {
                     log.push(format!("{unlogged} dropped"));
                 }
@@ -297,7 +297,7 @@ async fn failed_calls_throw_what_happened() {
 async fn a_script_that_leaves_its_function_gains_nothing() {
     // The parser of the language and the engine see comments like these differently.
     let code = "0 <!--a/*\n}); globalThis.x = fetch; (async () => { //*/\nreturn 1;";
-    if let Ok(parsed) = Parser::default().parse(code) {
+    if let Ok(parsed) = ScriptParser::default().parse(code) {
         assert!(run(&parsed.code).await.result.is_err());
     }
 }
@@ -307,15 +307,15 @@ async fn dropping_a_run_ends_it() {
     let slots = Slots::default();
     let mut busy = Vec::new();
     for _ in 0..MOST_RUNS {
-        let job = Job {
+        let job = ScriptJob {
             code: "for (;;) {}".to_owned(),
             params: "{}".to_owned(),
             tools: Vec::new(),
             deadline: Instant::now() + Duration::from_secs(600),
         };
-        busy.push(Run::start(job, slots.take(&Client::only()).await.unwrap()).unwrap());
+        busy.push(ScriptRun::start(job, slots.take(&ClientKey::only()).await.unwrap()).unwrap());
     }
     drop(busy);
     // There is a slot again, because the threads have ended.
-    assert!(slots.take(&Client::only()).await.is_some());
+    assert!(slots.take(&ClientKey::only()).await.is_some());
 }

@@ -1,7 +1,7 @@
 //! Why a task has no good end, or none that can be seen.
 
 use super::CallError;
-use crate::outcome::task::TaskHandle;
+use crate::outcome::task_report::TaskHandle;
 
 /// A task that did not succeed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

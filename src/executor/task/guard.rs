@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::{
     executor::{CallContext, CallError, Executor, OnDrop},
-    gate::{Refusal, TaskRight},
+    gate::{CallRefusal, TaskRight},
     http::under_way::UnderWay,
-    shares::Client,
+    shares::ClientKey,
 };
 
 /// A request to cancel a task that nobody waits for may take so long.
@@ -14,7 +14,7 @@ const CANCEL_TIME: Duration = Duration::from_secs(8);
 
 /// Sees to a task when the call that began it is dropped. A request to stop it is made in a task of
 /// its own, which the process waits for at its end.
-pub(super) struct Guard {
+pub(super) struct TaskGuard {
     armed: Option<Armed>,
 }
 
@@ -23,10 +23,10 @@ struct Armed {
     right: TaskRight,
     on_drop: OnDrop,
     /// Whose call it is.
-    client: Client,
+    client: ClientKey,
 }
 
-impl Guard {
+impl TaskGuard {
     pub(super) fn new(executor: &Executor, right: &TaskRight, context: &CallContext<'_>) -> Self {
         let CallContext { client, on_drop, .. } = context.clone();
         let (executor, right) = (executor.clone(), right.clone());
@@ -38,7 +38,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
         let Some(Armed { executor, right, on_drop, client }) = self.armed.take() else { return };
         let task = right.handle().to_string();
@@ -54,7 +54,7 @@ impl Drop for Guard {
         let under_way = UnderWay::begin();
         runtime.spawn(async move {
             let _under_way = under_way;
-            match cancel(&executor, &right, client).await {
+            match cancel_task(&executor, &right, client).await {
                 Ok(()) if right.stops() => {
                     tracing::warn!("asked the task {task} to stop: its call was cancelled");
                 }
@@ -75,7 +75,7 @@ impl Drop for Guard {
 enum CancelError {
     /// The descriptor or the settings: it may not be asked.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] CallRefusal),
     /// The request failed.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -85,7 +85,11 @@ enum CancelError {
 }
 
 /// Asks a task to stop that nobody waits for any more.
-async fn cancel(executor: &Executor, right: &TaskRight, client: Client) -> Result<(), CancelError> {
+async fn cancel_task(
+    executor: &Executor,
+    right: &TaskRight,
+    client: ClientKey,
+) -> Result<(), CancelError> {
     let call = right.cancel()?;
     let context = CallContext::default().of(client);
     let cancelled = tokio::time::timeout(CANCEL_TIME, executor.execute(call, &context)).await;

@@ -13,21 +13,24 @@ mod watch;
 
 use std::time::Duration;
 
-use dadl_descriptor::model::{Role, task::Phase};
+use dadl_descriptor::model::{ParamRole, task::TaskPhase};
 use serde_json::Map;
 use tokio::time::Instant;
 
 pub use self::error::{TaskError, TaskFailure};
 use self::{
-    guard::Guard,
-    watch::{End, Seen, Watcher},
+    guard::TaskGuard,
+    watch::{TaskLook, TaskPoller, WatchEnd},
 };
-use super::{Budget, CallContext, CallError, Executor, result::Answer, settle, step::Step};
+use super::{
+    Budget, CallContext, CallError, Executor, result::DecodedAnswer, settle_write,
+    step::RequestStep,
+};
 use crate::{
     gate::{Admitted, TaskRight},
     outcome::{
-        Held, Outcome, Payload,
-        task::{TaskHandle, TaskReport},
+        CallOutcome, HeldMemory, Payload,
+        task_report::{TaskHandle, TaskReport},
     },
 };
 
@@ -35,13 +38,16 @@ use crate::{
 const AFTER_CANCEL: Duration = Duration::from_secs(5);
 
 /// Returns the id of the task that an answer began.
-pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<String>, CallError> {
+pub(super) fn begun_task(
+    call: &Admitted<'_>,
+    answer: &DecodedAnswer,
+) -> Result<Option<String>, CallError> {
     let Some(tasks) = call.entry().tasks() else { return Ok(None) };
     let text = match &answer.payload {
         Payload::Json(text) => text.as_str(),
         _ => "null",
     };
-    match tasks.began(answer.status, text) {
+    match tasks.begun_task_id(answer.status, text) {
         None => Ok(None),
         Some(Ok(id)) => Ok(Some(id)),
         Some(Err(error)) => Err(TaskError::Lost { reason: error.to_string() }.into()),
@@ -50,13 +56,16 @@ pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<Strin
 
 /// Waits for the task that `step` began and makes its end the outcome of the call. When the
 /// future is dropped, the task goes on, unless the context says that it is asked to stop.
-pub(super) async fn follow(step: Step<'_>, right: Option<TaskRight>) -> Result<Outcome, CallError> {
-    let Step { executor, call, context, .. } = step;
+pub(super) async fn follow_task(
+    step: RequestStep<'_>,
+    right: Option<TaskRight>,
+) -> Result<CallOutcome, CallError> {
+    let RequestStep { executor, call, context, .. } = step;
     let lost = || TaskError::Lost { reason: "nothing says how to watch it".to_owned() };
     let right = right.ok_or_else(lost)?;
-    let mut guard = Guard::new(executor, &right, context);
+    let mut guard = TaskGuard::new(executor, &right, context);
     executor.begun.note(&TaskReport::unseen(right.handle().clone()), &context.client);
-    let watcher = Watcher::new(executor, &right, context).ok_or_else(lost)?;
+    let watcher = TaskPoller::new(executor, &right, context).ok_or_else(lost)?;
     let budget = call_wait(call).unwrap_or(context.budget);
     // A script that waits longer than it may would take the task with it.
     let last = match context.budget {
@@ -67,37 +76,37 @@ pub(super) async fn follow(step: Step<'_>, right: Option<TaskRight>) -> Result<O
     let deadline = last.map_or(deadline, |last| deadline.min(last));
     let unseen = watcher.unseen();
     let ended = if Instant::now() >= deadline {
-        Ok(End::Open(unseen))
+        Ok(WatchEnd::Open(unseen))
     } else {
         // Whoever gives the call up has heard the handle.
         context.observer.task(&unseen);
         tokio::select! {
             biased;
             ended = watcher.run(None, deadline) => ended,
-            () = context.program_ends() => Ok(End::Open(unseen)),
+            () = context.program_ends() => Ok(WatchEnd::Open(unseen)),
         }
     };
     guard.disarm();
     let is_late = |last| Instant::now() >= last || context.has_ended();
     match ended? {
-        End::Open(report) if last.is_some_and(is_late) => {
+        WatchEnd::Open(report) if last.is_some_and(is_late) => {
             Err(TaskError::OutOfTime { handle: report.handle }.into())
         }
-        End::Open(report) => Ok(open(report)),
-        End::Ended(seen) => watcher.outcome(seen, call, step.tool).await,
+        WatchEnd::Open(report) => Ok(open_outcome(report)),
+        WatchEnd::Ended(seen) => watcher.outcome(seen, call, step.tool).await,
     }
 }
 
 /// Returns how long the caller of a call wants to wait for its task.
 fn call_wait(call: &Admitted<'_>) -> Option<Budget> {
-    let wait = call.arguments().given(Role::Wait)?;
+    let wait = call.arguments().given(ParamRole::Wait)?;
     Some(match wait.as_u64()? {
         0 => Budget::AtOnce,
         seconds => Budget::For(Duration::from_secs(seconds)),
     })
 }
 
-fn open(report: TaskReport) -> Outcome {
+fn open_outcome(report: TaskReport) -> CallOutcome {
     let notes = report.trouble.as_ref().filter(|_| report.is_hidden).map(|trouble| {
         format!(
             "the task began, but may not be looked at: {trouble}. Whether it succeeds is not known \
@@ -106,7 +115,7 @@ fn open(report: TaskReport) -> Outcome {
     });
     let notes = notes.into_iter().collect();
     let payload = Payload::Task(Box::new(report));
-    Outcome { status: 202, payload, notes, next: None, held: Held::default() }
+    CallOutcome { status: 202, payload, notes, next: None, held: HeldMemory::default() }
 }
 
 impl Executor {
@@ -121,22 +130,22 @@ impl Executor {
         &self,
         right: &TaskRight,
         context: &CallContext<'_>,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<CallOutcome, CallError> {
         let handle = right.handle().clone();
-        let watcher = Watcher::new(self, right, context);
+        let watcher = TaskPoller::new(self, right, context);
         let (Some(watcher), Some(starter)) = (watcher, right.starter()) else {
             let reason = "nothing says how to watch it".to_owned();
             return Err(TaskError::State { handle, tool: String::new(), reason }.into());
         };
         let deadline = watcher.deadline(context.budget);
         match watcher.begin(deadline).await? {
-            End::Open(report) => Ok(open(report)),
-            End::Ended(seen) => {
+            WatchEnd::Open(report) => Ok(open_outcome(report)),
+            WatchEnd::Ended(seen) => {
                 let call = watcher.admit(false)?;
                 let mut outcome = watcher.outcome(seen, &call, starter).await?;
                 // What the call was given is not known here, but what it made is.
                 let written = (starter, Map::new());
-                settle::settled(self, &call, written, context, &mut outcome).await;
+                settle_write::wait_until_settled(self, &call, written, context, &mut outcome).await;
                 Ok(outcome)
             }
         }
@@ -154,13 +163,14 @@ impl Executor {
         handle: &TaskHandle,
         right: Option<&TaskRight>,
         context: &CallContext<'_>,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<CallOutcome, CallError> {
         self.execute(call, context).await?;
         let context = context.unheard();
         let unseen = TaskReport::unseen(handle.clone());
-        let watcher = right.and_then(|right| Some((Watcher::new(self, right, &context)?, right)));
+        let watcher =
+            right.and_then(|right| Some((TaskPoller::new(self, right, &context)?, right)));
         let Some((watcher, right)) = watcher else {
-            return Ok(asked(unseen, false));
+            return Ok(asked_outcome(unseen, false));
         };
         let shows_it = right.tasks().is_some_and(|tasks| tasks.stop_requested.is_some());
         // What does not stop when it is asked to is looked at once.
@@ -169,13 +179,13 @@ impl Executor {
             // The request was taken; what cannot be seen may be so.
             Err(error) => {
                 let trouble = Some(error.to_string());
-                asked(TaskReport { trouble, ..watcher.unseen() }, false)
+                asked_outcome(TaskReport { trouble, ..watcher.unseen() }, false)
             }
-            Ok(End::Open(report)) => asked(report, shows_it),
-            Ok(End::Ended(Seen { glimpse, .. })) => {
+            Ok(WatchEnd::Open(report)) => asked_outcome(report, shows_it),
+            Ok(WatchEnd::Ended(TaskLook { glimpse, .. })) => {
                 let note = match (glimpse.phase, glimpse.stop_requested || !shows_it) {
-                    (Phase::Cancelled, true) => "the task was cancelled".to_owned(),
-                    (Phase::Succeeded, _) => {
+                    (TaskPhase::Cancelled, true) => "the task was cancelled".to_owned(),
+                    (TaskPhase::Succeeded, _) => {
                         "the task was not stopped: it has ended with success".to_owned()
                     }
                     _ => format!(
@@ -186,7 +196,7 @@ impl Executor {
                 };
                 let glimpse = Some(glimpse);
                 let ended = TaskReport { is_running: false, glimpse, ..watcher.unseen() };
-                let mut outcome = open(ended);
+                let mut outcome = open_outcome(ended);
                 outcome.notes.push(note);
                 outcome
             }
@@ -196,7 +206,7 @@ impl Executor {
 
 /// Says what is true of a task that was asked to stop and of which no end was seen; `shows_it` says
 /// that the API shows such requests.
-fn asked(report: TaskReport, shows_it: bool) -> Outcome {
+fn asked_outcome(report: TaskReport, shows_it: bool) -> CallOutcome {
     let is_noted = report.glimpse.as_ref().is_some_and(|glimpse| glimpse.stop_requested);
     let note = match report.stops {
         _ if report.is_hidden => {
@@ -214,7 +224,7 @@ fn asked(report: TaskReport, shows_it: bool) -> Outcome {
         }
         true => "the task was asked to stop and has not ended yet".to_owned(),
     };
-    let mut outcome = open(report);
+    let mut outcome = open_outcome(report);
     outcome.notes.push(note);
     outcome
 }

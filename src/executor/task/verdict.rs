@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use dadl_descriptor::model::{
     Tool,
-    task::{Judged, Phase, TaskStateError, Verdict},
+    task::{JudgedOutcome, TaskPhase, TaskStateError, VerdictRule},
 };
 use tokio::time::Instant;
 
-use super::watch::{Seen, Watcher};
+use super::watch::{TaskLook, TaskPoller};
 use crate::{
-    executor::{CallError, look::Shown},
+    executor::{CallError, look::LookResult},
     outcome::JsonText,
-    response::hiding,
+    response::masked_error,
 };
 
 /// The pause before the second look; it doubles.
@@ -24,16 +24,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// What became of the work.
 pub(super) enum Decided {
     /// It succeeded.
-    Good(Shown),
+    Good(LookResult),
     /// It did not; the tool says so.
-    Bad { tool: String, judged: Judged },
+    Bad { tool: String, judged: JudgedOutcome },
     /// The tool does not say, and why.
     Unknown { tool: String, why: String },
 }
 
-impl Watcher<'_> {
+impl TaskPoller<'_> {
     /// Finds out what became of the work of a task that succeeded; `None` when its state says it.
-    pub(super) async fn decided(&self, seen: &Seen) -> Option<Decided> {
+    pub(super) async fn decided(&self, seen: &TaskLook) -> Option<Decided> {
         let handle = self.right.handle();
         let (at, verdict) = self.tasks.verdict_of(&handle.tool)?;
         let tool = verdict.call.tool.clone();
@@ -61,14 +61,14 @@ impl Watcher<'_> {
     async fn look_once(
         &self,
         at: usize,
-        verdict: &Verdict,
+        verdict: &VerdictRule,
         values: &[(String, String)],
     ) -> Result<Decided, Undecided> {
         let lasting = |error: CallError| match error.is_transient() {
             true => Undecided::Passing(format!("it failed: {error}")),
             false => Undecided::Lasting(format!("it failed: {}", error.for_model())),
         };
-        let refused = |error: crate::gate::Refusal| Undecided::Lasting(error.to_string());
+        let refused = |error: crate::gate::CallRefusal| Undecided::Lasting(error.to_string());
         let call = self.right.verdict(at, values).map_err(refused)?;
         let Some(tool) = call.entry().tool() else {
             return Err(Undecided::Lasting("it cannot be called".to_owned()));
@@ -85,8 +85,8 @@ impl Watcher<'_> {
             None => shown.text.as_str(),
         };
         match verdict.read(text) {
-            Ok(Judged { phase: Phase::Succeeded, .. }) => Ok(Decided::Good(shown)),
-            Ok(Judged { phase: Phase::Running, state, .. }) => {
+            Ok(JudgedOutcome { phase: TaskPhase::Succeeded, .. }) => Ok(Decided::Good(shown)),
+            Ok(JudgedOutcome { phase: TaskPhase::Running, state, .. }) => {
                 Err(Undecided::Passing(format!("it says \"{state}\"")))
             }
             Ok(judged) => Ok(Decided::Bad { tool: tool.name.clone(), judged }),
@@ -111,5 +111,5 @@ fn hide(text: &JsonText, starter: &Tool) -> Option<String> {
     if starter.response.redact.is_empty() {
         return Some(text.as_str().to_owned());
     }
-    hiding::in_json(text.as_str(), &starter.response).map(|(text, _)| text)
+    masked_error::in_json(text.as_str(), &starter.response).map(|(text, _)| text)
 }

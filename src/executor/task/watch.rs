@@ -4,26 +4,26 @@ use std::{pin::Pin, time::Duration};
 
 use dadl_descriptor::model::{
     Tool,
-    task::{Glimpse, Phase, Tasks},
+    task::{TaskObservation, TaskPhase, TaskRules},
 };
 use tokio::time::Instant;
 
 use super::{TaskError, TaskFailure, verdict::Decided};
 use crate::{
     call,
-    catalog::Operation,
+    catalog::CatalogOperation,
     executor::{
-        Budget, CallContext, CallError, Executor, Room,
-        look::{self, Shown},
+        AnswerMemory, Budget, CallContext, CallError, Executor,
+        look::{self, LookResult},
         step::{Means, to_usize},
     },
     gate::{Admitted, TaskRight},
     http::error::{SendError, SendErrorKind},
     outcome::{
-        Held, JsonText, Outcome, Payload,
-        task::{Elapsed, TaskReport},
+        CallOutcome, HeldMemory, JsonText, Payload,
+        task_report::{Elapsed, TaskReport},
     },
-    response::{hiding, shape},
+    response::{masked_error, shape},
 };
 
 /// When looks have failed for so long, the waiting is over; the task may go on.
@@ -34,12 +34,12 @@ const LONGEST_TROUBLE: Duration = Duration::from_secs(120);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// A look at a task.
-pub(super) struct Seen {
-    pub(super) glimpse: Glimpse,
+pub(super) struct TaskLook {
+    pub(super) glimpse: TaskObservation,
     /// All that the look showed.
     pub(super) shown: JsonText,
     /// Counts what that takes.
-    room: Room,
+    room: AnswerMemory,
     /// What became of the work, where the state of the task does not say.
     decided: Option<Decided>,
 }
@@ -53,18 +53,18 @@ enum Missed {
 }
 
 /// How the watching ended.
-pub(super) enum End {
+pub(super) enum WatchEnd {
     /// The task goes on.
     Open(TaskReport),
     /// The task ended.
-    Ended(Seen),
+    Ended(TaskLook),
 }
 
 /// Looks at one task.
-pub(super) struct Watcher<'run> {
+pub(super) struct TaskPoller<'run> {
     pub(super) executor: &'run Executor,
     pub(super) right: &'run TaskRight,
-    pub(super) tasks: &'run Tasks,
+    pub(super) tasks: &'run TaskRules,
     context: &'run CallContext<'run>,
     /// Since when it goes on, and whether it began then.
     since: (Instant, bool),
@@ -72,9 +72,9 @@ pub(super) struct Watcher<'run> {
     tool: Tool,
 }
 
-type Look<'run> = Pin<Box<dyn Future<Output = Result<Seen, Missed>> + Send + 'run>>;
+type LookFuture<'run> = Pin<Box<dyn Future<Output = Result<TaskLook, Missed>> + Send + 'run>>;
 
-impl<'run> Watcher<'run> {
+impl<'run> TaskPoller<'run> {
     pub(super) fn new(
         executor: &'run Executor,
         right: &'run TaskRight,
@@ -116,8 +116,8 @@ impl<'run> Watcher<'run> {
 
     /// Finds out what became of the work, and tells of the end, which is the last that is told of the
     /// task.
-    async fn ended(&self, mut seen: Seen) -> End {
-        if seen.glimpse.phase == Phase::Succeeded {
+    async fn ended(&self, mut seen: TaskLook) -> WatchEnd {
+        if seen.glimpse.phase == TaskPhase::Succeeded {
             seen.decided = self.decided(&seen).await;
             if let Some(Decided::Bad { judged, .. }) = &seen.decided {
                 seen.glimpse.phase = judged.phase;
@@ -129,17 +129,17 @@ impl<'run> Watcher<'run> {
             seen.glimpse.reason = starter.and_then(|starter| self.reason(&seen.shown, starter));
         }
         let mut glimpse = seen.glimpse.clone();
-        if glimpse.phase == Phase::Succeeded {
+        if glimpse.phase == TaskPhase::Succeeded {
             // Whatever the API counts.
             glimpse.percent = Some(100.0);
         }
         self.tell(&TaskReport { is_running: false, glimpse: Some(glimpse), ..self.unseen() });
-        End::Ended(seen)
+        WatchEnd::Ended(seen)
     }
 
     /// Notes that a look failed for good. That the API shows the task to others only is no failure of
     /// what was called.
-    fn lost(&self, error: CallError) -> Result<End, CallError> {
+    fn lost(&self, error: CallError) -> Result<WatchEnd, CallError> {
         let is_hidden = is_refusal(&error);
         let trouble = match error.inner() {
             Some(inner) if is_hidden => inner.for_model(),
@@ -149,7 +149,7 @@ impl<'run> Watcher<'run> {
         let trouble = Some(trouble);
         let report = TaskReport { trouble, is_hidden, is_running, ..self.unseen() };
         self.executor.begun.lost(&report);
-        if is_hidden { Ok(End::Open(report)) } else { Err(error) }
+        if is_hidden { Ok(WatchEnd::Open(report)) } else { Err(error) }
     }
 
     /// Returns the report about a task that nobody has looked at.
@@ -171,11 +171,13 @@ impl<'run> Watcher<'run> {
     }
 
     /// Looks at once, and then watches until `deadline`.
-    pub(super) async fn begin(&self, deadline: Instant) -> Result<End, CallError> {
+    pub(super) async fn begin(&self, deadline: Instant) -> Result<WatchEnd, CallError> {
         let first = self.look(false).await;
         let is_over = Instant::now() >= deadline;
         let report = match first {
-            Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(self.ended(seen).await),
+            Ok(seen) if seen.glimpse.phase != TaskPhase::Running => {
+                return Ok(self.ended(seen).await);
+            }
             Ok(seen) => TaskReport { glimpse: Some(seen.glimpse), ..self.unseen() },
             Err(Missed::Lasting(error)) => return self.lost(error),
             Err(Missed::Passing { error, .. }) => {
@@ -184,7 +186,7 @@ impl<'run> Watcher<'run> {
         };
         self.tell(&report);
         if is_over {
-            return Ok(End::Open(report));
+            return Ok(WatchEnd::Open(report));
         }
         self.run(Some(report), deadline).await
     }
@@ -194,7 +196,7 @@ impl<'run> Watcher<'run> {
         &self,
         report: Option<TaskReport>,
         deadline: Instant,
-    ) -> Result<End, CallError> {
+    ) -> Result<WatchEnd, CallError> {
         let mut report = report.unwrap_or_else(|| self.unseen());
         let mut looks = 0;
         let mut troubled: Option<Instant> = None;
@@ -212,7 +214,7 @@ impl<'run> Watcher<'run> {
             tokio::select! {
                 biased;
                 seen = blocked => match seen {
-                    Ok(seen) if seen.glimpse.phase != Phase::Running => {
+                    Ok(seen) if seen.glimpse.phase != TaskPhase::Running => {
                         return Ok(self.ended(seen).await);
                     }
                     // A server or a proxy that waits for a while only: ask again.
@@ -226,7 +228,7 @@ impl<'run> Watcher<'run> {
                     looks += 1;
                     let mut pause = self.tasks.pause(looks);
                     match seen {
-                        Ok(seen) if seen.glimpse.phase != Phase::Running => {
+                        Ok(seen) if seen.glimpse.phase != TaskPhase::Running => {
                             return Ok(self.ended(seen).await);
                         }
                         Ok(seen) => {
@@ -239,7 +241,7 @@ impl<'run> Watcher<'run> {
                             let since = *troubled.get_or_insert_with(Instant::now);
                             report.trouble = Some(format!("the last look failed: {error}"));
                             if since.elapsed() > LONGEST_TROUBLE {
-                                return Ok(End::Open(report));
+                                return Ok(WatchEnd::Open(report));
                             }
                             pause = pause.max(retry_after.unwrap_or_default().min(LONGEST_PAUSE));
                         }
@@ -248,12 +250,12 @@ impl<'run> Watcher<'run> {
                     self.tell(&report);
                     poll = self.look_after(pause, false);
                 }
-                () = tokio::time::sleep_until(deadline) => return Ok(End::Open(report)),
+                () = tokio::time::sleep_until(deadline) => return Ok(WatchEnd::Open(report)),
             }
         }
     }
 
-    fn look_after<'look>(&'look self, pause: Duration, blocking: bool) -> Look<'look> {
+    fn look_after<'look>(&'look self, pause: Duration, blocking: bool) -> LookFuture<'look> {
         Box::pin(async move {
             tokio::time::sleep(pause).await;
             self.look(blocking).await
@@ -261,7 +263,7 @@ impl<'run> Watcher<'run> {
     }
 
     /// Looks at the task once.
-    async fn look(&self, blocking: bool) -> Result<Seen, Missed> {
+    async fn look(&self, blocking: bool) -> Result<TaskLook, Missed> {
         let call = self.admit(blocking).map_err(Missed::Lasting)?;
         let settings = self.executor.backend(call.entry()).map_err(Missed::Lasting)?.settings();
         let bound = settings.timeouts.call;
@@ -269,7 +271,7 @@ impl<'run> Watcher<'run> {
         let seen = seen.unwrap_or_else(|_| {
             Err(CallError::Send(SendError {
                 backend: settings.name.clone(),
-                request: Operation::Tool(&self.tool).summary(),
+                request: CatalogOperation::Tool(&self.tool).summary(),
                 kind: SendErrorKind::Timeout { bound: "timeout", after: bound },
                 attempts: 1,
             }))
@@ -277,21 +279,25 @@ impl<'run> Watcher<'run> {
         seen.map_err(|error| self.missed(error))
     }
 
-    async fn look_through(&self, call: &Admitted<'_>) -> Result<Seen, CallError> {
-        let Shown { text, room, rejected } = self.shown(call, &self.tool).await?;
-        let read = || self.tasks.read(text.as_str());
+    async fn look_through(&self, call: &Admitted<'_>) -> Result<TaskLook, CallError> {
+        let LookResult { text, room, rejected } = self.shown(call, &self.tool).await?;
+        let read = || self.tasks.read_observation(text.as_str());
         let glimpse = room.work(text.as_str().len(), read).await;
         // What shows no task is what its status says.
         let glimpse = glimpse.map_err(|error| match rejected {
             Some(rejected) => rejected,
             None => self.unclear(error.to_string()),
         })?;
-        Ok(Seen { glimpse, shown: text, room, decided: None })
+        Ok(TaskLook { glimpse, shown: text, room, decided: None })
     }
 
     /// Makes a call of `tool` that only looks, and returns what it gives to a caller.
-    pub(super) async fn shown(&self, call: &Admitted<'_>, tool: &Tool) -> Result<Shown, CallError> {
-        let shown = look::look(self.executor, self.context, call, tool).await?;
+    pub(super) async fn shown(
+        &self,
+        call: &Admitted<'_>,
+        tool: &Tool,
+    ) -> Result<LookResult, CallError> {
+        let shown = look::look_once(self.executor, self.context, call, tool).await?;
         shown.ok_or_else(|| self.unclear("is no JSON".to_owned()))
     }
 
@@ -318,12 +324,12 @@ impl<'run> Watcher<'run> {
     /// to the result, but for `result_path`, which is about the tool's own answers.
     pub(super) async fn outcome(
         &self,
-        seen: Seen,
+        seen: TaskLook,
         call: &Admitted<'_>,
         starter: &Tool,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<CallOutcome, CallError> {
         let Self { executor, right, tasks, context, .. } = self;
-        let Seen { glimpse, mut shown, mut room, decided } = seen;
+        let TaskLook { glimpse, mut shown, mut room, decided } = seen;
         let handle = right.handle().clone();
         let mut notes = Vec::new();
         let mut result = tasks.result.as_ref();
@@ -340,12 +346,14 @@ impl<'run> Watcher<'run> {
                  but {why}"
             )),
         }
-        if glimpse.phase != Phase::Succeeded {
+        if glimpse.phase != TaskPhase::Succeeded {
             // Where the API shows that somebody asked, nobody has unless it does.
             let was_asked = tasks.stop_requested.is_none() || glimpse.stop_requested;
             return Err(TaskError::Failed(TaskFailure {
                 handle,
-                is_cancelled: glimpse.phase == Phase::Cancelled && was_asked && told_by.is_none(),
+                is_cancelled: glimpse.phase == TaskPhase::Cancelled
+                    && was_asked
+                    && told_by.is_none(),
                 reason: glimpse.reason,
                 state: glimpse.state,
                 told_by,
@@ -359,25 +367,25 @@ impl<'run> Watcher<'run> {
         let result = || {
             let path = result?;
             // Whatever is wrong with it, there is no result.
-            let selected = shape::select::<()>(shown, Some(path), most).ok()?;
+            let selected = shape::select_path::<()>(shown, Some(path), most).ok()?;
             Some(selected).filter(|selected| selected.as_str() != "null")
         };
         let Some(result) = room.work(before, result).await else {
             let payload = Payload::Task(Box::new(done));
-            let held = Held::default();
-            return Ok(Outcome { status: 200, payload, notes, next: None, held });
+            let held = HeldMemory::default();
+            return Ok(CallOutcome { status: 200, payload, notes, next: None, held });
         };
         // For the words of errors only: nothing is sent any more.
         let look = self.admit(false)?;
         let (arguments, door) = (look.arguments(), look.door());
-        let plan = call::plan(look.entry(), &self.tool, backend.base(), arguments, door)?;
+        let plan = call::plan_call(look.entry(), &self.tool, backend.base(), arguments, door)?;
         // What it takes was counted with the look.
         let means = Means { room, ..Means::new(executor, backend, context) };
         let step = means.step(call, starter, &plan);
         step.resize(before as u64, result.as_str().len() as u64)?;
         let mut outcome = step.shape(result, 200).await?;
         outcome.notes.extend(notes);
-        Ok(Outcome { held: Held::by(means.room), ..outcome })
+        Ok(CallOutcome { held: HeldMemory::by(means.room), ..outcome })
     }
 
     /// Returns why the task failed, without what the tool that began it hides in its results.
@@ -400,8 +408,8 @@ impl<'run> Watcher<'run> {
             }
         };
         // What cannot be hidden is not told.
-        let (without, hidden) = hiding::in_json(&without, &starter.response)?;
-        self.tasks.reason_in(&without).map(|reason| hiding::in_text(reason, &hidden))
+        let (without, hidden) = masked_error::in_json(&without, &starter.response)?;
+        self.tasks.reason_in(&without).map(|reason| masked_error::in_text(reason, &hidden))
     }
 }
 

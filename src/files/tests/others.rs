@@ -94,8 +94,8 @@ async fn links_lead_to_nothing_that_is_removed() {
     std::fs::write(&theirs, "theirs").unwrap();
     // In our own folder, beside an unfinished file of a process that lives.
     std::fs::create_dir_all(bench.directory()).unwrap();
-    let made = workshop::make(&bench.directory()).unwrap();
-    let folder = workshop::folder(&bench.directory());
+    let made = staging::make_file(&bench.directory()).unwrap();
+    let folder = staging::folder(&bench.directory());
     let (link, named) = (folder.join(format!("{}.part", id())), folder.join("notes.txt"));
     symlink(&theirs, &link).unwrap();
     std::fs::write(&named, "theirs").unwrap();
@@ -126,7 +126,7 @@ async fn links_lead_to_nothing_that_is_removed() {
     // The folder of unfinished files.
     let bench = Bench::new(FileSettings::default());
     std::fs::create_dir_all(bench.directory().join(STORE)).unwrap();
-    symlink(elsewhere.path(), workshop::folder(&bench.directory())).unwrap();
+    symlink(elsewhere.path(), staging::folder(&bench.directory())).unwrap();
     let error = try_save(&bench.store(), None, "x").await.unwrap_err().to_string();
     assert!(error.contains("is not a folder that dadl-mcp made"), "{error}");
     assert!(theirs.exists());
@@ -149,8 +149,8 @@ async fn a_directory_that_is_a_link_works() {
 async fn what_a_dead_process_left_goes_and_what_a_living_one_writes_stays() {
     let bench = Bench::new(FileSettings::default());
     std::fs::create_dir_all(bench.directory()).unwrap();
-    let living = workshop::make(&bench.directory()).unwrap();
-    let dead = workshop::make(&bench.directory()).unwrap();
+    let living = staging::make_file(&bench.directory()).unwrap();
+    let dead = staging::make_file(&bench.directory()).unwrap();
     drop(dead.file);
     bench.pass(YEAR);
     bench.store().sweep().await;
@@ -167,17 +167,17 @@ async fn what_can_be_continued_is_kept_for_a_day_after_it_was_found() {
     }
     let bench = Bench::new(FileSettings::default());
     std::fs::create_dir_all(bench.directory()).unwrap();
-    let made = workshop::make(&bench.directory()).unwrap();
+    let made = staging::make_file(&bench.directory()).unwrap();
     let request = Fingerprint([7; 32]);
     let resume = (&request, "\"v1\"", None);
-    unfinished::mark(&bench.directory(), &made.id, false, resume).unwrap().keep(true);
+    unfinished::write_mark(&bench.directory(), &made.id, false, resume).unwrap().keep(true);
     drop(made.file);
-    assert!(unfinished::take(&bench.directory(), &request, true).is_none());
+    assert!(unfinished::take_leftover(&bench.directory(), &request, true).is_none());
     // However wrong the clock is, and however old the file.
     bench.jump(YEAR as i64);
     for _ in 0..2 {
         bench.store().sweep().await;
-        assert!(unfinished::take(&bench.directory(), &request, false).is_some());
+        assert!(unfinished::take_leftover(&bench.directory(), &request, false).is_some());
         bench.pass(24 * 3600 - 1);
         bench.store().sweep().await;
         assert!(made.path.exists());
@@ -187,7 +187,7 @@ async fn what_can_be_continued_is_kept_for_a_day_after_it_was_found() {
     bench.store().sweep().await;
     bench.pass(24 * 3600 - 1);
     // Who goes on with it, and is killed as well, begins the day anew.
-    assert!(unfinished::take(&bench.directory(), &request, false).is_some());
+    assert!(unfinished::take_leftover(&bench.directory(), &request, false).is_some());
     bench.pass(3600);
     bench.store().sweep().await;
     bench.pass(24 * 3600 - 1);
@@ -205,8 +205,8 @@ async fn a_record_waits_for_a_file_that_is_about_to_get_its_name() {
     let reference = save(&store, Some(60), "x").await.reference.unwrap();
     let id = Id::parse(reference.strip_prefix(REFERENCE).unwrap()).unwrap();
     // As it was a moment before the name was given.
-    workshop::make(&bench.directory()).unwrap();
-    let part = workshop::part_path(&bench.directory(), &id);
+    staging::make_file(&bench.directory()).unwrap();
+    let part = staging::part_path(&bench.directory(), &id);
     let file = bench.directory().join(".store").join(id.as_str());
     std::fs::rename(&file, &part).unwrap();
     let living = std::fs::File::open(&part).unwrap();
@@ -217,7 +217,7 @@ async fn a_record_waits_for_a_file_that_is_about_to_get_its_name() {
     assert!(read(&bench.published(), &reference).await.is_ok());
     assert!(read(&store, &reference).await.is_ok());
     // A process that is killed there leaves nothing.
-    workshop::make(&bench.directory()).unwrap();
+    staging::make_file(&bench.directory()).unwrap();
     std::fs::rename(&file, &part).unwrap();
     drop(living);
     bench.published().sweep().await;
@@ -230,7 +230,7 @@ async fn a_file_that_appeared_meanwhile_is_not_replaced() {
     for ttl in [None, Some(60)] {
         let bench = Bench::new(FileSettings::default());
         let store = bench.store();
-        let incoming = Incoming { ttl: ttl.map(Duration::from_secs), ..named(None) };
+        let incoming = IncomingFile { ttl: ttl.map(Duration::from_secs), ..named(None) };
         let mut saving = store.begin(incoming).await.unwrap();
         saving.receive(pieces(&["ours"]), &()).await.unwrap();
         bench.put("a.bin", "theirs");

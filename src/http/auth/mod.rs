@@ -23,22 +23,22 @@ use std::{
 };
 
 use dadl_descriptor::model::{
-    Auth, CredentialName, Placement,
-    auth::rules::{AuthRules, Optional, Refused},
+    AuthScheme, CredentialName, Placement,
+    auth::rules::{AuthRules, Optional, RefusalRules},
 };
 use dadl_text::text::MASK;
 use http::{HeaderMap, StatusCode, header};
 use secrecy::SecretString;
 use url::Url;
 
-use self::state::{HeldCookie, State};
+use self::state::{AuthState, HeldCookie};
 pub(crate) use self::{
     applied::{Applied, sensitive},
-    source::Source,
+    source::AsyncSource,
 };
 use super::{
-    cookie::{self, Cookie, Renewal},
-    login::{Login, LoginError, Site},
+    cookie::{self, Renewal, SetCookie},
+    login::{LoginError, LoginKind, LoginSite},
 };
 use crate::{
     config::credentials::{CredentialSource, SourceError},
@@ -48,7 +48,7 @@ use crate::{
 /// Authenticates the requests of one backend; all clones hold the same credential.
 #[derive(Clone)]
 pub struct Authenticator {
-    state: Arc<State>,
+    state: Arc<AuthState>,
 }
 
 /// Has no credential, and is asked for none.
@@ -69,19 +69,23 @@ impl fmt::Debug for Authenticator {
 
 impl Authenticator {
     /// Authenticates by `auth` with values from `source`.
-    pub fn new(auth: Auth, source: Box<dyn CredentialSource>) -> Self {
+    pub fn new(auth: AuthScheme, source: Box<dyn CredentialSource>) -> Self {
         Self::with_rules(auth, AuthRules::default(), source)
     }
 
     /// Adds nothing.
     pub(crate) fn none() -> Self {
-        Self::new(Auth::None, Box::new(NoCredential))
+        Self::new(AuthScheme::None, Box::new(NoCredential))
     }
 
     /// Does what [`new`](Self::new) does for an API about whose credential more is known. Which of
     /// `rules.logins` is used has been decided: it is `auth`.
-    pub fn with_rules(auth: Auth, rules: AuthRules, source: Box<dyn CredentialSource>) -> Self {
-        Self { state: Arc::new(State::new(auth, rules, Source::new(Arc::from(source)))) }
+    pub fn with_rules(
+        auth: AuthScheme,
+        rules: AuthRules,
+        source: Box<dyn CredentialSource>,
+    ) -> Self {
+        Self { state: Arc::new(AuthState::new(auth, rules, AsyncSource::new(Arc::from(source)))) }
     }
 
     /// Returns where the secrets are noted that are in use.
@@ -99,7 +103,7 @@ impl Authenticator {
         &self,
         path: &str,
         is_optional: bool,
-        site: impl FnOnce() -> Result<Site, E>,
+        site: impl FnOnce() -> Result<LoginSite, E>,
     ) -> Result<Arc<Applied>, E> {
         if let Some(applied) = self.state.renewed(path) {
             return Ok(applied);
@@ -136,7 +140,7 @@ impl Authenticator {
     }
 
     /// Returns what answers refuse the credential, besides those with 401.
-    pub(crate) fn refused(&self) -> Option<&Refused> {
+    pub(crate) fn refused(&self) -> Option<&RefusalRules> {
         self.state.rules.refused.as_ref()
     }
 
@@ -157,13 +161,13 @@ impl Authenticator {
 
     /// Describes where the credential goes, with its value masked: a line for a dry run.
     pub fn masked(&self) -> Option<String> {
-        masked(&self.state.auth)
+        masked_header(&self.state.auth)
     }
 
     /// Takes over what an answer of the backend from `url` does to the credential's cookie, unless
     /// it is one that refuses something. Of several credentials none is renewed so.
     pub(crate) fn observe(&self, status: StatusCode, headers: &HeaderMap, url: &Url) {
-        let Auth::Token { placement: Placement::Cookie(name), .. } = &self.state.auth else {
+        let AuthScheme::Token { placement: Placement::Cookie(name), .. } = &self.state.auth else {
             return;
         };
         let refuses = matches!(
@@ -179,7 +183,7 @@ impl Authenticator {
         let held = match cookie::renewal(name, headers, url, SystemTime::now()) {
             None => return,
             Some(Renewal::Ended) => None,
-            Some(Renewal::Set(Cookie { value, path, ends })) => {
+            Some(Renewal::Set(SetCookie { value, path, ends })) => {
                 if self.state.is_configured(name, &value) {
                     None
                 } else {
@@ -198,27 +202,27 @@ impl Authenticator {
         *self.state.renewed.write().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
-    fn login(&self) -> Option<Login<'_>> {
+    fn login(&self) -> Option<LoginKind<'_>> {
         self.state.login()
     }
 }
 
-fn masked(auth: &Auth) -> Option<String> {
+fn masked_header(auth: &AuthScheme) -> Option<String> {
     let placement = match auth {
-        Auth::None => return None,
-        Auth::Basic { .. } => return Some("Authorization: Basic [REDACTED]".to_owned()),
-        Auth::Session(session) => {
+        AuthScheme::None => return None,
+        AuthScheme::Basic { .. } => return Some("Authorization: Basic [REDACTED]".to_owned()),
+        AuthScheme::Session(session) => {
             let fields = session.inject.iter();
             let fields: Vec<String> =
                 fields.map(|(name, value)| format!("{name}: {}", value.fill(|_| MASK))).collect();
             return (!fields.is_empty()).then(|| fields.join("\n"));
         }
-        Auth::Several(all) => {
-            let lines: Vec<String> = all.iter().filter_map(masked).collect();
+        AuthScheme::Several(all) => {
+            let lines: Vec<String> = all.iter().filter_map(masked_header).collect();
             return (!lines.is_empty()).then(|| lines.join("\n"));
         }
-        Auth::OAuth2(oauth2) => &oauth2.placement,
-        Auth::Token { placement, .. } => placement,
+        AuthScheme::OAuth2(oauth2) => &oauth2.placement,
+        AuthScheme::Token { placement, .. } => placement,
     };
     Some(match placement {
         Placement::Cookie(name) => format!("Cookie: {name}={MASK}"),

@@ -6,19 +6,19 @@ use dadl_descriptor::model::CredentialName;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
-    config::credentials::{Credential, CredentialSource, SourceError},
+    config::credentials::{CredentialSource, CredentialValue, SourceError},
     secrets::Secrets,
 };
 
 /// A source whose answers are waited for, without holding up a thread that serves others. What it
 /// gives is noted as a secret.
 #[derive(Clone)]
-pub(crate) struct Source {
+pub(crate) struct AsyncSource {
     inner: Arc<dyn CredentialSource>,
     secrets: Secrets,
 }
 
-impl Source {
+impl AsyncSource {
     pub(super) fn new(inner: Arc<dyn CredentialSource>) -> Self {
         let secrets = inner.secrets();
         Self { inner, secrets }
@@ -46,7 +46,10 @@ impl Source {
     }
 
     /// See [`CredentialSource::latest`].
-    pub(crate) async fn latest(&self, name: &CredentialName) -> Result<Credential, SourceError> {
+    pub(crate) async fn latest(
+        &self,
+        name: &CredentialName,
+    ) -> Result<CredentialValue, SourceError> {
         let own = name.clone();
         let latest = self.ask(false, move |source| source.latest(&own)).await?;
         self.secrets.add(&name.0, latest.value.expose_secret());
@@ -61,7 +64,7 @@ impl Source {
     pub(crate) async fn replace(
         &self,
         name: &CredentialName,
-        credential: Credential,
+        credential: CredentialValue,
         lock: Option<Box<dyn Send>>,
     ) -> Result<(), SourceError> {
         self.secrets.add_derived(&name.0, credential.value.expose_secret());

@@ -8,7 +8,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dadl_descriptor::model::{Auth, auth::rules::AuthRules};
+use dadl_descriptor::model::{AuthScheme, auth::rules::AuthRules};
 use futures_util::{FutureExt as _, future::Shared};
 use http::header;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -16,13 +16,13 @@ use tokio::time::Instant;
 
 use super::{
     applied::{Applied, cookie_field, sensitive},
-    source::Source,
+    source::AsyncSource,
 };
 use crate::{
-    config::{credentials::SourceError, store::fingerprint},
+    config::{credentials::SourceError, store::text_fingerprint},
     http::{
         cookie,
-        login::{self, Login, LoginError, Memory, Renewed, Site},
+        login::{self, LoginError, LoginKind, LoginSite, Memory, Renewed},
         under_way::UnderWay,
     },
 };
@@ -35,20 +35,20 @@ const RETRY_PAUSE: Duration = Duration::from_secs(10);
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// What an authenticator and a renewal under way share.
-pub(super) struct State {
-    pub(super) auth: Auth,
+pub(super) struct AuthState {
+    pub(super) auth: AuthScheme,
     pub(super) rules: AuthRules,
-    pub(super) source: Source,
-    pub(super) current: RwLock<Option<Held>>,
+    pub(super) source: AsyncSource,
+    pub(super) current: RwLock<Option<HeldCredential>>,
     /// The credential's cookie as the backend has renewed it.
     pub(super) renewed: RwLock<Option<HeldCookie>>,
-    flight: Mutex<Option<Flight>>,
-    refusal: Mutex<Option<Refusal>>,
+    flight: Mutex<Option<RenewalInFlight>>,
+    refusal: Mutex<Option<LoginRefusal>>,
     memory: Memory,
 }
 
 /// A login that the server refused.
-struct Refusal {
+struct LoginRefusal {
     /// What it said.
     error: LoginError,
     /// What tells the credentials from others.
@@ -58,7 +58,7 @@ struct Refusal {
 }
 
 /// A credential that is in use.
-pub(super) struct Held {
+pub(super) struct HeldCredential {
     pub(super) applied: Arc<Applied>,
     ends: Option<Instant>,
     renew: Option<Instant>,
@@ -73,17 +73,17 @@ pub(super) struct HeldCookie {
 }
 
 /// A renewal that is under way, for all who wait for it.
-pub(super) type Flight =
+pub(super) type RenewalInFlight =
     Shared<Pin<Box<dyn Future<Output = Result<Arc<Applied>, LoginError>> + Send>>>;
 
-impl Held {
+impl HeldCredential {
     fn forever(applied: Arc<Applied>) -> Self {
         Self { applied, ends: None, renew: None }
     }
 }
 
-impl State {
-    pub(super) fn new(auth: Auth, rules: AuthRules, source: Source) -> Self {
+impl AuthState {
+    pub(super) fn new(auth: AuthScheme, rules: AuthRules, source: AsyncSource) -> Self {
         Self {
             auth,
             rules,
@@ -96,11 +96,14 @@ impl State {
         }
     }
 
-    pub(super) fn login(&self) -> Option<Login<'_>> {
+    pub(super) fn login(&self) -> Option<LoginKind<'_>> {
         match &self.auth {
-            Auth::OAuth2(oauth2) => Some(Login::OAuth2(oauth2)),
-            Auth::Session(session) => Some(Login::Session(session, self.rules.lifetime)),
-            Auth::Basic { .. } | Auth::None | Auth::Several(_) | Auth::Token { .. } => None,
+            AuthScheme::OAuth2(oauth2) => Some(LoginKind::OAuth2(oauth2)),
+            AuthScheme::Session(session) => Some(LoginKind::Session(session, self.rules.lifetime)),
+            AuthScheme::Basic { .. }
+            | AuthScheme::None
+            | AuthScheme::Several(_)
+            | AuthScheme::Token { .. } => None,
         }
     }
 
@@ -128,26 +131,26 @@ impl State {
         held.zip(field).is_some_and(|((_, held), field)| *held == field)
     }
 
-    fn hold(&self, held: Held) {
+    fn hold(&self, held: HeldCredential) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
     }
 
     /// Looks up a credential that is sent as it is.
     pub(super) async fn looked_up(&self) -> Result<Arc<Applied>, LoginError> {
         let applied = Arc::new(self.prepare().await?);
-        self.hold(Held::forever(Arc::clone(&applied)));
+        self.hold(HeldCredential::forever(Arc::clone(&applied)));
         Ok(applied)
     }
 
     /// Returns the renewal under way, or begins one.
     pub(super) fn flight<E>(
         self: &Arc<Self>,
-        site: impl FnOnce() -> Result<Site, E>,
-    ) -> Result<Flight, E> {
+        site: impl FnOnce() -> Result<LoginSite, E>,
+    ) -> Result<RenewalInFlight, E> {
         let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
         // One may have landed since the caller looked.
         if let Some(applied) = self.fresh() {
-            let done: Flight = Box::pin(std::future::ready(Ok(applied))).boxed().shared();
+            let done: RenewalInFlight = Box::pin(std::future::ready(Ok(applied))).boxed().shared();
             return Ok(done);
         }
         if let Some(flight) = &*flight {
@@ -157,27 +160,27 @@ impl State {
         let (state, under_way) = (Arc::clone(self), UnderWay::begin());
         let task = tokio::spawn(async move {
             let _under_way = under_way;
-            let _landing = Landing(&state);
+            let _landing = RenewalGuard(&state);
             state.renew(&site).await
         });
-        let begun: Flight =
+        let begun: RenewalInFlight =
             async move { task.await.unwrap_or(Err(LoginError::Interrupted)) }.boxed().shared();
         *flight = Some(begun.clone());
         Ok(begun)
     }
 
     /// Logs in, and holds what that gives.
-    async fn renew(&self, site: &Site) -> Result<Arc<Applied>, LoginError> {
+    async fn renew(&self, site: &LoginSite) -> Result<Arc<Applied>, LoginError> {
         let Some(login) = self.login() else { return self.looked_up().await };
         let renewed = match self.refused().await {
             Some(error) => Err(error),
-            None => login::renew(login, &self.source, &self.memory, site).await,
+            None => login::renew_login(login, &self.source, &self.memory, site).await,
         };
         match renewed {
             Ok(Renewed { applied, ends, renew }) => {
                 tracing::debug!(backend = %site.settings.name, "logged in");
                 let applied = Arc::new(applied);
-                self.hold(Held { applied: Arc::clone(&applied), ends, renew });
+                self.hold(HeldCredential { applied: Arc::clone(&applied), ends, renew });
                 Ok(applied)
             }
             Err(error) => {
@@ -206,7 +209,7 @@ impl State {
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         let left = refusal.as_ref()?.until.checked_duration_since(Instant::now());
         let left = left.filter(|left| !left.is_zero());
-        let Refusal { error, given, .. } = refusal.as_ref()?;
+        let LoginRefusal { error, given, .. } = refusal.as_ref()?;
         match left {
             Some(left) if *given == now_given => {
                 Some(LoginError::RefusedBefore { refusal: error.to_string(), left })
@@ -220,7 +223,7 @@ impl State {
 
     async fn remember(&self, error: &LoginError) {
         let until = Instant::now() + REFUSED_PAUSE;
-        let refusal = Refusal { error: error.clone(), given: self.given().await, until };
+        let refusal = LoginRefusal { error: error.clone(), given: self.given().await, until };
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
     }
 
@@ -231,9 +234,9 @@ impl State {
             // One that cannot be read is told by the login.
             let latest = self.source.latest(name).await;
             let value = latest.map(|latest| latest.value).unwrap_or_default();
-            all.push_str(&fingerprint(value.expose_secret()));
+            all.push_str(&text_fingerprint(value.expose_secret()));
         }
-        fingerprint(&all)
+        text_fingerprint(&all)
     }
 
     /// Returns whether none of the credentials is set; of some that are, the others are missing.
@@ -248,7 +251,9 @@ impl State {
     }
 
     async fn prepare(&self) -> Result<Applied, LoginError> {
-        let Auth::Several(all) = &self.auth else { return self.prepare_one(&self.auth).await };
+        let AuthScheme::Several(all) = &self.auth else {
+            return self.prepare_one(&self.auth).await;
+        };
         let mut joined = Applied::default();
         for auth in all {
             joined = joined.and(self.prepare_one(auth).await?);
@@ -256,9 +261,9 @@ impl State {
         Ok(joined)
     }
 
-    async fn prepare_one(&self, auth: &Auth) -> Result<Applied, LoginError> {
+    async fn prepare_one(&self, auth: &AuthScheme) -> Result<Applied, LoginError> {
         match auth {
-            Auth::Basic { username, password } => {
+            AuthScheme::Basic { username, password } => {
                 let (username, password) = match password {
                     Some(name) => {
                         (self.source.find_public(username).await?, self.source.find(name).await?)
@@ -277,23 +282,24 @@ impl State {
                     .map_err(|reason| reason.of("the user name or the password"))?;
                 Ok(Applied::fields(vec![(header::AUTHORIZATION, value)]))
             }
-            Auth::Token { credential, placement } => {
+            AuthScheme::Token { credential, placement } => {
                 let token = self.source.find(credential).await?;
                 Applied::token(placement, &token)
                     .map_err(|reason| reason.of(format!("credential `{credential}`")))
             }
-            // Logins are made by [`State::renew`], and several hold none of their kind.
-            Auth::None | Auth::OAuth2(_) | Auth::Session(_) | Auth::Several(_) => {
-                Ok(Applied::default())
-            }
+            // Logins are made by [`AuthState::renew`], and several hold none of their kind.
+            AuthScheme::None
+            | AuthScheme::OAuth2(_)
+            | AuthScheme::Session(_)
+            | AuthScheme::Several(_) => Ok(Applied::default()),
         }
     }
 }
 
 /// Ends a renewal however its task ends.
-struct Landing<'state>(&'state State);
+struct RenewalGuard<'state>(&'state AuthState);
 
-impl Drop for Landing<'_> {
+impl Drop for RenewalGuard<'_> {
     fn drop(&mut self) {
         *self.0.flight.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use secrecy::SecretString;
 use url::Url;
 
-use super::{applied::Applied, state::State, *};
+use super::{applied::Applied, state::AuthState, *};
 use crate::{config::credentials::SourceError, http::login::LoginError};
 
 struct Fixed(&'static str);
@@ -23,11 +23,11 @@ impl CredentialSource for Fixed {
 }
 
 /// Nothing here waits.
-fn looked_up(state: &State) -> Result<Arc<Applied>, LoginError> {
+fn looked_up(state: &AuthState) -> Result<Arc<Applied>, LoginError> {
     state.looked_up().now_or_never().unwrap()
 }
 
-fn sent(auth: Auth, value: &'static str) -> (String, HeaderMap) {
+fn sent(auth: AuthScheme, value: &'static str) -> (String, HeaderMap) {
     let authenticator = Authenticator::new(auth, Box::new(Fixed(value)));
     let mut url = Url::parse("http://h/p?a=1").unwrap();
     let mut headers = HeaderMap::new();
@@ -35,25 +35,25 @@ fn sent(auth: Auth, value: &'static str) -> (String, HeaderMap) {
     (url.to_string(), headers)
 }
 
-fn token(placement: Placement) -> Auth {
-    Auth::Token { credential: CredentialName("t".into()), placement }
+fn lower_token(placement: Placement) -> AuthScheme {
+    AuthScheme::Token { credential: CredentialName("t".into()), placement }
 }
 
 #[test]
 fn puts_a_token_where_the_descriptor_says() {
-    let (_, headers) = sent(token(Placement::Cookie("session".into())), "tok");
+    let (_, headers) = sent(lower_token(Placement::Cookie("session".into())), "tok");
     assert_eq!(headers[header::COOKIE], "session=tok");
     let bearer = Placement::Header { name: header::AUTHORIZATION, prefix: "Bearer ".to_owned() };
-    let (_, headers) = sent(token(bearer), "tok");
+    let (_, headers) = sent(lower_token(bearer), "tok");
     assert_eq!(headers[header::AUTHORIZATION], "Bearer tok");
     assert!(headers[header::AUTHORIZATION].is_sensitive());
-    let (url, _) = sent(token(Placement::Query("key".into())), "a b");
+    let (url, _) = sent(lower_token(Placement::Query("key".into())), "a b");
     assert_eq!(url, "http://h/p?a=1&key=a+b");
 }
 
 #[test]
 fn a_cookie_joins_those_of_the_operator() {
-    let auth = token(Placement::Cookie("session".into()));
+    let auth = lower_token(Placement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, Box::new(Fixed("tok")));
     let mut headers = HeaderMap::new();
     headers.insert(header::COOKIE, HeaderValue::from_static("lang=en"));
@@ -73,12 +73,14 @@ impl CredentialSource for Only {
     }
 }
 
-fn two() -> Auth {
-    let token =
-        |name: &str, placement| Auth::Token { credential: CredentialName(name.into()), placement };
+fn two() -> AuthScheme {
+    let token = |name: &str, placement| AuthScheme::Token {
+        credential: CredentialName(name.into()),
+        placement,
+    };
     let header =
         Placement::Header { name: http::HeaderName::from_static("x-id"), prefix: String::new() };
-    Auth::Several(vec![token("a", header), token("b", Placement::Query("key".into()))])
+    AuthScheme::Several(vec![token("a", header), token("b", Placement::Query("key".into()))])
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn an_optional_credential_goes_when_it_is_set_and_all_of_it() {
 
 #[test]
 fn encodes_basic_credentials() {
-    let auth = Auth::Basic {
+    let auth = AuthScheme::Basic {
         username: CredentialName("u".into()),
         password: Some(CredentialName("p".into())),
     };
@@ -125,7 +127,7 @@ fn encodes_basic_credentials() {
 
 #[test]
 fn refuses_a_token_that_would_break_the_header() {
-    let auth = token(Placement::Cookie("session".into()));
+    let auth = lower_token(Placement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, Box::new(Fixed("a;b")));
     let error = looked_up(&authenticator.state).err().unwrap().to_string();
     assert!(error.contains("cookie cannot hold"), "{error}");
@@ -143,7 +145,7 @@ fn sent_to(authenticator: &Authenticator, path: &str) -> String {
 
 #[test]
 fn a_renewed_cookie_goes_where_it_is_for_until_it_ends_or_is_refused() {
-    let auth = token(Placement::Cookie("session".into()));
+    let auth = lower_token(Placement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, Box::new(Fixed("old")));
     let observe = |status: StatusCode, field: &'static str| {
         let mut answer = HeaderMap::new();
@@ -182,7 +184,7 @@ fn a_refused_credential_is_looked_up_again() {
         }
     }
     let source = Counting(std::sync::atomic::AtomicU32::new(0));
-    let auth = token(Placement::Cookie("session".into()));
+    let auth = lower_token(Placement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, Box::new(source));
     let state = &authenticator.state;
     let current = || state.fresh().unwrap_or_else(|| looked_up(state).unwrap());
@@ -198,7 +200,7 @@ fn a_refused_credential_is_looked_up_again() {
 
 #[test]
 fn debug_shows_no_secret() {
-    let auth = token(Placement::Cookie("session".into()));
+    let auth = lower_token(Placement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, Box::new(Fixed("s3cr3t")));
     looked_up(&authenticator.state).unwrap();
     assert!(!format!("{authenticator:?}").contains("s3cr3t"));
@@ -219,7 +221,7 @@ async fn a_keyring_that_waits_for_somebody_holds_up_nobody_else() {
     }
     let (unlock, unlocked) = std::sync::mpsc::channel();
     let source = Box::new(Locked(Mutex::new(unlocked)));
-    let auth = token(Placement::Cookie("session".into()));
+    let auth = lower_token(Placement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, source);
     let other = async { unlock.send(()).unwrap() };
     let (found, ()) = tokio::join!(authenticator.state.looked_up(), other);

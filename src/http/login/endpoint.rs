@@ -15,14 +15,14 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
-use super::{NoAnswer, is_page, no_answer, read, retry_after, words};
+use super::{NoAnswer, describe_answer, is_page, no_answer, read_answer, retry_after};
 use crate::{
     call::BaseUrl,
     config::{AddressKey, BackendSettings},
     http::{
         client::{self, ClientError},
-        guard::Guard,
-        identity::IdentityFiles,
+        client_certificate::IdentityFiles,
+        connection_guard::ConnectionGuard,
     },
     outcome,
     secrets::Secrets,
@@ -70,7 +70,7 @@ pub struct ClientIdentity {
 
 /// What a token endpoint gave.
 #[derive(Debug)]
-pub struct Tokens {
+pub struct TokenResponse {
     /// The access token.
     pub access: SecretString,
     /// A refresh token, when there is a new one.
@@ -156,7 +156,7 @@ impl TokenEndpoint {
         auth: ClientAuth,
         settings: &BackendSettings,
         base: &BaseUrl,
-        guard: &Guard,
+        guard: &ConnectionGuard,
     ) -> Result<Self, ClientError> {
         let mut settings = settings.clone();
         settings.tls_skip_verify &= url.host() == base.as_url().host();
@@ -166,7 +166,7 @@ impl TokenEndpoint {
         let identity =
             files.map(|files| files.read(&url)).transpose().map_err(ClientError::from)?;
         let identity = identity.as_ref();
-        let client = client::build(&settings, place, guard, identity, client::Use::Answers)?;
+        let client = client::build_client(&settings, place, guard, identity, client::Use::Answers)?;
         Ok(Self { url, client, auth, secrets: Secrets::default() })
     }
 
@@ -190,7 +190,7 @@ impl TokenEndpoint {
         &self,
         identity: Option<&ClientIdentity>,
         parameters: &[(&str, &str)],
-    ) -> Result<Tokens, TokenError> {
+    ) -> Result<TokenResponse, TokenError> {
         let (request, secrets) = self.request(identity, parameters)?;
         let asked = Instant::now();
         let response = request.send().await;
@@ -202,7 +202,7 @@ impl TokenEndpoint {
                 status.as_u16()
             )));
         }
-        let body = read(response).await?;
+        let body = read_answer(response).await?;
         let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
         let tokens = understand(status, &headers, &body, (&secrets, &self.secrets), asked)?;
         self.secrets.add_derived("access_token", tokens.access.expose_secret());
@@ -284,14 +284,15 @@ fn understand(
     body: &[u8],
     (secrets, known): (&[&str], &Secrets),
     asked: Instant,
-) -> Result<Tokens, TokenError> {
+) -> Result<TokenResponse, TokenError> {
     let transient = outcome::is_transient_status(status.as_u16());
     let unavailable =
         |reason| TokenError::Unavailable { reason, retry_after: retry_after(headers) };
     let unusable =
         |reason| Err(if transient { unavailable(reason) } else { TokenError::Unusable(reason) });
     let text = std::str::from_utf8(body).ok();
-    let Some(Value::Object(answer)) = text.and_then(|text| cost::tree(text, LARGEST_TREE)) else {
+    let Some(Value::Object(answer)) = text.and_then(|text| cost::parse_tree(text, LARGEST_TREE))
+    else {
         let what = if is_page(headers, body) { "with a web page instead of" } else { "without" };
         return unusable(format!("it answered HTTP {} {what} JSON", status.as_u16()));
     };
@@ -302,8 +303,9 @@ fn understand(
             Some(error) => {
                 let passes = TRANSIENT.contains(&error) || transient && !REFUSALS.contains(&error);
                 let refused = TokenError::Refused {
-                    error: words(error, secrets, known),
-                    description: text("error_description").map(|text| words(text, secrets, known)),
+                    error: describe_answer(error, secrets, known),
+                    description: text("error_description")
+                        .map(|text| describe_answer(text, secrets, known)),
                     server_time: headers
                         .get(header::DATE)
                         .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok()),
@@ -318,7 +320,7 @@ fn understand(
     {
         return unusable(format!("it gives tokens of the type `{kind}`, which are not supported"));
     }
-    Ok(Tokens {
+    Ok(TokenResponse {
         access: access.into(),
         refresh: text("refresh_token").map(Into::into),
         lifetime: answer.get("expires_in").and_then(lifetime),
@@ -344,7 +346,7 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, body: &str) -> Result<Tokens, TokenError> {
+    fn answer(status: u16, body: &str) -> Result<TokenResponse, TokenError> {
         let status = http::StatusCode::from_u16(status).unwrap();
         let secrets = (["s3cret", "client-7"].as_slice(), &Secrets::default());
         understand(status, &HeaderMap::new(), body.as_bytes(), secrets, Instant::now())

@@ -22,9 +22,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use dadl_descriptor::model::{
     RateLimit,
-    auth::login::{OAuth2, Session},
+    auth::login::{OAuth2, SessionAuth},
 };
-use dadl_text::text::{MASK, begins_as_page, cut, line, plain};
+use dadl_text::text::{MASK, begins_as_page, cut_text, one_line, plain_text};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
@@ -34,14 +34,14 @@ use tokio::time::Instant;
 use self::oauth2::LOCK_WAIT;
 pub use self::{
     assertion::AccountError,
-    endpoint::{ClientIdentity, TokenEndpoint, TokenError, Tokens},
+    endpoint::{ClientIdentity, TokenEndpoint, TokenError, TokenResponse},
     error::{LoginError, Unsendable},
 };
 use super::{
-    auth::{Applied, Source},
+    auth::{Applied, AsyncSource},
+    connection_guard::{self, ConnectionGuard},
     error::SendErrorKind,
-    guard::{self, Guard},
-    rate_limit, tls,
+    throttle, tls,
 };
 use crate::{
     call::BaseUrl, config::BackendSettings, outcome::chain, response::media, secrets::Secrets,
@@ -58,7 +58,7 @@ const MOST_WORDS: usize = 300;
 
 /// Where a login happens.
 #[derive(Debug, Clone)]
-pub(crate) struct Site {
+pub(crate) struct LoginSite {
     /// The backend's settings.
     pub(crate) settings: BackendSettings,
     /// Its base URL.
@@ -66,7 +66,7 @@ pub(crate) struct Site {
     /// Its client, for its own origin.
     pub(crate) client: Client,
     /// Where else it may connect.
-    pub(crate) guard: Guard,
+    pub(crate) guard: ConnectionGuard,
     /// The path in which base URLs of the API end, where this one does not.
     pub(crate) missing_path: Option<String>,
     /// What tells the API where the call comes from that needs the login.
@@ -94,10 +94,10 @@ pub(crate) struct Memory {
 
 /// A way to log in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Login<'auth> {
+pub(crate) enum LoginKind<'auth> {
     OAuth2(&'auth OAuth2),
     /// The session, and how long one lasts, when that is known.
-    Session(&'auth Session, Option<Duration>),
+    Session(&'auth SessionAuth, Option<Duration>),
 }
 
 /// Logs in.
@@ -105,16 +105,16 @@ pub(crate) enum Login<'auth> {
 /// # Errors
 ///
 /// See [`LoginError`].
-pub(crate) async fn renew(
-    login: Login<'_>,
-    source: &Source,
+pub(crate) async fn renew_login(
+    login: LoginKind<'_>,
+    source: &AsyncSource,
     memory: &Memory,
-    site: &Site,
+    site: &LoginSite,
 ) -> Result<Renewed, LoginError> {
     let renewed = async {
         match login {
-            Login::OAuth2(oauth2) => oauth2::renew(oauth2, source, memory, site).await,
-            Login::Session(session, lifetime) => {
+            LoginKind::OAuth2(oauth2) => oauth2::renew(oauth2, source, memory, site).await,
+            LoginKind::Session(session, lifetime) => {
                 session::renew(session, lifetime, source, site).await
             }
         }
@@ -136,7 +136,8 @@ enum NoAnswer {
 /// Says why a request brought no answer.
 fn no_answer(error: reqwest::Error) -> NoAnswer {
     let is_transient = is_transient(&error);
-    let reason = match (guard::refusal(&error), tls::refusal(&error)) {
+    let reason = match (connection_guard::address_refusal(&error), tls::certificate_refusal(&error))
+    {
         (Some(refused), _) => refused.to_string(),
         (None, Some(refused)) => {
             let hint = SendErrorKind::Certificate(Box::new(refused.clone())).hint();
@@ -153,7 +154,7 @@ fn is_transient(error: &reqwest::Error) -> bool {
 }
 
 /// Reads an answer up to [`MOST_BYTES`].
-async fn read(response: reqwest::Response) -> Result<Bytes, NoAnswer> {
+async fn read_answer(response: reqwest::Response) -> Result<Bytes, NoAnswer> {
     let mut body = BytesMut::new();
     let mut stream = response.bytes_stream();
     while let Some(piece) = stream.next().await {
@@ -177,16 +178,16 @@ fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
 
 /// Returns how long an answer asks to wait.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    rate_limit::reset(headers, &RateLimit::default(), SystemTime::now())
+    throttle::reset(headers, &RateLimit::default(), SystemTime::now())
 }
 
 /// Makes a server's words fit for a message: without `secrets` and `known`, on one line, not too long.
-fn words(text: &str, secrets: &[&str], known: &Secrets) -> String {
+fn describe_answer(text: &str, secrets: &[&str], known: &Secrets) -> String {
     let mut text = known.text(text).into_owned();
     for secret in secrets.iter().filter(|secret| secret.len() > 2) {
         text = text.replace(secret, MASK);
     }
-    cut(&line(&plain(&text)), MOST_WORDS).into_owned()
+    cut_text(&one_line(&plain_text(&text)), MOST_WORDS).into_owned()
 }
 
 #[cfg(test)]
@@ -196,11 +197,11 @@ mod tests {
     #[test]
     fn words_of_a_server_are_masked_and_short() {
         assert_eq!(
-            words("no\n such  client abc\u{7}", &["abc", "no"], &Secrets::default()),
+            describe_answer("no\n such  client abc\u{7}", &["abc", "no"], &Secrets::default()),
             "no such client [REDACTED]"
         );
         assert_eq!(
-            words(&"x".repeat(400), &[], &Secrets::default()).chars().count(),
+            describe_answer(&"x".repeat(400), &[], &Secrets::default()).chars().count(),
             MOST_WORDS + 1
         );
     }

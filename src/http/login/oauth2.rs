@@ -7,22 +7,22 @@ use std::{
 
 use dadl_descriptor::model::{
     CredentialName,
-    auth::login::{Grant, OAuth2},
+    auth::login::{OAuth2, OAuth2Grant},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    ClientIdentity, LoginError, Memory, Renewed, Site, TokenEndpoint, TokenError, Tokens,
-    assertion::ServiceAccount,
+    ClientIdentity, LoginError, LoginSite, Memory, Renewed, TokenEndpoint, TokenError,
+    TokenResponse, assertion::ServiceAccount,
 };
 use crate::{
     config::{
-        credentials::{Credential, SourceError},
-        store::Access,
+        credentials::{CredentialValue, SourceError},
+        store::AccessToken,
     },
-    http::auth::{Applied, Source},
+    http::auth::{Applied, AsyncSource},
 };
 
 /// Clocks that differ by more make another assertion worth a try.
@@ -39,12 +39,12 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Obtains an access token.
 pub(super) async fn renew(
     oauth2: &OAuth2,
-    source: &Source,
+    source: &AsyncSource,
     memory: &Memory,
-    site: &Site,
+    site: &LoginSite,
 ) -> Result<Renewed, LoginError> {
     let tokens = match &oauth2.grant {
-        Grant::ClientCredentials { client_id, client_secret } => {
+        OAuth2Grant::ClientCredentials { client_id, client_secret } => {
             let identity = identity(source, client_id, Some(client_secret)).await?;
             let endpoint = endpoint(oauth2, None, site)?.noting(source.secrets());
             let scope = oauth2.scopes.join(" ");
@@ -53,9 +53,9 @@ pub(super) async fn renew(
                 parameters.push(("scope", &scope));
             }
             let tokens = endpoint.ask(Some(&identity), &parameters).await;
-            tokens.map_err(|error| failure(&error, &endpoint, &oauth2.grant, site))?
+            tokens.map_err(|error| login_failure(&error, &endpoint, &oauth2.grant, site))?
         }
-        Grant::JwtBearer { service_account, subject } => {
+        OAuth2Grant::JwtBearer { service_account, subject } => {
             let account = source.find(service_account).await?;
             let wrong = |error| LoginError::Account { name: service_account.clone(), error };
             let account = ServiceAccount::parse(account.expose_secret()).map_err(wrong)?;
@@ -83,9 +83,9 @@ pub(super) async fn renew(
                 tracing::warn!("this clock and that of {} differ", endpoint.host());
                 tokens = ask(*theirs).await?;
             }
-            tokens.map_err(|error| failure(&error, &endpoint, &oauth2.grant, site))?
+            tokens.map_err(|error| login_failure(&error, &endpoint, &oauth2.grant, site))?
         }
-        Grant::RefreshToken { client_id, client_secret, refresh_token, rotates, .. } => {
+        OAuth2Grant::RefreshToken { client_id, client_secret, refresh_token, rotates, .. } => {
             let identity = identity(source, client_id, client_secret.as_ref()).await?;
             let endpoint = endpoint(oauth2, None, site)?.noting(source.secrets());
             let chain = Chain { source, memory, name: refresh_token, rotates: *rotates };
@@ -107,7 +107,7 @@ pub(super) async fn renew(
 
 /// Returns who asks for a token.
 async fn identity(
-    source: &Source,
+    source: &AsyncSource,
     id: &CredentialName,
     secret: Option<&CredentialName>,
 ) -> Result<ClientIdentity, SourceError> {
@@ -120,8 +120,12 @@ async fn identity(
 
 /// Makes a client for the token endpoint: that of the descriptor, or the one that a service account
 /// names, which is the operator's own.
-fn endpoint(oauth2: &OAuth2, own: Option<Url>, site: &Site) -> Result<TokenEndpoint, LoginError> {
-    let Site { settings, base, guard, .. } = site;
+fn endpoint(
+    oauth2: &OAuth2,
+    own: Option<Url>,
+    site: &LoginSite,
+) -> Result<TokenEndpoint, LoginError> {
+    let LoginSite { settings, base, guard, .. } = site;
     Ok(match (own, &oauth2.token_url) {
         (_, Some(url)) => {
             TokenEndpoint::new(url.clone(), oauth2.client_auth, settings, base, guard)?
@@ -140,7 +144,12 @@ fn differ(ours: SystemTime, theirs: SystemTime) -> bool {
 }
 
 /// Says what happened, and what to do.
-fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &Site) -> LoginError {
+fn login_failure(
+    error: &TokenError,
+    endpoint: &TokenEndpoint,
+    grant: &OAuth2Grant,
+    site: &LoginSite,
+) -> LoginError {
     let host = endpoint.host();
     let none = || format!("no access token from the token endpoint at {host}: {error}");
     let code = match error {
@@ -155,7 +164,7 @@ fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &S
     };
     let names: Vec<String> = grant.credentials().iter().map(|name| format!("`{name}`")).collect();
     let next = match (code.as_str(), grant) {
-        ("invalid_grant", Grant::RefreshToken { .. }) => format!(
+        ("invalid_grant", OAuth2Grant::RefreshToken { .. }) => format!(
             "the refresh token has expired or was revoked; run `{}`",
             site.settings.setup_command()
         ),
@@ -168,7 +177,7 @@ fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &S
 
 /// A refresh token and those that replace it.
 struct Chain<'login> {
-    source: &'login Source,
+    source: &'login AsyncSource,
     memory: &'login Memory,
     name: &'login CredentialName,
     rotates: bool,
@@ -180,40 +189,41 @@ impl Chain<'_> {
         endpoint: &TokenEndpoint,
         identity: &ClientIdentity,
         oauth2: &OAuth2,
-        site: &Site,
-    ) -> Result<Tokens, LoginError> {
+        site: &LoginSite,
+    ) -> Result<TokenResponse, LoginError> {
         // Held until the new refresh token is stored: each may be used once.
         let lock = if self.rotates { Some(self.lock().await?) } else { None };
         if self.rotates {
             self.source.check_replaceable(self.name).await?;
         }
-        let Credential { value: mut refresh, access } = self.current().await?;
+        let CredentialValue { value: mut refresh, access } = self.current().await?;
         if let Some(tokens) = access.and_then(|access| self.shared(access, oauth2.renew_before)) {
             return Ok(tokens);
         }
-        let mut answer = ask(endpoint, identity, &refresh).await;
+        let mut answer = ask_tokens(endpoint, identity, &refresh).await;
         if answer.as_ref().is_err_and(|error| error.is("invalid_grant")) {
             // Somebody else may have replaced it, or `setup` has run again.
             let again = self.source.latest(self.name).await?.value;
             if again.expose_secret() != refresh.expose_secret() {
                 self.remember(None);
                 refresh = again;
-                answer = ask(endpoint, identity, &refresh).await;
+                answer = ask_tokens(endpoint, identity, &refresh).await;
             }
         }
-        let tokens = answer.map_err(|error| failure(&error, endpoint, &oauth2.grant, site))?;
+        let tokens =
+            answer.map_err(|error| login_failure(&error, endpoint, &oauth2.grant, site))?;
         let access = tokens.lifetime.and_then(|lifetime| {
             let ends = SystemTime::now().checked_add(lifetime)?;
-            Some(Access { token: tokens.access.clone(), ends })
+            Some(AccessToken { token: tokens.access.clone(), ends })
         });
         let replaced = tokens.refresh.as_ref();
         match replaced.filter(|new| new.expose_secret() != refresh.expose_secret()) {
             Some(new) => {
-                self.keep(Credential { value: new.clone(), access }, lock).await?;
+                self.keep(CredentialValue { value: new.clone(), access }, lock).await?;
             }
             // The old one goes on, and only other processes miss something when this fails.
             None if self.rotates => {
-                let same = Credential { value: refresh, access };
+                let same = CredentialValue { value: refresh, access };
                 let _ = self.source.replace(self.name, same, lock).await;
             }
             None => {}
@@ -223,13 +233,13 @@ impl Chain<'_> {
 
     /// Returns the access token that another process got, when it is not about to end: a server
     /// that replaces refresh tokens may end it as soon as somebody asks for the next.
-    fn shared(&self, access: Access, margin: Duration) -> Option<Tokens> {
+    fn shared(&self, access: AccessToken, margin: Duration) -> Option<TokenResponse> {
         let used = self.memory.used.lock().unwrap_or_else(PoisonError::into_inner);
         if used.as_ref().is_some_and(|used| used.expose_secret() == access.token.expose_secret()) {
             return None;
         }
         let left = access.ends.duration_since(SystemTime::now()).ok()?;
-        (self.rotates && left > margin.min(SHARED_MARGIN)).then(|| Tokens {
+        (self.rotates && left > margin.min(SHARED_MARGIN)).then(|| TokenResponse {
             access: access.token,
             refresh: None,
             lifetime: Some(left),
@@ -252,12 +262,12 @@ impl Chain<'_> {
     }
 
     /// Returns the refresh token to use, with the access token that came with it.
-    async fn current(&self) -> Result<Credential, LoginError> {
+    async fn current(&self) -> Result<CredentialValue, LoginError> {
         let unsaved = self.memory.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(unsaved) = unsaved else {
             return Ok(self.source.latest(self.name).await?);
         };
-        let unsaved = Credential::from(unsaved);
+        let unsaved = CredentialValue::from(unsaved);
         match self.source.replace(self.name, unsaved.clone(), None).await {
             Ok(()) => self.remember(None),
             Err(error) if self.rotates => return Err(self.unkept(error)),
@@ -269,7 +279,7 @@ impl Chain<'_> {
     /// Stores the refresh token that the server gave.
     async fn keep(
         &self,
-        mut new: Credential,
+        mut new: CredentialValue,
         lock: Option<Box<dyn Send>>,
     ) -> Result<(), LoginError> {
         // Only those who take turns can share.
@@ -299,11 +309,11 @@ impl Chain<'_> {
 
 /// Uses a refresh token (RFC 6749, section 6). The scopes are those that were granted: asking for
 /// others would fail.
-async fn ask(
+async fn ask_tokens(
     endpoint: &TokenEndpoint,
     identity: &ClientIdentity,
     refresh: &SecretString,
-) -> Result<Tokens, TokenError> {
+) -> Result<TokenResponse, TokenError> {
     let parameters = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose_secret())];
     endpoint.ask(Some(identity), &parameters).await
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use dadl_descriptor::model::{CredentialName, auth::login::Session};
+use dadl_descriptor::model::{CredentialName, auth::login::SessionAuth};
 use dadl_text::json::{cost, scan};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::RequestBuilder;
@@ -10,11 +10,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{LoginError, NoAnswer, Renewed, Site, is_page, no_answer, read, retry_after, words};
+use super::{
+    LoginError, LoginSite, NoAnswer, Renewed, describe_answer, is_page, no_answer, read_answer,
+    retry_after,
+};
 use crate::{
     config::credentials::SourceError,
     http::{
-        auth::{Applied, Source, sensitive},
+        auth::{Applied, AsyncSource, sensitive},
         upload::frame_nothing,
         wire_method,
     },
@@ -30,23 +33,23 @@ const MESSAGES: &[&[&str]] =
     &[&["message"], &["error", "message"], &["error_description"], &["detail"], &["error"]];
 
 /// What the body of a login holds of the credentials.
-type Given<'login> = Vec<(&'login CredentialName, SecretString)>;
+type GivenCredentials<'login> = Vec<(&'login CredentialName, SecretString)>;
 
 /// Logs in.
 pub(super) async fn renew(
-    session: &Session,
+    session: &SessionAuth,
     lifetime: Option<Duration>,
-    source: &Source,
-    site: &Site,
+    source: &AsyncSource,
+    site: &LoginSite,
 ) -> Result<Renewed, LoginError> {
     // It counts from the login, which begins no later than now.
     let begun = Instant::now();
-    let attempt = Attempt { session, source, site };
+    let attempt = SessionLogin { session, source, site };
     let given = attempt.given().await?;
     let response = attempt.request(&given)?.send().await;
     let response = response.map_err(|error| attempt.unanswered(no_answer(error)))?;
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = read(response).await.map_err(|error| attempt.unanswered(error))?;
+    let body = read_answer(response).await.map_err(|error| attempt.unanswered(error))?;
     let text = std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok());
     let answer = text.as_ref().map(JsonText::as_str);
     if !status.is_success() {
@@ -72,15 +75,15 @@ pub(super) async fn renew(
 }
 
 /// One login.
-struct Attempt<'login> {
-    session: &'login Session,
-    source: &'login Source,
-    site: &'login Site,
+struct SessionLogin<'login> {
+    session: &'login SessionAuth,
+    source: &'login AsyncSource,
+    site: &'login LoginSite,
 }
 
-impl<'login> Attempt<'login> {
+impl<'login> SessionLogin<'login> {
     /// Finds the credentials that the body holds.
-    async fn given(&self) -> Result<Given<'login>, SourceError> {
+    async fn given(&self) -> Result<GivenCredentials<'login>, SourceError> {
         let mut names = Vec::new();
         if let Some(body) = &self.session.login.body {
             body.credentials(&mut names);
@@ -102,7 +105,7 @@ impl<'login> Attempt<'login> {
         format!("{} {}", login.method, login.path.as_str())
     }
 
-    fn request(&self, given: &Given<'_>) -> Result<RequestBuilder, LoginError> {
+    fn request(&self, given: &GivenCredentials<'_>) -> Result<RequestBuilder, LoginError> {
         let (login, site) = (&self.session.login, self.site);
         let find = |name: &CredentialName| {
             let found = given.iter().find(|(other, _)| *other == name);
@@ -148,13 +151,13 @@ impl<'login> Attempt<'login> {
     }
 
     /// Says what the server said, and what to check.
-    fn refusal(&self, status: u16, answer: Option<&str>, given: &Given<'_>) -> String {
+    fn refusal(&self, status: u16, answer: Option<&str>, given: &GivenCredentials<'_>) -> String {
         let secrets: Vec<&str> = given.iter().map(|(_, value)| value.expose_secret()).collect();
         let said = answer.and_then(|answer| {
-            MESSAGES.iter().find_map(|names| scan::unquote(scan::at(answer, names)?))
+            MESSAGES.iter().find_map(|names| scan::unquote(scan::member_at(answer, names)?))
         });
         let said = said
-            .map(|text| format!(": {}", words(&text, &secrets, self.source.secrets())))
+            .map(|text| format!(": {}", describe_answer(&text, &secrets, self.source.secrets())))
             .unwrap_or_default();
         let names: Vec<String> = given.iter().map(|(name, _)| format!("`{name}`")).collect();
         let next = match (status, names.is_empty()) {

@@ -3,15 +3,15 @@
 //! A descriptor says how one object is read. What lists them is the tool whose path is that of the
 //! reader without its last segment, where it only reads and needs no argument.
 
-use dadl_descriptor::model::{Http, Method, Request, events::Reader};
+use dadl_descriptor::model::{RequestMethod, RestOperation, ToolRequest, events::ObjectReader};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Map;
 
-use super::{Backend, Resources};
+use super::{BackendResources, ResourceHub};
 use crate::{
     access::Decision,
-    catalog::{BackendId, Entry},
-    gate::Pending,
+    catalog::{BackendId, CatalogEntry},
+    gate::PendingCall,
 };
 
 /// What is escaped in an identifier (RFC 3986, section 2.3).
@@ -20,12 +20,12 @@ const NO_SEGMENT: AsciiSet =
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy)]
-pub struct Kind<'a> {
-    backend: &'a Backend,
-    reader: &'a Reader,
+pub struct ObjectKind<'a> {
+    backend: &'a BackendResources,
+    reader: &'a ObjectReader,
 }
 
-impl Kind<'_> {
+impl ObjectKind<'_> {
     /// Returns its collection.
     pub fn collection(&self) -> &str {
         &self.reader.collection
@@ -48,39 +48,44 @@ impl Kind<'_> {
     }
 }
 
-impl Resources {
+impl ResourceHub {
     /// Finds the kind whose URIs are made so, such as `xo://VM/{id}`.
-    pub fn kind_of_template(&self, template: &str) -> Option<Kind<'_>> {
+    pub fn kind_of_template(&self, template: &str) -> Option<ObjectKind<'_>> {
         let (scheme, rest) = template.split_once("://")?;
         let collection = rest.strip_suffix("/{id}")?;
         let mut backends = self.inner.backends.iter();
         let backend = backends.find(|it| it.scheme.eq_ignore_ascii_case(scheme))?;
-        kind(backend, |reader| reader.collection.eq_ignore_ascii_case(collection))
+        object_kind(backend, |reader| reader.collection.eq_ignore_ascii_case(collection))
     }
 
     /// Finds the kind that is called so, whatever the case.
-    pub fn kind_named(&self, backend: BackendId, name: &str) -> Option<Kind<'_>> {
+    pub fn kind_named(&self, backend: BackendId, name: &str) -> Option<ObjectKind<'_>> {
         let backend = self.backend(backend)?;
-        kind(backend, |reader| reader.collection.eq_ignore_ascii_case(name))
+        object_kind(backend, |reader| reader.collection.eq_ignore_ascii_case(name))
     }
 
     /// Finds the kind of which a tool reads one by this argument.
-    pub fn kind_read_by(&self, backend: BackendId, tool: &str, param: &str) -> Option<Kind<'_>> {
+    pub fn kind_read_by(
+        &self,
+        backend: BackendId,
+        tool: &str,
+        param: &str,
+    ) -> Option<ObjectKind<'_>> {
         let backend = self.backend(backend)?;
-        kind(backend, |reader| reader.tool == tool && reader.param == param)
+        object_kind(backend, |reader| reader.tool == tool && reader.param == param)
     }
 
     /// Returns the call that lists a kind, when there is one that may be made.
-    pub fn list_call(&self, kind: Kind<'_>) -> Option<Pending<'_>> {
+    pub fn list_call(&self, kind: ObjectKind<'_>) -> Option<PendingCall<'_>> {
         let gate = &self.inner.gate;
-        let Kind { backend, reader } = kind;
+        let ObjectKind { backend, reader } = kind;
         let one = gate.catalog().find_declared(backend.id, &reader.tool)?;
-        let all = path(one)?.strip_suffix(&format!("/{{{}}}", reader.param))?;
-        let lists = |entry: &&Entry| {
+        let all = entry_path(one)?.strip_suffix(&format!("/{{{}}}", reader.param))?;
+        let lists = |entry: &&CatalogEntry| {
             entry.backend == backend.id
                 && entry.decision == Decision::Allow
                 && entry.annotations.read_only
-                && path(entry) == Some(all)
+                && entry_path(entry) == Some(all)
                 && entry.params.iter().all(|it| !it.param.required)
         };
         let entry = gate.catalog().entries().iter().find(lists)?;
@@ -89,12 +94,12 @@ impl Resources {
     }
 
     /// Returns the kinds of which a few are listed, with the calls that list them.
-    pub fn listed(&self) -> impl Iterator<Item = (Kind<'_>, Pending<'_>)> {
+    pub fn listed(&self) -> impl Iterator<Item = (ObjectKind<'_>, PendingCall<'_>)> {
         let gate = &self.inner.gate;
         self.inner.backends.iter().flat_map(move |backend| {
             let listers = backend.events.resources.as_ref().map_or(&[][..], |it| &it.listers);
             listers.iter().filter_map(move |lister| {
-                let kind = kind(backend, |reader| reader.collection == lister.collection)?;
+                let kind = object_kind(backend, |reader| reader.collection == lister.collection)?;
                 let entry = gate.catalog().find_declared(backend.id, &lister.tool)?;
                 let may = entry.decision == Decision::Allow && entry.annotations.read_only;
                 let pending = may.then(|| gate.check(&entry.name, Map::new()).ok())??;
@@ -103,24 +108,29 @@ impl Resources {
         })
     }
 
-    fn backend(&self, id: BackendId) -> Option<&Backend> {
+    fn backend(&self, id: BackendId) -> Option<&BackendResources> {
         self.inner.backends.iter().find(|backend| backend.id == id)
     }
 }
 
-fn kind(backend: &Backend, is_it: impl Fn(&&Reader) -> bool) -> Option<Kind<'_>> {
+fn object_kind(
+    backend: &BackendResources,
+    is_it: impl Fn(&&ObjectReader) -> bool,
+) -> Option<ObjectKind<'_>> {
     let reader = backend.readers.iter().find(is_it)?;
-    Some(Kind { backend, reader })
+    Some(ObjectKind { backend, reader })
 }
 
 /// Returns the path of a tool that gets values.
-fn path(entry: &Entry) -> Option<&str> {
+fn entry_path(entry: &CatalogEntry) -> Option<&str> {
     let tool = entry.tool()?;
     let gives_values = !tool.response.binary && !tool.response.is_stream();
     match &tool.request {
-        Request::Http(Http { method, path, .. }) if *method == Method::Get && gives_values => {
+        ToolRequest::Http(RestOperation { method, path, .. })
+            if *method == RequestMethod::Get && gives_values =>
+        {
             Some(path.as_str())
         }
-        Request::Http(_) | Request::Rpc(_) => None,
+        ToolRequest::Http(_) | ToolRequest::Rpc(_) => None,
     }
 }

@@ -13,13 +13,13 @@ pub(super) struct ArgumentsError {
 
 /// Arguments, some of which were taken.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct GivenArguments {
     tool: &'static str,
     left: Map<String, Value>,
     problems: Vec<String>,
 }
 
-impl Given {
+impl GivenArguments {
     /// Takes those of `tool` apart.
     pub(super) fn new(tool: &'static str, arguments: Map<String, Value>) -> Self {
         Self { tool, left: arguments, problems: Vec::new() }
@@ -74,7 +74,7 @@ impl Given {
 }
 
 /// Reads a number; models send `"5"` for 5.
-pub(super) fn number(value: &Value) -> Option<f64> {
+pub(super) fn as_number(value: &Value) -> Option<f64> {
     match value {
         Value::String(text) => text.trim().parse().ok(),
         value => value.as_f64(),

@@ -7,8 +7,8 @@
 //! gate like any call.
 
 mod arguments;
-mod streams;
-mod tasks;
+mod stream_tools;
+mod task_tools;
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use rmcp::{
 };
 use serde_json::{Map, Value, json};
 
-pub(super) use self::tasks::advise;
-use super::{Server, consent::Retry, server::Answered};
-use crate::{access::Decision, catalog::Entry, executor::CallContext, gate::Gate};
+pub(super) use self::task_tools::advise;
+use super::{HttpServer, consent::Retry, server::ToolAnswer};
+use crate::{access::Decision, catalog::CatalogEntry, executor::CallContext, gate::Gate};
 
 /// A tool that belongs to no descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +41,12 @@ pub(super) enum Builtin {
 }
 
 /// What hosts are told about one.
-struct Listing {
+struct ToolListing {
     name: &'static str,
     title: &'static str,
     description: &'static str,
     properties: &'static [Property],
-    effect: Effect,
+    effect: CallEffect,
 }
 
 /// A parameter: its name, its type in JSON Schema, and what it is.
@@ -68,7 +68,7 @@ impl Property {
 }
 
 /// What a call changes, in the words of the protocol.
-struct Effect {
+struct CallEffect {
     is_read_only: bool,
     is_destructive: bool,
     is_idempotent: bool,
@@ -88,12 +88,13 @@ impl Builtin {
 
     /// Returns those that the allowed tools of `gate` need.
     pub(super) fn needed(gate: &Gate) -> Vec<Self> {
-        let is_allowed = |entry: &Entry| entry.decision == Decision::Allow;
+        let is_allowed = |entry: &CatalogEntry| entry.decision == Decision::Allow;
         let starters: Vec<_> = gate.catalog().task_starters().collect();
         let mut cancels = starters.iter().filter_map(|tools| tools.cancel.as_ref());
         let can_wait = starters.iter().any(|tools| is_allowed(&tools.watch));
         let can_cancel = cancels.any(is_allowed);
-        let opens = |entry: &Entry| entry.tool().is_some_and(|tool| tool.response.is_stream());
+        let opens =
+            |entry: &CatalogEntry| entry.tool().is_some_and(|tool| tool.response.is_stream());
         let has_streams = gate.catalog().listed().any(opens);
         let is_needed = |builtin: &Self| match builtin {
             Self::TaskWait | Self::TaskList => can_wait,
@@ -108,20 +109,20 @@ impl Builtin {
         self.listing().name
     }
 
-    const fn listing(self) -> Listing {
+    const fn listing(self) -> ToolListing {
         match self {
-            Self::TaskWait => tasks::WAIT,
-            Self::TaskCancel => tasks::CANCEL,
-            Self::TaskList => tasks::LIST,
-            Self::StreamRead => streams::READ,
-            Self::StreamList => streams::LIST,
-            Self::StreamClose => streams::CLOSE,
+            Self::TaskWait => task_tools::WAIT,
+            Self::TaskCancel => task_tools::CANCEL,
+            Self::TaskList => task_tools::LIST,
+            Self::StreamRead => stream_tools::READ,
+            Self::StreamList => stream_tools::LIST,
+            Self::StreamClose => stream_tools::CLOSE,
         }
     }
 
     /// Makes the tool that hosts see.
     pub(super) fn tool(self) -> Tool {
-        let Listing { name, title, description, properties, effect } = self.listing();
+        let ToolListing { name, title, description, properties, effect } = self.listing();
         let property = |it: &Property| {
             (it.name.to_owned(), json!({ "type": it.kind, "description": it.description }))
         };
@@ -147,21 +148,21 @@ impl Builtin {
     /// Runs it.
     pub(super) async fn run(
         self,
-        server: &Server,
+        server: &HttpServer,
         arguments: Map<String, Value>,
         retry: Retry,
         context: &RequestContext<RoleServer>,
         carried: &CallContext<'_>,
-    ) -> Answered {
+    ) -> ToolAnswer {
         Ok(match self {
-            Self::TaskWait => tasks::wait(server, arguments, context, carried).await,
+            Self::TaskWait => task_tools::wait_for_task(server, arguments, context, carried).await,
             Self::TaskCancel => {
-                return tasks::cancel(server, arguments, retry, context, carried).await;
+                return task_tools::cancel_task(server, arguments, retry, context, carried).await;
             }
-            Self::TaskList => tasks::list(server, arguments, carried),
-            Self::StreamRead => streams::read(server, arguments, context).await,
-            Self::StreamList => streams::list(server, arguments, context),
-            Self::StreamClose => streams::close(server, arguments, context),
+            Self::TaskList => task_tools::list_tasks(server, arguments, carried),
+            Self::StreamRead => stream_tools::read_stream(server, arguments, context).await,
+            Self::StreamList => stream_tools::list_streams(server, arguments, context),
+            Self::StreamClose => stream_tools::close_stream(server, arguments, context),
         })
     }
 }

@@ -15,18 +15,18 @@ use hyper::body::{Body, Frame};
 use rmcp::model::ErrorCode;
 use serde_json::Value;
 
-use super::{Answer, Endpoint, is_json, json_answer, session_of, text_answer, unfailing};
+use super::{Endpoint, HttpAnswer, is_json, json_answer, session_of, text_answer, unfailing};
 use crate::mcp::{
     accept,
-    batch::{self, Batch},
+    batch::{self, MessageBatch},
     lines::{error_line, id_of, request_id},
-    masked,
-    sessions::Pending,
+    masked_events,
+    sessions::PendingRequest,
 };
 
 impl Endpoint {
     /// Answers a batch, under the same checks as a message.
-    pub(super) async fn batch(&self, mut parts: Parts, body: &Bytes) -> Answer {
+    pub(super) async fn batch(&self, mut parts: Parts, body: &Bytes) -> HttpAnswer {
         if let Err(refused) = self.check_names(parts.uri.clone(), &parts.headers).await {
             return *refused;
         }
@@ -48,7 +48,7 @@ impl Endpoint {
             Some(session) => self.sessions.version(session),
             None => None,
         };
-        let batch = match batch::read(body, version.as_ref()) {
+        let batch = match batch::read_batch(body, version.as_ref()) {
             Ok(batch) => batch,
             Err(error) => return reject(StatusCode::BAD_REQUEST, error.reply()),
         };
@@ -63,17 +63,17 @@ impl Endpoint {
     }
 
     /// Notes that the requests of a batch are under way.
-    fn begin(&self, session: &str, batch: &Batch) -> Result<Vec<Pending>, Vec<u8>> {
+    fn begin(&self, session: &str, batch: &MessageBatch) -> Result<Vec<PendingRequest>, Vec<u8>> {
         let ids = batch.parts.iter().filter_map(|part| request_id(&part.text));
         let begun = ids.map(|id| self.sessions.begin(session, &id)).collect::<Result<Vec<_>, _>>();
-        let refused = |refused: crate::mcp::sessions::Refused| {
+        let refused = |refused: crate::mcp::sessions::SessionRefusal| {
             error_line(&Value::Null, ErrorCode::INVALID_REQUEST, &refused.to_string())
         };
         Ok(begun.map_err(refused)?.into_iter().flatten().collect())
     }
 
-    async fn handle_all(&self, parts: &Parts, batch: Batch) -> Answer {
-        let Batch { parts: messages, mut answers, .. } = batch;
+    async fn handle_all(&self, parts: &Parts, batch: MessageBatch) -> HttpAnswer {
+        let MessageBatch { parts: messages, mut answers, .. } = batch;
         let (mut head, mut events) = (None, Vec::new());
         for message in messages {
             let id = id_of(&message.text);
@@ -84,7 +84,7 @@ impl Endpoint {
                 StatusCode::OK => {
                     let (parts, body) = answer.into_parts();
                     head.get_or_insert(parts);
-                    events.push(Source { body, waiting: BytesMut::new(), is_over: false });
+                    events.push(AnswerEvents { body, waiting: BytesMut::new(), is_over: false });
                 }
                 status => {
                     let reason = format!("the message was refused: {status}");
@@ -96,15 +96,15 @@ impl Endpoint {
             if answers.is_empty() {
                 return text_answer(StatusCode::ACCEPTED, "");
             }
-            let answers = self.secrets.message(batch::joined(&answers));
+            let answers = self.secrets.message(batch::join_answers(&answers));
             return json_answer(StatusCode::BAD_REQUEST, answers.into());
         };
         let mut ready = BytesMut::new();
         for answer in &answers {
             push_event(answer.trim_ascii(), &mut ready);
         }
-        let merged = Response::from_parts(head, Merged { ready, sources: events }.boxed());
-        masked::answer(merged, &self.secrets).await.map(unfailing)
+        let merged = Response::from_parts(head, MergedEvents { ready, sources: events }.boxed());
+        masked_events::masked_answer(merged, &self.secrets).await.map(unfailing)
     }
 }
 
@@ -115,21 +115,21 @@ fn push_event(data: &[u8], out: &mut BytesMut) {
 }
 
 /// The events of several answers, as they come.
-struct Merged {
+struct MergedEvents {
     /// Whole events.
     ready: BytesMut,
-    sources: Vec<Source>,
+    sources: Vec<AnswerEvents>,
 }
 
 /// The events of one answer.
-struct Source {
+struct AnswerEvents {
     body: BoxBody<Bytes, Infallible>,
     /// What came of an event.
     waiting: BytesMut,
     is_over: bool,
 }
 
-impl Source {
+impl AnswerEvents {
     /// Takes whole events; what they say about resuming is left out.
     fn take(&mut self, context: &mut Context<'_>, ready: &mut BytesMut) {
         while let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
@@ -161,7 +161,7 @@ impl Source {
     }
 }
 
-impl Body for Merged {
+impl Body for MergedEvents {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -194,7 +194,7 @@ mod tests {
             let pieces: Vec<Bytes> = text.as_bytes().chunks(size).map(Bytes::from_static).collect();
             let frames = pieces.into_iter().map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
             let body = StreamBody::new(futures_util::stream::iter(frames)).boxed();
-            Source { body, waiting: BytesMut::new(), is_over: false }
+            AnswerEvents { body, waiting: BytesMut::new(), is_over: false }
         };
         for size in 1..40 {
             let mut ready = BytesMut::new();
@@ -204,7 +204,8 @@ mod tests {
                 source(":\n\ndata: {\"id\":2}\n\ndata: {\"id\":3}\n\ndata: half", size),
             ];
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let all = runtime.block_on(Merged { ready, sources }.collect()).unwrap().to_bytes();
+            let all =
+                runtime.block_on(MergedEvents { ready, sources }.collect()).unwrap().to_bytes();
             let all = String::from_utf8(all.to_vec()).unwrap();
             let mut events: Vec<&str> = all.split_terminator("\n\n").collect();
             events.sort_unstable();

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::*;
 
-fn rpc(lists: Option<&str>) -> Rpc {
-    Rpc {
+fn rpc(lists: Option<&str>) -> RpcMethod {
+    RpcMethod {
         path: PathTemplate::parse("/api/v1").unwrap(),
         method: "backup.run".to_owned(),
         codes: vec![(1, "not_found".to_owned()), (10, "invalid_input".to_owned())].into(),
@@ -18,7 +18,7 @@ fn rpc(lists: Option<&str>) -> Rpc {
 fn shown_for(params: Value, code: i64, message: &str, data: Value) -> String {
     let Value::Object(params) = params else { panic!("params are an object") };
     let error = RpcError { code: Some(code), message: message.to_owned(), data: Some(data) };
-    api_error(Refused {
+    api_error(RefusedCall {
         error,
         rpc: &rpc(Some("list_methods")),
         results: &ResponseRules::default(),

@@ -14,10 +14,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use dadl_mcp::{
     app::App,
-    config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
+    config::{Overrides, Settings, credentials::CredentialResolver, env_vars::Environment},
     executor::{Budget, CallContext, CallError},
-    gate::{Consent, Refusal},
-    outcome::{Outcome, Payload},
+    gate::{CallConsent, CallRefusal},
+    outcome::{CallOutcome, Payload},
 };
 use dadl_simulator::{DanubeCloud, RecordedRequest, SimulatorOptions};
 use serde_json::{Value, json};
@@ -52,9 +52,9 @@ impl Bench {
     }
 
     /// Calls a tool as a person who agrees to everything.
-    async fn call(&self, tool: &str, arguments: Value) -> Result<Outcome, CallError> {
+    async fn call(&self, tool: &str, arguments: Value) -> Result<CallOutcome, CallError> {
         let pending = self.app.gate.check(tool, object(arguments)).unwrap();
-        let consent = Consent::given_for(pending.digest());
+        let consent = CallConsent::given_for(pending.digest());
         let call = pending.admit_with(&consent).unwrap();
         // As long as it takes, so that a task is seen to its end.
         let context = CallContext::default().waiting(Budget::Longest);
@@ -90,7 +90,7 @@ fn object(value: Value) -> serde_json::Map<String, Value> {
     value
 }
 
-fn value(outcome: Outcome) -> Value {
+fn value(outcome: CallOutcome) -> Value {
     match outcome.payload {
         Payload::Json(text) => text.value().unwrap(),
         Payload::Task(report) => report.to_value(),
@@ -123,7 +123,7 @@ fn program(
     let files = Some(home.path().join("files"));
     let overrides = Overrides { config: Some(path), files, ..Overrides::default() };
     let settings = Settings::load(&overrides, &environment, home.path()).unwrap();
-    let app = App::build(&settings, &Credentials::new(environment));
+    let app = App::build(&settings, &CredentialResolver::new(environment));
     app.map(|app| (app, home)).map_err(|error| error.to_string())
 }
 
@@ -276,9 +276,9 @@ async fn the_levels_say_what_loses_data() {
     let reading = Bench::with("defaults: {dc: main}", &[]).await;
     let delete = json!({ "vm": WEB, "backup": "daily-1" });
     let refused = reading.app.gate.check("delete_backup", object(delete.clone())).unwrap_err();
-    assert!(matches!(refused, Refusal::Denied { .. }), "{refused}");
+    assert!(matches!(refused, CallRefusal::Denied { .. }), "{refused}");
     let bench = Bench::new().await;
     let refused = bench.app.gate.check("delete_backup", object(delete)).unwrap().admit();
-    assert!(matches!(refused, Err(Refusal::NotConfirmed { .. })));
+    assert!(matches!(refused, Err(CallRefusal::NotConfirmed { .. })));
     assert!(bench.requests().is_empty() && reading.requests().is_empty());
 }

@@ -1,6 +1,6 @@
 //! Files in the texts of arguments: `#base64`, `#dataurl` and `#url` behind their handles.
 
-use dadl_mcp::{executor::CallError, gate::Pending, shares::Client};
+use dadl_mcp::{executor::CallError, gate::PendingCall, shares::ClientKey};
 
 use super::*;
 use crate::upstream::ByHand;
@@ -73,10 +73,10 @@ _dadl_mcp:
 "#);
 
 async fn site(answers: Vec<Answer>) -> Site {
-    site_with(answers, defaults(), Limits::default()).await
+    site_with(answers, defaults(), OperatorLimits::default()).await
 }
 
-async fn site_with(answers: Vec<Answer>, settings: FileSettings, limits: Limits) -> Site {
+async fn site_with(answers: Vec<Answer>, settings: FileSettings, limits: OperatorLimits) -> Site {
     Site::start_of(TOOLS, answers, settings, limits, |_| {}).await
 }
 
@@ -281,7 +281,7 @@ async fn ten_megabytes() {
 
 #[tokio::test]
 async fn files_in_arguments_count_as_memory() {
-    let limits = Limits { memory: 100_000, ..Limits::default() };
+    let limits = OperatorLimits { memory: 100_000, ..OperatorLimits::default() };
     let site = site_with(vec![ok()], defaults(), limits).await;
     let (small, large) =
         (stored(&site, "a", &[0; 3000]).await, stored(&site, "b", &[0; 90_000]).await);
@@ -322,7 +322,7 @@ async fn a_url_needs_one() {
 
     let settings =
         FileSettings { public_url: Some("https://mcp.example".to_owned()), ..defaults() };
-    let with = site_with(vec![ok()], settings.clone(), Limits::default()).await;
+    let with = site_with(vec![ok()], settings.clone(), OperatorLimits::default()).await;
     // Of a URL nothing is read, so that it has no bound.
     let file = stored(&with, "a.txt", &vec![0; 11 * 1024 * 1024]).await;
     with.call("json", json!({ "file": { "image": { "url": format!("{file}#url") } } })).await;
@@ -425,10 +425,10 @@ async fn a_stream_is_opened_with_the_file() {
     let harness = beside(&site, TOOLS, &feed.origin());
     let arguments = json!({ "q": format!("{file}#base64"), "open": true });
     let Value::Object(arguments) = arguments else { unreachable!() };
-    let call = harness.gate.check("events", arguments).and_then(Pending::admit).unwrap();
+    let call = harness.gate.check("events", arguments).and_then(PendingCall::admit).unwrap();
     let hub = dadl_mcp::live::Hub::default();
-    let owner = dadl_mcp::live::Owner::Session("a".to_owned());
-    let client = Client::only();
+    let owner = dadl_mcp::live::StreamOwner::Session("a".to_owned());
+    let client = ClientKey::only();
     let (opened, asked) =
         tokio::join!(hub.open(&harness.executor, &call, owner, &client), begin(&feed));
     assert!(asked.contains(&format!("?q={IN_URL} ")), "{asked}");
@@ -437,8 +437,8 @@ async fn a_stream_is_opened_with_the_file() {
     drop(hub);
     let wrong = json!({ "q": "dadl-file:0#base64", "open": true });
     let Value::Object(wrong) = wrong else { unreachable!() };
-    let call = harness.gate.check("events", wrong).and_then(Pending::admit).unwrap();
-    let owner = dadl_mcp::live::Owner::Session("a".to_owned());
+    let call = harness.gate.check("events", wrong).and_then(PendingCall::admit).unwrap();
+    let owner = dadl_mcp::live::StreamOwner::Session("a".to_owned());
     let said = dadl_mcp::live::Hub::default().open(&harness.executor, &call, owner, &client).await;
     assert!(said.unwrap_err().to_string().contains("is not in the store"));
 }

@@ -14,8 +14,8 @@
 mod printer;
 mod quotes;
 
-use super::{diagnostic::Diagnostic, source::Source, yaml};
-use printer::Problem;
+use super::{diagnostic::Diagnostic, source::SourceText, yaml};
+use printer::UnsupportedSyntax;
 
 /// Why a text was not formatted; nothing is half formatted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,14 +32,14 @@ pub enum FormatError {
 }
 
 /// Returns the text of `source` in the one layout.
-pub fn format(source: &Source) -> Result<String, FormatError> {
+pub fn format(source: &SourceText) -> Result<String, FormatError> {
     if source.text().starts_with('\u{feff}') {
         // The first one is no part of the text; this one would be the first of the next run.
         let message = "a second byte order mark";
         return Err(FormatError::Layout { message, offset: 0 });
     }
     let mut findings = Vec::new();
-    if yaml::parse(source.text(), &mut findings).is_none() {
+    if yaml::parse_yaml(source.text(), &mut findings).is_none() {
         if findings.is_empty() {
             // Nothing but comments.
             return Ok(source.text().to_owned());
@@ -60,15 +60,17 @@ pub fn format(source: &Source) -> Result<String, FormatError> {
 
 /// Formats a text with Unix line breaks and proves that it is the same.
 fn formatted(text: &str) -> Result<String, FormatError> {
-    let problem =
-        |problem: Problem| FormatError::Layout { message: problem.message, offset: problem.offset };
+    let problem = |problem: UnsupportedSyntax| FormatError::Layout {
+        message: problem.message,
+        offset: problem.offset,
+    };
     if let Some(offset) = text.find('\r') {
         // YAML ends a line there; whether people do, nobody knows.
         let message = "a carriage return without a line feed";
         return Err(FormatError::Layout { message, offset });
     }
-    let first = printer::print(text).map_err(problem)?;
-    let second = printer::print(&first.text).map_err(problem)?;
+    let first = printer::print_yaml(text).map_err(problem)?;
+    let second = printer::print_yaml(&first.text).map_err(problem)?;
     let is_stable = first.text == second.text && first.comments == second.comments;
     if !is_stable || !is_same_tree(text, &first.text) {
         let message = "the layout of this file is not understood well enough";
@@ -80,8 +82,10 @@ fn formatted(text: &str) -> Result<String, FormatError> {
 /// Returns whether two texts have the same tree and the same problems.
 fn is_same_tree(before: &str, after: &str) -> bool {
     let (mut problems_before, mut problems_after) = (Vec::new(), Vec::new());
-    let trees =
-        (yaml::parse(before, &mut problems_before), yaml::parse(after, &mut problems_after));
+    let trees = (
+        yaml::parse_yaml(before, &mut problems_before),
+        yaml::parse_yaml(after, &mut problems_after),
+    );
     let codes = |findings: &[Diagnostic]| -> Vec<_> {
         findings.iter().map(|finding| (finding.code, finding.message.clone())).collect()
     };

@@ -18,24 +18,24 @@ pub(super) struct Printed {
 }
 
 /// What this printer does not understand, and where.
-pub(super) struct Problem {
+pub(super) struct UnsupportedSyntax {
     pub(super) offset: usize,
     pub(super) message: &'static str,
 }
 
-type Step<T = ()> = Result<T, Problem>;
+type PrintResult<T = ()> = Result<T, UnsupportedSyntax>;
 
 /// An open block collection.
 #[derive(Clone, Copy)]
 struct Level {
-    kind: Kind,
+    kind: CollectionKind,
     /// Its column in the old text and in the new one.
     old: usize,
     new: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CollectionKind {
     Mapping,
     Sequence,
     /// A sequence whose dashes are in the column of the key above, which the scanner does not
@@ -45,7 +45,7 @@ enum Kind {
 
 /// What was printed last.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Last {
+enum LastPrinted {
     Alias,
     Colon,
     Comma,
@@ -61,7 +61,7 @@ enum Last {
 
 /// What lies between two tokens.
 #[derive(Default)]
-struct Gap<'text> {
+struct TokenGap<'text> {
     comments: Vec<Comment<'text>>,
     /// Whether a line break comes directly before the next token.
     breaks: bool,
@@ -103,7 +103,7 @@ struct Printer<'text> {
     /// The key of each level that is being printed, for the path.
     keys: Vec<String>,
     flow: usize,
-    last: Last,
+    last: LastPrinted,
     /// The column of the next token if it has to begin a line.
     line_at: Option<usize>,
     /// Whether an empty line has to be before it.
@@ -118,20 +118,20 @@ struct Printer<'text> {
 }
 
 /// Prints `text`, which has Unix line breaks and has been parsed without an error.
-pub(super) fn print(text: &str) -> Step<Printed> {
+pub(super) fn print_yaml(text: &str) -> PrintResult<Printed> {
     let mut tokens = Vec::new();
     for token in Scanner::with_options(StrInput::new(text), options()) {
         let Ok(token) = token else {
-            return Err(Problem { offset: 0, message: "this is not YAML" });
+            return Err(UnsupportedSyntax { offset: 0, message: "this is not YAML" });
         };
         let span = token.span().byte_range().unwrap_or_default();
         tokens.push(Token { kind: token.token_type().clone(), span });
     }
     let mut printer = Printer::new(text);
     for (index, token) in tokens.iter().enumerate() {
-        printer.take(token, tokens.get(index + 1..).unwrap_or_default())?;
+        printer.print_token(token, tokens.get(index + 1..).unwrap_or_default())?;
     }
-    printer.end()
+    printer.finish_text()
 }
 
 fn options() -> Options {
@@ -153,7 +153,7 @@ impl<'text> Printer<'text> {
             before: Vec::new(),
             keys: Vec::new(),
             flow: 0,
-            last: Last::Start,
+            last: LastPrinted::Start,
             line_at: None,
             wants_blank: false,
             is_key: false,
@@ -163,36 +163,38 @@ impl<'text> Printer<'text> {
         }
     }
 
-    fn take(&mut self, token: &Token<'text>, rest: &[Token<'text>]) -> Step {
+    fn print_token(&mut self, token: &Token<'text>, rest: &[Token<'text>]) -> PrintResult {
         match &token.kind {
             TokenType::StreamStart | TokenType::StreamEnd => {}
-            TokenType::BlockMappingStart => self.open(Kind::Mapping, rest),
-            TokenType::BlockSequenceStart => self.open(Kind::Sequence, rest),
+            TokenType::BlockMappingStart => self.open_collection(CollectionKind::Mapping, rest),
+            TokenType::BlockSequenceStart => self.open_collection(CollectionKind::Sequence, rest),
             TokenType::BlockEnd => {
                 self.end_flush();
                 self.levels.pop();
                 self.keys.truncate(self.levels.len());
             }
-            TokenType::Key => self.key(token, rest)?,
-            TokenType::Value => self.value()?,
-            TokenType::BlockEntry => self.entry()?,
+            TokenType::Key => self.print_key(token, rest)?,
+            TokenType::Value => self.print_value()?,
+            TokenType::BlockEntry => self.print_entry()?,
             TokenType::FlowSequenceStart | TokenType::FlowMappingStart => {
-                self.put(&token.span, Last::Open)?;
+                self.print_span(&token.span, LastPrinted::Open)?;
                 self.flow += 1;
             }
             TokenType::FlowSequenceEnd | TokenType::FlowMappingEnd => {
                 self.flow = self.flow.saturating_sub(1);
-                self.put(&token.span, Last::Scalar)?;
+                self.print_span(&token.span, LastPrinted::Scalar)?;
             }
-            TokenType::FlowEntry => self.put(&token.span, Last::Comma)?,
-            TokenType::Alias(_) => self.put(&token.span, Last::Alias)?,
-            TokenType::Anchor(_) | TokenType::Tag(..) => self.put(&token.span, Last::Property)?,
+            TokenType::FlowEntry => self.print_span(&token.span, LastPrinted::Comma)?,
+            TokenType::Alias(_) => self.print_span(&token.span, LastPrinted::Alias)?,
+            TokenType::Anchor(_) | TokenType::Tag(..) => {
+                self.print_span(&token.span, LastPrinted::Property)?
+            }
             TokenType::Scalar(ScalarStyle::Literal | ScalarStyle::Folded, _) => {
                 self.block_scalar(&token.span)?;
             }
-            TokenType::Scalar(style, value) => self.scalar(&token.span, *style, value)?,
+            TokenType::Scalar(style, value) => self.print_scalar(&token.span, *style, value)?,
             TokenType::DocumentStart if self.out.is_empty() => {
-                self.put(&token.span, Last::Marker)?;
+                self.print_span(&token.span, LastPrinted::Marker)?;
                 self.line_at = Some(0);
             }
             _ => return self.fail("directives and further documents are not formatted"),
@@ -200,11 +202,11 @@ impl<'text> Printer<'text> {
         Ok(())
     }
 
-    fn fail<T>(&self, message: &'static str) -> Step<T> {
-        Err(Problem { offset: self.at, message })
+    fn fail<T>(&self, message: &'static str) -> PrintResult<T> {
+        Err(UnsupportedSyntax { offset: self.at, message })
     }
 
-    fn end(mut self) -> Step<Printed> {
+    fn finish_text(mut self) -> PrintResult<Printed> {
         let gap = self.gap(self.text.len())?;
         self.line_at = None;
         self.comments(&gap, 0, None);
@@ -232,10 +234,10 @@ impl<'text> Printer<'text> {
         }
     }
 
-    fn open(&mut self, kind: Kind, rest: &[Token<'text>]) {
+    fn open_collection(&mut self, kind: CollectionKind, rest: &[Token<'text>]) {
         let old = match kind {
             // The scanner's token has no place; the dash is the next thing in the text.
-            Kind::Sequence => self.peek(),
+            CollectionKind::Sequence => self.peek(),
             _ => rest
                 .iter()
                 .find(|token| !token.span.is_empty())
@@ -243,7 +245,7 @@ impl<'text> Printer<'text> {
         };
         let new = self.inner_column();
         // A property would belong to the first key if it stood on the same line.
-        let stays = self.last == Last::Dash;
+        let stays = self.last == LastPrinted::Dash;
         self.levels.push(Level { kind, old: self.column(old), new });
         self.keys.resize(self.levels.len(), String::new());
         self.line_at = Some(new).filter(|_| !stays);
@@ -268,7 +270,7 @@ impl<'text> Printer<'text> {
     }
 
     fn end_flush(&mut self) {
-        if self.levels.last().is_some_and(|level| level.kind == Kind::Flush) {
+        if self.levels.last().is_some_and(|level| level.kind == CollectionKind::Flush) {
             self.levels.pop();
             self.keys.truncate(self.levels.len());
         }
@@ -280,7 +282,7 @@ impl<'text> Printer<'text> {
         self.levels.len() == 3 && matches!(path.as_slice(), ["backend", "tools" | "composites", _])
     }
 
-    fn key(&mut self, token: &Token<'text>, rest: &[Token<'text>]) -> Step {
+    fn print_key(&mut self, token: &Token<'text>, rest: &[Token<'text>]) -> PrintResult {
         let begins = self.peek();
         let next = rest.iter().find(|next| !next.span.is_empty()).map(|next| next.span.start);
         let is_explicit = self.text.get(begins..).is_some_and(|rest| rest.starts_with('?'))
@@ -306,20 +308,20 @@ impl<'text> Printer<'text> {
         Ok(())
     }
 
-    fn value(&mut self) -> Step {
+    fn print_value(&mut self) -> PrintResult {
         let at = self.peek();
         if !self.text.get(at..).is_some_and(|rest| rest.starts_with(':')) {
             return self.fail("a `:` is not where it is expected");
         }
         self.is_key = false;
-        self.put(&(at..at + 1), Last::Colon)
+        self.print_span(&(at..at + 1), LastPrinted::Colon)
     }
 
-    fn entry(&mut self) -> Step {
-        if self.levels.last().is_some_and(|level| level.kind == Kind::Mapping) {
+    fn print_entry(&mut self) -> PrintResult {
+        if self.levels.last().is_some_and(|level| level.kind == CollectionKind::Mapping) {
             let old = self.column(self.peek());
             let new = self.inner_column();
-            self.levels.push(Level { kind: Kind::Flush, old, new });
+            self.levels.push(Level { kind: CollectionKind::Flush, old, new });
             self.keys.resize(self.levels.len(), String::new());
         }
         let at = self.peek();
@@ -329,13 +331,13 @@ impl<'text> Printer<'text> {
         if !self.joins {
             self.line_at = Some(self.new_column());
         }
-        self.put(&(at..at + 1), Last::Dash)
+        self.print_span(&(at..at + 1), LastPrinted::Dash)
     }
 
     /// Reads what is between here and `end`.
-    fn gap(&mut self, end: usize) -> Step<Gap<'text>> {
+    fn gap(&mut self, end: usize) -> PrintResult<TokenGap<'text>> {
         let text = self.text.get(self.at..end).unwrap_or_default();
-        let mut gap = Gap { is_empty: text.is_empty(), ..Gap::default() };
+        let mut gap = TokenGap { is_empty: text.is_empty(), ..TokenGap::default() };
         let mut breaks = 0;
         let mut offset = 0;
         while let Some(next) = text.get(offset..).and_then(|rest| rest.chars().next()) {
@@ -351,7 +353,7 @@ impl<'text> Printer<'text> {
                     let lead = text.get(..offset).unwrap_or_default();
                     gap.comments.push(Comment {
                         text: line.trim_end(),
-                        own_line: breaks > 0 || self.last == Last::Start,
+                        own_line: breaks > 0 || self.last == LastPrinted::Start,
                         blank_before: breaks > 1,
                         column: self.column(self.at + offset),
                         spaces: lead.len() - lead.trim_end_matches(' ').len(),
@@ -372,7 +374,7 @@ impl<'text> Printer<'text> {
     }
 
     /// Prints the comments of a gap; `next` is the level of the token behind it.
-    fn comments(&mut self, gap: &Gap<'text>, indent: usize, next: Option<Level>) {
+    fn comments(&mut self, gap: &TokenGap<'text>, indent: usize, next: Option<Level>) {
         self.wants_blank &= !self.keeps;
         let blank_anywhere = gap.blank || gap.comments.iter().any(|it| it.blank_before);
         for comment in &gap.comments {
@@ -418,7 +420,7 @@ impl<'text> Printer<'text> {
     }
 
     /// Prints what goes before a token whose text is at `span`.
-    fn lead(&mut self, span: &Range<usize>, kind: Last) -> Step {
+    fn lead(&mut self, span: &Range<usize>, kind: LastPrinted) -> PrintResult {
         let gap = self.gap(span.start)?;
         let next = self.levels.last().copied();
         let is_close = self.text.get(span.clone()).is_some_and(|text| matches!(text, "]" | "}"));
@@ -427,8 +429,8 @@ impl<'text> Printer<'text> {
         let column = match self.line_at.take() {
             Some(column) => Some(column),
             // A dash stays with its value, unless a comment is between them.
-            None if self.last == Last::Dash && gap.comments.is_empty() => None,
-            None if kind == Last::Colon || kind == Last::Comma => None,
+            None if self.last == LastPrinted::Dash && gap.comments.is_empty() => None,
+            None if kind == LastPrinted::Colon || kind == LastPrinted::Comma => None,
             None if self.joins => Some(self.new_column()),
             None => (gap.breaks || !gap.comments.is_empty()).then_some(in_flow),
         };
@@ -437,7 +439,7 @@ impl<'text> Printer<'text> {
             return self.fail("a comment before `:` or `,` is not formatted");
         }
         self.comments(&gap, in_flow, next);
-        let is_first = self.last == Last::Start && !has_comment;
+        let is_first = self.last == LastPrinted::Start && !has_comment;
         match column {
             Some(column) if !is_first => {
                 let blank = gap.blank || self.wants_blank;
@@ -455,28 +457,28 @@ impl<'text> Printer<'text> {
     }
 
     /// Returns whether a space is between the last token and the next.
-    fn is_apart(&self, kind: Last, is_close: bool, gap: &Gap<'_>) -> bool {
+    fn is_apart(&self, kind: LastPrinted, is_close: bool, gap: &TokenGap<'_>) -> bool {
         match (self.last, kind) {
-            (Last::Start, _) => false,
+            (LastPrinted::Start, _) => false,
             // `*a:` would be an alias of another name.
-            (Last::Alias, Last::Colon) => true,
+            (LastPrinted::Alias, LastPrinted::Colon) => true,
             // `a:,` would be read differently by some.
-            (Last::Colon, _) => true,
-            (_, Last::Colon | Last::Comma) => false,
-            (Last::Open, _) => !gap.is_empty,
+            (LastPrinted::Colon, _) => true,
+            (_, LastPrinted::Colon | LastPrinted::Comma) => false,
+            (LastPrinted::Open, _) => !gap.is_empty,
             (_, _) if is_close => !gap.is_empty,
             _ => true,
         }
     }
 
-    fn put(&mut self, span: &Range<usize>, kind: Last) -> Step {
+    fn print_span(&mut self, span: &Range<usize>, kind: LastPrinted) -> PrintResult {
         self.lead(span, kind)?;
         self.out.push_str(self.text.get(span.clone()).unwrap_or_default());
         self.done(span.end, kind);
         Ok(())
     }
 
-    fn done(&mut self, end: usize, kind: Last) {
+    fn done(&mut self, end: usize, kind: LastPrinted) {
         self.at = end;
         self.last = kind;
         self.keeps = false;
@@ -484,7 +486,12 @@ impl<'text> Printer<'text> {
         self.before.clone_from(&self.levels);
     }
 
-    fn scalar(&mut self, span: &Range<usize>, style: ScalarStyle, value: &str) -> Step {
+    fn print_scalar(
+        &mut self,
+        span: &Range<usize>,
+        style: ScalarStyle,
+        value: &str,
+    ) -> PrintResult {
         let text = self.text.get(span.clone()).unwrap_or_default();
         if self.is_key {
             value.clone_into(&mut self.key);
@@ -500,7 +507,7 @@ impl<'text> Printer<'text> {
             // A value that is not there.
             return Ok(());
         }
-        self.lead(span, Last::Scalar)?;
+        self.lead(span, LastPrinted::Scalar)?;
         let inner = self.inner_column() + 2 * self.flow;
         let mut lines = text.split('\n');
         let first = lines.next().unwrap_or_default();
@@ -525,11 +532,11 @@ impl<'text> Printer<'text> {
                 }
             }
         }
-        self.done(span.end, Last::Scalar);
+        self.done(span.end, LastPrinted::Scalar);
         Ok(())
     }
 
-    fn block_scalar(&mut self, span: &Range<usize>) -> Step {
+    fn block_scalar(&mut self, span: &Range<usize>) -> PrintResult {
         let header_at = self.peek();
         let rest = self.text.get(header_at..).unwrap_or_default();
         let line = rest.split('\n').next().unwrap_or_default();
@@ -538,7 +545,7 @@ impl<'text> Printer<'text> {
         if !mark.starts_with(['|', '>']) || self.levels.is_empty() {
             return self.fail("a block of text is not where it is expected");
         }
-        self.lead(&(header_at..header_at + mark.len()), Last::Scalar)?;
+        self.lead(&(header_at..header_at + mark.len()), LastPrinted::Scalar)?;
         let has_digit = mark.contains(|mark: char| mark.is_ascii_digit());
         let keeps = mark.contains('+');
         self.out.extend(mark.chars().map(|mark| if mark.is_ascii_digit() { '2' } else { mark }));
@@ -584,7 +591,7 @@ impl<'text> Printer<'text> {
         }
         // The line break behind the last line is left for the next token to see.
         let end = if count == 0 { header_at + line.len() } else { taken - 1 };
-        self.done(end.min(self.text.len()), Last::Scalar);
+        self.done(end.min(self.text.len()), LastPrinted::Scalar);
         self.keeps = keeps;
         Ok(())
     }

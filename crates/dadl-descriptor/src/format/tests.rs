@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 use super::{FormatError, format};
-use crate::source::Source;
+use crate::source::SourceText;
 
 const LIBRARY: &str = include_str!("../fixtures/library.dadl");
 
 fn formatted(text: &str) -> String {
-    let done = format(&Source::new("t", text));
+    let done = format(&SourceText::new("t", text));
     let text = done.unwrap_or_else(|error| panic!("{error:?}\n{text}"));
-    assert_eq!(format(&Source::new("t", text.clone())), Ok(text.clone()), "a second run");
+    assert_eq!(format(&SourceText::new("t", text.clone())), Ok(text.clone()), "a second run");
     text
 }
 
@@ -112,7 +112,7 @@ fn line_breaks_stay_those_of_the_file() {
 
 #[test]
 fn says_what_it_cannot_format() {
-    let error = |text: &str| format(&Source::new("t", text)).unwrap_err();
+    let error = |text: &str| format(&SourceText::new("t", text)).unwrap_err();
     assert!(matches!(error("a: ["), FormatError::Findings(_)));
     assert!(matches!(error("? a\n: 1\n"), FormatError::Layout { offset: 0, .. }));
     assert!(matches!(error("a: |\n  x\r\r\n  y\n"), FormatError::Layout { .. }));
@@ -211,7 +211,7 @@ proptest! {
         }
         let mut findings = Vec::new();
         // Some layouts are no YAML; most are.
-        if crate::yaml::parse(&text, &mut findings).is_none() {
+        if crate::yaml::parse_yaml(&text, &mut findings).is_none() {
             return Ok(());
         }
         // That the tree is the same is checked inside.
@@ -229,6 +229,6 @@ proptest! {
         let end = (at + removed).min(text.len());
         text.replace_range(at..end, &inserted);
         // An error is fine; what is wrong inside is an error and never a text.
-        let _ = format(&Source::new("t", text));
+        let _ = format(&SourceText::new("t", text));
     }
 }

@@ -18,5 +18,5 @@ mod tests;
 
 pub use self::{
     error::{CompileError, RunError},
-    program::{Filter, LONGEST_PROGRAM, Program},
+    program::{JqFilter, LONGEST_PROGRAM, Program},
 };

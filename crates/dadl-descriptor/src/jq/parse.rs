@@ -5,19 +5,19 @@ use jaq_json::{Map, Val, read};
 
 /// Parses `text`; `None` when it is not the JSON that answers are made of, so that the parser of
 /// `jaq` may have a look at it and say why.
-pub(super) fn parse(text: &Bytes) -> Option<Val> {
-    let mut parser = Parser { text, at: 0 };
-    let value = parser.value()?;
+pub(super) fn parse_json(text: &Bytes) -> Option<Val> {
+    let mut parser = JsonParser { text, at: 0 };
+    let value = parser.parse_value()?;
     parser.space();
     (parser.at == text.len()).then_some(value)
 }
 
-struct Parser<'text> {
+struct JsonParser<'text> {
     text: &'text Bytes,
     at: usize,
 }
 
-impl Parser<'_> {
+impl JsonParser<'_> {
     fn rest(&self) -> &[u8] {
         self.text.get(self.at..).unwrap_or_default()
     }
@@ -31,20 +31,20 @@ impl Parser<'_> {
         self.rest().starts_with(token).then(|| self.at += token.len())
     }
 
-    fn value(&mut self) -> Option<Val> {
+    fn parse_value(&mut self) -> Option<Val> {
         self.space();
         match self.rest().first()? {
-            b'"' => self.string(),
-            b'{' => self.object(),
-            b'[' => self.array(),
+            b'"' => self.parse_string(),
+            b'{' => self.parse_object(),
+            b'[' => self.parse_array(),
             b'n' => self.take(b"null").map(|()| Val::Null),
             b't' => self.take(b"true").map(|()| Val::Bool(true)),
             b'f' => self.take(b"false").map(|()| Val::Bool(false)),
-            _ => self.number(),
+            _ => self.parse_number(),
         }
     }
 
-    fn number(&mut self) -> Option<Val> {
+    fn parse_number(&mut self) -> Option<Val> {
         let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
         let length = self.rest().iter().take_while(is_part).count();
         let digits = self.rest().get(..length)?;
@@ -53,7 +53,7 @@ impl Parser<'_> {
         Some(Val::Num(number))
     }
 
-    fn string(&mut self) -> Option<Val> {
+    fn parse_string(&mut self) -> Option<Val> {
         self.take(b"\"")?;
         let rest = self.rest();
         let end = memchr::memchr2(b'"', b'\\', rest)?;
@@ -73,13 +73,13 @@ impl Parser<'_> {
         read::parse_single(whole).ok()
     }
 
-    fn array(&mut self) -> Option<Val> {
+    fn parse_array(&mut self) -> Option<Val> {
         self.take(b"[")?;
         let mut items = Vec::new();
         self.space();
         if self.take(b"]").is_none() {
             loop {
-                items.push(self.value()?);
+                items.push(self.parse_value()?);
                 self.space();
                 if self.take(b"]").is_some() {
                     break;
@@ -90,17 +90,17 @@ impl Parser<'_> {
         Some(items.into_iter().collect())
     }
 
-    fn object(&mut self) -> Option<Val> {
+    fn parse_object(&mut self) -> Option<Val> {
         self.take(b"{")?;
         let mut members = Map::default();
         self.space();
         if self.take(b"}").is_none() {
             loop {
                 self.space();
-                let key = self.string()?;
+                let key = self.parse_string()?;
                 self.space();
                 self.take(b":")?;
-                let value = self.value()?;
+                let value = self.parse_value()?;
                 members.insert(key, value);
                 self.space();
                 if self.take(b"}").is_some() {
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn reads_what_answers_are_made_of_and_leaves_the_rest() {
-        let reads = |text: &str| parse(&Bytes::from(text.to_owned()));
+        let reads = |text: &str| parse_json(&Bytes::from(text.to_owned()));
         for text in [
             r#" {"a" : [1, -2.50, 1e3, true, false, null, "x", {}, []], "b\"\\": "\u00e9\\" } "#,
             "\"\"",

@@ -10,14 +10,14 @@ use super::{RunError, corrections::number};
 const LONGEST_MESSAGE: usize = 500;
 
 /// Collects the outputs of a program.
-pub(super) struct Outputs {
+pub(super) struct OutputCollector {
     /// Begins with a bracket, which is dropped when there is one output.
     text: Vec<u8>,
     count: usize,
     most: usize,
 }
 
-impl Outputs {
+impl OutputCollector {
     pub(super) fn new(most: usize) -> Self {
         Self { text: vec![b'['], count: 0, most }
     }
@@ -27,7 +27,7 @@ impl Outputs {
             self.text.push(b',');
         }
         self.count += 1;
-        write(value, &mut self.text, self.most)
+        write_value(value, &mut self.text, self.most)
     }
 
     pub(super) fn finish(mut self) -> Vec<u8> {
@@ -46,32 +46,32 @@ impl Outputs {
 }
 
 /// Returns what a failed program says: its message, or the value that it failed with.
-pub(super) fn message(value: &Val) -> String {
+pub(super) fn error_message(value: &Val) -> String {
     let text = match value {
         Val::TStr(text) | Val::BStr(text) => text.to_vec(),
-        other => json(other),
+        other => value_json(other),
     };
     cut_bytes(&String::from_utf8_lossy(&text), LONGEST_MESSAGE).into_owned()
 }
 
 /// Returns `value` as JSON, of any size.
-pub(super) fn json(value: &Val) -> Vec<u8> {
+pub(super) fn value_json(value: &Val) -> Vec<u8> {
     let mut text = Vec::new();
     // Without a limit nothing fails but a key that is no text, which ends the text.
-    let _ = write(value, &mut text, usize::MAX);
+    let _ = write_value(value, &mut text, usize::MAX);
     text
 }
 
 /// Returns a string as it is, and everything else as JSON.
-pub(super) fn string(value: Val) -> Val {
+pub(super) fn value_string(value: Val) -> Val {
     match value {
         Val::TStr(_) => value,
         Val::BStr(bytes) => Val::TStr(bytes),
-        other => Val::utf8_str(Bytes::from(json(&other))),
+        other => Val::utf8_str(Bytes::from(value_json(&other))),
     }
 }
 
-fn write(value: &Val, text: &mut Vec<u8>, most: usize) -> Result<(), RunError> {
+fn write_value(value: &Val, text: &mut Vec<u8>, most: usize) -> Result<(), RunError> {
     if text.len() > most {
         return Err(RunError::Output(most));
     }
@@ -79,15 +79,15 @@ fn write(value: &Val, text: &mut Vec<u8>, most: usize) -> Result<(), RunError> {
         Val::Null => text.extend_from_slice(b"null"),
         Val::Bool(true) => text.extend_from_slice(b"true"),
         Val::Bool(false) => text.extend_from_slice(b"false"),
-        Val::Num(number) => number::write(number, text),
-        Val::TStr(bytes) | Val::BStr(bytes) => quoted(bytes, text),
+        Val::Num(number) => number::write_number(number, text),
+        Val::TStr(bytes) | Val::BStr(bytes) => write_quoted(bytes, text),
         Val::Arr(items) => {
             text.push(b'[');
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
                     text.push(b',');
                 }
-                write(item, text, most)?;
+                write_value(item, text, most)?;
             }
             text.push(b']');
         }
@@ -98,12 +98,12 @@ fn write(value: &Val, text: &mut Vec<u8>, most: usize) -> Result<(), RunError> {
                     text.push(b',');
                 }
                 match key {
-                    Val::TStr(bytes) | Val::BStr(bytes) => quoted(bytes, text),
+                    Val::TStr(bytes) | Val::BStr(bytes) => write_quoted(bytes, text),
                     // `jaq` has keys of any type; JSON has not.
                     _ => return Err(RunError::Failed("object keys must be strings".to_owned())),
                 }
                 text.push(b':');
-                write(value, text, most)?;
+                write_value(value, text, most)?;
             }
             text.push(b'}');
         }
@@ -115,7 +115,7 @@ fn write(value: &Val, text: &mut Vec<u8>, most: usize) -> Result<(), RunError> {
 }
 
 /// Appends a JSON string (RFC 8259, section 7); bytes that are no UTF-8 become U+FFFD.
-fn quoted(bytes: &[u8], text: &mut Vec<u8>) {
+fn write_quoted(bytes: &[u8], text: &mut Vec<u8>) {
     text.push(b'"');
     let lossy = String::from_utf8_lossy(bytes);
     let mut rest = lossy.as_bytes();

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, thread};
 
 use bytes::Bytes;
-use dadl_text::text::cut;
+use dadl_text::text::cut_text;
 use jaq_core::{
     Compiler, Ctx, Vars,
     compile::Undefined,
@@ -55,16 +55,16 @@ impl fmt::Debug for Program {
 
 /// The text of a program that compiles.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter(Arc<str>);
+pub struct JqFilter(Arc<str>);
 
-impl Filter {
+impl JqFilter {
     /// Takes `text` when it is a program.
     ///
     /// # Errors
     ///
     /// What is wrong first, and where.
     pub fn new(text: &str) -> Result<Self, CompileError> {
-        check(text)?;
+        check_program(text)?;
         Ok(Self(text.into()))
     }
 
@@ -76,7 +76,7 @@ impl Filter {
 
 /// Compiles `text` and drops what comes of it. Safe for any text: the parser gets a stack that is
 /// deep enough.
-fn check(text: &str) -> Result<(), CompileError> {
+fn check_program(text: &str) -> Result<(), CompileError> {
     if text.len() > LONGEST_PROGRAM {
         return Err(CompileError::whole(format!(
             "the program is longer than {LONGEST_PROGRAM} bytes"
@@ -109,7 +109,7 @@ impl Program {
     }
 
     fn compiled(text: &str) -> Result<Self, CompileError> {
-        let tokens = lex::Lexer::new(text).lex().map_err(|errors| unreadable(text, &errors))?;
+        let tokens = lex::Lexer::new(text).lex().map_err(|errors| lex_error(text, &errors))?;
         if let Some(lex::Token(word, _)) = tokens.first()
             && matches!(*word, "import" | "include" | "module")
         {
@@ -124,7 +124,7 @@ impl Program {
                 misplaced(text, expected, found.flatten().map(|lex::Token(word, _)| *word))
             })?
         };
-        let main = parse::Def { name: MAIN, args: Vec::new(), body: rewrite::term(body) };
+        let main = parse::Def { name: MAIN, args: Vec::new(), body: rewrite::rewrite_term(body) };
         let arena = Arena::default();
         let modules = Loader::new(native::definitions(text).into_iter().chain([main]))
             .load(&arena, File { code: MAIN, path: () })
@@ -148,7 +148,7 @@ impl Program {
     /// See [`RunError`].
     pub fn run(&self, input: impl Into<Bytes>, most: usize) -> Result<Vec<u8>, RunError> {
         let input = input.into();
-        let input = match input_parser::parse(&input) {
+        let input = match input_parser::parse_json(&input) {
             Some(value) => value,
             None => {
                 read::parse_single(&input).map_err(|error| RunError::Input(error.to_string()))?
@@ -157,10 +157,10 @@ impl Program {
         let location = native::location();
         let variables = Vars::new([Val::obj(jaq_json::Map::default()), location]);
         let context = Ctx::<JustLut<Val>>::new(&self.filter.lut, variables);
-        let mut printed = print::Outputs::new(most);
+        let mut printed = print::OutputCollector::new(most);
         for output in self.filter.id.run((context, input)) {
             let value = output.map_err(|exception| match exception.get_err() {
-                Ok(error) => RunError::Failed(print::message(&error.into_val())),
+                Ok(error) => RunError::Failed(print::error_message(&error.into_val())),
                 Err(_) => RunError::Failed("break".to_owned()),
             })?;
             printed.push(&value)?;
@@ -196,7 +196,7 @@ fn without_surrogates(text: &str) -> Option<String> {
 }
 
 /// Words the first error of the lexer.
-fn unreadable(text: &str, errors: &[lex::Error<&str>]) -> CompileError {
+fn lex_error(text: &str, errors: &[lex::Error<&str>]) -> CompileError {
     match errors.first() {
         Some((expected, rest)) => {
             // The lexer gives all that remains; the first character is the place.
@@ -256,6 +256,6 @@ fn undefined(text: &str, found: Option<(&str, Undefined)>) -> CompileError {
 fn instead(found: &str) -> String {
     match found {
         "" => ", but the program ends".to_owned(),
-        found => format!(" instead of `{}`", cut(found, 20)),
+        found => format!(" instead of `{}`", cut_text(found, 20)),
     }
 }

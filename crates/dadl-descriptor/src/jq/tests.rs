@@ -16,7 +16,7 @@ fn gives(program: &str, input: &str, expected: &str) {
 }
 
 fn refused(program: &str) -> (String, String) {
-    let error = Filter::new(program).unwrap_err();
+    let error = JqFilter::new(program).unwrap_err();
     let part = error.span.map(|span| program[span].to_owned()).unwrap_or_default();
     (error.message, part)
 }
@@ -88,7 +88,7 @@ fn a_result_has_a_bound() {
 fn the_library_compiles() {
     // A definition that does not parse would be missed by nobody.
     for name in ["@base32", "ascii", "tostream", "JOIN({}; .)", "toarray", "format(\"text\")"] {
-        assert_eq!(Filter::new(name).map(|_| ()), Ok(()), "{name}");
+        assert_eq!(JqFilter::new(name).map(|_| ()), Ok(()), "{name}");
     }
 }
 
@@ -126,7 +126,7 @@ fn the_deepest_programs_need_no_more_than_the_stack() {
     ] {
         let count = LONGEST_PROGRAM / (open.len() + close.len()) - 1;
         // Some of these are programs and some are not; none may end the process.
-        let _ = Filter::new(&(open.repeat(count) + core + &close.repeat(count)));
+        let _ = JqFilter::new(&(open.repeat(count) + core + &close.repeat(count)));
     }
 }
 
@@ -193,7 +193,7 @@ fn program() -> impl Strategy<Value = String> {
     ]
 }
 
-fn value() -> impl Strategy<Value = Value> {
+fn lower_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -217,7 +217,7 @@ proptest! {
     #[test]
     fn any_text_is_a_program_or_an_error_with_a_place(text in program()) {
         match Program::compile(&text) {
-            Ok(_) => prop_assert!(Filter::new(&text).is_ok()),
+            Ok(_) => prop_assert!(JqFilter::new(&text).is_ok()),
             Err(error) => {
                 prop_assert!(!error.message.is_empty());
                 prop_assert!(error.span.is_none_or(|span| text.get(span).is_some()));
@@ -226,7 +226,7 @@ proptest! {
     }
 
     #[test]
-    fn the_identity_changes_nothing(value in value()) {
+    fn the_identity_changes_nothing(value in lower_value()) {
         let text = value.to_string();
         let program = Program::compile(".").unwrap();
         let printed = program.run(text.clone(), 1 << 20).unwrap();

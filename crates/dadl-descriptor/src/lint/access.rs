@@ -1,6 +1,6 @@
 //! Access levels that do not fit what the request does.
 
-use dadl_text::names::{path::fixed_parts, verbs, words};
+use dadl_text::names::{path::fixed_parts, split_words, verbs};
 
 use super::{Lint, tool::ToolView};
 use crate::{code, diagnostic::Severity};
@@ -51,12 +51,12 @@ fn reads(tool: &ToolView<'_>) -> bool {
     let first =
         tool.description.split(|other: char| !other.is_alphanumeric()).find(|it| !it.is_empty());
     let name = tool.words();
-    if name.first().is_some_and(|word| verbs::changes(word)) {
+    if name.first().is_some_and(|word| verbs::is_changing(word)) {
         return false;
     }
     let asks = |word: &String| ASKS.contains(&word.as_str());
     name.iter().any(is_reading)
-        || tool.params.iter().any(|param| words(&param.key).iter().any(asks))
-        || words(last).iter().any(is_reading)
+        || tool.params.iter().any(|param| split_words(&param.key).iter().any(asks))
+        || split_words(last).iter().any(is_reading)
         || first.is_some_and(|first| is_reading(&first.to_lowercase()))
 }

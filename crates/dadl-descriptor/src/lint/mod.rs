@@ -23,15 +23,15 @@ use std::{collections::HashSet, ops::Range};
 
 use super::{
     diagnostic::{Code, Diagnostic, Severity},
-    source::Source,
-    yaml::{Node, Value},
+    source::SourceText,
+    yaml::{YamlNode, YamlValue},
 };
 pub(super) use secret::names_a_secret;
 use tool::ToolView;
 
 /// The findings so far, and the file they are about.
 struct Lint<'tree> {
-    source: &'tree Source,
+    source: &'tree SourceText,
     findings: Vec<Diagnostic>,
 }
 
@@ -57,13 +57,13 @@ impl Lint<'_> {
 }
 
 /// Applies all rules to a document.
-pub(super) fn run(root: &Node<'_>, source: &Source) -> Vec<Diagnostic> {
+pub(super) fn run(root: &YamlNode<'_>, source: &SourceText) -> Vec<Diagnostic> {
     let mut lint = Lint { source, findings: Vec::new() };
     let backend = root.get("backend");
     let defaults = backend.and_then(|backend| backend.get("defaults"));
     let tools: Vec<ToolView<'_>> = backend
         .and_then(|backend| backend.get("tools"))
-        .map(Node::entries)
+        .map(YamlNode::entries)
         .unwrap_or_default()
         .iter()
         .map(|entry| ToolView::new(entry, defaults))
@@ -79,7 +79,7 @@ pub(super) fn run(root: &Node<'_>, source: &Source) -> Vec<Diagnostic> {
 }
 
 /// A text of the file: where it is, and the keys that lead to it.
-struct Text<'tree, 'walk> {
+struct LintText<'tree, 'walk> {
     value: &'tree str,
     span: &'tree Range<usize>,
     /// The keys from the top of the file; items of a list add nothing.
@@ -87,30 +87,30 @@ struct Text<'tree, 'walk> {
 }
 
 /// Hands every text below `root` to `take`, an aliased one at its first use.
-fn each_text<'tree>(root: &'tree Node<'tree>, take: &mut dyn FnMut(&Text<'tree, '_>)) {
+fn each_text<'tree>(root: &'tree YamlNode<'tree>, take: &mut dyn FnMut(&LintText<'tree, '_>)) {
     fn walk<'tree>(
-        node: &'tree Node<'tree>,
+        node: &'tree YamlNode<'tree>,
         path: &mut Vec<&'tree str>,
         seen: &mut HashSet<(usize, usize)>,
-        take: &mut dyn FnMut(&Text<'tree, '_>),
+        take: &mut dyn FnMut(&LintText<'tree, '_>),
     ) {
         match &node.value {
-            Value::String(value) => {
+            YamlValue::String(value) => {
                 if seen.insert((node.span.start, node.span.end)) {
-                    take(&Text { value, span: &node.span, path });
+                    take(&LintText { value, span: &node.span, path });
                 }
             }
-            Value::Mapping(entries) => {
+            YamlValue::Mapping(entries) => {
                 for entry in entries {
                     path.push(&entry.key);
                     walk(&entry.value, path, seen, take);
                     path.pop();
                 }
             }
-            Value::Sequence(items) => {
+            YamlValue::Sequence(items) => {
                 items.iter().for_each(|item| walk(item, path, seen, take));
             }
-            Value::Bool(_) | Value::Null | Value::Number(..) => {}
+            YamlValue::Bool(_) | YamlValue::Null | YamlValue::Number(..) => {}
         }
     }
     // The depth of the tree is bounded by the parser.

@@ -11,14 +11,14 @@
 
 use std::{ops::Range, sync::LazyLock};
 
-use dadl_text::text::{first_hidden, plain};
+use dadl_text::text::{first_hidden, plain_text};
 use regex::Regex;
 
-use super::{Lint, Text, each_text};
+use super::{Lint, LintText, each_text};
 use crate::{
     code,
     diagnostic::Severity,
-    yaml::{Node, Value},
+    yaml::{YamlNode, YamlValue},
 };
 
 static ORDERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -73,7 +73,7 @@ fn is_read(path: &[&str]) -> bool {
 }
 
 /// Warns about each text with an order or with what nobody sees, at its first one.
-pub(super) fn check(root: &Node<'_>, lint: &mut Lint<'_>) {
+pub(super) fn check(root: &YamlNode<'_>, lint: &mut Lint<'_>) {
     let before = lint.findings.len();
     each_text(root, &mut |text| {
         let key = text.path.last().copied().unwrap_or_default();
@@ -82,13 +82,13 @@ pub(super) fn check(root: &Node<'_>, lint: &mut Lint<'_>) {
             order(text, lint);
         }
     });
-    names(root, lint);
-    elsewhere(before, lint);
+    check_names(root, lint);
+    check_elsewhere(before, lint);
 }
 
-fn order(text: &Text<'_, '_>, lint: &mut Lint<'_>) {
+fn order(text: &LintText<'_, '_>, lint: &mut Lint<'_>) {
     // A word with a character in it that nobody sees is the word all the same.
-    let value = plain(text.value);
+    let value = plain_text(text.value);
     let Some(found) = ORDERS.as_ref().and_then(|orders| orders.find(&value)) else { return };
     let span = lint.place(text.span, found.as_str());
     let key = text.path.last().copied().unwrap_or_default();
@@ -113,21 +113,21 @@ fn hidden(value: &str, span: &Range<usize>, key: &str, is_read: bool, lint: &mut
 }
 
 /// Reports names with such characters.
-fn names(node: &Node<'_>, lint: &mut Lint<'_>) {
+fn check_names(node: &YamlNode<'_>, lint: &mut Lint<'_>) {
     match &node.value {
-        Value::Mapping(entries) => {
+        YamlValue::Mapping(entries) => {
             for entry in entries {
-                hidden(&entry.key, &entry.key_span, &plain(&entry.key), false, lint);
-                names(&entry.value, lint);
+                hidden(&entry.key, &entry.key_span, &plain_text(&entry.key), false, lint);
+                check_names(&entry.value, lint);
             }
         }
-        Value::Sequence(items) => items.iter().for_each(|item| names(item, lint)),
-        Value::Bool(_) | Value::Null | Value::Number(..) | Value::String(_) => {}
+        YamlValue::Sequence(items) => items.iter().for_each(|item| check_names(item, lint)),
+        YamlValue::Bool(_) | YamlValue::Null | YamlValue::Number(..) | YamlValue::String(_) => {}
     }
 }
 
 /// Reports lines with such characters that no finding after the first `before` is about.
-fn elsewhere(before: usize, lint: &mut Lint<'_>) {
+fn check_elsewhere(before: usize, lint: &mut Lint<'_>) {
     let mut at = 0;
     let mut lines = Vec::new();
     for line in lint.source.text().split_inclusive('\n') {

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use dadl_text::names::path::placeholders;
+use dadl_text::names::path::path_placeholders;
 
 use super::{Lint, tool::ToolView};
 use crate::{
     code,
     diagnostic::Severity,
-    yaml::{Entry, Node},
+    yaml::{YamlEntry, YamlNode},
 };
 
 /// So many placeholders of a path are renamed; more have no meaning.
@@ -17,7 +17,7 @@ const MAX_PLACEHOLDERS: usize = 64;
 /// What tells two requests apart. Two tools of one path are right when their answers are read
 /// differently, their bodies are written differently, or a default chooses another operation.
 #[derive(PartialEq, Eq, Hash)]
-struct Operation<'tree> {
+struct RequestIdentity<'tree> {
     method: &'tree str,
     /// Or the name of a JSON-RPC method.
     path: String,
@@ -30,13 +30,13 @@ struct Operation<'tree> {
 
 /// Reports each tool that repeats an earlier one.
 pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
-    let mut seen: HashMap<Operation<'_>, &str> = HashMap::new();
+    let mut seen: HashMap<RequestIdentity<'_>, &str> = HashMap::new();
     for tool in tools {
         let is_rpc = tool.rpc_method.is_some();
         if !is_rpc && (tool.method.is_empty() || tool.path.is_empty()) {
             continue;
         }
-        let Some(other) = seen.insert(operation(tool), tool.name) else { continue };
+        let Some(other) = seen.insert(request_identity(tool), tool.name) else { continue };
         let request = match tool.rpc_method {
             Some(method) => method.to_owned(),
             None => format!("{} {}", tool.method, tool.path),
@@ -55,42 +55,42 @@ pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
     }
 }
 
-fn operation<'tree>(tool: &ToolView<'tree>) -> Operation<'tree> {
+fn request_identity<'tree>(tool: &ToolView<'tree>) -> RequestIdentity<'tree> {
     let mut path = tool.rpc_method.unwrap_or(tool.path).to_owned();
     let mut renamed: Vec<(String, String)> = Vec::new();
-    for (number, name) in names(tool.path).into_iter().enumerate() {
+    for (number, name) in placeholder_names(tool.path).into_iter().enumerate() {
         path = path.replace(&format!("{{{name}}}"), &format!("{{{number}}}"));
         renamed.push((name.to_owned(), format!("{{{number}}}")));
     }
     let mut params: Vec<_> = tool
         .params
         .iter()
-        .map(|param: &Entry<'_>| {
-            let text = |key: &str| param.value.get(key).map(json).unwrap_or_default();
+        .map(|param: &YamlEntry<'_>| {
+            let text = |key: &str| param.value.get(key).map(node_json).unwrap_or_default();
             let known = renamed.iter().find(|(name, _)| *name == param.key);
             let name = known.map_or_else(|| param.key.to_string(), |(_, number)| number.clone());
             (text("in"), name, text("type"), text("default"))
         })
         .collect();
     params.sort();
-    Operation {
+    RequestIdentity {
         method: tool.method,
         path,
         content_type: tool.content_type,
-        response: tool.own_response.map(json).unwrap_or_default(),
+        response: tool.own_response.map(node_json).unwrap_or_default(),
         params,
     }
 }
 
 /// A value in one form, to be compared; long ones are written nowhere.
-fn json(node: &Node<'_>) -> String {
+fn node_json(node: &YamlNode<'_>) -> String {
     node.to_json().to_string()
 }
 
 /// Returns the names between braces, each once.
-fn names(path: &str) -> Vec<&str> {
+fn placeholder_names(path: &str) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for name in placeholders(path).take(MAX_PLACEHOLDERS) {
+    for name in path_placeholders(path).take(MAX_PLACEHOLDERS) {
         if !names.contains(&name) {
             names.push(name);
         }

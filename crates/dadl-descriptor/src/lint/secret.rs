@@ -7,11 +7,11 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use dadl_text::names::words;
+use dadl_text::names::split_words;
 use regex::Regex;
 
-use super::{Lint, Text, each_text};
-use crate::{code, diagnostic::Severity, yaml::Node};
+use super::{Lint, LintText, each_text};
+use crate::{code, diagnostic::Severity, yaml::YamlNode};
 
 /// Forms that belong to one issuer; the first group is what must look random.
 static MARKED: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -61,7 +61,7 @@ const SECRET_WORDS: &[&str] =
     &["apikey", "authorization", "cookie", "passphrase", "passwd", "password", "secret", "token"];
 
 /// Reports secrets in the text of the file.
-pub(super) fn check(root: &Node<'_>, lint: &mut Lint<'_>) {
+pub(super) fn check(root: &YamlNode<'_>, lint: &mut Lint<'_>) {
     let mut found: HashSet<(usize, usize)> = HashSet::new();
     let text = lint.source.text();
     if let Some(marked) = MARKED.as_ref() {
@@ -75,7 +75,7 @@ pub(super) fn check(root: &Node<'_>, lint: &mut Lint<'_>) {
             }
         }
     }
-    each_text(root, &mut |text| named(text, lint, &mut found));
+    each_text(root, &mut |text| check_named(text, lint, &mut found));
     let mut found: Vec<_> = found.into_iter().collect();
     found.sort_unstable();
     let mut end = 0;
@@ -100,7 +100,7 @@ pub(super) fn check(root: &Node<'_>, lint: &mut Lint<'_>) {
 }
 
 /// Finds values whose key or whose words say that they are secret.
-fn named(text: &Text<'_, '_>, lint: &Lint<'_>, found: &mut HashSet<(usize, usize)>) {
+fn check_named(text: &LintText<'_, '_>, lint: &Lint<'_>, found: &mut HashSet<(usize, usize)>) {
     let mut add = |value: &str| {
         let span = lint.place(text.span, value);
         found.insert((span.start, span.end));
@@ -135,7 +135,7 @@ fn is_secret_value(path: &[&str]) -> bool {
 
 /// Returns whether a name says that its value is secret.
 pub(crate) fn names_a_secret(name: &str) -> bool {
-    let words = words(name);
+    let words = split_words(name);
     let joined = words.concat();
     SECRET_WORDS.iter().any(|known| words.iter().any(|word| word == known) || joined == *known)
         || joined.ends_with("apikey")

@@ -1,6 +1,6 @@
 //! What each rule finds, and what it leaves alone.
 
-use crate::{check, source::Source};
+use crate::{check, source::SourceText};
 
 const HEAD: &str = "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name: example\n  \
                     type: rest\n  base_url: https://api.example.com\n  description: An example.\n  \
@@ -8,7 +8,7 @@ const HEAD: &str = "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name:
 
 /// Returns the heuristic findings about a backend, as `code marked text`.
 fn lints(backend: &str) -> Vec<String> {
-    let source = Source::new("t", format!("{HEAD}{backend}"));
+    let source = SourceText::new("t", format!("{HEAD}{backend}"));
     let found = check(&source).diagnostics.into_iter();
     found
         .filter(|finding| finding.code.0.starts_with("D7"))
@@ -53,7 +53,7 @@ fn finds_a_json_rpc_method_that_two_tools_call() {
     let codes = |again: &str| -> Vec<String> {
         let get =
             "get: {rpc_method: a.get, access: read, description: G., params: {x: {type: string}}}";
-        let source = Source::new("t", format!("{head}  tools:\n    {get}\n    {again}\n"));
+        let source = SourceText::new("t", format!("{head}  tools:\n    {get}\n    {again}\n"));
         let found = check(&source).diagnostics.into_iter();
         found.map(|it| format!("{} {}", it.code.0, source.slice(it.span.clone()))).collect()
     };

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use dadl_text::names::{nearest, words};
+use dadl_text::names::{nearest_name, split_words};
 
-use crate::yaml::{Entry, Node, Value};
+use crate::yaml::{YamlEntry, YamlNode, YamlValue};
 
 /// One entry of `tools`.
 pub(super) struct ToolView<'tree> {
@@ -19,18 +19,21 @@ pub(super) struct ToolView<'tree> {
     pub(super) rpc_method: Option<&'tree str>,
     pub(super) access: Option<(&'tree str, &'tree Range<usize>)>,
     pub(super) description: &'tree str,
-    keys: &'tree [Entry<'tree>],
-    pub(super) params: &'tree [Entry<'tree>],
+    keys: &'tree [YamlEntry<'tree>],
+    pub(super) params: &'tree [YamlEntry<'tree>],
     pub(super) content_type: Option<&'tree str>,
-    pub(super) own_response: Option<&'tree Node<'tree>>,
+    pub(super) own_response: Option<&'tree YamlNode<'tree>>,
     /// The tool's own or the default.
-    pub(super) response: Option<&'tree Node<'tree>>,
+    pub(super) response: Option<&'tree YamlNode<'tree>>,
     /// The tool's own or the default; `None` when it is switched off.
-    pub(super) pagination: Option<&'tree Node<'tree>>,
+    pub(super) pagination: Option<&'tree YamlNode<'tree>>,
 }
 
 impl<'tree> ToolView<'tree> {
-    pub(super) fn new(entry: &'tree Entry<'tree>, defaults: Option<&'tree Node<'tree>>) -> Self {
+    pub(super) fn new(
+        entry: &'tree YamlEntry<'tree>,
+        defaults: Option<&'tree YamlNode<'tree>>,
+    ) -> Self {
         let node = &entry.value;
         let own_or_default =
             |key: &str| node.get(key).or_else(|| defaults.and_then(|defaults| defaults.get(key)));
@@ -56,8 +59,8 @@ impl<'tree> ToolView<'tree> {
             access: node.get("access").map(|node| (node.text().unwrap_or_default(), &node.span)),
             description: text("description").0,
             keys: node.entries(),
-            params: node.get("params").map(Node::entries).unwrap_or_default(),
-            content_type: own_or_default("content_type").and_then(Node::text),
+            params: node.get("params").map(YamlNode::entries).unwrap_or_default(),
+            content_type: own_or_default("content_type").and_then(YamlNode::text),
             own_response: node.get("response"),
             response: own_or_default("response"),
             pagination,
@@ -71,17 +74,17 @@ impl<'tree> ToolView<'tree> {
 
     /// Returns whether the tool has a key that is nearly `key`; another rule reports that.
     pub(super) fn misspells(&self, key: &str) -> bool {
-        nearest(key, self.keys.iter().map(|entry| entry.key.as_ref())).is_some()
+        nearest_name(key, self.keys.iter().map(|entry| entry.key.as_ref())).is_some()
     }
 
     /// Returns the words of the name: `getVmStats` and `get_vm-stats` have three.
     pub(super) fn words(&self) -> Vec<String> {
-        words(self.name)
+        split_words(self.name)
     }
 
     /// Returns whether `response` has `key` with a value other than `false`.
     pub(super) fn response_has(&self, key: &str) -> bool {
         let value = self.response.and_then(|response| response.get(key));
-        value.is_some_and(|node| !matches!(node.value, Value::Bool(false) | Value::Null))
+        value.is_some_and(|node| !matches!(node.value, YamlValue::Bool(false) | YamlValue::Null))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dadl_text::names::{path::anonymous, words};
+use dadl_text::names::{path::anonymous, split_words};
 
 use super::{Lint, tool::ToolView};
 use crate::{code, diagnostic::Severity};
@@ -103,7 +103,7 @@ fn is_limited(tool: &ToolView<'_>) -> bool {
     let has_limit = tool
         .params
         .iter()
-        .any(|param| words(&param.key).iter().any(|word| LIMITS.contains(&word.as_str())));
+        .any(|param| split_words(&param.key).iter().any(|word| LIMITS.contains(&word.as_str())));
     let in_response = ["allow_jq_override", "binary", "max_items", "streaming", "transform"]
         .iter()
         .any(|key| tool.response_has(key));

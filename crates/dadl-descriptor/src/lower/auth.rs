@@ -3,102 +3,112 @@
 use std::ops::Range;
 
 use super::{
-    context::{Context, Place, Section},
+    context::{LowerContext, MappingPlace, YamlSection},
     oauth2,
-    placement::{KEYS, Kind, credential, foreign, placement},
+    placement::{AuthKind, KEYS, lower_credential, lower_placement, report_foreign_key},
     session,
 };
 use crate::{
-    model::Auth,
-    yaml::{Node, Value},
+    model::AuthScheme,
+    yaml::{YamlNode, YamlValue},
 };
 
 /// Lowers `auth`; `None` when there is a finding that is an error.
-pub(super) fn lower<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<Auth> {
-    if backend.entry("auth").is_none_or(|entry| matches!(entry.value.value, Value::Null)) {
+pub(super) fn lower<'tree>(
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<AuthScheme> {
+    if backend.entry("auth").is_none_or(|entry| matches!(entry.value.value, YamlValue::Null)) {
         context
-            .missing(backend, "auth")
+            .report_missing(backend, "auth")
             .help("for a public API write `auth: {type: bearer, credential: none}`");
         return None;
     }
     let entry = backend.entry("auth")?;
-    lower_at(&entry.value, &entry.key_span, Place::Key("auth"), context)
+    lower_at(&entry.value, &entry.key_span, MappingPlace::Key("auth"), context)
 }
 
 /// Lowers a value that is like `auth`.
 pub(super) fn lower_at<'tree>(
-    node: &'tree Node<'tree>,
+    node: &'tree YamlNode<'tree>,
     span: &Range<usize>,
-    place: Place<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<Auth> {
+    place: MappingPlace<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<AuthScheme> {
     let section = context.section(node, span, place, KEYS)?;
     let text = context.required_text(&section, "type")?;
     let kinds = [
-        ("bearer", Kind::Bearer),
-        ("apikey", Kind::ApiKey),
-        ("api_key", Kind::ApiKey),
-        ("basic", Kind::Basic),
-        ("oauth2", Kind::OAuth2),
-        ("session", Kind::Session),
+        ("bearer", AuthKind::Bearer),
+        ("apikey", AuthKind::ApiKey),
+        ("api_key", AuthKind::ApiKey),
+        ("basic", AuthKind::Basic),
+        ("oauth2", AuthKind::OAuth2),
+        ("session", AuthKind::Session),
     ];
     let kind = context.choice(&text, "authentication type", &kinds)?;
     match kind {
-        Kind::OAuth2 => {
-            oauth2::lower(&section, context).map(|oauth2| Auth::OAuth2(Box::new(oauth2)))
+        AuthKind::OAuth2 => {
+            oauth2::lower(&section, context).map(|oauth2| AuthScheme::OAuth2(Box::new(oauth2)))
         }
-        Kind::Session => {
+        AuthKind::Session => {
             foreign_keys(&section, text.value, &["login", "inject", "refresh"], context);
-            session::lower(&section, context).map(|session| Auth::Session(Box::new(session)))
+            session::lower(&section, context).map(|session| AuthScheme::Session(Box::new(session)))
         }
-        Kind::Basic => {
+        AuthKind::Basic => {
             foreign_keys(
                 &section,
                 text.value,
                 &["username_credential", "password_credential"],
                 context,
             );
-            basic(&section, context)
+            lower_basic(&section, context)
         }
-        Kind::Bearer | Kind::ApiKey => {
+        AuthKind::Bearer | AuthKind::ApiKey => {
             let own = ["credential", "inject_into", "header_name", "prefix", "query_param"];
             foreign_keys(&section, text.value, &own, context);
-            token(&section, kind, context)
+            lower_token(&section, kind, context)
         }
     }
 }
 
 fn foreign_keys<'tree>(
-    section: &Section<'tree>,
+    section: &YamlSection<'tree>,
     kind: &str,
     own: &[&str],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
-    foreign(section, &format!("`{kind}` authentication"), own, context);
+    report_foreign_key(section, &format!("`{kind}` authentication"), own, context);
 }
 
-fn basic<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Auth> {
+fn lower_basic<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<AuthScheme> {
     let username = context.required_text(section, "username_credential");
     let password = context.text(section, "password_credential");
-    let username = credential(&username?, context)?;
+    let username = lower_credential(&username?, context)?;
     let password = match password {
-        Some(text) => Some(credential(&text, context)?).filter(|name| name.0 != "none"),
+        Some(text) => Some(lower_credential(&text, context)?).filter(|name| name.0 != "none"),
         None => None,
     };
-    Some(if username.0 == "none" { Auth::None } else { Auth::Basic { username, password } })
+    Some(if username.0 == "none" {
+        AuthScheme::None
+    } else {
+        AuthScheme::Basic { username, password }
+    })
 }
 
-fn token<'tree>(
-    section: &Section<'tree>,
-    kind: Kind,
-    context: &mut Context<'tree>,
-) -> Option<Auth> {
+fn lower_token<'tree>(
+    section: &YamlSection<'tree>,
+    kind: AuthKind,
+    context: &mut LowerContext<'tree>,
+) -> Option<AuthScheme> {
     let name = context.required_text(section, "credential");
     // Without a credential it does not matter where it would go.
     if name.as_ref().is_some_and(|text| text.value == "none") {
-        return Some(Auth::None);
+        return Some(AuthScheme::None);
     }
-    let placement = placement(section, kind, context);
-    let credential = credential(&name?, context)?;
-    Some(Auth::Token { credential, placement: placement? })
+    let placement = lower_placement(section, kind, context);
+    let credential = lower_credential(&name?, context)?;
+    Some(AuthScheme::Token { credential, placement: placement? })
 }

@@ -7,36 +7,36 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     auth,
-    context::{Context, Place, Section},
+    context::{LowerContext, MappingPlace, YamlSection},
     rules::one_or_more,
 };
 use crate::{
     code,
     model::{
-        Auth, Descriptor, Location, Tool,
-        auth::rules::{AuthRules, Optional, Refused},
+        AuthScheme, Descriptor, ParamLocation, Tool,
+        auth::rules::{AuthRules, Optional, RefusalRules},
     },
-    yaml::Value,
+    yaml::YamlValue,
 };
 
 const KEYS: &[&str] = &["also", "lifetime", "logins", "optional", "refused"];
 
 /// Lowers `auth`; `headers` are those that every request has.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     headers: &[(HeaderName, HeaderValue)],
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> AuthRules {
     let Some(section) = context.subsection(extension, "auth", KEYS) else {
         return AuthRules::default();
     };
-    also(&section, descriptor, context);
-    let optional = optional(&section, descriptor, context);
-    let refused = refused(&section, context);
+    lower_also(&section, descriptor, context);
+    let optional = lower_optional(&section, descriptor, context);
+    let refused = lower_refused(&section, context);
     let lifetime = context.duration(&section, "lifetime");
-    let logins = logins(&section, headers, descriptor, context);
-    let is_session = |auth: &Auth| matches!(auth, Auth::Session(_));
+    let logins = lower_logins(&section, headers, descriptor, context);
+    let is_session = |auth: &AuthScheme| matches!(auth, AuthScheme::Session(_));
     if let Some(entry) = section.entry("lifetime") {
         if lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
             context
@@ -53,13 +53,14 @@ pub(super) fn lower<'tree>(
 }
 
 /// Reads the credentials that go along with that of `backend.auth`.
-fn also<'tree>(
-    section: &Section<'tree>,
+fn lower_also<'tree>(
+    section: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     let Some(entry) = section.entry("also") else { return };
-    let is_plain = |auth: &Auth| matches!(auth, Auth::Basic { .. } | Auth::Token { .. });
+    let is_plain =
+        |auth: &AuthScheme| matches!(auth, AuthScheme::Basic { .. } | AuthScheme::Token { .. });
     if !is_plain(&descriptor.auth) {
         context
             .error(
@@ -72,7 +73,8 @@ fn also<'tree>(
     }
     let mut all = vec![descriptor.auth.clone()];
     for node in one_or_more(section, "also") {
-        let Some(auth) = auth::lower_at(node, &node.span, Place::Key("also"), context) else {
+        let Some(auth) = auth::lower_at(node, &node.span, MappingPlace::Key("also"), context)
+        else {
             continue;
         };
         if !is_plain(&auth) {
@@ -83,7 +85,7 @@ fn also<'tree>(
             context
                 .error(code::CREDENTIALS, &node.span, "another credential has this place already")
                 .help("write another header, query parameter or cookie");
-        } else if let Some((tool, header)) = taken(&auth, &descriptor.tools) {
+        } else if let Some((tool, header)) = occupied_header(&auth, &descriptor.tools) {
             let message = format!("it goes into `{header}`, which `{tool}` sets");
             context
                 .error(code::CREDENTIALS, &node.span, message)
@@ -93,21 +95,21 @@ fn also<'tree>(
         }
     }
     if all.len() > 1 {
-        descriptor.auth = Auth::Several(all);
+        descriptor.auth = AuthScheme::Several(all);
     }
 }
 
 /// Reads which tools can do without the credential, and tells them.
-fn optional<'tree>(
-    section: &Section<'tree>,
+fn lower_optional<'tree>(
+    section: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Optional {
     let Some(entry) = section.entry("optional") else { return Optional::No };
     let optional = match entry.value.value {
-        Value::Bool(true) => Optional::All,
-        Value::Bool(false) => Optional::No,
-        Value::Sequence(_) => {
+        YamlValue::Bool(true) => Optional::All,
+        YamlValue::Bool(false) => Optional::No,
+        YamlValue::Sequence(_) => {
             let mut known = BTreeSet::new();
             for text in context.texts(section, "optional") {
                 if descriptor.tools.iter().any(|tool| tool.name == text.value) {
@@ -136,15 +138,18 @@ fn optional<'tree>(
     optional
 }
 
-fn refused<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Refused> {
+fn lower_refused<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<RefusalRules> {
     let refused = context.subsection(section, "refused", &["status", "when"])?;
     for key in ["status", "when"] {
         if refused.entry(key).is_none() {
-            context.missing(&refused, key);
+            context.report_missing(&refused, key);
         }
     }
     let status = context.count(&refused, "status").and_then(|status| u16::try_from(status).ok());
-    let when = super::rules::conditions(&refused, "when", context);
+    let when = super::rules::lower_conditions(&refused, "when", context);
     let status = status.filter(|status| (400..=499).contains(status) && *status != 401);
     if let (None, Some(entry)) = (status, refused.entry("status")) {
         context
@@ -158,18 +163,18 @@ fn refused<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Opt
             .help("write a condition on the body, such as `$.detail == \"Invalid token.\"`");
         return None;
     }
-    Some(Refused { status: status?, when })
+    Some(RefusalRules { status: status?, when })
 }
 
-fn logins<'tree>(
-    section: &Section<'tree>,
+fn lower_logins<'tree>(
+    section: &YamlSection<'tree>,
     headers: &[(HeaderName, HeaderValue)],
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
-) -> BTreeMap<String, Auth> {
+    context: &mut LowerContext<'tree>,
+) -> BTreeMap<String, AuthScheme> {
     let mut logins = BTreeMap::new();
     let Some(entry) = section.entry("logins") else { return logins };
-    let place = Place::Key("logins");
+    let place = MappingPlace::Key("logins");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else { return logins };
     for entry in section.entries() {
         let name = entry.key.as_ref();
@@ -180,19 +185,19 @@ fn logins<'tree>(
                 .error(code::LOGINS, &entry.key_span, format!("`{name}` is no name for a login"))
                 .help("begin with a lower-case letter, go on with a-z, 0-9, `-` and `_`");
         }
-        if !matches!(entry.value.value, Value::Mapping(_)) {
+        if !matches!(entry.value.value, YamlValue::Mapping(_)) {
             context.wrong_type(&entry.value, &format!("the login `{name}`"), "a mapping");
             continue;
         }
-        let place = Place::Named("login", name);
+        let place = MappingPlace::Named("login", name);
         let Some(login) = auth::lower_at(&entry.value, &entry.key_span, place, context) else {
             continue;
         };
         let mut login = login;
-        if let Auth::Session(session) = &mut login {
+        if let AuthScheme::Session(session) = &mut login {
             session.login.headers = headers.to_vec();
         }
-        if let Some((tool, header)) = taken(&login, &descriptor.tools) {
+        if let Some((tool, header)) = occupied_header(&login, &descriptor.tools) {
             let message = format!(
                 "the login `{name}` puts its credential into `{header}`, which `{tool}` sets"
             );
@@ -206,13 +211,16 @@ fn logins<'tree>(
 }
 
 /// Returns a header field that carries the credential of `login` and that a tool has for itself.
-fn taken<'tools>(login: &Auth, tools: &'tools [Tool]) -> Option<(&'tools str, HeaderName)> {
+fn occupied_header<'tools>(
+    login: &AuthScheme,
+    tools: &'tools [Tool],
+) -> Option<(&'tools str, HeaderName)> {
     tools.iter().find_map(|tool| {
         let set = tool.headers.iter().map(|(name, _)| name.clone());
         let given = tool
             .params
             .iter()
-            .filter(|param| param.is_in(Location::Header))
+            .filter(|param| param.is_in(ParamLocation::Header))
             .filter_map(|param| HeaderName::from_bytes(param.name.as_bytes()).ok());
         let field = set.chain(given).find(|field| login.uses_header(field))?;
         Some((tool.name.as_str(), field))

@@ -3,31 +3,31 @@
 use mime::Mime;
 
 use super::{
-    context::{Context, Section, Text},
+    context::{LowerContext, YamlSection, YamlText},
     defaults::Defaults,
 };
 use crate::{
     code,
-    model::{BodyKind, Location, Method, Param, ParamKind, Tool},
-    yaml::Entry,
+    model::{BodyKind, Param, ParamKind, ParamLocation, RequestMethod, Tool},
+    yaml::YamlEntry,
 };
 
 /// A parameter with its place in the file.
-type Declared<'tree> = (Param, &'tree Entry<'tree>);
+type DeclaredParam<'tree> = (Param, &'tree YamlEntry<'tree>);
 
 /// Decides how the body parameters of a tool become a body.
 ///
 /// The tool's own `content_type` counts before the default one. A default says nothing about a
 /// tool without body parameters, since such a tool sends no body.
-pub(super) fn kind<'tree>(
-    tool: &Section<'tree>,
-    method: Option<Method>,
-    params: &[Declared<'tree>],
+pub(super) fn lower_body_kind<'tree>(
+    tool: &YamlSection<'tree>,
+    method: Option<RequestMethod>,
+    params: &[DeclaredParam<'tree>],
     defaults: &Defaults<'tree>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> BodyKind {
-    let body: Vec<&Declared<'_>> =
-        params.iter().filter(|(param, _)| param.is_in(Location::Body)).collect();
+    let body: Vec<&DeclaredParam<'_>> =
+        params.iter().filter(|(param, _)| param.is_in(ParamLocation::Body)).collect();
     refuse_files_elsewhere(params, context);
     // Outside of a multipart body a file is the whole body, whatever its type is.
     let file = body.iter().find(|(param, _)| is_file(param)).map(|(_, entry)| *entry);
@@ -37,9 +37,9 @@ pub(super) fn kind<'tree>(
     let kind = match own.or(inherited) {
         Some(text) => content_type(&text, context).map(|mime| (mime, text)),
         None if file.is_some() => {
-            Some((mime::APPLICATION_OCTET_STREAM, Text { value: "", span: tool.span.clone() }))
+            Some((mime::APPLICATION_OCTET_STREAM, YamlText { value: "", span: tool.span.clone() }))
         }
-        None => Some((mime::APPLICATION_JSON, Text { value: "", span: tool.span.clone() })),
+        None => Some((mime::APPLICATION_JSON, YamlText { value: "", span: tool.span.clone() })),
     };
     let Some((mime, text)) = kind else { return BodyKind::Json };
     let is_multipart = mime.type_() == mime::MULTIPART;
@@ -53,10 +53,11 @@ pub(super) fn kind<'tree>(
             .label(format!("sent as {mime}"))
             .help("write `content_type: multipart/form-data`, or the type of the file");
     }
-    if let Some(kind) = members(&mime).filter(|_| file.is_none()) {
+    if let Some(kind) = member_encoding(&mime).filter(|_| file.is_none()) {
         return kind;
     }
-    let has_body = !matches!(method, Some(Method::Delete | Method::Get | Method::Head));
+    let has_body =
+        !matches!(method, Some(RequestMethod::Delete | RequestMethod::Get | RequestMethod::Head));
     if body.is_empty() && is_own && !has_body {
         context
             .warning(code::INERT, &text.span, "`content_type` has no effect without a body")
@@ -76,7 +77,7 @@ fn is_file(param: &Param) -> bool {
 }
 
 /// Returns the kind of a body whose members are the parameters, when `mime` is the type of one.
-fn members(mime: &Mime) -> Option<BodyKind> {
+fn member_encoding(mime: &Mime) -> Option<BodyKind> {
     if mime.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED.essence_str() {
         Some(BodyKind::Form)
     } else if mime.suffix() == Some(mime::JSON) {
@@ -87,9 +88,9 @@ fn members(mime: &Mime) -> Option<BodyKind> {
 }
 
 /// Reports files that are sent in another place than the body.
-fn refuse_files_elsewhere(params: &[Declared<'_>], context: &mut Context<'_>) {
+fn refuse_files_elsewhere(params: &[DeclaredParam<'_>], context: &mut LowerContext<'_>) {
     for (param, entry) in params {
-        if is_file(param) && !param.is_in(Location::Body) {
+        if is_file(param) && !param.is_in(ParamLocation::Body) {
             let message = format!("the file `{}` is not in the body", param.name);
             context
                 .error(code::FILE_PLACE, &entry.key_span, message)
@@ -99,7 +100,7 @@ fn refuse_files_elsewhere(params: &[Declared<'_>], context: &mut Context<'_>) {
 }
 
 /// Reports a parameter that has the name of the synthetic one.
-fn refuse_twin_of_file(params: &[Declared<'_>], context: &mut Context<'_>) {
+fn refuse_twin_of_file(params: &[DeclaredParam<'_>], context: &mut LowerContext<'_>) {
     let twin = params.iter().find(|(param, _)| param.name == Tool::RAW_BODY_PARAM);
     if let Some((_, entry)) = twin {
         context
@@ -109,7 +110,7 @@ fn refuse_twin_of_file(params: &[Declared<'_>], context: &mut Context<'_>) {
 }
 
 /// Reports what keeps the body parameters from being the whole body.
-fn check_whole(body: &[&Declared<'_>], mime: &Mime, context: &mut Context<'_>) {
+fn check_whole(body: &[&DeclaredParam<'_>], mime: &Mime, context: &mut LowerContext<'_>) {
     match body {
         [] => {}
         [(param, entry)] => {
@@ -142,7 +143,7 @@ fn check_whole(body: &[&Declared<'_>], mime: &Mime, context: &mut Context<'_>) {
 }
 
 /// Reads a content type (RFC 9110, section 8.3.1).
-fn content_type<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Option<Mime> {
+fn content_type<'tree>(text: &YamlText<'tree>, context: &mut LowerContext<'tree>) -> Option<Mime> {
     let Ok(mime) = text.value.parse::<Mime>() else {
         context
             .error(

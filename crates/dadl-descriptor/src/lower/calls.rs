@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use dadl_text::names::nearest;
+use dadl_text::names::nearest_name;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    context::{Context, Place, Section, list},
-    named::fits,
+    context::{LowerContext, MappingPlace, YamlSection, join_names},
+    named::keyword_fits,
 };
 use crate::{
     diagnostic::Code,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a call that only looks may use.
-pub(super) struct Look<'names> {
+pub(super) struct ReadOnlyCall<'names> {
     /// What names in braces may stand for.
     pub(super) known: &'names BTreeSet<&'names str>,
     /// The code of its findings.
@@ -25,13 +25,13 @@ pub(super) struct Look<'names> {
     pub(super) tool_key: &'static str,
 }
 
-impl Look<'_> {
+impl ReadOnlyCall<'_> {
     /// Reads `arguments` and holds them against the parameters of `tool`, which has to read only.
     pub(super) fn lower<'tree>(
         &self,
-        section: &Section<'tree>,
+        section: &YamlSection<'tree>,
         tool: &Tool,
-        context: &mut Context<'tree>,
+        context: &mut LowerContext<'tree>,
     ) -> Option<TaskCall> {
         let Self { code, tool_key, .. } = *self;
         let sends_file = |param: &Param| param.kind == ParamKind::FileUrl;
@@ -50,16 +50,17 @@ impl Look<'_> {
         }
         let mut arguments = Map::new();
         if let Some(entry) = section.entry("arguments") {
-            let given = context.open(&entry.value, &entry.key_span, Place::Key("arguments"))?;
+            let given =
+                context.open(&entry.value, &entry.key_span, MappingPlace::Key("arguments"))?;
             for argument in given.entries() {
                 let name = argument.key.as_ref();
                 let value = argument.value.to_json();
                 let Some(param) = tool.params.iter().find(|param| param.name == name) else {
                     let message = format!("the tool `{}` has no parameter `{name}`", tool.name);
                     let params = tool.params.iter().map(|param| param.name.as_str());
-                    let meant = nearest(name, params.clone());
+                    let meant = nearest_name(name, params.clone());
                     context.error(code, &argument.key_span, message).meant_or(meant, || {
-                        format!("it takes {}", list(&params.collect::<Vec<_>>()))
+                        format!("it takes {}", join_names(&params.collect::<Vec<_>>()))
                     });
                     continue;
                 };
@@ -75,8 +76,8 @@ impl Look<'_> {
                             &argument.value.span,
                             format!("`{{{unknown}}}` stands for nothing"),
                         )
-                        .help(format!("there are {}", list(&known)));
-                } else if names.is_empty() && !fits(param, &value) {
+                        .help(format!("there are {}", join_names(&known)));
+                } else if names.is_empty() && !keyword_fits(param, &value) {
                     let kind = argument.value.kind();
                     let message = format!("`{name}` of `{}` takes no {kind}", tool.name);
                     context.error(code, &argument.value.span, message);

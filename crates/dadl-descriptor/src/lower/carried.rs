@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::context::{Context, Section};
+use super::context::{LowerContext, YamlSection};
 use crate::{
     code,
     lint::names_a_secret,
@@ -16,11 +16,11 @@ use crate::{
 /// Checks what `calls`, by the keys that they stand under, ask for of the tools that begin tasks;
 /// returns the names.
 pub(super) fn lower<'tree, 'call>(
-    section: &Section<'tree>,
+    section: &YamlSection<'tree>,
     calls: impl Iterator<Item = (&'static str, &'call TaskCall)>,
     starters: &BTreeSet<String>,
     tools: &[Tool],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (key, call) in calls {
@@ -37,7 +37,7 @@ pub(super) fn lower<'tree, 'call>(
             refuse(message, "name a GET, or a tool with `access: read`");
         }
         for name in names {
-            if let Some((message, help)) = fault(name, starters, tools) {
+            if let Some((message, help)) = find_fault(name, starters, tools) {
                 refuse(message, help);
             }
             all.insert(name.to_owned());
@@ -53,7 +53,7 @@ pub(super) fn lower<'tree, 'call>(
 }
 
 /// Returns why no handle carries the parameter `name`, and what to do.
-fn fault(
+fn find_fault(
     name: &str,
     starters: &BTreeSet<String>,
     tools: &[Tool],

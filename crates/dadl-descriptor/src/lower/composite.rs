@@ -10,18 +10,18 @@ use std::{
 use dadl_text::names::{self, nearest_operation};
 
 use super::{
-    context::{Context, Place, Section, Text},
+    context::{LowerContext, MappingPlace, YamlSection, YamlText},
     meta::description,
-    named::names,
+    named::type_names,
     params,
     tool::{self, Hints},
 };
 use crate::{
     code,
-    model::{Access, Composite, Health, Script, Tool},
+    model::{AccessLevel, Composite, HealthCheck, Script, Tool},
     script,
-    source::Source,
-    yaml::Entry,
+    source::SourceText,
+    yaml::YamlEntry,
 };
 
 const KEYS: &[&str] =
@@ -39,14 +39,14 @@ const MOST_COMPOSITES: usize = 500;
 /// Lowers all composites; `tools` are those of the file that are well formed, and `health` is one
 /// more when it is offered.
 pub(super) fn lower_all<'tree>(
-    backend: &Section<'tree>,
+    backend: &YamlSection<'tree>,
     tools: &[Tool],
-    health: Option<&Health>,
+    health: Option<&HealthCheck>,
     hints: &mut Hints<'tree>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<Composite> {
     let Some(entry) = backend.entry("composites") else { return Vec::new() };
-    let place = Place::Key("composites");
+    let place = MappingPlace::Key("composites");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
         return Vec::new();
     };
@@ -55,9 +55,9 @@ pub(super) fn lower_all<'tree>(
         context.error(code::TOO_COMPLEX, &entry.key_span, message);
     }
     let check = health.filter(|health| health.expose).map(|health| &health.tool);
-    let mut names_of_tools = names(backend, &["tools"]);
-    names_of_tools.extend(check.map(|_| Health::NAME));
-    let known = Known {
+    let mut names_of_tools = type_names(backend, &["tools"]);
+    names_of_tools.extend(check.map(|_| HealthCheck::NAME));
+    let known = DeclaredTools {
         all: names_of_tools.iter().map(|name| (*name).to_owned()).collect(),
         access: tools
             .iter()
@@ -65,8 +65,8 @@ pub(super) fn lower_all<'tree>(
             .map(|tool| (tool.name.as_str(), tool.access.as_ref()))
             .collect(),
         names: names_of_tools,
-        composites: names(backend, &["composites"]),
-        parser: script::Parser::default(),
+        composites: type_names(backend, &["composites"]),
+        parser: script::ScriptParser::default(),
     };
     section
         .entries()
@@ -81,32 +81,32 @@ pub(super) fn lower_all<'tree>(
 }
 
 /// What the file declares.
-struct Known<'tools, 'tree> {
-    access: HashMap<&'tools str, Option<&'tools Access>>,
+struct DeclaredTools<'tools, 'tree> {
+    access: HashMap<&'tools str, Option<&'tools AccessLevel>>,
     names: BTreeSet<&'tree str>,
     /// The same, for the scripts that may call everything.
     all: Arc<[String]>,
     composites: BTreeSet<&'tree str>,
-    parser: script::Parser,
+    parser: script::ScriptParser,
 }
 
-impl Known<'_, '_> {
-    fn access(&self, name: &str) -> Option<&Access> {
+impl DeclaredTools<'_, '_> {
+    fn access(&self, name: &str) -> Option<&AccessLevel> {
         self.access.get(name).copied().flatten()
     }
 
-    fn operations(&self) -> impl Iterator<Item = names::Known<'_>> {
+    fn operations(&self) -> impl Iterator<Item = names::KnownOperation<'_>> {
         self.names.iter().map(|name| {
-            let danger = Access::danger(self.access(name));
-            names::Known { name, declared: name, backend: "", danger }
+            let danger = AccessLevel::danger(self.access(name));
+            names::KnownOperation { name, declared: name, backend: "", danger }
         })
     }
 }
 
 fn lower<'tree>(
-    entry: &'tree Entry<'tree>,
-    known: &Known<'_, 'tree>,
-    context: &mut Context<'tree>,
+    entry: &'tree YamlEntry<'tree>,
+    known: &DeclaredTools<'_, 'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Composite> {
     let name = entry.key.as_ref();
     tool::check_name(entry, context);
@@ -116,14 +116,14 @@ fn lower<'tree>(
             .error(code::NAME_TAKEN, &entry.key_span, format!("`{name}` is a tool already"))
             .help("tools and composites share their names; give the composite another one");
     }
-    let place = Place::Named("composite", name);
+    let place = MappingPlace::Named("composite", name);
     let section = context.section(&entry.value, &entry.key_span, place, KEYS)?;
     let description = description(&section, context);
     context.since_v02(&section, "access");
     context.since_v02(&section, "delegates");
-    let access = context.text(&section, "access").map(|text| Access::from_word(text.value));
+    let access = context.text(&section, "access").map(|text| AccessLevel::from_word(text.value));
     let params = params::lower_for_script(&section, context);
-    let timeout = timeout(&section, context);
+    let timeout = lower_timeout(&section, context);
     let mut references = |key: &'static str| -> Vec<String> {
         let texts = context.texts(&section, key);
         for text in &texts {
@@ -136,7 +136,7 @@ fn lower<'tree>(
     let delegates = references("delegates");
     let depends_on = references("depends_on");
     let text = context.required_text(&section, "code")?;
-    let (script, parsed) = script(&text, known, context)?;
+    let (script, parsed) = lower_script(&text, known, context)?;
     let named = parsed.calls.iter().map(|(name, _)| name.as_str());
     let declared = delegates.iter().chain(&depends_on).map(String::as_str);
     let calls: Arc<[String]> = if parsed.computes_calls {
@@ -152,7 +152,9 @@ fn lower<'tree>(
     // Fail closed: what nobody classified is as dangerous as the worst of what it may do.
     let access = match access {
         Some(access) => Some(access),
-        None => calls.iter().map(|call| known.access(call)).fold(Some(Access::Read), higher),
+        None => {
+            calls.iter().map(|call| known.access(call)).fold(Some(AccessLevel::Read), higher_level)
+        }
     };
     (!is_taken).then(|| Composite {
         name: name.to_owned(),
@@ -170,19 +172,22 @@ fn lower<'tree>(
 
 /// Returns the level that needs more trust. A level of the author's own and a missing one are
 /// above those that have a meaning, except for what needs a person's consent.
-fn higher(one: Option<Access>, other: Option<&Access>) -> Option<Access> {
-    let rank = |access: Option<&Access>| match access {
-        Some(Access::Read) => 0,
-        Some(Access::Write) => 1,
-        Some(Access::Admin) => 2,
-        Some(Access::Custom(_)) => 3,
+fn higher_level(one: Option<AccessLevel>, other: Option<&AccessLevel>) -> Option<AccessLevel> {
+    let rank = |access: Option<&AccessLevel>| match access {
+        Some(AccessLevel::Read) => 0,
+        Some(AccessLevel::Write) => 1,
+        Some(AccessLevel::Admin) => 2,
+        Some(AccessLevel::Custom(_)) => 3,
         None => 4,
-        Some(Access::Dangerous) => 5,
+        Some(AccessLevel::Dangerous) => 5,
     };
     if rank(other) > rank(one.as_ref()) { other.cloned() } else { one }
 }
 
-fn timeout<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Duration {
+fn lower_timeout<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Duration {
     let Some(timeout) = context.duration(section, "timeout") else { return DEFAULT_TIMEOUT };
     let Some(entry) = section.entry("timeout") else { return timeout };
     if timeout.is_zero() {
@@ -204,17 +209,17 @@ fn timeout<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Dur
 }
 
 /// Parses the code and reports what is wrong with it.
-fn script<'tree>(
-    text: &Text<'tree>,
-    known: &Known<'_, 'tree>,
-    context: &mut Context<'tree>,
-) -> Option<(Script, script::Parsed)> {
-    let layout = layout(text, context.source);
+fn lower_script<'tree>(
+    text: &YamlText<'tree>,
+    known: &DeclaredTools<'_, 'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<(Script, script::ParsedScript)> {
+    let layout = script_layout(text, context.source);
     let parsed = match known.parser.parse(text.value) {
         Ok(parsed) => parsed,
         Err(problems) => {
             for problem in problems {
-                let span = place(text, &problem.at, layout, context.source);
+                let span = place_in_file(text, &problem.at, layout, context.source);
                 let finding = context.error(code::SCRIPT, &span, problem.message);
                 if let Some(help) = problem.help {
                     finding.help(help);
@@ -227,7 +232,7 @@ fn script<'tree>(
         if known.names.contains(name.as_str()) {
             continue;
         }
-        let span = place(text, at, layout, context.source);
+        let span = place_in_file(text, at, layout, context.source);
         let is_composite = known.composites.contains(name.as_str());
         let what = if is_composite { "is a composite" } else { "does not exist" };
         let message = format!("the code calls `api.{name}`, which {what}");
@@ -245,18 +250,18 @@ fn script<'tree>(
 
 /// Notes a composite whose level nobody gave, although it does more than reading.
 fn check_access<'tree>(
-    section: &Section<'tree>,
-    access: Option<&Access>,
+    section: &YamlSection<'tree>,
+    access: Option<&AccessLevel>,
     calls: &[String],
-    known: &Known<'_, 'tree>,
-    context: &mut Context<'tree>,
+    known: &DeclaredTools<'_, 'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     if access.is_some() {
         return;
     }
-    let changes = |call: &&String| known.access(call) != Some(&Access::Read);
+    let changes = |call: &&String| known.access(call) != Some(&AccessLevel::Read);
     let Some(call) = calls.iter().find(changes) else { return };
-    let level = known.access(call).map_or("no level", Access::as_str);
+    let level = known.access(call).map_or("no level", AccessLevel::as_str);
     let place = section.place;
     let message = format!("{place} has no `access`, and `{call}`, which it may call, has {level}");
     let newer = if context.is_v01 { "declare DADL 0.2, and " } else { "" };
@@ -267,20 +272,20 @@ fn check_access<'tree>(
 
 /// Warns about dangerous calls that no consent covers.
 fn check_delegates<'tree>(
-    parsed: &script::Parsed,
+    parsed: &script::ParsedScript,
     delegates: &[String],
-    text: &Text<'tree>,
-    known: &Known<'_, 'tree>,
-    context: &mut Context<'tree>,
+    text: &YamlText<'tree>,
+    known: &DeclaredTools<'_, 'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
-    let layout = layout(text, context.source);
+    let layout = script_layout(text, context.source);
     let mut seen = BTreeSet::new();
     for (name, at) in &parsed.calls {
-        let is_dangerous = known.access(name) == Some(&Access::Dangerous);
+        let is_dangerous = known.access(name) == Some(&AccessLevel::Dangerous);
         if !is_dangerous || delegates.contains(name) || !seen.insert(name) {
             continue;
         }
-        let span = place(text, at, layout, context.source);
+        let span = place_in_file(text, at, layout, context.source);
         let message = format!("`{name}` is dangerous, and `delegates` does not list it");
         context
             .warning(code::NOT_DELEGATED, &span, message)
@@ -302,7 +307,7 @@ struct Layout {
 }
 
 /// Returns where the code is, when the lines of code and file are the same.
-fn layout(text: &Text<'_>, source: &Source) -> Option<Layout> {
+fn script_layout(text: &YamlText<'_>, source: &SourceText) -> Option<Layout> {
     let file = source.text();
     let mut first = source.position(text.span.start).line;
     let mut start = file.get(..text.span.start)?.rfind('\n').map_or(0, |at| at + 1);
@@ -327,11 +332,11 @@ fn layout(text: &Text<'_>, source: &Source) -> Option<Layout> {
 }
 
 /// Returns where a part of the code is in the file.
-fn place(
-    text: &Text<'_>,
+fn place_in_file(
+    text: &YamlText<'_>,
     part: &Range<usize>,
     layout: Option<Layout>,
-    source: &Source,
+    source: &SourceText,
 ) -> Range<usize> {
     let find = || {
         let layout = layout?;
@@ -378,7 +383,7 @@ backend:
 
     /// The findings as `code line: message`, and the composite.
     fn check(keys: &str) -> (Vec<String>, Option<Composite>) {
-        let source = Source::new("test.dadl", format!("{TOOLS}{keys}"));
+        let source = SourceText::new("test.dadl", format!("{TOOLS}{keys}"));
         let loaded = load(&source);
         let findings = loaded.diagnostics.iter().map(|finding| {
             let line = source.position(finding.span.start).line;
@@ -394,7 +399,7 @@ backend:
 
     fn access(keys: &str) -> String {
         let access = composite(keys).access;
-        access.as_ref().map_or("none", Access::as_str).to_owned()
+        access.as_ref().map_or("none", AccessLevel::as_str).to_owned()
     }
 
     #[test]

@@ -5,20 +5,20 @@
 
 use std::{borrow::Cow, fmt, ops::Range, time::Duration};
 
-use dadl_text::names::{Known, nearest, nearest_operation, only_nearest};
+use dadl_text::names::{KnownOperation, nearest_name, nearest_operation, only_nearest};
 
 use super::fix;
-use crate::jq::{CompileError, Filter};
+use crate::jq::{CompileError, JqFilter};
 use crate::{
     code,
     diagnostic::{Code, Diagnostic, Severity},
     model::{
         json_path::JsonPath,
-        template::{Elsewhere, NAMES_A_HOST, PathTemplate, TemplateError},
+        template::{NAMES_A_HOST, OtherHost, PathTemplate, TemplateError},
     },
-    source::Source,
+    source::SourceText,
     units,
-    yaml::{Entry, Node, Value},
+    yaml::{YamlEntry, YamlNode, YamlValue},
 };
 
 /// More findings of one file are counted by nobody; [`crate::load`] keeps fewer.
@@ -31,14 +31,14 @@ const PATH_EXAMPLE: &str = "/vms/{id}";
 const MAX_SEARCHES: usize = 100;
 
 /// The findings so far, and what all parts of the lowering must know.
-pub(crate) struct Context<'tree> {
-    pub(crate) source: &'tree Source,
+pub(crate) struct LowerContext<'tree> {
+    pub(crate) source: &'tree SourceText,
     /// The whole document.
-    pub(crate) root: &'tree Node<'tree>,
+    pub(crate) root: &'tree YamlNode<'tree>,
     pub(crate) findings: Vec<Diagnostic>,
     /// Whether one of them is an error.
     pub(crate) has_error: bool,
-    /// Where a finding goes that is one too many; see [`Context::report`].
+    /// Where a finding goes that is one too many; see [`LowerContext::report`].
     pub(crate) spare: Option<Diagnostic>,
     /// Whether the file declares version 0.1, which lacks some keys.
     pub(crate) is_v01: bool,
@@ -51,12 +51,12 @@ pub(crate) struct Context<'tree> {
     /// How often a name was looked for among the tools.
     pub(crate) searches: usize,
     /// The jq programs that were compiled, by their texts.
-    pub(crate) filters: Vec<(&'tree str, Result<Filter, CompileError>)>,
+    pub(crate) filters: Vec<(&'tree str, Result<JqFilter, CompileError>)>,
 }
 
 /// What a mapping describes, for messages.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Place<'tree> {
+pub(crate) enum MappingPlace<'tree> {
     /// `` `defaults` ``
     Key(&'static str),
     /// `` tool `list_vms` ``
@@ -67,21 +67,21 @@ pub(crate) enum Place<'tree> {
 
 /// A mapping whose keys are known.
 #[derive(Clone)]
-pub(crate) struct Section<'tree> {
-    entries: &'tree [Entry<'tree>],
+pub(crate) struct YamlSection<'tree> {
+    entries: &'tree [YamlEntry<'tree>],
     /// The key of the mapping, or the mapping itself where there is none.
     pub(crate) span: Range<usize>,
-    pub(crate) place: Place<'tree>,
+    pub(crate) place: MappingPlace<'tree>,
 }
 
 /// A text and where it is.
 #[derive(Debug, Clone)]
-pub(crate) struct Text<'tree> {
+pub(crate) struct YamlText<'tree> {
     pub(crate) value: &'tree str,
     pub(crate) span: Range<usize>,
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for MappingPlace<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(key) => write!(formatter, "`{key}`"),
@@ -91,20 +91,20 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-impl<'tree> Section<'tree> {
-    pub(crate) fn entry(&self, key: &str) -> Option<&'tree Entry<'tree>> {
+impl<'tree> YamlSection<'tree> {
+    pub(crate) fn entry(&self, key: &str) -> Option<&'tree YamlEntry<'tree>> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
-    pub(crate) fn entries(&self) -> &'tree [Entry<'tree>] {
+    pub(crate) fn entries(&self) -> &'tree [YamlEntry<'tree>] {
         self.entries
     }
 }
 
-impl Text<'_> {
+impl YamlText<'_> {
     /// Returns where `range` of the text is in the file; the whole text when escapes or folded
     /// lines make the two differ.
-    pub(crate) fn part(&self, source: &Source, range: &Range<usize>) -> Range<usize> {
+    pub(crate) fn part(&self, source: &SourceText, range: &Range<usize>) -> Range<usize> {
         match source.slice(self.span.clone()).find(self.value) {
             Some(offset) => {
                 let start = self.span.start + offset;
@@ -115,8 +115,8 @@ impl Text<'_> {
     }
 }
 
-impl<'tree> Context<'tree> {
-    pub(crate) fn new(source: &'tree Source, root: &'tree Node<'tree>) -> Self {
+impl<'tree> LowerContext<'tree> {
+    pub(crate) fn new(source: &'tree SourceText, root: &'tree YamlNode<'tree>) -> Self {
         Self {
             source,
             root,
@@ -184,7 +184,7 @@ impl<'tree> Context<'tree> {
         known: impl IntoIterator<Item = &'known str>,
     ) -> Option<&'known str> {
         self.searches += 1;
-        if self.searches > MAX_SEARCHES { None } else { nearest(name, known) }
+        if self.searches > MAX_SEARCHES { None } else { nearest_name(name, known) }
     }
 
     /// Returns the name of the tool that was probably meant, as [`nearest`](Self::nearest) does for
@@ -198,11 +198,11 @@ impl<'tree> Context<'tree> {
         if self.searches > MAX_SEARCHES {
             return None;
         }
-        nearest_operation(name, known.into_iter().map(Known::named))
+        nearest_operation(name, known.into_iter().map(KnownOperation::named))
     }
 
     /// Notes a key that only documents.
-    pub(crate) fn ignored(&mut self, section: &Section<'tree>, key: &str) {
+    pub(crate) fn warn_ignored(&mut self, section: &YamlSection<'tree>, key: &str) {
         if let Some(entry) = section.entry(key) {
             self.note(
                 code::IGNORED,
@@ -213,7 +213,7 @@ impl<'tree> Context<'tree> {
     }
 
     /// Warns about a key that version 0.1 does not have.
-    pub(crate) fn since_v02(&mut self, section: &Section<'tree>, key: &str) {
+    pub(crate) fn since_v02(&mut self, section: &YamlSection<'tree>, key: &str) {
         let Some(entry) = section.entry(key).filter(|_| self.is_v01) else { return };
         let fix = fix::newer_spec(self.root, self.source);
         self.warning(
@@ -227,7 +227,7 @@ impl<'tree> Context<'tree> {
 
     /// Warns about a key whose feature the file does not require: a program that lacks it would
     /// serve the file all the same.
-    pub(crate) fn requires_feature(&mut self, entry: &Entry<'tree>, feature: &str) {
+    pub(crate) fn requires_feature(&mut self, entry: &YamlEntry<'tree>, feature: &str) {
         if self.features.contains(&feature) {
             return;
         }
@@ -245,11 +245,11 @@ impl<'tree> Context<'tree> {
     /// Opens a mapping and reports keys that are not in `known`.
     pub(crate) fn section(
         &mut self,
-        node: &'tree Node<'tree>,
+        node: &'tree YamlNode<'tree>,
         span: &Range<usize>,
-        place: Place<'tree>,
+        place: MappingPlace<'tree>,
         known: &[&'static str],
-    ) -> Option<Section<'tree>> {
+    ) -> Option<YamlSection<'tree>> {
         let section = self.open(node, span, place)?;
         for entry in section.entries {
             if known.contains(&entry.key.as_ref()) {
@@ -261,8 +261,8 @@ impl<'tree> Context<'tree> {
                 format!("unknown key `{}` in {place}", entry.key),
             );
             finding.label("ignored when the file is served");
-            finding.meant_or(nearest(&entry.key, known.iter().copied()), || {
-                format!("known keys are {}", list(known))
+            finding.meant_or(nearest_name(&entry.key, known.iter().copied()), || {
+                format!("known keys are {}", join_names(known))
             });
             finding.fix = fix::renamed_key(entry, section.entries, known).map(Box::new);
         }
@@ -272,13 +272,13 @@ impl<'tree> Context<'tree> {
     /// Opens a mapping whose keys are names that the author chose.
     pub(crate) fn open(
         &mut self,
-        node: &'tree Node<'tree>,
+        node: &'tree YamlNode<'tree>,
         span: &Range<usize>,
-        place: Place<'tree>,
-    ) -> Option<Section<'tree>> {
+        place: MappingPlace<'tree>,
+    ) -> Option<YamlSection<'tree>> {
         match &node.value {
-            Value::Mapping(entries) => Some(Section { entries, span: span.clone(), place }),
-            Value::Null => {
+            YamlValue::Mapping(entries) => Some(YamlSection { entries, span: span.clone(), place }),
+            YamlValue::Null => {
                 self.no_value(span, place);
                 None
             }
@@ -292,15 +292,15 @@ impl<'tree> Context<'tree> {
     /// Opens the mapping under `key`.
     pub(crate) fn subsection(
         &mut self,
-        section: &Section<'tree>,
+        section: &YamlSection<'tree>,
         key: &'static str,
         known: &[&'static str],
-    ) -> Option<Section<'tree>> {
+    ) -> Option<YamlSection<'tree>> {
         let entry = section.entry(key)?;
-        self.section(&entry.value, &entry.key_span, Place::Key(key), known)
+        self.section(&entry.value, &entry.key_span, MappingPlace::Key(key), known)
     }
 
-    pub(crate) fn wrong_type(&mut self, node: &Node<'_>, what: &str, wanted: &str) {
+    pub(crate) fn wrong_type(&mut self, node: &YamlNode<'_>, what: &str, wanted: &str) {
         let found = node.kind();
         self.error(code::WRONG_TYPE, &node.span, format!("{what} must be {wanted}, not {found}"))
             .label(format!("this is {found}"));
@@ -311,7 +311,11 @@ impl<'tree> Context<'tree> {
             .help("remove the key, or give it a value");
     }
 
-    pub(crate) fn missing(&mut self, section: &Section<'tree>, key: &str) -> &mut Diagnostic {
+    pub(crate) fn report_missing(
+        &mut self,
+        section: &YamlSection<'tree>,
+        key: &str,
+    ) -> &mut Diagnostic {
         let place = section.place;
         self.error(code::MISSING_KEY, &section.span, format!("{place} has no `{key}`"))
             .label(format!("`{key}` is required"))
@@ -320,21 +324,21 @@ impl<'tree> Context<'tree> {
     /// Reads a node as text.
     pub(crate) fn node_text(
         &mut self,
-        node: &'tree Node<'tree>,
+        node: &'tree YamlNode<'tree>,
         what: impl fmt::Display,
-    ) -> Option<Text<'tree>> {
+    ) -> Option<YamlText<'tree>> {
         let (value, kind) = match &node.value {
-            Value::String(text) => {
-                return Some(Text { value: text, span: node.span.clone() });
+            YamlValue::String(text) => {
+                return Some(YamlText { value: text, span: node.span.clone() });
             }
-            Value::Number(_, text) => (text.as_ref(), "a number"),
-            Value::Bool(true) => ("true", "a boolean"),
-            Value::Bool(false) => ("false", "a boolean"),
-            Value::Null => {
+            YamlValue::Number(_, text) => (text.as_ref(), "a number"),
+            YamlValue::Bool(true) => ("true", "a boolean"),
+            YamlValue::Bool(false) => ("false", "a boolean"),
+            YamlValue::Null => {
                 self.no_value(&node.span, what);
                 return None;
             }
-            Value::Mapping(_) | Value::Sequence(_) => {
+            YamlValue::Mapping(_) | YamlValue::Sequence(_) => {
                 self.wrong_type(node, &what.to_string(), "text");
                 return None;
             }
@@ -343,34 +347,38 @@ impl<'tree> Context<'tree> {
             .label(format!("YAML reads this as {kind}"))
             .help(format!("write \"{value}\""))
             .fix(node.span.clone(), format!("\"{value}\""));
-        Some(Text { value, span: node.span.clone() })
+        Some(YamlText { value, span: node.span.clone() })
     }
 
-    pub(crate) fn text(&mut self, section: &Section<'tree>, key: &str) -> Option<Text<'tree>> {
+    pub(crate) fn text(
+        &mut self,
+        section: &YamlSection<'tree>,
+        key: &str,
+    ) -> Option<YamlText<'tree>> {
         let entry = section.entry(key)?;
         self.node_text(&entry.value, format_args!("`{key}`"))
     }
 
-    pub(crate) fn string(&mut self, section: &Section<'tree>, key: &str) -> Option<String> {
+    pub(crate) fn string(&mut self, section: &YamlSection<'tree>, key: &str) -> Option<String> {
         self.text(section, key).map(|text| text.value.to_owned())
     }
 
     pub(crate) fn required_text(
         &mut self,
-        section: &Section<'tree>,
+        section: &YamlSection<'tree>,
         key: &str,
-    ) -> Option<Text<'tree>> {
-        if section.entry(key).is_none_or(|entry| matches!(entry.value.value, Value::Null)) {
-            self.missing(section, key);
+    ) -> Option<YamlText<'tree>> {
+        if section.entry(key).is_none_or(|entry| matches!(entry.value.value, YamlValue::Null)) {
+            self.report_missing(section, key);
             return None;
         }
         self.text(section, key)
     }
 
-    pub(crate) fn boolean(&mut self, section: &Section<'tree>, key: &str) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, section: &YamlSection<'tree>, key: &str) -> Option<bool> {
         let entry = section.entry(key)?;
         match entry.value.value {
-            Value::Bool(value) => Some(value),
+            YamlValue::Bool(value) => Some(value),
             _ => {
                 let what = format!("`{key}`");
                 self.wrong_type(&entry.value, &what, "`true` or `false`");
@@ -380,9 +388,9 @@ impl<'tree> Context<'tree> {
     }
 
     /// Reads a whole number that is not negative.
-    pub(crate) fn count(&mut self, section: &Section<'tree>, key: &str) -> Option<u64> {
+    pub(crate) fn count(&mut self, section: &YamlSection<'tree>, key: &str) -> Option<u64> {
         let entry = section.entry(key)?;
-        let Value::Number(number, _) = &entry.value.value else {
+        let YamlValue::Number(number, _) = &entry.value.value else {
             self.wrong_type(&entry.value, &format!("`{key}`"), "a whole number");
             return None;
         };
@@ -395,11 +403,15 @@ impl<'tree> Context<'tree> {
     }
 
     /// Reads the nodes of a list.
-    pub(crate) fn items(&mut self, section: &Section<'tree>, key: &str) -> &'tree [Node<'tree>] {
+    pub(crate) fn items(
+        &mut self,
+        section: &YamlSection<'tree>,
+        key: &str,
+    ) -> &'tree [YamlNode<'tree>] {
         let Some(entry) = section.entry(key) else { return &[] };
         match &entry.value.value {
-            Value::Sequence(items) => items,
-            Value::Null => {
+            YamlValue::Sequence(items) => items,
+            YamlValue::Null => {
                 self.no_value(&entry.key_span, format_args!("`{key}`"));
                 &[]
             }
@@ -411,7 +423,11 @@ impl<'tree> Context<'tree> {
     }
 
     /// Reads a list of texts.
-    pub(crate) fn texts(&mut self, section: &Section<'tree>, key: &str) -> Vec<Text<'tree>> {
+    pub(crate) fn texts(
+        &mut self,
+        section: &YamlSection<'tree>,
+        key: &str,
+    ) -> Vec<YamlText<'tree>> {
         let items = self.items(section, key);
         items
             .iter()
@@ -419,14 +435,14 @@ impl<'tree> Context<'tree> {
             .collect()
     }
 
-    pub(crate) fn strings(&mut self, section: &Section<'tree>, key: &str) -> Vec<String> {
+    pub(crate) fn strings(&mut self, section: &YamlSection<'tree>, key: &str) -> Vec<String> {
         self.texts(section, key).into_iter().map(|text| text.value.to_owned()).collect()
     }
 
     /// Reads one of a fixed set of words; another word is an error.
     pub(crate) fn choice<T: Clone>(
         &mut self,
-        text: &Text<'tree>,
+        text: &YamlText<'tree>,
         what: &str,
         choices: &[(&'static str, T)],
     ) -> Option<T> {
@@ -443,24 +459,29 @@ impl<'tree> Context<'tree> {
             if let Some(meant) = near.or_else(|| only_nearest(text.value, words.iter().copied())) {
                 finding.fix(text.span.clone(), meant);
             }
-            finding.meant_or(near.or_else(|| nearest(text.value, words.iter().copied())), || {
-                format!("known values are {}", list(&words))
-            });
+            finding
+                .meant_or(near.or_else(|| nearest_name(text.value, words.iter().copied())), || {
+                    format!("known values are {}", join_names(&words))
+                });
         }
         found.map(|(_, value)| value.clone())
     }
 
-    pub(crate) fn json_path(&mut self, section: &Section<'tree>, key: &str) -> Option<JsonPath> {
+    pub(crate) fn json_path(
+        &mut self,
+        section: &YamlSection<'tree>,
+        key: &str,
+    ) -> Option<JsonPath> {
         let text = self.text(section, key)?;
-        self.compile(&text, key)
+        self.compile_path(&text, key)
     }
 
-    pub(crate) fn json_paths(&mut self, section: &Section<'tree>, key: &str) -> Vec<JsonPath> {
+    pub(crate) fn json_paths(&mut self, section: &YamlSection<'tree>, key: &str) -> Vec<JsonPath> {
         let texts = self.texts(section, key);
-        texts.iter().filter_map(|text| self.compile(text, key)).collect()
+        texts.iter().filter_map(|text| self.compile_path(text, key)).collect()
     }
 
-    fn compile(&mut self, text: &Text<'tree>, key: &str) -> Option<JsonPath> {
+    fn compile_path(&mut self, text: &YamlText<'tree>, key: &str) -> Option<JsonPath> {
         match JsonPath::compile(text.value) {
             Ok(path) => {
                 if !self.is_extension && !path.is_in_dialect() {
@@ -484,9 +505,9 @@ impl<'tree> Context<'tree> {
     }
 
     /// Splits a path below the base URL; `example` is one of its kind.
-    pub(crate) fn template(
+    pub(crate) fn compile_template(
         &mut self,
-        text: &Text<'tree>,
+        text: &YamlText<'tree>,
         example: Option<&str>,
     ) -> Option<PathTemplate> {
         self.split(text, example, PathTemplate::parse(text.value))
@@ -494,7 +515,7 @@ impl<'tree> Context<'tree> {
 
     /// Splits the path of a tool. One that names a host leaves out the tool when the file is served,
     /// and is an error to its author.
-    pub(crate) fn template_of_tool(&mut self, text: &Text<'tree>) -> Option<PathTemplate> {
+    pub(crate) fn template_of_tool(&mut self, text: &YamlText<'tree>) -> Option<PathTemplate> {
         let parsed = PathTemplate::parse_of_tool(text.value);
         let template = self.split(text, Some(PATH_EXAMPLE), parsed)?;
         match template.elsewhere() {
@@ -503,13 +524,13 @@ impl<'tree> Context<'tree> {
                 self.error(code::PATH, &text.span, NAMES_A_HOST)
                     .help(format!("a path is joined below the base URL, such as `{PATH_EXAMPLE}`"));
             }
-            Some(Elsewhere::Origin(url)) => {
+            Some(OtherHost::Origin(url)) => {
                 let origin = url.origin().ascii_serialization();
                 self.warning(code::PATH, &text.span, NAMES_A_HOST)
                     .label("the tool is left out when the file is served")
                     .help(format!("`allow_origins: [\"{origin}\"]` of the backend admits it"));
             }
-            Some(Elsewhere::Unclear) => {
+            Some(OtherHost::Unclear) => {
                 self.warning(code::PATH, &text.span, NAMES_A_HOST)
                     .label("the tool is left out when the file is served");
             }
@@ -519,7 +540,7 @@ impl<'tree> Context<'tree> {
 
     fn split(
         &mut self,
-        text: &Text<'tree>,
+        text: &YamlText<'tree>,
         example: Option<&str>,
         parsed: Result<PathTemplate, TemplateError>,
     ) -> Option<PathTemplate> {
@@ -537,9 +558,9 @@ impl<'tree> Context<'tree> {
         }
     }
 
-    pub(crate) fn duration(&mut self, section: &Section<'tree>, key: &str) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, section: &YamlSection<'tree>, key: &str) -> Option<Duration> {
         let text = self.text(section, key)?;
-        let duration = units::duration(text.value);
+        let duration = units::parse_duration(text.value);
         if duration.is_none() {
             self.error(
                 code::DURATION,
@@ -553,7 +574,7 @@ impl<'tree> Context<'tree> {
 }
 
 /// Joins names for a message.
-pub(crate) fn list<T: AsRef<str>>(names: &[T]) -> String {
+pub(crate) fn join_names<T: AsRef<str>>(names: &[T]) -> String {
     let quoted: Vec<Cow<'_, str>> =
         names.iter().map(|name| Cow::Owned(format!("`{}`", name.as_ref()))).collect();
     quoted.join(", ")

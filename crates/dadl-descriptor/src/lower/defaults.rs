@@ -3,14 +3,14 @@
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    context::{Context, Place, Section, Text},
+    context::{LowerContext, MappingPlace, YamlSection, YamlText},
     errors, jsonrpc, pagination,
     params::header_name,
     response,
 };
 use crate::{
     code,
-    model::{Auth, ErrorRules, Pagination, ResponseRules},
+    model::{AuthScheme, ErrorRules, Pagination, ResponseRules},
 };
 
 /// `defaults.headers`. Its `Content-Type` describes bodies and is kept apart: a request without
@@ -18,15 +18,15 @@ use crate::{
 #[derive(Default)]
 pub(super) struct DefaultHeaders<'tree> {
     pub(super) fields: Vec<(HeaderName, HeaderValue)>,
-    pub(super) content_type: Option<Text<'tree>>,
-    names: Vec<Text<'tree>>,
+    pub(super) content_type: Option<YamlText<'tree>>,
+    names: Vec<YamlText<'tree>>,
 }
 
 impl<'tree> DefaultHeaders<'tree> {
-    pub(super) fn lower(defaults: &Section<'tree>, context: &mut Context<'tree>) -> Self {
+    pub(super) fn lower(defaults: &YamlSection<'tree>, context: &mut LowerContext<'tree>) -> Self {
         let mut headers = Self::default();
         let Some(entry) = defaults.entry("headers") else { return headers };
-        let place = Place::Key("headers");
+        let place = MappingPlace::Key("headers");
         let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
             return headers;
         };
@@ -57,13 +57,17 @@ impl<'tree> DefaultHeaders<'tree> {
                     );
                 }
             }
-            headers.names.push(Text { value: &entry.key, span: entry.key_span.clone() });
+            headers.names.push(YamlText { value: &entry.key, span: entry.key_span.clone() });
         }
         headers
     }
 
     /// Reports a field that has the name of the credential's.
-    pub(super) fn refuse_credential(&mut self, auth: Option<&Auth>, context: &mut Context<'tree>) {
+    pub(super) fn refuse_credential(
+        &mut self,
+        auth: Option<&AuthScheme>,
+        context: &mut LowerContext<'tree>,
+    ) {
         for name in &self.names {
             if let Err(error) = header_name(name.value, auth) {
                 context.error(code::HEADER_PARAM, &name.span, error.to_string());
@@ -74,8 +78,8 @@ impl<'tree> DefaultHeaders<'tree> {
 
 /// Reads whether dotted names nest; the tool's own setting counts before the default one.
 pub(super) fn nest_body_keys<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<bool> {
     context.boolean(section, "nest_body_keys")
 }
@@ -84,13 +88,13 @@ pub(super) fn nest_body_keys<'tree>(
 #[derive(Default)]
 pub(super) struct Defaults<'tree> {
     pub(super) headers: DefaultHeaders<'tree>,
-    pub(super) content_type: Option<Text<'tree>>,
+    pub(super) content_type: Option<YamlText<'tree>>,
     pub(super) nest_body_keys: bool,
     pub(super) pagination: Option<Pagination>,
     pub(super) errors: ErrorRules,
     pub(super) response: ResponseRules,
     /// What all methods share, when the tools are methods of a JSON-RPC API.
-    pub(super) rpc: Option<jsonrpc::Shared>,
+    pub(super) rpc: Option<jsonrpc::JsonRpcShared>,
 }
 
 /// So many bytes may the defaults of all tools take together. The largest known descriptor has less
@@ -98,7 +102,10 @@ pub(super) struct Defaults<'tree> {
 const MAX_DEFAULTS: usize = 64 * 1024 * 1024;
 
 /// Refuses defaults that would fill the memory: each tool gets a copy of them.
-pub(super) fn defaults_fit<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> bool {
+pub(super) fn defaults_fit<'tree>(
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> bool {
     let (Some(defaults), Some(tools)) = (backend.entry("defaults"), backend.entry("tools")) else {
         return true;
     };
@@ -117,8 +124,8 @@ pub(super) fn defaults_fit<'tree>(backend: &Section<'tree>, context: &mut Contex
 }
 
 pub(super) fn lower_defaults<'tree>(
-    backend: &Section<'tree>,
-    context: &mut Context<'tree>,
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Defaults<'tree> {
     const KEYS: &[&str] =
         &["headers", "content_type", "nest_body_keys", "pagination", "errors", "response"];

@@ -1,7 +1,7 @@
 //! The top level and `backend`.
 
 use dadl_text::names::{
-    nearest,
+    nearest_name,
     path::{self, BraceError},
 };
 use http::{HeaderName, HeaderValue};
@@ -9,19 +9,19 @@ use thiserror::Error;
 
 use super::{
     auth, composite,
-    context::{Context, Place, Section},
+    context::{LowerContext, MappingPlace, YamlSection},
     defaults::{Defaults, defaults_fit, lower_defaults},
     extension, fix, health, include, jsonrpc, meta,
     meta::description,
-    named::names,
+    named::type_names,
     tool, types,
 };
 use crate::{
     code,
     diagnostic::Diagnostic,
-    model::{Auth, Descriptor, auth::rules::AuthRules},
-    source::Source,
-    yaml::{Entry, Node, Value},
+    model::{AuthScheme, Descriptor, auth::rules::AuthRules},
+    source::SourceText,
+    yaml::{YamlEntry, YamlNode, YamlValue},
 };
 
 const TOP_KEYS: &[&str] =
@@ -67,22 +67,25 @@ const FEATURES: &[(&str, bool)] = &[
 /// Lowers a whole document; the descriptor counts only when no finding is an error. Where `is_checked`,
 /// what costs one tool when the file is served is an error.
 pub(crate) fn lower<'tree>(
-    root: &'tree Node<'tree>,
-    source: &'tree Source,
+    root: &'tree YamlNode<'tree>,
+    source: &'tree SourceText,
     is_checked: bool,
 ) -> (Option<Descriptor>, Vec<Diagnostic>) {
-    let mut context = Context { is_checked, ..Context::new(source, root) };
-    let descriptor = document(root, &mut context);
+    let mut context = LowerContext { is_checked, ..LowerContext::new(source, root) };
+    let descriptor = lower_document(root, &mut context);
     (descriptor, context.findings)
 }
 
-fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Option<Descriptor> {
+fn lower_document<'tree>(
+    root: &'tree YamlNode<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<Descriptor> {
     let start = root.span.start..root.span.start;
-    if matches!(root.value, Value::Null) {
+    if matches!(root.value, YamlValue::Null) {
         context.error(code::WRONG_TYPE, &start, "the file is empty");
         return None;
     }
-    let top = context.open(root, &start, Place::Only("the file"))?;
+    let top = context.open(root, &start, MappingPlace::Only("the file"))?;
     if include::is_fragment(top.entries()) {
         context
             .error(code::FRAGMENT, &start, "this is a fragment, not a descriptor")
@@ -97,24 +100,24 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
                 format!("unknown key `{}` at the top of the file", entry.key),
             );
             finding.label("ignored when the file is served");
-            finding.meant_or(nearest(&entry.key, TOP_KEYS.iter().copied()), || {
+            finding.meant_or(nearest_name(&entry.key, TOP_KEYS.iter().copied()), || {
                 "begin a key of your own with `_`".to_owned()
             });
             finding.fix = fix::renamed_key(entry, top.entries(), TOP_KEYS).map(Box::new);
         }
     }
-    spec(&top, context);
-    requires(&top, context);
-    credits(&top, context);
+    check_spec(&top, context);
+    check_requires(&top, context);
+    check_credits(&top, context);
     let source_name = context.string(&top, "source_name");
-    let source_url = meta::url(&top, "source_url", context);
-    let date = meta::date(&top, "date", context);
-    let has_value = |entry: &&Entry<'_>| !matches!(entry.value.value, Value::Null);
+    let source_url = meta::lower_url(&top, "source_url", context);
+    let date = meta::lower_date(&top, "date", context);
+    let has_value = |entry: &&YamlEntry<'_>| !matches!(entry.value.value, YamlValue::Null);
     let Some(entry) = top.entry("backend").filter(has_value) else {
-        context.missing(&top, "backend");
+        context.report_missing(&top, "backend");
         return None;
     };
-    let place = Place::Key("backend");
+    let place = MappingPlace::Key("backend");
     let backend = context.section(&entry.value, &entry.key_span, place, BACKEND_KEYS)?;
     let (mut descriptor, headers) = lower_backend(&backend, context)?;
     extension::lower(&top, &backend, &headers, &mut descriptor, context);
@@ -124,9 +127,9 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
     Some(descriptor)
 }
 
-fn credits<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
+fn check_credits<'tree>(top: &YamlSection<'tree>, context: &mut LowerContext<'tree>) {
     if let Some(entry) = top.entry("credits")
-        && matches!(&entry.value.value, Value::Sequence(items) if items.is_empty())
+        && matches!(&entry.value.value, YamlValue::Sequence(items) if items.is_empty())
     {
         context
             .warning(code::WRONG_TYPE, &entry.key_span, "`credits` names nobody")
@@ -136,7 +139,7 @@ fn credits<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
 }
 
 /// Reads the specification that the file follows; an unknown one may give keys another meaning.
-fn spec<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
+fn check_spec<'tree>(top: &YamlSection<'tree>, context: &mut LowerContext<'tree>) {
     let Some(text) = context.required_text(top, "spec") else { return };
     match text.value.strip_suffix(".md").unwrap_or(text.value) {
         "https://dadl.ai/spec/dadl-spec-v0.1" => context.is_v01 = true,
@@ -149,13 +152,13 @@ fn spec<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
     }
 }
 
-fn requires<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
+fn check_requires<'tree>(top: &YamlSection<'tree>, context: &mut LowerContext<'tree>) {
     let Some(requires) = context.subsection(top, "requires", &["toolmesh", "features"]) else {
         return;
     };
     // Another program's version says nothing about this one.
     context.text(&requires, "toolmesh");
-    context.ignored(&requires, "toolmesh");
+    context.warn_ignored(&requires, "toolmesh");
     context.since_v02(&requires, "features");
     for feature in context.texts(&requires, "features") {
         context.features.push(feature.value);
@@ -169,42 +172,42 @@ fn requires<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
             format!("the feature `{}` is not supported by this version", feature.value),
         );
         let names = FEATURES.iter().map(|(name, _)| *name);
-        finding.meant(nearest(feature.value, names).filter(|_| known.is_none()));
+        finding.meant(nearest_name(feature.value, names).filter(|_| known.is_none()));
     }
 }
 
 /// Lowers `backend`; gives the header fields of every request too.
 fn lower_backend<'tree>(
-    backend: &Section<'tree>,
-    context: &mut Context<'tree>,
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<(Descriptor, Vec<(HeaderName, HeaderValue)>)> {
     let name = backend_name(backend, context);
     let rpc = jsonrpc::lower(backend, context);
-    let version = meta::version(backend, context);
+    let version = meta::lower_version(backend, context);
     let base_url = base_url(backend, context);
     let description = description(backend, context);
     context.text(backend, "arazzo_source");
-    context.ignored(backend, "arazzo_source");
+    context.warn_ignored(backend, "arazzo_source");
     let openapi_source = openapi_source(backend, context);
-    let known_types = types::names(backend);
+    let known_types = types::type_names(backend);
     let types = types::lower(backend, &known_types, context);
     let mut auth = auth::lower(backend, context);
     if !defaults_fit(backend, context) {
         return None;
     }
     let mut defaults = Defaults { rpc, ..lower_defaults(backend, context) };
-    if let Some(Auth::Session(session)) = &mut auth {
+    if let Some(AuthScheme::Session(session)) = &mut auth {
         session.login.headers.clone_from(&defaults.headers.fields);
     }
     defaults.headers.refuse_credential(auth.as_ref(), context);
-    let known_tools = names(backend, &["tools", "composites"]);
+    let known_tools = type_names(backend, &["tools", "composites"]);
     let (tools, mut hints) =
         tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, &known_types, context);
     let health = health::lower(backend, name.as_deref(), &defaults, &tools, &known_tools, context);
     let composites = composite::lower_all(backend, &tools, health.as_ref(), &mut hints, context);
-    let examples = meta::examples(backend, context);
-    let coverage = meta::coverage(backend, context);
-    let setup = meta::setup(backend, context);
+    let examples = meta::lower_examples(backend, context);
+    let coverage = meta::lower_coverage(backend, context);
+    let setup = meta::lower_setup(backend, context);
     let descriptor = Descriptor {
         types,
         openapi_source,
@@ -238,7 +241,10 @@ fn lower_backend<'tree>(
     Some((descriptor, defaults.headers.fields))
 }
 
-fn backend_name<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
+fn backend_name<'tree>(
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<String> {
     let text = context.required_text(backend, "name")?;
     let tail_is_fine =
         text.value.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
@@ -253,7 +259,10 @@ fn backend_name<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -
 
 /// Reads where the OpenAPI document is: beside the file, or at a URL that only the operator can let
 /// us fetch.
-fn openapi_source<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
+fn openapi_source<'tree>(
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<String> {
     let text = context.text(backend, "openapi_source")?;
     if text.value.contains("://")
         && let Some(entry) = backend.entry("openapi_source")
@@ -264,7 +273,10 @@ fn openapi_source<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>)
     Some(text.value.to_owned())
 }
 
-fn base_url<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
+fn base_url<'tree>(
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<String> {
     let text = context.text(backend, "base_url")?;
     if let Err(reason) = check_base_url(text.value) {
         context

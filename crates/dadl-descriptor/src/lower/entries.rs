@@ -1,9 +1,9 @@
 //! `entries` of `_dadl_mcp`: results that are a log, and how its entries tell that something failed.
 
 use super::{
-    context::{Context, Place, Section},
-    named::{Known, tool_names},
-    rules::{conditions, one_or_more},
+    context::{LowerContext, MappingPlace, YamlSection},
+    named::{KnownParts, tool_names},
+    rules::{lower_conditions, one_or_more},
 };
 use crate::{
     code,
@@ -14,17 +14,17 @@ const KEYS: &[&str] = &["of", "failed", "id", "name", "error"];
 
 /// Reads one mapping or a list of them; `known` are the tools of the file.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
-    known: &Known<'tree, '_>,
-    context: &mut Context<'tree>,
+    extension: &YamlSection<'tree>,
+    known: &KnownParts<'tree, '_>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<EntryRules> {
     let mut rules = Vec::new();
     for node in one_or_more(extension, "entries") {
-        let place = Place::Key("entries");
+        let place = MappingPlace::Key("entries");
         let Some(section) = context.section(node, &node.span, place, KEYS) else { continue };
         for key in ["of", "failed"] {
             if section.entry(key).is_none() {
-                context.missing(&section, key);
+                context.report_missing(&section, key);
             }
         }
         let of = tool_names(&section, "of", known, context).unwrap_or_default();
@@ -36,14 +36,14 @@ pub(super) fn lower<'tree>(
         }
         let mut paths = |key: &str| -> Vec<JsonPath> {
             match section.entry(key).map(|entry| &entry.value.value) {
-                Some(crate::yaml::Value::Sequence(_)) => context.json_paths(&section, key),
+                Some(crate::yaml::YamlValue::Sequence(_)) => context.json_paths(&section, key),
                 _ => context.json_path(&section, key).into_iter().collect(),
             }
         };
         let (names, errors) = (paths("name"), paths("error"));
         rules.push(EntryRules {
             of: of.into_iter().map(str::to_owned).collect(),
-            failed: conditions(&section, "failed", context),
+            failed: lower_conditions(&section, "failed", context),
             id: context.json_path(&section, "id"),
             names,
             errors,

@@ -4,11 +4,11 @@ use std::{collections::HashSet, ops::Range};
 
 use http::HeaderName;
 
-use super::context::{Context, Place, Section};
+use super::context::{LowerContext, MappingPlace, YamlSection};
 use crate::{
     code,
     model::{Backoff, ErrorFormat, ErrorRules, RateLimit, RetryStrategy},
-    yaml::{Node, Value},
+    yaml::{YamlNode, YamlValue},
 };
 
 const KEYS: &[&str] = &[
@@ -27,8 +27,8 @@ const MAX_RETRIES: u64 = 100;
 
 /// Lowers the `errors` of a tool or of the defaults; `None` when it has none.
 pub(super) fn lower<'tree>(
-    parent: &Section<'tree>,
-    context: &mut Context<'tree>,
+    parent: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<ErrorRules> {
     let section = context.subsection(parent, "errors", KEYS)?;
     let formats =
@@ -36,8 +36,8 @@ pub(super) fn lower<'tree>(
     let format = context
         .text(&section, "format")
         .and_then(|text| context.choice(&text, "error format", &formats));
-    let retry_on = statuses(&section, "retry_on", context);
-    let terminal = statuses(&section, "terminal", context);
+    let retry_on = lower_statuses(&section, "retry_on", context);
+    let terminal = lower_statuses(&section, "terminal", context);
     let finals: HashSet<u16> = terminal.iter().map(|(status, _)| *status).collect();
     for (status, span) in &retry_on {
         if finals.contains(status) {
@@ -58,7 +58,7 @@ pub(super) fn lower<'tree>(
         terminal: terminal.into_iter().map(|(status, _)| status).collect(),
         retry: retry_strategy(&section, context),
         rate_limit: rate_limit(&section, context),
-        map: map(&section, context),
+        map: lower_hints_by_status(&section, context),
         messages: Vec::new(),
         failed: Vec::new(),
         results: Vec::new(),
@@ -66,23 +66,23 @@ pub(super) fn lower<'tree>(
     })
 }
 
-fn statuses<'tree>(
-    section: &Section<'tree>,
+fn lower_statuses<'tree>(
+    section: &YamlSection<'tree>,
     key: &str,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<(u16, Range<usize>)> {
     let nodes = context.items(section, key);
     statuses_of(nodes, key, context)
 }
 
 pub(super) fn statuses_of<'tree>(
-    nodes: &'tree [Node<'tree>],
+    nodes: &'tree [YamlNode<'tree>],
     key: &str,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<(u16, Range<usize>)> {
     let mut statuses = Vec::new();
     for item in nodes {
-        let Value::Number(number, text) = &item.value else {
+        let YamlValue::Number(number, text) = &item.value else {
             context.wrong_type(item, &format!("an item of `{key}`"), "a number");
             continue;
         };
@@ -99,7 +99,10 @@ pub(super) fn statuses_of<'tree>(
     statuses
 }
 
-fn retry_strategy<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> RetryStrategy {
+fn retry_strategy<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> RetryStrategy {
     let usual = RetryStrategy::default();
     let keys = ["max_retries", "backoff", "initial_delay"];
     let Some(section) = context.subsection(section, "retry_strategy", &keys) else {
@@ -130,7 +133,10 @@ fn retry_strategy<'tree>(section: &Section<'tree>, context: &mut Context<'tree>)
     }
 }
 
-fn rate_limit<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<RateLimit> {
+fn rate_limit<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<RateLimit> {
     let keys = ["header", "retry_after_header"];
     let section = context.subsection(section, "rate_limit", &keys)?;
     let mut field = |key: &'static str| {
@@ -145,10 +151,13 @@ fn rate_limit<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> 
     Some(RateLimit { remaining: field("header"), reset: field("retry_after_header") })
 }
 
-fn map<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<(u16, String)> {
+fn lower_hints_by_status<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<(u16, String)> {
     context.since_v02(section, "map");
     let Some(entry) = section.entry("map") else { return Vec::new() };
-    let place = Place::Key("map");
+    let place = MappingPlace::Key("map");
     let Some(codes) = context.open(&entry.value, &entry.key_span, place) else {
         return Vec::new();
     };

@@ -2,12 +2,12 @@
 
 use dadl_text::names::Meant;
 
-use super::context::{Context, Section};
+use super::context::{LowerContext, YamlSection};
 use crate::{
     code,
     model::{
-        Access, Descriptor, Param, ParamKind, Tool,
-        events::{Events, Lister, Reader, Resources, Subscribe},
+        AccessLevel, Descriptor, Param, ParamKind, Tool,
+        events::{EventRules, Lister, ObjectReader, ResourceRules, Subscribe},
     },
 };
 
@@ -30,35 +30,37 @@ const TAKEN: &[&str] =
 
 /// Reads the block, after the tools.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
-) -> Option<Events> {
+    context: &mut LowerContext<'tree>,
+) -> Option<EventRules> {
     let section = context.subsection(extension, "events", KEYS)?;
     let stream = context.required_text(&section, "stream");
     if let Some(stream) = &stream {
-        let problem = match find(descriptor, stream.value) {
+        let problem = match find_tool(descriptor, stream.value) {
             None => Some("does not exist".to_owned()),
             Some(tool) if !tool.response.is_stream() => {
                 Some("has no `streaming: true` in its `response`".to_owned())
             }
-            Some(tool) => required(tool).next().map(|param| format!("needs `{}`", param.name)),
+            Some(tool) => {
+                required_params(tool).next().map(|param| format!("needs `{}`", param.name))
+            }
         };
         if let Some(problem) = problem {
             let message = format!("the tool `{}` of the events {problem}", stream.value);
-            let help = meant(descriptor, stream.value, context);
+            let help = meant_tool(descriptor, stream.value, context);
             context.error(code::EVENTS_STREAM, &stream.span, message).help(help.unwrap_or_else(
                 || "name a tool that streams events and needs no argument".to_owned(),
             ));
         }
     }
-    let subscribe = subscribe(&section, descriptor, context);
+    let subscribe = lower_subscribe(&section, descriptor, context);
     let keep_alive = context.strings(&section, "keep_alive");
     let silence = context.duration(&section, "silence").filter(|silence| !silence.is_zero());
     let changes = context.strings(&section, "changes");
     let object = context.json_path(&section, "object");
     let collection = context.json_path(&section, "collection");
-    let resources = resources(&section, descriptor, context);
+    let resources = lower_resources(&section, descriptor, context);
     if let (Some(_), Some(entry)) = (&resources, section.entry("resources")) {
         let missing = [("changes", changes.is_empty()), ("object", object.is_none())];
         for (key, _) in missing.iter().filter(|(_, is_missing)| *is_missing) {
@@ -73,19 +75,35 @@ pub(super) fn lower<'tree>(
         }
     }
     let stream = stream?.value.to_owned();
-    Some(Events { stream, subscribe, keep_alive, silence, changes, object, collection, resources })
+    Some(EventRules {
+        stream,
+        subscribe,
+        keep_alive,
+        silence,
+        changes,
+        object,
+        collection,
+        resources,
+    })
 }
 
-fn find<'descriptor>(descriptor: &'descriptor Descriptor, name: &str) -> Option<&'descriptor Tool> {
+fn find_tool<'descriptor>(
+    descriptor: &'descriptor Descriptor,
+    name: &str,
+) -> Option<&'descriptor Tool> {
     descriptor.tools.iter().find(|tool| tool.name == name)
 }
 
-fn required(tool: &Tool) -> impl Iterator<Item = &Param> {
+fn required_params(tool: &Tool) -> impl Iterator<Item = &Param> {
     tool.params.iter().filter(|param| param.is_needed())
 }
 
-fn meant(descriptor: &Descriptor, name: &str, context: &mut Context<'_>) -> Option<String> {
-    if find(descriptor, name).is_some() {
+fn meant_tool(
+    descriptor: &Descriptor,
+    name: &str,
+    context: &mut LowerContext<'_>,
+) -> Option<String> {
+    if find_tool(descriptor, name).is_some() {
         return None;
     }
     let names = descriptor.tools.iter().map(|tool| tool.name.as_str());
@@ -93,25 +111,25 @@ fn meant(descriptor: &Descriptor, name: &str, context: &mut Context<'_>) -> Opti
 }
 
 /// Reads how a collection is added to a stream.
-fn subscribe<'tree>(
-    events: &Section<'tree>,
+fn lower_subscribe<'tree>(
+    events: &YamlSection<'tree>,
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Subscribe> {
     let section = context.subsection(events, "subscribe", SUBSCRIBE_KEYS)?;
     let opening = context.required_text(&section, "opening");
     let name = context.required_text(&section, "tool");
     if section.entry("id").is_none() {
-        context.missing(&section, "id");
+        context.report_missing(&section, "id");
     }
     let id = context.json_path(&section, "id");
     let entry = section.entry("arguments");
     if entry.is_none() {
-        context.missing(&section, "arguments");
+        context.report_missing(&section, "arguments");
     }
     let span = entry.map_or(&section.span, |entry| &entry.key_span);
     let given = entry.and_then(|entry| {
-        let place = super::context::Place::Key("arguments");
+        let place = super::context::MappingPlace::Key("arguments");
         context.open(&entry.value, &entry.key_span, place)
     });
     let arguments: Vec<(String, serde_json::Value)> = given
@@ -119,10 +137,10 @@ fn subscribe<'tree>(
         .flat_map(|given| given.entries())
         .map(|entry| (entry.key.as_ref().to_owned(), entry.value.to_json()))
         .collect();
-    let Some(tool) = name.as_ref().and_then(|name| find(descriptor, name.value)) else {
+    let Some(tool) = name.as_ref().and_then(|name| find_tool(descriptor, name.value)) else {
         if let Some(name) = &name {
             let message = format!("the tool `{}` of the subscription does not exist", name.value);
-            let help = meant(descriptor, name.value, context);
+            let help = meant_tool(descriptor, name.value, context);
             let finding = context.error(code::EVENTS_SUBSCRIBE, &name.span, message);
             if let Some(help) = help {
                 finding.help(help);
@@ -137,7 +155,7 @@ fn subscribe<'tree>(
         }
     }
     for param in
-        required(tool).filter(|param| arguments.iter().all(|(name, _)| *name != param.name))
+        required_params(tool).filter(|param| arguments.iter().all(|(name, _)| *name != param.name))
     {
         let message = format!("the subscription has no `{}`, which is required", param.name);
         context.error(code::EVENTS_SUBSCRIBE, span, message);
@@ -162,11 +180,11 @@ fn subscribe<'tree>(
 }
 
 /// Reads which objects are resources.
-fn resources<'tree>(
-    events: &Section<'tree>,
+fn lower_resources<'tree>(
+    events: &YamlSection<'tree>,
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
-) -> Option<Resources> {
+    context: &mut LowerContext<'tree>,
+) -> Option<ResourceRules> {
     let section = context.subsection(events, "resources", RESOURCES_KEYS)?;
     let scheme = context.required_text(&section, "scheme");
     if let Some(scheme) = &scheme {
@@ -188,27 +206,27 @@ fn resources<'tree>(
         }
     }
     let Some(entry) = section.entry("read") else {
-        context.missing(&section, "read");
+        context.report_missing(&section, "read");
         return None;
     };
-    let place = super::context::Place::Key("read");
+    let place = super::context::MappingPlace::Key("read");
     let read = context.open(&entry.value, &entry.key_span, place)?;
-    let mut readers: Vec<Reader> = Vec::new();
+    let mut readers: Vec<ObjectReader> = Vec::new();
     for entry in read.entries() {
         let Some(name) = context.node_text(&entry.value, format!("`{}`", entry.key)) else {
             continue;
         };
         let collection = entry.key.as_ref();
-        let tool = find(descriptor, name.value);
+        let tool = find_tool(descriptor, name.value);
         let problem = match tool {
             None => Some("does not exist".to_owned()),
-            Some(tool) if tool.access.as_ref() != Some(&Access::Read) => {
+            Some(tool) if tool.access.as_ref() != Some(&AccessLevel::Read) => {
                 Some("does not have `access: read`".to_owned())
             }
             Some(tool) if tool.response.binary || tool.response.streaming.is_declared => {
                 Some("answers no value".to_owned())
             }
-            Some(tool) if identifier(tool).is_none() => {
+            Some(tool) if identifier_param(tool).is_none() => {
                 Some("must have exactly one required parameter, of type string".to_owned())
             }
             Some(_) if !is_collection(collection) => Some(
@@ -224,32 +242,34 @@ fn resources<'tree>(
         if let Some(problem) = problem {
             let message =
                 format!("the tool `{}` of the resource `{collection}` {problem}", name.value);
-            let help = meant(descriptor, name.value, context);
+            let help = meant_tool(descriptor, name.value, context);
             let finding = context.error(code::EVENTS_READER, &name.span, message);
             if let Some(help) = help {
                 finding.help(help);
             }
-        } else if let Some((tool, param)) = tool.and_then(|tool| Some((tool, identifier(tool)?))) {
-            readers.push(Reader {
+        } else if let Some((tool, param)) =
+            tool.and_then(|tool| Some((tool, identifier_param(tool)?)))
+        {
+            readers.push(ObjectReader {
                 collection: collection.to_owned(),
                 tool: tool.name.clone(),
                 param: param.name.clone(),
             });
         }
     }
-    let listers = listers(&section, &readers, descriptor, context);
-    Some(Resources { scheme: scheme?.value.to_owned(), readers, listers })
+    let listers = lower_listers(&section, &readers, descriptor, context);
+    Some(ResourceRules { scheme: scheme?.value.to_owned(), readers, listers })
 }
 
 /// Reads of which collections a few objects are listed.
-fn listers<'tree>(
-    resources: &Section<'tree>,
-    readers: &[Reader],
+fn lower_listers<'tree>(
+    resources: &YamlSection<'tree>,
+    readers: &[ObjectReader],
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<Lister> {
     let Some(entry) = resources.entry("list") else { return Vec::new() };
-    let place = super::context::Place::Key("list");
+    let place = super::context::MappingPlace::Key("list");
     let Some(list) = context.open(&entry.value, &entry.key_span, place) else { return Vec::new() };
     let mut listers = Vec::new();
     for entry in list.entries() {
@@ -258,16 +278,16 @@ fn listers<'tree>(
         };
         let collection = entry.key.as_ref();
         let reader = readers.iter().find(|reader| reader.collection == collection);
-        let tool = find(descriptor, name.value);
+        let tool = find_tool(descriptor, name.value);
         let problem = match tool {
             None => Some("does not exist".to_owned()),
-            Some(tool) if tool.access.as_ref() != Some(&Access::Read) => {
+            Some(tool) if tool.access.as_ref() != Some(&AccessLevel::Read) => {
                 Some("does not have `access: read`".to_owned())
             }
             Some(tool) if tool.response.binary || tool.response.is_stream() => {
                 Some("answers no list".to_owned())
             }
-            Some(tool) if let Some(param) = required(tool).next() => {
+            Some(tool) if let Some(param) = required_params(tool).next() => {
                 Some(format!("needs `{}`", param.name))
             }
             Some(_) if reader.is_none() => Some("lists what no tool in `read` reads".to_owned()),
@@ -276,7 +296,7 @@ fn listers<'tree>(
         if let Some(problem) = problem {
             let message =
                 format!("the tool `{}`, which lists `{collection}`, {problem}", name.value);
-            let help = meant(descriptor, name.value, context);
+            let help = meant_tool(descriptor, name.value, context);
             let finding = context.error(code::EVENTS_READER, &name.span, message);
             if let Some(help) = help {
                 finding.help(help);
@@ -290,8 +310,8 @@ fn listers<'tree>(
 }
 
 /// Returns the parameter that names the object.
-fn identifier(tool: &Tool) -> Option<&Param> {
-    let mut all = required(tool);
+fn identifier_param(tool: &Tool) -> Option<&Param> {
+    let mut all = required_params(tool);
     let param = all.next().filter(|param| param.kind == ParamKind::String)?;
     all.next().is_none().then_some(param)
 }

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     auth_rules,
-    context::{Context, Section},
+    context::{LowerContext, YamlSection},
     entries, events, fit, named, requests, rules, settles, switch, task,
 };
 use crate::{code, model::Descriptor};
@@ -42,11 +42,11 @@ const KEYS: &[&str] = &[
 /// Reads the extension into `descriptor`; `backend` is the section that the rest of it is from, and
 /// `headers` are those that every request has.
 pub(super) fn lower<'tree>(
-    top: &Section<'tree>,
-    backend: &Section<'tree>,
+    top: &YamlSection<'tree>,
+    backend: &YamlSection<'tree>,
     headers: &[(HeaderName, HeaderValue)],
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     let Some(extension) = context.subsection(top, KEY, KEYS) else { return };
     context.is_extension = true;
@@ -64,19 +64,19 @@ pub(super) fn lower<'tree>(
     super::filters::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
     descriptor.settles = settles::lower(&extension, backend, &descriptor.tools, context);
-    let names = named::names(backend, &["tools"]);
-    let known = named::Known { tools: &descriptor.tools, names };
+    let names = named::type_names(backend, &["tools"]);
+    let known = named::KnownParts { tools: &descriptor.tools, names };
     descriptor.entries = entries::lower(&extension, &known, context);
-    private(&extension, descriptor, context);
+    lower_private(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);
     context.is_extension = false;
 }
 
 /// Reads the names of tools whose answers go to a private file and to nobody.
-fn private<'tree>(
-    extension: &Section<'tree>,
+fn lower_private<'tree>(
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     for text in context.texts(extension, "private") {
         if let Some(tool) = descriptor.tools.iter_mut().find(|tool| tool.name == text.value) {
@@ -93,9 +93,9 @@ fn private<'tree>(
 
 /// Reads the names of parameters that hosts need not list.
 fn unlisted_params<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<String> {
     // Whether a parameter of this name is required wherever there is one.
     let mut required: BTreeMap<&str, bool> = BTreeMap::new();

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::context::{Context, Place, Section, Text};
+use super::context::{LowerContext, MappingPlace, YamlSection, YamlText};
 use crate::{
     code,
     model::{
-        Descriptor, Param, ParamKind, Rules,
-        filters::{Language, Pair},
+        Descriptor, Param, ParamKind, ValueRules,
+        filters::{Language, PairSyntax},
     },
-    yaml::{Entry, Value},
+    yaml::{YamlEntry, YamlValue},
 };
 
 const KEYS: &[&str] = &["and", "compare", "equals", "not", "or", "said", "units"];
@@ -23,38 +23,41 @@ const MOST_CHOICES: usize = 200;
 
 /// Reads these parts into the tools whose parameters they name.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
-    filters(extension, descriptor, context);
-    members(extension, descriptor, context);
-    choices(extension, descriptor, context);
+    lower_filters(extension, descriptor, context);
+    lower_members(extension, descriptor, context);
+    lower_choices(extension, descriptor, context);
 }
 
-fn filters<'tree>(
-    extension: &Section<'tree>,
+fn lower_filters<'tree>(
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
-    for entry in named(extension, "filters", context) {
-        let place = Place::Named("filter", &entry.key);
+    for entry in named_entries(extension, "filters", context) {
+        let place = MappingPlace::Named("filter", &entry.key);
         let Some(section) = context.section(&entry.value, &entry.key_span, place, KEYS) else {
             continue;
         };
-        let language = Arc::new(language(&section, context));
-        let set = |param: &mut Param| rules(param).language = Some(Arc::clone(&language));
-        if !each(descriptor, &entry.key, is_text, set) {
+        let language = Arc::new(lower_language(&section, context));
+        let set = |param: &mut Param| rules_mut(param).language = Some(Arc::clone(&language));
+        if !change_each_param(descriptor, &entry.key, is_text, set) {
             let message = format!("no tool has a parameter `{}` that is text", entry.key);
-            unknown(entry, message, descriptor, context);
+            report_unknown(entry, message, descriptor, context);
         }
     }
 }
 
-fn language<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Language {
+fn lower_language<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Language {
     let mut pair = |key: &'static str, example: &str| {
         let text = context.text(section, key)?;
-        let pair = Pair::parse(text.value);
+        let pair = PairSyntax::parse(text.value);
         if pair.is_none() {
             let message = format!("`{key}` does not show how `a` and `b` are written together");
             context
@@ -80,12 +83,12 @@ fn language<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> La
     };
     let (not, compare) = (sign("not", "!a", "a"), sign("compare", "a:>1", ">1"));
     let units = context.boolean(section, "units").unwrap_or(true);
-    let said = said(section, context);
+    let said = lower_said(section, context);
     Language { or, and, not, equals, compare, units, said }
 }
 
 /// Reads the sentence for who gets nothing.
-fn said<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> String {
+fn lower_said<'tree>(section: &YamlSection<'tree>, context: &mut LowerContext<'tree>) -> String {
     let Some(text) = context.required_text(section, "said") else { return String::new() };
     let length = text.value.chars().count();
     if length > LONGEST_SAID || text.value.contains('\n') {
@@ -97,31 +100,31 @@ fn said<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> String
     text.value.trim().to_owned()
 }
 
-fn members<'tree>(
-    extension: &Section<'tree>,
+fn lower_members<'tree>(
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     for text in context.texts(extension, "members") {
-        let set = |param: &mut Param| rules(param).names_members = true;
-        if !each(descriptor, text.value, is_text, set) {
+        let set = |param: &mut Param| rules_mut(param).names_members = true;
+        if !change_each_param(descriptor, text.value, is_text, set) {
             let message = format!("no tool has a parameter `{}` that is text", text.value);
-            let meant = context.nearest(text.value, names(descriptor));
+            let meant = context.nearest(text.value, param_names(descriptor));
             context.warning(code::FILTERS, &text.span, message).meant(meant);
         }
     }
 }
 
-fn choices<'tree>(
-    extension: &Section<'tree>,
+fn lower_choices<'tree>(
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
-    for entry in named(extension, "choices", context) {
-        let Some(words) = words(entry, context) else { continue };
+    for entry in named_entries(extension, "choices", context) {
+        let Some(words) = lower_words(entry, context) else { continue };
         let words: Arc<[String]> = words.iter().map(|text| text.value.to_owned()).collect();
-        let set = |param: &mut Param| rules(param).choices = Arc::clone(&words);
-        if each(descriptor, &entry.key, is_text, set) {
+        let set = |param: &mut Param| rules_mut(param).choices = Arc::clone(&words);
+        if change_each_param(descriptor, &entry.key, is_text, set) {
             continue;
         }
         // `tool.parameter`, where tools have different parameters of one name.
@@ -133,18 +136,18 @@ fn choices<'tree>(
             Some(param) => set(param),
             None => {
                 let message = format!("no tool has a parameter `{}` that is text", entry.key);
-                unknown(entry, message, descriptor, context);
+                report_unknown(entry, message, descriptor, context);
             }
         }
     }
 }
 
 /// Reads a list of words.
-fn words<'tree>(
-    entry: &'tree Entry<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<Vec<Text<'tree>>> {
-    let Value::Sequence(items) = &entry.value.value else {
+fn lower_words<'tree>(
+    entry: &'tree YamlEntry<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<Vec<YamlText<'tree>>> {
+    let YamlValue::Sequence(items) = &entry.value.value else {
         context.wrong_type(&entry.value, &format!("`{}`", entry.key), "a list of words");
         return None;
     };
@@ -158,18 +161,18 @@ fn words<'tree>(
 }
 
 /// Returns the entries of a mapping whose keys are names of parameters.
-fn named<'tree>(
-    extension: &Section<'tree>,
+fn named_entries<'tree>(
+    extension: &YamlSection<'tree>,
     key: &'static str,
-    context: &mut Context<'tree>,
-) -> &'tree [Entry<'tree>] {
+    context: &mut LowerContext<'tree>,
+) -> &'tree [YamlEntry<'tree>] {
     let Some(entry) = extension.entry(key) else { return &[] };
-    let section = context.open(&entry.value, &entry.key_span, Place::Key(key));
+    let section = context.open(&entry.value, &entry.key_span, MappingPlace::Key(key));
     section.map_or(&[], |section| section.entries())
 }
 
 /// Changes each parameter of this name that fits; returns whether there is one.
-fn each(
+fn change_each_param(
     descriptor: &mut Descriptor,
     name: &str,
     fits: fn(&Param) -> bool,
@@ -192,24 +195,29 @@ fn is_text(param: &Param) -> bool {
     }
 }
 
-fn rules(param: &mut Param) -> &mut Rules {
+fn rules_mut(param: &mut Param) -> &mut ValueRules {
     param.rules.get_or_insert_default()
 }
 
-fn names(descriptor: &Descriptor) -> impl Iterator<Item = &str> {
+fn param_names(descriptor: &Descriptor) -> impl Iterator<Item = &str> {
     descriptor.tools.iter().flat_map(|tool| &tool.params).map(|param| param.name.as_str())
 }
 
-fn unknown(entry: &Entry<'_>, message: String, descriptor: &Descriptor, context: &mut Context<'_>) {
-    let meant = context.nearest(&entry.key, names(descriptor));
+fn report_unknown(
+    entry: &YamlEntry<'_>,
+    message: String,
+    descriptor: &Descriptor,
+    context: &mut LowerContext<'_>,
+) {
+    let meant = context.nearest(&entry.key, param_names(descriptor));
     context.warning(code::FILTERS, &entry.key_span, message).meant(meant);
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Loaded, load, source::Source};
+    use crate::{LoadedDescriptor, load, source::SourceText};
 
-    fn loaded(extension: &str) -> Loaded {
+    fn loaded(extension: &str) -> LoadedDescriptor {
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp: {extension}\nbackend:\n  \
              name: example\n  type: rest\n  description: An example.\n  \
@@ -220,7 +228,7 @@ mod tests {
              make: {{method: POST, path: /x, access: write, description: M., params: {{\
              type: {{type: string, in: body}}, fields: {{type: array, in: body}}}}}}\n"
         );
-        load(&Source::new("t", text))
+        load(&SourceText::new("t", text))
     }
 
     fn findings(extension: &str) -> Vec<String> {

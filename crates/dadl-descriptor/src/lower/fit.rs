@@ -8,17 +8,17 @@ use dadl_text::{
 };
 
 use super::{
-    context::{Context, Place, Section, Text},
+    context::{LowerContext, MappingPlace, YamlSection, YamlText},
     rules::one_or_more,
-    switch::asked,
+    switch::asked_tool,
 };
 use crate::{
     code,
     model::{
-        Access, Descriptor, Tool,
-        fit::{Fit, FitSource, FitVersion, Needs, Version, VersionError},
+        AccessLevel, Descriptor, Tool,
+        fit::{Fit, FitSource, FitVersion, ToolNeeds, Version, VersionError},
     },
-    yaml::Value,
+    yaml::YamlValue,
 };
 
 const KEYS: &[&str] = &[
@@ -41,22 +41,22 @@ const LONGEST: usize = 200;
 
 /// Lowers `fit`; the tools are known.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Fit> {
     let section = context.subsection(extension, "fit", KEYS)?;
-    let mut reader = Reader { descriptor, context };
-    let source = reader.source(&section);
-    let product = reader.product(&section);
+    let mut reader = FitReader { descriptor, context };
+    let source = reader.read_source(&section);
+    let product = reader.read_product(&section);
     let fit = Fit {
         public: reader.context.boolean(&section, "public").unwrap_or(false),
         version: reader.says_version(&section),
         complete_since: reader.version_of(&section, "complete_since"),
-        releases: reader.releases(&section),
-        update: reader.line(&section, "update"),
-        since: reader.since(&section),
-        needs: reader.needs(&section),
+        releases: reader.read_releases(&section),
+        update: reader.read_line(&section, "update"),
+        since: reader.read_since(&section),
+        needs: reader.read_needs(&section),
         source: source?,
         product: product?,
     };
@@ -64,24 +64,28 @@ pub(super) fn lower<'tree>(
 }
 
 /// What all parts look at.
-struct Reader<'a, 'tree> {
+struct FitReader<'a, 'tree> {
     descriptor: &'a Descriptor,
-    context: &'a mut Context<'tree>,
+    context: &'a mut LowerContext<'tree>,
 }
 
-impl<'tree> Reader<'_, 'tree> {
-    fn refuse(&mut self, span: &Range<usize>, message: impl Into<String>, help: &str) {
+impl<'tree> FitReader<'_, 'tree> {
+    fn report_error(&mut self, span: &Range<usize>, message: impl Into<String>, help: &str) {
         self.context.error(code::FIT, span, message).help(help.to_owned());
     }
 
-    fn source(&mut self, section: &Section<'tree>) -> Option<FitSource> {
+    fn read_source(&mut self, section: &YamlSection<'tree>) -> Option<FitSource> {
         let is_rpc = self.descriptor.tools.iter().any(|tool| tool.rpc().is_some());
         let openapi = self.context.text(section, "openapi");
         let methods = self.context.text(section, "methods");
         match (openapi, methods) {
             (Some(path), None) if is_rpc => {
                 let message = "no document has the methods of a JSON-RPC API";
-                self.refuse(&path.span, message, "write `methods` and the tool that lists them");
+                self.report_error(
+                    &path.span,
+                    message,
+                    "write `methods` and the tool that lists them",
+                );
                 None
             }
             (Some(path), None) => {
@@ -93,34 +97,38 @@ impl<'tree> Reader<'_, 'tree> {
                     && path.value.bytes().all(|byte| byte.is_ascii_graphic());
                 if !is_path {
                     let message = "`openapi` is no path below the base URL";
-                    self.refuse(&path.span, message, "write a path such as `/openapi.json`");
+                    self.report_error(&path.span, message, "write a path such as `/openapi.json`");
                     return None;
                 }
                 Some(FitSource::OpenApi(path.value.to_owned()))
             }
             (None, Some(tool)) if !is_rpc => {
                 let message = "`methods` is for JSON-RPC, and this backend is none";
-                self.refuse(&tool.span, message, "write `openapi` and the path of the document");
+                self.report_error(
+                    &tool.span,
+                    message,
+                    "write `openapi` and the path of the document",
+                );
                 None
             }
             (None, Some(tool)) => {
-                let tool = self.asked(&tool)?;
+                let tool = self.asked_tool(&tool)?;
                 Some(FitSource::Methods(tool.name.clone()))
             }
             (both, _) => {
                 let says = if both.is_some() { "in two ways" } else { "nowhere" };
                 let message = format!("`fit` says {says} where a server says what it has");
-                self.refuse(&section.span, message, "write one of `openapi` and `methods`");
+                self.report_error(&section.span, message, "write one of `openapi` and `methods`");
                 None
             }
         }
     }
 
-    fn asked(&mut self, name: &Text<'tree>) -> Option<&Tool> {
-        asked(name, &self.descriptor.tools, code::FIT, self.context)
+    fn asked_tool(&mut self, name: &YamlText<'tree>) -> Option<&Tool> {
+        asked_tool(name, &self.descriptor.tools, code::FIT, self.context)
     }
 
-    fn product(&mut self, section: &Section<'tree>) -> Option<String> {
+    fn read_product(&mut self, section: &YamlSection<'tree>) -> Option<String> {
         let text = self.context.required_text(section, "product")?;
         let is_name = text.value.len() <= 40
             && text
@@ -129,7 +137,7 @@ impl<'tree> Reader<'_, 'tree> {
                 .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b' ' | b'.' | b'-'))
             && text.value.starts_with(|first: char| first.is_ascii_alphanumeric());
         if !is_name {
-            self.refuse(
+            self.report_error(
                 &text.span,
                 "`product` is no name",
                 "write a-z, 0-9, `.`, `-`, such as `api`",
@@ -139,20 +147,20 @@ impl<'tree> Reader<'_, 'tree> {
         Some(text.value.to_owned())
     }
 
-    fn says_version(&mut self, section: &Section<'tree>) -> Option<FitVersion> {
+    fn says_version(&mut self, section: &YamlSection<'tree>) -> Option<FitVersion> {
         let says = self.context.subsection(section, "version", VERSION_KEYS)?;
         let name = self.context.required_text(&says, "tool")?;
         let path = self.context.json_path(&says, "path");
-        let tool = self.asked(&name)?.name.clone();
+        let tool = self.asked_tool(&name)?.name.clone();
         Some(FitVersion { tool, path })
     }
 
-    fn version_of(&mut self, section: &Section<'tree>, key: &'static str) -> Option<Version> {
+    fn version_of(&mut self, section: &YamlSection<'tree>, key: &'static str) -> Option<Version> {
         let text = self.context.text(section, key)?;
-        self.version(text.value, &text.span)
+        self.read_version(text.value, &text.span)
     }
 
-    fn version(&mut self, text: &str, span: &Range<usize>) -> Option<Version> {
+    fn read_version(&mut self, text: &str, span: &Range<usize>) -> Option<Version> {
         match text.parse() {
             Ok(version) => Some(version),
             Err(error) => {
@@ -167,39 +175,39 @@ impl<'tree> Reader<'_, 'tree> {
     }
 
     /// Reads a text that models and people get in errors.
-    fn line(&mut self, section: &Section<'tree>, key: &'static str) -> Option<String> {
+    fn read_line(&mut self, section: &YamlSection<'tree>, key: &'static str) -> Option<String> {
         let text = self.context.text(section, key)?;
         self.checked_line(&text, key)
     }
 
-    fn checked_line(&mut self, text: &Text<'tree>, what: &str) -> Option<String> {
+    fn checked_line(&mut self, text: &YamlText<'tree>, what: &str) -> Option<String> {
         let is_line = !text.value.trim().is_empty()
             && text.value.len() <= LONGEST
             && !text.value.contains(|at: char| at.is_control())
             && first_hidden(text.value).is_none();
         if !is_line {
             let help = format!("write one line of at most {LONGEST} bytes");
-            self.refuse(&text.span, format!("`{what}` is no line of text"), &help);
+            self.report_error(&text.span, format!("`{what}` is no line of text"), &help);
         }
         is_line.then(|| text.value.trim().to_owned())
     }
 
-    fn releases(&mut self, section: &Section<'tree>) -> Vec<(Version, String)> {
+    fn read_releases(&mut self, section: &YamlSection<'tree>) -> Vec<(Version, String)> {
         let mut releases: Vec<(Version, String)> = Vec::new();
         let Some(entry) = section.entry("releases") else { return releases };
-        let place = Place::Key("releases");
+        let place = MappingPlace::Key("releases");
         let Some(section) = self.context.open(&entry.value, &entry.key_span, place) else {
             return releases;
         };
         for entry in section.entries() {
-            let version = self.version(&entry.key, &entry.key_span);
+            let version = self.read_version(&entry.key, &entry.key_span);
             let what = format_args!("the release of `{}`", entry.key);
             let Some(name) = self.context.node_text(&entry.value, what) else { continue };
             let name = self.checked_line(&name, "releases");
             let (Some(version), Some(name)) = (version, name) else { continue };
             if releases.last().is_some_and(|(last, _)| *last >= version) {
                 let message = format!("the release `{name}` is not newer than the one before it");
-                self.refuse(&entry.key_span, message, "write the oldest first");
+                self.report_error(&entry.key_span, message, "write the oldest first");
                 continue;
             }
             releases.push((version, name));
@@ -207,61 +215,63 @@ impl<'tree> Reader<'_, 'tree> {
         releases
     }
 
-    fn since(&mut self, section: &Section<'tree>) -> BTreeMap<String, Version> {
+    fn read_since(&mut self, section: &YamlSection<'tree>) -> BTreeMap<String, Version> {
         let mut since = BTreeMap::new();
         let Some(entry) = section.entry("since") else { return since };
-        let place = Place::Key("since");
+        let place = MappingPlace::Key("since");
         let Some(section) = self.context.open(&entry.value, &entry.key_span, place) else {
             return since;
         };
         for entry in section.entries() {
-            let version = self.version(&entry.key, &entry.key_span);
+            let version = self.read_version(&entry.key, &entry.key_span);
             let nodes = match &entry.value.value {
-                Value::Sequence(items) => items.as_slice(),
+                YamlValue::Sequence(items) => items.as_slice(),
                 _ => std::slice::from_ref(&entry.value),
             };
             for node in nodes {
                 let what = format_args!("a tool of `{}`", entry.key);
                 let Some(name) = self.context.node_text(node, what) else { continue };
-                let (Some(version), Some(name)) = (version, self.known(&name)) else { continue };
+                let (Some(version), Some(name)) = (version, self.known_tool(&name)) else {
+                    continue;
+                };
                 if since.insert(name.clone(), version).is_some() {
-                    self.twice(&name, &node.span);
+                    self.report_twice(&name, &node.span);
                 }
             }
         }
         since
     }
 
-    fn needs(&mut self, section: &Section<'tree>) -> BTreeMap<String, Arc<Needs>> {
+    fn read_needs(&mut self, section: &YamlSection<'tree>) -> BTreeMap<String, Arc<ToolNeeds>> {
         let mut needs = BTreeMap::new();
         for node in self.context.items(section, "needs") {
-            let place = Place::Only("a group of `needs`");
+            let place = MappingPlace::Only("a group of `needs`");
             let Some(group) = self.context.section(node, &node.span, place, NEEDS_KEYS) else {
                 continue;
             };
-            let tools = self.names(&group, "tools");
+            let tools = self.read_names(&group, "tools");
             if tools.is_empty() {
                 if one_or_more(&group, "tools").is_empty() {
-                    self.context.missing(&group, "tools");
+                    self.context.report_missing(&group, "tools");
                 }
                 continue;
             }
-            let mut shown_by = self.names(&group, "shown_by");
+            let mut shown_by = self.read_names(&group, "shown_by");
             if let Some(own) = shown_by.iter().find(|name| tools.contains(name)) {
                 let message = format!("the tool `{own}` is to show itself");
                 self.context.warning(code::FIT_TOOL, &group.span, message);
             }
             shown_by.retain(|name| !tools.contains(name));
-            let wants = Arc::new(Needs {
-                plugin: self.line(&group, "plugin"),
+            let wants = Arc::new(ToolNeeds {
+                plugin: self.read_line(&group, "plugin"),
                 shown_by,
                 shown_since: self.version_of(&group, "shown_since"),
-                remedy: self.line(&group, "remedy"),
-                instead: self.instead(&group, &tools),
+                remedy: self.read_line(&group, "remedy"),
+                instead: self.read_instead(&group, &tools),
             });
             for name in tools {
                 if needs.insert(name.clone(), Arc::clone(&wants)).is_some() {
-                    self.twice(&name, &group.span);
+                    self.report_twice(&name, &group.span);
                 }
             }
         }
@@ -269,35 +279,39 @@ impl<'tree> Reader<'_, 'tree> {
     }
 
     /// Reads what to call instead: it goes no further than each of `tools`.
-    fn instead(&mut self, group: &Section<'tree>, tools: &[String]) -> Option<String> {
+    fn read_instead(&mut self, group: &YamlSection<'tree>, tools: &[String]) -> Option<String> {
         let text = self.context.text(group, "instead")?;
-        let name = self.known(&text)?;
-        let other = self.danger(&name);
-        match tools.iter().find(|tool| self.danger(tool) < other) {
+        let name = self.known_tool(&text)?;
+        let other = self.tool_danger(&name);
+        match tools.iter().find(|tool| self.tool_danger(tool) < other) {
             Some(tool) => {
                 let message = format!("`{name}` goes further than `{tool}`");
-                self.refuse(&text.span, message, "name a tool whose access level is no higher");
+                self.report_error(
+                    &text.span,
+                    message,
+                    "name a tool whose access level is no higher",
+                );
                 None
             }
             None => Some(name),
         }
     }
 
-    fn danger(&self, name: &str) -> Danger {
+    fn tool_danger(&self, name: &str) -> Danger {
         let tools = self.descriptor.tools.iter().map(|tool| (&tool.name, tool.access.as_ref()));
         let composites = &self.descriptor.composites;
         let composites = composites.iter().map(|it| (&it.name, it.access.as_ref()));
         let found = tools.chain(composites).find(|(known, _)| *known == name);
-        Access::danger(found.and_then(|(_, access)| access))
+        AccessLevel::danger(found.and_then(|(_, access)| access))
     }
 
-    fn names(&mut self, section: &Section<'tree>, key: &'static str) -> Vec<String> {
+    fn read_names(&mut self, section: &YamlSection<'tree>, key: &'static str) -> Vec<String> {
         let texts = self.context.texts(section, key);
-        texts.iter().filter_map(|text| self.known(text)).collect()
+        texts.iter().filter_map(|text| self.known_tool(text)).collect()
     }
 
     /// Returns the name of a tool or composite of the file.
-    fn known(&mut self, text: &Text<'tree>) -> Option<String> {
+    fn known_tool(&mut self, text: &YamlText<'tree>) -> Option<String> {
         if self.descriptor.names().any(|name| name == text.value) {
             return Some(text.value.to_owned());
         }
@@ -307,7 +321,7 @@ impl<'tree> Reader<'_, 'tree> {
         None
     }
 
-    fn twice(&mut self, name: &str, span: &Range<usize>) {
+    fn report_twice(&mut self, name: &str, span: &Range<usize>) {
         let message = format!("`{name}` is named twice");
         self.context.warning(code::FIT_TOOL, span, message).help("the last one counts");
     }
@@ -316,12 +330,12 @@ impl<'tree> Reader<'_, 'tree> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        Loaded, load,
+        LoadedDescriptor, load,
         model::fit::{FitSource, Version},
-        source::Source,
+        source::SourceText,
     };
 
-    fn loaded(fit: &str) -> Loaded {
+    fn loaded(fit: &str) -> LoadedDescriptor {
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp:\n  fit: {fit}\nbackend:\n  \
              name: example\n  type: rest\n  description: An example.\n  auth: {{type: bearer, credential: key}}\n  \
@@ -332,7 +346,7 @@ mod tests {
              make: {{method: POST, path: /things, access: write, description: M.}}\n    \
              drop: {{method: DELETE, path: /things, access: dangerous, description: D.}}\n"
         );
-        load(&Source::new("t", text))
+        load(&SourceText::new("t", text))
     }
 
     fn findings(fit: &str) -> Vec<String> {

@@ -8,34 +8,39 @@ use std::ops::Range;
 use dadl_text::names::only_nearest;
 
 use crate::{
-    diagnostic::Edit,
-    source::Source,
-    yaml::{Entry, Node, Value},
+    diagnostic::TextEdit,
+    source::SourceText,
+    yaml::{YamlEntry, YamlNode, YamlValue},
 };
 
 /// Renames an unknown key to the one known key that is near, unless its mapping has that key.
 pub(super) fn renamed_key(
-    entry: &Entry<'_>,
-    entries: &[Entry<'_>],
+    entry: &YamlEntry<'_>,
+    entries: &[YamlEntry<'_>],
     known: &[&'static str],
-) -> Option<Edit> {
+) -> Option<TextEdit> {
     let meant = only_nearest(&entry.key, known.iter().copied())?;
     let is_free = entries.iter().all(|other| other.key != meant);
-    is_free.then(|| Edit { span: entry.key_span.clone(), replacement: meant.to_owned() })
+    is_free.then(|| TextEdit { span: entry.key_span.clone(), replacement: meant.to_owned() })
 }
 
 /// Declares version 0.2 of the specification.
-pub(super) fn newer_spec(root: &Node<'_>, source: &Source) -> Option<Edit> {
+pub(super) fn newer_spec(root: &YamlNode<'_>, source: &SourceText) -> Option<TextEdit> {
     let span = &root.get("spec")?.span;
     let at = span.start + source.slice(span.clone()).rfind("-v0.1")?;
-    Some(Edit { span: at..at + "-v0.1".len(), replacement: "-v0.2".to_owned() })
+    Some(TextEdit { span: at..at + "-v0.1".len(), replacement: "-v0.2".to_owned() })
 }
 
 /// Adds `feature` to `requires.features`.
-pub(super) fn required_feature(root: &Node<'_>, source: &Source, feature: &str) -> Option<Edit> {
+pub(super) fn required_feature(
+    root: &YamlNode<'_>,
+    source: &SourceText,
+    feature: &str,
+) -> Option<TextEdit> {
     let line_break = if source.text().contains("\r\n") { "\r\n" } else { "\n" };
-    let insert = |at: usize, replacement: String| Some(Edit { span: at..at, replacement });
-    let begins = |node: &Node<'_>, mark: char| source.slice(node.span.clone()).starts_with(mark);
+    let insert = |at: usize, replacement: String| Some(TextEdit { span: at..at, replacement });
+    let begins =
+        |node: &YamlNode<'_>, mark: char| source.slice(node.span.clone()).starts_with(mark);
     let Some(requires) = root.get("requires") else {
         let spec = root.entries().iter().find(|entry| entry.key == "spec")?;
         let indent = indentation(source, spec.key_span.start)?;
@@ -55,14 +60,14 @@ pub(super) fn required_feature(root: &Node<'_>, source: &Source, feature: &str) 
                 let indent = indentation(source, at)?;
                 insert(at, format!("features: [{feature}]{line_break}{indent}"))
             }
-            None if begins(requires, '{') => Some(Edit {
+            None if begins(requires, '{') => Some(TextEdit {
                 span: requires.span.clone(),
                 replacement: format!("{{ features: [{feature}] }}"),
             }),
             None => None,
         };
     };
-    let Value::Sequence(items) = &features.value else { return None };
+    let YamlValue::Sequence(items) = &features.value else { return None };
     match items.last() {
         Some(last) if begins(features, '[') => insert(last.span.end, format!(", {feature}")),
         Some(last) => {
@@ -73,19 +78,19 @@ pub(super) fn required_feature(root: &Node<'_>, source: &Source, feature: &str) 
             })?;
             insert(end_of_line(source, &last.span), format!("{line_break}{indent}- {feature}"))
         }
-        None => Some(Edit { span: features.span.clone(), replacement: format!("[{feature}]") }),
+        None => Some(TextEdit { span: features.span.clone(), replacement: format!("[{feature}]") }),
     }
 }
 
 /// Returns the spaces before the first thing of a line.
-fn indentation(source: &Source, at: usize) -> Option<&str> {
+fn indentation(source: &SourceText, at: usize) -> Option<&str> {
     let start = source.slice(0..at).rfind('\n').map_or(0, |line| line + 1);
     let lead = source.slice(start..at);
     lead.bytes().all(|byte| byte == b' ').then_some(lead)
 }
 
 /// Returns where the line of a value ends, before the line break and behind a comment.
-fn end_of_line(source: &Source, span: &Range<usize>) -> usize {
+fn end_of_line(source: &SourceText, span: &Range<usize>) -> usize {
     let rest = source.slice(span.end..source.text().len());
     let line = rest.split('\n').next().unwrap_or_default();
     span.end + line.trim_end_matches('\r').len()

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use serde_json::json;
 
 use super::{
-    context::{Context, Section},
+    context::{LowerContext, YamlSection},
     defaults::Defaults,
     jsonrpc,
     tool::unknown_tool,
@@ -14,9 +14,10 @@ use super::{
 use crate::{
     code,
     model::{
-        Access, BodyKind, BodyRules, ErrorRules, Health, Http, Method, Request, ResponseRules, Tool,
+        AccessLevel, BodyKind, BodyRules, ErrorRules, HealthCheck, RequestMethod, ResponseRules,
+        RestOperation, Tool, ToolRequest,
     },
-    yaml::Value,
+    yaml::YamlValue,
 };
 
 const KEYS: &[&str] = &[
@@ -35,20 +36,20 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lowers `health`, after the tools: one of them may be the check.
 pub(super) fn lower<'tree>(
-    backend: &Section<'tree>,
+    backend: &YamlSection<'tree>,
     name: Option<&str>,
     defaults: &Defaults<'tree>,
     tools: &[Tool],
     names: &BTreeSet<&'tree str>,
-    context: &mut Context<'tree>,
-) -> Option<Health> {
+    context: &mut LowerContext<'tree>,
+) -> Option<HealthCheck> {
     let section = context.subsection(backend, "health", KEYS)?;
     context.since_v02(backend, "health");
     if defaults.rpc.is_some() {
         for key in ["method", "path"] {
             if let Some(entry) = section.entry(key) {
                 let help = "write `tool` and the name of a tool that only reads";
-                jsonrpc::foreign(entry, "`health`", help, context);
+                jsonrpc::report_foreign_key(entry, "`health`", help, context);
                 return None;
             }
         }
@@ -58,7 +59,7 @@ pub(super) fn lower<'tree>(
     let auth_expires_path = context.json_path(&section, "auth_expires_path");
     let timeout = context.duration(&section, "timeout").unwrap_or(TIMEOUT);
     let mut expose = context.boolean(&section, "expose").unwrap_or(true);
-    if expose && names.contains(Health::NAME) {
+    if expose && names.contains(HealthCheck::NAME) {
         context
             .warning(code::HEALTH_NAME, &section.span, "a tool is called `health` already")
             .label("the check is not offered to models")
@@ -66,27 +67,38 @@ pub(super) fn lower<'tree>(
         expose = false;
     }
     let (declared, mut tool) = match section.entry("tool") {
-        Some(_) => declared(backend, &section, tools, names, context)?,
-        None => (None, inline(&section, defaults, context)?),
+        Some(_) => lower_declared(backend, &section, tools, names, context)?,
+        None => (None, lower_inline(&section, defaults, context)?),
     };
     if tool.may_change() {
         context
             .warning(code::HEALTH_SAFE, &section.span, "the health check may change something")
             .help("use a GET, or a tool with `access: read`");
     }
-    tool.name = Health::NAME.to_owned();
+    tool.name = HealthCheck::NAME.to_owned();
     tool.description = format!(
         "Check whether the backend {} can be reached and takes the credential. Never fails: \
          `ok` says it, `error` says why not.",
         name.unwrap_or_default()
     );
-    tool.returns = Some(result());
+    tool.returns = Some(result_schema());
     // The state of now, and not that after a while.
     tool.errors.retry.max_retries = 0;
-    Some(Health { tool, declared, expect_status, expect_path, auth_expires_path, timeout, expose })
+    Some(HealthCheck {
+        tool,
+        declared,
+        expect_status,
+        expect_path,
+        auth_expires_path,
+        timeout,
+        expose,
+    })
 }
 
-fn expect_status<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<u16> {
+fn expect_status<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<u16> {
     let status = context.count(section, "expect_status")?;
     let valid = u16::try_from(status).ok().filter(|status| (100..=599).contains(status));
     if let (None, Some(entry)) = (valid, section.entry("expect_status")) {
@@ -97,12 +109,12 @@ fn expect_status<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) 
 }
 
 /// Makes the check out of a tool of the file: what it sends without any argument.
-fn declared<'tree>(
-    backend: &Section<'tree>,
-    section: &Section<'tree>,
+fn lower_declared<'tree>(
+    backend: &YamlSection<'tree>,
+    section: &YamlSection<'tree>,
     tools: &[Tool],
     names: &BTreeSet<&'tree str>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<(Option<String>, Tool)> {
     for key in ["method", "path"] {
         if let Some(entry) = section.entry(key) {
@@ -114,7 +126,7 @@ fn declared<'tree>(
     }
     let text = context.text(section, "tool")?;
     let composites = backend.entry("composites").map(|entry| &entry.value.value);
-    let is_composite = matches!(composites, Some(Value::Mapping(entries))
+    let is_composite = matches!(composites, Some(YamlValue::Mapping(entries))
         if entries.iter().any(|entry| entry.key == text.value));
     let Some(tool) = tools.iter().find(|tool| tool.name == text.value) else {
         // A tool with errors is not among the tools, and has its own findings.
@@ -149,15 +161,15 @@ fn declared<'tree>(
 }
 
 /// Makes the check out of a method and a path.
-fn inline<'tree>(
-    section: &Section<'tree>,
+fn lower_inline<'tree>(
+    section: &YamlSection<'tree>,
     defaults: &Defaults<'tree>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Tool> {
-    let methods = Method::ALL.map(|method| (method.as_str(), method));
+    let methods = RequestMethod::ALL.map(|method| (method.as_str(), method));
     let method = match context.text(section, "method") {
         Some(text) => context.choice(&text, "method", &methods)?,
-        None => Method::Get,
+        None => RequestMethod::Get,
     };
     if section.entry("path").is_none() {
         context
@@ -166,18 +178,18 @@ fn inline<'tree>(
         return None;
     }
     let text = context.required_text(section, "path")?;
-    let path = context.template(&text, None)?;
+    let path = context.compile_template(&text, None)?;
     if let Some(placeholder) = path.placeholders().next() {
         let message = format!("the path of a health check has the placeholder `{{{placeholder}}}`");
         context.error(code::HEALTH, &text.span, message).label("a check has no arguments");
         return None;
     }
     let access = match method {
-        Method::Get | Method::Head => Access::Read,
-        Method::Delete => Access::Dangerous,
-        Method::Patch | Method::Post | Method::Put => Access::Write,
+        RequestMethod::Get | RequestMethod::Head => AccessLevel::Read,
+        RequestMethod::Delete => AccessLevel::Dangerous,
+        RequestMethod::Patch | RequestMethod::Post | RequestMethod::Put => AccessLevel::Write,
     };
-    let http = Http {
+    let http = RestOperation {
         method,
         path,
         body: BodyKind::Json,
@@ -189,12 +201,12 @@ fn inline<'tree>(
         access: Some(access),
         headers: defaults.headers.fields.clone(),
         errors: ErrorRules { retry_on: Vec::new(), ..defaults.errors.clone() },
-        ..Tool::new(Health::NAME.to_owned(), Request::Http(http))
+        ..Tool::new(HealthCheck::NAME.to_owned(), ToolRequest::Http(http))
     })
 }
 
 /// The shape of the result, which is the same for all backends.
-fn result() -> serde_json::Value {
+fn result_schema() -> serde_json::Value {
     json!({
         "type": "object",
         "required": ["ok", "latency_ms", "checked_at"],
@@ -212,9 +224,9 @@ fn result() -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Loaded, load, model::Health, source::Source};
+    use crate::{LoadedDescriptor, load, model::HealthCheck, source::SourceText};
 
-    fn loaded(health: &str) -> Loaded {
+    fn loaded(health: &str) -> LoadedDescriptor {
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name: example\n  type: rest\n  \
              description: An example.\n  auth: {{type: bearer, credential: none}}\n  \
@@ -225,10 +237,10 @@ mod tests {
              params: {{id: {{type: string, in: path}}}}}}\n    \
              put: {{method: PUT, path: /x, access: write, description: W.}}\n"
         );
-        load(&Source::new("t", text))
+        load(&SourceText::new("t", text))
     }
 
-    fn health(text: &str) -> Health {
+    fn health(text: &str) -> HealthCheck {
         let loaded = loaded(text);
         assert_eq!(loaded.diagnostics, [], "{text}");
         loaded.descriptor.unwrap().health.unwrap()

@@ -9,12 +9,12 @@ use std::{
     ops::Range,
 };
 
-use super::context::{Context, Place, Section};
+use super::context::{LowerContext, MappingPlace, YamlSection};
 use crate::{
     FolderError, code,
     diagnostic::Diagnostic,
-    source::{MAX_BYTES, Source},
-    yaml::{self, Entry, MAX_NODES, Node, Value},
+    source::{MAX_BYTES, SourceText},
+    yaml::{self, MAX_NODES, YamlEntry, YamlNode, YamlValue},
 };
 
 /// A file includes no more fragments than this.
@@ -31,12 +31,12 @@ const MARK: &str = "_fragment";
 pub(crate) type Fragments = HashMap<String, Result<Range<usize>, FolderError>>;
 
 /// Returns the paths that a file includes, each once.
-pub(crate) fn paths(root: &Node<'_>) -> Vec<String> {
+pub(crate) fn include_paths(root: &YamlNode<'_>) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
-    for item in includes(root).take(MAX_INCLUDES) {
-        let Value::Mapping(keys) = &item.value else { continue };
+    for item in include_items(root).take(MAX_INCLUDES) {
+        let YamlValue::Mapping(keys) = &item.value else { continue };
         let path = keys.iter().find(|entry| entry.key == "path").map(|entry| &entry.value.value);
-        if let Some(Value::String(path)) = path
+        if let Some(YamlValue::String(path)) = path
             && !paths.iter().any(|known| known == path)
         {
             paths.push(path.clone().into_owned());
@@ -46,10 +46,10 @@ pub(crate) fn paths(root: &Node<'_>) -> Vec<String> {
 }
 
 /// Puts the fragments behind the file in `source`; together they may be as large as one file.
-pub(crate) fn read(
+pub(crate) fn read_fragments(
     paths: Vec<String>,
-    source: &mut Source,
-    read: &mut dyn FnMut(&str) -> Result<Source, FolderError>,
+    source: &mut SourceText,
+    read: &mut dyn FnMut(&str) -> Result<SourceText, FolderError>,
 ) -> Fragments {
     let mut room = MAX_BYTES;
     let mut fragments = Fragments::new();
@@ -64,48 +64,52 @@ pub(crate) fn read(
 }
 
 /// Returns whether the tree is that of a fragment, which is no descriptor of its own.
-pub(super) fn is_fragment(entries: &[Entry<'_>]) -> bool {
-    entries.iter().any(|entry| entry.key == MARK && matches!(entry.value.value, Value::Bool(true)))
+pub(super) fn is_fragment(entries: &[YamlEntry<'_>]) -> bool {
+    entries
+        .iter()
+        .any(|entry| entry.key == MARK && matches!(entry.value.value, YamlValue::Bool(true)))
 }
 
-fn includes<'tree>(root: &'tree Node<'tree>) -> impl Iterator<Item = &'tree Node<'tree>> {
+fn include_items<'tree>(
+    root: &'tree YamlNode<'tree>,
+) -> impl Iterator<Item = &'tree YamlNode<'tree>> {
     let entry = match &root.value {
-        Value::Mapping(entries) => entries.iter().find(|entry| entry.key == "includes"),
+        YamlValue::Mapping(entries) => entries.iter().find(|entry| entry.key == "includes"),
         _ => None,
     };
     let items = match entry.map(|entry| &entry.value.value) {
-        Some(Value::Sequence(items)) => items.as_slice(),
+        Some(YamlValue::Sequence(items)) => items.as_slice(),
         _ => &[],
     };
     items.iter()
 }
 
 /// What became of the includes of a file.
-pub(crate) enum Merged<'tree> {
+pub(crate) enum IncludeOutcome<'tree> {
     /// There are none.
     Nothing,
     /// The tree with the fragments in it.
-    Tree(Node<'tree>),
+    Tree(YamlNode<'tree>),
     /// At least one is missing; what it would have brought says nothing about the file.
     Broken,
 }
 
 /// Merges the fragments into a copy of the tree.
-pub(crate) fn merge<'tree>(
-    root: &'tree Node<'tree>,
-    source: &'tree Source,
+pub(crate) fn merge_fragments<'tree>(
+    root: &'tree YamlNode<'tree>,
+    source: &'tree SourceText,
     fragments: &'tree Fragments,
     findings: &mut Vec<Diagnostic>,
-) -> Merged<'tree> {
-    let Value::Mapping(entries) = &root.value else { return Merged::Nothing };
+) -> IncludeOutcome<'tree> {
+    let YamlValue::Mapping(entries) = &root.value else { return IncludeOutcome::Nothing };
     if !entries.iter().any(|entry| entry.key == "includes") {
-        return Merged::Nothing;
+        return IncludeOutcome::Nothing;
     }
-    let mut context = Context::new(source, root);
+    let mut context = LowerContext::new(source, root);
     let mut merger = Merger { tree: root.clone(), parsed: HashMap::new(), room: MAX_NODES };
     let mut whole = true;
     let start = root.span.start..root.span.start;
-    if let Some(top) = context.open(root, &start, Place::Only("the file")) {
+    if let Some(top) = context.open(root, &start, MappingPlace::Only("the file")) {
         for (number, item) in context.items(&top, "includes").iter().enumerate() {
             if number == MAX_INCLUDES {
                 let message = format!("a file can include {MAX_INCLUDES} fragments");
@@ -113,37 +117,37 @@ pub(crate) fn merge<'tree>(
                 whole = false;
                 break;
             }
-            whole &= merger.include(item, fragments, &mut context).is_some();
+            whole &= merger.merge_include(item, fragments, &mut context).is_some();
         }
     }
     findings.append(&mut context.findings);
-    if whole { Merged::Tree(merger.tree) } else { Merged::Broken }
+    if whole { IncludeOutcome::Tree(merger.tree) } else { IncludeOutcome::Broken }
 }
 
 struct Merger<'tree> {
-    tree: Node<'tree>,
+    tree: YamlNode<'tree>,
     /// The keys of each fragment; `None` when it cannot be used, which was said.
-    parsed: HashMap<&'tree str, Option<Vec<Entry<'tree>>>>,
+    parsed: HashMap<&'tree str, Option<Vec<YamlEntry<'tree>>>>,
     /// How many values may still be added.
     room: usize,
 }
 
 impl<'tree> Merger<'tree> {
     /// Merges one include; `None` when that failed, with a finding.
-    fn include(
+    fn merge_include(
         &mut self,
-        item: &'tree Node<'tree>,
+        item: &'tree YamlNode<'tree>,
         fragments: &'tree Fragments,
-        context: &mut Context<'tree>,
+        context: &mut LowerContext<'tree>,
     ) -> Option<()> {
-        let place = Place::Only("an include");
+        let place = MappingPlace::Only("an include");
         let section =
             context.section(item, &item.span, place, &["path", "merge_into", "overrides"])?;
         let path = context.required_text(&section, "path");
         let into = context.required_text(&section, "merge_into");
-        let overrides = overrides(&section, context);
+        let overrides = lower_overrides(&section, context);
         let (path, into, overrides) = (path?, into?, overrides?);
-        let keys = self.fragment(path.value, &path.span, fragments, context)?;
+        let keys = self.fragment_entries(path.value, &path.span, fragments, context)?;
         let size: usize = keys.iter().chain(overrides).map(|entry| 1 + entry.value.size()).sum();
         let Some(room) = self.room.checked_sub(size) else {
             let message = format!("the fragments have more than {MAX_NODES} values together");
@@ -166,8 +170,8 @@ impl<'tree> Merger<'tree> {
         }
         match descend(&mut self.tree, &names, &into.span) {
             Ok(target) => {
-                fill(target, keys);
-                replace(target, overrides.to_vec());
+                fill_missing(target, keys);
+                replace_entries(target, overrides.to_vec());
                 Some(())
             }
             Err(found) => {
@@ -184,13 +188,13 @@ impl<'tree> Merger<'tree> {
     }
 
     /// Returns the keys of a fragment, those that begin with `_` left out.
-    fn fragment(
+    fn fragment_entries(
         &mut self,
         path: &'tree str,
         span: &Range<usize>,
         fragments: &'tree Fragments,
-        context: &mut Context<'tree>,
-    ) -> Option<Vec<Entry<'tree>>> {
+        context: &mut LowerContext<'tree>,
+    ) -> Option<Vec<YamlEntry<'tree>>> {
         let range = match fragments.get(path) {
             Some(Ok(range)) => range,
             missing => {
@@ -210,21 +214,23 @@ impl<'tree> Merger<'tree> {
         };
         match self.parsed.entry(path) {
             hash_map::Entry::Occupied(known) => known.get().clone(),
-            hash_map::Entry::Vacant(place) => place.insert(parse(path, range, context)).clone(),
+            hash_map::Entry::Vacant(place) => {
+                place.insert(parse_fragment(path, range, context)).clone()
+            }
         }
     }
 }
 
 /// Parses a fragment and checks that it is one.
-fn parse<'tree>(
+fn parse_fragment<'tree>(
     path: &str,
     range: &Range<usize>,
-    context: &mut Context<'tree>,
-) -> Option<Vec<Entry<'tree>>> {
-    let source: &'tree Source = context.source;
+    context: &mut LowerContext<'tree>,
+) -> Option<Vec<YamlEntry<'tree>>> {
+    let source: &'tree SourceText = context.source;
     let text = source.text().get(range.clone()).unwrap_or_default();
     let mut findings = Vec::new();
-    let root = yaml::parse(text, &mut findings);
+    let root = yaml::parse_yaml(text, &mut findings);
     for finding in &mut findings {
         yaml::shift(&mut finding.span, range.start);
     }
@@ -234,7 +240,7 @@ fn parse<'tree>(
         return None;
     }
     let start = range.start..range.start;
-    let Some(Node { value: Value::Mapping(mut entries), .. }) = root else {
+    let Some(YamlNode { value: YamlValue::Mapping(mut entries), .. }) = root else {
         context.error(code::FRAGMENT, &start, format!("the fragment `{path}` is not a mapping"));
         return None;
     };
@@ -259,14 +265,14 @@ fn parse<'tree>(
 }
 
 /// Returns the keys that win over those of the fragment; `None` when they are no mapping.
-fn overrides<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<&'tree [Entry<'tree>]> {
+fn lower_overrides<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<&'tree [YamlEntry<'tree>]> {
     let Some(entry) = section.entry("overrides") else { return Some(&[]) };
     match &entry.value.value {
-        Value::Mapping(entries) => Some(entries),
-        Value::Null => Some(&[]),
+        YamlValue::Mapping(entries) => Some(entries),
+        YamlValue::Null => Some(&[]),
         _ => {
             context.wrong_type(&entry.value, "`overrides`", "a mapping");
             None
@@ -277,58 +283,58 @@ fn overrides<'tree>(
 /// Returns the keys of the mapping that `names` leads to, making what is not there; the error is
 /// the kind of value that is in the way.
 fn descend<'node, 'tree>(
-    mut node: &'node mut Node<'tree>,
+    mut node: &'node mut YamlNode<'tree>,
     names: &[&'tree str],
     span: &Range<usize>,
-) -> Result<&'node mut Vec<Entry<'tree>>, &'static str> {
+) -> Result<&'node mut Vec<YamlEntry<'tree>>, &'static str> {
     for name in names {
-        let entries = mapping(node)?;
+        let entries = as_mapping(node)?;
         let at = entries.iter().position(|entry| entry.key == *name).unwrap_or(entries.len());
         if at == entries.len() {
-            entries.push(Entry {
+            entries.push(YamlEntry {
                 key: (*name).into(),
                 key_span: span.clone(),
-                value: Node { value: Value::Null, span: span.clone() },
+                value: YamlNode { value: YamlValue::Null, span: span.clone() },
             });
         }
         node = entries.get_mut(at).map(|entry| &mut entry.value).ok_or("nothing")?;
     }
-    mapping(node)
+    as_mapping(node)
 }
 
 /// Returns the entries of a mapping; a key without a value becomes one.
-fn mapping<'node, 'tree>(
-    node: &'node mut Node<'tree>,
-) -> Result<&'node mut Vec<Entry<'tree>>, &'static str> {
-    if matches!(node.value, Value::Null) {
-        node.value = Value::Mapping(Vec::new());
+fn as_mapping<'node, 'tree>(
+    node: &'node mut YamlNode<'tree>,
+) -> Result<&'node mut Vec<YamlEntry<'tree>>, &'static str> {
+    if matches!(node.value, YamlValue::Null) {
+        node.value = YamlValue::Mapping(Vec::new());
     }
     let kind = node.kind();
     match &mut node.value {
-        Value::Mapping(entries) => Ok(entries),
+        YamlValue::Mapping(entries) => Ok(entries),
         _ => Err(kind),
     }
 }
 
 /// Adds what `target` does not have; a key without a value counts as not there.
-fn fill<'tree>(target: &mut Vec<Entry<'tree>>, fragment: Vec<Entry<'tree>>) {
-    combine(target, fragment, &|own, other| {
-        if matches!(own.value, Value::Null) {
+fn fill_missing<'tree>(target: &mut Vec<YamlEntry<'tree>>, fragment: Vec<YamlEntry<'tree>>) {
+    combine_entries(target, fragment, &|own, other| {
+        if matches!(own.value, YamlValue::Null) {
             *own = other;
         }
     });
 }
 
 /// Puts `overrides` in the place of what `target` has.
-fn replace<'tree>(target: &mut Vec<Entry<'tree>>, overrides: Vec<Entry<'tree>>) {
-    combine(target, overrides, &|own, other| *own = other);
+fn replace_entries<'tree>(target: &mut Vec<YamlEntry<'tree>>, overrides: Vec<YamlEntry<'tree>>) {
+    combine_entries(target, overrides, &|own, other| *own = other);
 }
 
 /// Merges deeply; `settle` decides about values of which one at least is no mapping.
-fn combine<'tree>(
-    target: &mut Vec<Entry<'tree>>,
-    others: Vec<Entry<'tree>>,
-    settle: &dyn Fn(&mut Node<'tree>, Node<'tree>),
+fn combine_entries<'tree>(
+    target: &mut Vec<YamlEntry<'tree>>,
+    others: Vec<YamlEntry<'tree>>,
+    settle: &dyn Fn(&mut YamlNode<'tree>, YamlNode<'tree>),
 ) {
     let places: HashMap<String, usize> =
         target.iter().enumerate().map(|(at, entry)| (entry.key.to_string(), at)).collect();
@@ -337,8 +343,8 @@ fn combine<'tree>(
         match own {
             None => target.push(other),
             Some(own) => match (&mut own.value.value, other.value) {
-                (Value::Mapping(own), Node { value: Value::Mapping(others), .. }) => {
-                    combine(own, others, settle);
+                (YamlValue::Mapping(own), YamlNode { value: YamlValue::Mapping(others), .. }) => {
+                    combine_entries(own, others, settle);
                 }
                 (_, other) => settle(&mut own.value, other),
             },
@@ -348,7 +354,7 @@ fn combine<'tree>(
 
 #[cfg(test)]
 mod tests {
-    use crate::{FolderError, Loaded, load, load_with, model::Tool, source::Source};
+    use crate::{FolderError, LoadedDescriptor, load, load_with, model::Tool, source::SourceText};
 
     const BACKEND: &str = "\
 backend:
@@ -361,21 +367,25 @@ backend:
 ";
 
     /// Loads a file with these includes, beside these fragments.
-    fn loaded(includes: &str, backend: &str, fragments: &[(&str, &str)]) -> (Source, Loaded) {
+    fn loaded(
+        includes: &str,
+        backend: &str,
+        fragments: &[(&str, &str)],
+    ) -> (SourceText, LoadedDescriptor) {
         let text =
             format!("spec: https://dadl.ai/spec/dadl-spec-v0.2\nincludes: {includes}\n{backend}");
-        load_with(Source::new("main.dadl", text), &mut Beside(fragments))
+        load_with(SourceText::new("main.dadl", text), &mut Beside(fragments))
     }
 
     struct Beside<'a>(&'a [(&'a str, &'a str)]);
 
     impl crate::Files for Beside<'_> {
-        fn fragment(&mut self, path: &str) -> Result<Source, FolderError> {
+        fn fragment(&mut self, path: &str) -> Result<SourceText, FolderError> {
             let found = self.0.iter().find(|(name, _)| *name == path);
             let missing =
                 || FolderError::Unreadable(std::io::Error::other("there is no such file"));
             let (name, text) = found.ok_or_else(missing)?;
-            Ok(Source::new(*name, *text))
+            Ok(SourceText::new(*name, *text))
         }
     }
 
@@ -522,9 +532,9 @@ retry_strategy: {max_retries: 7, backoff: fixed}
     #[test]
     fn a_text_without_folder_includes_nothing_and_a_fragment_is_no_descriptor() {
         let text = format!("includes: [{{path: a, merge_into: backend}}]\n{BACKEND}");
-        let found = load(&Source::new("t", text)).diagnostics;
+        let found = load(&SourceText::new("t", text)).diagnostics;
         assert_eq!(found[0].message, "the fragment `a` cannot be read: this text has no folder");
-        let found = load(&Source::new("t", ERRORS)).diagnostics;
+        let found = load(&SourceText::new("t", ERRORS)).diagnostics;
         assert_eq!(found[0].message, "this is a fragment, not a descriptor");
         assert_eq!(found.len(), 1);
     }

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use super::context::{Context, Section};
+use super::context::{LowerContext, YamlSection};
 use crate::{
     code,
-    model::{Rpc, template::PathTemplate},
-    yaml::{Entry, Value},
+    model::{RpcMethod, template::PathTemplate},
+    yaml::{YamlEntry, YamlValue},
 };
 
 const KEYS: &[&str] = &["path", "errors"];
@@ -29,7 +29,7 @@ const LONGEST_NAME: usize = 200;
 const LIST_METHODS: &str = "system.listMethods";
 
 /// What all methods of an API share.
-pub(super) struct Shared {
+pub(super) struct JsonRpcShared {
     /// Where requests go.
     path: Option<PathTemplate>,
     codes: Arc<[(i64, String)]>,
@@ -38,9 +38,9 @@ pub(super) struct Shared {
 
 /// Reads the type of the backend and, when it is JSON-RPC, what its tools share.
 pub(super) fn lower<'tree>(
-    backend: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<Shared> {
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<JsonRpcShared> {
     let kind = context.required_text(backend, "type");
     let is_rpc = kind.and_then(|text| {
         context.choice(&text, "backend type", &[("rest", false), ("jsonrpc", true)])
@@ -57,11 +57,11 @@ pub(super) fn lower<'tree>(
         let defaults = backend.entry("defaults").map(|entry| entry.value.entries());
         let found = defaults.unwrap_or_default().iter().find(|entry| entry.key == key);
         if let Some(entry) = found {
-            foreign(entry, "`defaults`", "remove it", context);
+            report_foreign_key(entry, "`defaults`", "remove it", context);
         }
     }
     let lists_methods = lists_methods(backend);
-    let nothing = Shared { path: None, codes: Arc::default(), lists_methods: None };
+    let nothing = JsonRpcShared { path: None, codes: Arc::default(), lists_methods: None };
     if backend.entry("jsonrpc").is_none() {
         context
             .error(code::JSONRPC, &backend.span, "nothing says where JSON-RPC requests go")
@@ -71,14 +71,17 @@ pub(super) fn lower<'tree>(
     let Some(section) = context.subsection(backend, "jsonrpc", KEYS) else {
         return Some(nothing);
     };
-    let path = path(&section, context);
-    let codes = codes(&section, context).into();
-    Some(Shared { path, codes, lists_methods })
+    let path = lower_path(&section, context);
+    let codes = lower_codes(&section, context).into();
+    Some(JsonRpcShared { path, codes, lists_methods })
 }
 
-fn path<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<PathTemplate> {
+fn lower_path<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<PathTemplate> {
     let text = context.required_text(section, "path")?;
-    let template = context.template(&text, Some("/api/v1"))?;
+    let template = context.compile_template(&text, Some("/api/v1"))?;
     if let Some(name) = template.placeholders().next() {
         let message = format!("the path of all requests has the placeholder `{{{name}}}`");
         context
@@ -90,9 +93,12 @@ fn path<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option
 }
 
 /// Reads the semantic codes by error code (JSON-RPC 2.0, section 5.1).
-fn codes<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<(i64, String)> {
+fn lower_codes<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<(i64, String)> {
     let Some(entry) = section.entry("errors") else { return Vec::new() };
-    let place = super::context::Place::Key("errors");
+    let place = super::context::MappingPlace::Key("errors");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
         return Vec::new();
     };
@@ -115,40 +121,40 @@ fn codes<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<(
 }
 
 /// Returns the name of the tool that says which methods the server has.
-fn lists_methods(backend: &Section<'_>) -> Option<Arc<str>> {
+fn lists_methods(backend: &YamlSection<'_>) -> Option<Arc<str>> {
     let tools = backend.entry("tools")?.value.entries();
-    let is_it = |tool: &&Entry<'_>| {
+    let is_it = |tool: &&YamlEntry<'_>| {
         let method = tool.value.entries().iter().find(|entry| entry.key == "rpc_method");
-        matches!(method.map(|entry| &entry.value.value), Some(Value::String(text)) if text == LIST_METHODS)
+        matches!(method.map(|entry| &entry.value.value), Some(YamlValue::String(text)) if text == LIST_METHODS)
     };
     tools.iter().find(is_it).map(|tool| Arc::from(tool.key.as_ref()))
 }
 
 /// Reports a key that says how a request of another kind is made.
-pub(super) fn foreign<'tree>(
-    entry: &Entry<'tree>,
+pub(super) fn report_foreign_key<'tree>(
+    entry: &YamlEntry<'tree>,
     place: &str,
     help: &str,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     let message = format!("`{}` has no meaning in {place} of a JSON-RPC backend", entry.key);
     context.error(code::RPC_KEY, &entry.key_span, message).help(help);
 }
 
-impl Shared {
+impl JsonRpcShared {
     /// Returns the method that a tool is, and where its requests go.
-    pub(super) fn method<'tree>(
+    pub(super) fn lower_method<'tree>(
         &self,
-        tool: &Section<'tree>,
-        context: &mut Context<'tree>,
-    ) -> Option<Rpc> {
+        tool: &YamlSection<'tree>,
+        context: &mut LowerContext<'tree>,
+    ) -> Option<RpcMethod> {
         for (key, help) in FOREIGN_TOOL_KEYS {
             if let Some(entry) = tool.entry(key) {
-                foreign(entry, &tool.place.to_string(), help, context);
+                report_foreign_key(entry, &tool.place.to_string(), help, context);
             }
         }
-        let method = name(tool, context)?;
-        Some(Rpc {
+        let method = lower_name(tool, context)?;
+        Some(RpcMethod {
             path: self.path.clone()?,
             method,
             codes: Arc::clone(&self.codes),
@@ -158,8 +164,11 @@ impl Shared {
 }
 
 /// Reads the name of a method.
-fn name<'tree>(tool: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
-    let has_value = |entry: &&Entry<'_>| !matches!(entry.value.value, Value::Null);
+fn lower_name<'tree>(
+    tool: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<String> {
+    let has_value = |entry: &&YamlEntry<'_>| !matches!(entry.value.value, YamlValue::Null);
     if tool.entry("rpc_method").filter(has_value).is_none() {
         let message = format!("{} does not say which method it calls", tool.place);
         context
@@ -180,7 +189,7 @@ fn name<'tree>(tool: &Section<'tree>, context: &mut Context<'tree>) -> Option<St
 }
 
 /// Reports the name of a method where requests have none.
-pub(super) fn refuse_name<'tree>(tool: &Section<'tree>, context: &mut Context<'tree>) {
+pub(super) fn refuse_name<'tree>(tool: &YamlSection<'tree>, context: &mut LowerContext<'tree>) {
     let Some(entry) = tool.entry("rpc_method") else { return };
     context
         .error(
@@ -194,15 +203,15 @@ pub(super) fn refuse_name<'tree>(tool: &Section<'tree>, context: &mut Context<'t
 
 #[cfg(test)]
 mod tests {
-    use crate::{Loaded, load, source::Source};
+    use crate::{LoadedDescriptor, load, source::SourceText};
 
-    fn loaded(backend: &str, tool: &str) -> Loaded {
+    fn loaded(backend: &str, tool: &str) -> LoadedDescriptor {
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name: example\n  \
              description: An example.\n  auth: {{type: bearer, credential: none}}\n{backend}  tools:\n    \
              list: {{rpc_method: system.listMethods, access: read, description: L.}}\n    t: {tool}\n"
         );
-        load(&Source::new("t", text))
+        load(&SourceText::new("t", text))
     }
 
     fn codes(backend: &str, tool: &str) -> Vec<&'static str> {

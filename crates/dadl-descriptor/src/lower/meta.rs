@@ -1,17 +1,17 @@
 //! What describes the file for people: versions, dates, examples, coverage, setup.
 
-use super::context::{Context, Place, Section};
+use super::context::{LowerContext, MappingPlace, YamlSection};
 use crate::{
     code,
     model::{Coverage, Example, Setup},
-    yaml::Value,
+    yaml::YamlValue,
 };
 
 /// Reads a URL of documentation; a bad one is only reported, nothing is fetched from it.
-pub(super) fn url<'tree>(
-    section: &Section<'tree>,
+pub(super) fn lower_url<'tree>(
+    section: &YamlSection<'tree>,
     key: &str,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<String> {
     let text = context.text(section, key)?;
     let is_url = url::Url::parse(text.value)
@@ -25,10 +25,10 @@ pub(super) fn url<'tree>(
 }
 
 /// Reads a date; a bad one is only reported.
-pub(super) fn date<'tree>(
-    section: &Section<'tree>,
+pub(super) fn lower_date<'tree>(
+    section: &YamlSection<'tree>,
     key: &str,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<String> {
     let text = context.text(section, key)?;
     let is_date = text.value.len() == 10
@@ -45,13 +45,13 @@ pub(super) fn date<'tree>(
 }
 
 /// Reads `version`: `3.0` without quotes is the text `3.0`, which is what every author means.
-pub(super) fn version<'tree>(
-    backend: &Section<'tree>,
-    context: &mut Context<'tree>,
+pub(super) fn lower_version<'tree>(
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<String> {
     let entry = backend.entry("version")?;
     let (value, span) = match &entry.value.value {
-        Value::Number(_, text) => (text.as_ref(), entry.value.span.clone()),
+        YamlValue::Number(_, text) => (text.as_ref(), entry.value.span.clone()),
         _ => {
             let text = context.text(backend, "version")?;
             (text.value, text.span)
@@ -81,13 +81,13 @@ fn is_version(text: &str) -> bool {
 }
 
 /// Lowers `examples`.
-pub(super) fn examples<'tree>(
-    backend: &Section<'tree>,
-    context: &mut Context<'tree>,
+pub(super) fn lower_examples<'tree>(
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<Example> {
     let mut examples = Vec::new();
     for item in context.items(backend, "examples") {
-        let place = Place::Only("an example");
+        let place = MappingPlace::Only("an example");
         let known = ["name", "description", "code"];
         let Some(section) = context.section(item, &item.span, place, &known) else { continue };
         let mut text = |key| context.required_text(&section, key).map(|text| text.value.to_owned());
@@ -100,9 +100,9 @@ pub(super) fn examples<'tree>(
 }
 
 /// Lowers `coverage` and compares it with the number of tools.
-pub(super) fn coverage<'tree>(
-    backend: &Section<'tree>,
-    context: &mut Context<'tree>,
+pub(super) fn lower_coverage<'tree>(
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Coverage> {
     const KEYS: &[&str] =
         &["endpoints", "total_endpoints", "percentage", "focus", "missing", "last_reviewed"];
@@ -110,7 +110,7 @@ pub(super) fn coverage<'tree>(
     let endpoints = context.count(&section, "endpoints");
     // What the file lists counts, whether or not each tool is without errors.
     let tools = match backend.entry("tools").map(|entry| &entry.value.value) {
-        Some(Value::Mapping(tools)) => tools.len(),
+        Some(YamlValue::Mapping(tools)) => tools.len(),
         _ => 0,
     };
     if let (Some(count), Some(entry)) = (endpoints, section.entry("endpoints"))
@@ -139,9 +139,9 @@ pub(super) fn coverage<'tree>(
 }
 
 /// Lowers `setup`.
-pub(super) fn setup<'tree>(
-    backend: &Section<'tree>,
-    context: &mut Context<'tree>,
+pub(super) fn lower_setup<'tree>(
+    backend: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Setup> {
     const KEYS: &[&str] = &[
         "credential_steps",
@@ -159,13 +159,16 @@ pub(super) fn setup<'tree>(
         backends_yaml: context.string(&section, "backends_yaml"),
         required_scopes: context.strings(&section, "required_scopes"),
         optional_scopes: context.strings(&section, "optional_scopes"),
-        docs_url: url(&section, "docs_url", context),
+        docs_url: lower_url(&section, "docs_url", context),
         notes: context.string(&section, "notes"),
     })
 }
 
 /// Reads a description that a model will see; without one the file still loads.
-pub(super) fn description<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> String {
+pub(super) fn description<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> String {
     let text = context.text(section, "description");
     let description = text.as_ref().map(|text| text.value.trim()).unwrap_or_default();
     if description.is_empty() {

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::context::{Context, Section, Text};
+use super::context::{LowerContext, YamlSection, YamlText};
 use crate::{
     code,
     model::{Param, ParamKind, Tool},
-    yaml::Value,
+    yaml::YamlValue,
 };
 
 /// What a call needs to know of the file.
-pub(super) struct Known<'tree, 'tools> {
+pub(super) struct KnownParts<'tree, 'tools> {
     pub(super) tools: &'tools [Tool],
     /// The names of all tools, those with errors included.
     pub(super) names: BTreeSet<&'tree str>,
@@ -20,9 +20,9 @@ pub(super) struct Known<'tree, 'tools> {
 
 /// Finds the tool that a call names; one with errors has its own findings.
 pub(super) fn named_tool<'tree, 'tools>(
-    section: &Section<'tree>,
-    known: &Known<'tree, 'tools>,
-    context: &mut Context<'tree>,
+    section: &YamlSection<'tree>,
+    known: &KnownParts<'tree, 'tools>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<&'tools Tool> {
     let text = context.required_text(section, "tool")?;
     let found = known.tools.iter().find(|tool| tool.name == text.value);
@@ -38,14 +38,14 @@ pub(super) fn named_tool<'tree, 'tools>(
 
 /// Reads a list of tools; `None` when there is none.
 pub(super) fn tool_names<'tree>(
-    section: &Section<'tree>,
+    section: &YamlSection<'tree>,
     key: &str,
-    known: &Known<'tree, '_>,
-    context: &mut Context<'tree>,
+    known: &KnownParts<'tree, '_>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<BTreeSet<&'tree str>> {
     section.entry(key)?;
     let mut named = BTreeSet::new();
-    for Text { value, span } in context.texts(section, key) {
+    for YamlText { value, span } in context.texts(section, key) {
         if known.names.contains(value) {
             named.insert(value);
             continue;
@@ -58,7 +58,7 @@ pub(super) fn tool_names<'tree>(
 }
 
 /// Returns whether a value is of the type of a parameter.
-pub(super) fn fits(param: &Param, value: &Json) -> bool {
+pub(super) fn keyword_fits(param: &Param, value: &Json) -> bool {
     let is = |kind: ParamKind| match kind {
         ParamKind::Array => value.is_array(),
         ParamKind::Boolean => value.is_boolean(),
@@ -75,10 +75,13 @@ pub(super) fn fits(param: &Param, value: &Json) -> bool {
 }
 
 /// Returns the names that are declared under `keys`.
-pub(super) fn names<'tree>(backend: &Section<'tree>, keys: &[&str]) -> BTreeSet<&'tree str> {
+pub(super) fn type_names<'tree>(
+    backend: &YamlSection<'tree>,
+    keys: &[&str],
+) -> BTreeSet<&'tree str> {
     keys.iter()
         .filter_map(|key| match &backend.entry(key)?.value.value {
-            Value::Mapping(entries) => Some(entries),
+            YamlValue::Mapping(entries) => Some(entries),
             _ => None,
         })
         .flatten()

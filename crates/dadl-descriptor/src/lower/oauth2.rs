@@ -5,14 +5,14 @@ use std::ops::Range;
 use url::Url;
 
 use super::{
-    context::{Context, Place, Section, Text},
-    placement::{Kind, credential, foreign, placement},
+    context::{LowerContext, MappingPlace, YamlSection, YamlText},
+    placement::{AuthKind, lower_credential, lower_placement, report_foreign_key},
 };
 use crate::{
     code,
     model::{
         CredentialName,
-        auth::login::{ClientAuth, Consent, Grant, OAuth2, check_endpoint},
+        auth::login::{AuthorizationConsent, ClientAuth, OAuth2, OAuth2Grant, check_endpoint},
     },
 };
 
@@ -43,14 +43,14 @@ const RESERVED: &[&str] = &[
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Flow {
+enum OAuth2Flow {
     AuthorizationCode,
     ClientCredentials,
     JwtBearer,
     RefreshToken,
 }
 
-impl Flow {
+impl OAuth2Flow {
     fn as_str(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
@@ -86,42 +86,42 @@ impl Flow {
 
 /// Lowers the keys of `oauth2`; `None` when there is a finding that is an error.
 pub(super) fn lower<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<OAuth2> {
     let flows = [
-        ("client_credentials", Flow::ClientCredentials),
-        ("refresh_token", Flow::RefreshToken),
-        ("jwt_bearer", Flow::JwtBearer),
-        ("authorization_code", Flow::AuthorizationCode),
+        ("client_credentials", OAuth2Flow::ClientCredentials),
+        ("refresh_token", OAuth2Flow::RefreshToken),
+        ("jwt_bearer", OAuth2Flow::JwtBearer),
+        ("authorization_code", OAuth2Flow::AuthorizationCode),
     ];
     let flow = match context.text(section, "flow") {
         Some(text) => context.choice(&text, "flow", &flows)?,
-        None => Flow::ClientCredentials,
+        None => OAuth2Flow::ClientCredentials,
     };
-    if flow != Flow::ClientCredentials {
+    if flow != OAuth2Flow::ClientCredentials {
         context.since_v02(section, "flow");
     }
     let own: Vec<&str> = COMMON.iter().chain(flow.keys()).copied().collect();
-    foreign(section, &format!("the flow `{}`", flow.as_str()), &own, context);
-    let token_url = if flow == Flow::JwtBearer && section.entry("token_url").is_none() {
+    report_foreign_key(section, &format!("the flow `{}`", flow.as_str()), &own, context);
+    let token_url = if flow == OAuth2Flow::JwtBearer && section.entry("token_url").is_none() {
         Some(None)
     } else {
-        endpoint(section, "token_url", context).map(Some)
+        lower_endpoint(section, "token_url", context).map(Some)
     };
     let ways = [("post", ClientAuth::Post), ("basic", ClientAuth::Basic)];
     let client_auth = match context.text(section, "token_auth") {
         Some(text) => context.choice(&text, "way to authenticate", &ways),
         None => Some(ClientAuth::Post),
     };
-    let scopes = scopes(section, context);
-    context.ignored(section, "token_cache_key");
+    let scopes = lower_scopes(section, context);
+    context.warn_ignored(section, "token_cache_key");
     let renew_before = match section.entry("refresh_before_expiry") {
         Some(_) => context.duration(section, "refresh_before_expiry"),
         None => Some(OAuth2::USUAL_RENEW_BEFORE),
     };
-    let placement = placement(section, Kind::OAuth2, context);
-    let grant = grant(flow, section, context);
+    let placement = lower_placement(section, AuthKind::OAuth2, context);
+    let grant = lower_grant(flow, section, context);
     Some(OAuth2 {
         grant: grant?,
         token_url: token_url?,
@@ -132,31 +132,35 @@ pub(super) fn lower<'tree>(
     })
 }
 
-fn grant<'tree>(
-    flow: Flow,
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<Grant> {
+fn lower_grant<'tree>(
+    flow: OAuth2Flow,
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<OAuth2Grant> {
     match flow {
-        Flow::ClientCredentials => {
-            let client_id = required(section, "client_id_credential", context);
-            let client_secret = required(section, "client_secret_credential", context);
-            Some(Grant::ClientCredentials { client_id: client_id?, client_secret: client_secret? })
+        OAuth2Flow::ClientCredentials => {
+            let client_id = required_credential(section, "client_id_credential", context);
+            let client_secret = required_credential(section, "client_secret_credential", context);
+            Some(OAuth2Grant::ClientCredentials {
+                client_id: client_id?,
+                client_secret: client_secret?,
+            })
         }
-        Flow::JwtBearer => {
-            let service_account = required(section, "service_account_credential", context);
+        OAuth2Flow::JwtBearer => {
+            let service_account =
+                required_credential(section, "service_account_credential", context);
             let subject = context.string(section, "subject");
-            Some(Grant::JwtBearer { service_account: service_account?, subject })
+            Some(OAuth2Grant::JwtBearer { service_account: service_account?, subject })
         }
-        Flow::RefreshToken | Flow::AuthorizationCode => {
-            let client_id = required(section, "client_id_credential", context);
+        OAuth2Flow::RefreshToken | OAuth2Flow::AuthorizationCode => {
+            let client_id = required_credential(section, "client_id_credential", context);
             let client_secret = match context.text(section, "client_secret_credential") {
                 // A public client (RFC 6749, section 2.1) has no secret.
                 Some(text) if text.value == "none" => Some(None),
-                Some(text) => credential(&text, context).map(Some),
+                Some(text) => lower_credential(&text, context).map(Some),
                 None => Some(None),
             };
-            let refresh_token = required(section, "refresh_token_credential", context);
+            let refresh_token = required_credential(section, "refresh_token_credential", context);
             let rotates = match section.entry("rotates_refresh_token") {
                 Some(entry) => {
                     let rotates = context.boolean(section, "rotates_refresh_token");
@@ -169,12 +173,12 @@ fn grant<'tree>(
                 None => Some(false),
             };
             let consent = match flow {
-                Flow::AuthorizationCode => {
-                    consent(section, context).map(|consent| Some(Box::new(consent)))
+                OAuth2Flow::AuthorizationCode => {
+                    lower_consent(section, context).map(|consent| Some(Box::new(consent)))
                 }
                 _ => Some(None),
             };
-            Some(Grant::RefreshToken {
+            Some(OAuth2Grant::RefreshToken {
                 client_id: client_id?,
                 client_secret: client_secret?,
                 refresh_token: refresh_token?,
@@ -186,10 +190,10 @@ fn grant<'tree>(
 }
 
 /// Reads the name of a credential without which the flow does not work.
-fn required<'tree>(
-    section: &Section<'tree>,
+fn required_credential<'tree>(
+    section: &YamlSection<'tree>,
     key: &str,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<CredentialName> {
     let text = context.required_text(section, key)?;
     if text.value == "none" {
@@ -198,24 +202,27 @@ fn required<'tree>(
         );
         return None;
     }
-    credential(&text, context)
+    lower_credential(&text, context)
 }
 
-fn consent<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Consent> {
-    let authorize_url = endpoint(section, "authorize_url", context);
+fn lower_consent<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<AuthorizationConsent> {
+    let authorize_url = lower_endpoint(section, "authorize_url", context);
     let parameters = authorization_params(section, context);
     let redirect_uri = match context.text(section, "redirect_uri") {
         Some(text) => match Url::parse(text.value) {
             Ok(url) if url.fragment().is_none() => Some(Some(url)),
             _ => {
                 let what = "this is not an absolute URL without a fragment";
-                unusable(&text.span, "redirect_uri", what, context);
+                report_unusable(&text.span, "redirect_uri", what, context);
                 None
             }
         },
         None => Some(None),
     };
-    Some(Consent {
+    Some(AuthorizationConsent {
         authorize_url: authorize_url?,
         parameters: parameters?,
         redirect_uri: redirect_uri?,
@@ -223,11 +230,11 @@ fn consent<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Opt
 }
 
 fn authorization_params<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Vec<(String, String)>> {
     let Some(entry) = section.entry("authorization_params") else { return Some(Vec::new()) };
-    let place = Place::Key("authorization_params");
+    let place = MappingPlace::Key("authorization_params");
     let given = context.open(&entry.value, &entry.key_span, place)?;
     let mut parameters = Some(Vec::new());
     for entry in given.entries() {
@@ -252,26 +259,26 @@ fn authorization_params<'tree>(
 }
 
 /// Reads a URL that secrets are sent to.
-fn endpoint<'tree>(
-    section: &Section<'tree>,
+fn lower_endpoint<'tree>(
+    section: &YamlSection<'tree>,
     key: &'static str,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Url> {
     let text = context.required_text(section, key)?;
     let Ok(url) = Url::parse(text.value) else {
-        unusable(&text.span, key, "this is not an absolute URL", context);
+        report_unusable(&text.span, key, "this is not an absolute URL", context);
         return None;
     };
     match check_endpoint(&url) {
         Ok(()) => Some(url),
         Err(error) => {
-            unusable(&text.span, key, &error.to_string(), context);
+            report_unusable(&text.span, key, &error.to_string(), context);
             None
         }
     }
 }
 
-fn unusable(span: &Range<usize>, key: &str, reason: &str, context: &mut Context<'_>) {
+fn report_unusable(span: &Range<usize>, key: &str, reason: &str, context: &mut LowerContext<'_>) {
     context
         .error(code::LOGIN_URL, span, format!("`{key}` cannot be used"))
         .label(reason)
@@ -279,9 +286,12 @@ fn unusable(span: &Range<usize>, key: &str, reason: &str, context: &mut Context<
 }
 
 /// Reads the scopes (RFC 6749, section 3.3: no spaces, quotes or backslashes).
-fn scopes<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<String> {
+fn lower_scopes<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<String> {
     let texts = context.texts(section, "scopes");
-    for Text { value, span } in &texts {
+    for YamlText { value, span } in &texts {
         let is_token = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         if value.is_empty() || !value.bytes().all(is_token) {
             context

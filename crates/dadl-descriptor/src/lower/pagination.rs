@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::context::{Context, Section};
+use super::context::{LowerContext, YamlSection};
 use crate::{
     code,
     model::{PageBehavior, PageStrategy, Pagination, condition::Condition},
@@ -32,8 +32,8 @@ enum Strategy {
 /// A missing `behavior` counts as `expose`: the caller then sees every request that is sent.
 /// `max_pages` bounds `auto` only. Many files name the parameter of every strategy `cursor_param`.
 pub(super) fn lower<'tree>(
-    parent: &Section<'tree>,
-    context: &mut Context<'tree>,
+    parent: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Pagination> {
     let section = context.subsection(parent, "pagination", KEYS)?;
     let behaviors = [("auto", true), ("expose", false)];
@@ -62,9 +62,9 @@ pub(super) fn lower<'tree>(
     let (mut total_pages, mut total_count) = (None, None);
     if let Some(response) = &response {
         next = context.json_path(response, "next_cursor");
-        has_more = condition(response, is_auto, context);
-        total_pages = header(response, "total_pages_header", context);
-        total_count = header(response, "total_count_header", context);
+        has_more = lower_condition(response, is_auto, context);
+        total_pages = lower_header(response, "total_pages_header", context);
+        total_count = lower_header(response, "total_count_header", context);
     }
     let strategy = match strategy? {
         Strategy::Cursor => PageStrategy::Cursor { param: cursor_param, next },
@@ -84,7 +84,7 @@ pub(super) fn lower<'tree>(
 }
 
 /// Reads the number of pages after which `auto` stops.
-fn max_pages<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> u32 {
+fn max_pages<'tree>(section: &YamlSection<'tree>, context: &mut LowerContext<'tree>) -> u32 {
     let count = context.count(section, "max_pages");
     if let (Some(0), Some(entry)) = (count, section.entry("max_pages")) {
         context
@@ -96,10 +96,10 @@ fn max_pages<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> u
 
 /// Reads `has_more`; authors also write comparisons there, which DADL does not have. What is neither
 /// has no effect, which matters only where this program walks through the pages.
-fn condition<'tree>(
-    response: &Section<'tree>,
+fn lower_condition<'tree>(
+    response: &YamlSection<'tree>,
     is_auto: bool,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Condition> {
     let text = context.text(response, "has_more")?;
     let reason = match Condition::compile(text.value) {
@@ -128,10 +128,10 @@ fn condition<'tree>(
     None
 }
 
-fn header<'tree>(
-    response: &Section<'tree>,
+fn lower_header<'tree>(
+    response: &YamlSection<'tree>,
     key: &str,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<HeaderName> {
     let text = context.text(response, key)?;
     let name = HeaderName::from_bytes(text.value.as_bytes()).ok();

@@ -4,11 +4,11 @@ use dadl_text::names::{header, param as names_of};
 use http::HeaderName;
 use serde_json::Value as Json;
 
-use super::context::{Context, Place, Section};
+use super::context::{LowerContext, MappingPlace, YamlSection};
 use crate::{
     code,
-    model::{Auth, Location, Param, ParamKind, Role},
-    yaml::{Entry, Node, Value},
+    model::{AuthScheme, Param, ParamKind, ParamLocation, ParamRole},
+    yaml::{YamlEntry, YamlNode, YamlValue},
 };
 
 const KEYS: &[&str] = &["type", "in", "required", "default", "description"];
@@ -42,7 +42,7 @@ pub(in crate::lower) enum HeaderNameError<'name> {
 /// Returns the parsed name of a header field that a descriptor may set.
 pub(in crate::lower) fn header_name<'name>(
     name: &'name str,
-    auth: Option<&Auth>,
+    auth: Option<&AuthScheme>,
 ) -> Result<HeaderName, HeaderNameError<'name>> {
     let field = HeaderName::from_bytes(name.as_bytes());
     let field = field.map_err(|_| HeaderNameError::Malformed(name))?;
@@ -56,42 +56,47 @@ pub(in crate::lower) fn header_name<'name>(
 }
 
 /// Returns the entries of `params`.
-fn entries<'tree>(parent: &Section<'tree>, context: &mut Context<'tree>) -> &'tree [Entry<'tree>] {
+fn param_entries<'tree>(
+    parent: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> &'tree [YamlEntry<'tree>] {
     let Some(entry) = parent.entry("params") else { return &[] };
-    let section = context.open(&entry.value, &entry.key_span, Place::Key("params"));
+    let section = context.open(&entry.value, &entry.key_span, MappingPlace::Key("params"));
     section.map_or(&[], |section| section.entries())
 }
 
 /// Lowers the `params` of a tool; each comes with the entry it was read from.
 pub(super) fn lower<'tree>(
-    tool: &Section<'tree>,
-    auth: Option<&Auth>,
-    context: &mut Context<'tree>,
-) -> Vec<(Param, &'tree Entry<'tree>)> {
-    entries(tool, context)
+    tool: &YamlSection<'tree>,
+    auth: Option<&AuthScheme>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<(Param, &'tree YamlEntry<'tree>)> {
+    param_entries(tool, context)
         .iter()
-        .filter_map(|entry| Some((param(entry, auth, None, KEYS, context)?, entry)))
+        .filter_map(|entry| Some((lower_param(entry, auth, None, KEYS, context)?, entry)))
         .collect()
 }
 
 /// Lowers the `params` of a composite, which have no place in a request.
 pub(super) fn lower_for_script<'tree>(
-    composite: &Section<'tree>,
-    context: &mut Context<'tree>,
+    composite: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<Param> {
-    entries(composite, context)
+    param_entries(composite, context)
         .iter()
-        .filter_map(|entry| param(entry, None, Some(Role::Script), KEYS_FOR_SCRIPT, context))
+        .filter_map(|entry| {
+            lower_param(entry, None, Some(ParamRole::Script), KEYS_FOR_SCRIPT, context)
+        })
         .collect()
 }
 
 /// Lowers the `params` of a JSON-RPC method: all of them are members of the request's `params`, and
 /// need not say so.
 pub(super) fn lower_for_rpc<'tree>(
-    tool: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Vec<(Param, &'tree Entry<'tree>)> {
-    let params = entries(tool, context).iter().filter_map(|entry| {
+    tool: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<(Param, &'tree YamlEntry<'tree>)> {
+    let params = param_entries(tool, context).iter().filter_map(|entry| {
         let place = entry.value.entries().iter().find(|it| it.key == "in").map(|it| &it.value);
         if let Some(place) = place.filter(|place| place.text() != Some("body")) {
             let message = format!("`{}` cannot be anywhere but in `params`", entry.key);
@@ -100,8 +105,8 @@ pub(super) fn lower_for_rpc<'tree>(
                 .help("remove `in`, or write `in: body`");
             return None;
         }
-        let role = Role::Sent(Location::Body);
-        let param = param(entry, None, Some(role), KEYS, context)?;
+        let role = ParamRole::Sent(ParamLocation::Body);
+        let param = lower_param(entry, None, Some(role), KEYS, context)?;
         if param.kind == ParamKind::FileUrl {
             let message = format!("the file `{}` cannot be a member of JSON", entry.key);
             context
@@ -115,29 +120,30 @@ pub(super) fn lower_for_rpc<'tree>(
 }
 
 /// Reads one parameter; `role` is what becomes of it when that is no choice of the author.
-fn param<'tree>(
-    entry: &'tree Entry<'tree>,
-    auth: Option<&Auth>,
-    role: Option<Role>,
+fn lower_param<'tree>(
+    entry: &'tree YamlEntry<'tree>,
+    auth: Option<&AuthScheme>,
+    role: Option<ParamRole>,
     keys: &[&'static str],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Param> {
     let name = entry.key.as_ref();
-    let place = Place::Named("parameter", name);
+    let place = MappingPlace::Named("parameter", name);
     let section = context.section(&entry.value, &entry.key_span, place, keys)?;
     let kind = context.required_text(&section, "type");
     let kind = kind.and_then(|text| context.choice(&text, "parameter type", &KINDS));
     let role = role.or_else(|| {
         let text = context.required_text(&section, "in")?;
-        let locations = Location::ALL.map(|location| (location.as_str(), location));
-        context.choice(&text, "parameter place", &locations).map(Role::Sent)
+        let locations = ParamLocation::ALL.map(|location| (location.as_str(), location));
+        context.choice(&text, "parameter place", &locations).map(ParamRole::Sent)
     });
-    let may_have_blanks = matches!(role, Some(Role::Sent(Location::Body | Location::Query)));
+    let may_have_blanks =
+        matches!(role, Some(ParamRole::Sent(ParamLocation::Body | ParamLocation::Query)));
     if !names_of::is_usable(name, may_have_blanks) {
         context.error(code::TOOL_NAME, &entry.key_span, "a parameter needs a name without spaces");
     }
     let required = context.boolean(&section, "required");
-    if role == Some(Role::Sent(Location::Path))
+    if role == Some(ParamRole::Sent(ParamLocation::Path))
         && required == Some(false)
         && let Some(entry) = section.entry("required")
     {
@@ -151,17 +157,18 @@ fn param<'tree>(
             .help("write `required: true`, or describe the path without it as another tool")
             .fix(entry.value.span.clone(), "true");
     }
-    if role == Some(Role::Sent(Location::Header))
+    if role == Some(ParamRole::Sent(ParamLocation::Header))
         && let Err(error) = header_name(name, auth)
     {
         context.error(code::HEADER_PARAM, &entry.key_span, error.to_string());
     }
     let kind = kind?;
-    let default = section.entry("default").and_then(|entry| default(&entry.value, kind, context));
+    let default =
+        section.entry("default").and_then(|entry| lower_default(&entry.value, kind, context));
     let description = context.string(&section, "description");
     let role = role?;
     Some(Param {
-        required: required.unwrap_or_default() || role == Role::Sent(Location::Path),
+        required: required.unwrap_or_default() || role == ParamRole::Sent(ParamLocation::Path),
         default,
         description,
         ..Param::new(name, role, kind)
@@ -169,21 +176,25 @@ fn param<'tree>(
 }
 
 /// Reads a default as its parameter's type: a lossless spelling is taken with a warning.
-fn default(node: &Node<'_>, kind: ParamKind, context: &mut Context<'_>) -> Option<Json> {
+fn lower_default(
+    node: &YamlNode<'_>,
+    kind: ParamKind,
+    context: &mut LowerContext<'_>,
+) -> Option<Json> {
     let (wanted, _) = KINDS.iter().find(|(_, other)| *other == kind)?;
     let json = match (&node.value, kind) {
-        (Value::Null, _) => return None,
-        (Value::Number(number, _), ParamKind::Integer) if !number.is_f64() => {
+        (YamlValue::Null, _) => return None,
+        (YamlValue::Number(number, _), ParamKind::Integer) if !number.is_f64() => {
             return Some(number.clone().into());
         }
-        (Value::Number(number, _), ParamKind::Number) => return Some(number.clone().into()),
-        (Value::Bool(_), ParamKind::Boolean)
-        | (Value::String(_), ParamKind::String)
-        | (Value::Sequence(_), ParamKind::Array)
-        | (Value::Mapping(_), ParamKind::Object) => return Some(node.to_json()),
-        (Value::Number(_, text), ParamKind::String) => Some(text.as_ref().into()),
-        (Value::Bool(value), ParamKind::String) => Some(value.to_string().into()),
-        (Value::String(text), _) => parse(text, kind),
+        (YamlValue::Number(number, _), ParamKind::Number) => return Some(number.clone().into()),
+        (YamlValue::Bool(_), ParamKind::Boolean)
+        | (YamlValue::String(_), ParamKind::String)
+        | (YamlValue::Sequence(_), ParamKind::Array)
+        | (YamlValue::Mapping(_), ParamKind::Object) => return Some(node.to_json()),
+        (YamlValue::Number(_, text), ParamKind::String) => Some(text.as_ref().into()),
+        (YamlValue::Bool(value), ParamKind::String) => Some(value.to_string().into()),
+        (YamlValue::String(text), _) => parse_default(text, kind),
         _ => None,
     };
     let found = node.kind();
@@ -202,7 +213,7 @@ fn default(node: &Node<'_>, kind: ParamKind, context: &mut Context<'_>) -> Optio
 }
 
 /// Reads text as a value of another type (`"5"`, `"true"`, `"[]"`).
-fn parse(text: &str, kind: ParamKind) -> Option<Json> {
+fn parse_default(text: &str, kind: ParamKind) -> Option<Json> {
     let value: Json = serde_json::from_str(text).ok()?;
     let fits = match kind {
         ParamKind::Array => value.is_array(),

@@ -3,7 +3,7 @@
 use dadl_text::names::header;
 use http::{HeaderName, HeaderValue};
 
-use super::context::{Context, Section, Text, list};
+use super::context::{LowerContext, YamlSection, YamlText, join_names};
 use crate::{
     code,
     model::{CredentialName, Placement},
@@ -41,7 +41,7 @@ pub(super) const KEYS: &[&str] = &[
 
 /// The types of authentication that take part in what is shared.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum AuthKind {
     ApiKey,
     Basic,
     Bearer,
@@ -50,11 +50,11 @@ pub(super) enum Kind {
 }
 
 /// Reports the keys of `auth` that are not `own`.
-pub(super) fn foreign<'tree>(
-    section: &Section<'tree>,
+pub(super) fn report_foreign_key<'tree>(
+    section: &YamlSection<'tree>,
     what: &str,
     own: &[&str],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     for entry in section.entries() {
         let key = entry.key.as_ref();
@@ -67,26 +67,29 @@ pub(super) fn foreign<'tree>(
                     format!("`{key}` does not belong to {what}"),
                 )
                 .label("has no effect")
-                .help(format!("{what} takes {}", list(&own)));
+                .help(format!("{what} takes {}", join_names(&own)));
         }
     }
 }
 
 /// Reads where a token goes.
-pub(super) fn placement<'tree>(
-    section: &Section<'tree>,
-    kind: Kind,
-    context: &mut Context<'tree>,
+pub(super) fn lower_placement<'tree>(
+    section: &YamlSection<'tree>,
+    kind: AuthKind,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Placement> {
     let places = [("header", false), ("query", true)];
     let in_query = match context.text(section, "inject_into") {
         Some(text) => context.choice(&text, "place", &places)?,
         None => false,
     };
-    if in_query { query(section, context) } else { header(section, kind, context) }
+    if in_query { lower_query(section, context) } else { lower_header(section, kind, context) }
 }
 
-fn query<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Placement> {
+fn lower_query<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<Placement> {
     for key in ["header_name", "prefix"] {
         if let Some(entry) = section.entry(key) {
             context
@@ -106,10 +109,10 @@ fn query<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Optio
     Some(Placement::Query(text.value.to_owned()))
 }
 
-pub(super) fn header<'tree>(
-    section: &Section<'tree>,
-    kind: Kind,
-    context: &mut Context<'tree>,
+pub(super) fn lower_header<'tree>(
+    section: &YamlSection<'tree>,
+    kind: AuthKind,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Placement> {
     if let Some(entry) = section.entry("query_param") {
         context
@@ -122,7 +125,7 @@ pub(super) fn header<'tree>(
     }
     let written = context.text(section, "header_name");
     let prefix = context.text(section, "prefix");
-    let usual = if kind == Kind::ApiKey { "X-API-Key" } else { "Authorization" };
+    let usual = if kind == AuthKind::ApiKey { "X-API-Key" } else { "Authorization" };
     let text = written.as_ref().map_or(usual, |text| text.value);
     let name = HeaderName::from_bytes(text.as_bytes()).ok();
     let Some(name) = name.filter(|name| !header::frames(name.as_str())) else {
@@ -135,9 +138,9 @@ pub(super) fn header<'tree>(
         return None;
     };
     if name == http::header::COOKIE {
-        return cookie(section, prefix.as_ref(), context);
+        return lower_cookie(section, prefix.as_ref(), context);
     }
-    let usual = if kind == Kind::ApiKey { "" } else { "Bearer " };
+    let usual = if kind == AuthKind::ApiKey { "" } else { "Bearer " };
     if let Some(prefix) = prefix.as_ref().filter(|text| HeaderValue::from_str(text.value).is_err())
     {
         context.error(code::AUTH_HEADER, &prefix.span, "the prefix cannot stand in a header");
@@ -148,10 +151,10 @@ pub(super) fn header<'tree>(
 }
 
 /// Reads `prefix: "name="` as the name of a cookie (RFC 6265, section 4.1.1).
-pub(super) fn cookie<'tree>(
-    section: &Section<'tree>,
-    prefix: Option<&Text<'tree>>,
-    context: &mut Context<'tree>,
+pub(super) fn lower_cookie<'tree>(
+    section: &YamlSection<'tree>,
+    prefix: Option<&YamlText<'tree>>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Placement> {
     // A cookie name is a token, as the name of a header is.
     let name = prefix
@@ -167,9 +170,9 @@ pub(super) fn cookie<'tree>(
 }
 
 /// Reads the name of a credential; it becomes the name of an environment variable.
-pub(super) fn credential<'tree>(
-    text: &Text<'tree>,
-    context: &mut Context<'tree>,
+pub(super) fn lower_credential<'tree>(
+    text: &YamlText<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<CredentialName> {
     let has_letter = text.value.chars().any(|character| character.is_ascii_alphanumeric());
     if !has_letter || text.value.contains(|other: char| other.is_whitespace() || other.is_control())

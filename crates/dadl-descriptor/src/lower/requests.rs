@@ -6,11 +6,11 @@
 mod apply;
 mod read;
 
-use super::context::{Context, Place, Section};
+use super::context::{LowerContext, MappingPlace, YamlSection};
 use crate::{
     code,
     model::{Composite, Descriptor},
-    yaml::Entry,
+    yaml::YamlEntry,
 };
 
 /// Stands for every tool.
@@ -18,12 +18,12 @@ const ALL: &str = "*";
 
 /// Reads `requests` of the extension into the tools that it is about.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     let Some(entry) = extension.entry("requests") else { return };
-    let place = Place::Key("requests");
+    let place = MappingPlace::Key("requests");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else { return };
     let (shared, own): (Vec<_>, Vec<_>) =
         section.entries().iter().partition(|entry| entry.key == ALL);
@@ -36,17 +36,17 @@ pub(super) fn lower<'tree>(
 }
 
 fn of_all<'tree>(
-    entry: &'tree Entry<'tree>,
+    entry: &'tree YamlEntry<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
-    let Some(rules) = read::rules(entry, context) else { return };
+    let Some(rules) = read::read_rules(entry, context) else { return };
     let mut used = vec![false; rules.params.len()];
     let Descriptor { tools, health, auth, auth_rules, .. } = descriptor;
     let checks = health.iter_mut().map(|health| &mut health.tool);
     for tool in tools.iter_mut().chain(checks) {
-        let mut target = apply::Target { tool, auth, logins: &auth_rules.logins, name: None };
-        target.apply(&rules, &mut used, context);
+        let mut target = apply::TargetTool { tool, auth, logins: &auth_rules.logins, name: None };
+        target.apply_rules(&rules, &mut used, context);
     }
     for (param, _) in rules.params.iter().zip(used).filter(|(_, is_used)| !is_used) {
         let params = descriptor.tools.iter().flat_map(|tool| &tool.params);
@@ -58,13 +58,13 @@ fn of_all<'tree>(
 }
 
 fn of_one<'tree>(
-    entry: &'tree Entry<'tree>,
+    entry: &'tree YamlEntry<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     let name = entry.key.as_ref();
     if let Some(composite) = descriptor.composites.iter_mut().find(|it| it.name == name) {
-        if let Some(rules) = read::rules(entry, context) {
+        if let Some(rules) = read::read_rules(entry, context) {
             of_composite(composite, &rules, context);
         }
         return;
@@ -77,21 +77,25 @@ fn of_one<'tree>(
         context.warning(code::REQUEST_NAME, &entry.key_span, message).meant(meant);
         return;
     };
-    let Some(rules) = read::rules(entry, context) else { return };
+    let Some(rules) = read::read_rules(entry, context) else { return };
     let mut used = vec![false; rules.params.len()];
     let logins = &auth_rules.logins;
-    apply::Target { tool, auth, logins, name: Some(&entry.key_span) }
-        .apply(&rules, &mut used, context);
+    apply::TargetTool { tool, auth, logins, name: Some(&entry.key_span) }
+        .apply_rules(&rules, &mut used, context);
     // The health check sends what its tool sends.
     let checks = health.iter_mut().filter(|it| it.declared.as_deref() == Some(name));
     for health in checks {
-        let mut target = apply::Target { tool: &mut health.tool, auth, logins, name: None };
-        target.apply(&rules, &mut used, context);
+        let mut target = apply::TargetTool { tool: &mut health.tool, auth, logins, name: None };
+        target.apply_rules(&rules, &mut used, context);
     }
 }
 
 /// Says of the parameters of a composite what they may be: they have no place in a request.
-fn of_composite(composite: &mut Composite, rules: &read::Rules<'_>, context: &mut Context<'_>) {
+fn of_composite(
+    composite: &mut Composite,
+    rules: &read::ToolRules<'_>,
+    context: &mut LowerContext<'_>,
+) {
     if let Some(span) = &rules.about_request {
         let message = format!("the composite `{}` sends no request of its own", composite.name);
         context
@@ -109,8 +113,8 @@ fn of_composite(composite: &mut Composite, rules: &read::Rules<'_>, context: &mu
                 .warning(code::REQUEST_NAME, span, message)
                 .help("`type`, `nullable` and what `values` knows can be said of it");
         }
-        apply::kind(param, wanted, true, context);
-        apply::hints(param, wanted, &mut composite.value_hints, true, context);
+        apply::apply_kind(param, wanted, true, context);
+        apply::apply_hints(param, wanted, &mut composite.value_hints, true, context);
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::context::{Context, Section};
+use super::context::{LowerContext, YamlSection};
 use crate::{
     code,
     model::{ResponseRules, StreamHandling, Streaming},
-    yaml::Value,
+    yaml::YamlValue,
 };
 
 const KEYS: &[&str] = &[
@@ -27,13 +27,13 @@ const KEYS: &[&str] = &[
 
 /// Lowers the `response` of a tool or of the defaults; `None` when it has none.
 pub(super) fn lower<'tree>(
-    parent: &Section<'tree>,
-    context: &mut Context<'tree>,
+    parent: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<ResponseRules> {
     let section = context.subsection(parent, "response", KEYS)?;
     // For programs that read pages by it; this one reads the whole answer for that.
     context.json_path(&section, "metadata_path");
-    let streaming = streaming(&section, context);
+    let streaming = lower_streaming(&section, context);
     let is_file = match context.text(&section, "type") {
         Some(text) if text.value == "file_url" => true,
         Some(text) => {
@@ -47,7 +47,7 @@ pub(super) fn lower<'tree>(
         None => false,
     };
     let binary = context.boolean(&section, "binary").unwrap_or_default() || is_file;
-    let ttl = ttl(&section, binary, context);
+    let ttl = lower_ttl(&section, binary, context);
     if binary {
         without_effect_on_a_file(&section, context);
     }
@@ -72,7 +72,10 @@ pub(super) fn lower<'tree>(
     })
 }
 
-fn streaming<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Streaming {
+fn lower_streaming<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Streaming {
     let handlings = [("collect", StreamHandling::Collect), ("skip", StreamHandling::Skip)];
     let is_declared = context.boolean(section, "streaming").unwrap_or_default();
     for key in ["stream_handling", "max_duration"] {
@@ -93,10 +96,10 @@ fn streaming<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> S
 }
 
 /// Reads how long a saved answer is kept.
-fn ttl<'tree>(
-    section: &Section<'tree>,
+fn lower_ttl<'tree>(
+    section: &YamlSection<'tree>,
     binary: bool,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Duration> {
     let entry = section.entry("ttl")?;
     let ttl = context.duration(section, "ttl")?;
@@ -115,13 +118,16 @@ fn ttl<'tree>(
 }
 
 /// Reports rules that look into an answer which nobody reads.
-fn without_effect_on_a_file<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {
+fn without_effect_on_a_file<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) {
     for key in ["result_path", "metadata_path", "transform", "max_items", "allow_jq_override"] {
         let Some(entry) = section.entry(key) else { continue };
         // `$` is the whole answer, which a file is.
         let is_whole = match &entry.value.value {
-            Value::String(text) => matches!(text.trim(), "$" | "."),
-            Value::Bool(value) => !value,
+            YamlValue::String(text) => matches!(text.trim(), "$" | "."),
+            YamlValue::Bool(value) => !value,
             _ => false,
         };
         if !is_whole {
@@ -130,7 +136,7 @@ fn without_effect_on_a_file<'tree>(section: &Section<'tree>, context: &mut Conte
         }
     }
     if let Some(entry) = section.entry("redact")
-        && !matches!(&entry.value.value, Value::Sequence(items) if items.is_empty())
+        && !matches!(&entry.value.value, YamlValue::Sequence(items) if items.is_empty())
     {
         context
             .warning(

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use super::{
-    context::{Context, Place, Section, Text},
+    context::{LowerContext, MappingPlace, YamlSection, YamlText},
     errors,
 };
 use crate::{
     code,
     model::{
-        Descriptor, ErrorHint, Location, Pace, ParamKind, Tool, condition::Condition,
+        Descriptor, ErrorHint, ParamKind, ParamLocation, RequestRate, Tool, condition::Condition,
         json_path::JsonPath,
     },
-    yaml::{Node, Value},
+    yaml::{YamlNode, YamlValue},
 };
 
 /// No API counts requests over a longer time than a day.
@@ -21,20 +21,20 @@ const LONGEST_PERIOD: u64 = 24 * 3600;
 
 /// Reads these parts into the tools of `descriptor`.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     error_rules(extension, descriptor, context);
-    descriptor.pace = pace(extension, context);
+    descriptor.pace = lower_pace(extension, context);
     omit_false(extension, descriptor, context);
-    enforced(extension, descriptor, context);
+    lower_enforced(extension, descriptor, context);
 }
 
 /// Reads the path in which base URLs of the API end.
 pub(super) fn base_path<'tree>(
-    extension: &Section<'tree>,
-    context: &mut Context<'tree>,
+    extension: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<String> {
     let text = context.text(extension, "base_path")?;
     let path = text.value.strip_prefix('/').unwrap_or_default();
@@ -52,10 +52,10 @@ pub(super) fn base_path<'tree>(
 }
 
 /// Reads a condition or a list of them.
-pub(super) fn conditions<'tree>(
-    section: &Section<'tree>,
+pub(super) fn lower_conditions<'tree>(
+    section: &YamlSection<'tree>,
     key: &str,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<Condition> {
     let mut conditions = Vec::new();
     for node in one_or_more(section, key) {
@@ -74,10 +74,13 @@ pub(super) fn conditions<'tree>(
 }
 
 /// Returns the value of a key that may be a list of values.
-pub(super) fn one_or_more<'tree>(section: &Section<'tree>, key: &str) -> &'tree [Node<'tree>] {
+pub(super) fn one_or_more<'tree>(
+    section: &YamlSection<'tree>,
+    key: &str,
+) -> &'tree [YamlNode<'tree>] {
     match section.entry(key).map(|entry| &entry.value) {
         None => &[],
-        Some(Node { value: Value::Sequence(items), .. }) => items,
+        Some(YamlNode { value: YamlValue::Sequence(items), .. }) => items,
         Some(node) => std::slice::from_ref(node),
     }
 }
@@ -88,9 +91,9 @@ fn all_tools(descriptor: &mut Descriptor) -> impl Iterator<Item = &mut Tool> {
 }
 
 fn error_rules<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     let Some(section) =
         context.subsection(extension, "errors", &["failed", "hints", "message", "results"])
@@ -98,12 +101,12 @@ fn error_rules<'tree>(
         return;
     };
     let messages: Vec<JsonPath> = match section.entry("message").map(|entry| &entry.value.value) {
-        Some(Value::Sequence(_)) => context.json_paths(&section, "message"),
+        Some(YamlValue::Sequence(_)) => context.json_paths(&section, "message"),
         _ => context.json_path(&section, "message").into_iter().collect(),
     };
-    let failed = conditions(&section, "failed", context);
-    let results = conditions(&section, "results", context);
-    let hints: Arc<[ErrorHint]> = hints(&section, context).into();
+    let failed = lower_conditions(&section, "failed", context);
+    let results = lower_conditions(&section, "results", context);
+    let hints: Arc<[ErrorHint]> = lower_hints(&section, context).into();
     if section.entries().is_empty() {
         context
             .warning(code::ERROR_RULES, &section.span, "`errors` says nothing")
@@ -118,17 +121,20 @@ fn error_rules<'tree>(
 }
 
 /// Reads what to do about errors that say more than their status.
-fn hints<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<ErrorHint> {
+fn lower_hints<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<ErrorHint> {
     let mut hints = Vec::new();
     for node in context.items(section, "hints") {
         let keys = &["code", "hint", "says", "status", "when"];
-        let place = Place::Only("an item of `hints`");
+        let place = MappingPlace::Only("an item of `hints`");
         let Some(item) = context.section(node, &node.span, place, keys) else { continue };
         let statuses = errors::statuses_of(one_or_more(&item, "status"), "status", context);
         let statuses = statuses.into_iter().map(|(status, _)| status).collect();
-        let when = conditions(&item, "when", context);
+        let when = lower_conditions(&item, "when", context);
         let says = one_or_more(&item, "says").iter();
-        let says: Vec<Text<'tree>> = says
+        let says: Vec<YamlText<'tree>> = says
             .filter_map(|node| context.node_text(node, "`says`"))
             .filter(|text| !text.value.is_empty())
             .collect();
@@ -146,11 +152,14 @@ fn hints<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<E
     hints
 }
 
-fn pace<'tree>(extension: &Section<'tree>, context: &mut Context<'tree>) -> Option<Pace> {
+fn lower_pace<'tree>(
+    extension: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<RequestRate> {
     let section = context.subsection(extension, "rate_limit", &["per", "requests"])?;
     for key in ["requests", "per"] {
         if section.entry(key).is_none() {
-            context.missing(&section, key);
+            context.report_missing(&section, key);
         }
     }
     let requests = context.count(&section, "requests");
@@ -170,13 +179,13 @@ fn pace<'tree>(extension: &Section<'tree>, context: &mut Context<'tree>) -> Opti
         let is_fine = !per.is_zero() && per.as_secs() <= LONGEST_PERIOD;
         refuse("per", is_fine, "write a duration up to `1d`, such as `1m`")
     });
-    Some(Pace { requests: requests?, per: per? })
+    Some(RequestRate { requests: requests?, per: per? })
 }
 
 fn omit_false<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     for text in context.texts(extension, "omit_false") {
         let mut found = false;
@@ -184,23 +193,23 @@ fn omit_false<'tree>(
             if param.name != text.value {
                 continue;
             }
-            if param.kind == ParamKind::Boolean && param.is_in(Location::Query) {
+            if param.kind == ParamKind::Boolean && param.is_in(ParamLocation::Query) {
                 param.omit_false = true;
                 found = true;
             }
         }
         if !found {
             let message = format!("no tool has a boolean parameter `{}` in its query", text.value);
-            unknown(&text, message, code::OMIT_FALSE, descriptor, context);
+            report_unknown_tool(&text, message, code::OMIT_FALSE, descriptor, context);
         }
     }
 }
 
 /// Reads the names of parameters whose `values` are checked before anything is sent.
-fn enforced<'tree>(
-    extension: &Section<'tree>,
+fn lower_enforced<'tree>(
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     for text in context.texts(extension, "enforced") {
         let mut found = false;
@@ -212,17 +221,17 @@ fn enforced<'tree>(
         }
         if !found {
             let message = format!("no tool has a parameter `{}`", text.value);
-            unknown(&text, message, code::OMIT_FALSE, descriptor, context);
+            report_unknown_tool(&text, message, code::OMIT_FALSE, descriptor, context);
         }
     }
 }
 
-fn unknown<'tree>(
-    text: &Text<'tree>,
+fn report_unknown_tool<'tree>(
+    text: &YamlText<'tree>,
     message: String,
     code: crate::diagnostic::Code,
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     let names = descriptor.tools.iter().flat_map(|tool| &tool.params);
     let names = names.map(|param| param.name.as_str()).filter(|name| *name != text.value);
@@ -232,9 +241,9 @@ fn unknown<'tree>(
 
 #[cfg(test)]
 mod tests {
-    use crate::{Loaded, load, model::Auth, source::Source};
+    use crate::{LoadedDescriptor, load, model::AuthScheme, source::SourceText};
 
-    fn loaded(extension: &str) -> Loaded {
+    fn loaded(extension: &str) -> LoadedDescriptor {
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp: {extension}\nbackend:\n  \
              name: example\n  type: rest\n  description: An example.\n  \
@@ -246,7 +255,7 @@ mod tests {
              make: {{method: POST, path: /things, access: write, description: M., params: {{\
              full: {{type: boolean, in: body}}, name: {{type: string, in: body}}}}}}\n"
         );
-        load(&Source::new("t", text))
+        load(&SourceText::new("t", text))
     }
 
     fn findings(extension: &str) -> Vec<String> {
@@ -313,7 +322,7 @@ mod tests {
                  base_url: \"{base_url}\"\n  auth: {{type: bearer, credential: t}}\n  tools:\n    list: {{method: GET, \
                  path: /things, access: read, description: L.}}\n"
             );
-            load(&Source::new("t", text)).descriptor.unwrap().base_path
+            load(&SourceText::new("t", text)).descriptor.unwrap().base_path
         };
         assert_eq!(of("{HOST}/api/v1/").as_deref(), Some("/api/v1"));
         assert_eq!(of("https://x.example").as_deref(), None);
@@ -347,7 +356,7 @@ mod tests {
         assert_eq!(loaded.diagnostics, []);
         let rules = loaded.descriptor.unwrap().auth_rules;
         assert_eq!(rules.lifetime.unwrap().as_secs(), 3600);
-        let Auth::Session(session) = &rules.logins["session"] else { panic!() };
+        let AuthScheme::Session(session) = &rules.logins["session"] else { panic!() };
         assert_eq!(session.login.headers[0].0, "x-client", "a login has the usual fields");
         for (auth, expected) in [
             ("{lifetime: 1h}", "D760 `lifetime` is that of a session"),

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use dadl_text::names::{header, nearest};
+use dadl_text::names::{header, nearest_name};
 use http::HeaderName;
 
 use super::{
-    context::{Context, Place, Section, Text, list},
-    placement::credential,
+    context::{LowerContext, MappingPlace, YamlSection, YamlText, join_names},
+    placement::lower_credential,
 };
 use crate::{
     code,
     model::{
-        Method,
-        auth::login::{CREDENTIAL_MARK, FieldTemplate, Login, LoginValue, Session},
+        RequestMethod,
+        auth::login::{CREDENTIAL_MARK, FieldTemplate, LoginRequest, LoginValue, SessionAuth},
         json_path::JsonPath,
         template::PathTemplate,
     },
-    yaml::{Node, Value},
+    yaml::{YamlNode, YamlValue},
 };
 
 /// Ends a key whose value names a credential: `password_credential` fills `password`.
@@ -32,38 +32,42 @@ const ACTIONS: &[&str] = &["login", "relogin"];
 
 /// Lowers the keys of `session`; `None` when there is a finding that is an error.
 pub(super) fn lower<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<Session> {
-    refresh(section, context);
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<SessionAuth> {
+    check_refresh(section, context);
     if section.entry("inject").is_none() {
-        context.missing(section, "inject");
+        context.report_missing(section, "inject");
     }
     if section.entry("login").is_none() {
-        context.missing(section, "login");
+        context.report_missing(section, "login");
     }
     let keys = &["method", "path", "body", "extract"];
     let request = context.subsection(section, "login", keys);
-    let extract = request.as_ref().map(|request| extract(request, context)).unwrap_or_default();
-    let inject = inject(section, &extract, context);
-    let login = login(&request?, context);
+    let extract =
+        request.as_ref().map(|request| lower_extract(request, context)).unwrap_or_default();
+    let inject = lower_inject(section, &extract, context);
+    let login = lower_login(&request?, context);
     let extract =
         extract.into_iter().filter_map(|(name, path)| Some((name.value.to_owned(), path?)));
-    Some(Session { extract: extract.collect(), login: login?, inject: inject? })
+    Some(SessionAuth { extract: extract.collect(), login: login?, inject: inject? })
 }
 
-fn login<'tree>(request: &Section<'tree>, context: &mut Context<'tree>) -> Option<Login> {
+fn lower_login<'tree>(
+    request: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<LoginRequest> {
     let method = match context.required_text(request, "method") {
         Some(text) => {
-            let methods = Method::ALL.map(|method| (method.as_str(), method));
+            let methods = RequestMethod::ALL.map(|method| (method.as_str(), method));
             context.choice(&text, "method", &methods)
         }
         None => None,
     };
-    let path = context.required_text(request, "path").and_then(|text| path(&text, context));
+    let path = context.required_text(request, "path").and_then(|text| lower_path(&text, context));
     let body = match request.entry("body") {
-        Some(entry) if matches!(entry.value.value, Value::Mapping(_)) => {
-            value(&entry.value, None, context).map(Some)
+        Some(entry) if matches!(entry.value.value, YamlValue::Mapping(_)) => {
+            lower_value(&entry.value, None, context).map(Some)
         }
         Some(entry) => {
             context.wrong_type(&entry.value, "`body`", "a mapping");
@@ -71,11 +75,14 @@ fn login<'tree>(request: &Section<'tree>, context: &mut Context<'tree>) -> Optio
         }
         None => Some(None),
     };
-    Some(Login { method: method?, path: path?, body: body?, headers: Vec::new() })
+    Some(LoginRequest { method: method?, path: path?, body: body?, headers: Vec::new() })
 }
 
-fn path<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Option<PathTemplate> {
-    let path = context.template(text, None)?;
+fn lower_path<'tree>(
+    text: &YamlText<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<PathTemplate> {
+    let path = context.compile_template(text, None)?;
     if path.placeholders().next().is_some() {
         context
             .error(code::LOGIN_REQUEST, &text.span, "the path of a login has no placeholders")
@@ -87,13 +94,13 @@ fn path<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Option<PathT
 
 /// Reads a part of the body. `credential:x` and, in a mapping, `y_credential: x` stand for the
 /// value of the credential `x`.
-fn value<'tree>(
-    node: &'tree Node<'tree>,
+fn lower_value<'tree>(
+    node: &'tree YamlNode<'tree>,
     key: Option<&str>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<LoginValue> {
     match &node.value {
-        Value::String(text) => {
+        YamlValue::String(text) => {
             let Some(name) = text.strip_prefix(CREDENTIAL_MARK) else {
                 if let Some(key) = key.filter(|key| names_a_secret(key) && !text.is_empty()) {
                     context
@@ -107,20 +114,20 @@ fn value<'tree>(
                 }
                 return Some(LoginValue::Literal(node.to_json()));
             };
-            let text = Text { value: name, span: node.span.clone() };
-            Some(LoginValue::Credential(credential(&text, context)?))
+            let text = YamlText { value: name, span: node.span.clone() };
+            Some(LoginValue::Credential(lower_credential(&text, context)?))
         }
-        Value::Sequence(items) => {
-            let items: Vec<_> = items.iter().map(|item| value(item, None, context)).collect();
+        YamlValue::Sequence(items) => {
+            let items: Vec<_> = items.iter().map(|item| lower_value(item, None, context)).collect();
             items.into_iter().collect::<Option<_>>().map(LoginValue::Array)
         }
-        Value::Mapping(entries) => {
+        YamlValue::Mapping(entries) => {
             let mut seen = BTreeSet::new();
             let mut members = Some(Vec::new());
             for entry in entries {
                 let own = entry.key.as_ref();
                 let named = own.strip_suffix(CREDENTIAL_KEY).filter(|name| {
-                    !name.is_empty() && matches!(entry.value.value, Value::String(_))
+                    !name.is_empty() && matches!(entry.value.value, YamlValue::String(_))
                 });
                 let member = named.unwrap_or(own);
                 if !seen.insert(member) {
@@ -135,12 +142,12 @@ fn value<'tree>(
                     continue;
                 }
                 let lowered = match (named, &entry.value.value) {
-                    (Some(_), Value::String(text)) => {
+                    (Some(_), YamlValue::String(text)) => {
                         let name = text.strip_prefix(CREDENTIAL_MARK).unwrap_or(text);
-                        let text = Text { value: name, span: entry.value.span.clone() };
-                        credential(&text, context).map(LoginValue::Credential)
+                        let text = YamlText { value: name, span: entry.value.span.clone() };
+                        lower_credential(&text, context).map(LoginValue::Credential)
                     }
-                    _ => value(&entry.value, Some(own), context),
+                    _ => lower_value(&entry.value, Some(own), context),
                 };
                 members = match (members, lowered) {
                     (Some(mut members), Some(lowered)) => {
@@ -152,7 +159,7 @@ fn value<'tree>(
             }
             members.map(LoginValue::Object)
         }
-        Value::Bool(_) | Value::Null | Value::Number(..) => {
+        YamlValue::Bool(_) | YamlValue::Null | YamlValue::Number(..) => {
             Some(LoginValue::Literal(node.to_json()))
         }
     }
@@ -164,12 +171,12 @@ fn names_a_secret(key: &str) -> bool {
 }
 
 /// Reads `extract`. A name whose path is wrong keeps its place, so that it is not called unknown.
-fn extract<'tree>(
-    request: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Vec<(Text<'tree>, Option<JsonPath>)> {
+fn lower_extract<'tree>(
+    request: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<(YamlText<'tree>, Option<JsonPath>)> {
     let Some(entry) = request.entry("extract") else { return Vec::new() };
-    let place = Place::Key("extract");
+    let place = MappingPlace::Key("extract");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
         return Vec::new();
     };
@@ -177,15 +184,15 @@ fn extract<'tree>(
     entries
         .map(|entry| {
             let path = context.json_path(&section, &entry.key);
-            (Text { value: entry.key.as_ref(), span: entry.key_span.clone() }, path)
+            (YamlText { value: entry.key.as_ref(), span: entry.key_span.clone() }, path)
         })
         .collect()
 }
 
-fn inject<'tree>(
-    section: &Section<'tree>,
-    extract: &[(Text<'tree>, Option<JsonPath>)],
-    context: &mut Context<'tree>,
+fn lower_inject<'tree>(
+    section: &YamlSection<'tree>,
+    extract: &[(YamlText<'tree>, Option<JsonPath>)],
+    context: &mut LowerContext<'tree>,
 ) -> Option<Vec<(HeaderName, FieldTemplate)>> {
     let mut fields = Some(Vec::new());
     let mut used = BTreeSet::new();
@@ -198,10 +205,10 @@ fn inject<'tree>(
         return None;
     }
     for item in items {
-        let place = Place::Only("an item of `inject`");
+        let place = MappingPlace::Only("an item of `inject`");
         let field = context
             .section(item, &item.span, place, &["header", "value"])
-            .and_then(|item| field(&item, extract, &mut used, context));
+            .and_then(|item| lower_field(&item, extract, &mut used, context));
         fields = match (fields, field) {
             (Some(mut fields), Some(field)) => {
                 fields.push(field);
@@ -222,11 +229,11 @@ fn inject<'tree>(
     fields
 }
 
-fn field<'tree>(
-    item: &Section<'tree>,
-    extract: &[(Text<'tree>, Option<JsonPath>)],
+fn lower_field<'tree>(
+    item: &YamlSection<'tree>,
+    extract: &[(YamlText<'tree>, Option<JsonPath>)],
     used: &mut BTreeSet<&'tree str>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<(HeaderName, FieldTemplate)> {
     let header = context.required_text(item, "header");
     let text = context.required_text(item, "value");
@@ -263,16 +270,18 @@ fn field<'tree>(
             &text.span,
             format!("`{{{{{placeholder}}}}}` is not a name under `extract`"),
         );
-        finding.meant_or(nearest(placeholder, names.iter().copied()), || match names.as_slice() {
-            [] => format!("add `extract: {{{placeholder}: \"$.{placeholder}\"}}` to `login`"),
-            names => format!("`extract` has {}", list(names)),
+        finding.meant_or(nearest_name(placeholder, names.iter().copied()), || {
+            match names.as_slice() {
+                [] => format!("add `extract: {{{placeholder}: \"$.{placeholder}\"}}` to `login`"),
+                names => format!("`extract` has {}", join_names(names)),
+            }
         });
     }
     Some((name.filter(|_| complete)?, template))
 }
 
 /// Reads `refresh`: a login is repeated when a request is answered with 401, whatever it says.
-fn refresh<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {
+fn check_refresh<'tree>(section: &YamlSection<'tree>, context: &mut LowerContext<'tree>) {
     let Some(refresh) = context.subsection(section, "refresh", &["trigger", "action"]) else {
         return;
     };

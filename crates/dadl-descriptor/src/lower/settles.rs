@@ -6,15 +6,15 @@ use std::{collections::BTreeSet, time::Duration};
 use serde_json::Value as Json;
 
 use super::{
-    calls::{Look, placeholders},
-    context::{Context, Place, Section},
-    named::{Known, names, tool_names},
+    calls::{ReadOnlyCall, placeholders},
+    context::{LowerContext, MappingPlace, YamlSection},
+    named::{KnownParts, tool_names, type_names},
 };
 use crate::{
     code,
     model::{
         Tool,
-        settle::{MADE, Settle, Until},
+        settle::{MADE, Settle, SettleCondition},
     },
 };
 
@@ -29,32 +29,32 @@ const LONGEST_WITHIN: Duration = Duration::from_secs(30);
 
 /// Reads the rules; `tools` are those of the file that are well formed.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
-    backend: &Section<'tree>,
+    extension: &YamlSection<'tree>,
+    backend: &YamlSection<'tree>,
     tools: &[Tool],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<Settle> {
     let nodes = context.items(extension, "settles");
     if nodes.is_empty() {
         return Vec::new();
     }
-    let known = Known { tools, names: names(backend, &["tools"]) };
+    let known = KnownParts { tools, names: type_names(backend, &["tools"]) };
     let mut rules = Vec::new();
     for node in nodes {
-        let place = Place::Only("an item of `settles`");
+        let place = MappingPlace::Only("an item of `settles`");
         let Some(section) = context.section(node, &node.span, place, KEYS) else { continue };
-        rules.extend(one(&section, &known, context));
+        rules.extend(lower_settle(&section, &known, context));
     }
     rules
 }
 
-fn one<'tree>(
-    section: &Section<'tree>,
-    known: &Known<'tree, '_>,
-    context: &mut Context<'tree>,
+fn lower_settle<'tree>(
+    section: &YamlSection<'tree>,
+    known: &KnownParts<'tree, '_>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Settle> {
     if section.entry("after").is_none() {
-        context.missing(section, "after");
+        context.report_missing(section, "after");
     }
     // A name that is none has been told.
     let after = tool_names(section, "after", known, context).filter(|after| !after.is_empty())?;
@@ -80,13 +80,13 @@ fn one<'tree>(
     if id.is_some() {
         given.insert(MADE);
     }
-    let look = Look { known: &given, code: code::SETTLES, tool_key: "read" };
+    let look = ReadOnlyCall { known: &given, code: code::SETTLES, tool_key: "read" };
     let call = look.lower(section, tool, context)?;
-    let until = until(section, context)?;
-    let within = within(section, context);
+    let until = lower_until(section, context)?;
+    let within = lower_within(section, context);
     let mut used = Vec::new();
     placeholders(&Json::Object(call.arguments.clone()), &mut used);
-    if let Until::Is { value, .. } | Until::IsNot { value, .. } = &until {
+    if let SettleCondition::Is { value, .. } | SettleCondition::IsNot { value, .. } = &until {
         let mut named = Vec::new();
         placeholders(&Json::String(value.clone()), &mut named);
         if let Some(unknown) = named.iter().find(|name| !given.contains(name.as_str())) {
@@ -102,7 +102,10 @@ fn one<'tree>(
 }
 
 /// Reads when it is there.
-fn until<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Until> {
+fn lower_until<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<SettleCondition> {
     let gone = context.boolean(section, "gone").unwrap_or_default();
     let steady = context.duration(section, "steady");
     let said: Vec<&str> = ["is", "is_not", "steady", "gone"]
@@ -129,16 +132,19 @@ fn until<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Optio
         }
     };
     Some(match said.first() {
-        None => Until::There,
-        Some(&"is") => Until::Is { value: value("is")?, path: path? },
-        Some(&"is_not") => Until::IsNot { value: value("is_not")?, path: path? },
-        Some(&"steady") => Until::Steady { path: path?, time: steady? },
-        _ if gone => Until::Gone,
-        _ => Until::There,
+        None => SettleCondition::There,
+        Some(&"is") => SettleCondition::Is { value: value("is")?, path: path? },
+        Some(&"is_not") => SettleCondition::IsNot { value: value("is_not")?, path: path? },
+        Some(&"steady") => SettleCondition::Steady { path: path?, time: steady? },
+        _ if gone => SettleCondition::Gone,
+        _ => SettleCondition::There,
     })
 }
 
-fn within<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Duration {
+fn lower_within<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Duration {
     let within = context.duration(section, "within").unwrap_or(WITHIN);
     let steady = section.entry("steady").and_then(|_| context.duration(section, "steady"));
     if let (true, Some(entry)) =
@@ -158,9 +164,9 @@ fn within<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Dura
 
 #[cfg(test)]
 mod tests {
-    use crate::{Loaded, load, model::settle::Until, source::Source};
+    use crate::{LoadedDescriptor, load, model::settle::SettleCondition, source::SourceText};
 
-    fn loaded(rule: &str) -> Loaded {
+    fn loaded(rule: &str) -> LoadedDescriptor {
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp:\n  settles:\n    - {rule}\n\
              backend:\n  name: example\n  type: rest\n  description: An example.\n  \
@@ -172,7 +178,7 @@ mod tests {
              get: {{method: GET, path: '/x/{{id}}', access: read, description: G., \
              params: {{id: {{type: string, in: path}}}}}}\n"
         );
-        load(&Source::new("t", text))
+        load(&SourceText::new("t", text))
     }
 
     #[test]
@@ -183,19 +189,19 @@ mod tests {
             loaded.descriptor.unwrap().settles.remove(0)
         };
         let made = rule("{after: [make], id: $.id, read: get, arguments: {id: '{id}'}}");
-        assert!(matches!(made.until, Until::There) && made.within.as_secs() == 2);
+        assert!(matches!(made.until, SettleCondition::There) && made.within.as_secs() == 2);
         let tagged = rule(
             "{after: [tag], read: get, arguments: {id: '{id}'}, path: '$.tags[*]', is: '{tag}'}",
         );
         let names: Vec<&str> = tagged.names.iter().map(String::as_str).collect();
         assert_eq!(names, ["id", "tag"]);
         let on = rule("{after: [tag], read: get, arguments: {id: '{id}'}, path: $.on, is: true}");
-        assert!(matches!(on.until, Until::Is { value, .. } if value == "true"));
+        assert!(matches!(on.until, SettleCondition::Is { value, .. } if value == "true"));
         let gone = rule("{after: [tag], read: get, arguments: {id: '{id}'}, gone: true}");
-        assert!(matches!(gone.until, Until::Gone));
+        assert!(matches!(gone.until, SettleCondition::Gone));
         let steady = "{after: [tag], read: get, arguments: {id: '{id}'}, path: $.s, steady: 500ms}";
         assert!(
-            matches!(rule(steady).until, Until::Steady { time, .. } if time.as_millis() == 500)
+            matches!(rule(steady).until, SettleCondition::Steady { time, .. } if time.as_millis() == 500)
         );
     }
 

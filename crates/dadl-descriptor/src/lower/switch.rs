@@ -4,18 +4,18 @@
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    context::{Context, Place, Section, Text},
+    context::{LowerContext, MappingPlace, YamlSection, YamlText},
     params::{HeaderNameError, header_name},
-    rules::{conditions, one_or_more},
+    rules::{lower_conditions, one_or_more},
 };
 use crate::{
     code,
     diagnostic::Code,
     model::{
-        Access, Descriptor, Location, Param, Tool,
+        AccessLevel, Descriptor, Param, ParamLocation, Tool,
         switch::{Off, Switch, SwitchState},
     },
-    yaml::Value,
+    yaml::YamlValue,
 };
 
 const KEYS: &[&str] = &["headers", "off", "state"];
@@ -39,14 +39,14 @@ const MEANINGFUL: &[&str] = &[
 
 /// Lowers `switch`; the tools are known.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Switch> {
     let section = context.subsection(extension, "switch", KEYS)?;
-    let headers = headers(&section, descriptor, context);
-    let off = off(&section, context);
-    let state = state(&section, descriptor, context);
+    let headers = lower_headers(&section, descriptor, context);
+    let off = lower_off(&section, context);
+    let state = lower_state(&section, descriptor, context);
     if headers.is_empty() {
         let span = section.entry("headers").map_or(&section.span, |entry| &entry.key_span).clone();
         // Fields that cannot be set have findings of their own.
@@ -62,19 +62,19 @@ pub(super) fn lower<'tree>(
     Some(Switch { headers, off, state })
 }
 
-fn headers<'tree>(
-    section: &Section<'tree>,
+fn lower_headers<'tree>(
+    section: &YamlSection<'tree>,
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let mut fields = Vec::new();
     let Some(entry) = section.entry("headers") else { return fields };
-    let place = Place::Key("headers");
+    let place = MappingPlace::Key("headers");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else { return fields };
     for entry in section.entries() {
         let what = format_args!("the header `{}`", entry.key);
         let Some(text) = context.node_text(&entry.value, what) else { continue };
-        let name = mark(&entry.key, descriptor);
+        let name = mark_header(&entry.key, descriptor);
         let value = HeaderValue::from_str(text.value).ok().filter(|_| {
             let is_plain = text.value.is_ascii() && !text.value.trim().is_empty();
             is_plain && text.value.trim() == text.value
@@ -111,24 +111,27 @@ enum MarkError<'name> {
 }
 
 /// Returns the name of a field that nothing else has.
-fn mark<'name>(name: &'name str, descriptor: &Descriptor) -> Result<HeaderName, MarkError<'name>> {
+fn mark_header<'name>(
+    name: &'name str,
+    descriptor: &Descriptor,
+) -> Result<HeaderName, MarkError<'name>> {
     let field = header_name(name, Some(&descriptor.auth)).map_err(MarkError::Name)?;
     if MEANINGFUL.contains(&field.as_str()) {
         return Err(MarkError::Meaningful(name));
     }
-    match taken(&field, descriptor) {
+    match occupied_by(&field, descriptor) {
         Some(by) => Err(MarkError::Taken { name, by }),
         None => Ok(field),
     }
 }
 
 /// Returns what else sets a header field, for people: a model's argument, or the descriptor.
-fn taken(name: &HeaderName, descriptor: &Descriptor) -> Option<String> {
+fn occupied_by(name: &HeaderName, descriptor: &Descriptor) -> Option<String> {
     if descriptor.auth_rules.logins.values().any(|login| login.uses_header(name)) {
         return Some("a login".to_owned());
     }
     let is_it = |param: &Param| {
-        param.is_in(Location::Header) && param.name.eq_ignore_ascii_case(name.as_str())
+        param.is_in(ParamLocation::Header) && param.name.eq_ignore_ascii_case(name.as_str())
     };
     let sets = |tool: &Tool| {
         tool.headers.iter().any(|(field, _)| field == name)
@@ -140,17 +143,20 @@ fn taken(name: &HeaderName, descriptor: &Descriptor) -> Option<String> {
     Some(format!("the tool `{}`", tool.name))
 }
 
-fn off<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Off> {
+fn lower_off<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<Off> {
     let off = context.subsection(section, "off", OFF_KEYS)?;
     for key in OFF_KEYS {
         if off.entry(key).is_none() {
-            context.missing(&off, key);
+            context.report_missing(&off, key);
         }
     }
     let mut statuses = Vec::new();
     for node in one_or_more(&off, "status") {
         let status = match &node.value {
-            Value::Number(number, _) => number.as_u64(),
+            YamlValue::Number(number, _) => number.as_u64(),
             _ => None,
         };
         match status.and_then(|status| u16::try_from(status).ok()) {
@@ -163,9 +169,9 @@ fn off<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<
             }
         }
     }
-    let when = conditions(&off, "when", context);
+    let when = lower_conditions(&off, "when", context);
     if let (true, Some(entry)) = (when.is_empty(), off.entry("when")) {
-        let is_list = matches!(&entry.value.value, Value::Sequence(items) if items.is_empty());
+        let is_list = matches!(&entry.value.value, YamlValue::Sequence(items) if items.is_empty());
         if is_list {
             context
                 .error(code::SWITCH_OFF, &entry.key_span, "`when` has no condition")
@@ -176,24 +182,24 @@ fn off<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<
     (!statuses.is_empty() && !when.is_empty()).then_some(Off { statuses, when })
 }
 
-fn state<'tree>(
-    section: &Section<'tree>,
+fn lower_state<'tree>(
+    section: &YamlSection<'tree>,
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<SwitchState> {
     let state = context.subsection(section, "state", STATE_KEYS)?;
     let name = context.required_text(&state, "tool")?;
-    let on = conditions(&state, "on", context).into_iter().next();
-    let tool = asked(&name, &descriptor.tools, code::SWITCH_STATE, context)?;
+    let on = lower_conditions(&state, "on", context).into_iter().next();
+    let tool = asked_tool(&name, &descriptor.tools, code::SWITCH_STATE, context)?;
     Some(SwitchState { tool: tool.name.clone(), on })
 }
 
 /// Finds a tool that says something about the server: it only reads, and needs no argument.
-pub(super) fn asked<'tools, 'tree>(
-    name: &Text<'tree>,
+pub(super) fn asked_tool<'tools, 'tree>(
+    name: &YamlText<'tree>,
     tools: &'tools [Tool],
     code: Code,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<&'tools Tool> {
     let Some(tool) = tools.iter().find(|tool| tool.name == name.value) else {
         let names = tools.iter().map(|tool| tool.name.as_str());
@@ -203,7 +209,7 @@ pub(super) fn asked<'tools, 'tree>(
         return None;
     };
     let required = tool.params.iter().find(|param| param.is_needed());
-    let (message, help) = if !tool.only_reads() || tool.access != Some(Access::Read) {
+    let (message, help) = if !tool.only_reads() || tool.access != Some(AccessLevel::Read) {
         (format!("the tool `{}` may change something", tool.name), "name one with `access: read`")
     } else if tool.response.binary || tool.response.is_stream() {
         (format!("the answer of the tool `{}` is no JSON", tool.name), "name another tool")
@@ -219,9 +225,9 @@ pub(super) fn asked<'tools, 'tree>(
 
 #[cfg(test)]
 mod tests {
-    use crate::{Loaded, load, source::Source};
+    use crate::{LoadedDescriptor, load, source::SourceText};
 
-    fn loaded(switch: &str) -> Loaded {
+    fn loaded(switch: &str) -> LoadedDescriptor {
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp:\n  switch: {switch}\nbackend:\n  \
              name: example\n  type: rest\n  description: An example.\n  \
@@ -233,7 +239,7 @@ mod tests {
              X-Who: {{type: string, in: header}}}}}}\n    \
              make: {{method: POST, path: /things, access: write, description: M.}}\n"
         );
-        load(&Source::new("t", text))
+        load(&SourceText::new("t", text))
     }
 
     fn findings(switch: &str) -> Vec<String> {

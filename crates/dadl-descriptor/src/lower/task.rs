@@ -5,14 +5,14 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use dadl_text::names::nearest;
+use dadl_text::names::nearest_name;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    context::{Context, Place, Section, list},
-    named::{Known, fits, named_tool, names, tool_names},
-    rules::{conditions, one_or_more},
-    task_state::{errors, required_path, state, steps},
+    context::{LowerContext, MappingPlace, YamlSection, join_names},
+    named::{KnownParts, keyword_fits, named_tool, tool_names, type_names},
+    rules::{lower_conditions, one_or_more},
+    task_state::{lower_errors, lower_state, lower_steps, required_path},
     verdict,
 };
 use crate::{
@@ -21,10 +21,10 @@ use crate::{
         BodyKind, Param, ParamKind, Tool,
         condition::Condition,
         json_path::JsonPath,
-        task::{TASK, TaskCall, Tasks, carried},
+        task::{TASK, TaskCall, TaskRules, carried},
     },
     units,
-    yaml::Value,
+    yaml::YamlValue,
 };
 
 const KEYS: &[&str] = &[
@@ -62,27 +62,27 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Lowers `tasks`; `tools` are those of the file that are well formed.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
-    backend: &Section<'tree>,
+    extension: &YamlSection<'tree>,
+    backend: &YamlSection<'tree>,
     tools: &[Tool],
-    context: &mut Context<'tree>,
-) -> Option<Tasks> {
+    context: &mut LowerContext<'tree>,
+) -> Option<TaskRules> {
     let section = context.subsection(extension, "tasks", KEYS)?;
-    let known = Known { tools, names: names(backend, &["tools"]) };
-    let started = started(&section, context);
+    let known = KnownParts { tools, names: type_names(backend, &["tools"]) };
+    let started = lower_started(&section, context);
     let id = required_path(&section, "id", context);
-    let watch = watch(&section, &known, context);
-    let state = state(&section, context);
-    let Cancel { call: cancel, stopping, stop_requested } = cancel(&section, &known, context);
+    let watch = lower_watch(&section, &known, context);
+    let state = lower_state(&section, context);
+    let Cancel { call: cancel, stopping, stop_requested } = lower_cancel(&section, &known, context);
     let max_wait = max_wait(&section, watch.as_ref(), context);
     let progress_of = progress_of(&section, context);
     let result = context.json_path(&section, "result");
-    let errors = errors(&section, context);
+    let errors = lower_errors(&section, context);
     let details = context.json_path(&section, "details");
     let progress = context.json_path(&section, "progress");
     let message = context.json_path(&section, "message");
-    let steps = steps(&section, context);
-    let starters = starters(&section, &known, watch.as_ref(), cancel.as_ref(), context);
+    let steps = lower_steps(&section, context);
+    let starters = lower_starters(&section, &known, watch.as_ref(), cancel.as_ref(), context);
     let verdicts = verdict::lower(&section, &starters, &known, context);
     let calls = [
         ("watch", watch.as_ref().map(|watch| &watch.call)),
@@ -92,9 +92,9 @@ pub(super) fn lower<'tree>(
     let calls = calls.into_iter().filter_map(|(key, call)| Some((key, call?)));
     let carried = super::carried::lower(&section, calls, &starters, tools, context);
     let (statuses, when) = started?;
-    let Watch { call: watch, blocking, poll } = watch?;
+    let WatchRules { call: watch, blocking, poll } = watch?;
     let (state, states) = state?;
-    Some(Tasks {
+    Some(TaskRules {
         starters,
         statuses,
         when,
@@ -128,10 +128,10 @@ struct Cancel {
     stop_requested: Option<JsonPath>,
 }
 
-fn cancel<'tree>(
-    section: &Section<'tree>,
-    known: &Known<'tree, '_>,
-    context: &mut Context<'tree>,
+fn lower_cancel<'tree>(
+    section: &YamlSection<'tree>,
+    known: &KnownParts<'tree, '_>,
+    context: &mut LowerContext<'tree>,
 ) -> Cancel {
     let keys = &["tool", "arguments", "only", "requested"];
     let Some(cancel) = context.subsection(section, "cancel", keys) else {
@@ -140,22 +140,22 @@ fn cancel<'tree>(
     let stopping = tool_names(&cancel, "only", known, context);
     let stopping = stopping.map(|names| names.into_iter().map(str::to_owned).collect());
     let stop_requested = context.json_path(&cancel, "requested");
-    Cancel { call: call(&cancel, known, context), stopping, stop_requested }
+    Cancel { call: lower_call(&cancel, known, context), stopping, stop_requested }
 }
 
 /// Reads what shows that a task began: statuses, and conditions on the answer.
-fn started<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
+fn lower_started<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<(Vec<u16>, Vec<Condition>)> {
     if section.entry("started").is_none() {
-        context.missing(section, "started");
+        context.report_missing(section, "started");
     }
     let started = context.subsection(section, "started", &["status", "when"])?;
     let mut statuses = Vec::new();
     for node in one_or_more(&started, "status") {
         let status = match &node.value {
-            Value::Number(number, _) => number.as_u64(),
+            YamlValue::Number(number, _) => number.as_u64(),
             _ => None,
         };
         match status.and_then(|status| u16::try_from(status).ok()) {
@@ -167,7 +167,7 @@ fn started<'tree>(
             }
         }
     }
-    let when = conditions(&started, "when", context);
+    let when = lower_conditions(&started, "when", context);
     if started.entry("status").is_none() && started.entry("when").is_none() {
         context
             .error(code::TASK_START, &started.span, "nothing shows that a task began")
@@ -179,27 +179,27 @@ fn started<'tree>(
 }
 
 /// How a task is watched.
-struct Watch {
+struct WatchRules {
     call: TaskCall,
     blocking: Option<TaskCall>,
     poll: Vec<Duration>,
 }
 
-fn watch<'tree>(
-    section: &Section<'tree>,
-    known: &Known<'tree, '_>,
-    context: &mut Context<'tree>,
-) -> Option<Watch> {
+fn lower_watch<'tree>(
+    section: &YamlSection<'tree>,
+    known: &KnownParts<'tree, '_>,
+    context: &mut LowerContext<'tree>,
+) -> Option<WatchRules> {
     if section.entry("watch").is_none() {
-        context.missing(section, "watch");
+        context.report_missing(section, "watch");
     }
     let keys = &["tool", "arguments", "blocking", "poll"];
     let watch = context.subsection(section, "watch", keys)?;
-    let poll = poll(&watch, context);
+    let poll = lower_poll(&watch, context);
     let tool = named_tool(&watch, known, context)?;
-    let call = arguments(&watch, "arguments", tool, context);
+    let call = lower_arguments(&watch, "arguments", tool, context);
     let blocking = watch.entry("blocking");
-    let blocking = blocking.and_then(|_| arguments(&watch, "blocking", tool, context));
+    let blocking = blocking.and_then(|_| lower_arguments(&watch, "blocking", tool, context));
     if let Some(entry) = watch.entry("tool") {
         if tool.response.binary {
             context
@@ -214,10 +214,13 @@ fn watch<'tree>(
                 .help("name a GET, or a tool with `access: read`");
         }
     }
-    Some(Watch { call: call?, blocking, poll })
+    Some(WatchRules { call: call?, blocking, poll })
 }
 
-fn poll<'tree>(watch: &Section<'tree>, context: &mut Context<'tree>) -> Vec<Duration> {
+fn lower_poll<'tree>(
+    watch: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<Duration> {
     if watch.entry("poll").is_none() {
         return POLL.to_vec();
     }
@@ -231,7 +234,7 @@ fn poll<'tree>(watch: &Section<'tree>, context: &mut Context<'tree>) -> Vec<Dura
     let mut waits = Vec::new();
     for item in items.iter().take(MOST_WAITS) {
         let Some(text) = context.node_text(item, "an item of `poll`") else { continue };
-        match units::duration(text.value) {
+        match units::parse_duration(text.value) {
             Some(wait) if wait >= SHORTEST_WAIT => waits.push(wait),
             Some(_) => {
                 context
@@ -250,27 +253,27 @@ fn poll<'tree>(watch: &Section<'tree>, context: &mut Context<'tree>) -> Vec<Dura
 }
 
 /// Reads a call: a tool and its arguments.
-fn call<'tree>(
-    section: &Section<'tree>,
-    known: &Known<'tree, '_>,
-    context: &mut Context<'tree>,
+fn lower_call<'tree>(
+    section: &YamlSection<'tree>,
+    known: &KnownParts<'tree, '_>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<TaskCall> {
     let tool = named_tool(section, known, context)?;
-    arguments(section, "arguments", tool, context)
+    lower_arguments(section, "arguments", tool, context)
 }
 
 /// Reads the arguments under `key` and holds them against the parameters of `tool`.
-fn arguments<'tree>(
-    section: &Section<'tree>,
+fn lower_arguments<'tree>(
+    section: &YamlSection<'tree>,
     key: &'static str,
     tool: &Tool,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<TaskCall> {
     let Some(entry) = section.entry(key) else {
-        context.missing(section, key).help(format!("write `{key}: {{ id: \"{TASK}\" }}`"));
+        context.report_missing(section, key).help(format!("write `{key}: {{ id: \"{TASK}\" }}`"));
         return None;
     };
-    let given = context.open(&entry.value, &entry.key_span, Place::Key(key))?;
+    let given = context.open(&entry.value, &entry.key_span, MappingPlace::Key(key))?;
     let mut arguments = Map::new();
     let (mut names_task, mut is_unknown) = (false, false);
     for argument in given.entries() {
@@ -282,10 +285,10 @@ fn arguments<'tree>(
         let Some(param) = tool.params.iter().find(|param| param.name == name) else {
             let message = format!("the tool `{}` has no parameter `{name}`", tool.name);
             let params = tool.params.iter().map(|param| param.name.as_str());
-            let meant = nearest(name, params.clone());
-            context
-                .error(code::TASK_CALL, &argument.key_span, message)
-                .meant_or(meant, || format!("it takes {}", list(&params.collect::<Vec<_>>())));
+            let meant = nearest_name(name, params.clone());
+            context.error(code::TASK_CALL, &argument.key_span, message).meant_or(meant, || {
+                format!("it takes {}", join_names(&params.collect::<Vec<_>>()))
+            });
             is_unknown = true;
             continue;
         };
@@ -295,7 +298,7 @@ fn arguments<'tree>(
             context
                 .error(code::TASK_CALL, &argument.value.span, message)
                 .help(format!("write `{TASK}`, or `{{call.NAME}}` for a value of the call"));
-        } else if !is_filled && !fits(param, &value) {
+        } else if !is_filled && !keyword_fits(param, &value) {
             let message = format!("`{name}` of `{}` takes no {}", tool.name, argument.value.kind());
             context.error(code::TASK_CALL, &argument.value.span, message);
         }
@@ -342,10 +345,10 @@ fn stray_placeholder(value: &Json) -> Option<String> {
     }
 }
 
-fn progress_of<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> f64 {
+fn progress_of<'tree>(section: &YamlSection<'tree>, context: &mut LowerContext<'tree>) -> f64 {
     const PERCENT: f64 = 100.0;
     let Some(entry) = section.entry("progress_of") else { return PERCENT };
-    let Value::Number(number, _) = &entry.value.value else {
+    let YamlValue::Number(number, _) = &entry.value.value else {
         context.wrong_type(&entry.value, "`progress_of`", "a number");
         return PERCENT;
     };
@@ -358,9 +361,9 @@ fn progress_of<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) ->
 }
 
 fn max_wait<'tree>(
-    section: &Section<'tree>,
-    watch: Option<&Watch>,
-    context: &mut Context<'tree>,
+    section: &YamlSection<'tree>,
+    watch: Option<&WatchRules>,
+    context: &mut LowerContext<'tree>,
 ) -> Duration {
     let Some(max_wait) = context.duration(section, "max_wait") else { return MAX_WAIT };
     let longest = watch.and_then(|watch| watch.poll.iter().max().copied()).unwrap_or_default();
@@ -375,12 +378,12 @@ fn max_wait<'tree>(
 
 /// Finds the tools that can begin a task: those that may change something, unless the file says
 /// which.
-fn starters<'tree>(
-    section: &Section<'tree>,
-    known: &Known<'tree, '_>,
-    watch: Option<&Watch>,
+fn lower_starters<'tree>(
+    section: &YamlSection<'tree>,
+    known: &KnownParts<'tree, '_>,
+    watch: Option<&WatchRules>,
     cancel: Option<&TaskCall>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> BTreeSet<String> {
     let only = tool_names(section, "only", known, context);
     let except = tool_names(section, "except", known, context).unwrap_or_default();
@@ -434,13 +437,13 @@ fn has_param(tool: &Tool, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Loaded, load, model::task::Tasks, source::Source};
+    use crate::{LoadedDescriptor, load, model::task::TaskRules, source::SourceText};
 
     const STATE: &str = "state: {path: $.s, running: [r], succeeded: [d], failed: [f]}";
     const WATCH: &str = "watch: {tool: get, arguments: {id: '{task}'}}";
     const STARTED: &str = "started: {status: 202}";
 
-    fn loaded(tasks: &[&str]) -> Loaded {
+    fn loaded(tasks: &[&str]) -> LoadedDescriptor {
         let tasks: String = tasks.iter().map(|line| format!("    {line}\n")).collect();
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp:\n  tasks:\n{tasks}backend:\n  \
@@ -458,10 +461,10 @@ mod tests {
              content_type: application/octet-stream, \
              params: {{id: {{type: string, in: path}}}}}}\n"
         );
-        load(&Source::new("t", text))
+        load(&SourceText::new("t", text))
     }
 
-    fn tasks(lines: &[&str]) -> Tasks {
+    fn tasks(lines: &[&str]) -> TaskRules {
         let loaded = loaded(lines);
         assert_eq!(loaded.diagnostics, [], "{lines:?}");
         loaded.descriptor.unwrap().tasks.unwrap()

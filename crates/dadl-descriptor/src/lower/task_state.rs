@@ -2,42 +2,42 @@
 
 use std::collections::BTreeMap;
 
-use super::context::{Context, Section, Text};
+use super::context::{LowerContext, YamlSection, YamlText};
 use crate::{
     code,
     model::{
         json_path::JsonPath,
-        task::{Phase, Steps},
+        task::{Steps, TaskPhase},
     },
-    yaml::Value,
+    yaml::YamlValue,
 };
 
 /// The keys of `state` that list states.
-const PHASES: [(&str, Phase); 4] = [
-    ("running", Phase::Running),
-    ("succeeded", Phase::Succeeded),
-    ("failed", Phase::Failed),
-    ("cancelled", Phase::Cancelled),
+const PHASES: [(&str, TaskPhase); 4] = [
+    ("running", TaskPhase::Running),
+    ("succeeded", TaskPhase::Succeeded),
+    ("failed", TaskPhase::Failed),
+    ("cancelled", TaskPhase::Cancelled),
 ];
 
 pub(super) fn required_path<'tree>(
-    section: &Section<'tree>,
+    section: &YamlSection<'tree>,
     key: &str,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<JsonPath> {
     if section.entry(key).is_none() {
-        context.missing(section, key);
+        context.report_missing(section, key);
     }
     context.json_path(section, key)
 }
 
 /// Reads where the state is and what the states mean.
-pub(super) fn state<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<(JsonPath, Vec<(String, Phase)>)> {
+pub(super) fn lower_state<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<(JsonPath, Vec<(String, TaskPhase)>)> {
     if section.entry("state").is_none() {
-        context.missing(section, "state");
+        context.report_missing(section, "state");
     }
     let keys = &["path", "running", "succeeded", "failed", "cancelled"];
     let state = context.subsection(section, "state", keys)?;
@@ -46,12 +46,12 @@ pub(super) fn state<'tree>(
     let mut states = Vec::new();
     for (key, phase) in PHASES {
         let texts = context.texts(&state, key);
-        if texts.is_empty() && phase != Phase::Cancelled {
+        if texts.is_empty() && phase != TaskPhase::Cancelled {
             context
                 .error(code::TASK_STATE, &state.span, format!("`state` names no `{key}` state"))
                 .help(format!("list the states of a task that is {key}"));
         }
-        for Text { value, span } in texts {
+        for YamlText { value, span } in texts {
             match meaning.insert(value, key) {
                 None => states.push((value.to_owned(), phase)),
                 Some(other) => {
@@ -66,19 +66,19 @@ pub(super) fn state<'tree>(
     Some((path?, states))
 }
 
-pub(super) fn errors<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
+pub(super) fn lower_errors<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<JsonPath> {
     match section.entry("error").map(|entry| &entry.value.value) {
-        Some(Value::Sequence(_)) => context.json_paths(section, "error"),
+        Some(YamlValue::Sequence(_)) => context.json_paths(section, "error"),
         _ => context.json_path(section, "error").into_iter().collect(),
     }
 }
 
-pub(super) fn steps<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
+pub(super) fn lower_steps<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Steps> {
     let keys = &["path", "name", "progress", "state", "error"];
     let steps = context.subsection(section, "steps", keys)?;
@@ -86,6 +86,6 @@ pub(super) fn steps<'tree>(
     let name = required_path(&steps, "name", context);
     let progress = context.json_path(&steps, "progress");
     let state = context.json_path(&steps, "state");
-    let errors = errors(&steps, context);
+    let errors = lower_errors(&steps, context);
     Some(Steps { path: path?, name: name?, progress, state, errors })
 }

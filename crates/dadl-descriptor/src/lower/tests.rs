@@ -6,11 +6,11 @@ use crate::{
     diagnostic::Severity,
     load,
     model::{
-        Access, Auth, BodyKind, CredentialName, Descriptor, ErrorFormat, PageBehavior,
+        AccessLevel, AuthScheme, BodyKind, CredentialName, Descriptor, ErrorFormat, PageBehavior,
         PageStrategy, ParamKind, Placement, StreamHandling, Tool,
-        auth::login::{ClientAuth, Grant},
+        auth::login::{ClientAuth, OAuth2Grant},
     },
-    source::Source,
+    source::SourceText,
 };
 
 const HEAD: &str = "\
@@ -25,7 +25,7 @@ const TOOL: &str = "    get: {method: GET, path: /x, description: Reads.}\n";
 
 /// Returns `code line: message`, a line per finding.
 fn check(yaml: &str) -> String {
-    let source = Source::new("test.dadl", yaml);
+    let source = SourceText::new("test.dadl", yaml);
     let loaded = load(&source);
     let lines: Vec<String> = loaded
         .diagnostics
@@ -41,7 +41,7 @@ fn check(yaml: &str) -> String {
 }
 
 fn descriptor(yaml: &str) -> Descriptor {
-    let loaded = load(&Source::new("test.dadl", yaml));
+    let loaded = load(&SourceText::new("test.dadl", yaml));
     loaded.descriptor.unwrap_or_else(|| panic!("{yaml}\n{:#?}", loaded.diagnostics))
 }
 
@@ -67,7 +67,7 @@ fn tool(keys: &str) -> String {
     format!("{HEAD}{AUTH}  tools:\n    t: {{description: T., {keys}}}\n")
 }
 
-fn first(yaml: &str) -> Tool {
+fn first_line(yaml: &str) -> Tool {
     descriptor(yaml).tools.remove(0)
 }
 
@@ -148,7 +148,7 @@ fn base_urls() {
 #[test]
 fn token_authentication() {
     let placement = |keys: &str| match descriptor(&auth(keys)).auth {
-        Auth::Token { placement, .. } => placement,
+        AuthScheme::Token { placement, .. } => placement,
         other => panic!("{other:?}"),
     };
     let header = |name: &'static str, prefix: &str| Placement::Header {
@@ -178,7 +178,7 @@ const OAUTH2: &str = "type: oauth2, token_url: 'https://a.example/token', client
 #[test]
 fn flows_of_oauth2() {
     let oauth2 = |keys: &str| match descriptor(&auth(keys)).auth {
-        Auth::OAuth2(oauth2) => oauth2,
+        AuthScheme::OAuth2(oauth2) => oauth2,
         other => panic!("{other:?}"),
     };
     let plain = oauth2(&format!("{OAUTH2}, client_secret_credential: s"));
@@ -207,7 +207,7 @@ fn flows_of_oauth2() {
                 authorize_url: 'http://localhost:1/a', authorization_params: {prompt: x}";
     let consented = oauth2(&format!("{OAUTH2}, {more}"));
     assert_eq!(consented.rotating(), Some(&CredentialName("r".to_owned())));
-    let Grant::RefreshToken { consent: Some(consent), .. } = &consented.grant else {
+    let OAuth2Grant::RefreshToken { consent: Some(consent), .. } = &consented.grant else {
         panic!("{consented:?}")
     };
     assert_eq!(consent.parameters, [("prompt".to_owned(), "x".to_owned())]);
@@ -295,11 +295,11 @@ fn sessions() {
 fn other_authentication() {
     assert_eq!(
         descriptor(&auth("type: apikey, credential: none, inject_into: query")).auth,
-        Auth::None
+        AuthScheme::None
     );
     assert_eq!(
         descriptor(&auth("type: basic, username_credential: u")).auth,
-        Auth::Basic { username: CredentialName("u".to_owned()), password: None }
+        AuthScheme::Basic { username: CredentialName("u".to_owned()), password: None }
     );
     finds(&auth("type: basic"), "D009 6: `auth` has no `username_credential`");
     finds(&auth("type: bearer"), "D009 6: `auth` has no `credential`");
@@ -335,7 +335,7 @@ fn paths_and_their_parameters() {
     };
     let id = "id: {type: string, in: path}";
     is_clean(&with("/x/{id}", id));
-    assert!(first(&with("/x/{id}", id)).params[0].required, "path parameters are required");
+    assert!(first_line(&with("/x/{id}", id)).params[0].required, "path parameters are required");
     finds(&with("/x/{id}", ""), "D301 8: the placeholder `{id}` has no path parameter");
     finds(&with("/x", id), "D302 8: the path has no placeholder `{id}`");
     finds(&with("//evil/x", ""), "D303 8: a path cannot name another host");
@@ -348,11 +348,11 @@ fn paths_and_their_parameters() {
 #[test]
 fn the_span_of_a_path_error_is_exact() {
     let yaml = tool("method: GET, path: \"/a/../b\"");
-    let source = Source::new("t", yaml);
+    let source = SourceText::new("t", yaml);
     let span = load(&source).diagnostics[0].span.clone();
     assert_eq!(source.slice(span), "..");
     let yaml = tool("method: GET, path: '/ä/{id}'");
-    let source = Source::new("t", yaml);
+    let source = SourceText::new("t", yaml);
     let span = load(&source).diagnostics[0].span.clone();
     assert_eq!(source.slice(span), "{id}");
 }
@@ -381,19 +381,22 @@ fn defaults_of_parameters() {
     {
         let yaml = with(kind, value);
         assert!(check(&yaml).starts_with("D305"), "{kind} {value}");
-        assert!(first(&yaml).params[0].default.is_some(), "{kind} {value}");
+        assert!(first_line(&yaml).params[0].default.is_some(), "{kind} {value}");
     }
     for (kind, value) in [("integer", "1.5"), ("integer", "x"), ("boolean", "yes"), ("array", "1")]
     {
-        assert!(load(&Source::new("t", with(kind, value))).descriptor.is_none(), "{kind} {value}");
+        assert!(
+            load(&SourceText::new("t", with(kind, value))).descriptor.is_none(),
+            "{kind} {value}"
+        );
     }
-    assert_eq!(first(&with("string", "1.10")).params[0].default, Some("1.10".into()));
+    assert_eq!(first_line(&with("string", "1.10")).params[0].default, Some("1.10".into()));
 }
 
 #[test]
 fn names_that_yaml_1_1_would_change() {
     let yaml = tool("method: GET, path: /x, params: {on: {type: boolean, in: query}}");
-    assert_eq!(first(&yaml).params[0].name, "on");
+    assert_eq!(first_line(&yaml).params[0].name, "on");
 }
 
 #[test]
@@ -418,7 +421,7 @@ fn headers_that_belong_to_the_program() {
 
 #[test]
 fn content_type_of_the_defaults_is_no_header() {
-    let tool = first(&with_defaults(
+    let tool = first_line(&with_defaults(
         "headers: {Content-Type: application/json, Accept: text/csv}",
         "method: GET, path: /x",
     ));
@@ -431,9 +434,9 @@ fn content_type_of_the_defaults_is_no_header() {
 fn raw_bodies() {
     let raw = |keys: &str| tool(&format!("path: /x, content_type: application/gzip, {keys}"));
     let gzip = BodyKind::Raw("application/gzip".parse().unwrap());
-    assert_eq!(first(&raw("method: POST")).body(), Some(&gzip));
+    assert_eq!(first_line(&raw("method: POST")).body(), Some(&gzip));
     let one = "method: PUT, params: {data: {type: file_url, in: body}}";
-    assert_eq!(first(&raw(one)).body(), Some(&gzip));
+    assert_eq!(first_line(&raw(one)).body(), Some(&gzip));
     finds(
         &raw("method: PUT, params: {data: {type: object, in: body}}"),
         "D308 8: `data` is the whole body and must be text or a file",
@@ -445,7 +448,7 @@ fn raw_bodies() {
     finds(&raw("method: GET"), "D402 8: `content_type` has no effect without a body");
     let inherited = with_defaults("content_type: text/plain", "method: POST, path: /x");
     assert_eq!(
-        first(&inherited).body(),
+        first_line(&inherited).body(),
         Some(&BodyKind::Json),
         "nothing is sent, so nothing is raw"
     );
@@ -458,10 +461,11 @@ fn a_file_is_a_part_or_the_whole_body() {
     let two = "params: {f: {type: file_url, in: body}, n: {type: string, in: body}}";
     let multipart = "content_type: multipart/form-data; boundary=x";
     for params in [file, two, "params: {}"] {
-        let tool = first(&post(&format!("{multipart}, {params}")));
+        let tool = first_line(&post(&format!("{multipart}, {params}")));
         assert_eq!(tool.body(), Some(&BodyKind::Multipart), "{params}");
     }
-    let whole = |kind: &str| first(&post(&format!("content_type: {kind}, {file}"))).body().cloned();
+    let whole =
+        |kind: &str| first_line(&post(&format!("content_type: {kind}, {file}"))).body().cloned();
     for kind in ["application/json", "application/x-www-form-urlencoded", "image/png"] {
         assert_eq!(whole(kind), Some(BodyKind::Raw(kind.parse().unwrap())));
     }
@@ -487,11 +491,12 @@ fn a_file_is_a_part_or_the_whole_body() {
 #[test]
 fn answers_that_are_files() {
     let with = |keys: &str| tool(&format!("method: GET, path: /x, response: {{{keys}}}"));
-    let rules = first(&with("type: file_url, ttl: 1h, result_path: $, allow_jq_override: false"));
+    let rules =
+        first_line(&with("type: file_url, ttl: 1h, result_path: $, allow_jq_override: false"));
     assert_eq!(rules.response.ttl, Some(Duration::from_secs(3600)));
     assert!(rules.response.binary);
     is_clean(&with("binary: true, ttl: 1d"));
-    assert!(!first(&with("type: json")).response.binary);
+    assert!(!first_line(&with("type: json")).response.binary);
     finds(&with("type: json"), "D415 8: unknown type of a response `json`");
     finds(&with("ttl: 1h"), "D416 8: `ttl` says how long a file is kept");
     finds(&with("binary: true, ttl: soon"), "D403 8: `ttl` is not a duration: `soon`");
@@ -505,14 +510,14 @@ fn answers_that_are_files() {
 #[test]
 fn pagination_of_the_defaults_is_for_lists() {
     let defaults = "pagination: {strategy: offset, request: {offset_param: o, limit_default: 9}}";
-    let has = |keys: &str| first(&with_defaults(defaults, keys)).pagination().is_some();
+    let has = |keys: &str| first_line(&with_defaults(defaults, keys)).pagination().is_some();
     assert!(has("method: GET, path: /x"));
     assert!(!has("method: POST, path: /x"));
     assert!(!has("method: GET, path: /x, pagination: none"));
     assert!(!has("method: GET, path: /x, response: {binary: true}"));
     assert!(has("method: POST, path: /x, pagination: {strategy: page}"));
     let own = "method: GET, path: /x, pagination: {strategy: cursor, response: {next_cursor: $.n}}";
-    let pagination = first(&with_defaults(defaults, own)).pagination().unwrap().clone();
+    let pagination = first_line(&with_defaults(defaults, own)).pagination().unwrap().clone();
     assert!(matches!(pagination.strategy, PageStrategy::Cursor { next: Some(_), .. }));
     assert_eq!(pagination.limit_default, None, "objects are replaced as a whole");
 }
@@ -524,7 +529,7 @@ fn pagination_rules() {
     finds(&with("{}"), "D009 8: `pagination` has no `strategy`");
     finds(&with("{strategy: token}"), "D010 8: unknown pagination strategy `token`");
     let auto = with("{strategy: page, behavior: auto, max_pages: 3}");
-    let behavior = first(&auto).pagination().unwrap().behavior;
+    let behavior = first_line(&auto).pagination().unwrap().behavior;
     assert_eq!(behavior, PageBehavior::Auto { max_pages: 3 });
     finds(&with("{strategy: page, max_pages: 0}"), "D408 8: `max_pages` must be at least 1");
     finds(
@@ -544,7 +549,7 @@ fn pagination_rules() {
         "D306 8: `a b` is not the name of a header",
     );
     let shared = with("{strategy: offset, request: {cursor_param: skip}}");
-    let strategy = first(&shared).pagination().unwrap().clone().strategy;
+    let strategy = first_line(&shared).pagination().unwrap().clone().strategy;
     assert!(matches!(strategy, PageStrategy::Offset { param: Some(name) } if name == "skip"));
     finds(
         &with("{strategy: page, request: {limit_default: '100'}}"),
@@ -555,7 +560,7 @@ fn pagination_rules() {
 #[test]
 fn error_rules() {
     let with = |keys: &str| tool(&format!("method: GET, path: /x, errors: {{{keys}}}"));
-    let rules = first(&with(
+    let rules = first_line(&with(
         "map: {404: gone}, retry_on: [503], retry_strategy: {initial_delay: 500ms, max_retries: 1}",
     ))
     .errors;
@@ -566,31 +571,31 @@ fn error_rules() {
     finds(&with("retry_on: ['503']"), "D006 8: an item of `retry_on` must be a number, not text");
     finds(&with("retry_on: [1], terminal: [1]"), "D405 8: 1 is not an HTTP status");
     finds(&with("map: {4xx: gone}"), "D407 8: `4xx` is not a 3xx, 4xx or 5xx status");
-    assert_eq!(first(&with("format: xml")).errors.format, ErrorFormat::Xml);
+    assert_eq!(first_line(&with("format: xml")).errors.format, ErrorFormat::Xml);
     finds(&with("rate_limit: {header: X Y}"), "D306 8: `X Y` is not the name of a header");
     finds(&with("retry_strategy: {backoff: expo}"), "D010 8: unknown backoff `expo`");
     finds(&with("retry_strategy: {max_retries: 1000}"), "D408 8: 1000 retries are too many");
     let kept = with_defaults("errors: {retry_on: [503]}", "method: GET, path: /x, errors: {}");
-    assert!(first(&kept).errors.retry_on.is_empty(), "objects are replaced as a whole");
+    assert!(first_line(&kept).errors.retry_on.is_empty(), "objects are replaced as a whole");
 }
 
 #[test]
 fn bodies_have_the_form_that_their_type_says() {
     let kind =
-        |keys: &str| first(&tool(&format!("method: POST, path: /x, {keys}"))).body().cloned();
+        |keys: &str| first_line(&tool(&format!("method: POST, path: /x, {keys}"))).body().cloned();
     assert_eq!(kind("content_type: application/x-www-form-urlencoded"), Some(BodyKind::Form));
     let patch = "application/merge-patch+json";
     let expected = Some(BodyKind::JsonAs(patch.parse().unwrap()));
     assert_eq!(kind(&format!("content_type: {patch}")), expected);
-    assert!(first(&tool("method: POST, path: /x, nest_body_keys: true")).nest_body_keys);
+    assert!(first_line(&tool("method: POST, path: /x, nest_body_keys: true")).nest_body_keys);
     let nested = with_defaults("nest_body_keys: true", "method: POST, path: /x");
-    assert!(first(&nested).nest_body_keys);
+    assert!(first_line(&nested).nest_body_keys);
 }
 
 #[test]
 fn idempotency_keys_have_a_header_of_their_own() {
     let post = |keys: &str| tool(&format!("method: POST, path: /x, {keys}"));
-    let keyed = first(&post("idempotency: {header: Idempotency-Key, generate: uuid_v4}"));
+    let keyed = first_line(&post("idempotency: {header: Idempotency-Key, generate: uuid_v4}"));
     assert_eq!(keyed.idempotency.unwrap(), "idempotency-key");
     let found = check(&post("idempotency: {header: Idempotency-Key}"));
     assert!(found.contains("D109"), "{found}");
@@ -605,7 +610,7 @@ fn idempotency_keys_have_a_header_of_their_own() {
 #[test]
 fn streams_are_declared() {
     let with = |keys: &str| tool(&format!("method: GET, path: /x, response: {{{keys}}}"));
-    let declared = first(&with("streaming: true, stream_handling: skip, max_duration: 5s"));
+    let declared = first_line(&with("streaming: true, stream_handling: skip, max_duration: 5s"));
     let streaming = declared.response.streaming;
     assert_eq!(streaming.max_duration, Some(Duration::from_secs(5)));
     assert_eq!(streaming.handling, StreamHandling::Skip);
@@ -631,7 +636,10 @@ fn references_between_parts() {
     let yaml = backend("  hints: {get: {a: text, b: 2.50, c: true}}\n");
     is_clean(&yaml);
     let pairs = [("a", "text"), ("b", "2.50"), ("c", "true")];
-    assert_eq!(first(&yaml).hints, pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    assert_eq!(
+        first_line(&yaml).hints,
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned()))
+    );
     finds(
         &backend("  hints: {gett: {a: b}}\n"),
         "D501 6: `hints` names the tool `gett`, which does not exist",
@@ -643,12 +651,12 @@ fn references_between_parts() {
     );
     let successor = tool("method: GET, path: /x, deprecated: old, replaced_by: t");
     is_clean(&successor);
-    let deprecated = first(&successor).deprecated.unwrap();
+    let deprecated = first_line(&successor).deprecated.unwrap();
     assert_eq!(
         (deprecated.reason.as_deref(), deprecated.replaced_by.as_deref()),
         (Some("old"), Some("t"))
     );
-    assert_eq!(first(&tool("method: GET, path: /x, deprecated: false")).deprecated, None);
+    assert_eq!(first_line(&tool("method: GET, path: /x, deprecated: false")).deprecated, None);
 }
 
 #[test]
@@ -673,8 +681,8 @@ fn values_of_another_type() {
         &tool("method: GET, path: /x, retry_unsafe: yes"),
         "D006 8: `retry_unsafe` must be `true` or `false`, not text",
     );
-    let access = first(&tool("method: GET, path: /x, access: audit")).access;
-    assert_eq!(access, Some(Access::Custom("audit".to_owned())));
+    let access = first_line(&tool("method: GET, path: /x, access: audit")).access;
+    assert_eq!(access, Some(AccessLevel::Custom("audit".to_owned())));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use http::HeaderName;
 
 use super::{
     body,
-    context::{Context, Place, Section, Text},
+    context::{LowerContext, MappingPlace, YamlSection, YamlText},
     defaults,
     defaults::Defaults,
     errors, jsonrpc,
@@ -16,12 +16,12 @@ use super::{
 use crate::{
     code,
     model::{
-        Access, Auth, BodyKind, BodyRules, Deprecation, Http, Location, Method, Pagination, Param,
-        Request, Rpc, Tool,
-        template::{Elsewhere, PathTemplate},
+        AccessLevel, AuthScheme, BodyKind, BodyRules, Deprecation, Pagination, Param,
+        ParamLocation, RequestMethod, RestOperation, RpcMethod, Tool, ToolRequest,
+        template::{OtherHost, PathTemplate},
     },
     units,
-    yaml::{Entry, Value},
+    yaml::{YamlEntry, YamlValue},
 };
 
 const KEYS: &[&str] = &[
@@ -53,21 +53,21 @@ const MAX_PATH_BYTES: usize = 4096;
 
 /// Lowers all tools and gives each its hints; the hints of composites are left.
 pub(super) fn lower_all<'tree>(
-    backend: &Section<'tree>,
+    backend: &YamlSection<'tree>,
     defaults: &Defaults<'tree>,
-    auth: Option<&Auth>,
+    auth: Option<&AuthScheme>,
     names: &BTreeSet<&'tree str>,
     types: &[&'tree str],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> (Vec<Tool>, Hints<'tree>) {
     let Some(entry) = backend.entry("tools") else {
-        context.missing(backend, "tools");
+        context.report_missing(backend, "tools");
         return Default::default();
     };
     let section = match &entry.value.value {
-        Value::Null => None,
+        YamlValue::Null => None,
         _ => {
-            let place = Place::Key("tools");
+            let place = MappingPlace::Key("tools");
             let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
                 return Default::default();
             };
@@ -94,31 +94,31 @@ pub(super) fn lower_all<'tree>(
 }
 
 fn lower<'tree>(
-    entry: &'tree Entry<'tree>,
+    entry: &'tree YamlEntry<'tree>,
     defaults: &Defaults<'tree>,
-    auth: Option<&Auth>,
+    auth: Option<&AuthScheme>,
     names: &BTreeSet<&'tree str>,
     types: &[&'tree str],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Tool> {
     let name = entry.key.as_ref();
     check_name(entry, context);
-    let place = Place::Named("tool", name);
-    if matches!(entry.value.value, Value::Null) {
+    let place = MappingPlace::Named("tool", name);
+    if matches!(entry.value.value, YamlValue::Null) {
         context.error(code::MISSING_KEY, &entry.key_span, format!("{place} has no keys"));
         return None;
     }
     let section = context.section(&entry.value, &entry.key_span, place, KEYS)?;
     let (target, params) = match &defaults.rpc {
-        Some(shared) => called(&section, shared, context),
-        None => requested(&section, auth, defaults, context),
+        Some(shared) => lower_rpc_target(&section, shared, context),
+        None => lower_rest_target(&section, auth, defaults, context),
     };
     let description = description(&section, context);
     let nest_body_keys =
         defaults::nest_body_keys(&section, context).unwrap_or(defaults.nest_body_keys);
     let max_body_size = max_body_size(&section, context);
-    let returns = types::returns(&section, types, context);
-    let idempotency = idempotency(&section, &params, defaults, context);
+    let returns = types::lower_returns(&section, types, context);
+    let idempotency = lower_idempotency(&section, &params, defaults, context);
     context.since_v02(&section, "retry_unsafe");
     let response = response::lower(&section, context);
     let response = match response {
@@ -130,21 +130,28 @@ fn lower<'tree>(
         None => defaults.response.clone(),
     };
     let request = match target {
-        Target::Http { method, path, body } => {
-            let pagination = pagination(&section, method, response.binary, defaults, context);
+        RequestTarget::Http { method, path, body } => {
+            let pagination = lower_pagination(&section, method, response.binary, defaults, context);
             let pagination = pagination.map(Box::new);
             let target = method.zip(path);
             target.map(|(method, path)| {
                 let rules = BodyRules::default();
-                Request::Http(Http { method, path, body, pagination, rules, accept: None })
+                ToolRequest::Http(RestOperation {
+                    method,
+                    path,
+                    body,
+                    pagination,
+                    rules,
+                    accept: None,
+                })
             })
         }
-        Target::Rpc(rpc) => rpc.map(Request::Rpc),
+        RequestTarget::Rpc(rpc) => rpc.map(ToolRequest::Rpc),
     };
     let errors = errors::lower(&section, context).unwrap_or_else(|| defaults.errors.clone());
-    let access = context.text(&section, "access").map(|text| Access::from_word(text.value));
+    let access = context.text(&section, "access").map(|text| AccessLevel::from_word(text.value));
     let retry_unsafe = context.boolean(&section, "retry_unsafe").unwrap_or_default();
-    let deprecated = deprecation(&section, names, context);
+    let deprecated = lower_deprecation(&section, names, context);
     let depends_on = context.texts(&section, "depends_on");
     for text in &depends_on {
         unknown_tool(text.value, &text.span, "depends_on", names, context);
@@ -168,51 +175,51 @@ fn lower<'tree>(
 }
 
 /// Where a tool sends what, as far as it is right.
-enum Target {
-    Http { method: Option<Method>, path: Option<PathTemplate>, body: BodyKind },
-    Rpc(Option<Rpc>),
+enum RequestTarget {
+    Http { method: Option<RequestMethod>, path: Option<PathTemplate>, body: BodyKind },
+    Rpc(Option<RpcMethod>),
 }
 
 /// The parameters of a tool, each with its place in the file.
-type Params<'tree> = Vec<(Param, &'tree Entry<'tree>)>;
+type PlacedParams<'tree> = Vec<(Param, &'tree YamlEntry<'tree>)>;
 
 /// Reads an operation of a REST API.
-fn requested<'tree>(
-    section: &Section<'tree>,
-    auth: Option<&Auth>,
+fn lower_rest_target<'tree>(
+    section: &YamlSection<'tree>,
+    auth: Option<&AuthScheme>,
     defaults: &Defaults<'tree>,
-    context: &mut Context<'tree>,
-) -> (Target, Params<'tree>) {
+    context: &mut LowerContext<'tree>,
+) -> (RequestTarget, PlacedParams<'tree>) {
     jsonrpc::refuse_name(section, context);
-    let methods = Method::ALL.map(|method| (method.as_str(), method));
+    let methods = RequestMethod::ALL.map(|method| (method.as_str(), method));
     let method = context.required_text(section, "method");
     let method = method.and_then(|text| context.choice(&text, "method", &methods));
     let mut params = params::lower(section, auth, context);
-    let path = path(section, &params, context);
-    let body = body::kind(section, method, &params, defaults, context);
+    let path = lower_path(section, &params, context);
+    let body = body::lower_body_kind(section, method, &params, defaults, context);
     for (param, _) in &mut params {
         body.settle(param);
     }
-    (Target::Http { method, path, body }, params)
+    (RequestTarget::Http { method, path, body }, params)
 }
 
 /// Reads a method of a JSON-RPC API.
-fn called<'tree>(
-    section: &Section<'tree>,
-    shared: &jsonrpc::Shared,
-    context: &mut Context<'tree>,
-) -> (Target, Params<'tree>) {
-    let rpc = shared.method(section, context);
+fn lower_rpc_target<'tree>(
+    section: &YamlSection<'tree>,
+    shared: &jsonrpc::JsonRpcShared,
+    context: &mut LowerContext<'tree>,
+) -> (RequestTarget, PlacedParams<'tree>) {
+    let rpc = shared.lower_method(section, context);
     let params = params::lower_for_rpc(section, context);
-    (Target::Rpc(rpc), params)
+    (RequestTarget::Rpc(rpc), params)
 }
 
 /// Reads the field of the idempotency key; it must be nobody else's.
-fn idempotency<'tree>(
-    tool: &Section<'tree>,
-    params: &[(Param, &'tree Entry<'tree>)],
+fn lower_idempotency<'tree>(
+    tool: &YamlSection<'tree>,
+    params: &[(Param, &'tree YamlEntry<'tree>)],
     defaults: &Defaults<'tree>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<HeaderName> {
     let section = context.subsection(tool, "idempotency", &["header", "generate"])?;
     if let Some(entry) = tool.entry("idempotency") {
@@ -231,7 +238,7 @@ fn idempotency<'tree>(
         }
     };
     let is_param = params.iter().any(|(param, _)| {
-        param.is_in(Location::Header) && param.name.eq_ignore_ascii_case(name.as_str())
+        param.is_in(ParamLocation::Header) && param.name.eq_ignore_ascii_case(name.as_str())
     });
     let is_default = defaults.headers.fields.iter().any(|(field, _)| *field == name);
     if is_param || is_default {
@@ -243,7 +250,7 @@ fn idempotency<'tree>(
     Some(name)
 }
 
-pub(super) fn check_name<'tree>(entry: &'tree Entry<'tree>, context: &mut Context<'tree>) {
+pub(super) fn check_name<'tree>(entry: &'tree YamlEntry<'tree>, context: &mut LowerContext<'tree>) {
     let name = entry.key.as_ref();
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name
@@ -257,10 +264,10 @@ pub(super) fn check_name<'tree>(entry: &'tree Entry<'tree>, context: &mut Contex
 }
 
 /// Lowers the path and compares its placeholders with the path parameters.
-fn path<'tree>(
-    section: &Section<'tree>,
-    params: &[(Param, &'tree Entry<'tree>)],
-    context: &mut Context<'tree>,
+fn lower_path<'tree>(
+    section: &YamlSection<'tree>,
+    params: &[(Param, &'tree YamlEntry<'tree>)],
+    context: &mut LowerContext<'tree>,
 ) -> Option<PathTemplate> {
     let text = context.required_text(section, "path")?;
     if text.value.len() > MAX_PATH_BYTES {
@@ -269,11 +276,11 @@ fn path<'tree>(
         return None;
     }
     let template = context.template_of_tool(&text)?;
-    if template.elsewhere() == Some(&Elsewhere::Unclear) {
+    if template.elsewhere() == Some(&OtherHost::Unclear) {
         // Nothing is ever put into it.
         return Some(template);
     }
-    let in_path = || params.iter().filter(|(param, _)| param.is_in(Location::Path));
+    let in_path = || params.iter().filter(|(param, _)| param.is_in(ParamLocation::Path));
     let has_param = |name: &&str| in_path().any(|(param, _)| param.name == *name);
     for name in template.placeholders().filter(|name| !has_param(name)).take(MAX_PLACEHOLDERS) {
         let braced = format!("{{{name}}}");
@@ -310,9 +317,12 @@ fn path<'tree>(
     Some(template)
 }
 
-fn max_body_size<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<u64> {
-    let Text { value, span } = context.text(section, "max_body_size")?;
-    let size = units::size(value);
+fn max_body_size<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<u64> {
+    let YamlText { value, span } = context.text(section, "max_body_size")?;
+    let size = units::parse_size(value);
     if size.is_none() {
         context
             .error(code::SIZE, &span, format!("`max_body_size` is not a size: `{value}`"))
@@ -324,18 +334,18 @@ fn max_body_size<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) 
 /// Returns the pagination of a tool: its own, or the default for a GET that returns data.
 ///
 /// `pagination: none` switches the default off.
-fn pagination<'tree>(
-    section: &Section<'tree>,
-    method: Option<Method>,
+fn lower_pagination<'tree>(
+    section: &YamlSection<'tree>,
+    method: Option<RequestMethod>,
     is_binary: bool,
     defaults: &Defaults<'tree>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Pagination> {
     let Some(entry) = section.entry("pagination") else {
-        let is_list = method == Some(Method::Get) && !is_binary;
+        let is_list = method == Some(RequestMethod::Get) && !is_binary;
         return defaults.pagination.clone().filter(|_| is_list);
     };
-    if let Value::String(text) = &entry.value.value {
+    if let YamlValue::String(text) = &entry.value.value {
         if text != "none" {
             context
                 .error(
@@ -351,10 +361,10 @@ fn pagination<'tree>(
 }
 
 /// Lowers `deprecated` and `replaced_by`; a successor alone deprecates too.
-fn deprecation<'tree>(
-    section: &Section<'tree>,
+fn lower_deprecation<'tree>(
+    section: &YamlSection<'tree>,
     names: &BTreeSet<&'tree str>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Deprecation> {
     context.since_v02(section, "deprecated");
     context.since_v02(section, "replaced_by");
@@ -365,7 +375,7 @@ fn deprecation<'tree>(
     let (is_deprecated, reason) = match section.entry("deprecated").map(|entry| &entry.value) {
         None => (replaced_by.is_some(), None),
         Some(node) => match &node.value {
-            Value::Bool(value) => (*value, None),
+            YamlValue::Bool(value) => (*value, None),
             _ => {
                 let text = context.node_text(node, "`deprecated`");
                 (text.is_some(), text.map(|text| text.value.to_owned()))
@@ -382,7 +392,7 @@ pub(super) fn unknown_tool<'tree>(
     span: &std::ops::Range<usize>,
     key: &str,
     names: &BTreeSet<&'tree str>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     if names.contains(name) {
         return;
@@ -396,24 +406,24 @@ pub(super) fn unknown_tool<'tree>(
 pub(super) type Hints<'tree> = HashMap<&'tree str, Vec<(String, String)>>;
 
 fn lower_hints<'tree>(
-    backend: &Section<'tree>,
+    backend: &YamlSection<'tree>,
     names: &BTreeSet<&'tree str>,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Hints<'tree> {
     let mut hints = Hints::new();
     let Some(entry) = backend.entry("hints") else { return hints };
-    let place = Place::Key("hints");
+    let place = MappingPlace::Key("hints");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else { return hints };
     for entry in section.entries() {
         unknown_tool(&entry.key, &entry.key_span, "hints", names, context);
-        let place = Place::Named("hints of", &entry.key);
+        let place = MappingPlace::Named("hints of", &entry.key);
         let Some(section) = context.open(&entry.value, &entry.key_span, place) else { continue };
         let texts = section.entries().iter().filter_map(|hint| match &hint.value.value {
-            Value::String(text) | Value::Number(_, text) => {
+            YamlValue::String(text) | YamlValue::Number(_, text) => {
                 Some((hint.key.clone().into_owned(), text.clone().into_owned()))
             }
-            Value::Bool(value) => Some((hint.key.clone().into_owned(), value.to_string())),
-            Value::Mapping(_) | Value::Null | Value::Sequence(_) => {
+            YamlValue::Bool(value) => Some((hint.key.clone().into_owned(), value.to_string())),
+            YamlValue::Mapping(_) | YamlValue::Null | YamlValue::Sequence(_) => {
                 context
                     .warning(
                         code::HINT_VALUE,

@@ -2,34 +2,34 @@
 
 use std::ops::Range;
 
-use super::context::{Context, Section, Text};
-use crate::{code, jq::Filter, model::json_path::JsonPath, source::Source};
+use super::context::{LowerContext, YamlSection, YamlText};
+use crate::{code, jq::JqFilter, model::json_path::JsonPath, source::SourceText};
 
 /// Lowers the `transform` of a `response`, which works on what `result_path` selects.
 pub(super) fn lower<'tree>(
-    section: &Section<'tree>,
+    section: &YamlSection<'tree>,
     result_path: Option<&JsonPath>,
-    context: &mut Context<'tree>,
-) -> Option<Filter> {
+    context: &mut LowerContext<'tree>,
+) -> Option<JqFilter> {
     let text = context.text(section, "transform")?;
     // Aliases give the same text to many tools.
     let known = context.filters.iter().find(|(known, _)| *known == text.value);
     let compiled = match known {
         Some((_, compiled)) => compiled.clone(),
         None => {
-            let compiled = Filter::new(text.value);
+            let compiled = JqFilter::new(text.value);
             context.filters.push((text.value, compiled.clone()));
             compiled
         }
     };
     match compiled {
         Ok(filter) => {
-            repeats(&text, result_path, context);
+            warn_repeats(&text, result_path, context);
             Some(filter)
         }
         Err(error) => {
             let span = match &error.span {
-                Some(range) => place(&text, context.source, range),
+                Some(range) => place_in_file(&text, context.source, range),
                 None => text.span.clone(),
             };
             context
@@ -42,7 +42,7 @@ pub(super) fn lower<'tree>(
 }
 
 /// Returns where `range` of a program is in the file, also when the program is an indented block.
-fn place(text: &Text<'_>, source: &Source, range: &Range<usize>) -> Range<usize> {
+fn place_in_file(text: &YamlText<'_>, source: &SourceText, range: &Range<usize>) -> Range<usize> {
     let part = text.part(source, range);
     if part != text.span {
         return part;
@@ -51,7 +51,11 @@ fn place(text: &Text<'_>, source: &Source, range: &Range<usize>) -> Range<usize>
 }
 
 /// Finds the line of the program that `range` begins in among the indented lines of the file.
-fn in_block(text: &Text<'_>, source: &Source, range: &Range<usize>) -> Option<Range<usize>> {
+fn in_block(
+    text: &YamlText<'_>,
+    source: &SourceText,
+    range: &Range<usize>,
+) -> Option<Range<usize>> {
     let before = text.value.get(..range.start)?;
     let number = before.matches('\n').count();
     let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
@@ -76,7 +80,11 @@ fn in_block(text: &Text<'_>, source: &Source, range: &Range<usize>) -> Option<Ra
 }
 
 /// Warns when the program begins with the path that `result_path` took already.
-fn repeats<'tree>(text: &Text<'tree>, taken: Option<&JsonPath>, context: &mut Context<'tree>) {
+fn warn_repeats<'tree>(
+    text: &YamlText<'tree>,
+    taken: Option<&JsonPath>,
+    context: &mut LowerContext<'tree>,
+) {
     let Some(taken) = taken.and_then(|path| path.as_str().strip_prefix('$')) else { return };
     if !taken.starts_with('.') || taken.contains(['[', '*', '-']) {
         return;
@@ -91,7 +99,7 @@ fn repeats<'tree>(text: &Text<'tree>, taken: Option<&JsonPath>, context: &mut Co
     if !ends || text.value.contains("//") || text.value.contains('?') {
         return;
     }
-    let span = place(text, context.source, &(offset..offset + taken.len()));
+    let span = place_in_file(text, context.source, &(offset..offset + taken.len()));
     context
         .warning(
             code::TRANSFORM_PATH,

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use dadl_text::names::nearest;
+use dadl_text::names::nearest_name;
 use serde_json::{Map, Value as Json, json};
 
-use super::context::{Context, Place, Section, list};
+use super::context::{LowerContext, MappingPlace, YamlSection, join_names};
 use crate::{
     code,
     model::{TYPE_REF, Types},
-    yaml::{Entry, Node, Value},
+    yaml::{YamlEntry, YamlNode, YamlValue},
 };
 
 /// The words of `type`.
@@ -25,40 +25,43 @@ const PREFIXES: [&str; 6] =
 
 /// Lowers `types`.
 pub(super) fn lower<'tree>(
-    backend: &Section<'tree>,
+    backend: &YamlSection<'tree>,
     names: &[&'tree str],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Types {
     let Some(entry) = backend.entry("types") else { return BTreeMap::new() };
-    let Some(section) = context.open(&entry.value, &entry.key_span, Place::Key("types")) else {
+    let Some(section) = context.open(&entry.value, &entry.key_span, MappingPlace::Key("types"))
+    else {
         return BTreeMap::new();
     };
     let mut types = Types::new();
     for entry in section.entries() {
-        let schema = schema(&entry.value, names, context).unwrap_or_else(|| json!({}));
+        let schema = lower_schema(&entry.value, names, context).unwrap_or_else(|| json!({}));
         types.insert(entry.key.clone().into_owned(), schema);
     }
     types
 }
 
 /// Returns the names of the types, before any of them is read: they refer to each other.
-pub(super) fn names<'tree>(backend: &Section<'tree>) -> Vec<&'tree str> {
+pub(super) fn type_names<'tree>(backend: &YamlSection<'tree>) -> Vec<&'tree str> {
     match backend.entry("types").map(|entry| &entry.value.value) {
-        Some(Value::Mapping(entries)) => entries.iter().map(|entry| entry.key.as_ref()).collect(),
+        Some(YamlValue::Mapping(entries)) => {
+            entries.iter().map(|entry| entry.key.as_ref()).collect()
+        }
         _ => Vec::new(),
     }
 }
 
 /// Lowers `returns` of a tool: the name of a type, or a schema.
-pub(super) fn returns<'tree>(
-    tool: &Section<'tree>,
+pub(super) fn lower_returns<'tree>(
+    tool: &YamlSection<'tree>,
     names: &[&'tree str],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Json> {
     let entry = tool.entry("returns")?;
     context.since_v02(tool, "returns");
     match &entry.value.value {
-        Value::Mapping(_) | Value::String(_) => schema(&entry.value, names, context),
+        YamlValue::Mapping(_) | YamlValue::String(_) => lower_schema(&entry.value, names, context),
         _ => {
             context.wrong_type(&entry.value, "`returns`", "the name of a type or a schema");
             None
@@ -67,76 +70,76 @@ pub(super) fn returns<'tree>(
 }
 
 /// Reads a schema, or a text that names a type.
-fn schema<'tree>(
-    node: &'tree Node<'tree>,
+fn lower_schema<'tree>(
+    node: &'tree YamlNode<'tree>,
     names: &[&'tree str],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Json> {
     match &node.value {
-        Value::String(name) => reference(name, node, names, context),
-        Value::Bool(_) => Some(json!({})),
-        Value::Mapping(entries) => {
+        YamlValue::String(name) => lower_reference(name, node, names, context),
+        YamlValue::Bool(_) => Some(json!({})),
+        YamlValue::Mapping(entries) => {
             let mut schema = Map::new();
             for entry in entries {
-                let value = keyword(entry, names, context);
+                let value = lower_keyword(entry, names, context);
                 schema.extend(value.map(|value| (entry.key.clone().into_owned(), value)));
             }
             Some(Json::Object(schema))
         }
         _ => {
-            malformed(node, "a schema", "a mapping or the name of a type", context);
+            report_malformed(node, "a schema", "a mapping or the name of a type", context);
             None
         }
     }
 }
 
 /// Reads the value of one keyword; those that only validate are kept as they are.
-fn keyword<'tree>(
-    entry: &'tree Entry<'tree>,
+fn lower_keyword<'tree>(
+    entry: &'tree YamlEntry<'tree>,
     names: &[&'tree str],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Json> {
     let node = &entry.value;
     match entry.key.as_ref() {
         "$ref" => match &node.value {
-            Value::String(name) => {
-                reference(name, node, names, context).and_then(|schema| schema.get("$ref").cloned())
-            }
+            YamlValue::String(name) => lower_reference(name, node, names, context)
+                .and_then(|schema| schema.get("$ref").cloned()),
             _ => {
-                malformed(node, "`$ref`", "the name of a type", context);
+                report_malformed(node, "`$ref`", "the name of a type", context);
                 None
             }
         },
         "type" => type_words(node, context),
-        "items" => schema(node, names, context),
+        "items" => lower_schema(node, names, context),
         "additionalProperties" => match &node.value {
-            Value::Bool(value) => Some((*value).into()),
-            _ => schema(node, names, context),
+            YamlValue::Bool(value) => Some((*value).into()),
+            _ => lower_schema(node, names, context),
         },
         "properties" => {
-            let Value::Mapping(entries) = &node.value else {
-                malformed(node, "`properties`", "a mapping", context);
+            let YamlValue::Mapping(entries) = &node.value else {
+                report_malformed(node, "`properties`", "a mapping", context);
                 return None;
             };
             let properties = entries.iter().map(|entry| {
-                let schema = schema(&entry.value, names, context).unwrap_or_else(|| json!({}));
+                let schema =
+                    lower_schema(&entry.value, names, context).unwrap_or_else(|| json!({}));
                 (entry.key.clone().into_owned(), schema)
             });
             Some(Json::Object(properties.collect()))
         }
         key @ ("oneOf" | "anyOf" | "allOf") => {
-            let Value::Sequence(items) = &node.value else {
-                malformed(node, &format!("`{key}`"), "a list", context);
+            let YamlValue::Sequence(items) = &node.value else {
+                report_malformed(node, &format!("`{key}`"), "a list", context);
                 return None;
             };
-            Some(items.iter().filter_map(|item| schema(item, names, context)).collect())
+            Some(items.iter().filter_map(|item| lower_schema(item, names, context)).collect())
         }
         key @ ("required" | "enum") => {
-            if !matches!(node.value, Value::Sequence(_)) {
+            if !matches!(node.value, YamlValue::Sequence(_)) {
                 // OpenAPI 2 and many authors write `required: true` at a property.
-                let flag = key == "required" && matches!(node.value, Value::Bool(_));
+                let flag = key == "required" && matches!(node.value, YamlValue::Bool(_));
                 if !flag {
-                    malformed(node, &format!("`{key}`"), "a list", context);
+                    report_malformed(node, &format!("`{key}`"), "a list", context);
                 }
                 return None;
             }
@@ -146,16 +149,19 @@ fn keyword<'tree>(
     }
 }
 
-fn type_words<'tree>(node: &'tree Node<'tree>, context: &mut Context<'tree>) -> Option<Json> {
+fn type_words<'tree>(
+    node: &'tree YamlNode<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<Json> {
     let items = match &node.value {
-        Value::Sequence(items) => items.as_slice(),
+        YamlValue::Sequence(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
     };
     let mut words = Vec::new();
     for item in items {
         let word = match &item.value {
-            Value::String(word) => word.as_ref(),
-            Value::Null => "null",
+            YamlValue::String(word) => word.as_ref(),
+            YamlValue::Null => "null",
             _ => "",
         };
         if WORDS.contains(&word) {
@@ -164,7 +170,9 @@ fn type_words<'tree>(node: &'tree Node<'tree>, context: &mut Context<'tree>) -> 
         }
         let message = format!("`{}` is not a type of JSON", item_text(item));
         let finding = context.warning(code::SCHEMA, &item.span, message);
-        finding.meant_or(nearest(word, WORDS), || format!("the types are {}", list(&WORDS)));
+        finding.meant_or(nearest_name(word, WORDS), || {
+            format!("the types are {}", join_names(&WORDS))
+        });
     }
     match words.len() {
         0 => None,
@@ -174,11 +182,11 @@ fn type_words<'tree>(node: &'tree Node<'tree>, context: &mut Context<'tree>) -> 
 }
 
 /// Returns the reference to a type; without the type, nothing is known.
-fn reference<'tree>(
+fn lower_reference<'tree>(
     text: &str,
-    node: &Node<'tree>,
+    node: &YamlNode<'tree>,
     names: &[&'tree str],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Json> {
     let name = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
     if names.contains(&name) {
@@ -196,14 +204,14 @@ fn reference<'tree>(
     None
 }
 
-fn item_text(node: &Node<'_>) -> String {
+fn item_text(node: &YamlNode<'_>) -> String {
     match &node.value {
-        Value::String(text) | Value::Number(_, text) => text.clone().into_owned(),
+        YamlValue::String(text) | YamlValue::Number(_, text) => text.clone().into_owned(),
         _ => node.kind().to_owned(),
     }
 }
 
-fn malformed(node: &Node<'_>, what: &str, wanted: &str, context: &mut Context<'_>) {
+fn report_malformed(node: &YamlNode<'_>, what: &str, wanted: &str, context: &mut LowerContext<'_>) {
     let message = format!("{what} must be {wanted}, not {}", node.kind());
     context.warning(code::SCHEMA, &node.span, message).label("says nothing about the shape");
 }
@@ -212,16 +220,16 @@ fn malformed(node: &Node<'_>, what: &str, wanted: &str, context: &mut Context<'_
 mod tests {
     use serde_json::json;
 
-    use crate::{Loaded, load, model::Descriptor, source::Source};
+    use crate::{LoadedDescriptor, load, model::Descriptor, source::SourceText};
 
-    fn loaded(types: &str, returns: &str) -> Loaded {
+    fn loaded(types: &str, returns: &str) -> LoadedDescriptor {
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name: example\n  type: rest\n  \
              description: An example.\n  auth: {{type: bearer, credential: none}}\n  \
              types: {types}\n  tools:\n    get: {{method: GET, path: /x, description: R., \
              returns: {returns}}}\n"
         );
-        load(&Source::new("t", text))
+        load(&SourceText::new("t", text))
     }
 
     fn clean(types: &str, returns: &str) -> Descriptor {

@@ -1,10 +1,10 @@
 //! `_dadl_mcp.uploads`: what an upload must be like, and which tool knows.
 
-use super::context::{Context, Place, Section, Text};
+use super::context::{LowerContext, MappingPlace, YamlSection, YamlText};
 use crate::{
     code,
-    model::{Access, BodyKind, Descriptor, Location, Param, Tool, UploadSize},
-    yaml::Value,
+    model::{AccessLevel, BodyKind, Descriptor, Param, ParamLocation, Tool, UploadSize},
+    yaml::YamlValue,
 };
 
 const KEYS: &[&str] = &["size"];
@@ -12,22 +12,22 @@ const SIZE_KEYS: &[&str] = &["tool", "path"];
 
 /// Reads `uploads` of the extension into the tools that it names.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     let Some(entry) = extension.entry("uploads") else { return };
-    let place = Place::Key("uploads");
+    let place = MappingPlace::Key("uploads");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else { return };
     for entry in section.entries() {
-        let place = Place::Named("upload", &entry.key);
+        let place = MappingPlace::Named("upload", &entry.key);
         let Some(rules) = context.section(&entry.value, &entry.key_span, place, KEYS) else {
             continue;
         };
-        let name = Text { value: &entry.key, span: entry.key_span.clone() };
-        let upload = uploading(&name, &descriptor.tools, context);
+        let name = YamlText { value: &entry.key, span: entry.key_span.clone() };
+        let upload = uploading_tool(&name, &descriptor.tools, context);
         let size =
-            size(&rules, upload.and_then(|at| descriptor.tools.get(at)), descriptor, context);
+            lower_size(&rules, upload.and_then(|at| descriptor.tools.get(at)), descriptor, context);
         if let Some(tool) = upload.and_then(|at| descriptor.tools.get_mut(at)) {
             tool.upload_size = size.map(Box::new);
         }
@@ -35,10 +35,10 @@ pub(super) fn lower<'tree>(
 }
 
 /// Finds a tool whose body is one file.
-fn uploading<'tree>(
-    name: &Text<'tree>,
+fn uploading_tool<'tree>(
+    name: &YamlText<'tree>,
     tools: &[Tool],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<usize> {
     let found = tools.iter().position(|tool| tool.name == name.value);
     if let Some(tool) = found.and_then(|at| tools.get(at)) {
@@ -52,39 +52,41 @@ fn uploading<'tree>(
             .help("name a tool whose `content_type` is that of a file");
         return None;
     }
-    unknown(name, tools, code::UPLOAD_TOOL, context);
+    report_unknown_tool(name, tools, code::UPLOAD_TOOL, context);
     None
 }
 
-fn size<'tree>(
-    rules: &Section<'tree>,
+fn lower_size<'tree>(
+    rules: &YamlSection<'tree>,
     upload: Option<&Tool>,
     descriptor: &Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<UploadSize> {
     let section = context.subsection(rules, "size", SIZE_KEYS)?;
     let name = context.required_text(&section, "tool");
     let path = match section.entry("path").map(|entry| &entry.value.value) {
-        None | Some(Value::Null) => {
-            context.missing(&section, "path").help("write where the length is: `path: $.size`");
+        None | Some(YamlValue::Null) => {
+            context
+                .report_missing(&section, "path")
+                .help("write where the length is: `path: $.size`");
             None
         }
         Some(_) => context.json_path(&section, "path"),
     };
-    let tool = asked(&name?, upload, &descriptor.tools, context)?;
+    let tool = asked_tool(&name?, upload, &descriptor.tools, context)?;
     Some(UploadSize { tool, path: path? })
 }
 
 /// Finds the tool that is asked for the length: one that only reads, and that can be called with
 /// what the upload is called with.
-fn asked<'tree>(
-    name: &Text<'tree>,
+fn asked_tool<'tree>(
+    name: &YamlText<'tree>,
     upload: Option<&Tool>,
     tools: &[Tool],
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Tool> {
     let Some(tool) = tools.iter().find(|tool| tool.name == name.value) else {
-        unknown(name, tools, code::UPLOAD_SIZE, context);
+        report_unknown_tool(name, tools, code::UPLOAD_SIZE, context);
         return None;
     };
     let mut refuse = |message: String, help: &str| {
@@ -92,7 +94,7 @@ fn asked<'tree>(
         None
     };
     if !tool.method().is_safe()
-        || tool.access.as_ref().is_some_and(|access| *access != Access::Read)
+        || tool.access.as_ref().is_some_and(|access| *access != AccessLevel::Read)
     {
         let message = format!("the tool `{}` may change something", tool.name);
         return refuse(message, "name a GET with `access: read`");
@@ -103,7 +105,10 @@ fn asked<'tree>(
     }
     let upload = upload?;
     let is_given = |param: &&Param| {
-        upload.params.iter().any(|known| known.name == param.name && !known.is_in(Location::Body))
+        upload
+            .params
+            .iter()
+            .any(|known| known.name == param.name && !known.is_in(ParamLocation::Body))
     };
     let missing = tool.params.iter().find(|param| param.is_needed() && !is_given(param));
     if let Some(missing) = missing {
@@ -122,11 +127,11 @@ fn asked<'tree>(
     Some(tool)
 }
 
-fn unknown<'tree>(
-    name: &Text<'tree>,
+fn report_unknown_tool<'tree>(
+    name: &YamlText<'tree>,
     tools: &[Tool],
     code: crate::diagnostic::Code,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     let names = tools.iter().map(|tool| tool.name.as_str());
     let meant = context.nearest_tool(name.value, names);

@@ -5,37 +5,37 @@
 
 use std::collections::BTreeSet;
 
-use dadl_text::names::nearest;
+use dadl_text::names::nearest_name;
 use serde_json::{Map, Value as Json};
 
-use super::context::{Context, Place, Section};
+use super::context::{LowerContext, MappingPlace, YamlSection};
 use crate::{
     code,
     model::{Descriptor, ParamKind},
-    yaml::{Entry, Value},
+    yaml::{YamlEntry, YamlValue},
 };
 
 /// The keywords of JSON Schema that hosts accept in an input schema, and their values.
-const KEYWORDS: &[(&str, Form)] = &[
-    ("additionalProperties", Form::Schema),
-    ("enum", Form::List),
-    ("examples", Form::List),
-    ("format", Form::Text),
-    ("items", Form::Schema),
-    ("maxItems", Form::Count),
-    ("maxLength", Form::Count),
-    ("maximum", Form::Number),
-    ("minItems", Form::Count),
-    ("minLength", Form::Count),
-    ("minimum", Form::Number),
-    ("pattern", Form::Pattern),
-    ("properties", Form::Members),
-    ("required", Form::Names),
+const KEYWORDS: &[(&str, KeywordForm)] = &[
+    ("additionalProperties", KeywordForm::Schema),
+    ("enum", KeywordForm::List),
+    ("examples", KeywordForm::List),
+    ("format", KeywordForm::Text),
+    ("items", KeywordForm::Schema),
+    ("maxItems", KeywordForm::Count),
+    ("maxLength", KeywordForm::Count),
+    ("maximum", KeywordForm::Number),
+    ("minItems", KeywordForm::Count),
+    ("minLength", KeywordForm::Count),
+    ("minimum", KeywordForm::Number),
+    ("pattern", KeywordForm::Pattern),
+    ("properties", KeywordForm::Members),
+    ("required", KeywordForm::Names),
 ];
 
 /// What the value of a keyword is.
 #[derive(Clone, Copy)]
-enum Form {
+enum KeywordForm {
     Count,
     List,
     Members,
@@ -46,7 +46,7 @@ enum Form {
     Text,
 }
 
-impl Form {
+impl KeywordForm {
     fn fits(self, value: &Json) -> bool {
         let list = |is_fine: fn(&Json) -> bool| {
             value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(is_fine))
@@ -73,16 +73,17 @@ const MOST_BYTES: usize = 4 * 1024;
 
 /// Reads `values` of the extension into the tools whose parameters it names.
 pub(super) fn lower<'tree>(
-    extension: &Section<'tree>,
+    extension: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
-    context: &mut Context<'tree>,
+    context: &mut LowerContext<'tree>,
 ) {
     let Some(entry) = extension.entry("values") else { return };
-    let Some(section) = context.open(&entry.value, &entry.key_span, Place::Key("values")) else {
+    let Some(section) = context.open(&entry.value, &entry.key_span, MappingPlace::Key("values"))
+    else {
         return;
     };
     for entry in section.entries() {
-        let Some(keywords) = keywords(entry, |_| false, context) else { continue };
+        let Some(keywords) = lower_keywords(entry, |_| false, context) else { continue };
         let tools = descriptor.tools.iter_mut().map(|it| (&it.params, &mut it.value_hints));
         let composites =
             descriptor.composites.iter_mut().map(|it| (&it.params, &mut it.value_hints));
@@ -91,7 +92,8 @@ pub(super) fn lower<'tree>(
         for (params, hints) in tools.chain(composites) {
             let Some(param) = params.iter().find(|param| param.name == entry.key) else { continue };
             is_known = true;
-            let fit = keywords.iter().filter(|(keyword, value)| fits(keyword, value, param.kind));
+            let fit =
+                keywords.iter().filter(|(keyword, value)| keyword_fits(keyword, value, param.kind));
             for (keyword, value) in fit {
                 unused.remove(keyword);
                 let hints = hints.entry(entry.key.clone().into_owned()).or_default();
@@ -100,7 +102,7 @@ pub(super) fn lower<'tree>(
             }
         }
         if !is_known {
-            unknown(entry, descriptor, context);
+            report_unknown(entry, descriptor, context);
             continue;
         }
         for keyword in unused {
@@ -124,10 +126,12 @@ pub(super) fn fits_what(keyword: &str) -> &'static str {
 }
 
 /// Returns whether a keyword says something about values of a type.
-pub(super) fn fits(keyword: &str, value: &Json, kind: ParamKind) -> bool {
+pub(super) fn keyword_fits(keyword: &str, value: &Json, kind: ParamKind) -> bool {
     if let ParamKind::Union(kinds) = kind {
         let is_choice = keyword == "enum";
-        return is_choice || kinds.is_any() || kinds.iter().any(|kind| fits(keyword, value, kind));
+        return is_choice
+            || kinds.is_any()
+            || kinds.iter().any(|kind| keyword_fits(keyword, value, kind));
     }
     let all = |is: fn(&Json) -> bool| value.as_array().is_some_and(|them| them.iter().all(is));
     match keyword {
@@ -148,12 +152,12 @@ pub(super) fn fits(keyword: &str, value: &Json, kind: ParamKind) -> bool {
 }
 
 /// Reads the keywords of JSON Schema under `entry`; `is_other` tells keys that are none.
-pub(super) fn keywords<'tree>(
-    entry: &'tree Entry<'tree>,
-    is_other: impl Fn(&Entry<'tree>) -> bool,
-    context: &mut Context<'tree>,
+pub(super) fn lower_keywords<'tree>(
+    entry: &'tree YamlEntry<'tree>,
+    is_other: impl Fn(&YamlEntry<'tree>) -> bool,
+    context: &mut LowerContext<'tree>,
 ) -> Option<Map<String, Json>> {
-    let place = Place::Named("values of", &entry.key);
+    let place = MappingPlace::Named("values of", &entry.key);
     let section = context.open(&entry.value, &entry.key_span, place)?;
     let mut keywords = Map::new();
     for keyword in section.entries().iter().filter(|keyword| !is_other(keyword)) {
@@ -179,11 +183,11 @@ pub(super) fn keywords<'tree>(
         let known = KEYWORDS.iter().map(|(known, _)| *known);
         let message = format!("`{}` says nothing that a host lists", keyword.key);
         let finding = context.warning(code::VALUE_SCHEMA, &keyword.key_span, message);
-        finding.meant_or(nearest(&keyword.key, known.clone()), || {
+        finding.meant_or(nearest_name(&keyword.key, known.clone()), || {
             format!("the keywords are {}", known.collect::<Vec<_>>().join(", "))
         });
     }
-    if let Some(reference) = reference(&entry.value.value) {
+    if let Some(reference) = find_reference(&entry.value.value) {
         context
             .warning(code::VALUE_SCHEMA, reference, "an input schema cannot refer to a type")
             .help("write the members out: many hosts refuse `$ref`");
@@ -214,18 +218,18 @@ fn has_boolean_schema(keyword: &str, value: &Json) -> bool {
 }
 
 /// Returns where a schema refers to another.
-fn reference<'tree>(value: &'tree Value<'tree>) -> Option<&'tree std::ops::Range<usize>> {
+fn find_reference<'tree>(value: &'tree YamlValue<'tree>) -> Option<&'tree std::ops::Range<usize>> {
     match value {
-        Value::Mapping(entries) => entries.iter().find_map(|entry| {
+        YamlValue::Mapping(entries) => entries.iter().find_map(|entry| {
             let is_reference = entry.key == "$ref";
-            is_reference.then_some(&entry.key_span).or_else(|| reference(&entry.value.value))
+            is_reference.then_some(&entry.key_span).or_else(|| find_reference(&entry.value.value))
         }),
-        Value::Sequence(items) => items.iter().find_map(|item| reference(&item.value)),
+        YamlValue::Sequence(items) => items.iter().find_map(|item| find_reference(&item.value)),
         _ => None,
     }
 }
 
-fn unknown(entry: &Entry<'_>, descriptor: &Descriptor, context: &mut Context<'_>) {
+fn report_unknown(entry: &YamlEntry<'_>, descriptor: &Descriptor, context: &mut LowerContext<'_>) {
     let composites = descriptor.composites.iter().flat_map(|it| &it.params);
     let names = descriptor.tools.iter().flat_map(|tool| &tool.params).chain(composites);
     let names = names.map(|param| param.name.as_str());
@@ -238,9 +242,9 @@ fn unknown(entry: &Entry<'_>, descriptor: &Descriptor, context: &mut Context<'_>
 mod tests {
     use serde_json::json;
 
-    use crate::{Loaded, load, source::Source};
+    use crate::{LoadedDescriptor, load, source::SourceText};
 
-    fn loaded(values: &str) -> Loaded {
+    fn loaded(values: &str) -> LoadedDescriptor {
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp: {{values: {values}}}\nbackend:\n  \
              name: example\n  type: rest\n  description: An example.\n  \
@@ -251,7 +255,7 @@ mod tests {
              composites:\n    \
              c: {{access: read, description: D., code: 'return 1', params: {{names: {{type: array}}}}}}\n"
         );
-        load(&Source::new("t", text))
+        load(&SourceText::new("t", text))
     }
 
     #[test]

@@ -4,15 +4,15 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    calls::Look,
-    context::{Context, Place, Section},
-    named::{Known, named_tool, tool_names},
+    calls::ReadOnlyCall,
+    context::{LowerContext, MappingPlace, YamlSection},
+    named::{KnownParts, named_tool, tool_names},
     rules::one_or_more,
-    task_state::{errors, state, steps},
+    task_state::{lower_errors, lower_state, lower_steps},
 };
 use crate::{
     code,
-    model::{json_path::JsonPath, task::Verdict},
+    model::{json_path::JsonPath, task::VerdictRule},
 };
 
 const KEYS: &[&str] = &[
@@ -36,31 +36,31 @@ const LONGEST_WITHIN: Duration = Duration::from_secs(60);
 
 /// Reads one mapping or a list of them.
 pub(super) fn lower<'tree>(
-    tasks: &Section<'tree>,
+    tasks: &YamlSection<'tree>,
     starters: &BTreeSet<String>,
-    known: &Known<'tree, '_>,
-    context: &mut Context<'tree>,
-) -> Vec<Verdict> {
-    let mut verdicts: Vec<Verdict> = Vec::new();
+    known: &KnownParts<'tree, '_>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<VerdictRule> {
+    let mut verdicts: Vec<VerdictRule> = Vec::new();
     for node in one_or_more(tasks, "outcome") {
-        let place = Place::Key("outcome");
+        let place = MappingPlace::Key("outcome");
         let Some(section) = context.section(node, &node.span, place, KEYS) else { continue };
-        let of = judged(&section, starters, known, context);
+        let of = lower_judged(&section, starters, known, context);
         for twice in verdicts.iter().flat_map(|other| other.of.intersection(&of)).take(1) {
             let message = format!("the tasks of `{twice}` are judged twice");
             context.error(code::TASK_OUTCOME, &node.span, message).help("name a tool once");
         }
-        verdicts.extend(one(&section, of, known, context));
+        verdicts.extend(lower_verdict(&section, of, known, context));
     }
     verdicts
 }
 
 /// Reads which tools it is about.
-fn judged<'tree>(
-    section: &Section<'tree>,
+fn lower_judged<'tree>(
+    section: &YamlSection<'tree>,
     starters: &BTreeSet<String>,
-    known: &Known<'tree, '_>,
-    context: &mut Context<'tree>,
+    known: &KnownParts<'tree, '_>,
+    context: &mut LowerContext<'tree>,
 ) -> BTreeSet<String> {
     let Some(named) = tool_names(section, "only", known, context) else { return starters.clone() };
     let stranger = named.iter().find(|name| !starters.contains(**name));
@@ -74,23 +74,23 @@ fn judged<'tree>(
     named.into_iter().map(str::to_owned).collect()
 }
 
-fn one<'tree>(
-    section: &Section<'tree>,
+fn lower_verdict<'tree>(
+    section: &YamlSection<'tree>,
     of: BTreeSet<String>,
-    known: &Known<'tree, '_>,
-    context: &mut Context<'tree>,
-) -> Option<Verdict> {
-    let values = values(section, context);
+    known: &KnownParts<'tree, '_>,
+    context: &mut LowerContext<'tree>,
+) -> Option<VerdictRule> {
+    let values = lower_values(section, context);
     let mut names: BTreeSet<&str> = values.iter().map(|(name, _)| *name).collect();
     names.insert("task");
-    let look = Look { known: &names, code: code::TASK_OUTCOME, tool_key: "tool" };
+    let look = ReadOnlyCall { known: &names, code: code::TASK_OUTCOME, tool_key: "tool" };
     let tool = named_tool(section, known, context);
     let call = tool.and_then(|tool| look.lower(section, tool, context));
-    let state = state(section, context);
+    let state = lower_state(section, context);
     let result = context.json_path(section, "result");
-    let errors = errors(section, context);
+    let errors = lower_errors(section, context);
     let details = context.json_path(section, "details");
-    let steps = steps(section, context);
+    let steps = lower_steps(section, context);
     let within = context.duration(section, "within").unwrap_or(WITHIN);
     if let (true, Some(entry)) = (within > LONGEST_WITHIN, section.entry("within")) {
         context
@@ -99,16 +99,27 @@ fn one<'tree>(
     }
     let (state, states) = state?;
     let values = values.into_iter().map(|(name, path)| (name.to_owned(), path)).collect();
-    Some(Verdict { of, call: call?, values, state, states, result, errors, details, steps, within })
+    Some(VerdictRule {
+        of,
+        call: call?,
+        values,
+        state,
+        states,
+        result,
+        errors,
+        details,
+        steps,
+        within,
+    })
 }
 
 /// Reads what the arguments need of what shows the task.
-fn values<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
+fn lower_values<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Vec<(&'tree str, JsonPath)> {
     let Some(entry) = section.entry("values") else { return Vec::new() };
-    let place = Place::Key("values");
+    let place = MappingPlace::Key("values");
     let Some(values) = context.open(&entry.value, &entry.key_span, place) else {
         return Vec::new();
     };

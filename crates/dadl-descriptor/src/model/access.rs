@@ -4,7 +4,7 @@ use dadl_text::names::Danger;
 
 /// An access level: DADL's well-known values and any other word.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Access {
+pub enum AccessLevel {
     /// Changes nothing.
     Read,
     /// Changes something that can be changed back.
@@ -17,7 +17,7 @@ pub enum Access {
     Custom(String),
 }
 
-impl Access {
+impl AccessLevel {
     /// Returns the level that `word` names.
     pub fn from_word(word: &str) -> Self {
         match word {

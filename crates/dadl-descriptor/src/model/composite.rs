@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{Access, Param};
+use super::{AccessLevel, Param};
 
 /// A script that calls several tools (spec section 12).
 #[derive(Debug, Clone)]
@@ -13,12 +13,12 @@ pub struct Composite {
     pub name: String,
     /// How dangerous a call is: the author's word, or the highest level of the tools that it may
     /// call; `None` when one of these has no level.
-    pub access: Option<Access>,
+    pub access: Option<AccessLevel>,
     /// What the composite does, for a model.
     pub description: String,
     /// Domain knowledge from `hints`, in the order of the file.
     pub hints: Vec<(String, String)>,
-    /// The members of `params`; their role is [`Role::Script`](super::Role::Script).
+    /// The members of `params`; their role is [`Role::Script`](super::ParamRole::Script).
     pub params: Vec<Param>,
     /// What is known about values besides their type, by the name of the parameter: keywords of
     /// JSON Schema. Hosts list them; nobody enforces them here.

@@ -117,13 +117,13 @@ impl Condition {
 }
 
 /// What an operand stands for.
-enum Seen<'answer> {
+enum OperandValue<'answer> {
     /// A value that is too large to be compared: it is like no other.
     Large,
     Value(Cow<'answer, Value>),
 }
 
-impl Seen<'_> {
+impl OperandValue<'_> {
     fn is(&self, other: &Self) -> bool {
         matches!((self, other), (Self::Value(one), Self::Value(other)) if one == other)
     }
@@ -145,15 +145,14 @@ impl Operand {
         value.map_err(|_| ConditionError::Operand(text.to_owned()))
     }
 
-    fn seen(&self, answer: &str) -> Seen<'_> {
+    fn seen(&self, answer: &str) -> OperandValue<'_> {
         match self {
-            Self::Literal(value) => Seen::Value(Cow::Borrowed(value)),
+            Self::Literal(value) => OperandValue::Value(Cow::Borrowed(value)),
             Self::Path(path) => match path.look(answer) {
                 // What is absent compares as null does: `$.next != null`.
-                None => Seen::Value(Cow::Owned(Value::Null)),
-                Some(text) => {
-                    cost::small(text).map_or(Seen::Large, |value| Seen::Value(Cow::Owned(value)))
-                }
+                None => OperandValue::Value(Cow::Owned(Value::Null)),
+                Some(text) => cost::small(text)
+                    .map_or(OperandValue::Large, |value| OperandValue::Value(Cow::Owned(value))),
             },
         }
     }

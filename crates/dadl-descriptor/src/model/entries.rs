@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use dadl_text::{
     json::scan,
-    text::{cut, without_login},
+    text::{cut_text, without_login},
 };
 
-use crate::model::{condition::Condition, json_path::JsonPath, task::scalar};
+use crate::model::{condition::Condition, json_path::JsonPath, task::scalar_text};
 
 /// How the entries of some tools tell that something failed. All paths look into one entry.
 #[derive(Debug, Clone)]
@@ -53,21 +53,21 @@ impl Failures {
             let text = found.find_map(|value| match value {
                 "null" => None,
                 text if text.starts_with(['{', '[']) => Some(text.to_owned()),
-                text => scalar(text).filter(|text| !text.trim().is_empty()),
+                text => scalar_text(text).filter(|text| !text.trim().is_empty()),
             })?;
-            Some(cut(without_login(&text).trim(), LONGEST).into_owned())
+            Some(cut_text(without_login(&text).trim(), LONGEST).into_owned())
         };
-        let id = rules.id.as_ref().and_then(|path| path.look(entry)).and_then(scalar);
+        let id = rules.id.as_ref().and_then(|path| path.look(entry)).and_then(scalar_text);
         let own = first(&rules.names);
         if let (Some(id), Some(name)) = (&id, &own)
             && self.names.len() < MOST_NAMES
         {
-            self.names.entry(cut(id, LONGEST).into_owned()).or_insert_with(|| name.clone());
+            self.names.entry(cut_text(id, LONGEST).into_owned()).or_insert_with(|| name.clone());
         }
         if !rules.failed.iter().any(|condition| condition.holds(entry) == Some(true)) {
             return;
         }
-        let known = || self.names.get(cut(id.as_deref()?, LONGEST).as_ref()).cloned();
+        let known = || self.names.get(cut_text(id.as_deref()?, LONGEST).as_ref()).cloned();
         let name = own.or_else(known).or_else(|| id.clone());
         let reason = first(&rules.errors);
         // What holds a part that failed repeats its reason.
@@ -90,7 +90,7 @@ impl Failures {
     /// Takes note of the entries of a list, a compact JSON text.
     pub fn of_list(list: &str, rules: &EntryRules) -> Self {
         let mut failures = Self::default();
-        for entry in scan::items(list).into_iter().flatten() {
+        for entry in scan::array_items(list).into_iter().flatten() {
             failures.see(entry, rules);
         }
         failures

@@ -11,7 +11,7 @@ use crate::model::json_path::JsonPath;
 /// Paths look into an item as `collect` gives it: for server-sent events, an object of `event`,
 /// `id` and `data`.
 #[derive(Debug, Clone)]
-pub struct Events {
+pub struct EventRules {
     /// The tool that opens the stream; it takes no required argument.
     pub stream: String,
     /// How collections are added to an open stream; one without carries all that there is.
@@ -28,7 +28,7 @@ pub struct Events {
     /// identifiers alone where it is not given, or selects nothing.
     pub collection: Option<JsonPath>,
     /// The objects that can be read as MCP resources.
-    pub resources: Option<Resources>,
+    pub resources: Option<ResourceRules>,
 }
 
 /// The call that adds a collection to an open stream.
@@ -46,11 +46,11 @@ pub struct Subscribe {
 
 /// Objects as resources `scheme://collection/id`.
 #[derive(Debug, Clone)]
-pub struct Resources {
+pub struct ResourceRules {
     /// The scheme of their URIs (RFC 3986, section 3.1), in lower case.
     pub scheme: String,
     /// The collections, each with the tool that reads one of its objects.
-    pub readers: Vec<Reader>,
+    pub readers: Vec<ObjectReader>,
     /// The collections of which a few objects are listed.
     pub listers: Vec<Lister>,
 }
@@ -66,7 +66,7 @@ pub struct Lister {
 
 /// How an object of a collection is read.
 #[derive(Debug, Clone)]
-pub struct Reader {
+pub struct ObjectReader {
     /// The collection, as events and subscriptions name it.
     pub collection: String,
     /// The tool.
@@ -98,10 +98,10 @@ impl Subscribe {
     }
 }
 
-impl Events {
+impl EventRules {
     /// Returns how an object of this collection is read; upper and lower case are the same, since
     /// clients change the case of what stands before the path of a URI.
-    pub fn reader(&self, collection: &str) -> Option<&Reader> {
+    pub fn reader(&self, collection: &str) -> Option<&ObjectReader> {
         let readers = &self.resources.as_ref()?.readers;
         readers.iter().find(|reader| reader.collection.eq_ignore_ascii_case(collection))
     }

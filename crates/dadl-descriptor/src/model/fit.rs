@@ -36,7 +36,7 @@ pub struct Fit {
     /// The first version of a tool or composite, by its name.
     pub since: BTreeMap<String, Version>,
     /// What a tool or composite needs that few servers have, by its name.
-    pub needs: BTreeMap<String, Arc<Needs>>,
+    pub needs: BTreeMap<String, Arc<ToolNeeds>>,
 }
 
 /// Where a server says what it has.
@@ -59,7 +59,7 @@ pub struct FitVersion {
 
 /// What a group of tools needs.
 #[derive(Debug, Clone, Default)]
-pub struct Needs {
+pub struct ToolNeeds {
     /// A plugin of the server.
     pub plugin: Option<String>,
     /// Tools that are there exactly when these are, where the source leaves these out.

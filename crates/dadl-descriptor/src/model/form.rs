@@ -4,15 +4,15 @@ use mime::Mime;
 
 /// What `_dadl_mcp.requests` says about a parameter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Form {
+pub struct ParamForm {
     /// How a list or an object is written.
-    pub style: Style,
+    pub style: ParamStyle,
     /// Whether null is a value.
     pub nullable: bool,
     /// Whether `:/?@!$()*,;` stay in the values of a query or a form.
     pub allow_reserved: bool,
     /// Whether it is all of the body or of the query.
-    pub whole: Option<Whole>,
+    pub whole: Option<WholePart>,
     /// Whether it takes several files.
     pub several: bool,
     /// `Content-Type` of its field in a multipart body.
@@ -23,26 +23,28 @@ pub struct Form {
     pub not: Vec<String>,
 }
 
-impl Form {
+impl ParamForm {
     /// Returns whether the members of a value are pairs of their own.
     pub fn spreads(&self) -> bool {
-        let Style::Listed { lead: Lead::None, explode, .. } = self.style else { return false };
+        let ParamStyle::Listed { lead: StylePrefix::None, explode, .. } = self.style else {
+            return false;
+        };
         explode
     }
 }
 
 /// How a list or an object is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Style {
+pub enum ParamStyle {
     /// As its place usually has it: a repeated name, `name[key]`, JSON.
     #[default]
     Usual,
     /// As one text with delimiters (RFC 6570, OpenAPI's `style`).
     Listed {
         /// What goes before it.
-        lead: Lead,
+        lead: StylePrefix,
         /// What goes between items.
-        between: Between,
+        between: ListDelimiter,
         /// Whether an object's names and values have `=` between, and the items of a query or
         /// those behind a lead stand for themselves.
         explode: bool,
@@ -53,7 +55,7 @@ pub enum Style {
     Segments,
 }
 
-impl Style {
+impl ParamStyle {
     /// Returns whether a caller may give a list, a list as JSON text, or the text with delimiters.
     pub fn is_listed(self) -> bool {
         matches!(self, Self::Listed { .. })
@@ -62,7 +64,7 @@ impl Style {
 
 /// What goes before a value in a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lead {
+pub enum StylePrefix {
     /// Nothing: `simple` and `form`.
     None,
     /// `.`: `label`.
@@ -73,7 +75,7 @@ pub enum Lead {
 
 /// What goes between the items of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Between {
+pub enum ListDelimiter {
     /// `,`
     Comma,
     /// A space.
@@ -86,7 +88,7 @@ pub enum Between {
 
 /// How a parameter is all of its part of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whole {
+pub enum WholePart {
     /// All of the query.
     Query,
     /// A JSON body: the value itself; text that is no JSON may name a file.
@@ -97,7 +99,7 @@ pub enum Whole {
     Bytes,
 }
 
-impl Whole {
+impl WholePart {
     /// Returns how the one parameter of a body of this type is all of it.
     pub fn of(mime: &Mime) -> Self {
         let subtype = mime.subtype().as_str();
@@ -136,18 +138,18 @@ mod tests {
     #[test]
     fn a_body_is_json_text_or_bytes() {
         for (mime, expected) in [
-            ("application/json", Whole::Json),
-            ("application/json-patch+json", Whole::Json),
-            ("text/json", Whole::Json),
-            ("text/plain; charset=utf-8", Whole::Text),
-            ("application/xml", Whole::Text),
-            ("application/soap+xml", Whole::Text),
-            ("application/x-ndjson", Whole::Text),
-            ("image/png", Whole::Bytes),
-            ("application/octet-stream", Whole::Bytes),
-            ("application/zip", Whole::Bytes),
+            ("application/json", WholePart::Json),
+            ("application/json-patch+json", WholePart::Json),
+            ("text/json", WholePart::Json),
+            ("text/plain; charset=utf-8", WholePart::Text),
+            ("application/xml", WholePart::Text),
+            ("application/soap+xml", WholePart::Text),
+            ("application/x-ndjson", WholePart::Text),
+            ("image/png", WholePart::Bytes),
+            ("application/octet-stream", WholePart::Bytes),
+            ("application/zip", WholePart::Bytes),
         ] {
-            assert_eq!(Whole::of(&mime.parse().unwrap()), expected, "{mime}");
+            assert_eq!(WholePart::of(&mime.parse().unwrap()), expected, "{mime}");
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::model::json_path::JsonPath;
 /// The request that says whether a backend is there and takes the credential (DADL 0.2, section
 /// 4.6).
 #[derive(Debug, Clone)]
-pub struct Health {
-    /// The request, as a tool called [`Health::NAME`] that takes no argument.
+pub struct HealthCheck {
+    /// The request, as a tool called [`HealthCheck::NAME`] that takes no argument.
     pub tool: Tool,
     /// The tool of the file that the request is from; who may not call that one may not call this.
     pub declared: Option<String>,
@@ -25,7 +25,7 @@ pub struct Health {
     pub expose: bool,
 }
 
-impl Health {
+impl HealthCheck {
     /// The name of the tool that models get.
     pub const NAME: &'static str = "health";
 }

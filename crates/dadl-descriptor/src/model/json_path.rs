@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use dadl_text::json::path::Path;
+use dadl_text::json::path::CompiledPath;
 
 pub use dadl_text::json::path::{PathError, PathSyntaxError};
 
@@ -13,7 +13,7 @@ pub use dadl_text::json::path::{PathError, PathSyntaxError};
 #[derive(Clone)]
 pub struct JsonPath {
     text: Arc<str>,
-    path: Arc<Path>,
+    path: Arc<CompiledPath>,
 }
 
 impl JsonPath {
@@ -23,7 +23,7 @@ impl JsonPath {
     ///
     /// It is no path, or costs too much.
     pub fn compile(text: &str) -> Result<Self, PathSyntaxError> {
-        let path = Path::compile(&bracket_hyphenated(text))?;
+        let path = CompiledPath::compile(&bracket_hyphenated(text))?;
         Ok(Self { text: text.into(), path: Arc::new(path) })
     }
 
@@ -77,8 +77,8 @@ impl JsonPath {
         mask: &str,
         most: usize,
     ) -> Result<Option<String>, PathError> {
-        let paths: Vec<&Path> = paths.iter().map(|path| &*path.path).collect();
-        Path::mask(&paths, text, mask, most)
+        let paths: Vec<&CompiledPath> = paths.iter().map(|path| &*path.path).collect();
+        CompiledPath::mask(&paths, text, mask, most)
     }
 
     /// Returns the names of an expression that has nothing else, such as `$.data.items`.

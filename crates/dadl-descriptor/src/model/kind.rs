@@ -50,7 +50,7 @@ impl fmt::Display for ParamKind {
 
 /// A type of JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Basic {
+pub(super) enum JsonType {
     Array,
     Boolean,
     Integer,
@@ -62,7 +62,7 @@ pub(super) enum Basic {
 /// Types in their order, without repetition; none means any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KindList {
-    list: [Option<Basic>; 6],
+    list: [Option<JsonType>; 6],
 }
 
 impl KindList {
@@ -76,12 +76,12 @@ impl KindList {
         let mut known = Self::any();
         for kind in kinds {
             let basic = match kind {
-                ParamKind::Array => Basic::Array,
-                ParamKind::Boolean => Basic::Boolean,
-                ParamKind::Integer => Basic::Integer,
-                ParamKind::Number => Basic::Number,
-                ParamKind::Object => Basic::Object,
-                ParamKind::FileUrl | ParamKind::String => Basic::String,
+                ParamKind::Array => JsonType::Array,
+                ParamKind::Boolean => JsonType::Boolean,
+                ParamKind::Integer => JsonType::Integer,
+                ParamKind::Number => JsonType::Number,
+                ParamKind::Object => JsonType::Object,
+                ParamKind::FileUrl | ParamKind::String => JsonType::String,
                 ParamKind::Union(kinds) => {
                     if kinds.is_any() {
                         return Self::any();
@@ -102,12 +102,12 @@ impl KindList {
     /// Returns the types; none when any will do.
     pub fn iter(self) -> impl Iterator<Item = ParamKind> {
         self.list.into_iter().flatten().map(|basic| match basic {
-            Basic::Array => ParamKind::Array,
-            Basic::Boolean => ParamKind::Boolean,
-            Basic::Integer => ParamKind::Integer,
-            Basic::Number => ParamKind::Number,
-            Basic::Object => ParamKind::Object,
-            Basic::String => ParamKind::String,
+            JsonType::Array => ParamKind::Array,
+            JsonType::Boolean => ParamKind::Boolean,
+            JsonType::Integer => ParamKind::Integer,
+            JsonType::Number => ParamKind::Number,
+            JsonType::Object => ParamKind::Object,
+            JsonType::String => ParamKind::String,
         })
     }
 

@@ -37,23 +37,23 @@ use serde_json::Value;
 
 pub use self::{
     about::{Coverage, Example, Setup},
-    access::Access,
-    auth::{Auth, CredentialName, Placement},
+    access::AccessLevel,
+    auth::{AuthScheme, CredentialName, Placement},
     composite::{Composite, Script},
     errors::{Backoff, ErrorFormat, ErrorHint, ErrorRules, RateLimit, RetryStrategy},
-    form::{Between, Form, Lead, Style, Whole},
-    health::Health,
+    form::{ListDelimiter, ParamForm, ParamStyle, StylePrefix, WholePart},
+    health::HealthCheck,
     kind::{KindList, ParamKind},
     pagination::{PageBehavior, PageStrategy, Pagination},
-    param::{Location, Param, Role, Rules, StreamArgument},
-    rate_limit::Pace,
-    request::{BodyKind, BodyRules, Http, Method, Request, Rpc},
+    param::{Param, ParamLocation, ParamRole, StreamArgument, ValueRules},
+    rate_limit::RequestRate,
+    request::{BodyKind, BodyRules, RequestMethod, RestOperation, RpcMethod, ToolRequest},
     response::{ResponseRules, StreamHandling, Streaming},
     tool::{Deprecation, Tool, UploadSize},
 };
 use self::{
-    auth::rules::AuthRules, entries::EntryRules, events::Events, fit::Fit, settle::Settle,
-    switch::Switch, task::Tasks,
+    auth::rules::AuthRules, entries::EntryRules, events::EventRules, fit::Fit, settle::Settle,
+    switch::Switch, task::TaskRules,
 };
 
 /// Shapes of results by their names: a subset of JSON Schema (DADL 0.2, section 10). One refers to
@@ -77,7 +77,7 @@ pub struct Descriptor {
     /// `backend.description`; becomes part of the MCP server instructions.
     pub description: String,
     /// How requests authenticate.
-    pub auth: Auth,
+    pub auth: AuthScheme,
     /// The tools in the order of the file.
     pub tools: Vec<Tool>,
     /// The composites in the order of the file; no tool has the name of one.
@@ -87,21 +87,21 @@ pub struct Descriptor {
     /// The path or URL of an OpenAPI document, as written.
     pub openapi_source: Option<String>,
     /// How to find out whether the backend is well.
-    pub health: Option<Health>,
+    pub health: Option<HealthCheck>,
     /// Optional parameters that hosts need not list (`_dadl_mcp.unlisted_params`).
     pub unlisted_params: Vec<String>,
     /// How calls begin work that goes on after their answer (`_dadl_mcp.tasks`).
-    pub tasks: Option<Tasks>,
+    pub tasks: Option<TaskRules>,
     /// How to see that what was written is there (`_dadl_mcp.settles`).
     pub settles: Vec<Settle>,
     /// How the entries of a log tell that something failed (`_dadl_mcp.entries`).
     pub entries: Vec<EntryRules>,
     /// How the API tells what changes (`_dadl_mcp.events`).
-    pub events: Option<Events>,
+    pub events: Option<EventRules>,
     /// What else there is to know about the credential (`_dadl_mcp.auth`).
     pub auth_rules: AuthRules,
     /// How many requests the API takes in how long a time (`_dadl_mcp.rate_limit`).
-    pub pace: Option<Pace>,
+    pub pace: Option<RequestRate>,
     /// A switch of the API with which its administrator turns MCP off (`_dadl_mcp.switch`).
     pub switch: Option<Switch>,
     /// What a server may have or lack, and where it says so (`_dadl_mcp.fit`).
@@ -124,12 +124,12 @@ impl Descriptor {
     /// Returns the names of all tools and composites.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let tools = self.tools.iter().map(|tool| tool.name.as_str());
-        let checks = self.health.iter().filter(|health| health.expose).map(|_| Health::NAME);
+        let checks = self.health.iter().filter(|health| health.expose).map(|_| HealthCheck::NAME);
         tools.chain(self.composites.iter().map(|composite| composite.name.as_str())).chain(checks)
     }
 
     /// Returns how tasks work, when calls of `tool` can begin one.
-    pub fn tasks_of(&self, tool: &str) -> Option<&Tasks> {
+    pub fn tasks_of(&self, tool: &str) -> Option<&TaskRules> {
         self.tasks.as_ref().filter(|tasks| tasks.starters.contains(tool))
     }
 
@@ -139,7 +139,7 @@ impl Descriptor {
     }
 
     /// Returns the access levels of all tools and composites, with repetitions.
-    pub fn levels(&self) -> impl Iterator<Item = &Access> {
+    pub fn levels(&self) -> impl Iterator<Item = &AccessLevel> {
         let tools = self.tools.iter().filter_map(|tool| tool.access.as_ref());
         tools.chain(self.composites.iter().filter_map(|composite| composite.access.as_ref()))
     }

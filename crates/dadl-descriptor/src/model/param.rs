@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Form, kind::ParamKind};
+use super::{ParamForm, kind::ParamKind};
 use crate::model::filters::Language;
 
 /// One parameter of a tool.
@@ -13,7 +13,7 @@ pub struct Param {
     /// What the descriptor calls it: the name on the wire, unless another parameter has that one.
     pub name: String,
     /// What becomes of the value.
-    pub role: Role,
+    pub role: ParamRole,
     /// What the value is.
     pub kind: ParamKind,
     /// Whether a call without it is refused.
@@ -28,14 +28,14 @@ pub struct Param {
     /// Whether the API certainly refuses what does not fit its `values` (`_dadl_mcp.enforced`).
     pub enforced: bool,
     /// How it is written, and what else it may be (`_dadl_mcp.requests`).
-    pub form: Form,
+    pub form: ParamForm,
     /// What is checked about the value before it is sent, and told about the answer.
-    pub rules: Option<Box<Rules>>,
+    pub rules: Option<Box<ValueRules>>,
 }
 
 /// What is known about the values of a parameter, and counts.
 #[derive(Debug, Clone, Default)]
-pub struct Rules {
+pub struct ValueRules {
     /// The words that it may have (`_dadl_mcp.choices`); none: any.
     pub choices: Arc<[String]>,
     /// The language of a filter (`_dadl_mcp.filters`).
@@ -46,7 +46,7 @@ pub struct Rules {
 
 impl Param {
     /// Makes a parameter that a caller may leave out, about which a file says nothing else.
-    pub fn new(name: impl Into<String>, role: Role, kind: ParamKind) -> Self {
+    pub fn new(name: impl Into<String>, role: ParamRole, kind: ParamKind) -> Self {
         Self {
             name: name.into(),
             role,
@@ -56,7 +56,7 @@ impl Param {
             description: None,
             omit_false: false,
             enforced: false,
-            form: Form::default(),
+            form: ParamForm::default(),
             rules: None,
         }
     }
@@ -67,30 +67,30 @@ impl Param {
     }
 
     /// Returns the part of the request that the value goes to; `None` when it is not sent.
-    pub fn location(&self) -> Option<Location> {
+    pub fn location(&self) -> Option<ParamLocation> {
         match self.role {
-            Role::Sent(location) => Some(location),
-            Role::Jq | Role::Script | Role::Stream(_) | Role::Wait => None,
+            ParamRole::Sent(location) => Some(location),
+            ParamRole::Jq | ParamRole::Script | ParamRole::Stream(_) | ParamRole::Wait => None,
         }
     }
 
     /// Returns whether the value goes to this part of the request.
-    pub fn is_in(&self, location: Location) -> bool {
-        self.role == Role::Sent(location)
+    pub fn is_in(&self, location: ParamLocation) -> bool {
+        self.role == ParamRole::Sent(location)
     }
 
     /// Returns whether every call has to have a value for it. A path has no optional parts, and a
     /// default fills what the caller leaves out.
     pub fn is_needed(&self) -> bool {
-        self.default.is_none() && (self.required || self.is_in(Location::Path))
+        self.default.is_none() && (self.required || self.is_in(ParamLocation::Path))
     }
 }
 
 /// What becomes of the value of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
+pub enum ParamRole {
     /// It is sent, in this part of the request.
-    Sent(Location),
+    Sent(ParamLocation),
     /// The script of a composite gets it.
     Script,
     /// Not sent: a jq program that makes of the result what the caller gets. The runtime adds it.
@@ -103,7 +103,7 @@ pub enum Role {
 
 /// A part of a request: OpenAPI's `in`, plus `body`; a cookie is said in `_dadl_mcp.requests` only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Location {
+pub enum ParamLocation {
     /// A member of the request body.
     Body,
     /// A pair of the `Cookie` field.
@@ -116,7 +116,7 @@ pub enum Location {
     Query,
 }
 
-impl Location {
+impl ParamLocation {
     /// Every location that a parameter of DADL can have, in the order in which messages name them.
     pub const ALL: [Self; 4] = [Self::Path, Self::Query, Self::Header, Self::Body];
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// `rate_limit`: how many requests the API takes in how long a time, whatever its answers say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct RequestRate {
     /// So many requests; at least one.
     pub requests: u32,
     /// In any stretch of this length; longer than zero.

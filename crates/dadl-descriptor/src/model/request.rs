@@ -4,24 +4,24 @@ use std::{fmt, sync::Arc};
 
 use http::HeaderValue;
 
-use super::{KindList, Location, Pagination, Param, ParamKind, Whole};
+use super::{KindList, Pagination, Param, ParamKind, ParamLocation, WholePart};
 use crate::model::template::PathTemplate;
 
 /// What a call of a tool sends.
 #[derive(Debug, Clone)]
-pub enum Request {
+pub enum ToolRequest {
     /// A request with a method and a path of its own (`backend.type: rest`).
-    Http(Http),
+    Http(RestOperation),
     /// A POST to the path of all tools, whose body names the method (`backend.type: jsonrpc`); the
     /// parameters are the members of `params`.
-    Rpc(Rpc),
+    Rpc(RpcMethod),
 }
 
 /// An operation of a REST API.
 #[derive(Debug, Clone)]
-pub struct Http {
+pub struct RestOperation {
     /// The request method (RFC 9110, section 9).
-    pub method: Method,
+    pub method: RequestMethod,
     /// The path below the base URL.
     pub path: PathTemplate,
     /// How the body parameters become a body.
@@ -47,7 +47,7 @@ pub struct BodyRules {
 
 /// A method of a JSON-RPC 2.0 API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rpc {
+pub struct RpcMethod {
     /// Where the requests of all methods go; it has no placeholders.
     pub path: PathTemplate,
     /// `rpc_method`: the name that requests have.
@@ -60,7 +60,7 @@ pub struct Rpc {
 
 /// A request method that DADL allows (`Tool.method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Method {
+pub enum RequestMethod {
     /// `DELETE`
     Delete,
     /// `GET`
@@ -75,7 +75,7 @@ pub enum Method {
     Put,
 }
 
-impl Method {
+impl RequestMethod {
     /// Every method, alphabetically.
     pub const ALL: [Self; 6] =
         [Self::Delete, Self::Get, Self::Head, Self::Patch, Self::Post, Self::Put];
@@ -103,7 +103,7 @@ impl Method {
     }
 }
 
-impl fmt::Display for Method {
+impl fmt::Display for RequestMethod {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
@@ -131,14 +131,14 @@ impl BodyKind {
     /// Says of a parameter what it can be where it is all of the body.
     pub fn settle(&self, param: &mut Param) {
         let Self::Raw(mime) = self else { return };
-        if !param.is_in(Location::Body) {
+        if !param.is_in(ParamLocation::Body) {
             return;
         }
-        let whole = Whole::of(mime);
+        let whole = WholePart::of(mime);
         param.form.whole = Some(whole);
         param.kind = match (whole, param.kind) {
-            (Whole::Json, ParamKind::FileUrl) => ParamKind::Union(KindList::any()),
-            (Whole::Text, ParamKind::FileUrl) => ParamKind::String,
+            (WholePart::Json, ParamKind::FileUrl) => ParamKind::Union(KindList::any()),
+            (WholePart::Text, ParamKind::FileUrl) => ParamKind::String,
             (_, kind) => kind,
         };
     }
@@ -147,7 +147,7 @@ impl BodyKind {
     pub fn is_json(&self) -> bool {
         match self {
             Self::Json | Self::JsonAs(_) => true,
-            Self::Raw(mime) => Whole::of(mime) == Whole::Json,
+            Self::Raw(mime) => WholePart::of(mime) == WholePart::Json,
             Self::Form | Self::Multipart => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{jq::Filter, model::json_path::JsonPath};
+use crate::{jq::JqFilter, model::json_path::JsonPath};
 
 /// How a 2xx answer becomes a result.
 #[derive(Debug, Clone, Default)]
@@ -10,7 +10,7 @@ pub struct ResponseRules {
     /// Where in the body the result is.
     pub result_path: Option<JsonPath>,
     /// Makes the result of what `result_path` selects; it compiles.
-    pub transform: Option<Filter>,
+    pub transform: Option<JqFilter>,
     /// Whether a caller may pass a jq program of its own, which sees the redacted result.
     pub allow_jq: bool,
     /// Values that nobody sees: the defaults' and the tool's together.

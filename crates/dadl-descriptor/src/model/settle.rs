@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{
     json_path::JsonPath,
-    task::{TaskCall, filled, scalar},
+    task::{TaskCall, fill_text, scalar_text},
 };
 
 /// The name of what a write made, in the arguments of the look.
@@ -25,14 +25,14 @@ pub struct Settle {
     /// What these names are, those of [`until`](Self::until) included.
     pub names: BTreeSet<String>,
     /// When it is there.
-    pub until: Until,
+    pub until: SettleCondition,
     /// Nobody looks for longer.
     pub within: Duration,
 }
 
 /// When what was written is there.
 #[derive(Debug, Clone)]
-pub enum Until {
+pub enum SettleCondition {
     /// The call answers.
     There,
     /// The call answers that there is no such thing.
@@ -71,7 +71,7 @@ impl Settle {
         let value = |name: &String| {
             let made = self.id.as_ref().filter(|_| name == MADE);
             let value = match made {
-                Some(path) => path.look(result?).and_then(scalar)?,
+                Some(path) => path.look(result?).and_then(scalar_text)?,
                 None => match arguments.get(name)? {
                     Value::String(text) => text.clone(),
                     value @ (Value::Bool(_) | Value::Number(_)) => value.to_string(),
@@ -84,7 +84,7 @@ impl Settle {
     }
 }
 
-impl Until {
+impl SettleCondition {
     /// Returns whether what was asked for, and nothing else, makes it hold.
     pub fn is_certain(&self) -> bool {
         matches!(self, Self::Is { .. } | Self::IsNot { .. } | Self::Gone)
@@ -93,9 +93,9 @@ impl Until {
     /// Returns whether what the call shows says that it is there; `None` when time decides.
     pub fn holds(&self, shown: &str, values: &[(String, String)]) -> Option<bool> {
         let has = |path: &JsonPath, value: &str| {
-            let wanted = filled(value, values);
+            let wanted = fill_text(value, values);
             let found = path.all(shown).unwrap_or_default();
-            found.into_iter().filter_map(scalar).any(|value| value == wanted)
+            found.into_iter().filter_map(scalar_text).any(|value| value == wanted)
         };
         match self {
             Self::There => Some(true),
@@ -123,7 +123,7 @@ mod tests {
             id: id.map(path),
             look: TaskCall { tool: "get".into(), arguments: Map::new() },
             names: names.iter().map(|name| (*name).to_owned()).collect(),
-            until: Until::There,
+            until: SettleCondition::There,
             within: Duration::from_secs(1),
         }
     }
@@ -147,7 +147,7 @@ mod tests {
         let values = [("tag".to_owned(), "b".to_owned())];
         let shown = r#"{"state":"on","tags":["a","b"],"n":7}"#;
         let is = |path_of: &str, value: &str| {
-            let until = Until::Is { path: path(path_of), value: value.to_owned() };
+            let until = SettleCondition::Is { path: path(path_of), value: value.to_owned() };
             until.holds(shown, &values)
         };
         assert_eq!(is("$.state", "on"), Some(true));
@@ -155,10 +155,10 @@ mod tests {
         assert_eq!(is("$.tags[*]", "{tag}"), Some(true));
         assert_eq!(is("$.n", "7"), Some(true));
         assert_eq!(is("$.none", "on"), Some(false));
-        let not = Until::IsNot { path: path("$.tags[*]"), value: "{tag}".to_owned() };
+        let not = SettleCondition::IsNot { path: path("$.tags[*]"), value: "{tag}".to_owned() };
         assert_eq!(not.holds(shown, &values), Some(false));
         assert_eq!(not.holds(r#"{"tags":[]}"#, &values), Some(true));
-        assert_eq!(Until::There.holds(shown, &values), Some(true));
-        assert_eq!(Until::Gone.holds(shown, &values), Some(false));
+        assert_eq!(SettleCondition::There.holds(shown, &values), Some(true));
+        assert_eq!(SettleCondition::Gone.holds(shown, &values), Some(false));
     }
 }

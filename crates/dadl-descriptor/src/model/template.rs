@@ -14,14 +14,14 @@ use url::Url;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathTemplate {
     text: String,
-    pieces: Vec<Piece>,
+    pieces: Vec<TemplatePiece>,
     query: Option<String>,
-    elsewhere: Option<Elsewhere>,
+    elsewhere: Option<OtherHost>,
 }
 
 /// Where a path leads that names a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Elsewhere {
+pub enum OtherHost {
     /// To this scheme, host and port.
     Origin(Url),
     /// Nobody can say where: the host has placeholders or a user name, or the scheme is another.
@@ -30,7 +30,7 @@ pub enum Elsewhere {
 
 /// A part of a path template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
+pub enum TemplatePiece {
     /// Text that is sent as it is; may contain `/`.
     Literal(String),
     /// The name of a path parameter.
@@ -49,7 +49,7 @@ pub struct TemplateError {
 /// What is said about a path that names a host.
 pub(crate) const NAMES_A_HOST: &str = "a path cannot name another host";
 
-impl Elsewhere {
+impl OtherHost {
     /// Returns where `text` leads if it names a host, and the rest, which is a path.
     fn of(text: &str) -> Option<(Self, &str)> {
         let first = text.split(['/', '?', '#', '{']).next().unwrap_or_default();
@@ -81,7 +81,7 @@ impl Elsewhere {
 impl PathTemplate {
     /// Splits `text`; it may end in a fixed query (`/search?kind=vm`).
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        if Elsewhere::of(text).is_some() {
+        if OtherHost::of(text).is_some() {
             return Err(TemplateError { message: NAMES_A_HOST.to_owned(), range: 0..text.len() });
         }
         Self::below(text)
@@ -89,7 +89,7 @@ impl PathTemplate {
 
     /// Does what [`parse`](Self::parse) does for the path of a tool, which may name a host.
     pub fn parse_of_tool(text: &str) -> Result<Self, TemplateError> {
-        let Some((elsewhere, path)) = Elsewhere::of(text) else { return Self::below(text) };
+        let Some((elsewhere, path)) = OtherHost::of(text) else { return Self::below(text) };
         let at = text.len() - path.len();
         let mut template = Self::below(path).map_err(|error| {
             let range = error.range.start + at..error.range.end + at;
@@ -125,11 +125,11 @@ impl PathTemplate {
             }
             offset += segment.len() + 1;
         }
-        Ok(Self { text: text.to_owned(), pieces: split(path)?, query, elsewhere: None })
+        Ok(Self { text: text.to_owned(), pieces: split_pieces(path)?, query, elsewhere: None })
     }
 
     /// Returns where it leads, when it names a host.
-    pub fn elsewhere(&self) -> Option<&Elsewhere> {
+    pub fn elsewhere(&self) -> Option<&OtherHost> {
         self.elsewhere.as_ref()
     }
 
@@ -139,7 +139,7 @@ impl PathTemplate {
     }
 
     /// Returns the parts of the path, without the query.
-    pub fn pieces(&self) -> &[Piece] {
+    pub fn pieces(&self) -> &[TemplatePiece] {
         &self.pieces
     }
 
@@ -151,14 +151,14 @@ impl PathTemplate {
     /// Returns the placeholders from left to right.
     pub fn placeholders(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Placeholder(name) => Some(name.as_str()),
-            Piece::Literal(_) => None,
+            TemplatePiece::Placeholder(name) => Some(name.as_str()),
+            TemplatePiece::Literal(_) => None,
         })
     }
 }
 
 /// Splits a path into literals and placeholders.
-fn split(path: &str) -> Result<Vec<Piece>, TemplateError> {
+fn split_pieces(path: &str) -> Result<Vec<TemplatePiece>, TemplateError> {
     let mut pieces = Vec::new();
     let mut rest = path;
     while let Some(open) = rest.find(['{', '}']) {
@@ -175,13 +175,13 @@ fn split(path: &str) -> Result<Vec<Piece>, TemplateError> {
             return Err(TemplateError { message, range: at..at + close + 1 });
         }
         if !literal.is_empty() {
-            pieces.push(Piece::Literal(literal.to_owned()));
+            pieces.push(TemplatePiece::Literal(literal.to_owned()));
         }
-        pieces.push(Piece::Placeholder(name.to_owned()));
+        pieces.push(TemplatePiece::Placeholder(name.to_owned()));
         rest = from_brace.get(close + 1..).unwrap_or_default();
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Literal(rest.to_owned()));
+        pieces.push(TemplatePiece::Literal(rest.to_owned()));
     }
     Ok(pieces)
 }
@@ -210,7 +210,7 @@ mod tests {
     fn keeps_a_fixed_query() {
         let template = PathTemplate::parse("/search/?kind=vm").unwrap();
         assert_eq!(template.query(), Some("kind=vm"));
-        assert_eq!(template.pieces(), [Piece::Literal("/search/".to_owned())]);
+        assert_eq!(template.pieces(), [TemplatePiece::Literal("/search/".to_owned())]);
     }
 
     /// Where the path of a tool leads, and its pieces as text.
@@ -218,12 +218,12 @@ mod tests {
         let template = PathTemplate::parse_of_tool(text).unwrap();
         assert_eq!(template.as_str(), text);
         let origin = template.elsewhere().map(|elsewhere| match elsewhere {
-            Elsewhere::Origin(url) => url.origin().ascii_serialization(),
-            Elsewhere::Unclear => "?".to_owned(),
+            OtherHost::Origin(url) => url.origin().ascii_serialization(),
+            OtherHost::Unclear => "?".to_owned(),
         });
         let pieces = template.pieces().iter().map(|piece| match piece {
-            Piece::Literal(text) => text.clone(),
-            Piece::Placeholder(name) => format!("<{name}>"),
+            TemplatePiece::Literal(text) => text.clone(),
+            TemplatePiece::Placeholder(name) => format!("<{name}>"),
         });
         let path: String = pieces.collect();
         (origin, path + template.query().map_or("", |_| "?"))

@@ -6,11 +6,12 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use super::{
-    Access, BodyKind, ErrorRules, Http, Method, Pagination, Param, Request, ResponseRules, Rpc,
+    AccessLevel, BodyKind, ErrorRules, Pagination, Param, RequestMethod, ResponseRules,
+    RestOperation, RpcMethod, ToolRequest,
 };
 use crate::model::{
     json_path::JsonPath,
-    template::{Elsewhere, PathTemplate},
+    template::{OtherHost, PathTemplate},
 };
 
 /// One operation of the API.
@@ -19,9 +20,9 @@ pub struct Tool {
     /// The key under `tools`.
     pub name: String,
     /// What a call sends.
-    pub request: Request,
+    pub request: ToolRequest,
     /// How dangerous a call is; `None` when the author did not say.
-    pub access: Option<Access>,
+    pub access: Option<AccessLevel>,
     /// What the tool does, for a model.
     pub description: String,
     /// Domain knowledge from `hints`, in the order of the file.
@@ -65,7 +66,7 @@ impl Tool {
     pub const RAW_BODY_PARAM: &'static str = "file";
 
     /// Makes a tool that sends `request`, about which a file says nothing else.
-    pub fn new(name: String, request: Request) -> Self {
+    pub fn new(name: String, request: ToolRequest) -> Self {
         Self {
             name,
             request,
@@ -91,47 +92,47 @@ impl Tool {
     }
 
     /// Returns the operation of a REST API that the tool is, when it is one.
-    pub fn http(&self) -> Option<&Http> {
+    pub fn http(&self) -> Option<&RestOperation> {
         match &self.request {
-            Request::Http(http) => Some(http),
-            Request::Rpc(_) => None,
+            ToolRequest::Http(http) => Some(http),
+            ToolRequest::Rpc(_) => None,
         }
     }
 
     /// Returns the same to be changed.
-    pub fn http_mut(&mut self) -> Option<&mut Http> {
+    pub fn http_mut(&mut self) -> Option<&mut RestOperation> {
         match &mut self.request {
-            Request::Http(http) => Some(http),
-            Request::Rpc(_) => None,
+            ToolRequest::Http(http) => Some(http),
+            ToolRequest::Rpc(_) => None,
         }
     }
 
     /// Returns the method of a JSON-RPC API that the tool is, when it is one.
-    pub fn rpc(&self) -> Option<&Rpc> {
+    pub fn rpc(&self) -> Option<&RpcMethod> {
         match &self.request {
-            Request::Http(_) => None,
-            Request::Rpc(rpc) => Some(rpc),
+            ToolRequest::Http(_) => None,
+            ToolRequest::Rpc(rpc) => Some(rpc),
         }
     }
 
     /// Returns the method of the HTTP request.
-    pub fn method(&self) -> Method {
+    pub fn method(&self) -> RequestMethod {
         match &self.request {
-            Request::Http(http) => http.method,
-            Request::Rpc(_) => Method::Post,
+            ToolRequest::Http(http) => http.method,
+            ToolRequest::Rpc(_) => RequestMethod::Post,
         }
     }
 
     /// Returns the path of the HTTP request.
     pub fn path(&self) -> &PathTemplate {
         match &self.request {
-            Request::Http(http) => &http.path,
-            Request::Rpc(rpc) => &rpc.path,
+            ToolRequest::Http(http) => &http.path,
+            ToolRequest::Rpc(rpc) => &rpc.path,
         }
     }
 
     /// Returns where the request goes, when the path names a host.
-    pub fn elsewhere(&self) -> Option<&Elsewhere> {
+    pub fn elsewhere(&self) -> Option<&OtherHost> {
         self.path().elsewhere()
     }
 
@@ -149,8 +150,8 @@ impl Tool {
     pub fn line(&self) -> String {
         let line = format!("{} {}", self.method(), self.path().as_str());
         match &self.request {
-            Request::Http(_) => line,
-            Request::Rpc(rpc) => line + " " + &rpc.method,
+            ToolRequest::Http(_) => line,
+            ToolRequest::Rpc(rpc) => line + " " + &rpc.method,
         }
     }
 
@@ -158,15 +159,15 @@ impl Tool {
     /// JSON-RPC method that only reads.
     pub fn only_reads(&self) -> bool {
         match &self.request {
-            Request::Http(http) => http.method.is_safe(),
-            Request::Rpc(_) => self.access == Some(Access::Read),
+            ToolRequest::Http(http) => http.method.is_safe(),
+            ToolRequest::Rpc(_) => self.access == Some(AccessLevel::Read),
         }
     }
 
     /// Returns whether a call may change something: neither the method nor the author says that it
     /// only reads.
     pub fn may_change(&self) -> bool {
-        !self.method().is_safe() && self.access != Some(Access::Read)
+        !self.method().is_safe() && self.access != Some(AccessLevel::Read)
     }
 }
 

@@ -1,8 +1,8 @@
 //! QuickJS with everything taken away that a script could reach out with.
 //!
 //! Each run has a runtime of its own, and should have a thread of its own: nothing is left for the next
-//! one. What a script can do is compute, and send [`Event`]s; the program answers a call with a
-//! [`Reply`]. Time, memory and stack are bounded.
+//! one. What a script can do is compute, and send [`ScriptEvent`]s; the program answers a call with a
+//! [`CallReply`]. Time, memory and stack are bounded.
 //!
 //! The engine looks at the clock between the steps of a script, so that a loop ends in time. A
 //! single step of its own library (a search in a text of megabytes) cannot be broken off.
@@ -27,7 +27,7 @@ use rquickjs::{
     context::{EvalOptions, intrinsic},
 };
 
-use super::left;
+use super::time_left;
 
 /// The memory of one script in bytes: an answer of the largest size that is allowed by default,
 /// several times.
@@ -82,7 +82,7 @@ type Intrinsics = (
 
 /// What a run needs.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub struct ScriptJob {
     /// The body of the function.
     pub code: String,
     /// The value of `params`, as JSON.
@@ -95,7 +95,7 @@ pub struct Job {
 
 /// What a script does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum ScriptEvent {
     /// It calls a tool.
     Call {
         /// What the reply goes to.
@@ -115,7 +115,7 @@ pub enum Event {
     /// It is done; nothing follows.
     Done {
         /// The result as JSON, or why there is none.
-        result: Result<String, Failure>,
+        result: Result<String, ScriptFailure>,
         /// How many lines were too many for the log.
         unlogged: u32,
         /// The calls whose replies it did not wait for.
@@ -127,7 +127,7 @@ pub enum Event {
 
 /// Why a script has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct ScriptFailure {
     /// One sentence.
     pub message: String,
     /// The line of the script, from 1, when one is to blame.
@@ -136,7 +136,7 @@ pub struct Failure {
 
 /// What a call gave.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub struct CallReply {
     /// The call.
     pub id: u32,
     /// A value as JSON; or an object as JSON with the members of the error to throw, and `whole`,
@@ -148,7 +148,7 @@ pub struct Reply {
 
 /// Makes sure that scripts can be compiled; runs nothing of them.
 pub struct Compiler {
-    limits: Limits,
+    limits: RunLimits,
     context: Context,
 }
 
@@ -158,9 +158,9 @@ impl Compiler {
     /// # Errors
     ///
     /// When there is no memory.
-    pub fn new() -> Result<Self, Failure> {
-        let limits = Limits::new(None, Arc::default());
-        let context = open(&limits)?;
+    pub fn new() -> Result<Self, ScriptFailure> {
+        let limits = RunLimits::new(None, Arc::default());
+        let context = open_context(&limits)?;
         Ok(Self { limits, context })
     }
 
@@ -169,34 +169,34 @@ impl Compiler {
     /// # Errors
     ///
     /// What the engine says, and the line.
-    pub fn compile(&self, code: &str) -> Result<(), Failure> {
+    pub fn compile(&self, code: &str) -> Result<(), ScriptFailure> {
         self.limits.busy_until.set(Instant::now() + COMPILE_TIME);
         self.context.with(|ctx| {
             let compiled = function(&ctx, code).catch(&ctx);
             compiled
                 .map(|_| ())
-                .map_err(|error| self.limits.hit().unwrap_or_else(|| failure(&error)))
+                .map_err(|error| self.limits.hit().unwrap_or_else(|| caught_failure(&error)))
         })
     }
 }
 
 /// What bounds a run.
 #[derive(Clone)]
-struct Limits {
+struct RunLimits {
     deadline: Option<Instant>,
     /// When the script has computed long enough; moves on while it waits.
     busy_until: Rc<Cell<Instant>>,
     dropped: Arc<AtomicBool>,
 }
 
-impl Limits {
+impl RunLimits {
     fn new(deadline: Option<Instant>, dropped: Arc<AtomicBool>) -> Self {
         let busy_until = Rc::new(Cell::new(Instant::now() + MOST_BUSY));
         Self { deadline, busy_until, dropped }
     }
 
     /// Returns which limit is hit.
-    fn hit(&self) -> Option<Failure> {
+    fn hit(&self) -> Option<ScriptFailure> {
         let now = Instant::now();
         let message = if self.dropped.load(Ordering::Relaxed) {
             "it was cancelled".to_owned()
@@ -207,12 +207,12 @@ impl Limits {
         } else {
             return None;
         };
-        Some(Failure { message, line: None })
+        Some(ScriptFailure { message, line: None })
     }
 }
 
 /// Makes an engine.
-fn open(limits: &Limits) -> Result<Context, Failure> {
+fn open_context(limits: &RunLimits) -> Result<Context, ScriptFailure> {
     let failed = |error: rquickjs::Error| internal(&error);
     let runtime = Runtime::new().map_err(failed)?;
     runtime.set_memory_limit(MEMORY);
@@ -223,8 +223,8 @@ fn open(limits: &Limits) -> Result<Context, Failure> {
     Context::custom::<Intrinsics>(&runtime).map_err(failed)
 }
 
-fn internal(error: &impl Display) -> Failure {
-    Failure { message: format!("the script engine failed: {error}"), line: None }
+fn internal(error: &impl Display) -> ScriptFailure {
+    ScriptFailure { message: format!("the script engine failed: {error}"), line: None }
 }
 
 /// Compiles the function of a script.
@@ -237,7 +237,7 @@ fn function<'js>(ctx: &Ctx<'js>, code: &str) -> rquickjs::Result<Function<'js>> 
 
 /// What the closures of a run share.
 #[derive(Default)]
-struct State {
+struct RunState {
     /// Calls without a reply.
     open: RefCell<BTreeSet<u32>>,
     /// All calls.
@@ -246,36 +246,36 @@ struct State {
     arguments: Cell<usize>,
     lines: Cell<u32>,
     unhandled: Cell<u32>,
-    end: RefCell<Option<Result<String, Failure>>>,
+    end: RefCell<Option<Result<String, ScriptFailure>>>,
 }
 
-/// Runs a script to its end, and sends what it does, [`Event::Done`] at last; ends it soon after `dropped`
+/// Runs a script to its end, and sends what it does, [`ScriptEvent::Done`] at last; ends it soon after `dropped`
 /// is set. Whoever calls this has a stack of [`THREAD_STACK`].
-pub fn run(
-    job: &Job,
-    outbox: impl Fn(Event) + 'static,
-    inbox: &mpsc::Receiver<Reply>,
+pub fn run_script(
+    job: &ScriptJob,
+    outbox: impl Fn(ScriptEvent) + 'static,
+    inbox: &mpsc::Receiver<CallReply>,
     dropped: Arc<AtomicBool>,
 ) {
-    let outbox: Rc<dyn Fn(Event)> = Rc::new(outbox);
-    let state = Rc::new(State::default());
+    let outbox: Rc<dyn Fn(ScriptEvent)> = Rc::new(outbox);
+    let state = Rc::new(RunState::default());
     let result = ended(job, &outbox, inbox, dropped, &state);
     let unlogged = state.lines.get().saturating_sub(MOST_LINES);
     let open = state.open.take().into_iter().collect();
     let unhandled = state.unhandled.get();
-    outbox(Event::Done { result, unlogged, open, unhandled });
+    outbox(ScriptEvent::Done { result, unlogged, open, unhandled });
 }
 
 /// Runs a script, and returns what it gave.
 fn ended(
-    job: &Job,
-    outbox: &Rc<dyn Fn(Event)>,
-    inbox: &mpsc::Receiver<Reply>,
+    job: &ScriptJob,
+    outbox: &Rc<dyn Fn(ScriptEvent)>,
+    inbox: &mpsc::Receiver<CallReply>,
     dropped: Arc<AtomicBool>,
-    state: &Rc<State>,
-) -> Result<String, Failure> {
-    let limits = Limits::new(Some(job.deadline), dropped);
-    let context = open(&limits)?;
+    state: &Rc<RunState>,
+) -> Result<String, ScriptFailure> {
+    let limits = RunLimits::new(Some(job.deadline), dropped);
+    let context = open_context(&limits)?;
     let shared = Rc::clone(state);
     context.runtime().set_host_promise_rejection_tracker(Some(Box::new(
         move |_, _, _, is_handled_now| {
@@ -288,8 +288,9 @@ fn ended(
         },
     )));
     context.with(|ctx| {
-        let settle = begin(&ctx, job, outbox, state).catch(&ctx);
-        let settle = settle.map_err(|error| limits.hit().unwrap_or_else(|| failure(&error)))?;
+        let settle = begin_script(&ctx, job, outbox, state).catch(&ctx);
+        let settle =
+            settle.map_err(|error| limits.hit().unwrap_or_else(|| caught_failure(&error)))?;
         loop {
             while ctx.execute_pending_job() && limits.hit().is_none() {}
             if let Some(end) = state.end.take() {
@@ -300,14 +301,17 @@ fn ended(
             }
             if state.open.borrow().is_empty() {
                 let message = "it waits for a promise that nothing settles".to_owned();
-                return Err(Failure { message, line: None });
+                return Err(ScriptFailure { message, line: None });
             }
             let waiting = Instant::now();
-            let reply = match inbox.recv_timeout(left(job.deadline)) {
+            let reply = match inbox.recv_timeout(time_left(job.deadline)) {
                 Ok(reply) => reply,
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Failure { message: "it was cancelled".to_owned(), line: None });
+                    return Err(ScriptFailure {
+                        message: "it was cancelled".to_owned(),
+                        line: None,
+                    });
                 }
             };
             limits.busy_until.set(limits.busy_until.get() + waiting.elapsed());
@@ -318,20 +322,20 @@ fn ended(
             };
             let big = has_big_integers(&text);
             let settled = settle.call::<_, ()>((reply.id, failed, text, big)).catch(&ctx);
-            settled.map_err(|error| limits.hit().unwrap_or_else(|| failure(&error)))?;
+            settled.map_err(|error| limits.hit().unwrap_or_else(|| caught_failure(&error)))?;
         }
     })
 }
 
 /// Runs the prelude and starts the script; returns the function that takes the replies.
-fn begin<'js>(
+fn begin_script<'js>(
     ctx: &Ctx<'js>,
-    job: &Job,
-    outbox: &Rc<dyn Fn(Event)>,
-    state: &Rc<State>,
+    job: &ScriptJob,
+    outbox: &Rc<dyn Fn(ScriptEvent)>,
+    state: &Rc<RunState>,
 ) -> rquickjs::Result<Function<'js>> {
     let prelude: Function<'js> = ctx.eval(PRELUDE)?;
-    let host = host(ctx, outbox, state)?;
+    let host = host_functions(ctx, outbox, state)?;
     let program: Object<'js> = prelude.call((host, job.tools.clone(), MOST_CALLS))?;
     // After the prelude: what a script smuggles out of its function meets the same walls.
     let script = function(ctx, &job.code)?;
@@ -342,10 +346,10 @@ fn begin<'js>(
 }
 
 /// Makes the object through which the prelude reaches the program.
-fn host<'js>(
+fn host_functions<'js>(
     ctx: &Ctx<'js>,
-    outbox: &Rc<dyn Fn(Event)>,
-    state: &Rc<State>,
+    outbox: &Rc<dyn Fn(ScriptEvent)>,
+    state: &Rc<RunState>,
 ) -> rquickjs::Result<Object<'js>> {
     let host = Object::new(ctx.clone())?;
     let (sender, shared) = (Rc::clone(outbox), Rc::clone(state));
@@ -358,7 +362,7 @@ fn host<'js>(
         let id = shared.calls.get();
         shared.calls.set(id + 1);
         shared.open.borrow_mut().insert(id);
-        sender(Event::Call { id, tool, arguments });
+        sender(ScriptEvent::Call { id, tool, arguments });
         Some(id)
     };
     host.set("call", Function::new(ctx.clone(), call)?)?;
@@ -371,7 +375,7 @@ fn host<'js>(
     host.set("wantsLog", Function::new(ctx.clone(), wants_log)?)?;
     let sender = Rc::clone(outbox);
     let log = move |level: String, text: String| {
-        sender(Event::Log { level, text: cut_bytes(&text, MOST_LINE_BYTES).into_owned() });
+        sender(ScriptEvent::Log { level, text: cut_bytes(&text, MOST_LINE_BYTES).into_owned() });
     };
     host.set("log", Function::new(ctx.clone(), log)?)?;
     let shared = Rc::clone(state);
@@ -379,8 +383,8 @@ fn host<'js>(
     host.set("done", Function::new(ctx.clone(), move |text| drop(done(text)))?)?;
     let shared = Rc::clone(state);
     let fail = move |message: String, stack: String| {
-        let failure = Failure {
-            message: explain(cut_bytes(&message, MOST_LINE_BYTES).into_owned()),
+        let failure = ScriptFailure {
+            message: explain_message(cut_bytes(&message, MOST_LINE_BYTES).into_owned()),
             line: line_of(&stack),
         };
         drop(shared.end.replace(Some(Err(failure))));
@@ -390,7 +394,7 @@ fn host<'js>(
 }
 
 /// Says which limit the engine means.
-fn explain(message: String) -> String {
+fn explain_message(message: String) -> String {
     match message.as_str() {
         "InternalError: out of memory" => {
             format!("it needs more than {} MB of memory", MEMORY / 1024 / 1024)
@@ -400,16 +404,16 @@ fn explain(message: String) -> String {
 }
 
 /// Describes what the engine threw outside of the script's own promise.
-fn failure(error: &CaughtError<'_>) -> Failure {
+fn caught_failure(error: &CaughtError<'_>) -> ScriptFailure {
     match error {
         CaughtError::Exception(exception) => {
             let message = exception.message().unwrap_or_default();
             let message = match message.as_str() {
-                "out of memory" => explain(format!("InternalError: {message}")),
+                "out of memory" => explain_message(format!("InternalError: {message}")),
                 _ => message,
             };
             let stack = exception.stack().unwrap_or_default();
-            Failure { message, line: line_of(&stack) }
+            ScriptFailure { message, line: line_of(&stack) }
         }
         other => internal(other),
     }

@@ -11,13 +11,16 @@ use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan as _, Span};
 use oxc_syntax::scope::ScopeFlags;
 
-use super::{Parsed, Problem};
+use super::{ParsedScript, ScriptProblem};
 
 /// What a line that goes on may begin with; type annotations never go on like this.
 const CONTINUATIONS: [char; 3] = ['(', '[', '`'];
 
 /// Erases the annotations of a parsed script and collects what it calls.
-pub(super) fn erase(source: &str, program: &ast::Program<'_>) -> Result<Parsed, Vec<Problem>> {
+pub(super) fn erase(
+    source: &str,
+    program: &ast::Program<'_>,
+) -> Result<ParsedScript, Vec<ScriptProblem>> {
     let mut eraser = Eraser {
         source,
         code: source.as_bytes().to_vec(),
@@ -28,9 +31,9 @@ pub(super) fn erase(source: &str, program: &ast::Program<'_>) -> Result<Parsed, 
     eraser.visit_program(program);
     let Eraser { code, calls, computes_calls, mut problems, .. } = eraser;
     match String::from_utf8(code) {
-        Ok(code) if problems.is_empty() => return Ok(Parsed { code, calls, computes_calls }),
+        Ok(code) if problems.is_empty() => return Ok(ParsedScript { code, calls, computes_calls }),
         Ok(_) => {}
-        Err(_) => problems.push(Problem::new("the code cannot be parsed", 0..0)),
+        Err(_) => problems.push(ScriptProblem::new("the code cannot be parsed", 0..0)),
     }
     Err(problems)
 }
@@ -40,10 +43,10 @@ struct Eraser<'source> {
     code: Vec<u8>,
     calls: Vec<(String, Range<usize>)>,
     computes_calls: bool,
-    problems: Vec<Problem>,
+    problems: Vec<ScriptProblem>,
 }
 
-fn range(span: Span) -> Range<usize> {
+fn span_range(span: Span) -> Range<usize> {
     span.start as usize..span.end as usize
 }
 
@@ -82,7 +85,7 @@ impl Eraser<'_> {
 
     /// Blanks a whole statement.
     fn blank_statement(&mut self, span: Span) {
-        self.blank(range(span));
+        self.blank(span_range(span));
         self.put(span.start as usize, b';');
     }
 
@@ -116,7 +119,7 @@ impl Eraser<'_> {
 
     fn refuse(&mut self, span: Span, what: &str, help: &'static str) {
         let message = format!("{what} cannot be used in a composite");
-        self.problems.push(Problem { message, at: range(span), help: Some(help) });
+        self.problems.push(ScriptProblem { message, at: span_range(span), help: Some(help) });
     }
 
     fn refuse_emitted(&mut self, span: Span, what: &str) {
@@ -137,7 +140,7 @@ impl<'a> Visit<'a> for Eraser<'_> {
 
     fn visit_static_member_expression(&mut self, it: &ast::StaticMemberExpression<'a>) {
         if is_api(&it.object) {
-            self.calls.push((it.property.name.to_string(), range(it.property.span)));
+            self.calls.push((it.property.name.to_string(), span_range(it.property.span)));
         } else {
             walk::walk_static_member_expression(self, it);
         }
@@ -146,7 +149,7 @@ impl<'a> Visit<'a> for Eraser<'_> {
     fn visit_computed_member_expression(&mut self, it: &ast::ComputedMemberExpression<'a>) {
         match &it.expression {
             ast::Expression::StringLiteral(name) if is_api(&it.object) => {
-                self.calls.push((name.value.to_string(), range(name.span)));
+                self.calls.push((name.value.to_string(), span_range(name.span)));
             }
             _ => walk::walk_computed_member_expression(self, it),
         }
@@ -155,18 +158,18 @@ impl<'a> Visit<'a> for Eraser<'_> {
     // Types.
 
     fn visit_ts_type_annotation(&mut self, it: &ast::TSTypeAnnotation<'a>) {
-        self.blank_end(range(it.span));
+        self.blank_end(span_range(it.span));
     }
 
     fn visit_ts_type_parameter_declaration(&mut self, it: &ast::TSTypeParameterDeclaration<'a>) {
-        self.blank(range(it.span));
+        self.blank(span_range(it.span));
     }
 
     fn visit_ts_type_parameter_instantiation(
         &mut self,
         it: &ast::TSTypeParameterInstantiation<'a>,
     ) {
-        self.blank(range(it.span));
+        self.blank(span_range(it.span));
     }
 
     fn visit_ts_as_expression(&mut self, it: &ast::TSAsExpression<'a>) {
@@ -211,7 +214,7 @@ impl<'a> Visit<'a> for Eraser<'_> {
     }
 
     fn visit_ts_index_signature(&mut self, it: &ast::TSIndexSignature<'a>) {
-        self.blank(range(it.span));
+        self.blank(span_range(it.span));
     }
 
     // Annotations that are part of something that stays.
@@ -252,7 +255,7 @@ impl<'a> Visit<'a> for Eraser<'_> {
     fn visit_arrow_function_expression(&mut self, it: &ast::ArrowFunctionExpression<'a>) {
         walk::walk_arrow_function_expression(self, it);
         let Some(returned) = &it.return_type else { return };
-        let returned = range(returned.span);
+        let returned = span_range(returned.span);
         let parenthesis = self.text(0..returned.start).rfind(')');
         if let Some(parenthesis) = parenthesis
             && self.text(parenthesis..returned.end).contains('\n')
@@ -285,10 +288,10 @@ impl<'a> Visit<'a> for Eraser<'_> {
 
     fn visit_method_definition(&mut self, it: &ast::MethodDefinition<'a>) {
         if it.value.body.is_none() {
-            self.blank(range(it.span));
+            self.blank(span_range(it.span));
             return;
         }
-        let key = range(it.key.span());
+        let key = span_range(it.key.span());
         self.blank_modifiers(it.span.start as usize..key.start);
         if it.optional {
             self.blank_mark(key.end..it.value.span.start as usize, '?');
@@ -302,7 +305,7 @@ impl<'a> Visit<'a> for Eraser<'_> {
             self.blank_statement(it.span);
             return;
         }
-        let key = range(it.key.span());
+        let key = span_range(it.key.span());
         self.blank_modifiers(it.span.start as usize..key.start);
         for (is_marked, mark) in [(it.optional, '?'), (it.definite, '!')] {
             if is_marked {

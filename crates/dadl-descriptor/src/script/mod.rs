@@ -1,6 +1,6 @@
 //! The scripts of composites: TypeScript goes in, and what runs is JavaScript in a sandbox.
 //!
-//! [`Parser`] reads a script while its file is loaded: it takes out the annotations of TypeScript,
+//! [`ScriptParser`] reads a script while its file is loaded: it takes out the annotations of TypeScript,
 //! finds the tools that the script names, and makes sure that the engine can compile what is left.
 //! [`engine`] runs a script.
 
@@ -31,7 +31,7 @@ const PARSER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A script that the engine can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parsed {
+pub struct ParsedScript {
     /// JavaScript; lines and bytes are where they were in the source.
     pub code: String,
     /// Each `api.name` of the script, and where it is.
@@ -42,7 +42,7 @@ pub struct Parsed {
 
 /// What is wrong with a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ScriptProblem {
     /// One sentence.
     pub message: String,
     /// Where in the script, in bytes.
@@ -51,7 +51,7 @@ pub struct Problem {
     pub help: Option<&'static str>,
 }
 
-impl Problem {
+impl ScriptProblem {
     fn new(message: impl Into<String>, at: Range<usize>) -> Self {
         Self { message: message.into(), at, help: None }
     }
@@ -73,35 +73,35 @@ enum ParserError {
 
 /// Reads scripts.
 #[derive(Default)]
-pub struct Parser {
+pub struct ScriptParser {
     /// Made for the first script.
     compiler: OnceCell<engine::Compiler>,
     /// Started for the first script.
-    worker: RefCell<Option<Worker>>,
+    worker: RefCell<Option<ParserThread>>,
     /// Whether the worker did not come back; then no other script is read.
     is_lost: Cell<bool>,
 }
 
 /// A thread that parses.
-struct Worker {
+struct ParserThread {
     sources: mpsc::Sender<String>,
-    parsed: mpsc::Receiver<Result<Parsed, Vec<Problem>>>,
+    parsed: mpsc::Receiver<Result<ParsedScript, Vec<ScriptProblem>>>,
 }
 
-impl Parser {
+impl ScriptParser {
     /// Reads a script: the body of an async function with the parameters `api` and `params`.
     ///
     /// # Errors
     ///
     /// All problems that were found; at least one.
-    pub fn parse(&self, source: &str) -> Result<Parsed, Vec<Problem>> {
+    pub fn parse(&self, source: &str) -> Result<ParsedScript, Vec<ScriptProblem>> {
         if source.len() > MAX_BYTES {
             let message = format!("the code is longer than {MAX_BYTES} bytes");
-            return Err(vec![Problem::new(message, 0..0)]);
+            return Err(vec![ScriptProblem::new(message, 0..0)]);
         }
         let parsed = self.work(source).unwrap_or_else(|error| {
             self.is_lost.set(true);
-            Err(vec![Problem::new(error.to_string(), 0..0)])
+            Err(vec![ScriptProblem::new(error.to_string(), 0..0)])
         })?;
         let compile = || match self.compiler.get() {
             Some(compiler) => compiler.compile(&parsed.code),
@@ -112,27 +112,27 @@ impl Parser {
         };
         compile().map_err(|error| {
             let at = error.line.map_or(0..0, |line| line_range(source, line));
-            vec![Problem::new(error.message, at)]
+            vec![ScriptProblem::new(error.message, at)]
         })?;
         Ok(parsed)
     }
 
     /// Has the thread parse.
-    fn work(&self, source: &str) -> Result<Result<Parsed, Vec<Problem>>, ParserError> {
+    fn work(&self, source: &str) -> Result<Result<ParsedScript, Vec<ScriptProblem>>, ParserError> {
         if self.is_lost.get() {
             return Err(ParserError::Lost);
         }
         let mut worker = self.worker.borrow_mut();
         let worker = match worker.as_mut() {
             Some(worker) => worker,
-            None => worker.insert(Worker::start()?),
+            None => worker.insert(ParserThread::start()?),
         };
         worker.sources.send(source.to_owned()).map_err(|_| ParserError::Complex)?;
         worker.parsed.recv_timeout(PARSER_PATIENCE).map_err(|_| ParserError::Complex)
     }
 }
 
-impl Worker {
+impl ParserThread {
     fn start() -> std::io::Result<Self> {
         let (sources, inbox) = mpsc::channel::<String>();
         let (outbox, parsed) = mpsc::channel();
@@ -151,7 +151,7 @@ impl Worker {
 }
 
 /// Parses as TypeScript, whatever the author had in mind: `f<a>(b)` means another thing there.
-fn parse_here(source: &str) -> Result<Parsed, Vec<Problem>> {
+fn parse_here(source: &str) -> Result<ParsedScript, Vec<ScriptProblem>> {
     let options = ParseOptions { allow_return_outside_function: true, ..ParseOptions::default() };
     let kind = SourceType::ts().with_module(true);
     let allocator = Allocator::default();
@@ -162,11 +162,11 @@ fn parse_here(source: &str) -> Result<Parsed, Vec<Problem>> {
     // One mistake often looks like several.
     let found = parsed.diagnostics.iter().take(3).map(|found| {
         let span = found.labels.first().map(oxc_span::LabeledSpan::span).unwrap_or_default();
-        Problem::new(found.message.to_string(), span.start as usize..span.end as usize)
+        ScriptProblem::new(found.message.to_string(), span.start as usize..span.end as usize)
     });
-    let mut problems: Vec<Problem> = found.collect();
+    let mut problems: Vec<ScriptProblem> = found.collect();
     if problems.is_empty() {
-        problems.push(Problem::new("the code cannot be parsed", 0..0));
+        problems.push(ScriptProblem::new("the code cannot be parsed", 0..0));
     }
     Err(problems)
 }
@@ -185,7 +185,7 @@ fn line_range(source: &str, line: usize) -> Range<usize> {
 }
 
 /// Returns the time that is left until `deadline`.
-fn left(deadline: Instant) -> Duration {
+fn time_left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 

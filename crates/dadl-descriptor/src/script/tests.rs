@@ -5,16 +5,17 @@ use proptest::prelude::*;
 use super::*;
 
 /// Parses a script that has no mistake.
-fn parsed(source: &str) -> Parsed {
-    let parsed = Parser::default().parse(source).unwrap_or_else(|it| panic!("{source}: {it:?}"));
+fn parsed(source: &str) -> ParsedScript {
+    let parsed =
+        ScriptParser::default().parse(source).unwrap_or_else(|it| panic!("{source}: {it:?}"));
     assert_eq!(parsed.code.len(), source.len(), "bytes stay where they are");
     assert_eq!(parsed.code.matches('\n').count(), source.matches('\n').count());
     parsed
 }
 
 fn problems(source: &str) -> Vec<String> {
-    let problems = Parser::default().parse(source).unwrap_err();
-    let show = |it: &Problem| format!("{}: {}", &source[it.at.clone()], it.message);
+    let problems = ScriptParser::default().parse(source).unwrap_err();
+    let show = |it: &ScriptProblem| format!("{}: {}", &source[it.at.clone()], it.message);
     problems.iter().map(show).collect()
 }
 
@@ -137,7 +138,7 @@ proptest! {
 
     #[test]
     fn any_text_is_a_script_or_a_problem(source in "[a-z<>()\\[\\]{};:=!?.'`\"/$ \nü]{0,60}") {
-        if let Ok(parsed) = Parser::default().parse(&source) {
+        if let Ok(parsed) = ScriptParser::default().parse(&source) {
             prop_assert_eq!(parsed.code.len(), source.len());
         }
     }

@@ -36,59 +36,59 @@ const MAX_DEPTH: usize = 64;
 
 /// A value and the bytes that it is written in.
 #[derive(Debug, Clone)]
-pub struct Node<'text> {
+pub struct YamlNode<'text> {
     /// What it is.
-    pub value: Value<'text>,
+    pub value: YamlValue<'text>,
     /// Its bytes in the source.
     pub span: Range<usize>,
 }
 
 /// A YAML value, resolved by the core schema.
 #[derive(Debug, Clone)]
-pub enum Value<'text> {
+pub enum YamlValue<'text> {
     /// `true` or `false`.
     Bool(bool),
     /// Keys with their values, as the file lists them.
-    Mapping(Vec<Entry<'text>>),
+    Mapping(Vec<YamlEntry<'text>>),
     /// Nothing.
     Null,
     /// The text is kept because `3.0` and `1.10` are versions where text is wanted.
     Number(Number, Cow<'text, str>),
     /// A list.
-    Sequence(Vec<Node<'text>>),
+    Sequence(Vec<YamlNode<'text>>),
     /// Text.
     String(Cow<'text, str>),
 }
 
 /// A key and its value.
 #[derive(Debug, Clone)]
-pub struct Entry<'text> {
+pub struct YamlEntry<'text> {
     /// The key as text.
     pub key: Cow<'text, str>,
     /// The bytes of the key.
     pub key_span: Range<usize>,
     /// What it stands for.
-    pub value: Node<'text>,
+    pub value: YamlNode<'text>,
 }
 
-impl<'text> Node<'text> {
+impl<'text> YamlNode<'text> {
     /// Returns whether two trees hold the same, wherever and however it is written.
-    pub(crate) fn is_same(&self, other: &Node<'_>) -> bool {
+    pub(crate) fn is_same(&self, other: &YamlNode<'_>) -> bool {
         match (&self.value, &other.value) {
-            (Value::Mapping(left), Value::Mapping(right)) => {
+            (YamlValue::Mapping(left), YamlValue::Mapping(right)) => {
                 left.len() == right.len()
                     && left.iter().zip(right).all(|(left, right)| {
                         left.key == right.key && left.value.is_same(&right.value)
                     })
             }
-            (Value::Sequence(left), Value::Sequence(right)) => {
+            (YamlValue::Sequence(left), YamlValue::Sequence(right)) => {
                 left.len() == right.len()
                     && left.iter().zip(right).all(|(left, right)| left.is_same(right))
             }
-            (Value::Bool(left), Value::Bool(right)) => left == right,
-            (Value::Null, Value::Null) => true,
-            (Value::Number(_, left), Value::Number(_, right)) => left == right,
-            (Value::String(left), Value::String(right)) => left == right,
+            (YamlValue::Bool(left), YamlValue::Bool(right)) => left == right,
+            (YamlValue::Null, YamlValue::Null) => true,
+            (YamlValue::Number(_, left), YamlValue::Number(_, right)) => left == right,
+            (YamlValue::String(left), YamlValue::String(right)) => left == right,
             _ => false,
         }
     }
@@ -99,9 +99,9 @@ impl<'text> Node<'text> {
     }
 
     /// Returns the entries of a mapping, and none of anything else.
-    pub fn entries(&self) -> &[Entry<'text>] {
+    pub fn entries(&self) -> &[YamlEntry<'text>] {
         match &self.value {
-            Value::Mapping(entries) => entries,
+            YamlValue::Mapping(entries) => entries,
             _ => &[],
         }
     }
@@ -109,7 +109,7 @@ impl<'text> Node<'text> {
     /// Returns the value when it is text.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::String(text) => Some(text),
+            YamlValue::String(text) => Some(text),
             _ => None,
         }
     }
@@ -117,27 +117,27 @@ impl<'text> Node<'text> {
     /// Returns the kind of the value with its article, for messages.
     pub fn kind(&self) -> &'static str {
         match self.value {
-            Value::Bool(_) => "a boolean",
-            Value::Mapping(_) => "a mapping",
-            Value::Null => "nothing",
-            Value::Number(..) => "a number",
-            Value::Sequence(_) => "a list",
-            Value::String(_) => "text",
+            YamlValue::Bool(_) => "a boolean",
+            YamlValue::Mapping(_) => "a mapping",
+            YamlValue::Null => "nothing",
+            YamlValue::Number(..) => "a number",
+            YamlValue::Sequence(_) => "a list",
+            YamlValue::String(_) => "text",
         }
     }
 
     /// Returns the value as JSON; DADL defaults and hints are JSON values.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
-            Value::Bool(value) => (*value).into(),
-            Value::Mapping(entries) => entries
+            YamlValue::Bool(value) => (*value).into(),
+            YamlValue::Mapping(entries) => entries
                 .iter()
                 .map(|entry| (entry.key.clone().into_owned(), entry.value.to_json()))
                 .collect(),
-            Value::Null => serde_json::Value::Null,
-            Value::Number(number, _) => number.clone().into(),
-            Value::Sequence(items) => items.iter().map(Node::to_json).collect(),
-            Value::String(text) => text.as_ref().into(),
+            YamlValue::Null => serde_json::Value::Null,
+            YamlValue::Number(number, _) => number.clone().into(),
+            YamlValue::Sequence(items) => items.iter().map(YamlNode::to_json).collect(),
+            YamlValue::String(text) => text.as_ref().into(),
         }
     }
 
@@ -145,13 +145,13 @@ impl<'text> Node<'text> {
     pub(crate) fn shift(&mut self, offset: usize) {
         shift(&mut self.span, offset);
         match &mut self.value {
-            Value::Mapping(entries) => {
+            YamlValue::Mapping(entries) => {
                 for entry in entries {
                     shift(&mut entry.key_span, offset);
                     entry.value.shift(offset);
                 }
             }
-            Value::Sequence(items) => items.iter_mut().for_each(|item| item.shift(offset)),
+            YamlValue::Sequence(items) => items.iter_mut().for_each(|item| item.shift(offset)),
             _ => {}
         }
     }
@@ -160,12 +160,12 @@ impl<'text> Node<'text> {
     pub(crate) fn weight(&self) -> usize {
         const NODE: usize = 64;
         match &self.value {
-            Value::Mapping(entries) => entries
+            YamlValue::Mapping(entries) => entries
                 .iter()
                 .fold(NODE, |sum, entry| sum + NODE + entry.key.len() + entry.value.weight()),
-            Value::Sequence(items) => items.iter().fold(NODE, |sum, item| sum + item.weight()),
-            Value::String(text) | Value::Number(_, text) => NODE + text.len(),
-            Value::Bool(_) | Value::Null => NODE,
+            YamlValue::Sequence(items) => items.iter().fold(NODE, |sum, item| sum + item.weight()),
+            YamlValue::String(text) | YamlValue::Number(_, text) => NODE + text.len(),
+            YamlValue::Bool(_) | YamlValue::Null => NODE,
         }
     }
 
@@ -174,11 +174,11 @@ impl<'text> Node<'text> {
     pub(crate) fn size(&self) -> usize {
         let text = |text: &Cow<'_, str>| text.len() / 64;
         1 + match &self.value {
-            Value::Mapping(entries) => {
+            YamlValue::Mapping(entries) => {
                 entries.iter().map(|entry| 1 + text(&entry.key) + entry.value.size()).sum()
             }
-            Value::Sequence(items) => items.iter().map(Node::size).sum(),
-            Value::String(value) => text(value),
+            YamlValue::Sequence(items) => items.iter().map(YamlNode::size).sum(),
+            YamlValue::String(value) => text(value),
             _ => 0,
         }
     }
@@ -191,7 +191,10 @@ pub(crate) fn shift(span: &mut Range<usize>, offset: usize) {
 }
 
 /// Parses `text`; without a tree, the last finding says why.
-pub fn parse<'text>(text: &'text str, findings: &mut Vec<Diagnostic>) -> Option<Node<'text>> {
+pub fn parse_yaml<'text>(
+    text: &'text str,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<YamlNode<'text>> {
     let mut options = parser::Options::default();
     options.set_emit_comments(false);
     options.flow_nesting_limit = MAX_DEPTH;
@@ -217,36 +220,36 @@ pub fn parse<'text>(text: &'text str, findings: &mut Vec<Diagnostic>) -> Option<
 struct Builder<'text, 'findings> {
     text: &'text str,
     findings: &'findings mut Vec<Diagnostic>,
-    open: Vec<Open<'text>>,
-    anchors: HashMap<usize, (Node<'text>, usize)>,
+    open: Vec<OpenNode<'text>>,
+    anchors: HashMap<usize, (YamlNode<'text>, usize)>,
     nodes: usize,
     documents: usize,
-    root: Option<Node<'text>>,
+    root: Option<YamlNode<'text>>,
 }
 
 /// A collection whose end has not come yet.
-struct Open<'text> {
+struct OpenNode<'text> {
     start: usize,
     anchor: usize,
-    content: Content<'text>,
+    content: OpenContent<'text>,
 }
 
 /// The members of a collection so far.
-enum Content<'text> {
+enum OpenContent<'text> {
     Mapping {
-        entries: Vec<Entry<'text>>,
+        entries: Vec<YamlEntry<'text>>,
         /// Where each key is in `entries`, once there are enough to make a search slow.
         index: HashMap<Cow<'text, str>, usize>,
         key: Option<(Cow<'text, str>, Range<usize>)>,
-        merges: Vec<Node<'text>>,
+        merges: Vec<YamlNode<'text>>,
     },
-    Sequence(Vec<Node<'text>>),
+    Sequence(Vec<YamlNode<'text>>),
 }
 
 /// Up to here a mapping is searched from the start: hashing costs more.
 const SMALL_MAPPING: usize = 12;
 
-type Step = Result<(), Diagnostic>;
+type BuildResult = Result<(), Diagnostic>;
 
 impl<'text, 'findings> Builder<'text, 'findings> {
     fn new(text: &'text str, findings: &'findings mut Vec<Diagnostic>) -> Self {
@@ -262,7 +265,7 @@ impl<'text, 'findings> Builder<'text, 'findings> {
     }
 
     /// Takes one event; the error is a reason to stop.
-    fn take(&mut self, event: Event<'text>, span: Range<usize>) -> Step {
+    fn take(&mut self, event: Event<'text>, span: Range<usize>) -> BuildResult {
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
@@ -274,19 +277,19 @@ impl<'text, 'findings> Builder<'text, 'findings> {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = match tag {
                     Some(tag) if tag.suffix() != "str" => resolve_plain(text),
-                    Some(_) => Value::String(text),
+                    Some(_) => YamlValue::String(text),
                     None if style == ScalarStyle::Plain => resolve_plain(text),
-                    None => Value::String(text),
+                    None => YamlValue::String(text),
                 };
                 let span = self.trim(span);
-                let node = Node { value, span };
+                let node = YamlNode { value, span };
                 self.add(node, anchor, 1)?;
             }
             Event::SequenceStart(_, anchor, _) => {
-                self.open(span.start, anchor, Content::Sequence(Vec::new()))?;
+                self.open(span.start, anchor, OpenContent::Sequence(Vec::new()))?;
             }
             Event::MappingStart(_, anchor, _) => {
-                let content = Content::Mapping {
+                let content = OpenContent::Mapping {
                     entries: Vec::new(),
                     index: HashMap::new(),
                     key: None,
@@ -315,34 +318,34 @@ impl<'text, 'findings> Builder<'text, 'findings> {
         span.start..span.start + text.trim_end().len()
     }
 
-    fn open(&mut self, start: usize, anchor: usize, content: Content<'text>) -> Step {
+    fn open(&mut self, start: usize, anchor: usize, content: OpenContent<'text>) -> BuildResult {
         if self.open.len() >= MAX_DEPTH {
             return Err(too_complex(
                 format!("values nest more than {MAX_DEPTH} levels deep"),
                 start..start,
             ));
         }
-        self.open.push(Open { start, anchor, content });
+        self.open.push(OpenNode { start, anchor, content });
         Ok(())
     }
 
-    fn close(&mut self, end: usize) -> Step {
-        let Some(Open { start, anchor, content }) = self.open.pop() else { return Ok(()) };
+    fn close(&mut self, end: usize) -> BuildResult {
+        let Some(OpenNode { start, anchor, content }) = self.open.pop() else { return Ok(()) };
         let value = match content {
-            Content::Sequence(items) => Value::Sequence(items),
-            Content::Mapping { mut entries, merges, .. } => {
+            OpenContent::Sequence(items) => YamlValue::Sequence(items),
+            OpenContent::Mapping { mut entries, merges, .. } => {
                 if !merges.is_empty() {
                     merge(&mut entries, merges);
                 }
-                Value::Mapping(entries)
+                YamlValue::Mapping(entries)
             }
         };
         let span = self.trim(start..end);
-        self.add(Node { value, span }, anchor, 1)
+        self.add(YamlNode { value, span }, anchor, 1)
     }
 
     /// Puts a finished node where it belongs; `size` is what it adds to the count.
-    fn add(&mut self, node: Node<'text>, anchor: usize, size: usize) -> Step {
+    fn add(&mut self, node: YamlNode<'text>, anchor: usize, size: usize) -> BuildResult {
         self.nodes += size;
         if self.nodes > MAX_NODES {
             let message = format!("the file has more than {MAX_NODES} values, aliases expanded");
@@ -355,8 +358,11 @@ impl<'text, 'findings> Builder<'text, 'findings> {
         }
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open { content: Content::Sequence(items), .. }) => items.push(node),
-            Some(Open { content: Content::Mapping { entries, index, key, merges }, .. }) => {
+            Some(OpenNode { content: OpenContent::Sequence(items), .. }) => items.push(node),
+            Some(OpenNode {
+                content: OpenContent::Mapping { entries, index, key, merges },
+                ..
+            }) => {
                 let Some((name, key_span)) = key.take() else {
                     *key = Some(key_text(node)?);
                     return Ok(());
@@ -394,7 +400,7 @@ impl<'text, 'findings> Builder<'text, 'findings> {
                         }
                         index.insert(name.clone(), entries.len());
                     }
-                    entries.push(Entry { key: name, key_span, value: node });
+                    entries.push(YamlEntry { key: name, key_span, value: node });
                 }
             }
         }
@@ -404,7 +410,7 @@ impl<'text, 'findings> Builder<'text, 'findings> {
 
 /// Returns where `name` is among `entries`.
 fn position(
-    entries: &[Entry<'_>],
+    entries: &[YamlEntry<'_>],
     index: &HashMap<Cow<'_, str>, usize>,
     name: &str,
 ) -> Option<usize> {
@@ -416,11 +422,11 @@ fn position(
 }
 
 /// Adds the keys of `merges` that are not there yet; the first mapping that has a key wins.
-fn merge<'text>(entries: &mut Vec<Entry<'text>>, merges: Vec<Node<'text>>) {
+fn merge<'text>(entries: &mut Vec<YamlEntry<'text>>, merges: Vec<YamlNode<'text>>) {
     let mut known: HashSet<Cow<'text, str>> =
         entries.iter().map(|entry| entry.key.clone()).collect();
-    let mut add = |value: Value<'text>| {
-        if let Value::Mapping(others) = value {
+    let mut add = |value: YamlValue<'text>| {
+        if let YamlValue::Mapping(others) = value {
             for other in others {
                 if known.insert(other.key.clone()) {
                     entries.push(other);
@@ -430,20 +436,20 @@ fn merge<'text>(entries: &mut Vec<Entry<'text>>, merges: Vec<Node<'text>>) {
     };
     for merged in merges {
         match merged.value {
-            Value::Sequence(items) => items.into_iter().for_each(|item| add(item.value)),
+            YamlValue::Sequence(items) => items.into_iter().for_each(|item| add(item.value)),
             value => add(value),
         }
     }
 }
 
 /// Returns a node as the text of a key: YAML allows any value there, DADL scalars.
-fn key_text(node: Node<'_>) -> Result<(Cow<'_, str>, Range<usize>), Diagnostic> {
+fn key_text(node: YamlNode<'_>) -> Result<(Cow<'_, str>, Range<usize>), Diagnostic> {
     let text = match node.value {
-        Value::String(text) | Value::Number(_, text) => text,
-        Value::Bool(true) => Cow::Borrowed("true"),
-        Value::Bool(false) => Cow::Borrowed("false"),
-        Value::Null => Cow::Borrowed("null"),
-        Value::Mapping(_) | Value::Sequence(_) => {
+        YamlValue::String(text) | YamlValue::Number(_, text) => text,
+        YamlValue::Bool(true) => Cow::Borrowed("true"),
+        YamlValue::Bool(false) => Cow::Borrowed("false"),
+        YamlValue::Null => Cow::Borrowed("null"),
+        YamlValue::Mapping(_) | YamlValue::Sequence(_) => {
             let message = "a key must be a single value".to_owned();
             return Err(not_yaml(message, node.span, "this key is a collection"));
         }
@@ -457,9 +463,9 @@ mod tests {
 
     use super::*;
 
-    fn tree(text: &str) -> Node<'_> {
+    fn tree(text: &str) -> YamlNode<'_> {
         let mut findings = Vec::new();
-        let node = parse(text, &mut findings);
+        let node = parse_yaml(text, &mut findings);
         node.unwrap_or_else(|| panic!("{findings:?}"))
     }
 
@@ -470,7 +476,7 @@ mod tests {
     /// Returns the findings as `code text: message`.
     fn findings(text: &str) -> Vec<String> {
         let mut findings = Vec::new();
-        parse(text, &mut findings);
+        parse_yaml(text, &mut findings);
         let show = |it: &Diagnostic| {
             let marked = text.get(it.span.clone()).unwrap_or("?");
             format!("{} {marked}: {}", it.code.0, it.message)
@@ -480,7 +486,7 @@ mod tests {
 
     /// Returns the text of the value under `key` as the file has it.
     fn written<'text>(text: &'text str, key: &str) -> &'text str {
-        let Value::Mapping(entries) = tree(text).value else { panic!("no mapping") };
+        let YamlValue::Mapping(entries) = tree(text).value else { panic!("no mapping") };
         let entry = entries.iter().find(|entry| entry.key == key).unwrap();
         assert_eq!(text[entry.key_span.clone()].trim_matches(['"', '\'']), key);
         &text[entry.value.span.clone()]
@@ -512,7 +518,7 @@ mod tests {
 
     #[test]
     fn keeps_the_text_of_numbers() {
-        assert!(matches!(tree("1.10").value, Value::Number(_, text) if text == "1.10"));
+        assert!(matches!(tree("1.10").value, YamlValue::Number(_, text) if text == "1.10"));
     }
 
     #[test]

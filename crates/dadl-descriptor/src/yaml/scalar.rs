@@ -4,24 +4,24 @@ use std::borrow::Cow;
 
 use serde_json::Number;
 
-use super::Value;
+use super::YamlValue;
 
 /// Resolves a plain scalar by the core schema.
-pub(super) fn resolve_plain(text: Cow<'_, str>) -> Value<'_> {
+pub(super) fn resolve_plain(text: Cow<'_, str>) -> YamlValue<'_> {
     match text.as_ref() {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
+        "" | "~" | "null" | "Null" | "NULL" => return YamlValue::Null,
+        "true" | "True" | "TRUE" => return YamlValue::Bool(true),
+        "false" | "False" | "FALSE" => return YamlValue::Bool(false),
         _ => {}
     }
-    match number(&text) {
-        Some(number) => Value::Number(number, text),
-        None => Value::String(text),
+    match parse_number(&text) {
+        Some(number) => YamlValue::Number(number, text),
+        None => YamlValue::String(text),
     }
 }
 
 /// Reads a number of the core schema; infinity and not-a-number stay text, JSON has neither.
-fn number(text: &str) -> Option<Number> {
+fn parse_number(text: &str) -> Option<Number> {
     if let Some(digits) = text.strip_prefix("0x") {
         return u64::from_str_radix(digits, 16).ok().map(Number::from);
     }

@@ -11,7 +11,7 @@ impl Fixed {
     }
 }
 
-impl Beside for Fixed {
+impl SiblingFiles for Fixed {
     fn name(&self) -> Option<&str> {
         Some("api.yaml")
     }
@@ -60,8 +60,8 @@ fn pointers_lead_through_references() {
     let (found, place) = all.find("#/components/schemas/Vm/properties/id", "").unwrap();
     assert_eq!(found.get("type"), Some(&"string".into()));
     assert_eq!(place, "vm.yaml#/properties/id");
-    assert_eq!(all.find("schemas.yaml#/Loop/y", ""), Err(Gone::Circle));
-    assert_eq!(all.find("#/components/schemas/None", ""), Err(Gone::Nothing));
+    assert_eq!(all.find("schemas.yaml#/Loop/y", ""), Err(UnresolvedReference::Circle));
+    assert_eq!(all.find("#/components/schemas/None", ""), Err(UnresolvedReference::Nothing));
 }
 
 #[test]
@@ -80,26 +80,26 @@ fn anchors_and_addresses_are_found() {
         place("https://example.com/api#/components/schemas/A").as_deref(),
         Ok("/components/schemas/A")
     );
-    assert_eq!(place("#other"), Err(Gone::Nothing));
+    assert_eq!(place("#other"), Err(UnresolvedReference::Nothing));
 }
 
 #[test]
 fn nothing_outside_is_asked_for() {
     let mut files = Fixed::new(&[]);
     let outside = [
-        ("../up.yaml", Gone::Leaves),
-        ("a/../../up.yaml", Gone::Leaves),
-        ("%2e%2e/up.yaml", Gone::Leaves),
-        ("/etc/passwd", Gone::Leaves),
-        ("\\\\host\\share", Gone::Leaves),
-        ("a\\..\\b.yaml", Gone::Name),
-        ("a/c:stream", Gone::Name),
-        ("a%00.yaml", Gone::Name),
-        ("a%3fb", Gone::Name),
-        ("file:///etc/passwd", Gone::Address),
-        ("https://example.com/a.yaml", Gone::Address),
-        ("//example.com/a.yaml", Gone::Address),
-        ("c:a.yaml", Gone::Address),
+        ("../up.yaml", UnresolvedReference::Leaves),
+        ("a/../../up.yaml", UnresolvedReference::Leaves),
+        ("%2e%2e/up.yaml", UnresolvedReference::Leaves),
+        ("/etc/passwd", UnresolvedReference::Leaves),
+        ("\\\\host\\share", UnresolvedReference::Leaves),
+        ("a\\..\\b.yaml", UnresolvedReference::Name),
+        ("a/c:stream", UnresolvedReference::Name),
+        ("a%00.yaml", UnresolvedReference::Name),
+        ("a%3fb", UnresolvedReference::Name),
+        ("file:///etc/passwd", UnresolvedReference::Address),
+        ("https://example.com/a.yaml", UnresolvedReference::Address),
+        ("//example.com/a.yaml", UnresolvedReference::Address),
+        ("c:a.yaml", UnresolvedReference::Address),
     ];
     let list: Vec<Value> =
         outside.iter().map(|(path, _)| serde_json::json!({ "$ref": path })).collect();
@@ -134,7 +134,7 @@ fn bounds_are_those_of_all_files_together() {
     let mut files = Fixed::new(&[("a.yaml", &half), ("b.yaml", &half)]);
     let all = read("a: {$ref: a.yaml}\nb: {$ref: b.yaml}", &mut files);
     assert!(all.find("a.yaml", "/a").is_ok());
-    assert_eq!(all.find("b.yaml", "/b"), Err(Gone::TooLarge));
+    assert_eq!(all.find("b.yaml", "/b"), Err(UnresolvedReference::TooLarge));
 
     let mut many = Many(0);
     let all = Documents::read(br#"{"openapi": "3.0.0", "x": {"$ref": "0"}}"#, &mut many).unwrap();
@@ -144,7 +144,7 @@ fn bounds_are_those_of_all_files_together() {
 /// Each file refers to the next one.
 struct Many(usize);
 
-impl Beside for Many {
+impl SiblingFiles for Many {
     fn name(&self) -> Option<&str> {
         Some("api")
     }
@@ -158,6 +158,6 @@ impl Beside for Many {
 #[test]
 fn a_document_without_a_folder_says_so() {
     let bytes = br#"{"openapi": "3.0.0", "x": {"$ref": "a.yaml"}}"#;
-    let all = Documents::read(bytes, &mut Alone).unwrap();
-    assert_eq!(all.find("a.yaml", "/x"), Err(Gone::NoFolder));
+    let all = Documents::read(bytes, &mut NoSiblings).unwrap();
+    assert_eq!(all.find("a.yaml", "/x"), Err(UnresolvedReference::NoFolder));
 }

@@ -1,11 +1,11 @@
 //! What a call may do, guessed from the method and the words of an operation.
 
-use dadl_descriptor::model::{Access, Method};
-use dadl_text::names::{path::fixed_parts, verbs, words};
+use dadl_descriptor::model::{AccessLevel, RequestMethod};
+use dadl_text::names::{path::fixed_parts, split_words, verbs};
 
 use crate::{
     hint::{EXPOSURE, Hint},
-    model::Operation,
+    model::ApiOperation,
 };
 
 /// Words of an operation that loses data or interrupts service.
@@ -109,7 +109,7 @@ const MARKS: &[&str] = &[
 
 /// Returns the level and what speaks for it: the method and the words, and no less than the API
 /// itself asks for.
-pub(super) fn guess(operation: &Operation, name: &str) -> (Access, String) {
+pub(super) fn guess(operation: &ApiOperation, name: &str) -> (AccessLevel, String) {
     let (guessed, reason) = from_words(operation, name);
     match &operation.hint {
         Some(Hint { word, key, .. }) if word.is_exceeded_by(Some(&guessed)) => {
@@ -123,11 +123,11 @@ pub(super) fn guess(operation: &Operation, name: &str) -> (Access, String) {
     }
 }
 
-fn from_words(operation: &Operation, name: &str) -> (Access, String) {
+fn from_words(operation: &ApiOperation, name: &str) -> (AccessLevel, String) {
     let method = operation.method;
-    let name_words = words(name);
+    let name_words = split_words(name);
     let fixed: Vec<&str> = fixed_parts(&operation.path).collect();
-    let last = fixed.last().map(|last| words(last)).unwrap_or_default();
+    let last = fixed.last().map(|last| split_words(last)).unwrap_or_default();
     let first = name_words.first().map(String::as_str).unwrap_or_default();
     let has = |list: &[&str], words: &[String]| -> Option<String> {
         words.iter().find(|word| list.contains(&word.as_str())).cloned()
@@ -135,42 +135,42 @@ fn from_words(operation: &Operation, name: &str) -> (Access, String) {
     // The id names the operation, the end of the path an action.
     let verb = last.first().map(String::as_str).unwrap_or_default();
     match method {
-        Method::Get | Method::Head => {
+        RequestMethod::Get | RequestMethod::Head => {
             // `/x/reset` that is asked for with GET; `/resets` is a list.
-            if verbs::changes(first) && !verbs::reads(first) {
+            if verbs::is_changing(first) && !verbs::reads(first) {
                 let level = match DANGEROUS.contains(&first) {
-                    true => Access::Dangerous,
-                    false => Access::Write,
+                    true => AccessLevel::Dangerous,
+                    false => AccessLevel::Write,
                 };
                 return (level, format!("{method}, but `{first}`"));
             }
-            (Access::Read, method.to_string())
+            (AccessLevel::Read, method.to_string())
         }
-        Method::Delete => {
+        RequestMethod::Delete => {
             if let Some(mark) = has(MARKS, &last) {
-                return (Access::Write, format!("{method} of `{mark}`"));
+                return (AccessLevel::Write, format!("{method} of `{mark}`"));
             }
-            (Access::Dangerous, method.to_string())
+            (AccessLevel::Dangerous, method.to_string())
         }
-        Method::Post | Method::Put | Method::Patch => {
-            if method == Method::Post {
-                let reads = |word: &str| verbs::reads(word) && !verbs::changes(word);
-                if reads(first) || (reads(verb) && !verbs::changes(first)) {
+        RequestMethod::Post | RequestMethod::Put | RequestMethod::Patch => {
+            if method == RequestMethod::Post {
+                let reads = |word: &str| verbs::reads(word) && !verbs::is_changing(word);
+                if reads(first) || (reads(verb) && !verbs::is_changing(first)) {
                     let word = if reads(first) { first } else { verb };
-                    return (Access::Read, format!("{method}, but `{word}`"));
+                    return (AccessLevel::Read, format!("{method}, but `{word}`"));
                 }
             }
             let action: Vec<String> = last.iter().chain(&name_words).cloned().collect();
             if let Some(word) = has(DANGEROUS, &action) {
-                return (Access::Dangerous, format!("{method} and `{word}`"));
+                return (AccessLevel::Dangerous, format!("{method} and `{word}`"));
             }
-            let mut all: Vec<String> = fixed.iter().flat_map(|part| words(part)).collect();
+            let mut all: Vec<String> = fixed.iter().flat_map(|part| split_words(part)).collect();
             // `/user/repos` is about repositories.
             all.drain(..all.len().saturating_sub(3));
             if let Some(word) = has(ADMIN, &all).filter(|word| !matches!(word.as_str(), "user")) {
-                return (Access::Admin, format!("{method} and `{word}`"));
+                return (AccessLevel::Admin, format!("{method} and `{word}`"));
             }
-            (Access::Write, method.to_string())
+            (AccessLevel::Write, method.to_string())
         }
     }
 }
@@ -183,20 +183,20 @@ mod tests {
 
     use crate::{
         hint::Word,
-        model::{Answer, Body},
+        model::{BodyEncoding, OperationAnswer},
     };
 
-    fn guessed(method: Method, path: &str, name: &str) -> &'static str {
+    fn guessed(method: RequestMethod, path: &str, name: &str) -> &'static str {
         hinted(None, method, path, name).0
     }
 
     fn hinted(
         hint: Option<(Word, &str)>,
-        method: Method,
+        method: RequestMethod,
         path: &str,
         name: &str,
     ) -> (&'static str, String) {
-        let operation = Operation {
+        let operation = ApiOperation {
             method,
             path: path.to_owned(),
             place: String::new(),
@@ -205,24 +205,24 @@ mod tests {
             description: String::new(),
             tags: Vec::new(),
             deprecated: false,
-            credential: crate::model::Needs::Yes,
+            credential: crate::model::CredentialNeed::Yes,
             hint: hint.map(|(word, key)| Hint { word, key: key.to_owned(), is_odd: false }),
             inputs: Vec::new(),
             hopeless: None,
             unsaid: Vec::new(),
-            body: Body::None,
+            body: BodyEncoding::None,
             body_rules: BodyRules::default(),
             accept: None,
             media: Vec::new(),
-            answer: Answer::default(),
+            answer: OperationAnswer::default(),
         };
         let (level, reason) = guess(&operation, name);
         let level = match level {
-            Access::Read => "read",
-            Access::Write => "write",
-            Access::Admin => "admin",
-            Access::Dangerous => "dangerous",
-            Access::Custom(_) => "custom",
+            AccessLevel::Read => "read",
+            AccessLevel::Write => "write",
+            AccessLevel::Admin => "admin",
+            AccessLevel::Dangerous => "dangerous",
+            AccessLevel::Custom(_) => "custom",
         };
         (level, reason)
     }
@@ -234,40 +234,40 @@ mod tests {
         };
         let (allow, confirm, deny) = (Word::Allow, Word::Confirm, Word::Deny);
         for (word, method, path, expected) in [
-            (allow, Method::Get, "/vms", "read"),
+            (allow, RequestMethod::Get, "/vms", "read"),
             // The words count as before: an API that allows it may ask nobody.
-            (allow, Method::Delete, "/vms/{id}", "dangerous"),
-            (confirm, Method::Get, "/vms", "write"),
-            (confirm, Method::Post, "/vms", "write"),
-            (confirm, Method::Put, "/users/{id}", "admin"),
-            (confirm, Method::Delete, "/vms/{id}", "dangerous"),
-            (deny, Method::Get, "/vms/{id}/stats", "dangerous"),
-            (deny, Method::Put, "/users/{id}", "dangerous"),
+            (allow, RequestMethod::Delete, "/vms/{id}", "dangerous"),
+            (confirm, RequestMethod::Get, "/vms", "write"),
+            (confirm, RequestMethod::Post, "/vms", "write"),
+            (confirm, RequestMethod::Put, "/users/{id}", "admin"),
+            (confirm, RequestMethod::Delete, "/vms/{id}", "dangerous"),
+            (deny, RequestMethod::Get, "/vms/{id}/stats", "dangerous"),
+            (deny, RequestMethod::Put, "/users/{id}", "dangerous"),
         ] {
             let (found, reason) = level(word, method, path, "it");
             assert_eq!(found, expected, "{word} {method} {path}: {reason}");
         }
-        let (_, reason) = level(deny, Method::Get, "/vms/{id}/stats", "it");
+        let (_, reason) = level(deny, RequestMethod::Get, "/vms/{id}/stats", "it");
         assert_eq!(reason, "GET, and x-mcp-exposure deny");
         let hint = Some((Word::Confirm, "x-openai-isConsequential"));
-        let (found, reason) = hinted(hint, Method::Get, "/vms", "it");
+        let (found, reason) = hinted(hint, RequestMethod::Get, "/vms", "it");
         assert_eq!((found, reason.as_str()), ("write", "GET, and x-openai-isConsequential"));
     }
 
     #[test]
     fn levels_follow_methods_and_words() {
         for (method, path, name, expected) in [
-            (Method::Get, "/vms", "list_vms", "read"),
-            (Method::Get, "/sessions/logout", "logout", "write"),
-            (Method::Get, "/vms/{id}/purge", "purge_vm", "dangerous"),
-            (Method::Post, "/vms/search", "vms", "read"),
-            (Method::Post, "/search", "create_search", "write"),
-            (Method::Post, "/vms", "create_vm", "write"),
-            (Method::Post, "/vms/{id}/actions/hard_reboot", "hard_reboot_vm", "dangerous"),
-            (Method::Put, "/users/{id}", "update_user", "admin"),
-            (Method::Delete, "/vms/{id}", "delete_vm", "dangerous"),
-            (Method::Delete, "/vms/{id}/tags/{tag}", "remove_tag", "write"),
-            (Method::Patch, "/vms/{id}", "update_vm", "write"),
+            (RequestMethod::Get, "/vms", "list_vms", "read"),
+            (RequestMethod::Get, "/sessions/logout", "logout", "write"),
+            (RequestMethod::Get, "/vms/{id}/purge", "purge_vm", "dangerous"),
+            (RequestMethod::Post, "/vms/search", "vms", "read"),
+            (RequestMethod::Post, "/search", "create_search", "write"),
+            (RequestMethod::Post, "/vms", "create_vm", "write"),
+            (RequestMethod::Post, "/vms/{id}/actions/hard_reboot", "hard_reboot_vm", "dangerous"),
+            (RequestMethod::Put, "/users/{id}", "update_user", "admin"),
+            (RequestMethod::Delete, "/vms/{id}", "delete_vm", "dangerous"),
+            (RequestMethod::Delete, "/vms/{id}/tags/{tag}", "remove_tag", "write"),
+            (RequestMethod::Patch, "/vms/{id}", "update_vm", "write"),
         ] {
             assert_eq!(guessed(method, path, name), expected, "{method} {path} {name}");
         }

@@ -1,22 +1,22 @@
 //! Writes how requests authenticate: `backend.auth`, and `_dadl_mcp.auth` where that cannot say it.
 
-use dadl_text::text::cut;
+use dadl_text::text::cut_text;
 
 use super::{
-    Tool,
-    write::{Part, Written, comment, quoted},
+    ToolDraft,
+    write::{TextPart, WrittenDescriptor, comment, quoted_yaml},
 };
-use crate::model::{Auth, Needs, Scheme};
+use crate::model::{ApiAuth, CredentialNeed, SecurityScheme};
 
 /// So many characters of the other ways to authenticate are named.
 const MAX_OTHERS: usize = 200;
 
 /// Writes `auth`, with the first of the schemes.
-pub(super) fn write(auth: &Auth, name: &str, out: &mut Written) {
+pub(super) fn write_credential(auth: &ApiAuth, name: &str, out: &mut WrittenDescriptor) {
     if !auth.others.is_empty() {
         let others: Vec<String> = auth.others.iter().map(|other| comment(other)).collect();
         let others = others.join(", ");
-        let others = cut(&others, MAX_OTHERS);
+        let others = cut_text(&others, MAX_OTHERS);
         out.line(2, &format!("# review: the document has other ways as well: {others}"));
     }
     if auth.has_certificate {
@@ -24,8 +24,8 @@ pub(super) fn write(auth: &Auth, name: &str, out: &mut Written) {
     }
     out.line(2, "auth:");
     let keys = match auth.schemes.first() {
-        Some(scheme) => keys(scheme, &credential(auth, 0), name),
-        None => keys(&Scheme::None, "", name),
+        Some(scheme) => scheme_keys(scheme, &credential_name(auth, 0), name),
+        None => scheme_keys(&SecurityScheme::None, "", name),
     };
     for key in keys {
         out.line(4, &key);
@@ -33,8 +33,14 @@ pub(super) fn write(auth: &Auth, name: &str, out: &mut Written) {
 }
 
 /// Writes what `backend.auth` cannot say: further schemes, and who can do without.
-pub(super) fn write_rules(auth: &Auth, name: &str, tools: &[Tool<'_>], out: &mut Written) {
-    let can_do_without = |tool: &Tool<'_>| tool.operation.credential == Needs::Optional;
+pub(super) fn write_rules(
+    auth: &ApiAuth,
+    name: &str,
+    tools: &[ToolDraft<'_>],
+    out: &mut WrittenDescriptor,
+) {
+    let can_do_without =
+        |tool: &ToolDraft<'_>| tool.operation.credential == CredentialNeed::Optional;
     let has_optional = !auth.schemes.is_empty() && tools.iter().any(can_do_without);
     if auth.schemes.len() < 2 && !has_optional {
         return;
@@ -44,7 +50,7 @@ pub(super) fn write_rules(auth: &Auth, name: &str, tools: &[Tool<'_>], out: &mut
         out.line(4, "also:");
     }
     for (at, scheme) in auth.schemes.iter().enumerate().skip(1) {
-        let keys = keys(scheme, &credential(auth, at), name);
+        let keys = scheme_keys(scheme, &credential_name(auth, at), name);
         out.line(6, &format!("- {{ {} }}", keys.join(", ")));
     }
     if !has_optional {
@@ -58,14 +64,19 @@ pub(super) fn write_rules(auth: &Auth, name: &str, tools: &[Tool<'_>], out: &mut
     for (index, tool) in tools.iter().enumerate().filter(|(_, tool)| can_do_without(tool)) {
         let from = out.text.len();
         out.line(6, &format!("- {}", tool.name));
-        out.mark(from, Part::Tool(index));
+        out.mark(from, TextPart::Tool(index));
     }
 }
 
 /// Returns what the credential of a scheme is called after the name of the backend.
-fn credential(auth: &Auth, at: usize) -> String {
-    let is_key = |scheme: &Scheme| matches!(scheme, Scheme::Header(_) | Scheme::Query(_));
-    let has_token = auth.schemes.iter().any(|it| matches!(it, Scheme::Bearer | Scheme::Cookie(_)));
+fn credential_name(auth: &ApiAuth, at: usize) -> String {
+    let is_key = |scheme: &SecurityScheme| {
+        matches!(scheme, SecurityScheme::Header(_) | SecurityScheme::Query(_))
+    };
+    let has_token = auth
+        .schemes
+        .iter()
+        .any(|it| matches!(it, SecurityScheme::Bearer | SecurityScheme::Cookie(_)));
     let mut names: Vec<String> = Vec::new();
     for scheme in auth.schemes.iter().take(at + 1) {
         let numbered = |word: &'static str| {
@@ -88,7 +99,7 @@ fn credential(auth: &Auth, at: usize) -> String {
 }
 
 /// Returns what is said of a scheme, each a key and its value.
-fn keys(scheme: &Scheme, word: &str, name: &str) -> Vec<String> {
+fn scheme_keys(scheme: &SecurityScheme, word: &str, name: &str) -> Vec<String> {
     let called = |what: &str| format!("{}_{what}", name.replace('-', "_"));
     let client = || {
         [
@@ -97,52 +108,52 @@ fn keys(scheme: &Scheme, word: &str, name: &str) -> Vec<String> {
         ]
     };
     match scheme {
-        Scheme::None => vec![
+        SecurityScheme::None => vec![
             "type: bearer".to_owned(),
             "credential: none # review: the document names no credential".to_owned(),
         ],
-        Scheme::Bearer => {
+        SecurityScheme::Bearer => {
             vec!["type: bearer".to_owned(), format!("credential: {}", called(word))]
         }
-        Scheme::Basic => vec![
+        SecurityScheme::Basic => vec![
             "type: basic".to_owned(),
             format!("username_credential: {}", called("username")),
             format!("password_credential: {}", called("password")),
         ],
-        Scheme::Cookie(cookie) => vec![
+        SecurityScheme::Cookie(cookie) => vec![
             "type: bearer".to_owned(),
             format!("credential: {}", called(word)),
             "inject_into: header".to_owned(),
             "header_name: Cookie".to_owned(),
-            format!("prefix: {}", quoted(&format!("{cookie}="))),
+            format!("prefix: {}", quoted_yaml(&format!("{cookie}="))),
         ],
-        Scheme::Header(header) => vec![
+        SecurityScheme::Header(header) => vec![
             "type: apikey".to_owned(),
             format!("credential: {}", called(word)),
-            format!("header_name: {}", quoted(header)),
+            format!("header_name: {}", quoted_yaml(header)),
         ],
-        Scheme::Query(param) => vec![
+        SecurityScheme::Query(param) => vec![
             "type: apikey".to_owned(),
             format!("credential: {}", called(word)),
             "inject_into: query".to_owned(),
-            format!("query_param: {}", quoted(param)),
+            format!("query_param: {}", quoted_yaml(param)),
         ],
-        Scheme::ClientCredentials { token_url, scopes } => {
+        SecurityScheme::ClientCredentials { token_url, scopes } => {
             let mut keys = vec![
                 "type: oauth2".to_owned(),
                 "flow: client_credentials".to_owned(),
-                format!("token_url: {}", quoted(token_url)),
+                format!("token_url: {}", quoted_yaml(token_url)),
             ];
             keys.extend(client());
             keys.extend(scope_key(scopes));
             keys
         }
-        Scheme::AuthorizationCode { authorize_url, token_url, scopes } => {
+        SecurityScheme::AuthorizationCode { authorize_url, token_url, scopes } => {
             let mut keys = vec![
                 "type: oauth2".to_owned(),
                 "flow: authorization_code".to_owned(),
-                format!("authorize_url: {}", quoted(authorize_url)),
-                format!("token_url: {}", quoted(token_url)),
+                format!("authorize_url: {}", quoted_yaml(authorize_url)),
+                format!("token_url: {}", quoted_yaml(token_url)),
             ];
             keys.extend(client());
             keys.push(format!("refresh_token_credential: {}", called("refresh_token")));
@@ -157,6 +168,7 @@ fn scope_key(scopes: &[String]) -> Option<String> {
         !scope.is_empty()
             && scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
     };
-    let scopes: Vec<String> = scopes.iter().filter(is_scope).map(|scope| quoted(scope)).collect();
+    let scopes: Vec<String> =
+        scopes.iter().filter(is_scope).map(|scope| quoted_yaml(scope)).collect();
     (!scopes.is_empty()).then(|| format!("scopes: [{}]", scopes.join(", ")))
 }

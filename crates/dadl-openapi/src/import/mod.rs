@@ -17,20 +17,20 @@ use std::collections::{BTreeSet, HashSet};
 use dadl_descriptor::{
     diagnostic::{Diagnostic, Severity},
     format::format,
-    model::{Access, Location},
-    source::{MAX_BYTES, Source},
+    model::{AccessLevel, ParamLocation},
+    source::{MAX_BYTES, SourceText},
 };
 use dadl_text::names::snake;
 use serde_json::Value;
 
 use self::{
     pages::Pages,
-    write::{Head, Part, Written},
+    write::{DescriptorHead, TextPart, WrittenDescriptor},
 };
 use super::{
     hint::Word,
-    model::{Api, Input, Operation},
-    pattern::Pattern,
+    model::{Api, ApiOperation, Input},
+    pattern::SchemaPattern,
     report::{Remarks, excerpt},
 };
 
@@ -44,9 +44,9 @@ pub struct Options {
     pub name: Option<String>,
     /// Only operations that one of these matches, if there are some: the name of the tool, its path (a pattern that
     /// begins with `/`), or a tag (`tag:NAME`).
-    pub include: Vec<Pattern>,
+    pub include: Vec<SchemaPattern>,
     /// None of these operations.
-    pub exclude: Vec<Pattern>,
+    pub exclude: Vec<SchemaPattern>,
     /// Leave deprecated operations out.
     pub no_deprecated: bool,
     /// `openapi_source` of the descriptor.
@@ -81,10 +81,10 @@ pub enum ImportError {
 }
 
 /// An operation on its way to a tool.
-pub(super) struct Tool<'api> {
-    operation: &'api Operation,
+pub(super) struct ToolDraft<'api> {
+    operation: &'api ApiOperation,
     name: String,
-    access: (Access, String),
+    access: (AccessLevel, String),
     description: String,
     pages: Option<Pages>,
     /// Parameters that were taken out.
@@ -97,7 +97,7 @@ pub(super) struct Tool<'api> {
     silent: BTreeSet<usize>,
 }
 
-impl Tool<'_> {
+impl ToolDraft<'_> {
     fn inputs(&self) -> impl Iterator<Item = (usize, &Input)> {
         let inputs = self.operation.inputs.iter().enumerate();
         inputs.filter(|(at, _)| !self.dropped.contains(at))
@@ -123,12 +123,12 @@ impl Tool<'_> {
 /// # Errors
 ///
 /// There is no tool, or too much text.
-pub fn import(
+pub fn import_api(
     api: &Api,
     options: &Options,
     remarks: &mut Remarks,
 ) -> Result<Imported, ImportError> {
-    let names = names::names(&api.operations, remarks);
+    let names = names::tool_names(&api.operations, remarks);
     let mut excluded = 0;
     let mut tools = Vec::new();
     for (operation, name) in api.operations.iter().zip(names) {
@@ -149,7 +149,7 @@ pub fn import(
             remarks.changed(&operation.place, message, help);
             continue;
         }
-        tools.push(Tool {
+        tools.push(ToolDraft {
             operation,
             access: access::guess(operation, &name),
             description: described(operation, &name),
@@ -171,18 +171,18 @@ pub fn import(
         if tools.is_empty() {
             return Err(ImportError::Nothing);
         }
-        let head = Head {
+        let head = DescriptorHead {
             api,
             name: &name,
             description: &description,
             openapi_source: options.openapi_source.as_deref(),
             left_out: api.found.saturating_sub(tools.len()),
         };
-        let written = write::write(&head, &tools);
+        let written = write::write_descriptor(&head, &tools);
         if written.text.len() > MAX_BYTES {
             return Err(ImportError::TooLarge(written.text.len()));
         }
-        let source = Source::new("the descriptor", written.text.as_str());
+        let source = SourceText::new("the descriptor", written.text.as_str());
         let findings = dadl_descriptor::check(&source).diagnostics;
         let wrong: Vec<&Diagnostic> =
             findings.iter().filter(|finding| finding.severity != Severity::Note).collect();
@@ -198,9 +198,9 @@ pub fn import(
 
 /// Takes out what a check of the text found.
 fn mend(
-    written: &Written,
+    written: &WrittenDescriptor,
     findings: &[&Diagnostic],
-    tools: &mut Vec<Tool<'_>>,
+    tools: &mut Vec<ToolDraft<'_>>,
     description: &mut String,
     name: &str,
     remarks: &mut Remarks,
@@ -216,7 +216,7 @@ fn mend(
         );
         let part = written.part(finding.span.start);
         match part {
-            Part::Head => {
+            TextPart::Head => {
                 let plain = format!("{name}.");
                 if *description == plain || !is_text {
                     return Err(ImportError::Wrong(what));
@@ -225,7 +225,7 @@ fn mend(
                 remarks.lost("/info/description", message, "write one");
                 *description = plain;
             }
-            Part::Description(index) => {
+            TextPart::Description(index) => {
                 let Some(tool) = tools.get_mut(index) else { continue };
                 let place = &tool.operation.place;
                 let plain = format!("{}.", tool.operation.line());
@@ -240,13 +240,13 @@ fn mend(
                 remarks.lost(place, message, "write one");
                 tool.description = plain;
             }
-            Part::Param(index, at) => {
+            TextPart::Param(index, at) => {
                 let Some(tool) = tools.get_mut(index) else { continue };
                 if !mend_param(tool, at, &what, is_text, !gone.contains(&index), remarks) {
                     gone.insert(index);
                 }
             }
-            Part::Default(index, at) => {
+            TextPart::Default(index, at) => {
                 let Some(tool) = tools.get_mut(index) else { continue };
                 let Some(input) = tool.operation.inputs.get(at) else { continue };
                 tool.bare.insert(at);
@@ -254,11 +254,11 @@ fn mend(
                     format!("the default of `{}` is left out: {what}", excerpt(&input.name));
                 remarks.lost(&input.place, message, "a call has to say the value");
             }
-            Part::Pages(index) => {
+            TextPart::Pages(index) => {
                 let Some(tool) = tools.get_mut(index) else { continue };
                 tool.pages = None;
             }
-            Part::Tool(index) => {
+            TextPart::Tool(index) => {
                 if let Some(tool) = tools.get(index).filter(|_| gone.insert(index)) {
                     let message = format!("the operation is left out: {what}");
                     remarks.lost(&tool.operation.place, message, "describe it by hand");
@@ -276,7 +276,7 @@ fn mend(
 
 /// Leaves out of a parameter what cannot be written of it; returns whether the tool can do without.
 fn mend_param(
-    tool: &mut Tool<'_>,
+    tool: &mut ToolDraft<'_>,
     at: usize,
     what: &str,
     is_text: bool,
@@ -290,7 +290,7 @@ fn mend_param(
         remarks.lost(&input.place, message, "write one");
         return true;
     }
-    if input.location == Location::Path || input.required {
+    if input.location == ParamLocation::Path || input.required {
         if is_there {
             let message =
                 format!("left out, since no call could succeed: `{shown}` is required: {what}");
@@ -307,18 +307,18 @@ fn mend_param(
 
 impl Options {
     /// Returns whether a pattern that stands for one thing alone names the operation.
-    fn names(&self, operation: &Operation, name: &str) -> bool {
+    fn names(&self, operation: &ApiOperation, name: &str) -> bool {
         self.include.iter().any(|pattern| {
             !pattern.as_str().contains('*')
                 && (pattern.matches(name) || pattern.matches(&operation.path))
         })
     }
 
-    fn takes(&self, operation: &Operation, name: &str) -> bool {
+    fn takes(&self, operation: &ApiOperation, name: &str) -> bool {
         if self.no_deprecated && operation.deprecated {
             return false;
         }
-        let matches = |pattern: &Pattern| {
+        let matches = |pattern: &SchemaPattern| {
             pattern.matches(name)
                 || pattern.matches(&operation.path)
                 || operation.tags.iter().any(|tag| pattern.matches(&format!("tag:{tag}")))
@@ -329,8 +329,8 @@ impl Options {
 }
 
 /// Returns one line about an operation: never an empty one.
-fn described(operation: &Operation, name: &str) -> String {
-    let Operation { summary, description, .. } = operation;
+fn described(operation: &ApiOperation, name: &str) -> String {
+    let ApiOperation { summary, description, .. } = operation;
     let has_words = |text: &str| text.chars().any(char::is_alphanumeric);
     match (has_words(summary), has_words(description)) {
         // A summary of a few words is a title.
@@ -340,7 +340,7 @@ fn described(operation: &Operation, name: &str) -> String {
                 description.clone()
             } else {
                 let mut line = summary.clone();
-                super::read::push(&mut line, description);
+                super::read::push_sentence(&mut line, description);
                 line
             }
         }

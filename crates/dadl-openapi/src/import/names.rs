@@ -5,15 +5,15 @@ use std::collections::{HashMap, HashSet};
 use dadl_text::{
     names::{
         RESERVED, SUFFIX, TOOL_NAME_MAX,
-        path::{Piece, anonymous, pieces},
+        path::{PathPiece, anonymous, path_pieces},
         snake, suffixed,
     },
-    text::head,
+    text::text_head,
 };
 
 use crate::{
-    model::Operation,
-    report::{Remarks, at, excerpt},
+    model::ApiOperation,
+    report::{Remarks, excerpt, place_at},
 };
 
 /// A tool may not have these: the program has tools of these names.
@@ -24,7 +24,7 @@ const TAKEN: [&str; 1] = ["health"];
 /// It is made of the id. Operations that share one get names made of their methods and paths, and
 /// where these are taken or a name is too long, a suffix that depends on method and path. So the
 /// order decides nothing, and another operation changes no name unless the two would be the same.
-pub(super) fn names(operations: &[Operation], remarks: &mut Remarks) -> Vec<String> {
+pub(super) fn tool_names(operations: &[ApiOperation], remarks: &mut Remarks) -> Vec<String> {
     let by_id: Vec<Option<String>> = operations.iter().map(by_id).collect();
     let by_path: Vec<String> = operations.iter().map(by_path).collect();
     let ids = counted(by_id.iter().flatten());
@@ -60,7 +60,7 @@ pub(super) fn names(operations: &[Operation], remarks: &mut Remarks) -> Vec<Stri
             let id = excerpt(operation.id.as_deref().unwrap_or_default());
             let message = format!("several operations are called `{id}`; this one is `{own}`");
             let help = "give each operation an id of its own";
-            remarks.mended(&at(&operation.place, "operationId"), message, help);
+            remarks.mended(&place_at(&operation.place, "operationId"), message, help);
         }
         names.push(own);
     }
@@ -76,7 +76,7 @@ fn counted<'name>(names: impl Iterator<Item = &'name String>) -> HashMap<&'name 
 }
 
 /// Returns the id in the form of a tool name.
-fn by_id(operation: &Operation) -> Option<String> {
+fn by_id(operation: &ApiOperation) -> Option<String> {
     let name = snake(operation.id.as_deref()?);
     if name.is_empty() {
         None
@@ -88,13 +88,13 @@ fn by_id(operation: &Operation) -> Option<String> {
 }
 
 /// `GET /users/{id}/repos` is `get_users_repos_by_id`.
-fn by_path(operation: &Operation) -> String {
+fn by_path(operation: &ApiOperation) -> String {
     let mut parts = vec![operation.method.as_str().to_ascii_lowercase()];
     let mut by = Vec::new();
-    for piece in pieces(&operation.path) {
+    for piece in path_pieces(&operation.path) {
         let (text, parts) = match piece {
-            Piece::Literal(text) => (text, &mut parts),
-            Piece::Placeholder(name) | Piece::Open(name) => (name, &mut by),
+            PathPiece::Literal(text) => (text, &mut parts),
+            PathPiece::Placeholder(name) | PathPiece::Open(name) => (name, &mut by),
         };
         parts.extend(Some(snake(text)).filter(|words| !words.is_empty()));
     }
@@ -107,7 +107,7 @@ fn by_path(operation: &Operation) -> String {
 
 /// Returns a name with a hash of what it stands for; a long one is cut where a word ends.
 fn hashed(name: &str, identity: &str) -> String {
-    let stem = head(name, TOOL_NAME_MAX - SUFFIX);
+    let stem = text_head(name, TOOL_NAME_MAX - SUFFIX);
     let end = if stem.len() < name.len() { stem.rfind('_') } else { None };
     let end = end.filter(|end| *end > stem.len() / 2).unwrap_or(stem.len());
     suffixed(stem.get(..end).unwrap_or(stem), identity.as_bytes(), TOOL_NAME_MAX)
@@ -115,13 +115,13 @@ fn hashed(name: &str, identity: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::model::{BodyRules, Method};
+    use dadl_descriptor::model::{BodyRules, RequestMethod};
 
     use super::*;
-    use crate::model::{Answer, Body};
+    use crate::model::{BodyEncoding, OperationAnswer};
 
-    fn operation(method: Method, path: &str, id: &str) -> Operation {
-        Operation {
+    fn operation(method: RequestMethod, path: &str, id: &str) -> ApiOperation {
+        ApiOperation {
             method,
             path: path.to_owned(),
             place: format!("/paths/{path}"),
@@ -130,35 +130,35 @@ mod tests {
             description: String::new(),
             tags: Vec::new(),
             deprecated: false,
-            credential: crate::model::Needs::Yes,
+            credential: crate::model::CredentialNeed::Yes,
             hint: None,
             inputs: Vec::new(),
             hopeless: None,
             unsaid: Vec::new(),
-            body: Body::None,
+            body: BodyEncoding::None,
             body_rules: BodyRules::default(),
             accept: None,
             media: Vec::new(),
-            answer: Answer::default(),
+            answer: OperationAnswer::default(),
         }
     }
 
-    fn named(operations: &[(Method, &str, &str)]) -> Vec<String> {
-        let operations: Vec<Operation> =
+    fn named(operations: &[(RequestMethod, &str, &str)]) -> Vec<String> {
+        let operations: Vec<ApiOperation> =
             operations.iter().map(|(method, path, id)| operation(*method, path, id)).collect();
-        names(&operations, &mut Remarks::default())
+        tool_names(&operations, &mut Remarks::default())
     }
 
     #[test]
     fn ids_name_tools_and_paths_name_the_rest() {
         let names = named(&[
-            (Method::Get, "/vms", "GetVms"),
-            (Method::Get, "/srs", "GetSrs"),
-            (Method::Get, "/sms", "GetSrs"),
-            (Method::Get, "/users/{id}/repos", ""),
-            (Method::Get, "/", ""),
-            (Method::Post, "/3d", "3d"),
-            (Method::Get, "/日本", "日本"),
+            (RequestMethod::Get, "/vms", "GetVms"),
+            (RequestMethod::Get, "/srs", "GetSrs"),
+            (RequestMethod::Get, "/sms", "GetSrs"),
+            (RequestMethod::Get, "/users/{id}/repos", ""),
+            (RequestMethod::Get, "/", ""),
+            (RequestMethod::Post, "/3d", "3d"),
+            (RequestMethod::Get, "/日本", "日本"),
         ]);
         let expected =
             ["get_vms", "get_srs", "get_sms", "get_users_repos_by_id", "get", "post_3d", "get_"];
@@ -171,9 +171,9 @@ mod tests {
     #[test]
     fn names_fit_and_depend_on_their_own_operation() {
         let long = "readCoreV1NamespacedReplicationControllerScaleStatus";
-        let one = [(Method::Get, "/a", long), (Method::Get, "/b", "task_wait")];
+        let one = [(RequestMethod::Get, "/a", long), (RequestMethod::Get, "/b", "task_wait")];
         let mut two = one.to_vec();
-        two.insert(0, (Method::Post, "/c", "other"));
+        two.insert(0, (RequestMethod::Post, "/c", "other"));
         let (one, two) = (named(&one), named(&two));
         assert_eq!(one, two[1..]);
         assert!(one.iter().all(|name| name.len() <= TOOL_NAME_MAX), "{one:?}");

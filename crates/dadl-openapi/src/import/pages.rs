@@ -1,10 +1,10 @@
 //! Pagination, recognised by the names of parameters and members.
 
-use dadl_descriptor::model::{Location, Method, ParamKind};
+use dadl_descriptor::model::{ParamKind, ParamLocation, RequestMethod};
 use dadl_text::names::snake;
 
 use crate::{
-    model::{Input, Operation},
+    model::{ApiOperation, Input},
     schema::Kinds,
 };
 
@@ -88,13 +88,13 @@ const NEXT: &[&str] = &[
 const MORE: &[&str] = &["has_more", "has_next", "has_next_page", "more"];
 
 /// Returns how the list of an operation is read in pages, if it seems to be one.
-pub(super) fn guess(operation: &Operation) -> Option<Pages> {
-    if operation.method != Method::Get || operation.answer.file.is_some() {
+pub(super) fn guess(operation: &ApiOperation) -> Option<Pages> {
+    if operation.method != RequestMethod::Get || operation.answer.file.is_some() {
         return None;
     }
     let find = |known: &[&str], is_number: bool| -> Option<&Input> {
         let fits = |input: &&Input| {
-            input.location == Location::Query
+            input.location == ParamLocation::Query
                 && (!is_number
                     || matches!(
                         input.kind,
@@ -109,7 +109,7 @@ pub(super) fn guess(operation: &Operation) -> Option<Pages> {
     };
     let limit = find(LIMIT, true).map(|input| ("limit_param", input.name.clone()));
     let members = &operation.answer.members;
-    let more = member(members, MORE, ParamKind::Boolean);
+    let more = find_member(members, MORE, ParamKind::Boolean);
     let more = more.map(|path| ("has_more", path));
     if let Some(page) = find(PAGE, true) {
         let mut request = vec![("page_param", page.name.clone())];
@@ -120,7 +120,7 @@ pub(super) fn guess(operation: &Operation) -> Option<Pages> {
         return Some(Pages { strategy, request, response });
     }
     if let Some(cursor) = find(CURSOR, false)
-        && let Some(next) = member(members, NEXT, ParamKind::String)
+        && let Some(next) = find_member(members, NEXT, ParamKind::String)
     {
         let mut request = vec![("cursor_param", cursor.name.clone())];
         request.extend(limit);
@@ -141,7 +141,7 @@ fn bare(name: &str) -> String {
 
 /// Returns the path to a member with one of these names; one at the top counts before others, then
 /// the order of the names.
-fn member(members: &[(String, Kinds)], names: &[&str], kind: ParamKind) -> Option<String> {
+fn find_member(members: &[(String, Kinds)], names: &[&str], kind: ParamKind) -> Option<String> {
     let rank = |path: &str| {
         let name = bare(path.rsplit('.').next().unwrap_or_default());
         names.iter().position(|known| *known == name).map(|at| (path.matches('.').count(), at))

@@ -1,32 +1,34 @@
 //! Writes `_dadl_mcp.requests`: what `tools` cannot say.
 
-use dadl_descriptor::model::{Between, Lead, Location, ParamKind, Style, Whole};
+use dadl_descriptor::model::{
+    ListDelimiter, ParamKind, ParamLocation, ParamStyle, StylePrefix, WholePart,
+};
 use serde_json::{Map, Value};
 
 use super::{
-    Tool,
-    write::{Part, Written, quoted},
+    ToolDraft,
+    write::{TextPart, WrittenDescriptor, quoted_yaml},
 };
 use crate::{
-    model::{Body, Input},
-    text::word,
+    model::{BodyEncoding, Input},
+    text::kind_word,
 };
 
 /// Longer keywords about the values of a parameter are left out: a descriptor has no room for more.
 const MAX_HINTS: usize = 2_000;
 
 /// Returns whether there is something to say about the requests of the tools.
-pub(super) fn is_needed(tools: &[Tool<'_>]) -> bool {
+pub(super) fn is_needed(tools: &[ToolDraft<'_>]) -> bool {
     tools.iter().any(has_json) || tools.iter().any(is_said)
 }
 
-fn has_json(tool: &Tool<'_>) -> bool {
-    matches!(tool.operation.body, Body::Json(_))
-        && tool.inputs().any(|(_, input)| input.location == Location::Body)
+fn has_json(tool: &ToolDraft<'_>) -> bool {
+    matches!(tool.operation.body, BodyEncoding::Json(_))
+        && tool.inputs().any(|(_, input)| input.location == ParamLocation::Body)
 }
 
 /// Writes what there is to say about the requests of the tools, if there is something.
-pub(super) fn write(tools: &[Tool<'_>], out: &mut Written) {
+pub(super) fn write_requests(tools: &[ToolDraft<'_>], out: &mut WrittenDescriptor) {
     if !is_needed(tools) {
         return;
     }
@@ -40,20 +42,20 @@ pub(super) fn write(tools: &[Tool<'_>], out: &mut Written) {
 }
 
 /// Returns whether there is something to say of a tool.
-fn is_said(tool: &Tool<'_>) -> bool {
+fn is_said(tool: &ToolDraft<'_>) -> bool {
     let operation = tool.operation;
     operation.accept.is_some()
         || operation.body_rules.open
         || operation.body_rules.required
-        || tool.inputs().any(|(_, input)| !keys(tool, input).is_empty())
+        || tool.inputs().any(|(_, input)| !input_keys(tool, input).is_empty())
 }
 
-fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
+fn write_tool(tool: &ToolDraft<'_>, index: usize, out: &mut WrittenDescriptor) {
     let start = out.text.len();
     let operation = tool.operation;
     out.line(4, &format!("{}:", tool.name));
     if let Some(accept) = &operation.accept {
-        out.line(6, &format!("accept: {}", quoted(accept)));
+        out.line(6, &format!("accept: {}", quoted_yaml(accept)));
     }
     let rules = operation.body_rules;
     let said: Vec<&str> = [("required: true", rules.required), ("open: true", rules.open)]
@@ -65,7 +67,7 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
     }
     let params: Vec<(usize, &Input, Vec<String>)> = tool
         .inputs()
-        .map(|(at, input)| (at, input, keys(tool, input)))
+        .map(|(at, input)| (at, input, input_keys(tool, input)))
         .filter(|(_, _, keys)| !keys.is_empty())
         .collect();
     if !params.is_empty() {
@@ -73,21 +75,21 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
     }
     for (at, input, keys) in params {
         let from = out.text.len();
-        out.line(8, &format!("{}: {{ {} }}", quoted(&input.name), keys.join(", ")));
-        out.mark(from, Part::Param(index, at));
+        out.line(8, &format!("{}: {{ {} }}", quoted_yaml(&input.name), keys.join(", ")));
+        out.mark(from, TextPart::Param(index, at));
     }
-    out.mark(start, Part::Tool(index));
+    out.mark(start, TextPart::Tool(index));
 }
 
 /// Returns what is said of a parameter, each a key and its value.
-fn keys(tool: &Tool<'_>, input: &Input) -> Vec<String> {
+fn input_keys(tool: &ToolDraft<'_>, input: &Input) -> Vec<String> {
     let mut keys = Vec::new();
     let form = &input.form;
     if let Some(wire) = &input.wire {
-        keys.push(format!("name: {}", quoted(wire)));
+        keys.push(format!("name: {}", quoted_yaml(wire)));
     }
     if !input.is_in_tools() {
-        let is_query = form.whole == Some(Whole::Query);
+        let is_query = form.whole == Some(WholePart::Query);
         let place = if is_query { "querystring" } else { input.location.as_str() };
         keys.push(format!("in: {place}"));
     }
@@ -95,13 +97,13 @@ fn keys(tool: &Tool<'_>, input: &Input) -> Vec<String> {
         _ if form.several => keys.push("type: files".to_owned()),
         Some(kinds) if kinds.is_any() => keys.push("type: any".to_owned()),
         Some(kinds) => {
-            let words: Vec<&str> = kinds.iter().map(word).collect();
+            let words: Vec<&str> = kinds.iter().map(kind_word).collect();
             match words.as_slice() {
                 [one] => keys.push(format!("type: {one}")),
                 several => keys.push(format!("type: [{}]", several.join(", "))),
             }
         }
-        None if !input.is_in_tools() => keys.push(format!("type: {}", word(input.kind))),
+        None if !input.is_in_tools() => keys.push(format!("type: {}", kind_word(input.kind))),
         None => {}
     }
     if !input.is_in_tools() {
@@ -110,75 +112,75 @@ fn keys(tool: &Tool<'_>, input: &Input) -> Vec<String> {
         }
         let at = tool.operation.inputs.iter().position(|other| std::ptr::eq(other, input));
         if let Some(default) = at.and_then(|at| tool.default(at, input)) {
-            keys.push(format!("default: {}", flow(default)));
+            keys.push(format!("default: {}", flow_yaml(default)));
         }
         let description = at.map(|at| tool.param_description(at, input)).unwrap_or_default();
         if !description.is_empty() {
-            keys.push(format!("description: {}", quoted(description)));
+            keys.push(format!("description: {}", quoted_yaml(description)));
         }
     }
     if form.nullable {
         keys.push("nullable: true".to_owned());
     }
-    keys.extend(style(input));
+    keys.extend(input_style(input));
     if form.allow_reserved {
         keys.push("allow_reserved: true".to_owned());
     }
     if let Some(mime) = &form.content_type {
-        keys.push(format!("content_type: {}", quoted(mime.as_ref())));
+        keys.push(format!("content_type: {}", quoted_yaml(mime.as_ref())));
     }
-    if form.whole == Some(Whole::Json) {
+    if form.whole == Some(WholePart::Json) {
         keys.push("whole: true".to_owned());
     }
-    keys.extend(hints(&input.hints, input));
+    keys.extend(input_hints(&input.hints, input));
     keys
 }
 
-fn style(input: &Input) -> Option<String> {
-    let Style::Listed { lead, between, explode } = input.form.style else {
+fn input_style(input: &Input) -> Option<String> {
+    let ParamStyle::Listed { lead, between, explode } = input.form.style else {
         return match input.form.style {
-            Style::Json => Some("style: json".to_owned()),
-            Style::Segments => Some("style: segments".to_owned()),
-            Style::Usual | Style::Listed { .. } => None,
+            ParamStyle::Json => Some("style: json".to_owned()),
+            ParamStyle::Segments => Some("style: segments".to_owned()),
+            ParamStyle::Usual | ParamStyle::Listed { .. } => None,
         };
     };
-    let is_pairs = matches!(input.location, Location::Body | Location::Query);
+    let is_pairs = matches!(input.location, ParamLocation::Body | ParamLocation::Query);
     let style = match (lead, between) {
-        (Lead::Dot, _) => "label",
-        (Lead::Semicolon, _) => "matrix",
-        (Lead::None, Between::Comma) if is_pairs => "form",
-        (Lead::None, Between::Comma) => "simple",
-        (Lead::None, Between::Space) => "spaceDelimited",
-        (Lead::None, Between::Tab) => "tabDelimited",
-        (Lead::None, Between::Pipe) => "pipeDelimited",
+        (StylePrefix::Dot, _) => "label",
+        (StylePrefix::Semicolon, _) => "matrix",
+        (StylePrefix::None, ListDelimiter::Comma) if is_pairs => "form",
+        (StylePrefix::None, ListDelimiter::Comma) => "simple",
+        (StylePrefix::None, ListDelimiter::Space) => "spaceDelimited",
+        (StylePrefix::None, ListDelimiter::Tab) => "tabDelimited",
+        (StylePrefix::None, ListDelimiter::Pipe) => "pipeDelimited",
     };
     Some(format!("style: {style}, explode: {explode}"))
 }
 
 /// Returns the keywords about values.
-fn hints(hints: &Map<String, Value>, input: &Input) -> Vec<String> {
+fn input_hints(hints: &Map<String, Value>, input: &Input) -> Vec<String> {
     // A file is named by text, whatever it holds.
     if input.kind == ParamKind::FileUrl && input.union.is_none() {
         return Vec::new();
     }
     let written: Vec<String> =
-        hints.iter().map(|(keyword, value)| format!("{keyword}: {}", flow(value))).collect();
+        hints.iter().map(|(keyword, value)| format!("{keyword}: {}", flow_yaml(value))).collect();
     let length: usize = written.iter().map(String::len).sum();
     if length > MAX_HINTS { Vec::new() } else { written }
 }
 
 /// Returns a value as YAML in one line.
-pub(super) fn flow(value: &Value) -> String {
+pub(super) fn flow_yaml(value: &Value) -> String {
     match value {
-        Value::String(text) => quoted(text),
+        Value::String(text) => quoted_yaml(text),
         Value::Array(items) => {
-            format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", "))
+            format!("[{}]", items.iter().map(flow_yaml).collect::<Vec<_>>().join(", "))
         }
         Value::Object(members) if members.is_empty() => "{}".to_owned(),
         Value::Object(members) => {
             let members: Vec<String> = members
                 .iter()
-                .map(|(name, member)| format!("{}: {}", quoted(name), flow(member)))
+                .map(|(name, member)| format!("{}: {}", quoted_yaml(name), flow_yaml(member)))
                 .collect();
             format!("{{ {} }}", members.join(", "))
         }

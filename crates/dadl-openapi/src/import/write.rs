@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use dadl_descriptor::model::{Access, Location};
+use dadl_descriptor::model::{AccessLevel, ParamLocation};
 use dadl_text::text::cut_prose;
 
-use super::{Tool, credential, pages::Pages, requests};
+use super::{ToolDraft, credential, pages::Pages, requests};
 use crate::{
-    model::{Api, Body, Input},
-    text::{prose, word},
+    model::{Api, BodyEncoding, Input},
+    text::{kind_word, prose},
 };
 
 /// A longer comment is cut, in characters.
@@ -16,7 +16,7 @@ const MAX_COMMENT: usize = 100;
 
 /// A part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum TextPart {
     /// Before the tools.
     Head,
     /// The description of a tool.
@@ -33,19 +33,19 @@ pub(super) enum Part {
 
 /// A descriptor and its parts.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub(super) struct WrittenDescriptor {
     pub(super) text: String,
-    parts: Vec<(Range<usize>, Part)>,
+    parts: Vec<(Range<usize>, TextPart)>,
 }
 
 /// How far parameters are indented.
 const INDENT: usize = 8;
 
-impl Written {
+impl WrittenDescriptor {
     /// Returns the part that a byte belongs to: the smallest one.
-    pub(super) fn part(&self, at: usize) -> Part {
+    pub(super) fn part(&self, at: usize) -> TextPart {
         let around = self.parts.iter().filter(|(range, _)| range.contains(&at));
-        around.min_by_key(|(range, _)| range.len()).map_or(Part::Head, |(_, part)| *part)
+        around.min_by_key(|(range, _)| range.len()).map_or(TextPart::Head, |(_, part)| *part)
     }
 
     pub(super) fn line(&mut self, indent: usize, text: &str) {
@@ -54,13 +54,13 @@ impl Written {
         self.text.push('\n');
     }
 
-    pub(super) fn mark(&mut self, from: usize, part: Part) {
+    pub(super) fn mark(&mut self, from: usize, part: TextPart) {
         self.parts.push((from..self.text.len(), part));
     }
 }
 
 /// What is written besides the tools.
-pub(super) struct Head<'a> {
+pub(super) struct DescriptorHead<'a> {
     pub(super) api: &'a Api,
     pub(super) name: &'a str,
     pub(super) description: &'a str,
@@ -70,8 +70,11 @@ pub(super) struct Head<'a> {
 }
 
 /// Writes a descriptor.
-pub(super) fn write(head: &Head<'_>, tools: &[Tool<'_>]) -> Written {
-    let mut out = Written::default();
+pub(super) fn write_descriptor(
+    head: &DescriptorHead<'_>,
+    tools: &[ToolDraft<'_>],
+) -> WrittenDescriptor {
+    let mut out = WrittenDescriptor::default();
     write_head(head, tools.len(), &mut out);
     for (index, tool) in tools.iter().enumerate() {
         if index > 0 {
@@ -84,7 +87,11 @@ pub(super) fn write(head: &Head<'_>, tools: &[Tool<'_>]) -> Written {
 }
 
 /// Writes `_dadl_mcp`, if there is something to say in it.
-fn write_extension(head: &Head<'_>, tools: &[Tool<'_>], out: &mut Written) {
+fn write_extension(
+    head: &DescriptorHead<'_>,
+    tools: &[ToolDraft<'_>],
+    out: &mut WrittenDescriptor,
+) {
     let start = out.text.len();
     out.text.push('\n');
     out.line(0, "_dadl_mcp:");
@@ -93,14 +100,14 @@ fn write_extension(head: &Head<'_>, tools: &[Tool<'_>], out: &mut Written) {
     if requests::is_needed(tools) && out.text.len() > from {
         out.text.push('\n');
     }
-    requests::write(tools, out);
+    requests::write_requests(tools, out);
     if out.text.len() == from {
         out.text.truncate(start);
     }
 }
 
-fn write_head(head: &Head<'_>, tools: usize, out: &mut Written) {
-    let Head { api, name, description, openapi_source, left_out } = head;
+fn write_head(head: &DescriptorHead<'_>, tools: usize, out: &mut WrittenDescriptor) {
+    let DescriptorHead { api, name, description, openapi_source, left_out } = head;
     let title = if api.title.is_empty() { *name } else { api.title.as_str() };
     out.line(0, &format!("# {}, as its OpenAPI document describes it.", comment(title)));
     out.line(0, "#");
@@ -110,20 +117,20 @@ fn write_head(head: &Head<'_>, tools: usize, out: &mut Written) {
     out.line(0, "spec: https://dadl.ai/spec/dadl-spec-v0.2.md");
     out.text.push('\n');
     if !api.title.is_empty() {
-        out.line(0, &format!("source_name: {}", quoted(title)));
+        out.line(0, &format!("source_name: {}", quoted_yaml(title)));
     }
     if let Some(docs) = api.docs.as_deref().filter(|docs| is_url(docs)) {
-        out.line(0, &format!("source_url: {}", quoted(docs)));
+        out.line(0, &format!("source_url: {}", quoted_yaml(docs)));
     }
     out.text.push('\n');
     out.line(0, "backend:");
     out.line(2, &format!("name: {name}"));
     out.line(2, "type: rest");
     if let Some(version) = api.version.as_deref().filter(|version| is_version(version)) {
-        out.line(2, &format!("version: {}", quoted(version)));
+        out.line(2, &format!("version: {}", quoted_yaml(version)));
     }
     match &api.base.url {
-        Some(url) => out.line(2, &format!("base_url: {}", quoted(url))),
+        Some(url) => out.line(2, &format!("base_url: {}", quoted_yaml(url))),
         None if api.base.path.is_empty() => {
             out.line(2, "# No base_url: set `url` for the backend.");
         }
@@ -133,13 +140,13 @@ fn write_head(head: &Head<'_>, tools: usize, out: &mut Written) {
         }
     }
     let from = out.text.len();
-    out.line(2, &format!("description: {}", quoted(description)));
-    out.mark(from, Part::Head);
+    out.line(2, &format!("description: {}", quoted_yaml(description)));
+    out.mark(from, TextPart::Head);
     if let Some(path) = openapi_source {
-        out.line(2, &format!("openapi_source: {}", quoted(path)));
+        out.line(2, &format!("openapi_source: {}", quoted_yaml(path)));
     }
     out.text.push('\n');
-    credential::write(&api.auth, name, out);
+    credential::write_credential(&api.auth, name, out);
     out.text.push('\n');
     if *left_out > 0 {
         out.line(2, &format!("# {left_out} of {} operations are no tools here.", tools + left_out));
@@ -147,17 +154,20 @@ fn write_head(head: &Head<'_>, tools: usize, out: &mut Written) {
     out.line(2, "tools:");
 }
 
-fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
+fn write_tool(tool: &ToolDraft<'_>, index: usize, out: &mut WrittenDescriptor) {
     let start = out.text.len();
     let operation = tool.operation;
     out.line(4, &format!("{}:", tool.name));
     out.line(6, &format!("method: {}", operation.method));
-    out.line(6, &format!("path: {}", quoted(&operation.path)));
+    out.line(6, &format!("path: {}", quoted_yaml(&operation.path)));
     let (access, reason) = &tool.access;
-    out.line(6, &format!("access: {} # review: guessed from {}", level(access), comment(reason)));
+    out.line(
+        6,
+        &format!("access: {} # review: guessed from {}", level_word(access), comment(reason)),
+    );
     let from = out.text.len();
-    out.line(6, &format!("description: {}", quoted(&tool.description)));
-    out.mark(from, Part::Description(index));
+    out.line(6, &format!("description: {}", quoted_yaml(&tool.description)));
+    out.mark(from, TextPart::Description(index));
     if operation.deprecated {
         out.line(6, "deprecated: true");
     }
@@ -167,26 +177,26 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
         for (at, input) in inputs {
             let from = out.text.len();
             let default = write_param(tool, at, input, out);
-            out.mark(from, Part::Param(index, at));
-            out.parts.extend(default.map(|range| (range, Part::Default(index, at))));
+            out.mark(from, TextPart::Param(index, at));
+            out.parts.extend(default.map(|range| (range, TextPart::Default(index, at))));
         }
     }
     let has_body = operation.body_rules.open
         || operation.body_rules.required
-        || tool.inputs().any(|(_, input)| input.location == Location::Body);
+        || tool.inputs().any(|(_, input)| input.location == ParamLocation::Body);
     match &operation.body {
         _ if !has_body => {}
-        Body::None | Body::Json(None) => {}
-        Body::Json(Some(media)) | Body::Raw(media) => {
-            out.line(6, &format!("content_type: {}", quoted(media)));
+        BodyEncoding::None | BodyEncoding::Json(None) => {}
+        BodyEncoding::Json(Some(media)) | BodyEncoding::Raw(media) => {
+            out.line(6, &format!("content_type: {}", quoted_yaml(media)));
         }
-        Body::Form => out.line(6, "content_type: application/x-www-form-urlencoded"),
-        Body::Multipart => out.line(6, "content_type: multipart/form-data"),
+        BodyEncoding::Form => out.line(6, "content_type: application/x-www-form-urlencoded"),
+        BodyEncoding::Multipart => out.line(6, "content_type: multipart/form-data"),
     }
     if let Some(media) = &operation.answer.file {
         match media {
             Some(media) => {
-                let media = quoted(media);
+                let media = quoted_yaml(media);
                 out.line(6, &format!("response: {{ binary: true, content_type: {media} }}"));
             }
             None => out.line(6, "response: { binary: true }"),
@@ -194,37 +204,38 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
     } else if operation.answer.is_stream {
         out.line(6, "response: { streaming: true }");
     } else if let [media] = operation.answer.media.as_slice() {
-        out.line(6, &format!("response: {{ content_type: {} }}", quoted(media)));
+        out.line(6, &format!("response: {{ content_type: {} }}", quoted_yaml(media)));
     }
     if let Some(pages) = &tool.pages {
         let from = out.text.len();
         write_pages(pages, out);
-        out.mark(from, Part::Pages(index));
+        out.mark(from, TextPart::Pages(index));
     }
-    out.mark(start, Part::Tool(index));
+    out.mark(start, TextPart::Tool(index));
 }
 
 /// Writes a parameter, and returns where its default is.
 fn write_param(
-    tool: &Tool<'_>,
+    tool: &ToolDraft<'_>,
     at: usize,
     input: &Input,
-    out: &mut Written,
+    out: &mut WrittenDescriptor,
 ) -> Option<Range<usize>> {
     let from = out.text.len() + INDENT;
     let place = input.location.as_str();
-    let mut line = format!("{}: {{ type: {}, in: {place}", quoted(&input.name), word(input.kind));
+    let mut line =
+        format!("{}: {{ type: {}, in: {place}", quoted_yaml(&input.name), kind_word(input.kind));
     if input.required {
         line.push_str(", required: true");
     }
     let default = tool.default(at, input).map(|default| {
         let start = from + line.len();
-        line.push_str(&format!(", default: {}", requests::flow(default)));
+        line.push_str(&format!(", default: {}", requests::flow_yaml(default)));
         start..from + line.len()
     });
     let description = tool.param_description(at, input);
     if !description.is_empty() {
-        line.push_str(&format!(", description: {}", quoted(description)));
+        line.push_str(&format!(", description: {}", quoted_yaml(description)));
     }
     line.push_str(" }");
     if input.is_guess {
@@ -234,10 +245,10 @@ fn write_param(
     default
 }
 
-fn write_pages(pages: &Pages, out: &mut Written) {
+fn write_pages(pages: &Pages, out: &mut WrittenDescriptor) {
     let pairs = |pairs: &[(&str, String)]| -> String {
         let pairs: Vec<String> =
-            pairs.iter().map(|(key, value)| format!("{key}: {}", quoted(value))).collect();
+            pairs.iter().map(|(key, value)| format!("{key}: {}", quoted_yaml(value))).collect();
         pairs.join(", ")
     };
     out.line(6, "pagination: # review: guessed from the names of parameters");
@@ -249,12 +260,12 @@ fn write_pages(pages: &Pages, out: &mut Written) {
     }
 }
 
-fn level(access: &Access) -> &str {
+fn level_word(access: &AccessLevel) -> &str {
     access.as_str()
 }
 
 /// Returns text between double quotes, as YAML reads it.
-pub(super) fn quoted(text: &str) -> String {
+pub(super) fn quoted_yaml(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for character in text.chars() {

@@ -2,7 +2,7 @@
 
 /// An object of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Object {
+pub(crate) enum DocumentObject {
     Components,
     Discriminator,
     Encoding,
@@ -380,7 +380,7 @@ const SERVER: Keywords =
 const VARIABLE: Keywords =
     Keywords { read: &["default", "enum"], silent: &["description"], lost: &[] };
 
-impl Object {
+impl DocumentObject {
     /// Returns the keywords of such an object in OpenAPI 3, or in Swagger 2.
     pub(super) const fn keywords(self, is_swagger: bool) -> Keywords {
         match (self, is_swagger) {

@@ -9,11 +9,11 @@ mod keywords;
 
 use serde_json::{Map, Value};
 
-pub(super) use keywords::Object;
+pub(super) use keywords::DocumentObject;
 
 use super::{
-    report::{at, excerpt, item},
-    schema::{Schemas, flag},
+    report::{excerpt, place_at, place_item},
+    schema::{Schemas, schema_flag},
 };
 
 /// What to do about a keyword that nobody knows.
@@ -28,7 +28,12 @@ const SEVERAL: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 
 impl<'doc> Schemas<'doc> {
     /// Reports what the object at `place` says and nobody reads.
-    pub(super) fn account(&mut self, object: Object, map: &'doc Map<String, Value>, place: &str) {
+    pub(super) fn account(
+        &mut self,
+        object: DocumentObject,
+        map: &'doc Map<String, Value>,
+        place: &str,
+    ) {
         if !self.is_accounted || self.is_answer {
             return;
         }
@@ -39,12 +44,12 @@ impl<'doc> Schemas<'doc> {
             let is_idle = key == "consumes" && map.contains_key("requestBody");
             let is_known = keywords.read.contains(&key) || keywords.silent.contains(&key);
             if is_known && !is_idle {
-                if object == Object::Schema && !fits(key, value) {
+                if object == DocumentObject::Schema && !fits(key, value) {
                     self.odd(key, value, place);
                 }
                 continue;
             }
-            if object.may_be_schema() && Object::is_of_schemas(key) {
+            if object.may_be_schema() && DocumentObject::is_of_schemas(key) {
                 continue;
             }
             let known = keywords.lost.iter().find(|(known, _)| *known == key);
@@ -54,7 +59,7 @@ impl<'doc> Schemas<'doc> {
             }
             // A container of what is referred to is no keyword.
             if known.is_some() && says_nothing(value)
-                || known.is_none() && self.documents.is_referred(&at(place, key))
+                || known.is_none() && self.documents.is_referred(&place_at(place, key))
             {
                 continue;
             }
@@ -69,8 +74,8 @@ impl<'doc> Schemas<'doc> {
         if !self.is_accounted {
             return;
         }
-        let parameter = Object::Parameter.keywords(self.is_swagger);
-        let schema = Object::Schema.keywords(self.is_swagger);
+        let parameter = DocumentObject::Parameter.keywords(self.is_swagger);
+        let schema = DocumentObject::Schema.keywords(self.is_swagger);
         for (key, value) in map.iter().filter(|(key, _)| !key.starts_with("x-")) {
             let key = key.as_str();
             if parameter.read.contains(&key) || parameter.silent.contains(&key) {
@@ -102,7 +107,7 @@ impl<'doc> Schemas<'doc> {
         while let Some((schema, place)) = open.pop() {
             let Value::Object(map) = schema else { continue };
             // What comes in answers only is in no request.
-            if flag(map, "readOnly") || !self.accounted.insert(place.clone()) {
+            if schema_flag(map, "readOnly") || !self.accounted.insert(place.clone()) {
                 continue;
             }
             let reference = map.get("$ref").or_else(|| map.get("$dynamicRef"));
@@ -113,14 +118,18 @@ impl<'doc> Schemas<'doc> {
                     continue;
                 }
             }
-            self.account(Object::Schema, map, &place);
+            self.account(DocumentObject::Schema, map, &place);
             if let Some(Value::Object(discriminator)) = map.get("discriminator") {
-                self.account(Object::Discriminator, discriminator, &at(&place, "discriminator"));
+                self.account(
+                    DocumentObject::Discriminator,
+                    discriminator,
+                    &place_at(&place, "discriminator"),
+                );
             }
             if let Some(Value::Array(_)) = map.get("items") {
                 let help = "write one schema for all items";
                 self.remarks.lost(
-                    &at(&place, "items"),
+                    &place_at(&place, "items"),
                     "`items` is a list: the first one was taken for all",
                     help,
                 );
@@ -143,17 +152,17 @@ impl<'doc> Schemas<'doc> {
     }
 
     fn unread(&mut self, key: &str, place: &str, help: &'static str) {
-        self.remarks.lost(&at(place, key), format!("`{}` is not read", excerpt(key)), help);
+        self.remarks.lost(&place_at(place, key), format!("`{}` is not read", excerpt(key)), help);
     }
 
     fn odd(&mut self, key: &str, value: &Value, place: &str) {
         let shown = excerpt(&value.to_string());
         let message = format!("`{key}` cannot be `{shown}`, which says nothing");
-        self.remarks.lost(&at(place, key), message, ODD);
+        self.remarks.lost(&place_at(place, key), message, ODD);
     }
 }
 
-impl Object {
+impl DocumentObject {
     fn is_of_schemas(key: &str) -> bool {
         let schema = Self::Schema.keywords(false);
         let lost = schema.lost.iter().any(|(known, _)| *known == key);
@@ -167,26 +176,28 @@ fn parts<'doc>(map: &'doc Map<String, Value>, place: &str) -> Vec<(&'doc Value, 
     for key in ONE {
         match map.get(key) {
             Some(Value::Array(several)) => {
-                parts.extend(several.first().map(|first| (first, item(&at(place, key), 0))));
+                parts.extend(
+                    several.first().map(|first| (first, place_item(&place_at(place, key), 0))),
+                );
             }
-            Some(one) => parts.push((one, at(place, key))),
+            Some(one) => parts.push((one, place_at(place, key))),
             None => {}
         }
     }
     for key in SEVERAL {
-        let place = at(place, key);
+        let place = place_at(place, key);
         match map.get(key) {
             Some(Value::Array(several)) => {
                 let several = several.iter().enumerate();
-                parts.extend(several.map(|(index, part)| (part, item(&place, index))));
+                parts.extend(several.map(|(index, part)| (part, place_item(&place, index))));
             }
             Some(one) => parts.push((one, place)),
             None => {}
         }
     }
     if let Some(Value::Object(members)) = map.get("properties") {
-        let place = at(place, "properties");
-        parts.extend(members.iter().map(|(name, part)| (part, at(&place, name))));
+        let place = place_at(place, "properties");
+        parts.extend(members.iter().map(|(name, part)| (part, place_at(&place, name))));
     }
     parts
 }

@@ -2,13 +2,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    documents::{Alone, Documents},
+    documents::{Documents, NoSiblings},
     report::Remarks,
 };
 
 /// Goes through one object of a document; returns what is lost.
-fn lost(version: Value, object: Object, map: &Value) -> Vec<String> {
-    let documents = Documents::read(version.to_string().as_bytes(), &mut Alone).unwrap();
+fn lost(version: Value, object: DocumentObject, map: &Value) -> Vec<String> {
+    let documents = Documents::read(version.to_string().as_bytes(), &mut NoSiblings).unwrap();
     let mut schemas = Schemas::new(&documents);
     let map = map.as_object().unwrap();
     // Only what a document holds lives as long as it does.
@@ -21,7 +21,7 @@ fn lines(remarks: &Remarks) -> Vec<String> {
     remarks.list().iter().map(|it| format!("{} {}: {}", it.kind, it.place, it.message)).collect()
 }
 
-fn columns(object: Object, is_swagger: bool, key: &str) -> usize {
+fn columns(object: DocumentObject, is_swagger: bool, key: &str) -> usize {
     let keywords = object.keywords(is_swagger);
     let lost = keywords.lost.iter().filter(|(known, _)| *known == key).count();
     let of = |list: &[&str]| list.iter().filter(|known| **known == key).count();
@@ -30,7 +30,7 @@ fn columns(object: Object, is_swagger: bool, key: &str) -> usize {
 
 #[test]
 fn every_keyword_of_the_specifications_is_in_one_column() {
-    use Object::*;
+    use DocumentObject::*;
     // The names of the properties in the schemas of OpenAPI 3.0, 3.1 and 3.2.
     for (object, keys) in [
         (
@@ -119,21 +119,21 @@ fn an_unknown_keyword_is_lost_with_its_place_and_an_extension_is_not() {
     let old = json!({ "swagger": "2.0", "paths": {} });
     let odd = json!({ "odd/word": 1, "x-own": { "any": "thing" } });
     for object in [
-        Object::Components,
-        Object::Encoding,
-        Object::Header,
-        Object::Info,
-        Object::Link,
-        Object::Media,
-        Object::Operation,
-        Object::Parameter,
-        Object::PathItem,
-        Object::RequestBody,
-        Object::Response,
-        Object::Root,
-        Object::Schema,
-        Object::Scheme,
-        Object::Server,
+        DocumentObject::Components,
+        DocumentObject::Encoding,
+        DocumentObject::Header,
+        DocumentObject::Info,
+        DocumentObject::Link,
+        DocumentObject::Media,
+        DocumentObject::Operation,
+        DocumentObject::Parameter,
+        DocumentObject::PathItem,
+        DocumentObject::RequestBody,
+        DocumentObject::Response,
+        DocumentObject::Root,
+        DocumentObject::Schema,
+        DocumentObject::Scheme,
+        DocumentObject::Server,
     ] {
         for version in [&new, &old] {
             let found = lost(version.clone(), object, &odd);
@@ -147,16 +147,16 @@ fn a_keyword_of_another_version_counts_as_the_reader_takes_it() {
     let new = json!({ "openapi": "3.0.3", "paths": {} });
     let old = json!({ "swagger": "2.0", "paths": {} });
     for (version, object, key, is_lost) in [
-        (&new, Object::Schema, "const", false),
-        (&new, Object::Parameter, "collectionFormat", true),
-        (&new, Object::Operation, "produces", true),
-        (&new, Object::Operation, "consumes", false),
-        (&new, Object::Root, "host", true),
-        (&new, Object::Root, "securityDefinitions", true),
-        (&old, Object::Parameter, "style", true),
-        (&old, Object::Operation, "servers", true),
-        (&old, Object::Operation, "requestBody", false),
-        (&old, Object::Root, "servers", true),
+        (&new, DocumentObject::Schema, "const", false),
+        (&new, DocumentObject::Parameter, "collectionFormat", true),
+        (&new, DocumentObject::Operation, "produces", true),
+        (&new, DocumentObject::Operation, "consumes", false),
+        (&new, DocumentObject::Root, "host", true),
+        (&new, DocumentObject::Root, "securityDefinitions", true),
+        (&old, DocumentObject::Parameter, "style", true),
+        (&old, DocumentObject::Operation, "servers", true),
+        (&old, DocumentObject::Operation, "requestBody", false),
+        (&old, DocumentObject::Root, "servers", true),
     ] {
         let found = lost(version.clone(), object, &json!({ key: "x" }));
         assert_eq!(!found.is_empty(), is_lost, "{object:?} {key}: {found:?}");
@@ -168,9 +168,9 @@ fn what_says_nothing_is_silent() {
     let new = json!({ "openapi": "3.1.0", "paths": {} });
     let silent = json!({ "not": {}, "then": null, "prefixItems": [], "unevaluatedItems": false,
         "$comment": "c", "externalDocs": { "odd": 1 }, "xml": { "odd": 1 }, "writeOnly": true });
-    assert_eq!(lost(new.clone(), Object::Schema, &silent), [""; 0]);
+    assert_eq!(lost(new.clone(), DocumentObject::Schema, &silent), [""; 0]);
     let odd = json!({ "minimum": "5", "uniqueItems": "true", "pattern": 7, "items": "x" });
-    let found = lost(new, Object::Schema, &odd);
+    let found = lost(new, DocumentObject::Schema, &odd);
     assert_eq!(
         found,
         [
@@ -185,9 +185,9 @@ fn what_says_nothing_is_silent() {
 fn a_container_of_what_is_referred_to_is_no_keyword() {
     let document = json!({ "openapi": "3.1.0", "paths": { "/a": { "$ref": "#/parts/a/b" } } });
     let root = json!({ "parts": {}, "part": {}, "parts/a": {} });
-    let documents = Documents::read(document.to_string().as_bytes(), &mut Alone).unwrap();
+    let documents = Documents::read(document.to_string().as_bytes(), &mut NoSiblings).unwrap();
     let mut schemas = Schemas::new(&documents);
-    schemas.account(Object::Root, root.as_object().unwrap(), "");
+    schemas.account(DocumentObject::Root, root.as_object().unwrap(), "");
     assert_eq!(
         lines(&schemas.remarks),
         ["lost /part: `part` is not read", "lost /parts~1a: `parts/a` is not read"]
@@ -207,7 +207,7 @@ fn schemas_are_gone_through_as_deep_as_they_are() {
     }
     let document = json!({ "openapi": "3.1.0", "deep": deep, "circle": { "$ref": "#/around" },
         "around": { "properties": { "a": { "$ref": "#/circle" }, "b": { "readOnly": true, "odd": 1 } }, "odd": 1 } });
-    let documents = Documents::read(document.to_string().as_bytes(), &mut Alone).unwrap();
+    let documents = Documents::read(document.to_string().as_bytes(), &mut NoSiblings).unwrap();
     let mut schemas = Schemas::new(&documents);
     for place in ["/deep", "/circle", "/circle"] {
         let (schema, place) = documents.at(place).unwrap();

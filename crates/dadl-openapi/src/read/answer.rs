@@ -3,12 +3,12 @@
 use dadl_text::names::snake;
 use serde_json::{Map, Value};
 
-use super::{Dialect, Reader, list_of};
+use super::{Dialect, OpenApiReader, list_of};
 use crate::{
-    ledger::Object,
-    model::Answer,
-    report::at,
-    schema::{Kinds, Shape, flag},
+    ledger::DocumentObject,
+    model::OperationAnswer,
+    report::place_at,
+    schema::{Kinds, ValueShape, schema_flag},
 };
 
 /// Answers that mean that all is well, the most telling first.
@@ -33,19 +33,23 @@ const MAX_MEDIA: usize = 8;
 /// So many members of an answer are looked at.
 const MAX_MEMBERS: usize = 200;
 
-impl<'doc> Reader<'doc> {
+impl<'doc> OpenApiReader<'doc> {
     /// Reads the answer of an operation.
-    pub(super) fn answer(&mut self, operation: &'doc Map<String, Value>, place: &str) -> Answer {
+    pub(super) fn read_answer(
+        &mut self,
+        operation: &'doc Map<String, Value>,
+        place: &str,
+    ) -> OperationAnswer {
         let responses = self.schemas.member(operation, place, "responses");
         let Some((Value::Object(responses), place)) = responses else {
-            return Answer::default();
+            return OperationAnswer::default();
         };
         self.schemas.account_keys(responses, &place, is_status);
         let media = self.media(operation, responses, &place);
         let mut found = None;
         for status in STATUSES {
             let Some(response) = responses.get(status) else { continue };
-            let place = at(&place, status);
+            let place = place_at(&place, status);
             let Some((Value::Object(response), place)) = self.schemas.resolve(response, &place)
             else {
                 continue;
@@ -59,14 +63,14 @@ impl<'doc> Reader<'doc> {
                 break;
             }
         }
-        let Some((status, response, place)) = found else { return Answer::default() };
-        self.schemas.account(Object::Response, response, &place);
-        let headers = self.followed(response, &place, "headers", Object::Header);
+        let Some((status, response, place)) = found else { return OperationAnswer::default() };
+        self.schemas.account(DocumentObject::Response, response, &place);
+        let headers = self.read_followed(response, &place, "headers", DocumentObject::Header);
         let has_link = headers.iter().any(|name| name.eq_ignore_ascii_case("link"));
-        self.followed(response, &place, "links", Object::Link);
+        self.read_followed(response, &place, "links", DocumentObject::Link);
         let mut answer = match self.dialect {
-            Dialect::OpenApi3 => self.content(response, &place),
-            Dialect::Swagger2 => self.produced(operation, response, &place),
+            Dialect::OpenApi3 => self.read_content(response, &place),
+            Dialect::Swagger2 => self.read_produced(operation, response, &place),
         };
         answer.has_link = has_link;
         answer.media = media;
@@ -90,7 +94,7 @@ impl<'doc> Reader<'doc> {
             if !(is_well(status) || !says_well && status == "default") {
                 continue;
             }
-            let place = at(place, status);
+            let place = place_at(place, status);
             let Some((Value::Object(response), place)) = self.schemas.resolve(response, &place)
             else {
                 continue;
@@ -103,7 +107,7 @@ impl<'doc> Reader<'doc> {
                     _ => continue,
                 },
             };
-            let media: Vec<String> = media.iter().map(|media| essence(media)).collect();
+            let media: Vec<String> = media.iter().map(|media| media_essence(media)).collect();
             let is_plain = |media: &&String| matches!(media.as_str(), "application/json" | "*/*");
             let json = media.iter().find(is_plain).or_else(|| media.iter().find(|it| is_json(it)));
             let wanted = json.map_or(media.as_slice(), std::slice::from_ref);
@@ -127,19 +131,19 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Returns the names below a key of an answer; what cannot be followed is reported.
-    fn followed(
+    fn read_followed(
         &mut self,
         response: &'doc Map<String, Value>,
         place: &str,
         key: &str,
-        object: Object,
+        object: DocumentObject,
     ) -> Vec<&'doc str> {
         let Some((Value::Object(map), place)) = self.schemas.member(response, place, key) else {
             return Vec::new();
         };
         for (name, value) in map {
             if let Some((Value::Object(found), place)) =
-                self.schemas.resolve(value, &at(&place, name))
+                self.schemas.resolve(value, &place_at(&place, name))
             {
                 self.schemas.account(object, found, &place);
             }
@@ -147,10 +151,10 @@ impl<'doc> Reader<'doc> {
         map.keys().map(String::as_str).collect()
     }
 
-    fn content(&mut self, response: &'doc Map<String, Value>, place: &str) -> Answer {
+    fn read_content(&mut self, response: &'doc Map<String, Value>, place: &str) -> OperationAnswer {
         let content = self.schemas.member(response, place, "content");
         let Some((Value::Object(content), place)) = content else {
-            return Answer::default();
+            return OperationAnswer::default();
         };
         if let Some((media, value)) = content.iter().find(|(media, _)| is_json(media)) {
             if let Some((other, _)) = content.iter().find(|(media, _)| is_stream(media)) {
@@ -158,21 +162,21 @@ impl<'doc> Reader<'doc> {
                 let help = "write a second tool with `response: {streaming: true}`";
                 self.schemas.remarks.lost(&place, message, help);
             }
-            let Some((value, place)) = self.schemas.resolve(value, &at(&place, media)) else {
-                return Answer::default();
+            let Some((value, place)) = self.schemas.resolve(value, &place_at(&place, media)) else {
+                return OperationAnswer::default();
             };
-            let Some(schema) = value.get("schema") else { return Answer::default() };
+            let Some(schema) = value.get("schema") else { return OperationAnswer::default() };
             // Some write a file as JSON with a binary schema.
             let is_binary = schema.get("format").and_then(Value::as_str) == Some("binary");
             if is_binary {
-                return Answer { file: Some(None), ..Answer::default() };
+                return OperationAnswer { file: Some(None), ..OperationAnswer::default() };
             }
-            let place = at(&place, "schema");
-            let members = self.paging(schema, &place);
-            return Answer { members, schema: Some(place), ..Answer::default() };
+            let place = place_at(&place, "schema");
+            let members = self.read_paging(schema, &place);
+            return OperationAnswer { members, schema: Some(place), ..OperationAnswer::default() };
         }
         if content.keys().any(|media| is_stream(media)) {
-            return Answer { is_stream: true, ..Answer::default() };
+            return OperationAnswer { is_stream: true, ..OperationAnswer::default() };
         }
         let is_binary = |value: &Value| {
             let format = value.pointer("/schema/format").and_then(Value::as_str);
@@ -184,58 +188,58 @@ impl<'doc> Reader<'doc> {
             .map(|(media, _)| media)
             .collect();
         match files.as_slice() {
-            [] => Answer::default(),
-            [one] if content.len() == 1 => file(Some(one)),
-            _ => file(None),
+            [] => OperationAnswer::default(),
+            [one] if content.len() == 1 => file_answer(Some(one)),
+            _ => file_answer(None),
         }
     }
 
     /// Returns the members that may tell how a list goes on; a descriptor says that itself.
-    fn paging(&mut self, schema: &'doc Value, place: &str) -> Vec<(String, Kinds)> {
+    fn read_paging(&mut self, schema: &'doc Value, place: &str) -> Vec<(String, Kinds)> {
         if self.keeps_shapes {
             return Vec::new();
         }
         self.schemas.is_answer = true;
-        let shape = self.schemas.shape(schema, place);
+        let shape = self.schemas.read_shape(schema, place);
         self.schemas.is_answer = false;
-        paging(&shape)
+        paging_members(&shape)
     }
 
-    fn produced(
+    fn read_produced(
         &mut self,
         operation: &'doc Map<String, Value>,
         response: &'doc Map<String, Value>,
         place: &str,
-    ) -> Answer {
+    ) -> OperationAnswer {
         let produces = self.produces(operation);
         let schema = response.get("schema");
         let word = |key: &str| schema.and_then(|schema| schema.get(key)).and_then(Value::as_str);
         if word("type") == Some("file") || word("format") == Some("binary") {
             return match produces.as_slice() {
-                [one] => file(Some(one)),
-                _ => file(None),
+                [one] => file_answer(Some(one)),
+                _ => file_answer(None),
             };
         }
         if produces.iter().any(|media| is_json(media)) || produces.is_empty() {
-            let Some(schema) = schema else { return Answer::default() };
-            let place = at(place, "schema");
-            let members = self.paging(schema, &place);
-            return Answer { members, schema: Some(place), ..Answer::default() };
+            let Some(schema) = schema else { return OperationAnswer::default() };
+            let place = place_at(place, "schema");
+            let members = self.read_paging(schema, &place);
+            return OperationAnswer { members, schema: Some(place), ..OperationAnswer::default() };
         }
         if produces.iter().all(|media| is_stream(media)) {
-            return Answer { is_stream: true, ..Answer::default() };
+            return OperationAnswer { is_stream: true, ..OperationAnswer::default() };
         }
-        if produces.iter().all(|media| is_file(media)) && !flag(response, "x-no-content") {
+        if produces.iter().all(|media| is_file(media)) && !schema_flag(response, "x-no-content") {
             return match produces.as_slice() {
-                [one] => file(Some(one)),
-                _ => file(None),
+                [one] => file_answer(Some(one)),
+                _ => file_answer(None),
             };
         }
-        Answer::default()
+        OperationAnswer::default()
     }
 }
 
-impl Answer {
+impl OperationAnswer {
     /// Returns the `Accept` field (RFC 9110, section 12.5.1) of an operation that answers several
     /// things that are not all JSON; one alone is said as the type of the answer.
     pub(super) fn accept(&self) -> Option<String> {
@@ -256,8 +260,8 @@ impl Answer {
 }
 
 /// Returns the members at the top of an answer, and those of what belongs to paging.
-fn paging(shape: &Shape) -> Vec<(String, Kinds)> {
-    let plain = |shape: &Shape| -> Vec<(String, Kinds)> {
+fn paging_members(shape: &ValueShape) -> Vec<(String, Kinds)> {
+    let plain = |shape: &ValueShape| -> Vec<(String, Kinds)> {
         let members = shape.members.iter().filter(|member| is_plain(&member.name));
         members.map(|member| (member.name.clone(), member.shape.kinds)).collect()
     };
@@ -285,28 +289,28 @@ fn is_status(key: &str) -> bool {
     key == "default" || (key.len() == 3 && key.bytes().all(is_digit))
 }
 
-fn file(media: Option<&String>) -> Answer {
+fn file_answer(media: Option<&String>) -> OperationAnswer {
     let media = media.filter(|media| !media.contains('*') && media.parse::<mime::Mime>().is_ok());
-    Answer { file: Some(media.cloned()), ..Answer::default() }
+    OperationAnswer { file: Some(media.cloned()), ..OperationAnswer::default() }
 }
 
 /// Returns a media type without its parameters.
-pub(crate) fn essence(media: &str) -> String {
+pub(crate) fn media_essence(media: &str) -> String {
     media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 pub(super) fn is_json(media: &str) -> bool {
-    let essence = essence(media);
+    let essence = media_essence(media);
     essence == "*/*" || essence.ends_with("/json") || essence.ends_with("+json")
 }
 
 fn is_stream(media: &str) -> bool {
-    matches!(essence(media).as_str(), "text/event-stream")
+    matches!(media_essence(media).as_str(), "text/event-stream")
 }
 
 /// Returns whether answers of this media type are saved: no text, and nothing that is decoded.
 fn is_file(media: &str) -> bool {
-    let essence = essence(media);
+    let essence = media_essence(media);
     let is_read = essence.starts_with("text/")
         || essence.ends_with("xml")
         || essence.ends_with("yaml")

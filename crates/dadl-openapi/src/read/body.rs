@@ -1,37 +1,39 @@
 //! `requestBody`, or parameters in `body` and `formData`.
 
-use dadl_descriptor::model::{BodyRules, KindList, Lead, Location, ParamKind, Style, Whole};
+use dadl_descriptor::model::{
+    BodyRules, KindList, ParamKind, ParamLocation, ParamStyle, StylePrefix, WholePart,
+};
 use dadl_text::{names::param, text::cut_prose};
 use mime::Mime;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Dialect, Reader, encoding, essence, list_of,
-    params::{Declared, MAX_DESCRIPTION},
-    style::{collection, styled},
+    Dialect, OpenApiReader, encoding, list_of, media_essence,
+    params::{DeclaredParameter, MAX_DESCRIPTION},
+    style::{collection_delimiter, with_style},
 };
 use crate::{
-    ledger::Object,
-    model::{Body, Input, Operation},
-    report::{at, excerpt},
-    schema::{Shape, flag},
+    ledger::DocumentObject,
+    model::{ApiOperation, BodyEncoding, Input},
+    report::{excerpt, place_at},
+    schema::{ValueShape, schema_flag},
     text,
 };
 
 /// The name of the parameter that is a whole body.
 const FILE: &str = "file";
 
-impl<'doc> Reader<'doc> {
+impl<'doc> OpenApiReader<'doc> {
     /// Adds what the body of an operation holds; returns false when that cannot be followed.
-    pub(super) fn body(
+    pub(super) fn read_body(
         &mut self,
-        operation: &mut Operation,
+        operation: &mut ApiOperation,
         value: &'doc Map<String, Value>,
         place: &str,
-        declared: &[Declared<'doc>],
+        declared: &[DeclaredParameter<'doc>],
     ) -> bool {
         if let Some(body) = value.get("requestBody").filter(|body| !body.is_null()) {
-            let place = at(place, "requestBody");
+            let place = place_at(place, "requestBody");
             let Some((body, place)) = self.schemas.resolve(body, &place) else { return false };
             let Value::Object(body) = body else {
                 let message = "`requestBody` is not an object, and was left out";
@@ -45,7 +47,7 @@ impl<'doc> Reader<'doc> {
             None => self.root.as_object().map(|root| list_of(root, "consumes")).unwrap_or_default(),
         };
         operation.media = consumes.iter().map(|media| media.to_ascii_lowercase()).collect();
-        let form: Vec<&Declared<'doc>> =
+        let form: Vec<&DeclaredParameter<'doc>> =
             declared.iter().filter(|it| it.location == "formData").collect();
         let mut bodies = declared.iter().filter(|it| it.location == "body");
         if let Some(body) = bodies.next() {
@@ -55,10 +57,10 @@ impl<'doc> Reader<'doc> {
                 self.schemas.remarks.lost(&other.place, message, help);
             }
             let schema = body.value.get("schema");
-            let place = at(&body.place, "schema");
+            let place = place_at(&body.place, "schema");
             let mut shape = match schema {
-                Some(schema) => self.schemas.shape(schema, &place),
-                None => Shape::default(),
+                Some(schema) => self.schemas.read_shape(schema, &place),
+                None => ValueShape::default(),
             };
             if shape.description.is_none() {
                 shape.description =
@@ -67,22 +69,22 @@ impl<'doc> Reader<'doc> {
             self.schemas.complete(&mut shape, &place);
             let media: Vec<&str> = consumes.iter().map(String::as_str).collect();
             let has_members = shape.kinds.contains(ParamKind::Object);
-            let media = self.choose(&media, &body.place, has_members, false);
-            let required = flag(body.value, "required");
-            self.whole(operation, &media, &shape, required, &body.place);
+            let media = self.choose_media(&media, &body.place, has_members, false);
+            let required = schema_flag(body.value, "required");
+            self.read_whole(operation, &media, &shape, required, &body.place);
         } else if !form.is_empty() {
-            self.form(operation, &form, &consumes);
+            self.read_form(operation, &form, &consumes);
         }
         true
     }
 
     fn request_body(
         &mut self,
-        operation: &mut Operation,
+        operation: &mut ApiOperation,
         body: &'doc Map<String, Value>,
         place: &str,
     ) -> bool {
-        self.schemas.account(Object::RequestBody, body, place);
+        self.schemas.account(DocumentObject::RequestBody, body, place);
         if body.get("content").is_some_and(|content| content.get("$ref").is_some())
             && self.schemas.member(body, place, "content").is_none()
         {
@@ -90,7 +92,7 @@ impl<'doc> Reader<'doc> {
         }
         let content = self.schemas.member(body, place, "content");
         let Some((Value::Object(content), place)) = content else {
-            let place = at(place, "content");
+            let place = place_at(place, "content");
             let message = "the body has no `content`, and was left out";
             self.schemas.remarks.lost(&place, message, "write the media type of the body");
             return true;
@@ -107,39 +109,40 @@ impl<'doc> Reader<'doc> {
                 || it.pointer("/schema/$ref").is_some()
         });
         let has_files = self.has_files(content, &place);
-        let chosen = self.choose(&media, &place, has_members, has_files);
+        let chosen = self.choose_media(&media, &place, has_members, has_files);
         let (media, place) = match content.get(chosen.as_str()) {
             Some(_) => match self.schemas.member(content, &place, &chosen) {
                 Some(found) => found,
                 None => return false,
             },
-            None => (&Value::Null, at(&place, &chosen)),
+            None => (&Value::Null, place_at(&place, &chosen)),
         };
         if let Value::Object(media) = media {
-            self.schemas.account(Object::Media, media, &place);
+            self.schemas.account(DocumentObject::Media, media, &place);
         }
         let schema = media.get("schema");
         let mut shape = match schema {
-            Some(schema) => self.schemas.shape(schema, &at(&place, "schema")),
-            None => Shape::default(),
+            Some(schema) => self.schemas.read_shape(schema, &place_at(&place, "schema")),
+            None => ValueShape::default(),
         };
         if shape.description.is_none() {
             shape.description = body.get("description").and_then(Value::as_str).map(str::to_owned);
         }
-        self.schemas.complete(&mut shape, &at(&place, "schema"));
+        self.schemas.complete(&mut shape, &place_at(&place, "schema"));
         let encoding = self.encoding(&chosen, media, &place);
         encoding::files(&chosen, &encoding, &mut shape);
-        self.whole(operation, &chosen, &shape, flag(body, "required"), &place);
+        self.read_whole(operation, &chosen, &shape, schema_flag(body, "required"), &place);
         self.encode(operation, &encoding, &shape);
         true
     }
 
     /// Returns whether a body that may be JSON or multipart holds files, which JSON cannot carry.
     fn has_files(&mut self, content: &'doc Map<String, Value>, place: &str) -> bool {
-        let multipart = content.iter().find(|(media, _)| essence(media) == "multipart/form-data");
+        let multipart =
+            content.iter().find(|(media, _)| media_essence(media) == "multipart/form-data");
         let Some((media, value)) = multipart.filter(|_| content.len() > 1) else { return false };
         let Some(schema) = value.get("schema") else { return false };
-        let shape = self.schemas.shape(schema, &at(&at(place, media), "schema"));
+        let shape = self.schemas.read_shape(schema, &place_at(&place_at(place, media), "schema"));
         shape.members.iter().any(|member| {
             let items = member.shape.items.as_deref();
             member.shape.is_binary || items.is_some_and(|items| items.is_binary)
@@ -147,7 +150,7 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Chooses one of the media types that an operation takes.
-    fn choose(
+    fn choose_media(
         &mut self,
         media: &[&str],
         place: &str,
@@ -155,7 +158,7 @@ impl<'doc> Reader<'doc> {
         has_files: bool,
     ) -> String {
         let rank = |media: &str| {
-            match essence(media).as_str() {
+            match media_essence(media).as_str() {
                 "multipart/form-data" if has_files => -1,
                 "application/json" => 0,
                 "text/json" => 1,
@@ -188,19 +191,19 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Makes inputs of a body with one schema.
-    fn whole(
+    fn read_whole(
         &mut self,
-        operation: &mut Operation,
+        operation: &mut ApiOperation,
         media: &str,
-        shape: &Shape,
+        shape: &ValueShape,
         required: bool,
         place: &str,
     ) {
         let Some(body) = self.written_as(media, shape, place) else { return };
-        if !shape.members.is_empty() && !matches!(body, Body::Raw(_)) {
-            self.members(operation, shape, required, place, &body);
+        if !shape.members.is_empty() && !matches!(body, BodyEncoding::Raw(_)) {
+            self.read_members(operation, shape, required, place, &body);
             operation.body_rules.required = required && !has_required_member(operation);
-            if matches!(body, Body::Json(_)) && !only_object(shape) {
+            if matches!(body, BodyEncoding::Json(_)) && !only_object(shape) {
                 self.beside_members(operation, shape, place, media);
             }
             operation.body = body;
@@ -208,50 +211,51 @@ impl<'doc> Reader<'doc> {
         }
         let is_map = shape.kinds.is_any() || only_object(shape);
         let media = match &body {
-            Body::None => return,
-            Body::Raw(media) => media.clone(),
-            Body::Json(media) => {
+            BodyEncoding::None => return,
+            BodyEncoding::Raw(media) => media.clone(),
+            BodyEncoding::Json(media) => {
                 let media = media.clone().unwrap_or_else(|| "application/json".to_owned());
                 self.whole_json(operation, shape, required, place, &media);
                 return;
             }
-            Body::Multipart if shape.is_binary => {
-                let input = self.file(operation, shape, required, place, "multipart/form-data");
+            BodyEncoding::Multipart if shape.is_binary => {
+                let input =
+                    self.read_file(operation, shape, required, place, "multipart/form-data");
                 operation.inputs.push(input);
                 operation.body = body;
                 return;
             }
-            Body::Form | Body::Multipart if is_map => {
+            BodyEncoding::Form | BodyEncoding::Multipart if is_map => {
                 operation.body_rules = BodyRules { open: true, required, ..BodyRules::default() };
                 operation.body = body;
                 return;
             }
-            Body::Form | Body::Multipart => {
+            BodyEncoding::Form | BodyEncoding::Multipart => {
                 let message = "the form is no object with fields, and was left out";
                 let help = "name the fields as parameters";
                 self.schemas.remarks.lost(place, message, help);
                 return;
             }
         };
-        let input = self.file(operation, shape, required, place, &media);
+        let input = self.read_file(operation, shape, required, place, &media);
         operation.inputs.push(input);
-        operation.body = Body::Raw(media);
+        operation.body = BodyEncoding::Raw(media);
     }
 
     /// Makes an input of a JSON body that is an object with members or something else, such as a list
     /// of such objects: the whole, where a caller does not give the members.
     fn beside_members(
         &mut self,
-        operation: &mut Operation,
-        shape: &Shape,
+        operation: &mut ApiOperation,
+        shape: &ValueShape,
         place: &str,
         media: &str,
     ) {
-        let mut input = self.file(operation, shape, false, place, media);
+        let mut input = self.read_file(operation, shape, false, place, media);
         input.kind = ParamKind::String;
         input.kinds = shape.kinds.iter().collect();
         input.union = Some(KindList::of(shape.kinds.iter()));
-        input.form.whole = Some(Whole::Json);
+        input.form.whole = Some(WholePart::Json);
         input.description = "The whole body, instead of its members.".to_owned();
         operation.inputs.push(input);
     }
@@ -260,20 +264,20 @@ impl<'doc> Reader<'doc> {
     /// file that holds it. The members of an object may be given by their names as well.
     fn whole_json(
         &mut self,
-        operation: &mut Operation,
-        shape: &Shape,
+        operation: &mut ApiOperation,
+        shape: &ValueShape,
         required: bool,
         place: &str,
         media: &str,
     ) {
-        let mut input = self.file(operation, shape, required, place, media);
+        let mut input = self.read_file(operation, shape, required, place, media);
         if !self.keeps_shapes {
             input.description = self.description(shape, place);
         }
         input.union = Some(KindList::of(shape.kinds.iter()));
         input.form.nullable = shape.nullable;
         if let Some(items) = shape.items.as_deref().filter(|items| !items.kinds.is_any()) {
-            let words: Vec<&str> = items.kinds.iter().map(text::word).collect();
+            let words: Vec<&str> = items.kinds.iter().map(text::kind_word).collect();
             let words: Value = match words.as_slice() {
                 [one] => (*one).into(),
                 several => several.into(),
@@ -285,24 +289,24 @@ impl<'doc> Reader<'doc> {
             operation.body_rules = BodyRules { open: true, required, ..BodyRules::default() };
         }
         operation.inputs.push(input);
-        operation.body = Body::Raw(media.to_owned());
+        operation.body = BodyEncoding::Raw(media.to_owned());
     }
 
     /// Returns how a body of this media type is written; `None` when it cannot be.
-    fn written_as(&mut self, media: &str, shape: &Shape, place: &str) -> Option<Body> {
-        let media_type = essence(media);
+    fn written_as(&mut self, media: &str, shape: &ValueShape, place: &str) -> Option<BodyEncoding> {
+        let media_type = media_essence(media);
         let is_wild = media_type.contains('*');
         Some(match media_type.as_str() {
-            "application/json" | "text/json" => Body::Json(None),
+            "application/json" | "text/json" => BodyEncoding::Json(None),
             _ if is_wild
                 && (!shape.members.is_empty() || shape.kinds.contains(ParamKind::Object)) =>
             {
-                Body::Json(None)
+                BodyEncoding::Json(None)
             }
-            "application/x-www-form-urlencoded" => Body::Form,
-            "multipart/form-data" => Body::Multipart,
+            "application/x-www-form-urlencoded" => BodyEncoding::Form,
+            "multipart/form-data" => BodyEncoding::Multipart,
             other if other.ends_with("+json") && other.parse::<Mime>().is_ok() => {
-                Body::Json(Some(other.to_owned()))
+                BodyEncoding::Json(Some(other.to_owned()))
             }
             other if other.starts_with("multipart/") => {
                 let message = format!("a body of the type `{}` cannot be built", excerpt(other));
@@ -310,24 +314,26 @@ impl<'doc> Reader<'doc> {
                 self.schemas.remarks.lost(place, message, help);
                 return None;
             }
-            other if !is_wild && other.parse::<Mime>().is_ok() => Body::Raw(other.to_owned()),
+            other if !is_wild && other.parse::<Mime>().is_ok() => {
+                BodyEncoding::Raw(other.to_owned())
+            }
             other => {
                 let message = format!("`{}` is no type of a body", excerpt(other));
                 let help = "application/octet-stream was taken: write the one that you send";
                 self.schemas.remarks.changed(place, message, help);
-                Body::Raw("application/octet-stream".to_owned())
+                BodyEncoding::Raw("application/octet-stream".to_owned())
             }
         })
     }
 
     /// Makes an input of each member of a body.
-    fn members(
+    fn read_members(
         &mut self,
-        operation: &mut Operation,
-        shape: &Shape,
+        operation: &mut ApiOperation,
+        shape: &ValueShape,
         required: bool,
         place: &str,
-        body: &Body,
+        body: &BodyEncoding,
     ) {
         operation.body_rules.open = shape.is_open;
         if shape.min.as_deref().is_some_and(|min| min != "0") || shape.max.is_some() {
@@ -348,11 +354,23 @@ impl<'doc> Reader<'doc> {
                 self.schemas.remarks.lost(&member.place, message, help);
             }
             let is_required = required && member.required;
-            self.member(operation, &member.name, &member.shape, is_required, &member.place, body);
+            self.read_member(
+                operation,
+                &member.name,
+                &member.shape,
+                is_required,
+                &member.place,
+                body,
+            );
         }
     }
 
-    fn form(&mut self, operation: &mut Operation, form: &[&Declared<'doc>], consumes: &[String]) {
+    fn read_form(
+        &mut self,
+        operation: &mut ApiOperation,
+        form: &[&DeclaredParameter<'doc>],
+        consumes: &[String],
+    ) {
         let has_file = form.iter().any(|field| {
             field.value.get("type").and_then(Value::as_str) == Some("file")
                 || field.value.get("format").and_then(Value::as_str) == Some("binary")
@@ -360,51 +378,54 @@ impl<'doc> Reader<'doc> {
         let says_multipart = consumes.iter().any(|media| media.starts_with("multipart/form-data"));
         let says_form =
             consumes.iter().any(|media| media.starts_with("application/x-www-form-urlencoded"));
-        let body =
-            if has_file || (says_multipart && !says_form) { Body::Multipart } else { Body::Form };
+        let body = if has_file || (says_multipart && !says_form) {
+            BodyEncoding::Multipart
+        } else {
+            BodyEncoding::Form
+        };
         for field in form {
             let mut shape = match field.value.get("schema") {
-                Some(schema) => self.schemas.shape(schema, &at(&field.place, "schema")),
+                Some(schema) => self.schemas.read_shape(schema, &place_at(&field.place, "schema")),
                 None => self.schemas.shape_of_parameter(field.value, &field.place),
             };
-            self.marks(field, &shape, Location::Body);
+            self.marks(field, &shape, ParamLocation::Body);
             if let Some(own) = field.value.get("description").and_then(Value::as_str) {
                 shape.description = Some(own.to_owned());
             }
-            let required = flag(field.value, "required");
-            self.member(operation, &field.name, &shape, required, &field.place, &body);
+            let required = schema_flag(field.value, "required");
+            self.read_member(operation, &field.name, &shape, required, &field.place, &body);
             let format = field.value.get("collectionFormat").and_then(Value::as_str);
             if self.dialect == Dialect::Swagger2
-                && let Some(between) = collection(format.unwrap_or("csv"))
+                && let Some(between) = collection_delimiter(format.unwrap_or("csv"))
                 && let Some(input) = operation
                     .inputs
                     .pop_if(|input| input.kind == ParamKind::Array && input.name == field.name)
             {
-                let style = Style::Listed { lead: Lead::None, between, explode: false };
-                operation.inputs.push(styled(input, style, &shape));
+                let style = ParamStyle::Listed { lead: StylePrefix::None, between, explode: false };
+                operation.inputs.push(with_style(input, style, &shape));
             }
         }
         operation.body = body;
     }
 
     /// Adds a member of a body.
-    fn member(
+    fn read_member(
         &mut self,
-        operation: &mut Operation,
+        operation: &mut ApiOperation,
         name: &str,
-        shape: &Shape,
+        shape: &ValueShape,
         required: bool,
         place: &str,
-        body: &Body,
+        body: &BodyEncoding,
     ) {
         if !param::is_usable(name, true) {
             let message = format!("the name `{}` has a space; left out", excerpt(name));
             let help = "no parameter can have that name";
             self.schemas.remarks.lost(place, message, help);
-            operation.unsaid.push((Location::Body, name.to_owned()));
+            operation.unsaid.push((ParamLocation::Body, name.to_owned()));
             return;
         }
-        let is_multipart = *body == Body::Multipart;
+        let is_multipart = *body == BodyEncoding::Multipart;
         let holds_files = shape.items.as_deref().is_some_and(|items| items.is_binary);
         if is_multipart && (shape.is_binary || holds_files) {
             let is_other = |kind: &ParamKind| match kind {
@@ -417,24 +438,25 @@ impl<'doc> Reader<'doc> {
                 let help = "it is sent as a file: write a second tool for what else it is";
                 self.schemas.remarks.lost(place, message, help);
             }
-            let shape = Shape { kinds: Default::default(), values: Vec::new(), ..shape.clone() };
+            let shape =
+                ValueShape { kinds: Default::default(), values: Vec::new(), ..shape.clone() };
             let mut input = self.made_file(name, &shape, place);
             input.form.several = holds_files;
             input.required = required;
             operation.inputs.push(input);
             return;
         }
-        let mut input = self.made(name, Location::Body, shape, place);
+        let mut input = self.make_undeclared(name, ParamLocation::Body, shape, place);
         input.required = required;
-        input.form.nullable = shape.nullable && matches!(body, Body::Json(_));
+        input.form.nullable = shape.nullable && matches!(body, BodyEncoding::Json(_));
         operation.inputs.push(input);
     }
 
     /// Makes the parameter that is a whole body.
-    fn file(
+    fn read_file(
         &mut self,
-        operation: &Operation,
-        shape: &Shape,
+        operation: &ApiOperation,
+        shape: &ValueShape,
         required: bool,
         place: &str,
         media: &str,
@@ -443,15 +465,16 @@ impl<'doc> Reader<'doc> {
             operation
                 .inputs
                 .iter()
-                .any(|input| input.name == name && input.location != Location::Path)
+                .any(|input| input.name == name && input.location != ParamLocation::Path)
         };
         let mut name = FILE.to_owned();
         while is_taken(&name) {
             name.insert_str(0, "body_");
         }
-        let is_text = media.parse::<Mime>().is_ok_and(|it| Whole::of(&it) == Whole::Text);
+        let is_text = media.parse::<Mime>().is_ok_and(|it| WholePart::of(&it) == WholePart::Text);
         if is_text && !shape.is_binary {
-            let plain = Shape { description: shape.description.clone(), ..Shape::default() };
+            let plain =
+                ValueShape { description: shape.description.clone(), ..ValueShape::default() };
             let mut input = self.made_file(&name, &plain, place);
             input.kind = ParamKind::String;
             input.kinds = vec![ParamKind::String, ParamKind::FileUrl];
@@ -465,23 +488,23 @@ impl<'doc> Reader<'doc> {
         input
     }
 
-    fn made_file(&mut self, name: &str, shape: &Shape, place: &str) -> Input {
+    fn made_file(&mut self, name: &str, shape: &ValueShape, place: &str) -> Input {
         let description = shape.description.as_deref().map(text::prose).unwrap_or_default();
         let (description, _) = cut_prose(&description, MAX_DESCRIPTION);
         Input {
             kinds: vec![ParamKind::FileUrl],
             description: description.into_owned(),
             shape: self.kept(shape),
-            ..Input::new(name, Location::Body, ParamKind::FileUrl, place)
+            ..Input::new(name, ParamLocation::Body, ParamKind::FileUrl, place)
         }
     }
 }
 
 /// Returns whether a value is an object and nothing else.
-fn only_object(shape: &Shape) -> bool {
+fn only_object(shape: &ValueShape) -> bool {
     shape.kinds.contains(ParamKind::Object) && shape.kinds.iter().count() == 1
 }
 
-fn has_required_member(operation: &Operation) -> bool {
-    operation.inputs.iter().any(|input| input.location == Location::Body && input.required)
+fn has_required_member(operation: &ApiOperation) -> bool {
+    operation.inputs.iter().any(|input| input.location == ParamLocation::Body && input.required)
 }

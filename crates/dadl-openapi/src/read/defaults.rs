@@ -1,16 +1,16 @@
 //! What a request must have and no caller needs to say.
 
-use dadl_descriptor::model::{Location, ParamKind, Style};
+use dadl_descriptor::model::{ParamKind, ParamLocation, ParamStyle};
 use serde_json::Value;
 
-use crate::model::{Input, Operation};
+use crate::model::{ApiOperation, Input};
 
 /// A longer default is left to the caller, in bytes of JSON.
 const MAX_DEFAULT: usize = 200;
 
 /// Leaves a default to the inputs that every request has, in the type that they have. An optional
 /// one that is absent is what the server knows best.
-pub(super) fn settle(operation: &mut Operation) {
+pub(super) fn settle_defaults(operation: &mut ApiOperation) {
     for input in &mut operation.inputs {
         let default = input.default.take().filter(|_| input.required);
         input.default = default.and_then(|default| of_kind(default, input));
@@ -18,12 +18,12 @@ pub(super) fn settle(operation: &mut Operation) {
 }
 
 fn of_kind(default: Value, input: &Input) -> Option<Value> {
-    if input.form.style != Style::Usual || input.form.whole.is_some() {
+    if input.form.style != ParamStyle::Usual || input.form.whole.is_some() {
         return None;
     }
     let takes_text = input.union.is_none_or(|kinds| kinds.contains(ParamKind::String));
     // In a JSON body a number is no text.
-    let is_text = takes_text && input.union.is_some() && input.location != Location::Body;
+    let is_text = takes_text && input.union.is_some() && input.location != ParamLocation::Body;
     let fits = match (&default, input.kind) {
         // Nothing says what it is but the value itself.
         (Value::Number(number), ParamKind::String) if is_text => {
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_default_has_the_type_of_its_parameter() {
         let made = |kind, value: Value| {
-            let input = Input::new("it", Location::Query, kind, "/");
+            let input = Input::new("it", ParamLocation::Query, kind, "/");
             of_kind(value, &input)
         };
         assert_eq!(made(ParamKind::String, json!("a")), Some(json!("a")));
@@ -66,8 +66,8 @@ mod tests {
             let union = Some(KindList::any());
             of_kind(value, &Input { union, ..Input::new("it", location, ParamKind::String, "/") })
         };
-        assert_eq!(any(Location::Header, json!(3)), Some(json!("3")));
-        assert_eq!(any(Location::Body, json!(3)), None);
-        assert_eq!(any(Location::Body, json!("a")), Some(json!("a")));
+        assert_eq!(any(ParamLocation::Header, json!(3)), Some(json!("3")));
+        assert_eq!(any(ParamLocation::Body, json!(3)), None);
+        assert_eq!(any(ParamLocation::Body, json!("a")), Some(json!("a")));
     }
 }

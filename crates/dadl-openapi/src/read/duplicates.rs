@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt};
 use dadl_descriptor::{code, yaml};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::report::{Remarks, at, item};
+use crate::report::{Remarks, place_at, place_item};
 
 /// So many are reported.
 const MAX_FOUND: usize = 100;
@@ -13,13 +13,13 @@ const MAX_FOUND: usize = 100;
 const HELP: &str = "remove one of the two: programs disagree about which one counts";
 
 /// Reports the keys of a document, which has been read without an error, that occur twice.
-pub(super) fn report(bytes: &[u8], remarks: &mut Remarks) {
+pub(super) fn report_duplicates(bytes: &[u8], remarks: &mut Remarks) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let text = text.trim_start_matches('\u{feff}').trim_start();
     if text.starts_with('{') {
         let mut found = Vec::new();
         let mut reader = serde_json::Deserializer::from_str(text);
-        let walk = Walk { place: String::new(), found: &mut found };
+        let walk = DuplicateWalk { place: String::new(), found: &mut found };
         // It was read before, so that there is no error.
         let _ = walk.deserialize(&mut reader);
         for place in found {
@@ -28,7 +28,7 @@ pub(super) fn report(bytes: &[u8], remarks: &mut Remarks) {
         return;
     }
     let mut findings = Vec::new();
-    yaml::parse(text, &mut findings);
+    yaml::parse_yaml(text, &mut findings);
     let twice = findings.iter().filter(|finding| finding.code == code::DUPLICATE_KEY);
     for finding in twice.take(MAX_FOUND) {
         let before = text.get(..finding.span.start).unwrap_or_default();
@@ -38,12 +38,12 @@ pub(super) fn report(bytes: &[u8], remarks: &mut Remarks) {
 }
 
 /// Walks through a value.
-struct Walk<'found> {
+struct DuplicateWalk<'found> {
     place: String,
     found: &'found mut Vec<String>,
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
+impl<'de> DeserializeSeed<'de> for DuplicateWalk<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -51,7 +51,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+impl<'de> Visitor<'de> for DuplicateWalk<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,11 +61,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            let place = at(&self.place, &key);
+            let place = place_at(&self.place, &key);
             if !seen.insert(key) && self.found.len() < MAX_FOUND {
                 self.found.push(place.clone());
             }
-            map.next_value_seed(Walk { place, found: &mut *self.found })?;
+            map.next_value_seed(DuplicateWalk { place, found: &mut *self.found })?;
         }
         Ok(())
     }
@@ -75,7 +75,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let place = self.place;
         let found = self.found;
         while items
-            .next_element_seed(Walk { place: item(&place, index), found: &mut *found })?
+            .next_element_seed(DuplicateWalk {
+                place: place_item(&place, index),
+                found: &mut *found,
+            })?
             .is_some()
         {
             index += 1;

@@ -1,20 +1,20 @@
 //! `encoding`: how the fields of a form are written.
 
-use dadl_descriptor::model::{Between, Lead, Location, ParamKind, Style};
+use dadl_descriptor::model::{ListDelimiter, ParamKind, ParamLocation, ParamStyle, StylePrefix};
 use mime::Mime;
 use serde_json::{Map, Value};
 
 use super::{
-    Reader,
-    answer::{essence, is_json},
-    params::push,
-    style::{Written, listed, styled},
+    OpenApiReader,
+    answer::{is_json, media_essence},
+    params::push_sentence,
+    style::{ContainerStyle, list_style, with_style},
 };
 use crate::{
-    ledger::Object,
-    model::{Body, Input, Operation},
-    report::{at, excerpt},
-    schema::{Shape, flag},
+    ledger::DocumentObject,
+    model::{ApiOperation, BodyEncoding, Input},
+    report::{excerpt, place_at},
+    schema::{ValueShape, schema_flag},
 };
 
 /// What says how a list or an object is written.
@@ -40,7 +40,7 @@ impl Encoded<'_> {
     }
 }
 
-impl<'doc> Reader<'doc> {
+impl<'doc> OpenApiReader<'doc> {
     /// Returns what the document says of the fields of a body of this media type.
     pub(super) fn encoding(
         &mut self,
@@ -58,7 +58,7 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.lost(&place, message, "write an object of fields");
             return all;
         };
-        let essence = essence(media_type);
+        let essence = media_essence(media_type);
         let has_fields =
             matches!(essence.as_str(), "application/x-www-form-urlencoded" | "multipart/form-data");
         if !has_fields && !fields.is_empty() {
@@ -68,9 +68,9 @@ impl<'doc> Reader<'doc> {
             return all;
         }
         for (name, value) in fields.iter().filter(|(name, _)| !name.starts_with("x-")) {
-            let found = self.schemas.resolve(value, &at(&place, name));
+            let found = self.schemas.resolve(value, &place_at(&place, name));
             let Some((Value::Object(map), place)) = found else { continue };
-            self.schemas.account(Object::Encoding, map, &place);
+            self.schemas.account(DocumentObject::Encoding, map, &place);
             all.push(Encoded { name, map, place });
         }
         all
@@ -79,13 +79,13 @@ impl<'doc> Reader<'doc> {
     /// Writes the fields of a form as the document says.
     pub(super) fn encode(
         &mut self,
-        operation: &mut Operation,
+        operation: &mut ApiOperation,
         all: &[Encoded<'doc>],
-        shape: &Shape,
+        shape: &ValueShape,
     ) {
         let is_multipart = match operation.body {
-            Body::Multipart => true,
-            Body::Form => false,
+            BodyEncoding::Multipart => true,
+            BodyEncoding::Form => false,
             _ => return,
         };
         if is_multipart {
@@ -95,7 +95,8 @@ impl<'doc> Reader<'doc> {
                 let field = all.iter().find(|field| field.name == name);
                 field.is_some_and(|it| !it.types().is_empty() || has_styles && it.has_style())
             };
-            for input in operation.inputs.iter_mut().filter(|it| it.location == Location::Body) {
+            for input in operation.inputs.iter_mut().filter(|it| it.location == ParamLocation::Body)
+            {
                 if !is_said(&input.name) && is_complex(shape, &input.name) {
                     input.form.content_type = Some(mime::APPLICATION_JSON);
                 }
@@ -106,7 +107,7 @@ impl<'doc> Reader<'doc> {
             let input = operation
                 .inputs
                 .iter_mut()
-                .find(|input| input.location == Location::Body && input.name == field.name);
+                .find(|input| input.location == ParamLocation::Body && input.name == field.name);
             let (Some(member), Some(input)) = (member, input) else {
                 if member.is_none() {
                     let message = format!("the form has no field `{}`", excerpt(field.name));
@@ -124,34 +125,36 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Writes a field of a form that goes into one text.
-    fn pair(&mut self, input: &mut Input, field: &Encoded<'doc>, shape: &Shape) {
-        input.form.allow_reserved = flag(field.map, "allowReserved");
+    fn pair(&mut self, input: &mut Input, field: &Encoded<'doc>, shape: &ValueShape) {
+        input.form.allow_reserved = schema_flag(field.map, "allowReserved");
         if field.has_style() {
             self.container(input, field, shape);
             return;
         }
         match field.types().as_slice() {
             [] => {}
-            [media, ..] if is_json(media) => *input = styled(input.clone(), Style::Json, shape),
-            [media, ..] if essence(media).starts_with("text/") => {}
+            [media, ..] if is_json(media) => {
+                *input = with_style(input.clone(), ParamStyle::Json, shape)
+            }
+            [media, ..] if media_essence(media).starts_with("text/") => {}
             [media, ..] => {
                 let message =
                     format!("a field of a form cannot have the type `{}`", excerpt(media));
                 let help = "say in the description of the parameter how its text is written";
-                self.schemas.remarks.lost(&at(&field.place, "contentType"), message, help);
+                self.schemas.remarks.lost(&place_at(&field.place, "contentType"), message, help);
             }
         }
     }
 
     /// Writes a part of a multipart body.
-    fn part(&mut self, input: &mut Input, field: &Encoded<'doc>, shape: &Shape) {
+    fn part(&mut self, input: &mut Input, field: &Encoded<'doc>, shape: &ValueShape) {
         if field.has_style() {
             // What came with OpenAPI 3.1, as siblings of references did.
             if self.schemas.counts_siblings {
                 if field.map.get("style").and_then(Value::as_str) == Some("deepObject") {
                     let message = "a multipart body has no fields in the style `deepObject`";
                     let help = "the value is sent as JSON: write another style";
-                    self.schemas.remarks.lost(&at(&field.place, "style"), message, help);
+                    self.schemas.remarks.lost(&place_at(&field.place, "style"), message, help);
                 } else {
                     self.container(input, field, shape);
                 }
@@ -161,7 +164,7 @@ impl<'doc> Reader<'doc> {
             for key in keys {
                 let message = format!("`{key}` says nothing of a multipart body in OpenAPI 3.0");
                 let help = "write `contentType`, or a form";
-                self.schemas.remarks.lost(&at(&field.place, key), message, help);
+                self.schemas.remarks.lost(&place_at(&field.place, key), message, help);
             }
         }
         let types = field.types();
@@ -170,7 +173,7 @@ impl<'doc> Reader<'doc> {
         // Of several types a file has its own.
         if is_file && (types.len() > 1 || first.contains('*')) {
             if !self.keeps_shapes {
-                push(
+                push_sentence(
                     &mut input.description,
                     &format!("Of the type {}.", excerpt(&types.join(", "))),
                 );
@@ -181,7 +184,7 @@ impl<'doc> Reader<'doc> {
             Ok(mime) if !first.contains('*') => {
                 let kinds = shape.kinds;
                 if is_json(first) && (kinds.is_any() || kinds.contains(ParamKind::String)) {
-                    *input = styled(input.clone(), Style::Json, shape);
+                    *input = with_style(input.clone(), ParamStyle::Json, shape);
                 }
                 input.form.content_type = Some(mime);
             }
@@ -189,38 +192,39 @@ impl<'doc> Reader<'doc> {
             Err(_) => {
                 let message = format!("`{}` is no media type", excerpt(first));
                 let help = "write the type of the part";
-                self.schemas.remarks.lost(&at(&field.place, "contentType"), message, help);
+                self.schemas.remarks.lost(&place_at(&field.place, "contentType"), message, help);
             }
         }
     }
 
     /// Writes a list or an object in its style.
-    fn container(&mut self, input: &mut Input, field: &Encoded<'doc>, shape: &Shape) {
+    fn container(&mut self, input: &mut Input, field: &Encoded<'doc>, shape: &ValueShape) {
         let is_container =
             shape.kinds.contains(ParamKind::Array) || shape.kinds.contains(ParamKind::Object);
         if !is_container {
             return;
         }
-        let style = match self.written(field.map, shape, Location::Query) {
-            Written::Usual => return,
-            Written::Members => listed(Lead::None, Between::Comma, true),
-            Written::Styled(style) => style,
-            Written::Other => {
+        let style = match self.read_written(field.map, shape, ParamLocation::Query) {
+            ContainerStyle::Usual => return,
+            ContainerStyle::Members => list_style(StylePrefix::None, ListDelimiter::Comma, true),
+            ContainerStyle::Styled(style) => style,
+            ContainerStyle::Other => {
                 let style = field.map.get("style").and_then(Value::as_str).unwrap_or_default();
                 let name = excerpt(field.name);
                 let message = format!("the style `{}` of `{name}` cannot be said", excerpt(style));
                 let help = "the field is sent as usual: check what the API makes of it";
-                self.schemas.remarks.lost(&at(&field.place, "style"), message, help);
+                self.schemas.remarks.lost(&place_at(&field.place, "style"), message, help);
                 return;
             }
         };
-        *input = styled(input.clone(), style, shape);
+        *input = with_style(input.clone(), style, shape);
     }
 }
 
 /// Returns whether a field is an object, or a list of objects.
-fn is_complex(shape: &Shape, name: &str) -> bool {
-    let is_object = |shape: &Shape| shape.kinds.iter().collect::<Vec<_>>() == [ParamKind::Object];
+fn is_complex(shape: &ValueShape, name: &str) -> bool {
+    let is_object =
+        |shape: &ValueShape| shape.kinds.iter().collect::<Vec<_>>() == [ParamKind::Object];
     let member = shape.members.iter().find(|member| member.name == name);
     member.is_some_and(|member| {
         is_object(&member.shape) || member.shape.items.as_deref().is_some_and(is_object)
@@ -228,8 +232,8 @@ fn is_complex(shape: &Shape, name: &str) -> bool {
 }
 
 /// Makes files of the members of a multipart body that are no text.
-pub(super) fn files(media_type: &str, all: &[Encoded<'_>], shape: &mut Shape) {
-    if essence(media_type) != "multipart/form-data" {
+pub(super) fn files(media_type: &str, all: &[Encoded<'_>], shape: &mut ValueShape) {
+    if media_essence(media_type) != "multipart/form-data" {
         return;
     }
     for field in all.iter().filter(|field| field.types().first().is_some_and(|it| is_bytes(it))) {
@@ -248,7 +252,7 @@ pub(super) fn files(media_type: &str, all: &[Encoded<'_>], shape: &mut Shape) {
 
 /// Returns whether what has this media type is in files.
 fn is_bytes(media: &str) -> bool {
-    let essence = essence(media);
+    let essence = media_essence(media);
     let known = ["audio/", "font/", "image/", "video/"].iter().any(|it| essence.starts_with(it));
     let others = ["octet-stream", "pdf", "zip", "gzip", "x-tar", "x-7z-compressed"];
     known || essence.strip_prefix("application/").is_some_and(|it| others.contains(&it))

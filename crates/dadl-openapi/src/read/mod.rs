@@ -14,23 +14,23 @@ mod style;
 mod twins;
 mod verdict;
 
-pub(super) use answer::essence;
-pub(super) use params::push;
+pub(super) use answer::media_essence;
+pub(super) use params::push_sentence;
 
 use std::collections::HashSet;
 
-use dadl_descriptor::model::{BodyRules, Location, Method, ParamKind, Style};
+use dadl_descriptor::model::{BodyRules, ParamKind, ParamLocation, ParamStyle, RequestMethod};
 use dadl_text::{names::path::anonymous, text::cut_prose};
 use serde_json::{Map, Value};
 
 use super::{
     document::DocumentError,
-    documents::{Alone, Beside, Documents},
+    documents::{Documents, NoSiblings, SiblingFiles},
     hint::Hint,
-    ledger::Object,
-    model::{Api, Base, Operation},
-    report::{Remarks, at, excerpt},
-    schema::{Schemas, flag},
+    ledger::DocumentObject,
+    model::{Api, ApiOperation, Base},
+    report::{Remarks, excerpt, place_at},
+    schema::{Schemas, schema_flag},
     text,
 };
 
@@ -47,13 +47,13 @@ const MAX_DESCRIPTION: usize = 300;
 const MAX_API_DESCRIPTION: usize = 600;
 
 /// The methods of OpenAPI, in the order in which the tools of a path are written.
-const METHODS: [(&str, Option<Method>); 9] = [
-    ("get", Some(Method::Get)),
-    ("head", Some(Method::Head)),
-    ("post", Some(Method::Post)),
-    ("put", Some(Method::Put)),
-    ("patch", Some(Method::Patch)),
-    ("delete", Some(Method::Delete)),
+const METHODS: [(&str, Option<RequestMethod>); 9] = [
+    ("get", Some(RequestMethod::Get)),
+    ("head", Some(RequestMethod::Head)),
+    ("post", Some(RequestMethod::Post)),
+    ("put", Some(RequestMethod::Put)),
+    ("patch", Some(RequestMethod::Patch)),
+    ("delete", Some(RequestMethod::Delete)),
     ("options", None),
     ("trace", None),
     ("query", None),
@@ -81,8 +81,8 @@ enum Dialect {
 /// # Errors
 ///
 /// Says why the bytes are no document.
-pub fn read(bytes: &[u8]) -> Result<(Api, Remarks), DocumentError> {
-    read_beside(bytes, &mut Alone)
+pub fn read_document(bytes: &[u8]) -> Result<(Api, Remarks), DocumentError> {
+    read_beside(bytes, &mut NoSiblings)
 }
 
 /// Reads a document, JSON or YAML, and the files beside it that it refers to.
@@ -90,32 +90,35 @@ pub fn read(bytes: &[u8]) -> Result<(Api, Remarks), DocumentError> {
 /// # Errors
 ///
 /// Says why the bytes are no document. What cannot be followed is a remark.
-pub fn read_beside(bytes: &[u8], beside: &mut dyn Beside) -> Result<(Api, Remarks), DocumentError> {
+pub fn read_beside(
+    bytes: &[u8],
+    beside: &mut dyn SiblingFiles,
+) -> Result<(Api, Remarks), DocumentError> {
     let documents = Documents::read(bytes, beside)?;
-    let mut reader = Reader::new(&documents);
-    duplicates::report(bytes, &mut reader.schemas.remarks);
-    let api = reader.api();
+    let mut reader = OpenApiReader::new(&documents);
+    duplicates::report_duplicates(bytes, &mut reader.schemas.remarks);
+    let api = reader.read_api();
     Ok((api, reader.schemas.remarks))
 }
 
 /// Reads a document for filling in a descriptor, which has its own login, and in which parameters
 /// have more to say than in a comparison.
 pub(super) fn read_for_descriptor(documents: &Documents) -> Api {
-    let mut reader = Reader::new(documents);
+    let mut reader = OpenApiReader::new(documents);
     reader.keeps_shapes = true;
     reader.schemas.is_accounted = false;
-    reader.api()
+    reader.read_api()
 }
 
 /// Reads one document.
-struct Reader<'doc> {
+struct OpenApiReader<'doc> {
     root: &'doc Value,
     dialect: Dialect,
     schemas: Schemas<'doc>,
     base: Base,
     security: security::Security,
     /// The fields, query parameters and cookies that the credential goes into.
-    credential: Vec<(Location, String)>,
+    credential: Vec<(ParamLocation, String)>,
     /// How many operations there are.
     found: usize,
     /// How many descriptions were cut.
@@ -127,7 +130,7 @@ struct Reader<'doc> {
 }
 
 /// A path with what all of its operations share.
-struct Item<'doc> {
+struct PathItem<'doc> {
     /// The path as the document has it.
     path: &'doc str,
     /// Where it is among the paths.
@@ -136,18 +139,18 @@ struct Item<'doc> {
     parts: Vec<(&'doc Map<String, Value>, String)>,
 }
 
-impl<'doc> Item<'doc> {
+impl<'doc> PathItem<'doc> {
     /// Returns what the item has below a key, and where.
     fn get(&self, key: &str) -> Option<(&'doc Value, String)> {
-        self.parts.iter().find_map(|(map, place)| Some((map.get(key)?, at(place, key))))
+        self.parts.iter().find_map(|(map, place)| Some((map.get(key)?, place_at(place, key))))
     }
 }
 
 /// An operation before it is read.
-struct Found<'doc> {
+struct FoundOperation<'doc> {
     item: usize,
     rank: usize,
-    method: Method,
+    method: RequestMethod,
     value: &'doc Map<String, Value>,
     /// Where it is among the paths.
     place: String,
@@ -155,7 +158,7 @@ struct Found<'doc> {
     body: String,
 }
 
-impl<'doc> Reader<'doc> {
+impl<'doc> OpenApiReader<'doc> {
     fn new(documents: &'doc Documents) -> Self {
         let root = documents.root();
         Self {
@@ -178,7 +181,7 @@ impl<'doc> Reader<'doc> {
         version.starts_with("3.") && !version.starts_with("3.0") && !version.starts_with("3.1")
     }
 
-    fn api(&mut self) -> Api {
+    fn read_api(&mut self) -> Api {
         let info = self.root.get("info");
         let text = |key: &str| info.and_then(|info| info.get(key)).and_then(Value::as_str);
         let title = text("title").map(text::prose).unwrap_or_default();
@@ -194,13 +197,13 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.lost("/webhooks", message, help);
         }
         self.frame();
-        let items = self.items();
-        let found = self.found(&items);
-        let pairs: Vec<(&Found<'_>, &Item<'_>)> =
+        let items = self.read_items();
+        let found = self.find_operations(&items);
+        let pairs: Vec<(&FoundOperation<'_>, &PathItem<'_>)> =
             found.iter().filter_map(|found| Some((found, items.get(found.item)?))).collect();
-        let servers = self.servers(&pairs);
+        let servers = self.read_servers(&pairs);
         if !self.keeps_shapes {
-            self.security = self.security(&pairs);
+            self.security = self.read_security(&pairs);
             self.credential = self.security.places();
         }
         let mut operations = Vec::new();
@@ -210,7 +213,7 @@ impl<'doc> Reader<'doc> {
             if servers.get(index).is_some_and(|is_here| !is_here) {
                 continue;
             }
-            let Some(mut operation) = self.operation(found, item) else { continue };
+            let Some(mut operation) = self.read_operation(found, item) else { continue };
             operation.credential = self.security.needs.get(index).copied().unwrap_or_default();
             if !seen.insert((operation.method, anonymous(&operation.path))) {
                 let message = "the same method and path as another operation, which counts";
@@ -249,8 +252,10 @@ impl<'doc> Reader<'doc> {
     /// Reports what the document says around its paths and nobody reads.
     fn frame(&mut self) {
         let Value::Object(root) = self.root else { return };
-        self.schemas.account(Object::Root, root, "");
-        for (key, object) in [("info", Object::Info), ("components", Object::Components)] {
+        self.schemas.account(DocumentObject::Root, root, "");
+        for (key, object) in
+            [("info", DocumentObject::Info), ("components", DocumentObject::Components)]
+        {
             if let Some((Value::Object(map), place)) = self.schemas.member(root, "", key) {
                 self.schemas.account(object, map, &place);
             }
@@ -266,7 +271,7 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Returns the path items by path, references followed.
-    fn items(&mut self) -> Vec<Item<'doc>> {
+    fn read_items(&mut self) -> Vec<PathItem<'doc>> {
         let mut items = Vec::new();
         let Some(paths) = self.root.get("paths") else { return items };
         let Some((paths, root)) = self.schemas.resolve(paths, "/paths") else { return items };
@@ -279,10 +284,10 @@ impl<'doc> Reader<'doc> {
             if path.starts_with("x-") {
                 continue;
             }
-            let place = at(&root, path);
-            let parts = self.parts(value, &place);
+            let place = place_at(&root, path);
+            let parts = self.read_parts(value, &place);
             if !parts.is_empty() {
-                items.push(Item { path, place, parts });
+                items.push(PathItem { path, place, parts });
             }
         }
         items.sort_by(|left, right| left.path.cmp(right.path));
@@ -290,7 +295,7 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Returns a path item and what it refers to: its own words count first.
-    fn parts(
+    fn read_parts(
         &mut self,
         value: &'doc Value,
         place: &str,
@@ -314,11 +319,11 @@ impl<'doc> Reader<'doc> {
                 {
                     let message = format!("`{}` is beside the reference as well", excerpt(key));
                     let help = "what stands beside the reference counted: remove one of the two";
-                    let own = at(own, key);
+                    let own = place_at(own, key);
                     self.schemas.remarks.lost(&own, message, help);
                 }
             }
-            self.schemas.account(Object::PathItem, map, &place);
+            self.schemas.account(DocumentObject::PathItem, map, &place);
             parts.push((map, place.clone()));
             let Some(reference) = map.get("$ref").and_then(Value::as_str) else { break };
             let Some(found) = self.schemas.follow(reference, &place) else { break };
@@ -327,12 +332,12 @@ impl<'doc> Reader<'doc> {
         parts
     }
 
-    fn found(&mut self, items: &[Item<'doc>]) -> Vec<Found<'doc>> {
+    fn find_operations(&mut self, items: &[PathItem<'doc>]) -> Vec<FoundOperation<'doc>> {
         let mut all = Vec::new();
         for (item, path) in items.iter().enumerate() {
             for (rank, (word, method)) in METHODS.into_iter().enumerate() {
                 let Some((operation, body)) = path.get(word) else { continue };
-                let place = at(&path.place, word);
+                let place = place_at(&path.place, word);
                 self.found += 1;
                 // What cannot be followed is reported: what the operation takes is not known.
                 let Some((operation, body)) = self.schemas.resolve(operation, &body) else {
@@ -354,7 +359,7 @@ impl<'doc> Reader<'doc> {
                     self.schemas.remarks.lost("/paths", message, "split the document");
                     return all;
                 }
-                all.push(Found { item, rank, method, value: operation, place, body });
+                all.push(FoundOperation { item, rank, method, value: operation, place, body });
             }
         }
         all.sort_by_key(|found| (found.item, found.rank));
@@ -375,65 +380,70 @@ impl<'doc> Reader<'doc> {
             self.found += 1;
             let message = format!("a descriptor cannot send {}", excerpt(method));
             let help = "call it with another program, or ask for another method";
-            self.schemas.remarks.lost(&at(&place, method), message, help);
+            self.schemas.remarks.lost(&place_at(&place, method), message, help);
         }
     }
 
-    fn operation(&mut self, found: &Found<'doc>, item: &Item<'doc>) -> Option<Operation> {
-        let Found { method, value, place, body, .. } = found;
-        self.schemas.account(Object::Operation, value, body);
-        let (declared, gone) = self.declared(value, item, body);
+    fn read_operation(
+        &mut self,
+        found: &FoundOperation<'doc>,
+        item: &PathItem<'doc>,
+    ) -> Option<ApiOperation> {
+        let FoundOperation { method, value, place, body, .. } = found;
+        self.schemas.account(DocumentObject::Operation, value, body);
+        let (declared, gone) = self.read_declared(value, item, body);
         // A descriptor has its own words, and needs those of the answer.
         if gone && declared.is_empty() && !self.keeps_shapes {
             self.hollow(place, "parameters");
             return None;
         }
-        let path::Path { text: path, renamed, styles } = self.path(item, &declared)?;
-        let mut operation = Operation {
+        let path::DescriptorPath { text: path, renamed, styles } =
+            self.read_path(item, &declared)?;
+        let mut operation = ApiOperation {
             method: *method,
             path,
             place: place.clone(),
             id: text_of(value, "operationId"),
-            summary: self.line(text_of(value, "summary")),
-            description: self.line(text_of(value, "description").map(|it| first(&it))),
+            summary: self.read_line(text_of(value, "summary")),
+            description: self.read_line(text_of(value, "description").map(|it| first_line(&it))),
             tags: list_of(value, "tags"),
-            deprecated: flag(value, "deprecated"),
-            credential: super::model::Needs::default(),
-            hint: self.hint(value, item, body),
+            deprecated: schema_flag(value, "deprecated"),
+            credential: super::model::CredentialNeed::default(),
+            hint: self.read_hint(value, item, body),
             inputs: Vec::new(),
             hopeless: None,
             unsaid: Vec::new(),
-            body: super::model::Body::None,
+            body: super::model::BodyEncoding::None,
             body_rules: BodyRules::default(),
             accept: None,
             media: Vec::new(),
-            answer: self.answer(value, body),
+            answer: self.read_answer(value, body),
         };
         operation.accept = operation.answer.accept();
-        self.inputs(&mut operation, &declared, &renamed);
-        for input in operation.inputs.iter_mut().filter(|it| it.location == Location::Path) {
+        self.read_inputs(&mut operation, &declared, &renamed);
+        for input in operation.inputs.iter_mut().filter(|it| it.location == ParamLocation::Path) {
             if let Some(style) =
-                styles.get(&input.name).filter(|_| input.form.style == Style::Usual)
+                styles.get(&input.name).filter(|_| input.form.style == ParamStyle::Usual)
             {
                 input.form.style = *style;
-                if *style == Style::Segments {
+                if *style == ParamStyle::Segments {
                     (input.kind, input.union) = (ParamKind::String, None);
                 }
             }
         }
-        if !self.body(&mut operation, value, body, &declared) && !self.keeps_shapes {
+        if !self.read_body(&mut operation, value, body, &declared) && !self.keeps_shapes {
             self.hollow(place, "body");
             return None;
         }
         self.judge(&mut operation, value, &declared);
-        self.settle(&mut operation);
-        defaults::settle(&mut operation);
+        self.settle_twins(&mut operation);
+        defaults::settle_defaults(&mut operation);
         if let Some(Value::Object(callbacks)) = value.get("callbacks")
             && !callbacks.is_empty()
         {
             let message = format!("{} callbacks: requests that the API makes", callbacks.len());
             let help = "a descriptor holds requests to the API only";
-            self.schemas.remarks.lost(&at(body, "callbacks"), message, help);
+            self.schemas.remarks.lost(&place_at(body, "callbacks"), message, help);
         }
         Some(operation)
     }
@@ -448,10 +458,10 @@ impl<'doc> Reader<'doc> {
     /// Returns what the API says about giving the operation to a model: the operation itself, else
     /// its path, else the document. A word that nobody knows may mean anything, and counts as the
     /// strictest.
-    fn hint(
+    fn read_hint(
         &mut self,
         operation: &'doc Map<String, Value>,
-        item: &Item<'doc>,
+        item: &PathItem<'doc>,
         place: &str,
     ) -> Option<Hint> {
         let own = std::iter::once(operation);
@@ -461,13 +471,13 @@ impl<'doc> Reader<'doc> {
             let message =
                 format!("`{}` is none of allow, confirm, deny: taken for deny", excerpt(&hint.key));
             let help = "look at the access level of the tool";
-            self.schemas.remarks.mended(&at(place, &hint.key), message, help);
+            self.schemas.remarks.mended(&place_at(place, &hint.key), message, help);
         }
         Some(hint)
     }
 
     /// Returns prose of at most one description's length.
-    fn line(&mut self, text: Option<String>) -> String {
+    fn read_line(&mut self, text: Option<String>) -> String {
         let prose = text.map(|text| text::prose(&text)).unwrap_or_default();
         let (line, was_cut) = cut_prose(&prose, MAX_DESCRIPTION);
         self.cut += usize::from(was_cut);
@@ -486,6 +496,6 @@ fn list_of(map: &Map<String, Value>, key: &str) -> Vec<String> {
 }
 
 /// Returns the first paragraph of a text, with the next one if it is a heading.
-fn first(text: &str) -> String {
+fn first_line(text: &str) -> String {
     text::paragraph(text)
 }

@@ -2,24 +2,26 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dadl_descriptor::model::{Between, KindList, Lead, Location, ParamKind, Style, Whole};
+use dadl_descriptor::model::{
+    KindList, ListDelimiter, ParamKind, ParamLocation, ParamStyle, StylePrefix, WholePart,
+};
 use dadl_text::{
-    names::{header, param, path::placeholders},
+    names::{header, param, path::path_placeholders},
     text::cut_prose,
 };
 use http::HeaderName;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Dialect, Item, Reader,
+    Dialect, OpenApiReader, PathItem,
     answer::is_json,
-    style::{Written, content, has_content, listed, styled},
+    style::{ContainerStyle, content_schema, has_content, list_style, with_style},
 };
 use crate::{
-    ledger::Object,
-    model::{Input, Operation},
-    report::{at, excerpt, item},
-    schema::{Kinds, Shape, example, flag},
+    ledger::DocumentObject,
+    model::{ApiOperation, Input},
+    report::{excerpt, place_at, place_item},
+    schema::{Kinds, ValueShape, schema_example, schema_flag},
     text,
 };
 
@@ -53,7 +55,7 @@ const BARE: [&str; 16] = [
 const ELSEWHERE: [&str; 2] = ["accept", "content-type"];
 
 /// A parameter as the document has it.
-pub(super) struct Declared<'doc> {
+pub(super) struct DeclaredParameter<'doc> {
     pub(super) name: String,
     /// `path`, `query`, `header`, `cookie`, `body` or `formData`.
     pub(super) location: String,
@@ -61,20 +63,20 @@ pub(super) struct Declared<'doc> {
     pub(super) place: String,
 }
 
-impl<'doc> Reader<'doc> {
+impl<'doc> OpenApiReader<'doc> {
     /// Returns the parameters of an operation: its own, and those of its path that it does not
     /// declare again. Says as well whether there are some that cannot be followed.
-    pub(super) fn declared(
+    pub(super) fn read_declared(
         &mut self,
         operation: &'doc Map<String, Value>,
-        path: &Item<'doc>,
+        path: &PathItem<'doc>,
         place: &str,
-    ) -> (Vec<Declared<'doc>>, bool) {
+    ) -> (Vec<DeclaredParameter<'doc>>, bool) {
         let mut gone = false;
-        let mut declared: Vec<Declared<'doc>> = Vec::new();
+        let mut declared: Vec<DeclaredParameter<'doc>> = Vec::new();
         self.placeless = None;
         let mut seen: HashSet<(String, String)> = HashSet::new();
-        let own = operation.get("parameters").map(|own| (own, at(place, "parameters")));
+        let own = operation.get("parameters").map(|own| (own, place_at(place, "parameters")));
         for (list, place) in [own, path.get("parameters")].into_iter().flatten() {
             if list.is_null() {
                 continue;
@@ -90,7 +92,7 @@ impl<'doc> Reader<'doc> {
             };
             let mut own = HashSet::new();
             for (index, value) in list.iter().enumerate() {
-                let place = item(&place, index);
+                let place = place_item(&place, index);
                 if declared.len() >= MAX_PARAMETERS {
                     let message = format!("only {MAX_PARAMETERS} parameters are read");
                     self.schemas.remarks.lost(&place, message, "add those you need by hand");
@@ -100,7 +102,7 @@ impl<'doc> Reader<'doc> {
                     gone = true;
                     continue;
                 };
-                let Some(parameter) = self.parameter(value, found) else { continue };
+                let Some(parameter) = self.read_parameter(value, found) else { continue };
                 let key = (parameter.location.clone(), parameter.name.clone());
                 if !own.insert(key.clone()) {
                     let message =
@@ -125,14 +127,18 @@ impl<'doc> Reader<'doc> {
         (declared, gone)
     }
 
-    fn parameter(&mut self, value: &'doc Value, found: String) -> Option<Declared<'doc>> {
+    fn read_parameter(
+        &mut self,
+        value: &'doc Value,
+        found: String,
+    ) -> Option<DeclaredParameter<'doc>> {
         let Value::Object(map) = value else {
             let message = "a parameter is not an object, and was left out";
             self.schemas.remarks.lost(&found, message, "write a parameter object");
             return None;
         };
         let name = map.get("name").and_then(Value::as_str).map(str::trim).unwrap_or_default();
-        let is_required = flag(map, "required");
+        let is_required = schema_flag(map, "required");
         if name.is_empty() {
             if is_required {
                 self.placeless = Some("a parameter is required, and has no name".to_owned());
@@ -170,11 +176,11 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.mended(&found, message, "write what OpenAPI has");
         }
         if is_described(map) || location == "body" {
-            self.schemas.account(Object::Parameter, map, &found);
+            self.schemas.account(DocumentObject::Parameter, map, &found);
         } else {
             self.schemas.account_bare(map, &found);
         }
-        Some(Declared {
+        Some(DeclaredParameter {
             name: name.to_owned(),
             location: location.to_owned(),
             value: map,
@@ -183,27 +189,28 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Adds the parameters of path, query and header to an operation.
-    pub(super) fn inputs(
+    pub(super) fn read_inputs(
         &mut self,
-        operation: &mut Operation,
-        declared: &[Declared<'doc>],
+        operation: &mut ApiOperation,
+        declared: &[DeclaredParameter<'doc>],
         renamed: &HashMap<String, String>,
     ) {
         let mut in_path = Vec::new();
-        let in_braces: Vec<String> = placeholders(&operation.path).map(str::to_owned).collect();
+        let in_braces: Vec<String> =
+            path_placeholders(&operation.path).map(str::to_owned).collect();
         for parameter in declared {
             let location = match parameter.location.as_str() {
-                "path" => Location::Path,
-                "query" => Location::Query,
-                "header" => Location::Header,
-                "cookie" => Location::Cookie,
+                "path" => ParamLocation::Path,
+                "query" => ParamLocation::Query,
+                "header" => ParamLocation::Header,
+                "cookie" => ParamLocation::Cookie,
                 "querystring" => {
                     self.whole_query(operation, parameter);
                     continue;
                 }
                 _ => continue,
             };
-            if location == Location::Path {
+            if location == ParamLocation::Path {
                 let name = renamed.get(&parameter.name).unwrap_or(&parameter.name);
                 if !in_braces.contains(name) {
                     let message =
@@ -214,7 +221,7 @@ impl<'doc> Reader<'doc> {
                 }
                 in_path.push(name.clone());
                 let shape = self.shape_of(parameter);
-                let mut input = self.input(parameter, &shape, location);
+                let mut input = self.make_input(parameter, &shape, location);
                 if parameter.value.get("required") != Some(&Value::Bool(true)) {
                     let message = format!(
                         "the path parameter `{}` is not required",
@@ -235,8 +242,8 @@ impl<'doc> Reader<'doc> {
                 operation.unsaid.push((location, parameter.name.clone()));
                 continue;
             }
-            if location == Location::Cookie {
-                self.cookie(operation, parameter);
+            if location == ParamLocation::Cookie {
+                self.read_cookie(operation, parameter);
                 continue;
             }
             self.sent(operation, parameter, location);
@@ -251,21 +258,22 @@ impl<'doc> Reader<'doc> {
 
     /// Adds a parameter that is the whole query, and its members, where a form has some: a caller
     /// gives the one or the others, so that none of them is required.
-    fn whole_query(&mut self, operation: &mut Operation, parameter: &Declared<'doc>) {
+    fn whole_query(&mut self, operation: &mut ApiOperation, parameter: &DeclaredParameter<'doc>) {
         let shape = self.shape_of(parameter);
-        let is_json = content(parameter.value).is_some_and(|(media, _)| media.ends_with("json"));
+        let is_json =
+            content_schema(parameter.value).is_some_and(|(media, _)| media.ends_with("json"));
         let kind = if is_json { ParamKind::Object } else { ParamKind::String };
-        let mut input = Input::new(&parameter.name, Location::Query, kind, &parameter.place);
-        input.form.whole = Some(Whole::Query);
+        let mut input = Input::new(&parameter.name, ParamLocation::Query, kind, &parameter.place);
+        input.form.whole = Some(WholePart::Query);
         if is_json {
-            input.form.style = Style::Json;
+            input.form.style = ParamStyle::Json;
         } else {
             input.union = Some(KindList::of([ParamKind::Object, ParamKind::String]));
         }
         input.description = self.description(&shape, &parameter.place);
-        push(&mut input.description, "The whole query.");
+        push_sentence(&mut input.description, "The whole query.");
         if is_json || shape.members.is_empty() {
-            input.required = flag(parameter.value, "required");
+            input.required = schema_flag(parameter.value, "required");
             operation.inputs.push(input);
             return;
         }
@@ -277,15 +285,20 @@ impl<'doc> Reader<'doc> {
         self.schemas.remarks.changed(&parameter.place, message, help);
         operation.inputs.push(input);
         for member in shape.members.iter().filter(|it| param::is_usable(&it.name, true)) {
-            let made = self.made(&member.name, Location::Query, &member.shape, &member.place);
+            let made = self.make_undeclared(
+                &member.name,
+                ParamLocation::Query,
+                &member.shape,
+                &member.place,
+            );
             operation.inputs.push(made);
         }
     }
 
     /// Adds a cookie. One that is required may be left out: a session may send it.
-    fn cookie(&mut self, operation: &mut Operation, parameter: &Declared<'doc>) {
+    fn read_cookie(&mut self, operation: &mut ApiOperation, parameter: &DeclaredParameter<'doc>) {
         let shape = self.shape_of(parameter);
-        let mut input = self.input(parameter, &shape, Location::Cookie);
+        let mut input = self.make_input(parameter, &shape, ParamLocation::Cookie);
         if std::mem::take(&mut input.required) {
             let message = format!("the cookie `{}` may be left out", excerpt(&parameter.name));
             let help = "write `required: true`, unless the credential brings it";
@@ -295,21 +308,25 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Adds the parameter of a placeholder that the document does not declare.
-    fn undeclared(&mut self, operation: &mut Operation, name: String) {
+    fn undeclared(&mut self, operation: &mut ApiOperation, name: String) {
         let message = format!("the placeholder `{{{}}}` is not declared", excerpt(&name));
         let help = "declare it with `in: path`; its type was taken to be string";
         self.schemas.remarks.mended(&operation.place, message, help);
-        let input = Input::new(&name, Location::Path, ParamKind::String, &operation.place);
+        let input = Input::new(&name, ParamLocation::Path, ParamKind::String, &operation.place);
         operation.inputs.push(Input { required: true, is_guess: true, ..input });
     }
 
     /// Reports a parameter that a descriptor cannot have.
-    fn cannot_be_said(&mut self, parameter: &Declared<'doc>, location: Location) -> bool {
+    fn cannot_be_said(
+        &mut self,
+        parameter: &DeclaredParameter<'doc>,
+        location: ParamLocation,
+    ) -> bool {
         let lower = parameter.name.to_ascii_lowercase();
         let shown = excerpt(&parameter.name);
         let is_credential = self.credential.iter().any(|(place, name)| {
             *place == location
-                && if location == Location::Header {
+                && if location == ParamLocation::Header {
                     *name == lower
                 } else {
                     *name == parameter.name
@@ -321,12 +338,12 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.changed(&parameter.place, message, help);
             return true;
         }
-        if !param::is_usable(&parameter.name, location == Location::Query) {
+        if !param::is_usable(&parameter.name, location == ParamLocation::Query) {
             let message = format!("the name `{shown}` has a space; left out");
             self.schemas.remarks.lost(&parameter.place, message, "no parameter can have that name");
             return true;
         }
-        if !matches!(location, Location::Cookie | Location::Header) {
+        if !matches!(location, ParamLocation::Cookie | ParamLocation::Header) {
             return false;
         }
         if HeaderName::from_bytes(parameter.name.as_bytes()).is_err() {
@@ -335,7 +352,7 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.lost(&parameter.place, message, "correct the name");
             return true;
         }
-        if location == Location::Cookie {
+        if location == ParamLocation::Cookie {
             return false;
         }
         if header::is_ours(&lower) {
@@ -354,21 +371,28 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Adds a parameter of the query or header as its style sends it.
-    fn sent(&mut self, operation: &mut Operation, parameter: &Declared<'doc>, location: Location) {
+    fn sent(
+        &mut self,
+        operation: &mut ApiOperation,
+        parameter: &DeclaredParameter<'doc>,
+        location: ParamLocation,
+    ) {
         let shape = self.shape_of(parameter);
-        let input = self.input(parameter, &shape, location);
+        let input = self.make_input(parameter, &shape, location);
         let is_object = shape.kinds.contains(ParamKind::Object)
             && !shape.kinds.contains(ParamKind::String)
-            && location == Location::Query
+            && location == ParamLocation::Query
             && !has_content(parameter);
-        if !is_object || self.written(parameter.value, &shape, location) != Written::Members {
+        if !is_object
+            || self.read_written(parameter.value, &shape, location) != ContainerStyle::Members
+        {
             operation.inputs.push(input);
             return;
         }
         let name = excerpt(&parameter.name);
         if shape.members.is_empty() {
-            let style = listed(Lead::None, Between::Comma, true);
-            operation.inputs.push(styled(input, style, &shape));
+            let style = list_style(StylePrefix::None, ListDelimiter::Comma, true);
+            operation.inputs.push(with_style(input, style, &shape));
             return;
         }
         if shape.is_open {
@@ -387,7 +411,8 @@ impl<'doc> Reader<'doc> {
                 continue;
             }
             let required = input.required && member.required;
-            let mut made = self.made(&member.name, location, &member.shape, &member.place);
+            let mut made =
+                self.make_undeclared(&member.name, location, &member.shape, &member.place);
             made.required = required;
             made.form.allow_reserved = input.form.allow_reserved;
             operation.inputs.push(made);
@@ -395,12 +420,14 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Returns what the schema of a parameter says; in Swagger 2 the parameter is the schema.
-    fn shape_of(&mut self, parameter: &Declared<'doc>) -> Shape {
+    fn shape_of(&mut self, parameter: &DeclaredParameter<'doc>) -> ValueShape {
         let map = parameter.value;
-        let mut shape = match (map.get("schema"), content(map)) {
-            (Some(schema), _) => self.schemas.shape(schema, &at(&parameter.place, "schema")),
+        let mut shape = match (map.get("schema"), content_schema(map)) {
+            (Some(schema), _) => {
+                self.schemas.read_shape(schema, &place_at(&parameter.place, "schema"))
+            }
             (None, Some((media, value))) => {
-                let place = at(&at(&parameter.place, "content"), media);
+                let place = place_at(&place_at(&parameter.place, "content"), media);
                 self.content_shape(value, &place)
             }
             (None, None) => {
@@ -412,7 +439,7 @@ impl<'doc> Reader<'doc> {
                     }
                     self.schemas.shape_of_parameter(map, &parameter.place)
                 } else {
-                    Shape::default()
+                    ValueShape::default()
                 }
             }
         };
@@ -421,58 +448,63 @@ impl<'doc> Reader<'doc> {
         {
             shape.description = Some(own.to_owned());
         }
-        shape.deprecated |= flag(map, "deprecated");
-        if let Some(example) = example(map) {
+        shape.deprecated |= schema_flag(map, "deprecated");
+        if let Some(example) = schema_example(map) {
             shape.example = Some(example);
         }
         shape
     }
 
     /// Returns what the schema of a parameter says that is a document of its own.
-    fn content_shape(&mut self, value: &'doc Value, place: &str) -> Shape {
+    fn content_shape(&mut self, value: &'doc Value, place: &str) -> ValueShape {
         let Some((Value::Object(media), place)) = self.schemas.resolve(value, place) else {
-            return Shape::default();
+            return ValueShape::default();
         };
-        self.schemas.account(Object::Media, media, &place);
+        self.schemas.account(DocumentObject::Media, media, &place);
         match media.get("schema") {
-            Some(schema) => self.schemas.shape(schema, &at(&place, "schema")),
-            None => Shape::default(),
+            Some(schema) => self.schemas.read_shape(schema, &place_at(&place, "schema")),
+            None => ValueShape::default(),
         }
     }
 
     /// Makes what a descriptor says of a parameter.
-    fn input(&mut self, parameter: &Declared<'doc>, shape: &Shape, location: Location) -> Input {
+    fn make_input(
+        &mut self,
+        parameter: &DeclaredParameter<'doc>,
+        shape: &ValueShape,
+        location: ParamLocation,
+    ) -> Input {
         let place = &parameter.place;
-        let required = flag(parameter.value, "required");
+        let required = schema_flag(parameter.value, "required");
         self.marks(parameter, shape, location);
-        if let Some((media, _)) = content(parameter.value) {
+        if let Some((media, _)) = content_schema(parameter.value) {
             // A value within a value: as JSON, or as text.
-            let mut input = self.made(&parameter.name, location, shape, place);
+            let mut input = self.make_undeclared(&parameter.name, location, shape, place);
             let is_text = shape.kinds.contains(ParamKind::String) && media.starts_with("text/");
             if is_json(media) {
-                input = styled(input, Style::Json, shape);
-                push(&mut input.description, "JSON.");
+                input = with_style(input, ParamStyle::Json, shape);
+                push_sentence(&mut input.description, "JSON.");
             } else if !is_text {
                 input.kind = ParamKind::String;
                 input.union = None;
                 input.kinds = vec![ParamKind::String];
                 input.is_guess = false;
-                push(&mut input.description, &format!("As text in {}.", excerpt(media)));
+                push_sentence(&mut input.description, &format!("As text in {}.", excerpt(media)));
             }
             input.required = required;
             return input;
         }
-        let mut input = self.made(&parameter.name, location, shape, place);
+        let mut input = self.make_undeclared(&parameter.name, location, shape, place);
         input.required = required;
         input.form.allow_reserved =
-            location == Location::Query && flag(parameter.value, "allowReserved");
+            location == ParamLocation::Query && schema_flag(parameter.value, "allowReserved");
         let is_container =
             shape.kinds.contains(ParamKind::Array) || shape.kinds.contains(ParamKind::Object);
         if is_container {
-            match self.written(parameter.value, shape, location) {
-                Written::Usual | Written::Members => {}
-                Written::Styled(style) => input = styled(input, style, shape),
-                Written::Other => {
+            match self.read_written(parameter.value, shape, location) {
+                ContainerStyle::Usual | ContainerStyle::Members => {}
+                ContainerStyle::Styled(style) => input = with_style(input, style, shape),
+                ContainerStyle::Other => {
                     input.kind = ParamKind::String;
                     input.union = None;
                     input.kinds = Vec::new();
@@ -486,9 +518,10 @@ impl<'doc> Reader<'doc> {
                     self.schemas.remarks.lost(place, message, help);
                 }
             }
-        } else if location == Location::Path
+        } else if location == ParamLocation::Path
             && let Some("label" | "matrix") = parameter.value.get("style").and_then(Value::as_str)
-            && let Written::Styled(style) = self.written(parameter.value, shape, location)
+            && let ContainerStyle::Styled(style) =
+                self.read_written(parameter.value, shape, location)
         {
             input.form.style = style;
             input.union = Some(KindList::of([input.kind]));
@@ -497,23 +530,24 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Makes what a descriptor says of a value with this shape.
-    pub(super) fn made(
+    pub(super) fn make_undeclared(
         &mut self,
         name: &str,
-        location: Location,
-        shape: &Shape,
+        location: ParamLocation,
+        shape: &ValueShape,
         place: &str,
     ) -> Input {
-        let (kind, union) = kind(shape.kinds);
+        let (kind, union) = param_kind(shape.kinds);
         // In a path and in a header everything is text.
-        let union = union.filter(|_| matches!(location, Location::Body | Location::Query));
+        let union =
+            union.filter(|_| matches!(location, ParamLocation::Body | ParamLocation::Query));
         let mut hints = Map::new();
         if union.is_some_and(|kinds| !kinds.is_any() && kinds.contains(ParamKind::Array))
-            && let Some(Some(item)) = shape.items.as_deref().map(|items| only(items.kinds))
+            && let Some(Some(item)) = shape.items.as_deref().map(|items| only_kind(items.kinds))
         {
-            hints.insert("items".to_owned(), json!({ "type": text::word(item) }));
+            hints.insert("items".to_owned(), json!({ "type": text::kind_word(item) }));
         }
-        let values = enumeration(shape);
+        let values = enum_values(shape);
         // A descriptor that is filled in has its own words, or those of the shape.
         let (description, listing) = if self.keeps_shapes {
             (String::new(), String::new())
@@ -523,7 +557,7 @@ impl<'doc> Reader<'doc> {
         };
         Input {
             kinds: shape.kinds.iter().collect(),
-            default: sole(shape),
+            default: sole_value(shape),
             values,
             description,
             listing,
@@ -535,12 +569,12 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Returns what is kept of a shape.
-    pub(super) fn kept(&self, shape: &Shape) -> Option<Box<Shape>> {
+    pub(super) fn kept(&self, shape: &ValueShape) -> Option<Box<ValueShape>> {
         self.keeps_shapes.then(|| Box::new(shape.clone()))
     }
 
     /// Writes what a schema says about a value into one line.
-    pub(super) fn description(&mut self, shape: &Shape, place: &str) -> String {
+    pub(super) fn description(&mut self, shape: &ValueShape, place: &str) -> String {
         let text = shape.description.as_deref().map(text::prose).unwrap_or_default();
         let (line, was_cut) = cut_prose(&text, MAX_DESCRIPTION);
         let mut line = line.into_owned();
@@ -548,8 +582,8 @@ impl<'doc> Reader<'doc> {
         if shape.deprecated {
             line = format!("Deprecated. {line}").trim_end().to_owned();
         }
-        if let Some((members, was_cut)) = text::members(shape) {
-            push(&mut line, &members);
+        if let Some((members, was_cut)) = text::member_list(shape) {
+            push_sentence(&mut line, &members);
             if was_cut {
                 let message = "not all members of the object are described";
                 let help = "describe those that matter in the description of the parameter";
@@ -563,7 +597,7 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.lost(place, message, help);
         }
         for fact in text::facts(shape) {
-            push(&mut line, &fact);
+            push_sentence(&mut line, &fact);
         }
         if text::has_checks_inside(shape) {
             let message = "what the server checks within the value is not described";
@@ -575,8 +609,8 @@ impl<'doc> Reader<'doc> {
 }
 
 /// Returns the type that every program knows, and the types where it is only one of them.
-fn kind(kinds: Kinds) -> (ParamKind, Option<KindList>) {
-    if let Some(only) = only(kinds) {
+fn param_kind(kinds: Kinds) -> (ParamKind, Option<KindList>) {
+    if let Some(only) = only_kind(kinds) {
         return (only, None);
     }
     let union = KindList::of(kinds.iter());
@@ -590,7 +624,7 @@ fn kind(kinds: Kinds) -> (ParamKind, Option<KindList>) {
 }
 
 /// Returns the type of a value that has one.
-pub(super) fn only(kinds: Kinds) -> Option<ParamKind> {
+pub(super) fn only_kind(kinds: Kinds) -> Option<ParamKind> {
     match kinds.iter().collect::<Vec<_>>().as_slice() {
         [one] => Some(*one),
         [ParamKind::Integer, ParamKind::Number] => Some(ParamKind::Number),
@@ -599,14 +633,14 @@ pub(super) fn only(kinds: Kinds) -> Option<ParamKind> {
 }
 
 /// Returns the one value that there is, or the one that the document has for a call without any.
-fn sole(shape: &Shape) -> Option<Value> {
+fn sole_value(shape: &ValueShape) -> Option<Value> {
     match shape.values.as_slice() {
         [one] => Some(one.clone()),
         _ => shape.default.clone(),
     }
 }
 
-fn enumeration(shape: &Shape) -> Vec<Value> {
+fn enum_values(shape: &ValueShape) -> Vec<Value> {
     match &shape.items {
         Some(items) if shape.values.is_empty() => items.values.clone(),
         _ => shape.values.clone(),
@@ -619,7 +653,7 @@ fn is_described(map: &Map<String, Value>) -> bool {
 }
 
 /// Appends a sentence.
-pub(crate) fn push(line: &mut String, sentence: &str) {
+pub(crate) fn push_sentence(line: &mut String, sentence: &str) {
     if !line.is_empty() {
         let ends = line.trim_end_matches(['"', ')']).ends_with(['.', '!', '?', ':', ';', '}', '…']);
         line.push_str(if ends { " " } else { ". " });

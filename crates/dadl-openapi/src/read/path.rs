@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use dadl_descriptor::model::{Between, Lead, Style, template::PathTemplate};
+use dadl_descriptor::model::{ListDelimiter, ParamStyle, StylePrefix, template::PathTemplate};
 use dadl_text::names::{
-    joined,
-    path::{Piece, pieces},
+    joined_name,
+    path::{PathPiece, path_pieces},
 };
 
-use super::{Item, Reader, params::Declared};
+use super::{OpenApiReader, PathItem, params::DeclaredParameter};
 use crate::report::excerpt;
 
 /// A longer path is no path.
@@ -16,22 +16,22 @@ const MAX_PATH: usize = 2_000;
 
 /// A path as a descriptor has it.
 #[derive(Default)]
-pub(super) struct Path {
+pub(super) struct DescriptorPath {
     /// The template.
     pub(super) text: String,
     /// The new names of placeholders by their old ones.
     pub(super) renamed: HashMap<String, String>,
     /// How the values of placeholders are written, where that is not the usual way.
-    pub(super) styles: HashMap<String, Style>,
+    pub(super) styles: HashMap<String, ParamStyle>,
 }
 
 /// What stands between two braces.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
+enum BraceContent {
     /// A parameter of the path.
     Path {
         name: String,
-        style: Style,
+        style: ParamStyle,
         /// Whether it stands there as it is declared.
         is_own: bool,
         /// Whether a plain name was meant.
@@ -45,9 +45,13 @@ enum Found {
     Other,
 }
 
-impl<'doc> Reader<'doc> {
+impl<'doc> OpenApiReader<'doc> {
     /// Returns the path as a template.
-    pub(super) fn path(&mut self, item: &Item<'doc>, declared: &[Declared<'doc>]) -> Option<Path> {
+    pub(super) fn read_path(
+        &mut self,
+        item: &PathItem<'doc>,
+        declared: &[DeclaredParameter<'doc>],
+    ) -> Option<DescriptorPath> {
         let mut path = item.path.trim().to_owned();
         let place = item.place.as_str();
         if path.len() > MAX_PATH {
@@ -76,7 +80,7 @@ impl<'doc> Reader<'doc> {
                 path = written;
             }
         }
-        let made = self.template(&path, &in_path, declared, place)?;
+        let made = self.read_template(&path, &in_path, declared, place)?;
         match PathTemplate::parse(&made.text) {
             Ok(_) => Some(made),
             Err(error) => {
@@ -92,31 +96,31 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Makes a template of a path.
-    fn template(
+    fn read_template(
         &mut self,
         path: &str,
         in_path: &[&str],
-        declared: &[Declared<'doc>],
+        declared: &[DeclaredParameter<'doc>],
         place: &str,
-    ) -> Option<Path> {
-        let mut made = Path::default();
+    ) -> Option<DescriptorPath> {
+        let mut made = DescriptorPath::default();
         let mut written = String::new();
-        let all: Vec<Piece<'_>> = pieces(path).collect();
+        let all: Vec<PathPiece<'_>> = path_pieces(path).collect();
         for (at, piece) in all.iter().enumerate() {
             let inside = match piece {
-                Piece::Literal(text) => {
+                PathPiece::Literal(text) => {
                     written.push_str(text);
                     continue;
                 }
-                Piece::Placeholder(inside) => *inside,
-                Piece::Open(_) => {
+                PathPiece::Placeholder(inside) => *inside,
+                PathPiece::Open(_) => {
                     self.lost_path(place, "a brace in the path has no partner");
                     return None;
                 }
             };
             let shown = excerpt(inside);
-            let found = placeholder(inside, in_path);
-            if let Found::Query(names) = &found {
+            let found = brace_content(inside, in_path);
+            if let BraceContent::Query(names) = &found {
                 let is_query = |name: &&str| {
                     declared.iter().any(|it| it.location == "query" && it.name == *name)
                 };
@@ -128,7 +132,7 @@ impl<'doc> Reader<'doc> {
                 self.schemas.remarks.changed(place, message, "the parameters say what is sent");
                 continue;
             }
-            let Found::Path { name, style, is_own, is_mended, lead } = found else {
+            let BraceContent::Path { name, style, is_own, is_mended, lead } = found else {
                 self.lost_path(
                     place,
                     &format!("`{{{shown}}}` is no placeholder that a descriptor can have"),
@@ -150,7 +154,7 @@ impl<'doc> Reader<'doc> {
             }
             // Names that no parameter can have; the server never sees them.
             let usable = usable_name(&name);
-            if style != Style::Usual {
+            if style != ParamStyle::Usual {
                 made.styles.insert(usable.clone(), style);
             }
             if usable != name {
@@ -159,13 +163,13 @@ impl<'doc> Reader<'doc> {
             written.push_str(lead);
             written.push_str(&format!("{{{usable}}}"));
         }
-        Some(Path { text: written, ..made })
+        Some(DescriptorPath { text: written, ..made })
     }
 }
 
 /// Reads what frameworks write between braces: `{id:[0-9]+}`, `{path*}`, `{+path}`, `{proxy+}`.
-fn placeholder(inside: &str, declared: &[&str]) -> Found {
-    let listed = |lead| Style::Listed { lead, between: Between::Comma, explode: false };
+fn brace_content(inside: &str, declared: &[&str]) -> BraceContent {
+    let listed = |lead| ParamStyle::Listed { lead, between: ListDelimiter::Comma, explode: false };
     let is_own = declared.contains(&inside) && !inside.is_empty();
     let trimmed = inside.trim();
     let (lead, rest) = match trimmed.chars().next() {
@@ -176,7 +180,7 @@ fn placeholder(inside: &str, declared: &[&str]) -> Found {
     };
     if matches!(lead, Some('?' | '&')) {
         let names = rest.split(',').map(|name| name.trim_end_matches('*').to_owned());
-        return Found::Query(names.collect());
+        return BraceContent::Query(names.collect());
     }
     let (name, pattern) = match rest.split_once(':') {
         Some((name, pattern)) => (name.trim(), Some(pattern.trim())),
@@ -187,28 +191,28 @@ fn placeholder(inside: &str, declared: &[&str]) -> Found {
         || name.ends_with(['+', '*'])
         || pattern.is_some_and(may_hold_slash);
     let style = match lead {
-        _ if is_many => Style::Segments,
-        Some('.') => listed(Lead::Dot),
-        Some(';') => listed(Lead::Semicolon),
-        _ => Style::Usual,
+        _ if is_many => ParamStyle::Segments,
+        Some('.') => listed(StylePrefix::Dot),
+        Some(';') => listed(StylePrefix::Semicolon),
+        _ => ParamStyle::Usual,
     };
     if is_own {
-        return Found::Path {
+        return BraceContent::Path {
             name: inside.to_owned(),
-            style: if is_many { Style::Segments } else { Style::Usual },
+            style: if is_many { ParamStyle::Segments } else { ParamStyle::Usual },
             is_own: true,
             is_mended: false,
             lead: "",
         };
     }
     if plain.is_empty() || plain.contains(',') || lead == Some('#') {
-        return Found::Other;
+        return BraceContent::Other;
     }
-    Found::Path {
+    BraceContent::Path {
         name: plain.to_owned(),
         style,
         is_own: plain == inside,
-        is_mended: style == Style::Usual && lead.is_none() && plain != inside,
+        is_mended: style == ParamStyle::Usual && lead.is_none() && plain != inside,
         lead: if lead == Some('/') { "/" } else { "" },
     }
 }
@@ -230,7 +234,7 @@ fn usable_name(name: &str) -> String {
     if name.chars().all(plain) {
         return name.to_owned();
     }
-    joined(name, plain)
+    joined_name(name, plain)
 }
 
 #[cfg(test)]
@@ -240,21 +244,23 @@ mod tests {
     #[test]
     fn placeholders_of_frameworks() {
         for (inside, name, style, is_mended) in [
-            ("id", "id", Style::Usual, false),
-            ("id:[0-9]+", "id", Style::Usual, true),
-            ("id:[^/]+", "id", Style::Usual, true),
-            (" id ", "id", Style::Usual, true),
-            ("id?", "id", Style::Usual, true),
-            ("+rest", "rest", Style::Segments, false),
-            ("rest*", "rest", Style::Segments, false),
-            ("proxy+", "proxy", Style::Segments, false),
-            ("*rest", "rest", Style::Segments, false),
-            ("**rest", "rest", Style::Segments, false),
-            ("rest:.*", "rest", Style::Segments, false),
-            ("rest:path", "rest", Style::Segments, false),
+            ("id", "id", ParamStyle::Usual, false),
+            ("id:[0-9]+", "id", ParamStyle::Usual, true),
+            ("id:[^/]+", "id", ParamStyle::Usual, true),
+            (" id ", "id", ParamStyle::Usual, true),
+            ("id?", "id", ParamStyle::Usual, true),
+            ("+rest", "rest", ParamStyle::Segments, false),
+            ("rest*", "rest", ParamStyle::Segments, false),
+            ("proxy+", "proxy", ParamStyle::Segments, false),
+            ("*rest", "rest", ParamStyle::Segments, false),
+            ("**rest", "rest", ParamStyle::Segments, false),
+            ("rest:.*", "rest", ParamStyle::Segments, false),
+            ("rest:path", "rest", ParamStyle::Segments, false),
         ] {
-            let found = placeholder(inside, &["id"]);
-            let Found::Path { name: found_name, style: found_style, is_mended: mended, .. } = found
+            let found = brace_content(inside, &["id"]);
+            let BraceContent::Path {
+                name: found_name, style: found_style, is_mended: mended, ..
+            } = found
             else {
                 panic!("{inside}")
             };
@@ -265,12 +271,14 @@ mod tests {
             );
         }
         for inside in ["", "#part", "a,b", "+"] {
-            assert_eq!(placeholder(inside, &[]), Found::Other, "{inside}");
+            assert_eq!(brace_content(inside, &[]), BraceContent::Other, "{inside}");
         }
-        let query = Found::Query(vec!["a".to_owned(), "b".to_owned()]);
-        assert_eq!(placeholder("?a,b", &[]), query);
+        let query = BraceContent::Query(vec!["a".to_owned(), "b".to_owned()]);
+        assert_eq!(brace_content("?a,b", &[]), query);
         // A parameter may be declared under the very name.
-        let Found::Path { name, is_own, .. } = placeholder("id:x", &["id:x"]) else { panic!() };
+        let BraceContent::Path { name, is_own, .. } = brace_content("id:x", &["id:x"]) else {
+            panic!()
+        };
         assert_eq!((name.as_str(), is_own), ("id:x", true));
     }
 }

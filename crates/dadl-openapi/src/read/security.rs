@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use dadl_descriptor::model::{Location, auth::login::check_endpoint};
+use dadl_descriptor::model::{ParamLocation, auth::login::check_endpoint};
 use dadl_text::names::header;
 use http::HeaderName;
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    Dialect, Found, Item, Reader,
-    needs::{Chosen, Requirement, chosen, needs, requirements},
+    Dialect, FoundOperation, OpenApiReader, PathItem,
+    needs::{Chosen, SecurityRequirement, choose_schemes, credential_need, read_requirements},
 };
 use crate::{
-    ledger::Object,
-    model::{Auth, Needs, Scheme},
-    report::{at, excerpt},
+    ledger::DocumentObject,
+    model::{ApiAuth, CredentialNeed, SecurityScheme},
+    report::{excerpt, place_at},
 };
 
 /// So many schemes are looked at.
@@ -24,18 +24,20 @@ const MAX_SCHEMES: usize = 100;
 /// What was decided.
 #[derive(Debug, Default)]
 pub(super) struct Security {
-    pub(super) auth: Auth,
+    pub(super) auth: ApiAuth,
     /// What the credential is to each operation, in their order.
-    pub(super) needs: Vec<Needs>,
+    pub(super) needs: Vec<CredentialNeed>,
 }
 
 impl Security {
     /// Returns the parameters that carry the credential: no operation has them.
-    pub(super) fn places(&self) -> Vec<(Location, String)> {
+    pub(super) fn places(&self) -> Vec<(ParamLocation, String)> {
         let places = self.auth.schemes.iter().filter_map(|scheme| match scheme {
-            Scheme::Cookie(name) => Some((Location::Cookie, name.clone())),
-            Scheme::Header(name) => Some((Location::Header, name.to_ascii_lowercase())),
-            Scheme::Query(name) => Some((Location::Query, name.clone())),
+            SecurityScheme::Cookie(name) => Some((ParamLocation::Cookie, name.clone())),
+            SecurityScheme::Header(name) => {
+                Some((ParamLocation::Header, name.to_ascii_lowercase()))
+            }
+            SecurityScheme::Query(name) => Some((ParamLocation::Query, name.clone())),
             _ => None,
         });
         places.collect()
@@ -43,52 +45,56 @@ impl Security {
 }
 
 /// A scheme of the document.
-pub(super) struct Known {
+pub(super) struct KnownScheme {
     pub(super) name: String,
     place: String,
     /// None when a descriptor cannot have it.
-    pub(super) scheme: Option<Scheme>,
+    pub(super) scheme: Option<SecurityScheme>,
     /// Whether it is a client certificate: the operator has it.
     is_certificate: bool,
 }
 
 /// An operation, and the requirements of which one must be met.
-type Needed<'all, 'doc> = (&'all Found<'doc>, Vec<Requirement>);
+type Needed<'all, 'doc> = (&'all FoundOperation<'doc>, Vec<SecurityRequirement>);
 
-impl<'doc> Reader<'doc> {
+impl<'doc> OpenApiReader<'doc> {
     /// Chooses the schemes that fit most operations.
-    pub(super) fn security(&mut self, all: &[(&Found<'doc>, &Item<'doc>)]) -> Security {
-        let mut known = self.schemes();
+    pub(super) fn read_security(
+        &mut self,
+        all: &[(&FoundOperation<'doc>, &PathItem<'doc>)],
+    ) -> Security {
+        let mut known = self.read_schemes();
         let certificates: Vec<String> =
             known.iter().filter(|it| it.is_certificate).map(|it| it.name.clone()).collect();
         known.retain(|it| !it.is_certificate);
         // What the operator brings asks nothing of the credential.
-        let without = |mut all: Vec<Requirement>| {
+        let without = |mut all: Vec<SecurityRequirement>| {
             for one in &mut all {
                 one.retain(|(name, _)| !certificates.contains(name));
             }
             all
         };
         self.report_odd(self.root.get("security"), "/security");
-        let root = without(requirements(self.root.get("security")));
+        let root = without(read_requirements(self.root.get("security")));
         let mut needed: Vec<Needed<'_, 'doc>> = Vec::with_capacity(all.len());
         for (found, _) in all {
             let own = found.value.get("security");
-            self.report_odd(own, &at(&found.body, "security"));
-            let own = own.map(|own| without(requirements(Some(own))));
+            self.report_odd(own, &place_at(&found.body, "security"));
+            let own = own.map(|own| without(read_requirements(Some(own))));
             needed.push((*found, own.unwrap_or_else(|| root.clone())));
         }
         let has_certificate = !certificates.is_empty();
         self.report_undefined(&known, &needed);
-        let alternatives: Vec<&[Requirement]> =
+        let alternatives: Vec<&[SecurityRequirement]> =
             needed.iter().map(|(_, alternatives)| alternatives.as_slice()).collect();
-        let Some(Chosen { schemes: chosen, is_unasked }) = chosen(&known, &root, &alternatives)
+        let Some(Chosen { schemes: chosen, is_unasked }) =
+            choose_schemes(&known, &root, &alternatives)
         else {
-            let auth = Auth { has_certificate, ..Auth::default() };
+            let auth = ApiAuth { has_certificate, ..ApiAuth::default() };
             return Security { auth, needs: Vec::new() };
         };
-        let needs: Vec<Option<Needs>> =
-            alternatives.iter().map(|all| needs(all, &chosen)).collect();
+        let needs: Vec<Option<CredentialNeed>> =
+            alternatives.iter().map(|all| credential_need(all, &chosen)).collect();
         self.report_others(&known, &chosen, &needed, &needs);
         let names: Vec<String> =
             chosen.iter().map(|known| format!("`{}`", excerpt(&known.name))).collect();
@@ -98,8 +104,8 @@ impl<'doc> Reader<'doc> {
             let mut asked = root.iter().chain(alternatives.iter().copied().flatten()).flatten();
             let scopes = asked.find(|(name, _)| *name == one.name);
             let mut scheme = one.scheme.clone().unwrap_or_default();
-            if let Scheme::ClientCredentials { scopes: own, .. }
-            | Scheme::AuthorizationCode { scopes: own, .. } = &mut scheme
+            if let SecurityScheme::ClientCredentials { scopes: own, .. }
+            | SecurityScheme::AuthorizationCode { scopes: own, .. } = &mut scheme
             {
                 *own = scopes.map(|(_, scopes)| scopes.clone()).unwrap_or_default();
             }
@@ -122,7 +128,7 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.changed(&place, message, help);
         }
         let needs = needs.into_iter().map(Option::unwrap_or_default).collect();
-        Security { auth: Auth { schemes, others, has_certificate }, needs }
+        Security { auth: ApiAuth { schemes, others, has_certificate }, needs }
     }
 
     /// Reports what an operation asks for that is no list of schemes.
@@ -136,7 +142,7 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Reports each scheme that an operation asks for and the document does not define.
-    fn report_undefined(&mut self, known: &[Known], needed: &[Needed<'_, 'doc>]) {
+    fn report_undefined(&mut self, known: &[KnownScheme], needed: &[Needed<'_, 'doc>]) {
         let mut undefined = BTreeSet::new();
         for (found, alternatives) in needed {
             let names = alternatives.iter().flatten().map(|(name, _)| name);
@@ -145,7 +151,7 @@ impl<'doc> Reader<'doc> {
                     let message = format!("the security scheme `{}` is not defined", excerpt(name));
                     let help = "define it, or check that the credential below `auth` fits";
                     let place = match found.value.get("security") {
-                        Some(_) => at(&found.place, "security"),
+                        Some(_) => place_at(&found.place, "security"),
                         None => "/security".to_owned(),
                     };
                     self.schemas.remarks.lost(&place, message, help);
@@ -157,10 +163,10 @@ impl<'doc> Reader<'doc> {
     /// Reports each operation that takes another scheme than the chosen ones.
     fn report_others(
         &mut self,
-        known: &[Known],
-        chosen: &[&Known],
+        known: &[KnownScheme],
+        chosen: &[&KnownScheme],
         needed: &[Needed<'_, 'doc>],
-        needs: &[Option<Needs>],
+        needs: &[Option<CredentialNeed>],
     ) {
         let sent: Vec<&str> = chosen.iter().map(|known| known.name.as_str()).collect();
         let sent = excerpt(&sent.join(" and "));
@@ -182,12 +188,12 @@ impl<'doc> Reader<'doc> {
             );
             let help = "import such operations into a descriptor of their own (--include), or let \
                         the operator set what is missing below `headers`";
-            self.schemas.remarks.lost(&at(&found.place, "security"), message, help);
+            self.schemas.remarks.lost(&place_at(&found.place, "security"), message, help);
         }
     }
 
     /// Returns the schemes in the order of the document.
-    fn schemes(&mut self) -> Vec<Known> {
+    fn read_schemes(&mut self) -> Vec<KnownScheme> {
         let pointer = match self.dialect {
             Dialect::Swagger2 => "/securityDefinitions",
             Dialect::OpenApi3 => "/components/securitySchemes",
@@ -197,31 +203,31 @@ impl<'doc> Reader<'doc> {
         let Some((Value::Object(schemes), root)) = found else { return Vec::new() };
         let mut known = Vec::new();
         for (name, value) in schemes.iter().take(MAX_SCHEMES) {
-            let place = at(&root, name);
+            let place = place_at(&root, name);
             let resolved = self.schemas.resolve(value, &place);
             let scheme = match resolved {
                 Some((Value::Object(map), ref found)) => {
                     self.account_scheme(map, found);
-                    self.scheme(map, &place)
+                    self.read_scheme(map, &place)
                 }
                 _ => None,
             };
             let is_certificate = resolved.is_some_and(|(map, _)| {
                 map.get("type").and_then(Value::as_str) == Some("mutualTLS")
             });
-            known.push(Known { name: name.clone(), place, scheme, is_certificate });
+            known.push(KnownScheme { name: name.clone(), place, scheme, is_certificate });
         }
         known
     }
 
     fn account_scheme(&mut self, map: &'doc Map<String, Value>, place: &str) {
-        self.schemas.account(Object::Scheme, map, place);
+        self.schemas.account(DocumentObject::Scheme, map, place);
         let Some(Value::Object(flows)) = map.get("flows") else { return };
-        let place = at(place, "flows");
-        self.schemas.account(Object::Flows, flows, &place);
+        let place = place_at(place, "flows");
+        self.schemas.account(DocumentObject::Flows, flows, &place);
         for (name, flow) in flows {
             if let Value::Object(flow) = flow {
-                self.schemas.account(Object::Flow, flow, &at(&place, name));
+                self.schemas.account(DocumentObject::Flow, flow, &place_at(&place, name));
             }
         }
         if flows.len() > 1 {
@@ -233,7 +239,11 @@ impl<'doc> Reader<'doc> {
         }
     }
 
-    fn scheme(&mut self, map: &'doc Map<String, Value>, place: &str) -> Option<Scheme> {
+    fn read_scheme(
+        &mut self,
+        map: &'doc Map<String, Value>,
+        place: &str,
+    ) -> Option<SecurityScheme> {
         let text = |key: &str| map.get(key).and_then(Value::as_str).unwrap_or_default();
         let name = text("name");
         let lost = |reader: &mut Self, message: String| {
@@ -242,34 +252,36 @@ impl<'doc> Reader<'doc> {
             None
         };
         match (text("type"), text("scheme").to_ascii_lowercase().as_str(), text("in")) {
-            ("basic", ..) | ("http", "basic", _) => Some(Scheme::Basic),
-            ("http", "bearer", _) => Some(Scheme::Bearer),
+            ("basic", ..) | ("http", "basic", _) => Some(SecurityScheme::Basic),
+            ("http", "bearer", _) => Some(SecurityScheme::Bearer),
             ("http", other, _) => {
                 lost(self, format!("the scheme `{}` is not known", excerpt(other)))
             }
             ("apiKey", _, "header") => {
                 let mentions = text("description").to_ascii_lowercase().contains("bearer");
                 if name.eq_ignore_ascii_case("authorization") && mentions {
-                    return Some(Scheme::Bearer);
+                    return Some(SecurityScheme::Bearer);
                 }
                 match HeaderName::from_bytes(name.as_bytes()) {
                     Ok(field) if field == http::header::COOKIE => None,
                     Ok(field) if !header::frames(field.as_str()) => {
-                        Some(Scheme::Header(name.to_owned()))
+                        Some(SecurityScheme::Header(name.to_owned()))
                     }
                     _ => lost(self, format!("`{}` cannot carry a credential", excerpt(name))),
                 }
             }
-            ("apiKey", _, "query") if is_plain(name) => Some(Scheme::Query(name.to_owned())),
-            ("apiKey", _, "cookie") if HeaderName::from_bytes(name.as_bytes()).is_ok() => {
-                Some(Scheme::Cookie(name.to_owned()))
+            ("apiKey", _, "query") if is_plain(name) => {
+                Some(SecurityScheme::Query(name.to_owned()))
             }
-            ("oauth2", ..) => Some(self.oauth2(map, place)),
+            ("apiKey", _, "cookie") if HeaderName::from_bytes(name.as_bytes()).is_ok() => {
+                Some(SecurityScheme::Cookie(name.to_owned()))
+            }
+            ("oauth2", ..) => Some(self.read_oauth2(map, place)),
             ("openIdConnect", ..) => {
                 let message = "an OpenID Connect login is not run; a token is expected";
                 let help = "get an access token, or write the token endpoint below `auth`";
                 self.schemas.remarks.changed(place, message, help);
-                Some(Scheme::Bearer)
+                Some(SecurityScheme::Bearer)
             }
             ("mutualTLS", ..) => {
                 let message = "the API asks for a client certificate, which the operator has";
@@ -284,7 +296,7 @@ impl<'doc> Reader<'doc> {
         }
     }
 
-    fn oauth2(&mut self, map: &'doc Map<String, Value>, place: &str) -> Scheme {
+    fn read_oauth2(&mut self, map: &'doc Map<String, Value>, place: &str) -> SecurityScheme {
         let flow = |names: [&str; 2]| -> Option<&'doc Map<String, Value>> {
             match map.get("flows") {
                 Some(Value::Object(flows)) => {
@@ -308,22 +320,26 @@ impl<'doc> Reader<'doc> {
         if let Some(found) = flow(["clientCredentials", "application"])
             && let Some(token_url) = url(found, "tokenUrl")
         {
-            return Scheme::ClientCredentials { token_url, scopes: Vec::new() };
+            return SecurityScheme::ClientCredentials { token_url, scopes: Vec::new() };
         }
         if let Some(found) = flow(["authorizationCode", "accessCode"])
             && let Some(token_url) = url(found, "tokenUrl")
             && let Some(authorize_url) = url(found, "authorizationUrl")
         {
-            return Scheme::AuthorizationCode { authorize_url, token_url, scopes: Vec::new() };
+            return SecurityScheme::AuthorizationCode {
+                authorize_url,
+                token_url,
+                scopes: Vec::new(),
+            };
         }
         let message = "this OAuth 2.0 flow is not run; a token is expected";
         let help = "get an access token, or write a flow below `auth`";
         self.schemas.remarks.changed(place, message, help);
-        Scheme::Bearer
+        SecurityScheme::Bearer
     }
 }
 
-fn is_known(known: &[Known], name: &str) -> bool {
+fn is_known(known: &[KnownScheme], name: &str) -> bool {
     known.iter().any(|known| known.name == name)
 }
 

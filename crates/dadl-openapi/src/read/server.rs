@@ -2,29 +2,32 @@
 
 use std::collections::HashMap;
 
-use dadl_text::names::path::{Piece, filled_with_x, of_base_url, pieces};
+use dadl_text::names::path::{PathPiece, filled_with_x, of_base_url, path_pieces};
 use serde_json::Value;
 use url::Url;
 
-use super::{Dialect, Found, Item, Reader};
+use super::{Dialect, FoundOperation, OpenApiReader, PathItem};
 use crate::{
-    ledger::Object,
+    ledger::DocumentObject,
     model::Base,
-    report::{at, excerpt, item},
+    report::{excerpt, place_at, place_item},
 };
 
-impl<'doc> Reader<'doc> {
+impl<'doc> OpenApiReader<'doc> {
     /// Decides on the base URL; returns which operations are there.
-    pub(super) fn servers(&mut self, all: &[(&Found<'doc>, &Item<'doc>)]) -> Vec<bool> {
+    pub(super) fn read_servers(
+        &mut self,
+        all: &[(&FoundOperation<'doc>, &PathItem<'doc>)],
+    ) -> Vec<bool> {
         if self.dialect == Dialect::Swagger2 {
             let url = self.swagger_url();
-            self.base = self.base(&url, "/host");
+            self.base = self.read_base(&url, "/host");
             for (found, _) in all {
                 self.report_schemes(found);
             }
             return vec![true; all.len()];
         }
-        let root = self.server(self.root, "");
+        let root = self.read_server(self.root, "");
         let own: Vec<Option<(String, String)>> = all
             .iter()
             .map(|(found, item)| {
@@ -48,7 +51,7 @@ impl<'doc> Reader<'doc> {
                 first.cloned().unwrap_or_default()
             }
         };
-        self.base = self.base(&url, &place);
+        self.base = self.read_base(&url, &place);
         let is_same = |other: &str| other.trim_end_matches('/') == url.trim_end_matches('/');
         let mut here = Vec::with_capacity(all.len());
         for ((found, _), own) in all.iter().zip(&own) {
@@ -70,14 +73,14 @@ impl<'doc> Reader<'doc> {
         here
     }
 
-    fn server(&mut self, value: &'doc Value, place: &str) -> Option<(String, String)> {
+    fn read_server(&mut self, value: &'doc Value, place: &str) -> Option<(String, String)> {
         let servers = value.get("servers");
         if let Some(Value::Array(list)) = servers
             && list.len() > 1
         {
             let message = format!("the first of {} servers is the base URL", list.len());
             let help = "write another one into `base_url`, or set `url` for the backend";
-            self.schemas.remarks.changed(&at(place, "servers"), message, help);
+            self.schemas.remarks.changed(&place_at(place, "servers"), message, help);
         }
         self.server_list(servers, place)
     }
@@ -88,20 +91,20 @@ impl<'doc> Reader<'doc> {
         servers: Option<&'doc Value>,
         place: &str,
     ) -> Option<(String, String)> {
-        let place = item(&at(place, "servers"), 0);
+        let place = place_item(&place_at(place, "servers"), 0);
         let server = servers?.as_array()?.first()?;
         self.account_server(server, &place);
         let url = server.get("url").and_then(Value::as_str)?.trim();
         let mut written = String::new();
-        for piece in pieces(url) {
+        for piece in path_pieces(url) {
             let name = match piece {
-                Piece::Literal(text) => {
+                PathPiece::Literal(text) => {
                     written.push_str(text);
                     continue;
                 }
-                Piece::Placeholder(name) => name,
+                PathPiece::Placeholder(name) => name,
                 // It stays, and is no base URL.
-                Piece::Open(text) => {
+                PathPiece::Open(text) => {
                     written.push_str(&format!("{{{text}"));
                     break;
                 }
@@ -130,7 +133,7 @@ impl<'doc> Reader<'doc> {
                     let message =
                         format!("`{}` of the server is `{}`", excerpt(name), excerpt(&default));
                     let help = "write another one into `base_url`, or set `url` for the backend";
-                    let place = at(&at(&place, "variables"), name);
+                    let place = place_at(&place_at(&place, "variables"), name);
                     self.schemas.remarks.changed(&place, message, help);
                 }
                 written.push_str(&default);
@@ -140,7 +143,7 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Reports an operation of Swagger 2 that is not called by the scheme of the base URL.
-    fn report_schemes(&mut self, found: &Found<'doc>) {
+    fn report_schemes(&mut self, found: &FoundOperation<'doc>) {
         let Some(Value::Array(own)) = found.value.get("schemes") else { return };
         let url = self.base.url.as_deref().unwrap_or_default();
         let scheme = url.split("://").next().unwrap_or_default();
@@ -152,18 +155,18 @@ impl<'doc> Reader<'doc> {
                 excerpt(&words.join(", "))
             );
             let help = "import it into a descriptor of its own, with its base URL";
-            self.schemas.remarks.lost(&at(&found.body, "schemes"), message, help);
+            self.schemas.remarks.lost(&place_at(&found.body, "schemes"), message, help);
         }
     }
 
     fn account_server(&mut self, server: &'doc Value, place: &str) {
         let Value::Object(map) = server else { return };
-        self.schemas.account(Object::Server, map, place);
+        self.schemas.account(DocumentObject::Server, map, place);
         let variables = map.get("variables").and_then(Value::as_object);
         for (name, variable) in variables.into_iter().flatten() {
             if let Value::Object(variable) = variable {
-                let place = at(&at(place, "variables"), name);
-                self.schemas.account(Object::Variable, variable, &place);
+                let place = place_at(&place_at(place, "variables"), name);
+                self.schemas.account(DocumentObject::Variable, variable, &place);
             }
         }
     }
@@ -185,7 +188,7 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Makes a base URL of what a document says.
-    fn base(&mut self, text: &str, place: &str) -> Base {
+    fn read_base(&mut self, text: &str, place: &str) -> Base {
         let text = text.trim_end_matches('/');
         let plain = filled_with_x(text);
         let url = plain.as_deref().ok().and_then(|plain| Url::parse(plain).ok());

@@ -1,64 +1,73 @@
 //! `style`, `explode` and `content`: how a value is written into its place.
 
-use dadl_descriptor::model::{Between, KindList, Lead, Location, ParamKind, Style};
+use dadl_descriptor::model::{
+    KindList, ListDelimiter, ParamKind, ParamLocation, ParamStyle, StylePrefix,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Dialect, Reader,
-    params::{Declared, only},
+    Dialect, OpenApiReader,
+    params::{DeclaredParameter, only_kind},
 };
 use crate::{
     model::Input,
-    report::{at, excerpt},
-    schema::{Shape, flag},
+    report::{excerpt, place_at},
+    schema::{ValueShape, schema_flag},
     text,
 };
 
 /// How a container is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum ContainerStyle {
     /// As a descriptor writes it: a repeated name, or `name[key]`.
     Usual,
     /// As one text, or as pairs that have the names of its members.
-    Styled(Style),
+    Styled(ParamStyle),
     /// The members of an object are parameters of their own.
     Members,
     /// In a way that a descriptor cannot say.
     Other,
 }
 
-impl<'doc> Reader<'doc> {
+impl<'doc> OpenApiReader<'doc> {
     /// Reports what stands beside the schema of a parameter and cannot be said.
-    pub(super) fn marks(&mut self, parameter: &Declared<'doc>, shape: &Shape, location: Location) {
-        let Declared { name, value: map, place, .. } = parameter;
+    pub(super) fn marks(
+        &mut self,
+        parameter: &DeclaredParameter<'doc>,
+        shape: &ValueShape,
+        location: ParamLocation,
+    ) {
+        let DeclaredParameter { name, value: map, place, .. } = parameter;
         let name = excerpt(name);
         if let Some(Value::Object(content)) = map.get("content")
             && content.len() > 1
         {
             let message = format!("`{name}` has several media types, and the first one is sent");
             let help = "write the one that is meant";
-            self.schemas.remarks.lost(&at(place, "content"), message, help);
+            self.schemas.remarks.lost(&place_at(place, "content"), message, help);
         }
         let is_text = shape.kinds.is_any() || shape.kinds.contains(ParamKind::String);
-        let may_be_empty = matches!(location, Location::Body | Location::Query);
-        if flag(map, "allowEmptyValue") && may_be_empty && !is_text {
+        let may_be_empty = matches!(location, ParamLocation::Body | ParamLocation::Query);
+        if schema_flag(map, "allowEmptyValue") && may_be_empty && !is_text {
             let message = format!("`{name}` may be empty, and no value of its type is");
             let help = "let its type be text, if requests need it empty";
-            self.schemas.remarks.lost(&at(place, "allowEmptyValue"), message, help);
+            self.schemas.remarks.lost(&place_at(place, "allowEmptyValue"), message, help);
         }
         if self.dialect == Dialect::Swagger2 {
             return;
         }
-        if flag(map, "allowReserved") && (location != Location::Query || has_content(parameter)) {
+        if schema_flag(map, "allowReserved")
+            && (location != ParamLocation::Query || has_content(parameter))
+        {
             let message = format!("the reserved characters of `{name}` are encoded");
             let help = "only those of a query can stay";
-            self.schemas.remarks.lost(&at(place, "allowReserved"), message, help);
+            self.schemas.remarks.lost(&place_at(place, "allowReserved"), message, help);
         }
         let styles: &[&str] = match location {
-            Location::Path => &["simple", "label", "matrix"],
-            Location::Header => &["simple"],
-            Location::Cookie => &["form", "simple", "cookie"],
-            Location::Query | Location::Body => {
+            ParamLocation::Path => &["simple", "label", "matrix"],
+            ParamLocation::Header => &["simple"],
+            ParamLocation::Cookie => &["form", "simple", "cookie"],
+            ParamLocation::Query | ParamLocation::Body => {
                 &["form", "spaceDelimited", "pipeDelimited", "deepObject"]
             }
         };
@@ -68,47 +77,51 @@ impl<'doc> Reader<'doc> {
         if let Some(style) = style.filter(|style| !styles.contains(style) && !is_container) {
             let message = format!("`{}` is no style of a {}", excerpt(style), location.as_str());
             let help = "write one that OpenAPI has there";
-            self.schemas.remarks.lost(&at(place, "style"), message, help);
+            self.schemas.remarks.lost(&place_at(place, "style"), message, help);
         }
     }
 
     /// Returns how a container is written (OpenAPI 3.1, "Style Values"; Swagger 2,
     /// `collectionFormat`).
-    pub(super) fn written(
+    pub(super) fn read_written(
         &self,
         map: &Map<String, Value>,
-        shape: &Shape,
-        location: Location,
-    ) -> Written {
+        shape: &ValueShape,
+        location: ParamLocation,
+    ) -> ContainerStyle {
         let text = |key: &str| map.get(key).and_then(Value::as_str);
         if self.dialect == Dialect::Swagger2 {
             let format = text("collectionFormat").unwrap_or("csv");
-            return match (collection(format), location) {
-                (None, _) => Written::Usual,
-                (Some(Between::Comma), _) | (_, Location::Query) => {
-                    let between = collection(format).unwrap_or(Between::Comma);
-                    Written::Styled(listed(Lead::None, between, false))
+            return match (collection_delimiter(format), location) {
+                (None, _) => ContainerStyle::Usual,
+                (Some(ListDelimiter::Comma), _) | (_, ParamLocation::Query) => {
+                    let between = collection_delimiter(format).unwrap_or(ListDelimiter::Comma);
+                    ContainerStyle::Styled(list_style(StylePrefix::None, between, false))
                 }
-                (Some(_), _) => Written::Other,
+                (Some(_), _) => ContainerStyle::Other,
             };
         }
-        if location != Location::Query {
-            let explode = flag(map, "explode");
-            let simple = |lead| Written::Styled(listed(lead, Between::Comma, explode));
+        if location != ParamLocation::Query {
+            let explode = schema_flag(map, "explode");
+            let simple =
+                |lead| ContainerStyle::Styled(list_style(lead, ListDelimiter::Comma, explode));
             return match text("style").unwrap_or("simple") {
-                "simple" => simple(Lead::None),
-                "label" if location == Location::Path => simple(Lead::Dot),
-                "matrix" if location == Location::Path => simple(Lead::Semicolon),
+                "simple" => simple(StylePrefix::None),
+                "label" if location == ParamLocation::Path => simple(StylePrefix::Dot),
+                "matrix" if location == ParamLocation::Path => simple(StylePrefix::Semicolon),
                 // One cookie; as it is by default, several have the same name.
                 "form"
-                    if location == Location::Cookie && map.contains_key("explode") && !explode =>
+                    if location == ParamLocation::Cookie
+                        && map.contains_key("explode")
+                        && !explode =>
                 {
-                    simple(Lead::None)
+                    simple(StylePrefix::None)
                 }
-                _ => Written::Other,
+                _ => ContainerStyle::Other,
             };
         }
-        let joined = |between| Written::Styled(listed(Lead::None, between, false));
+        let joined =
+            |between| ContainerStyle::Styled(list_style(StylePrefix::None, between, false));
         let is_array = shape.kinds.contains(ParamKind::Array);
         let style = text("style").unwrap_or("form");
         let explode = match map.get("explode") {
@@ -116,39 +129,39 @@ impl<'doc> Reader<'doc> {
             _ => style == "form",
         };
         match (style, explode) {
-            ("form", true) if is_array => Written::Usual,
-            ("form", true) => Written::Members,
-            ("form", false) => joined(Between::Comma),
+            ("form", true) if is_array => ContainerStyle::Usual,
+            ("form", true) => ContainerStyle::Members,
+            ("form", false) => joined(ListDelimiter::Comma),
             // As it is for an array, several readers disagree; most repeat the name.
-            ("deepObject", _) => Written::Usual,
-            ("spaceDelimited", false) => joined(Between::Space),
-            ("pipeDelimited", false) => joined(Between::Pipe),
-            ("spaceDelimited" | "pipeDelimited", true) if is_array => Written::Usual,
-            _ => Written::Other,
+            ("deepObject", _) => ContainerStyle::Usual,
+            ("spaceDelimited", false) => joined(ListDelimiter::Space),
+            ("pipeDelimited", false) => joined(ListDelimiter::Pipe),
+            ("spaceDelimited" | "pipeDelimited", true) if is_array => ContainerStyle::Usual,
+            _ => ContainerStyle::Other,
         }
     }
 }
 
-pub(super) fn listed(lead: Lead, between: Between, explode: bool) -> Style {
-    Style::Listed { lead, between, explode }
+pub(super) fn list_style(lead: StylePrefix, between: ListDelimiter, explode: bool) -> ParamStyle {
+    ParamStyle::Listed { lead, between, explode }
 }
 
 /// Returns what Swagger 2 writes between the items of a list; `None` for a repeated name.
-pub(super) fn collection(format: &str) -> Option<Between> {
+pub(super) fn collection_delimiter(format: &str) -> Option<ListDelimiter> {
     match format {
         "multi" => None,
-        "ssv" => Some(Between::Space),
-        "tsv" => Some(Between::Tab),
-        "pipes" => Some(Between::Pipe),
-        _ => Some(Between::Comma),
+        "ssv" => Some(ListDelimiter::Space),
+        "tsv" => Some(ListDelimiter::Tab),
+        "pipes" => Some(ListDelimiter::Pipe),
+        _ => Some(ListDelimiter::Comma),
     }
 }
 
 /// Makes an input one that other programs take for text and that is written in this style.
-pub(super) fn styled(input: Input, style: Style, shape: &Shape) -> Input {
+pub(super) fn with_style(input: Input, style: ParamStyle, shape: &ValueShape) -> Input {
     let mut input = Input { union: Some(KindList::of(shape.kinds.iter())), ..input };
-    if let Some(Some(item)) = shape.items.as_deref().map(|items| only(items.kinds)) {
-        input.hints.insert("items".to_owned(), json!({ "type": text::word(item) }));
+    if let Some(Some(item)) = shape.items.as_deref().map(|items| only_kind(items.kinds)) {
+        input.hints.insert("items".to_owned(), json!({ "type": text::kind_word(item) }));
     }
     if !input.kinds.is_empty() && !input.kinds.contains(&ParamKind::String) {
         input.kinds.push(ParamKind::String);
@@ -159,12 +172,12 @@ pub(super) fn styled(input: Input, style: Style, shape: &Shape) -> Input {
     input
 }
 
-pub(super) fn has_content(parameter: &Declared<'_>) -> bool {
-    parameter.value.get("schema").is_none() && content(parameter.value).is_some()
+pub(super) fn has_content(parameter: &DeclaredParameter<'_>) -> bool {
+    parameter.value.get("schema").is_none() && content_schema(parameter.value).is_some()
 }
 
 /// Returns the media type of a parameter that is a document of its own.
-pub(super) fn content(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+pub(super) fn content_schema(map: &Map<String, Value>) -> Option<(&str, &Value)> {
     let Some(Value::Object(content)) = map.get("content") else { return None };
     content.iter().next().map(|(media, value)| (media.as_str(), value))
 }

@@ -2,24 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dadl_descriptor::model::{Location, ParamKind};
+use dadl_descriptor::model::{ParamKind, ParamLocation};
 
-use super::Reader;
+use super::OpenApiReader;
 use crate::{
-    model::{Input, Operation},
+    model::{ApiOperation, Input},
     report::excerpt,
 };
 
-impl Reader<'_> {
+impl OpenApiReader<'_> {
     /// Makes the names of an operation's inputs unique: a descriptor has one namespace for all
     /// places.
-    pub(super) fn settle(&mut self, operation: &mut Operation) {
-        let rank = |location: Location| match location {
-            Location::Path => 0,
-            Location::Query => 1,
-            Location::Header => 2,
-            Location::Cookie => 3,
-            Location::Body => 4,
+    pub(super) fn settle_twins(&mut self, operation: &mut ApiOperation) {
+        let rank = |location: ParamLocation| match location {
+            ParamLocation::Path => 0,
+            ParamLocation::Query => 1,
+            ParamLocation::Header => 2,
+            ParamLocation::Cookie => 3,
+            ParamLocation::Body => 4,
         };
         operation.inputs.sort_by_key(|input| rank(input.location));
         self.rename_placeholders(operation);
@@ -27,13 +27,13 @@ impl Reader<'_> {
     }
 
     /// Renames each placeholder whose name is also elsewhere: it may have any name.
-    fn rename_placeholders(&mut self, operation: &mut Operation) {
+    fn rename_placeholders(&mut self, operation: &mut ApiOperation) {
         let count =
             |inputs: &[Input], name: &str| inputs.iter().filter(|input| input.name == name).count();
         let clashing: Vec<String> = operation
             .inputs
             .iter()
-            .filter(|input| input.location == Location::Path)
+            .filter(|input| input.location == ParamLocation::Path)
             .filter(|input| count(&operation.inputs, &input.name) > 1)
             .map(|input| input.name.clone())
             .collect();
@@ -45,7 +45,7 @@ impl Reader<'_> {
             operation.path =
                 operation.path.replace(&format!("{{{name}}}"), &format!("{{{other}}}"));
             for input in &mut operation.inputs {
-                if input.location == Location::Path && input.name == name {
+                if input.location == ParamLocation::Path && input.name == name {
                     let message = format!("`{}` is also elsewhere: now `{other}`", excerpt(&name));
                     let help = "the name of a path parameter is never sent";
                     self.schemas.remarks.changed(&input.place, message, help);
@@ -57,7 +57,7 @@ impl Reader<'_> {
 
     /// Gives the second of two parameters with one name another one. Of two in one place there is
     /// one: the one that a call must have, else the first.
-    fn part_twins(&mut self, operation: &mut Operation) {
+    fn part_twins(&mut self, operation: &mut ApiOperation) {
         self.drop_twins(operation);
         let inputs = &mut operation.inputs;
         let mut known: HashMap<String, usize> = HashMap::new();
@@ -91,13 +91,13 @@ impl Reader<'_> {
     }
 
     /// Leaves one of two parameters with one name in one place.
-    fn drop_twins(&mut self, operation: &mut Operation) {
-        let mut kept: HashMap<(Location, String), usize> = HashMap::new();
+    fn drop_twins(&mut self, operation: &mut ApiOperation) {
+        let mut kept: HashMap<(ParamLocation, String), usize> = HashMap::new();
         let mut lost = HashSet::new();
         for (index, input) in operation.inputs.iter().enumerate() {
             // Two header fields that differ by case are one.
             let name = match input.location {
-                Location::Header => input.name.to_ascii_lowercase(),
+                ParamLocation::Header => input.name.to_ascii_lowercase(),
                 _ => input.name.clone(),
             };
             let Some(other) = kept.insert((input.location, name.clone()), index) else { continue };
@@ -110,7 +110,7 @@ impl Reader<'_> {
             }
         }
         let mut index = 0;
-        let Operation { inputs, unsaid, .. } = operation;
+        let ApiOperation { inputs, unsaid, .. } = operation;
         let remarks = &mut self.schemas.remarks;
         inputs.retain(|input| {
             let is_lost = lost.contains(&index);

@@ -9,12 +9,12 @@ use dadl_descriptor::model::ParamKind;
 use serde_json::{Map, Value};
 
 use super::{
-    Kinds, Member, Schemas, Shape,
-    merge::{merged, united},
+    Kinds, Schemas, ShapeMember, ValueShape,
+    merge::{merge_shapes, unite_shapes},
 };
 use crate::{
     documents::{Documents, is_reference},
-    report::{at, excerpt},
+    report::{excerpt, place_at},
 };
 
 /// So many forms of a body are read, of a member of one, and of its items; below that only their names
@@ -26,7 +26,7 @@ const MAX_CHILDREN: usize = 20_000;
 
 /// How a schema came to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Through {
+pub(super) enum SchemaOrigin {
     /// A value has this schema, and may have that of each child.
     Itself,
     /// It is a part of one of its children, or a child of what is being read.
@@ -51,13 +51,16 @@ impl Family {
             for pointer in ["/components/schemas", "/definitions"] {
                 if let Some((Value::Object(map), place)) = documents.at(&format!("{root}{pointer}"))
                 {
-                    named.extend(map.iter().map(|(name, it)| (name.clone(), it, at(&place, name))));
+                    named.extend(
+                        map.iter().map(|(name, it)| (name.clone(), it, place_at(&place, name))),
+                    );
                 }
             }
             // A file may be a schema, or have several by their names.
             if let (false, Value::Object(map)) = (root.is_empty(), file) {
                 named.push((name_of(&root).to_owned(), file, root.clone()));
-                named.extend(map.iter().map(|(name, it)| (name.clone(), it, at(&root, name))));
+                named
+                    .extend(map.iter().map(|(name, it)| (name.clone(), it, place_at(&root, name))));
             }
             for (name, value, place) in named {
                 let Some((value, place)) = documents.end(value, place) else { continue };
@@ -113,7 +116,7 @@ impl Family {
 }
 
 /// What a discriminator says.
-struct Choice<'doc> {
+struct DiscriminatorChoice<'doc> {
     /// The member whose value tells.
     property: &'doc str,
     /// The values that the document lists, with the schema and its place.
@@ -129,8 +132,8 @@ impl<'doc> Schemas<'doc> {
     }
 
     /// Returns how a part of the `allOf` of the schema at a place is read.
-    pub(super) fn through(&mut self, through: Through, place: &str) -> Through {
-        if self.family().parents.contains_key(place) { Through::Part } else { through }
+    pub(super) fn through(&mut self, through: SchemaOrigin, place: &str) -> SchemaOrigin {
+        if self.family().parents.contains_key(place) { SchemaOrigin::Part } else { through }
     }
 
     /// Adds the forms that a schema stands for, or the value that tells which form it is.
@@ -138,10 +141,10 @@ impl<'doc> Schemas<'doc> {
         &mut self,
         map: &'doc Map<String, Value>,
         place: &str,
-        shape: Shape,
+        shape: ValueShape,
         depth: usize,
         composed: usize,
-    ) -> Shape {
+    ) -> ValueShape {
         if self.is_answer {
             return shape;
         }
@@ -191,7 +194,7 @@ impl<'doc> Schemas<'doc> {
             shape
         };
         if !values.is_empty() {
-            tell(&mut shape, choice.property, values, &at(place, "discriminator"));
+            tell_values(&mut shape, choice.property, values, &place_at(place, "discriminator"));
         }
         shape
     }
@@ -199,17 +202,17 @@ impl<'doc> Schemas<'doc> {
     /// Joins a schema with those that may stand in its place.
     fn children(
         &mut self,
-        shape: Shape,
+        shape: ValueShape,
         children: Vec<(String, &'doc Value, String)>,
         place: &str,
         depth: usize,
         composed: usize,
-    ) -> Shape {
+    ) -> ValueShape {
         let Some(most) = MAX_FORMS.get(depth).copied() else { return shape };
         if children.len() > most {
             let message = format!("only {most} of {} forms are read", children.len());
             let help = "add the parameters of the others by hand, if you need them";
-            self.remarks.lost(&at(place, "discriminator"), message, help);
+            self.remarks.lost(&place_at(place, "discriminator"), message, help);
         }
         // A child has this schema as a part: what that says is known.
         self.open.push(place.to_owned());
@@ -219,17 +222,23 @@ impl<'doc> Schemas<'doc> {
                 continue;
             }
             self.open.push(child_place.clone());
-            let form = self.read(child, &child_place, depth, composed + 1, Through::Part);
+            let form =
+                self.read_schema(child, &child_place, depth, composed + 1, SchemaOrigin::Part);
             self.account_schema(child, &child_place);
             self.open.pop();
-            forms.push(merged(form, shape.clone()));
+            forms.push(merge_shapes(form, shape.clone()));
         }
         self.open.pop();
-        united(forms)
+        unite_shapes(forms)
     }
 
     /// Adds the value by which the schema at a place is told from others that extend the same one.
-    fn told(&mut self, map: &'doc Map<String, Value>, place: &str, mut shape: Shape) -> Shape {
+    fn told(
+        &mut self,
+        map: &'doc Map<String, Value>,
+        place: &str,
+        mut shape: ValueShape,
+    ) -> ValueShape {
         let family = self.family();
         if !family.parents.contains_key(place) || family.children.contains_key(place) {
             return shape;
@@ -253,14 +262,23 @@ impl<'doc> Schemas<'doc> {
             } else {
                 continue;
             };
-            tell(&mut shape, choice.property, values, &at(&parent_place, "discriminator"));
+            tell_values(
+                &mut shape,
+                choice.property,
+                values,
+                &place_at(&parent_place, "discriminator"),
+            );
         }
         shape
     }
 
     /// Returns what the discriminator of a schema says; what its mapping names and is not there is
     /// reported.
-    fn choice(&mut self, map: &'doc Map<String, Value>, place: &str) -> Option<Choice<'doc>> {
+    fn choice(
+        &mut self,
+        map: &'doc Map<String, Value>,
+        place: &str,
+    ) -> Option<DiscriminatorChoice<'doc>> {
         let (property, mapping) = match map.get("discriminator")? {
             // Swagger 2 has the name alone.
             Value::String(property) => (property.as_str(), None),
@@ -274,7 +292,7 @@ impl<'doc> Schemas<'doc> {
         let mut mapped = Vec::new();
         for (value, target) in mapping.into_iter().flatten() {
             let Some(target) = target.as_str() else { continue };
-            let pointer = format!("#{}", at("/components/schemas", target));
+            let pointer = format!("#{}", place_at("/components/schemas", target));
             let named = documents.find(&pointer, place).or_else(|_| documents.find(&pointer, ""));
             let found = match named {
                 Ok(found) => Some(found),
@@ -284,27 +302,32 @@ impl<'doc> Schemas<'doc> {
             match found.and_then(|(schema, place)| documents.end(schema, place)) {
                 Some((schema, place)) => mapped.push((value.as_str(), schema, place)),
                 None => {
-                    let place = at(&at(&at(place, "discriminator"), "mapping"), value);
+                    let place =
+                        place_at(&place_at(&place_at(place, "discriminator"), "mapping"), value);
                     let message = format!("`{}` leads to no schema", excerpt(target));
                     let help = "add the schema to the document, or remove the value";
                     self.remarks.lost(&place, message, help);
                 }
             }
         }
-        Some(Choice { property, mapped, has_mapping: mapping.is_some() })
+        Some(DiscriminatorChoice { property, mapped, has_mapping: mapping.is_some() })
     }
 }
 
 /// Adds the values of the member that tells, unless the document lists them.
-fn tell(shape: &mut Shape, property: &str, values: Vec<Value>, place: &str) {
+fn tell_values(shape: &mut ValueShape, property: &str, values: Vec<Value>, place: &str) {
     match shape.members.iter_mut().find(|member| member.name == property) {
         Some(member) if member.shape.values.is_empty() => member.shape.values = values,
         Some(_) => {}
-        None => shape.members.push(Member {
+        None => shape.members.push(ShapeMember {
             name: property.to_owned(),
             required: false,
             place: place.to_owned(),
-            shape: Shape { kinds: Kinds::one(ParamKind::String), values, ..Shape::default() },
+            shape: ValueShape {
+                kinds: Kinds::one(ParamKind::String),
+                values,
+                ..ValueShape::default()
+            },
         }),
     }
 }

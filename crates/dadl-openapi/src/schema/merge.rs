@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use dadl_descriptor::model::ParamKind;
 use serde_json::Value;
 
-use super::shape::{Kinds, MAX_MEMBERS, Member, Shape};
+use super::shape::{Kinds, MAX_MEMBERS, ShapeMember, ValueShape};
 
 /// Joins what two schemas say that must both fit; the first one's words count.
-pub(super) fn merged(first: Shape, second: Shape) -> Shape {
+pub(super) fn merge_shapes(first: ValueShape, second: ValueShape) -> ValueShape {
     let kinds = both(first.kinds, second.kinds);
     let values = if first.values.is_empty() {
         second.values
@@ -30,7 +30,7 @@ pub(super) fn merged(first: Shape, second: Shape) -> Shape {
                     known.place = member.place;
                 }
                 let own = std::mem::take(&mut known.shape);
-                known.shape = merged(own, member.shape);
+                known.shape = merge_shapes(own, member.shape);
             }
             None if room > 0 => {
                 room -= 1;
@@ -42,14 +42,14 @@ pub(super) fn merged(first: Shape, second: Shape) -> Shape {
     let mut wanted = first.wanted;
     wanted.extend(second.wanted);
     let items = match (first.items, second.items) {
-        (Some(first), Some(second)) => Some(Box::new(merged(*first, *second))),
+        (Some(first), Some(second)) => Some(Box::new(merge_shapes(*first, *second))),
         (first, second) => first.or(second),
     };
     let mut checks = first.checks;
     checks.extend(second.checks);
     let mut known = HashSet::new();
     checks.retain(|check| known.insert(check.clone()));
-    let mut whole = Shape {
+    let mut whole = ValueShape {
         kinds,
         values,
         checks,
@@ -98,10 +98,10 @@ fn both(first: Kinds, second: Kinds) -> Kinds {
 }
 
 /// Joins what schemas say of which one must fit.
-pub(super) fn united(variants: Vec<Shape>) -> Shape {
+pub(super) fn unite_shapes(variants: Vec<ValueShape>) -> ValueShape {
     let count = variants.len();
     let mut variants = variants.into_iter();
-    let Some(mut whole) = variants.next() else { return Shape::default() };
+    let Some(mut whole) = variants.next() else { return ValueShape::default() };
     let mut seen: Vec<(String, usize)> =
         whole.members.iter().map(|member| (member.name.clone(), 1)).collect();
     let mut differs = false;
@@ -115,7 +115,7 @@ pub(super) fn united(variants: Vec<Shape>) -> Shape {
                 Some(known) => {
                     known.required &= member.required;
                     let own = std::mem::take(&mut known.shape);
-                    known.shape = united(vec![own, member.shape]);
+                    known.shape = unite_shapes(vec![own, member.shape]);
                     if let Some((_, times)) = seen.iter_mut().find(|(name, _)| *name == known.name)
                     {
                         *times += 1;
@@ -142,15 +142,15 @@ pub(super) fn united(variants: Vec<Shape>) -> Shape {
     whole.has_variants |= differs;
     for name in wanted {
         if whole.members.len() < MAX_MEMBERS && whole.members.iter().all(|it| it.name != name) {
-            let shape = Shape::default();
-            whole.members.push(Member { name, required: false, place: String::new(), shape });
+            let shape = ValueShape::default();
+            whole.members.push(ShapeMember { name, required: false, place: String::new(), shape });
         }
     }
     whole
 }
 
 /// Takes out of what is said of a schema what another one, which may stand for it, does not say.
-fn loosen(whole: &mut Shape, variant: &mut Shape) {
+fn loosen(whole: &mut ValueShape, variant: &mut ValueShape) {
     // One that says nothing allows everything.
     whole.kinds = if whole.kinds.is_any() || variant.kinds.is_any() {
         Kinds::default()

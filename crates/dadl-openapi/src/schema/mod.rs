@@ -1,6 +1,6 @@
 //! What a schema says about a value, as far as a descriptor can say it.
 //!
-//! Schemas of real documents are wrong in many ways and refer to each other in circles. A [`Shape`]
+//! Schemas of real documents are wrong in many ways and refer to each other in circles. A [`ValueShape`]
 //! is what can be taken from one: composition (`allOf`, `oneOf`, `anyOf`) is merged, references are
 //! followed, members are looked at to a bounded depth.
 
@@ -12,16 +12,16 @@ use std::{collections::HashSet, rc::Rc};
 
 use serde_json::{Map, Value};
 
-use choice::{Family, Through};
-use merge::{merged, united};
+use choice::{Family, SchemaOrigin};
+use merge::{merge_shapes, unite_shapes};
 use shape::MAX_MEMBERS;
 
 use dadl_descriptor::model::ParamKind;
-pub use shape::{Kinds, Member, Shape};
+pub use shape::{Kinds, ShapeMember, ValueShape};
 
 use super::{
-    documents::{Documents, Gone},
-    report::{Remarks, at, excerpt, item},
+    documents::{Documents, UnresolvedReference},
+    report::{Remarks, excerpt, place_at, place_item},
 };
 
 /// A reference leads to a reference at most so often.
@@ -122,7 +122,7 @@ impl<'doc> Schemas<'doc> {
             Err(gone) => {
                 let shown = excerpt(reference);
                 let message = match gone {
-                    Gone::Nothing if reference.starts_with('#') => {
+                    UnresolvedReference::Nothing if reference.starts_with('#') => {
                         format!("nothing is at `{shown}`")
                     }
                     _ => format!("`{shown}` cannot be followed: {gone}"),
@@ -141,7 +141,7 @@ impl<'doc> Schemas<'doc> {
         key: &str,
     ) -> Option<(&'doc Value, String)> {
         let value = map.get(key).filter(|value| !value.is_null())?;
-        self.resolve(value, &at(place, key))
+        self.resolve(value, &place_at(place, key))
     }
 
     /// Reports what stands beside a reference and does not count.
@@ -156,11 +156,11 @@ impl<'doc> Schemas<'doc> {
     }
 
     /// Returns what the schema at `place` says.
-    pub(super) fn shape(&mut self, schema: &'doc Value, place: &str) -> Shape {
+    pub(super) fn read_shape(&mut self, schema: &'doc Value, place: &str) -> ValueShape {
         self.budget = BUDGET.min(self.total);
         let given = self.budget;
         self.open.clear();
-        let shape = self.read(schema, place, 0, 0, Through::Itself);
+        let shape = self.read_schema(schema, place, 0, 0, SchemaOrigin::Itself);
         self.total -= given - self.budget;
         self.account_schema(schema, place);
         if self.budget == 0 {
@@ -171,7 +171,7 @@ impl<'doc> Schemas<'doc> {
     }
 
     /// Adds the members that a body must have and that nothing describes: a server refuses it without.
-    pub(super) fn complete(&mut self, shape: &mut Shape, place: &str) {
+    pub(super) fn complete(&mut self, shape: &mut ValueShape, place: &str) {
         if !shape.kinds.is_any() && !shape.kinds.contains(ParamKind::Object) {
             return;
         }
@@ -179,8 +179,8 @@ impl<'doc> Schemas<'doc> {
             let message = format!("`{}` is required and not described", excerpt(&name));
             let help = "describe it in the document, or in the descriptor";
             self.remarks.changed(place, message, help);
-            let (place, any) = (place.to_owned(), Shape::default());
-            shape.members.push(Member { name, required: true, place, shape: any });
+            let (place, any) = (place.to_owned(), ValueShape::default());
+            shape.members.push(ShapeMember { name, required: true, place, shape: any });
         }
     }
 
@@ -189,25 +189,25 @@ impl<'doc> Schemas<'doc> {
         &mut self,
         map: &'doc Map<String, Value>,
         place: &str,
-    ) -> Shape {
+    ) -> ValueShape {
         self.budget = BUDGET.min(self.total);
         let given = self.budget;
         self.open.clear();
-        let shape = self.own(map, place, 0);
+        let shape = self.read_own(map, place, 0);
         self.total -= given - self.budget;
         shape
     }
 
-    fn read(
+    fn read_schema(
         &mut self,
         schema: &'doc Value,
         place: &str,
         depth: usize,
         composed: usize,
-        through: Through,
-    ) -> Shape {
+        through: SchemaOrigin,
+    ) -> ValueShape {
         if self.budget == 0 || composed > MAX_COMPOSED {
-            return Shape::default();
+            return ValueShape::default();
         }
         self.budget -= 1;
         let Value::Object(map) = schema else {
@@ -215,14 +215,14 @@ impl<'doc> Schemas<'doc> {
                 let message = "a schema is not an object, and says nothing";
                 self.remarks.lost(place, message, "write a schema, or `{}` for anything");
             }
-            return Shape::default();
+            return ValueShape::default();
         };
         let reference = map.get("$ref").or_else(|| map.get("$dynamicRef"));
         let mut shape = match reference {
             Some(Value::String(reference)) => {
-                self.referred(reference, place, depth, composed, through)
+                self.read_referred(reference, place, depth, composed, through)
             }
-            _ => Shape::default(),
+            _ => ValueShape::default(),
         };
         if matches!(map.get("$ref"), Some(Value::String(_))) && !self.counts_siblings {
             self.beside(schema, place);
@@ -230,69 +230,75 @@ impl<'doc> Schemas<'doc> {
             shape.description = text.map(str::to_owned).or(shape.description);
             return shape;
         }
-        let own = self.own(map, place, depth);
-        shape = merged(own, shape);
-        if let Some(parts) = self.parts(map, "allOf", place) {
+        let own = self.read_own(map, place, depth);
+        shape = merge_shapes(own, shape);
+        if let Some(parts) = self.read_parts(map, "allOf", place) {
             let through = self.through(through, place);
             for (part, place) in parts {
-                let part = self.read(part, &place, depth, composed + 1, through);
-                shape = merged(shape, part);
+                let part = self.read_schema(part, &place, depth, composed + 1, through);
+                shape = merge_shapes(shape, part);
             }
         }
         // A child is no other child of what it extends.
-        let is_one = through == Through::Part && map.contains_key("discriminator");
+        let is_one = through == SchemaOrigin::Part && map.contains_key("discriminator");
         for key in ["oneOf", "anyOf"].into_iter().filter(|_| !is_one) {
-            if let Some(parts) = self.parts(map, key, place) {
+            if let Some(parts) = self.read_parts(map, key, place) {
                 shape.nullable |= parts.iter().any(|(part, _)| is_null(part));
                 let variants = parts
                     .into_iter()
                     .filter(|(part, _)| !is_null(part))
-                    .map(|(part, place)| self.read(part, &place, depth, composed + 1, through))
+                    .map(|(part, place)| {
+                        self.read_schema(part, &place, depth, composed + 1, through)
+                    })
                     .collect();
-                shape = merged(shape, united(variants));
+                shape = merge_shapes(shape, unite_shapes(variants));
             }
         }
-        if through == Through::Itself {
+        if through == SchemaOrigin::Itself {
             shape = self.forms(map, place, shape, depth, composed);
         }
-        shape.wanted.extend(self.required(map, place).into_iter().map(str::to_owned));
+        shape.wanted.extend(self.read_required(map, place).into_iter().map(str::to_owned));
         shape.settle();
         shape
     }
 
-    fn referred(
+    fn read_referred(
         &mut self,
         reference: &'doc str,
         place: &str,
         depth: usize,
         composed: usize,
-        through: Through,
-    ) -> Shape {
+        through: SchemaOrigin,
+    ) -> ValueShape {
         let Some((found, found_place)) = self.follow(reference, place) else {
-            return Shape::default();
+            return ValueShape::default();
         };
         if self.open.contains(&found_place) {
             // Trees and lists refer to themselves: their outermost level is described.
             let end = self.documents.end(found, found_place).map_or(found, |(end, _)| end);
-            let kinds = end.as_object().map(kinds).unwrap_or_default();
-            return Shape { kinds, ..Shape::default() };
+            let kinds = end.as_object().map(schema_types).unwrap_or_default();
+            return ValueShape { kinds, ..ValueShape::default() };
         }
         self.open.push(found_place.clone());
-        let shape = self.read(found, &found_place, depth, composed + 1, through);
+        let shape = self.read_schema(found, &found_place, depth, composed + 1, through);
         self.open.pop();
         shape
     }
 
-    fn parts(
+    fn read_parts(
         &mut self,
         map: &'doc Map<String, Value>,
         key: &str,
         place: &str,
     ) -> Option<Vec<(&'doc Value, String)>> {
-        let place = at(place, key);
+        let place = place_at(place, key);
         match map.get(key)? {
             Value::Array(parts) => Some(
-                parts.iter().enumerate().map(|(index, part)| (part, item(&place, index))).collect(),
+                parts
+                    .iter()
+                    .enumerate()
+                    .map(|(index, part)| (part, place_item(&place, index)))
+                    .collect(),
             ),
             // It can only be meant as the one.
             part @ Value::Object(map) if !map.is_empty() => {
@@ -309,8 +315,8 @@ impl<'doc> Schemas<'doc> {
     }
 
     /// Returns the names under `required`; booleans belong to OpenAPI 2 and say nothing here.
-    fn required(&mut self, map: &'doc Map<String, Value>, place: &str) -> Vec<&'doc str> {
-        let place = at(place, "required");
+    fn read_required(&mut self, map: &'doc Map<String, Value>, place: &str) -> Vec<&'doc str> {
+        let place = place_at(place, "required");
         match map.get("required") {
             Some(Value::Array(names)) => {
                 if names.iter().any(|name| !name.is_string()) {
@@ -335,38 +341,49 @@ impl<'doc> Schemas<'doc> {
     }
 
     /// Reads the keywords of a schema but those that refer or compose.
-    fn own(&mut self, map: &'doc Map<String, Value>, place: &str, depth: usize) -> Shape {
+    fn read_own(&mut self, map: &'doc Map<String, Value>, place: &str, depth: usize) -> ValueShape {
         let text = |key: &str| map.get(key).and_then(Value::as_str);
-        let mut shape = Shape {
-            kinds: self.kinds(map, place),
+        let mut shape = ValueShape {
+            kinds: self.read_kinds(map, place),
             format: text("format").map(str::to_owned),
             default: map.get("default").filter(|value| !value.is_null()).cloned(),
-            example: example(map),
+            example: schema_example(map),
             description: text("description").or_else(|| text("title")).map(str::to_owned),
-            deprecated: flag(map, "deprecated"),
-            read_only: flag(map, "readOnly"),
+            deprecated: schema_flag(map, "deprecated"),
+            read_only: schema_flag(map, "readOnly"),
             nullable: takes_null(map),
-            ..Shape::default()
+            ..ValueShape::default()
         };
         shape.is_binary = matches!(text("type"), Some("file"))
             || (text("format") == Some("binary") && !matches!(text("type"), Some("array")))
             || (map.contains_key("contentMediaType") && !map.contains_key("contentEncoding"));
-        self.bounds(map, &mut shape);
+        self.read_bounds(map, &mut shape);
         self.checks(map, place, &mut shape);
-        self.values(map, place, &mut shape);
+        self.read_values(map, place, &mut shape);
         if let Some(items) = map.get("items") {
-            let place = at(place, "items");
+            let place = place_at(place, "items");
             match items {
                 // A list of schemas is one for each place, which nobody means.
                 Value::Array(several) => {
-                    let (first, place) = (several.first(), item(&place, 0));
+                    let (first, place) = (several.first(), place_item(&place, 0));
                     shape.items = first.map(|first| {
-                        Box::new(self.read(first, &place, depth + 1, 0, Through::Itself))
+                        Box::new(self.read_schema(
+                            first,
+                            &place,
+                            depth + 1,
+                            0,
+                            SchemaOrigin::Itself,
+                        ))
                     });
                 }
                 one => {
-                    shape.items =
-                        Some(Box::new(self.read(one, &place, depth + 1, 0, Through::Itself)))
+                    shape.items = Some(Box::new(self.read_schema(
+                        one,
+                        &place,
+                        depth + 1,
+                        0,
+                        SchemaOrigin::Itself,
+                    )))
                 }
             }
         }
@@ -379,12 +396,18 @@ impl<'doc> Schemas<'doc> {
             }
         }
         if let Some(properties) = map.get("properties") {
-            self.members(properties, &at(place, "properties"), depth, &mut shape);
+            self.read_members(properties, &place_at(place, "properties"), depth, &mut shape);
         }
         shape
     }
 
-    fn members(&mut self, properties: &'doc Value, place: &str, depth: usize, shape: &mut Shape) {
+    fn read_members(
+        &mut self,
+        properties: &'doc Value,
+        place: &str,
+        depth: usize,
+        shape: &mut ValueShape,
+    ) {
         let Value::Object(properties) = properties else {
             let message = "`properties` is not an object, and was left out";
             self.remarks.lost(place, message, "write an object of schemas");
@@ -399,7 +422,7 @@ impl<'doc> Schemas<'doc> {
             self.remarks.lost(place, message, "add the parameters that you need by hand");
         }
         for (name, schema) in properties.iter().take(MAX_MEMBERS) {
-            let place = at(place, name);
+            let place = place_at(place, name);
             // OpenAPI 2 generators write `required: true` at the member.
             let required = schema.get("required") == Some(&Value::Bool(true));
             if required {
@@ -410,13 +433,18 @@ impl<'doc> Schemas<'doc> {
                     "list the member under `required` of its object",
                 );
             }
-            let shape_of = self.read(schema, &place, depth + 1, 0, Through::Itself);
-            shape.members.push(Member { name: name.clone(), required, place, shape: shape_of });
+            let shape_of = self.read_schema(schema, &place, depth + 1, 0, SchemaOrigin::Itself);
+            shape.members.push(ShapeMember {
+                name: name.clone(),
+                required,
+                place,
+                shape: shape_of,
+            });
         }
     }
 
     /// Reads the words of `type`, also those that are none.
-    fn kinds(&mut self, map: &'doc Map<String, Value>, place: &str) -> Kinds {
+    fn read_kinds(&mut self, map: &'doc Map<String, Value>, place: &str) -> Kinds {
         let words: Vec<&Value> = match map.get("type") {
             Some(Value::Array(words)) => words.iter().collect(),
             Some(word) => vec![word],
@@ -427,7 +455,7 @@ impl<'doc> Schemas<'doc> {
             if word.is_null() || matches!(text, "null" | "file") || known_word(text).is_some() {
                 continue;
             }
-            let (place, help) = (at(place, "type"), "write the JSON type");
+            let (place, help) = (place_at(place, "type"), "write the JSON type");
             let shown = excerpt(word.as_str().unwrap_or(&word.to_string()));
             if meant_word(text).is_some() || matches!(text, "any" | "*" | "mixed") {
                 let message = format!("`{shown}` is not a type of JSON; what it means was taken");
@@ -437,10 +465,10 @@ impl<'doc> Schemas<'doc> {
                 self.remarks.lost(&place, message, help);
             }
         }
-        kinds(map)
+        schema_types(map)
     }
 
-    fn bounds(&mut self, map: &'doc Map<String, Value>, shape: &mut Shape) {
+    fn read_bounds(&mut self, map: &'doc Map<String, Value>, shape: &mut ValueShape) {
         let number = |key: &str| map.get(key).filter(|value| value.is_number());
         let bound = |keys: [&str; 4], exclusive: &str, sign: &str| {
             if let Some(limit) = number(exclusive) {
@@ -466,7 +494,7 @@ impl<'doc> Schemas<'doc> {
     }
 
     /// Reads what the server checks besides: what a caller can be told in a few words.
-    fn checks(&mut self, map: &'doc Map<String, Value>, place: &str, shape: &mut Shape) {
+    fn checks(&mut self, map: &'doc Map<String, Value>, place: &str, shape: &mut ValueShape) {
         if let Some(pattern) = map.get("pattern").and_then(Value::as_str) {
             let is_plain = pattern.bytes().all(|byte| matches!(byte, 0x20..=0x7e) && byte != b'`');
             if pattern.len() <= MAX_PATTERN && is_plain {
@@ -474,18 +502,18 @@ impl<'doc> Schemas<'doc> {
             } else if self.is_accounted && !self.is_answer {
                 let message = "the pattern is too long for a description, or too odd";
                 let help = "say in the description of the parameter what its text is like";
-                self.remarks.lost(&at(place, "pattern"), message, help);
+                self.remarks.lost(&place_at(place, "pattern"), message, help);
             }
         }
         if let Some(Value::Number(unit)) = map.get("multipleOf") {
             shape.checks.push(format!("A multiple of {unit}."));
         }
-        if flag(map, "uniqueItems") {
+        if schema_flag(map, "uniqueItems") {
             shape.checks.push("Each once.".to_owned());
         }
     }
 
-    fn values(&mut self, map: &'doc Map<String, Value>, place: &str, shape: &mut Shape) {
+    fn read_values(&mut self, map: &'doc Map<String, Value>, place: &str, shape: &mut ValueShape) {
         if let Some(value) = map.get("const").filter(|value| !value.is_null()) {
             shape.values.push(value.clone());
         }
@@ -499,7 +527,7 @@ impl<'doc> Schemas<'doc> {
             }
             Some(_) => {
                 let message = "`enum` is not a list, and was left out";
-                self.remarks.lost(&at(place, "enum"), message, "write a list of values");
+                self.remarks.lost(&place_at(place, "enum"), message, "write a list of values");
             }
             None => {}
         }
@@ -532,11 +560,14 @@ fn takes_null(map: &Map<String, Value>) -> bool {
             them.iter().any(is_null)
         })
     };
-    flag(map, "nullable") || flag(map, "x-nullable") || has_null("type") || has_null("enum")
+    schema_flag(map, "nullable")
+        || schema_flag(map, "x-nullable")
+        || has_null("type")
+        || has_null("enum")
 }
 
 /// Returns the types that a schema names, or that its keywords belong to.
-fn kinds(map: &Map<String, Value>) -> Kinds {
+fn schema_types(map: &Map<String, Value>) -> Kinds {
     let mut kinds = Kinds::default();
     match map.get("type") {
         Some(Value::Array(words)) => {
@@ -607,7 +638,7 @@ fn meant_word(word: &str) -> Option<ParamKind> {
 }
 
 /// Reads a flag; generators write booleans as text.
-pub(super) fn flag(map: &Map<String, Value>, key: &str) -> bool {
+pub(super) fn schema_flag(map: &Map<String, Value>, key: &str) -> bool {
     match map.get(key) {
         Some(Value::Bool(value)) => *value,
         Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
@@ -616,7 +647,7 @@ pub(super) fn flag(map: &Map<String, Value>, key: &str) -> bool {
 }
 
 /// Returns the example of a schema or a parameter.
-pub(super) fn example(map: &Map<String, Value>) -> Option<Value> {
+pub(super) fn schema_example(map: &Map<String, Value>) -> Option<Value> {
     let found = map.get("example").or_else(|| match map.get("examples")? {
         Value::Array(values) => values.first(),
         // OpenAPI 3 has named examples beside a parameter.

@@ -52,7 +52,7 @@ impl Kinds {
 
 /// What is known about a value.
 #[derive(Debug, Clone, Default)]
-pub struct Shape {
+pub struct ValueShape {
     /// The types that it may have.
     pub kinds: Kinds,
     /// The values that it may have, when they are listed; null is left out.
@@ -86,7 +86,7 @@ pub struct Shape {
     /// The items of an array.
     pub items: Option<Box<Self>>,
     /// The members of an object.
-    pub members: Vec<Member>,
+    pub members: Vec<ShapeMember>,
     /// Whether it says that an object may have other members.
     pub is_open: bool,
     /// Whether it has members that were not read, since they are too deep within others.
@@ -97,7 +97,7 @@ pub struct Shape {
     pub(crate) wanted: Vec<String>,
 }
 
-impl Shape {
+impl ValueShape {
     /// Makes the members required that another part of the schema requires.
     pub(super) fn settle(&mut self) {
         let members = &mut self.members;
@@ -111,7 +111,7 @@ impl Shape {
 
 /// A member of an object.
 #[derive(Debug, Clone)]
-pub struct Member {
+pub struct ShapeMember {
     /// Its name.
     pub name: String,
     /// Whether the object must have it.
@@ -119,5 +119,5 @@ pub struct Member {
     /// Where it is in the document.
     pub place: String,
     /// What it is.
-    pub shape: Shape,
+    pub shape: ValueShape,
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use dadl_descriptor::{
     code,
-    model::{Access, auth::rules::Optional, template::PathTemplate},
+    model::{AccessLevel, auth::rules::Optional, template::PathTemplate},
 };
 use dadl_text::names::verbs;
 
-use super::{super::drift::What, *};
+use super::{super::drift::DifferenceKind, *};
 
 #[test]
 fn credentials_come_from_the_schemes() {
@@ -20,20 +20,23 @@ fn credentials_come_from_the_schemes() {
         import_of(&document)
     };
     let auth = |scheme: Value| with(json!({ "s": scheme }), json!([{ "s": ["read"] }])).0.auth;
-    assert!(matches!(auth(json!({ "type": "http", "scheme": "Bearer" })), Auth::Token { .. }));
-    assert!(matches!(auth(json!({ "type": "http", "scheme": "basic" })), Auth::Basic { .. }));
-    assert!(matches!(auth(json!({ "type": "mutualTLS" })), Auth::None));
+    assert!(matches!(
+        auth(json!({ "type": "http", "scheme": "Bearer" })),
+        AuthScheme::Token { .. }
+    ));
+    assert!(matches!(auth(json!({ "type": "http", "scheme": "basic" })), AuthScheme::Basic { .. }));
+    assert!(matches!(auth(json!({ "type": "mutualTLS" })), AuthScheme::None));
     let cookie = auth(json!({ "type": "apiKey", "in": "cookie", "name": "sid" }));
     assert!(
-        matches!(cookie, Auth::Token { placement: Placement::Cookie(name), .. } if name == "sid")
+        matches!(cookie, AuthScheme::Token { placement: Placement::Cookie(name), .. } if name == "sid")
     );
     let flows =
         |flow: &str, urls: Value| auth(json!({ "type": "oauth2", "flows": { flow: urls } }));
     let urls =
         json!({ "tokenUrl": "/token", "authorizationUrl": "https://a.example/auth", "scopes": {} });
-    assert!(matches!(flows("clientCredentials", urls.clone()), Auth::OAuth2(_)));
-    assert!(matches!(flows("authorizationCode", urls.clone()), Auth::OAuth2(_)));
-    assert!(matches!(flows("implicit", urls), Auth::Token { .. }));
+    assert!(matches!(flows("clientCredentials", urls.clone()), AuthScheme::OAuth2(_)));
+    assert!(matches!(flows("authorizationCode", urls.clone()), AuthScheme::OAuth2(_)));
+    assert!(matches!(flows("implicit", urls), AuthScheme::Token { .. }));
     let (descriptor, _, lines) = with(
         json!({ "s": { "type": "apiKey", "in": "query", "name": "key" } }),
         json!([{ "s": [] }]),
@@ -44,7 +47,7 @@ fn credentials_come_from_the_schemes() {
 
 #[test]
 fn the_scheme_that_most_operations_take_is_chosen() {
-    let mut document = document(json!({
+    let mut document = lower_document(json!({
         "/a": { "get": {} },
         "/b": { "get": { "security": [{ "other": [] }] } },
         "/c": { "get": { "security": [] } },
@@ -56,7 +59,7 @@ fn the_scheme_that_most_operations_take_is_chosen() {
         "main": { "type": "apiKey", "in": "header", "name": "X-Key" },
     } });
     let (descriptor, _, lines) = import_of(&document);
-    assert!(matches!(descriptor.auth, Auth::Token { .. }));
+    assert!(matches!(descriptor.auth, AuthScheme::Token { .. }));
     let lost: Vec<&String> = lines.iter().filter(|line| line.starts_with("lost")).collect();
     assert_eq!(lost.len(), 2, "{lines:?}");
     assert!(lost.iter().any(|line| line.contains("/paths/~1b/get/security")), "{lost:?}");
@@ -68,7 +71,7 @@ fn the_scheme_that_most_operations_take_is_chosen() {
 /// Two operations, with this `security` of the first one, and four schemes.
 fn secured(root: Value, own: Value) -> Value {
     let mut document =
-        document(json!({ "/a": { "get": { "security": own } }, "/b": { "get": {} } }));
+        lower_document(json!({ "/a": { "get": { "security": own } }, "/b": { "get": {} } }));
     document["security"] = root;
     document["components"] = json!({ "securitySchemes": {
         "id": { "type": "apiKey", "in": "header", "name": "X-App-Id" },
@@ -81,12 +84,12 @@ fn secured(root: Value, own: Value) -> Value {
 
 #[test]
 fn keys_that_go_together_are_all_sent() {
-    let names = |auth: &Auth| -> Vec<String> {
+    let names = |auth: &AuthScheme| -> Vec<String> {
         auth.credentials().into_iter().map(|name| name.0.clone()).collect()
     };
     let pair = json!([{ "id": [], "key": [] }]);
     let (descriptor, text, lines) = import_of(&secured(pair.clone(), pair));
-    assert!(matches!(&descriptor.auth, Auth::Several(all) if all.len() == 2), "{text}");
+    assert!(matches!(&descriptor.auth, AuthScheme::Several(all) if all.len() == 2), "{text}");
     assert_eq!(names(&descriptor.auth), ["example_api_key", "example_token"]);
     assert_eq!(descriptor.auth_rules.optional, Optional::No);
     assert!(!lines.iter().any(|line| line.starts_with("lost")), "{lines:?}");
@@ -96,12 +99,12 @@ fn keys_that_go_together_are_all_sent() {
     // A part of them is all that another operation asks for.
     let (descriptor, _, lines) =
         import_of(&secured(json!([{ "id": [], "key": [] }]), json!([{ "key": [] }])));
-    assert!(matches!(descriptor.auth, Auth::Several(_)), "{lines:?}");
+    assert!(matches!(descriptor.auth, AuthScheme::Several(_)), "{lines:?}");
     assert!(!lines.iter().any(|line| line.starts_with("lost")), "{lines:?}");
     // Two in one field, or one that is a login, cannot go together.
     for pair in [json!([{ "login": [], "id": [] }]), json!([{ "token": [], "login": [] }])] {
         let (descriptor, _, lines) = import_of(&secured(pair.clone(), pair));
-        assert!(!matches!(descriptor.auth, Auth::Several(_)));
+        assert!(!matches!(descriptor.auth, AuthScheme::Several(_)));
         let lost =
             lines.iter().filter(|line| line.starts_with("lost") && line.contains("security"));
         assert_eq!(lost.count(), 2, "{lines:?}");
@@ -123,7 +126,7 @@ fn a_credential_that_nothing_asks_for_is_optional() {
     ] {
         let (descriptor, text, _) = import_of(&secured(root.clone(), own.clone()));
         assert_eq!(descriptor.auth_rules.optional, expected, "{root} {own}\n{text}");
-        assert_ne!(descriptor.auth, Auth::None);
+        assert_ne!(descriptor.auth, AuthScheme::None);
     }
     let (_, _, lines) = import_of(&secured(Value::Null, json!([])));
     assert!(lines.iter().any(|line| line.contains("no operation asks for `id`")), "{lines:?}");
@@ -145,7 +148,7 @@ fn servers_become_a_base_url() {
     let (descriptor, _, _) = import_of(&swagger(json!({ "/x": { "get": {} } })));
     assert_eq!(descriptor.base_url, url("https://old.example.com/v2"));
     let elsewhere = json!({ "/a": { "get": {} }, "/b": { "get": {}, "servers": [{ "url": "https://up.example" }] } });
-    let (descriptor, _, lines) = import_of(&document(elsewhere));
+    let (descriptor, _, lines) = import_of(&lower_document(elsewhere));
     assert_eq!(descriptor.tools.len(), 1);
     assert!(lines[0].contains("https://up.example"), "{lines:?}");
 }
@@ -164,15 +167,15 @@ fn what_certainly_reads_is_imported_as_such_and_no_check_asks_why() {
             ("/things".to_owned(), format!("{verb}_VMs")),
             ("/things".to_owned(), format!("{capital}HTTPServers")),
         ] {
-            let document = document(json!({
+            let document = lower_document(json!({
                 "/other": { "get": { "operationId": "other", "summary": "Others" } },
                 path.as_str(): { "post": { "operationId": id, "summary": "Some things" } },
             }));
             let (descriptor, text, _) = import_of(&document);
             let tool =
                 descriptor.tools.iter().find(|tool| tool.method().as_str() == "POST").unwrap();
-            assert_eq!(tool.access, Some(Access::Read), "{path} {id:?}\n{text}");
-            let findings = check(&Source::new("t", text.as_str())).diagnostics;
+            assert_eq!(tool.access, Some(AccessLevel::Read), "{path} {id:?}\n{text}");
+            let findings = check(&SourceText::new("t", text.as_str())).diagnostics;
             assert!(findings.iter().all(|it| it.code != code::POST_READ), "{text}\n{findings:#?}");
         }
     }
@@ -194,8 +197,11 @@ fn an_imported_base_url_is_that_of_the_document() {
         let mut whole = descriptor;
         whole.base_url = None;
         whole.tools[0].http_mut().unwrap().path = PathTemplate::parse(below).unwrap();
-        let (api, _) = read(document.to_string().as_bytes()).unwrap();
+        let (api, _) = read_document(document.to_string().as_bytes()).unwrap();
         let found = drift(&whole, &api).differences;
-        assert!(found.iter().all(|it| it.what != What::UnknownOperation), "{url}: {found:#?}");
+        assert!(
+            found.iter().all(|it| it.what != DifferenceKind::UnknownOperation),
+            "{url}: {found:#?}"
+        );
     }
 }

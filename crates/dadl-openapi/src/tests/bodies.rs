@@ -6,7 +6,7 @@ fn body(schema: Value) -> (Tool, Vec<String>) {
     tool(&post(json!({ "application/json": { "schema": schema } })))
 }
 
-fn rules(tool: &Tool) -> BodyRules {
+fn read_rules(tool: &Tool) -> BodyRules {
     tool.http().unwrap().rules
 }
 
@@ -20,14 +20,14 @@ fn a_map_is_given_whole_or_by_its_members() {
         let (found, lines) = body(schema);
         assert_eq!(param(&found, "file").kind.to_string(), "object");
         assert!(!param(&found, "file").required);
-        assert_eq!(rules(&found), BodyRules { open: true, required: true, only_file: false });
+        assert_eq!(read_rules(&found), BodyRules { open: true, required: true, only_file: false });
         assert_eq!(lines, [""; 0]);
     }
     let mixed = json!({ "type": "object", "required": ["name"],
         "properties": { "name": { "type": "string" } }, "additionalProperties": {} });
     let (found, lines) = body(mixed);
     assert_eq!((found.params.len(), found.body()), (1, Some(&BodyKind::Json)));
-    assert_eq!(rules(&found), BodyRules { open: true, ..BodyRules::default() });
+    assert_eq!(read_rules(&found), BodyRules { open: true, ..BodyRules::default() });
     assert_eq!(lines, [""; 0]);
 }
 
@@ -43,8 +43,8 @@ fn a_whole_body_has_its_types() {
         let (found, _) = body(schema);
         let file = param(&found, "file");
         assert_eq!(file.kind.to_string(), expected);
-        assert!(file.required && file.form.whole == Some(Whole::Json));
-        assert_eq!(rules(&found), BodyRules::default());
+        assert!(file.required && file.form.whole == Some(WholePart::Json));
+        assert_eq!(read_rules(&found), BodyRules::default());
     }
     let patch = json!({ "application/json-patch+json": { "schema": { "type": "array" } } });
     let (found, lines) = tool(&post(patch));
@@ -54,7 +54,7 @@ fn a_whole_body_has_its_types() {
     let xml = json!({ "application/xml": { "schema": { "type": "object" } } });
     let (found, _) = tool(&post(xml));
     assert_eq!(param(&found, "file").kind, ParamKind::String);
-    assert_eq!(param(&found, "file").form.whole, Some(Whole::Text));
+    assert_eq!(param(&found, "file").form.whole, Some(WholePart::Text));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn an_object_or_a_list_of_them_is_given_by_members_or_whole() {
     assert_eq!(found.body(), Some(&BodyKind::Json));
     let file = param(&found, "file");
     assert_eq!(file.kind.to_string(), "array or object");
-    assert!(file.form.whole == Some(Whole::Json) && !file.required);
+    assert!(file.form.whole == Some(WholePart::Json) && !file.required);
     assert!(!param(&found, "name").required);
 }
 
@@ -75,14 +75,14 @@ fn a_required_body_without_a_required_member_is_never_left_out() {
     let content = |media: &str| post(json!({ media: { "schema": optional } }));
     for media in ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"] {
         let (found, _) = tool(&content(media));
-        assert!(rules(&found).required, "{media}");
+        assert!(read_rules(&found).required, "{media}");
         let mut document = content(media);
         document["paths"]["/vms"]["post"]["requestBody"]["required"] = json!(false);
-        assert!(!rules(&tool(&document).0).required, "{media}");
+        assert!(!read_rules(&tool(&document).0).required, "{media}");
     }
     let old = json!({ "/x": { "post": { "parameters": [{ "name": "b", "in": "body",
         "required": true, "schema": optional }] } } });
-    assert!(rules(&tool(&swagger(old)).0).required);
+    assert!(read_rules(&tool(&swagger(old)).0).required);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn forms_have_fields_of_any_name_and_several_files() {
     let open = json!({ "type": "object", "additionalProperties": { "type": "string" } });
     for media in ["application/x-www-form-urlencoded", "multipart/form-data"] {
         let (found, lines) = tool(&post(json!({ media: { "schema": open } })));
-        assert!(rules(&found).open && rules(&found).required, "{media}");
+        assert!(read_rules(&found).open && read_rules(&found).required, "{media}");
         assert_eq!((found.params.len(), lines.len()), (0, 0), "{media}");
     }
     let files = json!({ "multipart/form-data": { "schema": { "type": "object", "required": ["f"],
@@ -180,11 +180,11 @@ fn fields_are_written_as_their_encoding_says() {
             "c": { "style": "form" }, "d": { "explode": false } },
     });
     let (found, _) = tool(&post(json!({ "application/x-www-form-urlencoded": media })));
-    let joined = |between| Style::Listed { lead: Lead::None, between, explode: false };
-    assert_eq!(param(&found, "a").form.style, joined(Between::Comma));
-    assert_eq!(param(&found, "b").form.style, joined(Between::Pipe));
-    assert_eq!(param(&found, "c").form.style, Style::Usual);
-    assert_eq!(param(&found, "d").form.style, Style::Usual);
+    let joined = |between| ParamStyle::Listed { lead: StylePrefix::None, between, explode: false };
+    assert_eq!(param(&found, "a").form.style, joined(ListDelimiter::Comma));
+    assert_eq!(param(&found, "b").form.style, joined(ListDelimiter::Pipe));
+    assert_eq!(param(&found, "c").form.style, ParamStyle::Usual);
+    assert_eq!(param(&found, "d").form.style, ParamStyle::Usual);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use dadl_descriptor::load;
 
 use super::{
     super::{
-        drift::{Drift, What},
+        drift::{DifferenceKind, Drift},
         exceptions::Exceptions,
     },
     *,
@@ -17,12 +17,12 @@ fn descriptor(tools: &str) -> Descriptor {
          description: X.\n  base_url: https://api.example.com/v1\n  \
          auth: {{type: bearer, credential: none}}\n  tools:\n{tools}"
     );
-    let loaded = load(&Source::new("t", text));
+    let loaded = load(&SourceText::new("t", text));
     loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
 }
 
 fn compare(tools: &str, document: &Value) -> Drift {
-    let (api, _) = read(document.to_string().as_bytes()).unwrap();
+    let (api, _) = read_document(document.to_string().as_bytes()).unwrap();
     drift(&descriptor(tools), &api)
 }
 
@@ -38,7 +38,7 @@ fn differences(tools: &str, document: &Value) -> Vec<String> {
 }
 
 fn api() -> Value {
-    document(json!({
+    lower_document(json!({
         "/vms": { "get": { "operationId": "listVms", "parameters": [
             { "name": "limit", "in": "query", "schema": { "type": "integer" } },
             { "name": "state", "in": "query", "schema": { "type": "string", "enum": ["on", "off"] } },
@@ -99,7 +99,7 @@ fn parameters_that_moved_or_were_renamed_are_told_apart() {
 
 #[test]
 fn what_is_sent_otherwise_is_no_drift() {
-    let document = document(json!({ "/vms": { "post": { "parameters": [
+    let document = lower_document(json!({ "/vms": { "post": { "parameters": [
         { "name": "raw", "in": "query", "required": true, "schema": { "type": "boolean" } },
         { "name": "page", "in": "query", "schema": { "type": "integer" } },
         { "name": "X-V", "in": "header", "required": true, "schema": { "type": "string" } },
@@ -111,8 +111,8 @@ fn what_is_sent_otherwise_is_no_drift() {
         content_type: application/octet-stream, \
         params: {kind: {type: string, in: query, default: a}}, \
         pagination: {strategy: page, request: {page_param: page}}}\n";
-    let descriptor = load(&Source::new("t", text)).descriptor.unwrap();
-    let (api, _) = read(document.to_string().as_bytes()).unwrap();
+    let descriptor = load(&SourceText::new("t", text)).descriptor.unwrap();
+    let (api, _) = read_document(document.to_string().as_bytes()).unwrap();
     let found = drift(&descriptor, &api).differences;
     assert!(found.is_empty(), "{found:#?}");
 }
@@ -121,8 +121,11 @@ fn what_is_sent_otherwise_is_no_drift() {
 fn exceptions_have_reasons_and_go_stale() {
     let tools = "    list: {method: GET, path: /vms, access: read, description: L., params: {limit: {type: string, in: query}}}\n";
     let found = compare(tools, &api()).differences;
-    let whats: Vec<What> = found.iter().map(|it| it.what).collect();
-    assert_eq!(whats, [What::MissingParameter, What::Type, What::MissingOperation]);
+    let whats: Vec<DifferenceKind> = found.iter().map(|it| it.what).collect();
+    assert_eq!(
+        whats,
+        [DifferenceKind::MissingParameter, DifferenceKind::Type, DifferenceKind::MissingOperation]
+    );
     let exceptions = Exceptions::parse(
         "exceptions:\n  - {difference: type, parameter: lim*, reason: Because.}\n  \
          - {operation: 'GET /vms/{id}.{format}', reason: Later.}\n  \
@@ -164,10 +167,10 @@ fn files_of_exceptions_are_checked() {
 #[test]
 fn a_list_of_types_is_that_of_the_document() {
     let types = |schema: Value, types: &str| {
-        let document = document(json!({ "/vms": { "get": { "parameters": [
+        let document = lower_document(json!({ "/vms": { "get": { "parameters": [
             { "name": "a", "in": "query", "schema": schema },
         ] } } }));
-        let (api, _) = read(document.to_string().as_bytes()).unwrap();
+        let (api, _) = read_document(document.to_string().as_bytes()).unwrap();
         let text = format!(
             "spec: https://dadl.ai/spec/dadl-spec-v0.2.md\nbackend:\n  name: x\n  type: rest\n  \
              description: X.\n  base_url: https://api.example.com/v1\n  \
@@ -175,7 +178,7 @@ fn a_list_of_types_is_that_of_the_document() {
              path: /vms, access: read, description: L., params: {{a: {{type: string, in: query}}}}}}\n\
              _dadl_mcp:\n  requests:\n    list: {{params: {{a: {{{types}}}}}}}\n"
         );
-        let loaded = load(&Source::new("t", text));
+        let loaded = load(&SourceText::new("t", text));
         let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
         let found = drift(&descriptor, &api).differences;
         found.into_iter().map(|it| format!("{}: {}", it.what, it.message)).collect::<Vec<_>>()

@@ -3,7 +3,7 @@
 use dadl_descriptor::FolderError;
 
 use super::*;
-use crate::{Beside, model::Body as Kept, read_beside};
+use crate::{SiblingFiles, model::BodyEncoding, read_beside};
 
 fn told(document: &Value) -> Vec<String> {
     let (_, remarks) = imported_with(document, &Options::default());
@@ -55,14 +55,14 @@ fn words_that_nobody_reads_are_lost_wherever_they_stand() {
         has(&lines, &format!("lost {expected}"));
     }
     assert!(!lines.iter().any(|line| line.contains("x-no")), "{lines:#?}");
-    let (api, _) = read(document.to_string().as_bytes()).unwrap();
+    let (api, _) = read_document(document.to_string().as_bytes()).unwrap();
     assert_eq!((api.found, api.operations.len()), (3, 1));
 }
 
 /// One file beside a document.
 struct File(&'static str);
 
-impl Beside for File {
+impl SiblingFiles for File {
     fn name(&self) -> Option<&str> {
         Some("api.json")
     }
@@ -160,11 +160,12 @@ fn fields_of_a_form_are_written_as_the_document_says() {
         json!({ "application/x-www-form-urlencoded": { "schema": schema, "encoding": encoding } }),
     ));
     let style = |name: &str| param(&found, name).form.style;
-    let listed = |between, explode| Style::Listed { lead: Lead::None, between, explode };
-    assert_eq!(style("colors"), listed(Between::Comma, false));
-    assert_eq!(style("pipes"), listed(Between::Pipe, false));
-    assert_eq!(style("range"), listed(Between::Comma, true));
-    assert_eq!((style("meta"), style("plain")), (Style::Json, Style::Usual));
+    let listed =
+        |between, explode| ParamStyle::Listed { lead: StylePrefix::None, between, explode };
+    assert_eq!(style("colors"), listed(ListDelimiter::Comma, false));
+    assert_eq!(style("pipes"), listed(ListDelimiter::Pipe, false));
+    assert_eq!(style("range"), listed(ListDelimiter::Comma, true));
+    assert_eq!((style("meta"), style("plain")), (ParamStyle::Json, ParamStyle::Usual));
     assert!(param(&found, "link").form.allow_reserved);
     let encoding =
         "/paths/~1vms/post/requestBody/content/application~1x-www-form-urlencoded/encoding";
@@ -205,7 +206,7 @@ fn parts_have_the_types_that_the_document_says() {
         format!("/paths/~1vms/post/requestBody/content/multipart~1form-data/encoding/list/{key}")
     });
     assert!(places.iter().all(|place| lines.iter().any(|line| line.contains(place))), "{lines:?}");
-    assert_eq!(param(&old, "list").form.style, Style::Usual);
+    assert_eq!(param(&old, "list").form.style, ParamStyle::Usual);
     document["openapi"] = json!("3.1.0");
     let (found, lines) = tool(&document);
     let mime = |name: &str| param(&found, name).form.content_type.as_ref().map(ToString::to_string);
@@ -213,11 +214,15 @@ fn parts_have_the_types_that_the_document_says() {
     assert_eq!(mime("session").as_deref(), Some("application/json"));
     assert_eq!(mime("picture").as_deref(), Some("image/png"));
     assert_eq!((mime("pictures"), mime("any"), mime("list")), (None, None, None));
-    assert_eq!(param(&found, "quoted").form.style, Style::Json);
+    assert_eq!(param(&found, "quoted").form.style, ParamStyle::Json);
     assert_eq!(param(&found, "picture").kind, ParamKind::FileUrl);
     assert!(param(&found, "pictures").form.several);
     assert_eq!(said(&found, "pictures"), "Of the type image/png, image/jpeg.");
-    let style = Style::Listed { lead: Lead::None, between: Between::Comma, explode: false };
+    let style = ParamStyle::Listed {
+        lead: StylePrefix::None,
+        between: ListDelimiter::Comma,
+        explode: false,
+    };
     assert_eq!(param(&found, "list").form.style, style);
     assert_eq!(lines, [""; 0]);
 }
@@ -256,7 +261,7 @@ fn what_is_mended_is_the_same_request() {
     let parameter = |parameter: Value| get(json!([parameter]));
     let body = |schema: Value| post(json!({ "application/json": { "schema": schema } }));
     let path = |path: &str| {
-        document(json!({ path: { "get": { "operationId": "getVm", "parameters": [
+        lower_document(json!({ path: { "get": { "operationId": "getVm", "parameters": [
             { "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }] } } }))
     };
     let right =
@@ -317,8 +322,8 @@ fn what_was_left_out_is_lost() {
         assert!(!lines.iter().any(|line| line.starts_with("mended ")), "{schema}: {lines:?}");
     }
     let text = r#"{"openapi":"3.0.0","paths":{"/a":{"get":{"summary":"a","summary":"b"}}}}"#;
-    let (_, remarks) = read(text.as_bytes()).unwrap();
-    assert_eq!(remarks.list()[0].kind, Kind::Lost);
+    let (_, remarks) = read_document(text.as_bytes()).unwrap();
+    assert_eq!(remarks.list()[0].kind, RemarkKind::Lost);
 }
 
 #[test]
@@ -352,7 +357,7 @@ fn a_client_certificate_is_what_the_operator_has() {
         import_of(&document)
     };
     let (descriptor, text, lines) = with(json!([{ "card": [], "key": [] }]));
-    assert!(matches!(&descriptor.auth, Auth::Token { .. }));
+    assert!(matches!(&descriptor.auth, AuthScheme::Token { .. }));
     assert_eq!(descriptor.auth_rules.optional, dadl_descriptor::model::auth::rules::Optional::No);
     assert!(text.contains("`client_cert` and `client_key`"), "{text}");
     has(&lines, "changed /components/securitySchemes/card: the API asks for a client certificate");
@@ -369,8 +374,8 @@ fn a_whole_body_says_what_is_in_it() {
     let schema = json!({ "type": "array", "minItems": 1, "items": { "type": "object", "required": ["op"],
         "properties": { "op": { "type": "string" }, "path": { "type": "string" } } } });
     let document = post(json!({ "application/json": { "schema": schema } }));
-    let (api, _) = read(document.to_string().as_bytes()).unwrap();
-    assert!(matches!(api.operations[0].body, Kept::Raw(_)));
+    let (api, _) = read_document(document.to_string().as_bytes()).unwrap();
+    assert!(matches!(api.operations[0].body, BodyEncoding::Raw(_)));
     let (found, lines) = tool(&document);
     assert_eq!(said(&found, "file"), "{op: string, path?: string} At least 1 items.");
     assert_eq!(lines, [""; 0]);

@@ -12,22 +12,22 @@ use dadl_descriptor::{
     check,
     format::format,
     model::{
-        Auth, Between, BodyKind, BodyRules, Descriptor, Lead, Location, Param, ParamKind,
-        Placement, Style, Tool, Whole,
+        AuthScheme, BodyKind, BodyRules, Descriptor, ListDelimiter, Param, ParamKind,
+        ParamLocation, ParamStyle, Placement, StylePrefix, Tool, WholePart,
     },
-    source::Source,
+    source::SourceText,
 };
 use serde_json::{Value, json};
 
 use super::{
     drift::drift,
-    import::{ImportError, Imported, Options, import},
-    read,
-    report::{Kind, Remarks},
+    import::{ImportError, Imported, Options, import_api},
+    read_document,
+    report::{RemarkKind, Remarks},
 };
 
 /// A document with these paths.
-fn document(paths: Value) -> Value {
+fn lower_document(paths: Value) -> Value {
     json!({ "openapi": "3.0.3", "info": { "title": "Example API", "version": "1.2" },
         "servers": [{ "url": "https://api.example.com/v1" }], "paths": paths })
 }
@@ -38,8 +38,8 @@ fn swagger(paths: Value) -> Value {
 }
 
 fn imported_with(document: &Value, options: &Options) -> (Result<Imported, ImportError>, Remarks) {
-    let (api, mut remarks) = read(document.to_string().as_bytes()).unwrap();
-    let imported = import(&api, options, &mut remarks);
+    let (api, mut remarks) = read_document(document.to_string().as_bytes()).unwrap();
+    let imported = import_api(&api, options, &mut remarks);
     (imported, remarks)
 }
 
@@ -47,13 +47,13 @@ fn imported_with(document: &Value, options: &Options) -> (Result<Imported, Impor
 fn import_of(document: &Value) -> (Descriptor, String, Vec<String>) {
     let (imported, remarks) = imported_with(document, &Options::default());
     let text = imported.unwrap().text;
-    let source = Source::new("t", text.as_str());
+    let source = SourceText::new("t", text.as_str());
     let checked = check(&source);
     let findings: Vec<_> = checked.diagnostics.iter().filter(|it| it.code.0 != "D702").collect();
     assert!(findings.is_empty(), "{text}\n{findings:#?}");
     assert_eq!(format(&source).unwrap(), text, "the layout is another");
     let descriptor = checked.descriptor.unwrap();
-    let (api, _) = read(document.to_string().as_bytes()).unwrap();
+    let (api, _) = read_document(document.to_string().as_bytes()).unwrap();
     let found = drift(&descriptor, &api);
     assert!(found.differences.is_empty(), "{text}\n{:#?}", found.differences);
     let lines = remarks.list().iter().map(|it| format!("{} {}: {}", it.kind, it.place, it.message));
@@ -68,11 +68,13 @@ fn tool(document: &Value) -> (Tool, Vec<String>) {
 }
 
 fn get(parameters: Value) -> Value {
-    document(json!({ "/vms": { "get": { "operationId": "listVms", "parameters": parameters } } }))
+    lower_document(
+        json!({ "/vms": { "get": { "operationId": "listVms", "parameters": parameters } } }),
+    )
 }
 
 fn post(content: Value) -> Value {
-    document(json!({ "/vms": { "post": { "operationId": "createVm",
+    lower_document(json!({ "/vms": { "post": { "operationId": "createVm",
         "requestBody": { "required": true, "content": content } } } }))
 }
 
@@ -87,14 +89,14 @@ fn said(tool: &Tool, name: &str) -> String {
 
 /// Reads, imports and compares whatever `bytes` are.
 fn holds(bytes: &[u8]) {
-    let Ok((api, mut remarks)) = read(bytes) else { return };
-    match import(&api, &Options::default(), &mut remarks) {
+    let Ok((api, mut remarks)) = read_document(bytes) else { return };
+    match import_api(&api, &Options::default(), &mut remarks) {
         Ok(imported) => {
-            let loaded = check(&Source::new("t", imported.text.as_str()));
+            let loaded = check(&SourceText::new("t", imported.text.as_str()));
             let Some(descriptor) = loaded.descriptor else { panic!("{:#?}", loaded.diagnostics) };
             assert_eq!(descriptor.tools.len(), imported.tools);
-            let (again, mut other) = read(bytes).unwrap();
-            let second = import(&again, &Options::default(), &mut other).unwrap();
+            let (again, mut other) = read_document(bytes).unwrap();
+            let second = import_api(&again, &Options::default(), &mut other).unwrap();
             assert_eq!(second.text, imported.text);
             // What a check had taken out is missing on one side.
             let was_whole = !remarks.list().iter().any(|it| it.message.contains("is left out: "));
@@ -106,7 +108,7 @@ fn holds(bytes: &[u8]) {
         Err(ImportError::Wrong(what)) => panic!("{what}"),
         Err(_) => {}
     }
-    assert!(remarks.list().iter().all(|it| it.kind != Kind::Lost || !it.help.is_empty()));
+    assert!(remarks.list().iter().all(|it| it.kind != RemarkKind::Lost || !it.help.is_empty()));
 }
 
 proptest::proptest! {
@@ -134,7 +136,7 @@ proptest::proptest! {
     #[test]
     fn no_name_is_too_odd(name in "\\PC{1,12}", place in "query|header|path|cookie|body") {
         let parameter = json!([{ "name": name, "in": place, "description": name, "schema": { "enum": [name] } }]);
-        let odd = document(json!({ format!("/{{{name}}}/x"): { "post": { "operationId": name, "summary": name,
+        let odd = lower_document(json!({ format!("/{{{name}}}/x"): { "post": { "operationId": name, "summary": name,
             "parameters": parameter, "tags": [name] } } }));
         holds(odd.to_string().as_bytes());
     }
@@ -142,7 +144,7 @@ proptest::proptest! {
 
 /// A document with something of everything.
 fn dirty() -> Value {
-    let mut document = document(json!({
+    let mut document = lower_document(json!({
         "/vms/{id}": {
             "parameters": [{ "$ref": "#/components/parameters/Id" }],
             "get": { "operationId": "getVm", "parameters": [

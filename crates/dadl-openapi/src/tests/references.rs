@@ -10,7 +10,7 @@ fn lines_of(document: &Value) -> (Option<Imported>, Vec<String>) {
 
 #[test]
 fn everything_may_be_elsewhere() {
-    let mut elsewhere = document(json!({ "$ref": "#/x/paths" }));
+    let mut elsewhere = lower_document(json!({ "$ref": "#/x/paths" }));
     elsewhere["x"] = json!({
         "paths": { "/vms/{id}": { "$ref": "#/x/item", "parameters": { "$ref": "#/x/list" } } },
         "item": { "put": { "$ref": "#/x/put" }, "get": { "$ref": "#/x/get" } },
@@ -35,7 +35,7 @@ fn everything_may_be_elsewhere() {
 
 #[test]
 fn no_hollow_tool_stays() {
-    let (imported, lines) = lines_of(&document(json!({
+    let (imported, lines) = lines_of(&lower_document(json!({
         "/a": { "get": { "$ref": "ops/a.yml" }, "post": { "$ref": "#/x/none" } },
         "/b": { "$ref": "paths/b.yml" },
         "/c": { "get": { "parameters": [{ "$ref": "parameters.yml#/Limit" }] } },
@@ -67,7 +67,7 @@ fn no_hollow_tool_stays() {
 
 #[test]
 fn headers_and_links_that_lead_nowhere_are_reported() {
-    let (_, lines) = lines_of(&document(json!({ "/a": { "get": { "responses": { "200": {
+    let (_, lines) = lines_of(&lower_document(json!({ "/a": { "get": { "responses": { "200": {
         "description": "ok",
         "headers": { "Link": { "$ref": "#/components/headers/Link" } },
         "links": { "next": { "$ref": "links.yml#/next" } } } } } } })));
@@ -96,7 +96,7 @@ fn siblings_count_from_3_1_on() {
 #[test]
 fn a_path_item_has_its_own_words_and_those_it_refers_to() {
     let mut both =
-        document(json!({ "/a": { "$ref": "#/x/item", "get": { "operationId": "mine" } } }));
+        lower_document(json!({ "/a": { "$ref": "#/x/item", "get": { "operationId": "mine" } } }));
     both["x"] = json!({ "item": {
         "get": { "operationId": "its" }, "post": { "operationId": "more" } } });
     let (descriptor, _, lines) = import_of(&both);

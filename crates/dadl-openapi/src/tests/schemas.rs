@@ -19,13 +19,21 @@ fn containers_go_where_their_style_sends_them() {
     let (found, lines) = query(&object, json!({}));
     assert_eq!((found.params[0].name.as_str(), found.params[0].kind), ("a", ParamKind::Integer));
     assert!(lines[0].contains("members of `q` are parameters"), "{lines:?}");
-    let joined = Style::Listed { lead: Lead::None, between: Between::Comma, explode: false };
+    let joined = ParamStyle::Listed {
+        lead: StylePrefix::None,
+        between: ListDelimiter::Comma,
+        explode: false,
+    };
     let (found, _) = query(&array, json!({ "explode": false }));
     assert_eq!((found.params[0].kind, found.params[0].form.style), (ParamKind::Array, joined));
     assert_eq!(found.value_hints["q"]["items"], json!({ "type": "string" }));
     let (found, lines) = query(&json!({ "type": "object" }), json!({}));
     assert_eq!(lines, Vec::<String>::new());
-    let style = Style::Listed { lead: Lead::None, between: Between::Comma, explode: true };
+    let style = ParamStyle::Listed {
+        lead: StylePrefix::None,
+        between: ListDelimiter::Comma,
+        explode: true,
+    };
     assert_eq!((found.params[0].kind, found.params[0].form.style), (ParamKind::Object, style));
     let (_, lines) = query(&json!({ "type": "object" }), json!({ "style": "nonsense" }));
     assert!(lines[0].starts_with("lost"), "{lines:?}");
@@ -34,7 +42,7 @@ fn containers_go_where_their_style_sends_them() {
     assert_eq!(found.params[0].description.as_deref(), Some("{a?: integer} JSON."));
     assert_eq!(
         (found.params[0].kind, found.params[0].form.style),
-        (ParamKind::Object, Style::Json)
+        (ParamKind::Object, ParamStyle::Json)
     );
     let old = json!({ "/x": { "get": { "parameters": [
         { "name": "csv", "in": "query", "type": "array", "items": { "type": "string" } },
@@ -72,7 +80,7 @@ fn what_cannot_be_said_is_reported_with_its_place() {
         assert!(lines[0].starts_with(&expected), "{parameter}: {lines:?}");
     }
     let methods = json!({ "/x": { "options": {}, "trace": {}, "get": {} }, "/a#b": { "get": {} } });
-    let (descriptor, text, lines) = import_of(&document(methods));
+    let (descriptor, text, lines) = import_of(&lower_document(methods));
     assert_eq!(descriptor.tools.len(), 1);
     assert!(text.contains("# 3 of 4 operations are no tools here."), "{text}");
     assert_eq!(lines.iter().filter(|line| line.starts_with("lost")).count(), 3, "{lines:?}");
@@ -85,10 +93,10 @@ fn plain_mistakes_are_mended() {
         { "name": "id", "in": "path", "required": true },
         { "name": "n", "in": "Query", "type": "int", "required": "true" },
     ] } } });
-    let (found, lines) = tool(&document(dirty));
+    let (found, lines) = tool(&lower_document(dirty));
     assert_eq!(param(&found, "n").kind, ParamKind::Integer);
     assert!(param(&found, "n").required);
-    assert_eq!(param(&found, "part").location(), Some(Location::Path));
+    assert_eq!(param(&found, "part").location(), Some(ParamLocation::Path));
     let text = lines.join("\n");
     for expected in [
         "`str` is not a type of JSON",
@@ -110,7 +118,7 @@ fn plain_mistakes_are_mended() {
     assert_eq!(lines.iter().filter(|line| line.starts_with("lost")).count(), 3, "{lines:?}");
     let express =
         json!({ "vms/:id": { "get": { "parameters": [{ "name": "id", "in": "path" }] } } });
-    assert_eq!(tool(&document(express)).0.path().as_str(), "/vms/{id}");
+    assert_eq!(tool(&lower_document(express)).0.path().as_str(), "/vms/{id}");
 }
 
 #[test]
@@ -118,7 +126,7 @@ fn keys_that_occur_twice_are_reported() {
     let json = r#"{"openapi":"3.0.0","paths":{"/a":{"get":{}},"/b":{"get":{}},"/a":{"post":{"tags":[{},{"x":1,"x":2}]}}}}"#;
     let yaml = "swagger: '2.0'\npaths:\n  /a: {get: {}}\n  /a: {post: {}}\n";
     let places = |text: &str| -> Vec<String> {
-        let (_, remarks) = read(text.as_bytes()).unwrap();
+        let (_, remarks) = read_document(text.as_bytes()).unwrap();
         let twice = remarks.list().iter().filter(|it| it.message.contains("twice"));
         twice.map(|it| format!("{} {}", it.place, it.message)).collect()
     };
@@ -202,10 +210,10 @@ fn a_bomb_of_operations_is_read_in_part() {
     for n in 0..2_000 {
         paths.insert(format!("/p{n}"), json!({ "$ref": "#/components/pathItems/i" }));
     }
-    let mut bomb = document(Value::Object(paths));
+    let mut bomb = lower_document(Value::Object(paths));
     bomb["components"] =
         json!({ "pathItems": { "i": { "parameters": parameters, "get": {}, "put": {} } } });
-    let (api, remarks) = read(bomb.to_string().as_bytes()).unwrap();
+    let (api, remarks) = read_document(bomb.to_string().as_bytes()).unwrap();
     let inputs: usize = api.operations.iter().map(|it| it.inputs.len()).sum();
     assert!(inputs < 101_000, "{inputs}");
     let lost = |it: &crate::report::Remark| it.message.contains("parameters are read");

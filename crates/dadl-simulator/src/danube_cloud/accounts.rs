@@ -5,25 +5,25 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::data::Data;
-use super::failure::Failure;
-use super::fields::Faults;
-use super::state::State;
-use crate::server::Request;
+use super::data::RequestData;
+use super::failure::DanubeFailure;
+use super::fields::FieldFaults;
+use super::state::DanubeState;
+use crate::server::ServiceRequest;
 
 /// Somebody with an account.
 #[derive(Debug, Clone)]
-pub(super) struct User {
+pub(super) struct AccountUser {
     pub(super) id: u64,
     pub(super) name: &'static str,
     pub(super) key: String,
-    pub(super) role: Role,
+    pub(super) role: UserRole,
     pub(super) may_use_api: bool,
 }
 
 /// What somebody may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum UserRole {
     /// Administers the datacenter.
     Admin(&'static str),
     /// Sees the machines that belong to the user.
@@ -33,45 +33,49 @@ pub(super) enum Role {
 
 /// A login that has not ended.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct UserSession {
     pub(super) user: &'static str,
     pub(super) ends: Duration,
 }
 
-impl User {
+impl AccountUser {
     /// Says whether the user administers a datacenter.
     pub(super) fn is_admin(&self, dc: &str) -> bool {
         match self.role {
-            Role::SuperAdmin => true,
-            Role::Admin(own) => own == dc,
-            Role::Owner => false,
+            UserRole::SuperAdmin => true,
+            UserRole::Admin(own) => own == dc,
+            UserRole::Owner => false,
         }
     }
 
     /// Says whether the user can see a datacenter at all.
     pub(super) fn sees(&self, dc: &str) -> bool {
         match self.role {
-            Role::SuperAdmin => true,
-            Role::Admin(own) => own == dc,
-            Role::Owner => dc == CURRENT_DC,
+            UserRole::SuperAdmin => true,
+            UserRole::Admin(own) => own == dc,
+            UserRole::Owner => dc == CURRENT_DC,
         }
     }
 }
 
-impl State {
+impl DanubeState {
     /// Returns the user of a request; a key goes before a token.
-    pub(super) fn authenticate(&self, request: &Request) -> Result<User, Failure> {
-        let find = |is_it: &dyn Fn(&User) -> bool| self.users.iter().find(|user| is_it(user));
+    pub(super) fn authenticate(
+        &self,
+        request: &ServiceRequest,
+    ) -> Result<AccountUser, DanubeFailure> {
+        let find =
+            |is_it: &dyn Fn(&AccountUser) -> bool| self.users.iter().find(|user| is_it(user));
         let user = if let Some(key) = request.header("es-api-key") {
             let user = find(&|user| user.key == key);
-            user.ok_or_else(|| Failure::new(403, "Invalid API key"))?
+            user.ok_or_else(|| DanubeFailure::new(403, "Invalid API key"))?
         } else {
             let field = request.header("authorization").and_then(|it| it.split_once(' '));
             let token = field.filter(|(kind, _)| kind.eq_ignore_ascii_case("token"));
             let token = token.map(|(_, token)| token);
             let Some(token) = token else { return Err(anonymous()) };
             let session = self.tokens.get(token.trim());
-            let session = session.ok_or_else(|| Failure::new(403, "Invalid token."))?;
+            let session = session.ok_or_else(|| DanubeFailure::new(403, "Invalid token."))?;
             if session.ends <= self.clock.now() {
                 // The product does not tell an old token from none.
                 return Err(anonymous());
@@ -79,33 +83,36 @@ impl State {
             find(&|user| user.name == session.user).ok_or_else(anonymous)?
         };
         if !user.may_use_api {
-            return Err(Failure::new(403, "User account is not allowed to access API"));
+            return Err(DanubeFailure::new(403, "User account is not allowed to access API"));
         }
         Ok(user.clone())
     }
 
     /// Logs in: gives a token, and ends the one that the user had.
-    pub(super) fn log_in(&mut self, data: &Data) -> Result<(StatusCode, Value), Failure> {
-        let mut faults = Faults::default();
+    pub(super) fn log_in(
+        &mut self,
+        data: &RequestData,
+    ) -> Result<(StatusCode, Value), DanubeFailure> {
+        let mut faults = FieldFaults::default();
         for name in ["username", "password"].into_iter().filter(|name| data.text(name).is_none()) {
             faults.missing(name);
         }
         if !faults.0.is_empty() {
-            return Err(Failure::Fields(faults.0));
+            return Err(DanubeFailure::Fields(faults.0));
         }
         let user = self.users.iter().find(|user| Some(user.name) == data.text("username"));
         let user = user.filter(|_| data.text("password") == Some(super::DanubeCloud::PASSWORD));
         let Some(user) = user else {
-            return Err(Failure::new(400, "Unable to log in with provided credentials."));
+            return Err(DanubeFailure::new(400, "Unable to log in with provided credentials."));
         };
         if !user.may_use_api {
-            return Err(Failure::new(400, "User account is not allowed to access API."));
+            return Err(DanubeFailure::new(400, "User account is not allowed to access API."));
         }
         let (name, now) = (user.name, self.clock.now());
         self.tokens.retain(|_, session| session.user != name && session.ends > now);
         let token = format!("{:016x}{:016x}", self.generator.next_u64(), self.generator.next_u64());
         let expires = crate::server::Date(self.clock.date(Duration::ZERO).0 + LIFETIME.as_secs());
-        self.tokens.insert(token.clone(), Session { user: name, ends: now + LIFETIME });
+        self.tokens.insert(token.clone(), UserSession { user: name, ends: now + LIFETIME });
         let answer = json!({
             "token": token,
             "expires": expires.iso(),
@@ -115,14 +122,14 @@ impl State {
     }
 
     /// Ends the session of a user.
-    pub(super) fn log_out(&mut self, user: &User) -> (StatusCode, Value) {
+    pub(super) fn log_out(&mut self, user: &AccountUser) -> (StatusCode, Value) {
         self.tokens.retain(|_, session| session.user != user.name);
         (StatusCode::OK, json!({"detail": "Bye."}))
     }
 }
 
-fn anonymous() -> Failure {
-    Failure::new(403, "Authentication credentials were not provided.")
+fn anonymous() -> DanubeFailure {
+    DanubeFailure::new(403, "Authentication credentials were not provided.")
 }
 
 /// The datacenter that every user chose last.

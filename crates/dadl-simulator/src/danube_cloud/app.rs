@@ -9,25 +9,25 @@ use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderName, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::accounts::{CURRENT_DC, Role, User};
-use super::data::Data;
+use super::accounts::{AccountUser, CURRENT_DC, UserRole};
+use super::data::RequestData;
 use super::definitions::Scope;
-use super::failure::Failure;
+use super::failure::DanubeFailure;
 use super::seed;
-use super::state::State;
-use super::tasks::Begun;
+use super::state::DanubeState;
+use super::tasks::BegunTask;
 use crate::SimulatorOptions;
-use crate::server::{Reply, Request, Service, percent_decode};
+use crate::server::{HttpReply, HttpService, ServiceRequest, percent_decode};
 
 /// The simulated product.
 #[derive(Debug)]
-pub(super) struct App {
-    state: Mutex<State>,
+pub(super) struct DanubeApp {
+    state: Mutex<DanubeState>,
 }
 
 /// What a path names, with the names in it.
 #[derive(Debug, Clone, PartialEq)]
-enum View {
+enum PathView {
     Backup(String, String),
     Backups(String),
     Definition(String, String),
@@ -48,19 +48,19 @@ enum View {
 }
 
 /// What a view answers.
-enum Answer {
+enum ViewAnswer {
     /// JSON as it is.
     Bare(StatusCode, Value),
     /// In the envelope: done.
     Done(StatusCode, Value),
     /// In the envelope: begun.
-    Begun(Begun),
+    Begun(BegunTask),
     /// An envelope that is there already, of a real task.
     Task(StatusCode, Value),
 }
 
-impl Service for App {
-    async fn answer(self: Arc<Self>, request: &mut Request) -> Reply {
+impl HttpService for DanubeApp {
+    async fn answer(self: Arc<Self>, request: &mut ServiceRequest) -> HttpReply {
         let Some(path) = request.path.strip_prefix(BASE).map(str::to_owned) else {
             return not_found();
         };
@@ -73,16 +73,16 @@ impl Service for App {
                     query => format!("?{query}"),
                 };
                 let location = format!("{BASE}{path}/{query}");
-                return Reply::empty(StatusCode::MOVED_PERMANENTLY).header(LOCATION, &location);
+                return HttpReply::empty(StatusCode::MOVED_PERMANENTLY).header(LOCATION, &location);
             }
             None => return not_found(),
         };
-        let mut shown = Shown::default();
+        let mut shown = AnswerFields::default();
         // What it could answer is found out before anything else.
         let answer = if takes_json(request.header("accept")) {
             self.serve(dc, &view, request, &mut shown).await
         } else {
-            Err(Failure::new(406, "Could not satisfy the request Accept header."))
+            Err(DanubeFailure::new(406, "Could not satisfy the request Accept header."))
         };
         let mut state = self.state();
         reply(&mut state, answer, &shown)
@@ -91,19 +91,19 @@ impl Service for App {
 
 /// What the fields of every answer tell.
 #[derive(Debug, Default)]
-struct Shown {
+struct AnswerFields {
     user: Option<&'static str>,
     dc: Option<String>,
 }
 
-impl App {
+impl DanubeApp {
     /// Makes a product with fresh data.
     pub(super) fn new(options: &SimulatorOptions) -> Self {
         Self { state: Mutex::new(seed::seed(options)) }
     }
 
     /// Locks the state. Never held across an `await`.
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, DanubeState> {
         // A panic elsewhere is a bug that a test shows; the data are still whole objects.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,11 +111,11 @@ impl App {
     async fn serve(
         &self,
         dc_of_path: Option<String>,
-        view: &View,
-        request: &mut Request,
-        shown: &mut Shown,
-    ) -> Result<Answer, Failure> {
-        let is_open = matches!(view, View::LogIn | View::Ping);
+        view: &PathView,
+        request: &mut ServiceRequest,
+        shown: &mut AnswerFields,
+    ) -> Result<ViewAnswer, DanubeFailure> {
+        let is_open = matches!(view, PathView::LogIn | PathView::Ping);
         let user = {
             let mut state = self.state();
             state.settle();
@@ -124,33 +124,35 @@ impl App {
             let user = if is_asked { Some(state.authenticate(request)?) } else { None };
             let (now, address) = (state.clock.now(), request.peer.ip().to_string());
             let name = user.as_ref().map(|user| user.name);
-            state.throttle.take(name, &address, now).map_err(Failure::Throttled)?;
+            state.throttle.take(name, &address, now).map_err(DanubeFailure::Throttled)?;
             user
         };
         shown.user = user.as_ref().map(|user| user.name);
         if !view.allows(&request.method) {
             let text = format!("Method \"{}\" not allowed.", request.method);
-            return Err(Failure::new(405, text));
+            return Err(DanubeFailure::new(405, text));
         }
         let body = request.body.collect(JSON_LIMIT).await?;
         let data = if request.method == Method::GET {
-            Data::of_query(&request.query)
+            RequestData::of_query(&request.query)
         } else {
-            Data::of_body(request.header("content-type"), &body)
+            RequestData::of_body(request.header("content-type"), &body)
         };
         let mut state = self.state();
         match (view, &user) {
-            (View::LogIn, _) => {
-                return state.log_in(&data).map(|(status, value)| Answer::Bare(status, value));
+            (PathView::LogIn, _) => {
+                return state.log_in(&data).map(|(status, value)| ViewAnswer::Bare(status, value));
             }
-            (View::Ping, _) | (_, None) => return Ok(Answer::Bare(StatusCode::OK, json!("pong"))),
+            (PathView::Ping, _) | (_, None) => {
+                return Ok(ViewAnswer::Bare(StatusCode::OK, json!("pong")));
+            }
             (_, Some(_)) => {}
         }
-        let Some(user) = user else { return Err(Failure::forbidden()) };
+        let Some(user) = user else { return Err(DanubeFailure::forbidden()) };
         let dc = data.text("dc").map(str::to_owned).or(dc_of_path);
         let dc = dc.unwrap_or_else(|| CURRENT_DC.to_owned());
         if !state.datacenters.iter().any(|known| known.name == dc) || !user.sees(&dc) {
-            return Err(Failure::not_found("Datacenter"));
+            return Err(DanubeFailure::not_found("Datacenter"));
         }
         shown.dc = Some(dc.clone());
         let url = format!("http://{}{BASE}/task/log/", request.header("host").unwrap_or_default());
@@ -158,36 +160,36 @@ impl App {
     }
 }
 
-impl State {
+impl DanubeState {
     fn dispatch(
         &mut self,
         method: &Method,
-        view: &View,
-        user: &User,
+        view: &PathView,
+        user: &AccountUser,
         dc: &str,
         url: &str,
-        data: &Data,
-    ) -> Result<Answer, Failure> {
+        data: &RequestData,
+    ) -> Result<ViewAnswer, DanubeFailure> {
         if view.is_about_backups() && !self.backups_enabled {
-            return Err(Failure::new(404, "Not found."));
+            return Err(DanubeFailure::new(404, "Not found."));
         }
-        let done = |value: Value| Answer::Done(StatusCode::OK, value);
-        let created = |value: Value| Answer::Done(StatusCode::CREATED, value);
-        let bare = |value: Value| Answer::Bare(StatusCode::OK, value);
+        let done = |value: Value| ViewAnswer::Done(StatusCode::OK, value);
+        let created = |value: Value| ViewAnswer::Done(StatusCode::CREATED, value);
+        let bare = |value: Value| ViewAnswer::Bare(StatusCode::OK, value);
         let is_get = *method == Method::GET;
         Ok(match view {
-            View::LogIn | View::Ping => bare(Value::Null),
-            View::LogOut => {
+            PathView::LogIn | PathView::Ping => bare(Value::Null),
+            PathView::LogOut => {
                 let (status, value) = self.log_out(user);
-                Answer::Bare(status, value)
+                ViewAnswer::Bare(status, value)
             }
-            View::DefinitionsOfDc => {
+            PathView::DefinitionsOfDc => {
                 done(self.list_definitions(user, dc, &Scope::Datacenter, data)?)
             }
-            View::Definitions(vm) => {
+            PathView::Definitions(vm) => {
                 done(self.list_definitions(user, dc, &Scope::Machine(vm), data)?)
             }
-            View::Definition(vm, name) => {
+            PathView::Definition(vm, name) => {
                 let name = (vm.as_str(), name.as_str());
                 match *method {
                     Method::POST => created(self.define(user, dc, name, data)?),
@@ -196,62 +198,62 @@ impl State {
                     _ => done(self.show_definition(user, dc, name, data)?),
                 }
             }
-            View::Backups(vm) if is_get => done(self.list_backups(user, dc, vm, data)?),
-            View::Backups(vm) => deleted(self.begin_delete_many(user, dc, vm, data)?),
-            View::Backup(vm, name) => {
+            PathView::Backups(vm) if is_get => done(self.list_backups(user, dc, vm, data)?),
+            PathView::Backups(vm) => deleted(self.begin_delete_many(user, dc, vm, data)?),
+            PathView::Backup(vm, name) => {
                 let name = (vm.as_str(), name.as_str());
                 match *method {
-                    Method::POST => Answer::Begun(self.begin_backup(user, dc, name, data)?),
+                    Method::POST => ViewAnswer::Begun(self.begin_backup(user, dc, name, data)?),
                     // That it is there is enough.
                     Method::PUT if data.has("note") => done(self.annotate(user, dc, name, data)?),
-                    Method::PUT => Answer::Begun(self.begin_restore(user, dc, name, data)?),
+                    Method::PUT => ViewAnswer::Begun(self.begin_restore(user, dc, name, data)?),
                     Method::DELETE => deleted(self.begin_delete(user, dc, name, data)?),
                     _ => done(self.show_backup(user, dc, name, data)?),
                 }
             }
-            View::NodeDefinitions(node) => {
+            PathView::NodeDefinitions(node) => {
                 self.check_node(user, node)?;
                 done(self.list_definitions(user, dc, &Scope::Node(node), data)?)
             }
-            View::NodeBackups(node) => {
+            PathView::NodeBackups(node) => {
                 self.check_node(user, node)?;
                 done(self.list_node_backups(user, node, data)?)
             }
-            View::Tasks => bare(self.list_tasks(user, dc)),
-            View::Task(id) if is_get => bare(self.show_task(user, dc, id)?),
-            View::Task(id) => bare(self.delete_task(user, dc, id, data)?),
-            View::TaskStatus(id) => {
+            PathView::Tasks => bare(self.list_tasks(user, dc)),
+            PathView::Task(id) if is_get => bare(self.show_task(user, dc, id)?),
+            PathView::Task(id) => bare(self.delete_task(user, dc, id, data)?),
+            PathView::TaskStatus(id) => {
                 let (status, envelope) = self.task_status(user, id)?;
-                Answer::Task(status, envelope)
+                ViewAnswer::Task(status, envelope)
             }
-            View::TaskDone(id) => {
+            PathView::TaskDone(id) => {
                 let (status, done) = self.task_done(user, id)?;
-                Answer::Bare(status, done)
+                ViewAnswer::Bare(status, done)
             }
-            View::TaskCancel(id) => {
+            PathView::TaskCancel(id) => {
                 let (status, envelope) = self.cancel_task(user, dc, id)?;
-                Answer::Task(status, envelope)
+                ViewAnswer::Task(status, envelope)
             }
-            View::TaskLog => bare(self.task_log(user, dc, url, data)?),
-            View::TaskLogStats => bare(self.log_stats(user, dc, data)?),
+            PathView::TaskLog => bare(self.task_log(user, dc, url, data)?),
+            PathView::TaskLogStats => bare(self.log_stats(user, dc, data)?),
         })
     }
 }
 
-impl State {
+impl DanubeState {
     /// Nodes are for those who run them.
-    fn check_node(&self, user: &User, node: &str) -> Result<(), Failure> {
-        if user.role != Role::SuperAdmin {
-            return Err(Failure::forbidden());
+    fn check_node(&self, user: &AccountUser, node: &str) -> Result<(), DanubeFailure> {
+        if user.role != UserRole::SuperAdmin {
+            return Err(DanubeFailure::forbidden());
         }
         if self.node(node).is_none() {
-            return Err(Failure::not_found("Node"));
+            return Err(DanubeFailure::not_found("Node"));
         }
         Ok(())
     }
 }
 
-impl View {
+impl PathView {
     fn allows(&self, method: &Method) -> bool {
         let methods: &[Method] = match self {
             Self::LogIn => &[Method::POST],
@@ -280,12 +282,13 @@ impl View {
 }
 
 /// Makes the answer to a deletion: begun, or done because the backup was lost.
-fn deleted(begun: Option<Begun>) -> Answer {
+fn deleted(begun: Option<BegunTask>) -> ViewAnswer {
     match begun {
-        Some(begun) => Answer::Begun(begun),
-        None => {
-            Answer::Done(StatusCode::OK, json!({"message": "Backup successfully deleted from DB"}))
-        }
+        Some(begun) => ViewAnswer::Begun(begun),
+        None => ViewAnswer::Done(
+            StatusCode::OK,
+            json!({"message": "Backup successfully deleted from DB"}),
+        ),
     }
 }
 
@@ -299,7 +302,7 @@ fn takes_json(accept: Option<&str>) -> bool {
 }
 
 /// Finds the view of a path, which ends in a slash, and the datacenter before it.
-fn route(path: &str) -> Option<(Option<String>, View)> {
+fn route(path: &str) -> Option<(Option<String>, PathView)> {
     let path = path.strip_prefix('/')?.strip_suffix('/')?;
     let decoded: Vec<String> = path.split('/').map(percent_decode).collect();
     let is_name = |part: &&str| {
@@ -316,58 +319,62 @@ fn route(path: &str) -> Option<(Option<String>, View)> {
     };
     let own = |part: &&str| (*part).to_owned();
     let view = match parts {
-        ["ping"] if dc.is_none() => View::Ping,
-        ["accounts", "login"] if dc.is_none() => View::LogIn,
-        ["accounts", "logout"] if dc.is_none() => View::LogOut,
-        ["task"] => View::Tasks,
-        ["task", "log"] => View::TaskLog,
-        ["task", "log", "stats"] => View::TaskLogStats,
-        ["task", id] => View::Task(own(id)),
-        ["task", id, "status" | "state"] => View::TaskStatus(own(id)),
-        ["task", id, "done"] => View::TaskDone(own(id)),
-        ["task", id, "cancel"] => View::TaskCancel(own(id)),
-        ["vm", "define", "backup"] => View::DefinitionsOfDc,
-        ["vm", vm, "define", "backup"] => View::Definitions(own(vm)),
-        ["vm", vm, "define", "backup", name] => View::Definition(own(vm), own(name)),
-        ["vm", vm, "backup"] => View::Backups(own(vm)),
-        ["vm", vm, "backup", name] => View::Backup(own(vm), own(name)),
-        ["node", node, "define", "backup"] if dc.is_none() => View::NodeDefinitions(own(node)),
-        ["node", node, "backup"] if dc.is_none() => View::NodeBackups(own(node)),
+        ["ping"] if dc.is_none() => PathView::Ping,
+        ["accounts", "login"] if dc.is_none() => PathView::LogIn,
+        ["accounts", "logout"] if dc.is_none() => PathView::LogOut,
+        ["task"] => PathView::Tasks,
+        ["task", "log"] => PathView::TaskLog,
+        ["task", "log", "stats"] => PathView::TaskLogStats,
+        ["task", id] => PathView::Task(own(id)),
+        ["task", id, "status" | "state"] => PathView::TaskStatus(own(id)),
+        ["task", id, "done"] => PathView::TaskDone(own(id)),
+        ["task", id, "cancel"] => PathView::TaskCancel(own(id)),
+        ["vm", "define", "backup"] => PathView::DefinitionsOfDc,
+        ["vm", vm, "define", "backup"] => PathView::Definitions(own(vm)),
+        ["vm", vm, "define", "backup", name] => PathView::Definition(own(vm), own(name)),
+        ["vm", vm, "backup"] => PathView::Backups(own(vm)),
+        ["vm", vm, "backup", name] => PathView::Backup(own(vm), own(name)),
+        ["node", node, "define", "backup"] if dc.is_none() => PathView::NodeDefinitions(own(node)),
+        ["node", node, "backup"] if dc.is_none() => PathView::NodeBackups(own(node)),
         _ => return None,
     };
     Some((dc, view))
 }
 
-fn reply(state: &mut State, answer: Result<Answer, Failure>, shown: &Shown) -> Reply {
+fn reply(
+    state: &mut DanubeState,
+    answer: Result<ViewAnswer, DanubeFailure>,
+    shown: &AnswerFields,
+) -> HttpReply {
     let mut wait = None;
     let mut task = None;
-    let dummy = |state: &mut State| {
+    let dummy = |state: &mut DanubeState| {
         state.dummy_id(shown.user.unwrap_or_default(), shown.dc.as_deref().unwrap_or_default())
     };
     let envelope = |id: &str, status: &str, result: Value| json!({"task_id": id, "status": status, "result": result});
     let (status, value) = match answer {
-        Ok(Answer::Bare(status, value)) => (status, value),
-        Ok(Answer::Done(status, result)) => {
+        Ok(ViewAnswer::Bare(status, value)) => (status, value),
+        Ok(ViewAnswer::Done(status, result)) => {
             let id = dummy(state);
             task = Some((id.clone(), false));
             (status, envelope(&id, "SUCCESS", result))
         }
-        Ok(Answer::Begun(Begun(id))) => {
+        Ok(ViewAnswer::Begun(BegunTask(id))) => {
             task = Some((id.clone(), true));
             (StatusCode::CREATED, envelope(&id, "PENDING", Value::Null))
         }
-        Ok(Answer::Task(status, value)) => (status, value),
-        Err(Failure::Raised(status, detail)) => (status, json!({"detail": detail})),
-        Err(Failure::Invalid(fields)) => {
+        Ok(ViewAnswer::Task(status, value)) => (status, value),
+        Err(DanubeFailure::Raised(status, detail)) => (status, json!({"detail": detail})),
+        Err(DanubeFailure::Invalid(fields)) => {
             let id = dummy(state);
             (StatusCode::BAD_REQUEST, envelope(&id, "FAILURE", Value::Object(fields)))
         }
-        Err(Failure::Fields(fields)) => (StatusCode::BAD_REQUEST, json!({"detail": fields})),
-        Err(Failure::NotBegun(text)) => {
+        Err(DanubeFailure::Fields(fields)) => (StatusCode::BAD_REQUEST, json!({"detail": fields})),
+        Err(DanubeFailure::NotBegun(text)) => {
             let id = dummy(state);
             (StatusCode::BAD_REQUEST, envelope(&id, "FAILURE", text.into()))
         }
-        Err(Failure::Throttled(seconds)) => {
+        Err(DanubeFailure::Throttled(seconds)) => {
             wait = Some(seconds);
             let detail =
                 format!("Request was throttled. Expected available in {seconds}.0 seconds.");
@@ -375,7 +382,7 @@ fn reply(state: &mut State, answer: Result<Answer, Failure>, shown: &Shown) -> R
         }
     };
     let field = HeaderName::from_static;
-    let mut reply = Reply::whole(status, "application/json", value.to_string());
+    let mut reply = HttpReply::whole(status, "application/json", value.to_string());
     reply = reply.header(field("es_version"), "4.6");
     if let Some(user) = shown.user {
         reply = reply.header(field("es_username"), user);
@@ -396,8 +403,8 @@ fn reply(state: &mut State, answer: Result<Answer, Failure>, shown: &Shown) -> R
 }
 
 /// Answers as the product does where there is nothing: with a text that says that it is JSON.
-fn not_found() -> Reply {
-    Reply::whole(StatusCode::NOT_FOUND, "application/json", "Resource not found")
+fn not_found() -> HttpReply {
+    HttpReply::whole(StatusCode::NOT_FOUND, "application/json", "Resource not found")
 }
 
 /// What all paths start with.

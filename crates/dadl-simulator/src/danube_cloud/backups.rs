@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::accounts::User;
-use super::data::{Data, order, sort};
+use super::accounts::AccountUser;
+use super::data::{RequestData, order, sort};
 use super::definitions::listed;
-use super::failure::Failure;
-use super::fields::Faults;
-use super::state::{Quirk, State, Status, Subject, is_hvm};
-use super::tasks::{Begun, Effect, Plan};
+use super::failure::DanubeFailure;
+use super::fields::FieldFaults;
+use super::state::{DanubeState, MachineStatus, Quirk, Subject, is_hvm};
+use super::tasks::{BegunTask, Plan, TaskEffect};
 use crate::server::Date;
 
 /// One backup.
@@ -46,25 +46,25 @@ pub(super) enum BackupStatus {
 }
 
 /// What names one backup.
-pub(super) type Key = (String, u64, String);
+pub(super) type BackupKey = (String, u64, String);
 
 impl Backup {
     /// Returns what names it.
-    pub(super) fn key(&self) -> Key {
+    pub(super) fn key(&self) -> BackupKey {
         (self.vm_uuid.clone(), self.disk_id, self.name.clone())
     }
 }
 
-impl State {
+impl DanubeState {
     /// Lists the backups of a machine, also of one that was deleted, by its name; whoever sees the
     /// datacenter may.
     pub(super) fn list_backups(
         &self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: &str,
-        data: &Data,
-    ) -> Result<Value, Failure> {
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         let order = order(data, ORDER, "-created")?;
         let disk_id = data.disk_id("disk_id")?;
         let subject = self.subject(user, dc, name, data.has("hostname"));
@@ -80,10 +80,10 @@ impl State {
     /// Lists the backups that a node keeps.
     pub(super) fn list_node_backups(
         &self,
-        user: &User,
+        user: &AccountUser,
         node: &str,
-        data: &Data,
-    ) -> Result<Value, Failure> {
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         let order = order(data, ORDER, "-created")?;
         let disk_id = data.disk_id("disk_id")?;
         let machine = data.get("vm").and_then(Value::as_str);
@@ -106,10 +106,10 @@ impl State {
 
     fn listed_backups<'state>(
         &self,
-        user: &User,
+        user: &AccountUser,
         found: impl Iterator<Item = &'state Backup>,
         order: &[(&str, bool)],
-        data: &Data,
+        data: &RequestData,
         of_node: bool,
     ) -> Value {
         let mut objects: Vec<Value> =
@@ -122,11 +122,11 @@ impl State {
     /// Shows one backup.
     pub(super) fn show_backup(
         &self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: (&str, &str),
-        data: &Data,
-    ) -> Result<Value, Failure> {
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         let subject = self.subject(user, dc, name.0, data.has("hostname"));
         let backup = self.find_backup(&subject, name.1, data)?;
         Ok(self.backup(user, &backup, false))
@@ -135,16 +135,16 @@ impl State {
     /// Begins to make a backup by a definition.
     pub(super) fn begin_backup(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: (&str, &str),
-        data: &Data,
-    ) -> Result<Begun, Failure> {
+        data: &RequestData,
+    ) -> Result<BegunTask, DanubeFailure> {
         let machine = self.admin_machine(user, dc, name.0)?;
         self.check_node_of(&machine)?;
         let at = self.find_definition(&machine, name.1, data)?;
         let definition = self.definitions.get(at).cloned();
-        let definition = definition.ok_or_else(|| Failure::not_found("Backup definition"))?;
+        let definition = definition.ok_or_else(|| DanubeFailure::not_found("Backup definition"))?;
         let created = self.clock.date(std::time::Duration::ZERO);
         let bkpname = format!("{}-{}", definition.name, created.compact());
         let is_taken = |backup: &Backup| {
@@ -153,11 +153,11 @@ impl State {
         };
         // In the same second.
         if self.backups.iter().any(is_taken) {
-            return Err(Failure::new(406, "Backup already exists"));
+            return Err(DanubeFailure::new(406, "Backup already exists"));
         }
         let note = note(data)?;
         if self.datacenters.iter().any(|known| known.name == dc && known.is_full) {
-            return Err(Failure::new(417, "DC backup size limit reached"));
+            return Err(DanubeFailure::new(417, "DC backup size limit reached"));
         }
         machine.check_state()?;
         self.check_online(&definition.node)?;
@@ -191,7 +191,7 @@ impl State {
             disk_id: definition.disk_id,
             bkpname: &bkpname,
             machine: &machine.uuid,
-            effect: Effect::Create(key),
+            effect: TaskEffect::Create(key),
             fails: machine.quirk == Quirk::Fails,
         }))
     }
@@ -199,17 +199,17 @@ impl State {
     /// Changes the note of a backup.
     pub(super) fn annotate(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: (&str, &str),
-        data: &Data,
-    ) -> Result<Value, Failure> {
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         let subject = self.admin_subject(user, dc, name.0, data)?;
         let backup = self.find_backup(&subject, name.1, data)?;
         let note = note(data)?;
         let key = backup.key();
         let found = self.backups.iter_mut().find(|backup| backup.key() == key);
-        let Some(found) = found else { return Err(Failure::not_found("Backup")) };
+        let Some(found) = found else { return Err(DanubeFailure::not_found("Backup")) };
         found.note = note;
         let changed = found.clone();
         Ok(self.backup(user, &changed, false))
@@ -218,14 +218,14 @@ impl State {
     /// Begins to put a backup in the place of a disk.
     pub(super) fn begin_restore(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: (&str, &str),
-        data: &Data,
-    ) -> Result<Begun, Failure> {
+        data: &RequestData,
+    ) -> Result<BegunTask, DanubeFailure> {
         let subject = self.admin_subject(user, dc, name.0, data)?;
         let backup = self.find_backup(&subject, name.1, data)?;
-        let mut faults = Faults::default();
+        let mut faults = FieldFaults::default();
         let target = data.text("target_hostname_or_uuid");
         if target.is_none() {
             faults.missing("target_hostname_or_uuid");
@@ -236,30 +236,30 @@ impl State {
             faults.missing("target_disk_id");
         }
         let (Some(target), Some(disk_id), true) = (target, disk_id, faults.0.is_empty()) else {
-            return Err(Failure::Invalid(faults.0));
+            return Err(DanubeFailure::Invalid(faults.0));
         };
         check_usable(&backup)?;
         self.check_online(&backup.node)?;
         let target = self.machine(user, dc, target)?.clone();
         self.check_node_of(&target)?;
         if target.is_locked {
-            return Err(Failure::new(423, "VM is locked"));
+            return Err(DanubeFailure::new(423, "VM is locked"));
         }
         if target.brand != backup.brand && !(target.is_hvm() && is_hvm(backup.brand)) {
-            return Err(Failure::new(428, "VM brand mismatch"));
+            return Err(DanubeFailure::new(428, "VM brand mismatch"));
         }
         let disk = target.disk(disk_id, "target_disk_id")?;
         if disk.size != backup.disk_size {
-            return Err(Failure::new(428, "Disk size mismatch"));
+            return Err(DanubeFailure::new(428, "Disk size mismatch"));
         }
         if disk.snapshots > 0 && data.flag("force") == Some(false) {
-            return Err(Failure::new(417, "VM has snapshots"));
+            return Err(DanubeFailure::new(417, "VM has snapshots"));
         }
-        if target.status != Status::Stopped {
-            return Err(Failure::new(423, "VM is not stopped"));
+        if target.status != MachineStatus::Stopped {
+            return Err(DanubeFailure::new(423, "VM is not stopped"));
         }
         if self.tasks.iter().any(|task| task.is_pending() && task.machine == target.uuid) {
-            return Err(Failure::new(409, "VM has pending tasks"));
+            return Err(DanubeFailure::new(409, "VM has pending tasks"));
         }
         self.check_lock(&target.uuid, disk_id, target.quirk)?;
         self.set_status(&backup.key(), BackupStatus::Restore);
@@ -271,7 +271,7 @@ impl State {
             disk_id,
             bkpname: &backup.name,
             machine: &target.uuid,
-            effect: Effect::Restore(backup.key(), disk_id),
+            effect: TaskEffect::Restore(backup.key(), disk_id),
             fails: target.quirk == Quirk::Fails,
         }))
     }
@@ -279,11 +279,11 @@ impl State {
     /// Begins to delete one backup; one that is lost already is deleted at once.
     pub(super) fn begin_delete(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: (&str, &str),
-        data: &Data,
-    ) -> Result<Option<Begun>, Failure> {
+        data: &RequestData,
+    ) -> Result<Option<BegunTask>, DanubeFailure> {
         let subject = self.admin_subject(user, dc, name.0, data)?;
         let backup = self.find_backup(&subject, name.1, data)?;
         if backup.status == BackupStatus::Lost {
@@ -299,21 +299,21 @@ impl State {
     /// is lost is deleted at once; `None` when nothing is left to do.
     pub(super) fn begin_delete_many(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: &str,
-        data: &Data,
-    ) -> Result<Option<Begun>, Failure> {
+        data: &RequestData,
+    ) -> Result<Option<BegunTask>, DanubeFailure> {
         let subject = self.admin_subject(user, dc, name, data)?;
         let names = data.get("bkpnames").and_then(Value::as_array);
         let names: Option<Vec<&str>> =
             names.and_then(|names| names.iter().map(Value::as_str).collect());
-        let invalid = || Failure::new(412, "Invalid bkpnames");
+        let invalid = || DanubeFailure::new(412, "Invalid bkpnames");
         let names = names.filter(|names| !names.is_empty()).ok_or_else(invalid)?;
         data.disk_id("disk_id")?;
         let found = names.iter().filter_map(|name| self.find_backup(&subject, name, data).ok());
         let found: Vec<Backup> = found.collect();
-        let Some(first) = found.first() else { return Err(Failure::not_found("Backup")) };
+        let Some(first) = found.first() else { return Err(DanubeFailure::not_found("Backup")) };
         if found.iter().any(|backup| backup.node != first.node) {
             return Err(invalid());
         }
@@ -322,20 +322,20 @@ impl State {
         found.iter().try_for_each(check_usable)?;
         let begun =
             if found.is_empty() { None } else { Some(self.delete_all(user, dc, &subject, found)?) };
-        let lost: Vec<Key> = lost.iter().map(Backup::key).collect();
+        let lost: Vec<BackupKey> = lost.iter().map(Backup::key).collect();
         self.backups.retain(|backup| !lost.contains(&backup.key()));
         Ok(begun)
     }
 
     fn delete_all(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         subject: &Subject,
         backups: Vec<Backup>,
-    ) -> Result<Begun, Failure> {
+    ) -> Result<BegunTask, DanubeFailure> {
         let Some(first) = backups.first().cloned() else {
-            return Err(Failure::not_found("Backup"));
+            return Err(DanubeFailure::not_found("Backup"));
         };
         self.check_online(&first.node)?;
         let quirk = match subject {
@@ -356,41 +356,46 @@ impl State {
             disk_id: first.disk_id,
             bkpname: &names,
             machine: &first.vm_uuid,
-            effect: Effect::Delete(backups.iter().map(Backup::key).collect()),
+            effect: TaskEffect::Delete(backups.iter().map(Backup::key).collect()),
             fails: quirk == Quirk::Fails,
         }))
     }
 
     fn admin_subject(
         &self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: &str,
-        data: &Data,
-    ) -> Result<Subject, Failure> {
+        data: &RequestData,
+    ) -> Result<Subject, DanubeFailure> {
         if !user.is_admin(dc) {
-            return Err(Failure::forbidden());
+            return Err(DanubeFailure::forbidden());
         }
         Ok(self.subject(user, dc, name, data.has("hostname")))
     }
 
-    fn find_backup(&self, subject: &Subject, name: &str, data: &Data) -> Result<Backup, Failure> {
+    fn find_backup(
+        &self,
+        subject: &Subject,
+        name: &str,
+        data: &RequestData,
+    ) -> Result<Backup, DanubeFailure> {
         let disk_id = data.disk_id("disk_id")?.unwrap_or(1);
         let found = self
             .backups
             .iter()
             .find(|backup| subject.has(backup) && backup.name == name && backup.disk_id == disk_id);
-        found.cloned().ok_or_else(|| Failure::not_found("Backup"))
+        found.cloned().ok_or_else(|| DanubeFailure::not_found("Backup"))
     }
 
     /// Puts a backup into another state.
-    pub(super) fn set_status(&mut self, key: &Key, status: BackupStatus) {
+    pub(super) fn set_status(&mut self, key: &BackupKey, status: BackupStatus) {
         if let Some(backup) = self.backups.iter_mut().find(|backup| backup.key() == *key) {
             backup.status = status;
         }
     }
 
-    fn backup(&self, user: &User, backup: &Backup, of_node: bool) -> Value {
+    fn backup(&self, user: &AccountUser, backup: &Backup, of_node: bool) -> Value {
         let machine = self.machines.iter().find(|machine| machine.uuid == backup.vm_uuid);
         let (kind, end) = if backup.kind == 1 { ("ds", "") } else { ("file", ".full.zfs") };
         let file_path = format!(
@@ -424,18 +429,18 @@ impl State {
     }
 }
 
-fn check_usable(backup: &Backup) -> Result<(), Failure> {
+fn check_usable(backup: &Backup) -> Result<(), DanubeFailure> {
     if backup.status == BackupStatus::Ok {
         return Ok(());
     }
-    Err(Failure::new(417, "VM backup status is not OK"))
+    Err(DanubeFailure::new(417, "VM backup status is not OK"))
 }
 
 /// Reads a note; null is an empty one.
-fn note(data: &Data) -> Result<String, Failure> {
-    let mut faults = Faults::default();
+fn note(data: &RequestData) -> Result<String, DanubeFailure> {
+    let mut faults = FieldFaults::default();
     let note = faults.text("note", data).unwrap_or_default();
-    if faults.0.is_empty() { Ok(note) } else { Err(Failure::Invalid(faults.0)) }
+    if faults.0.is_empty() { Ok(note) } else { Err(DanubeFailure::Invalid(faults.0)) }
 }
 
 /// What backups can be sorted by.

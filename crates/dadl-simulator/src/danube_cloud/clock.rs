@@ -9,14 +9,14 @@ use crate::server::Date;
 
 /// Counts from the start of the simulator.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(super) struct SimulatedClock {
     started: Instant,
     /// Seconds since 1970 at the start.
     epoch: u64,
     skipped: Duration,
 }
 
-impl Clock {
+impl SimulatedClock {
     /// Starts a clock.
     pub(super) fn new() -> Self {
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -2,18 +2,18 @@
 
 use serde_json::{Map, Value};
 
-use super::failure::Failure;
+use super::failure::DanubeFailure;
 use crate::server::Query;
 
 /// The parameters of one request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Data {
+pub(super) struct RequestData {
     values: Map<String, Value>,
     /// Whether they come from a query, where everything is text.
     is_query: bool,
 }
 
-impl Data {
+impl RequestData {
     /// Takes a query.
     pub(super) fn of_query(query: &Query) -> Self {
         let pairs = query.pairs().iter().cloned();
@@ -69,19 +69,19 @@ impl Data {
     }
 
     /// Reads a whole number.
-    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Failure> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, DanubeFailure> {
         let number = match self.values.get(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::String(text)) => text.parse().ok(),
             Some(value) => value.as_u64(),
         };
-        number.map(Some).ok_or_else(|| Failure::field(name, "Enter a whole number."))
+        number.map(Some).ok_or_else(|| DanubeFailure::field(name, "Enter a whole number."))
     }
 
     /// Returns the number of a disk, from 1.
-    pub(super) fn disk_id(&self, name: &str) -> Result<Option<u64>, Failure> {
+    pub(super) fn disk_id(&self, name: &str) -> Result<Option<u64>, DanubeFailure> {
         match self.number(name) {
-            Ok(Some(0)) | Err(_) => Err(Failure::new(412, format!("Invalid {name}"))),
+            Ok(Some(0)) | Err(_) => Err(DanubeFailure::new(412, format!("Invalid {name}"))),
             other => other,
         }
     }
@@ -91,10 +91,10 @@ impl Data {
 ///
 /// The product takes a sign of either kind for "the other way round".
 pub(super) fn order<'text>(
-    data: &'text Data,
+    data: &'text RequestData,
     allowed: &[&str],
     usual: &'text str,
-) -> Result<Vec<(&'text str, bool)>, Failure> {
+) -> Result<Vec<(&'text str, bool)>, DanubeFailure> {
     let text = data.text("order_by").unwrap_or(usual);
     text.split(',')
         .map(|field| {
@@ -103,7 +103,10 @@ pub(super) fn order<'text>(
                 return Ok((name, name != field));
             }
             let allowed = allowed.join(", ");
-            Err(Failure::new(412, format!("Invalid order_by; Possible sort fields are: {allowed}")))
+            Err(DanubeFailure::new(
+                412,
+                format!("Invalid order_by; Possible sort fields are: {allowed}"),
+            ))
         })
         .collect()
 }
@@ -131,37 +134,37 @@ mod tests {
 
     #[test]
     fn flags_are_read_in_two_ways() {
-        let data = Data::of_query(&Query::new("full=0&extended=false&x=maybe"));
+        let data = RequestData::of_query(&Query::new("full=0&extended=false&x=maybe"));
         assert_eq!(data.flag("full"), Some(false));
         assert_eq!(data.flag("none"), None);
         assert_eq!(data.flag("x"), Some(true), "odd ones are none for no");
         assert!(data.is_set("extended") && !data.is_set("none"));
-        let body = Data::of_body(Some("application/json"), br#"{"extended": true}"#);
+        let body = RequestData::of_body(Some("application/json"), br#"{"extended": true}"#);
         assert!(!body.is_set("extended"), "only a GET has it");
     }
 
     #[test]
     fn both_signs_turn_the_order_round() {
         let sorted = |query: &str| {
-            let data = Data::of_query(&Query::new(query));
+            let data = RequestData::of_query(&Query::new(query));
             let order = order(&data, &["name", "size"], "name")?;
             let mut objects =
                 vec![json!({"name": "b", "size": 9}), json!({"name": "a", "size": 10})];
             sort(&mut objects, &order);
-            Ok::<_, Failure>(objects[0]["name"].clone())
+            Ok::<_, DanubeFailure>(objects[0]["name"].clone())
         };
         assert_eq!(sorted("").unwrap(), "a");
         assert_eq!(sorted("order_by=%2Bname").unwrap(), "b");
         assert_eq!(sorted("order_by=-name").unwrap(), "b");
         assert_eq!(sorted("order_by=-size,name").unwrap(), "a");
-        let Err(Failure::Raised(status, text)) = sorted("order_by=age") else { panic!() };
+        let Err(DanubeFailure::Raised(status, text)) = sorted("order_by=age") else { panic!() };
         assert_eq!(status, 412);
         assert_eq!(text, "Invalid order_by; Possible sort fields are: name, size");
     }
 
     #[test]
     fn what_is_no_json_object_is_no_body() {
-        let read = |media_type, body: &[u8]| Data::of_body(media_type, body).has("a");
+        let read = |media_type, body: &[u8]| RequestData::of_body(media_type, body).has("a");
         assert!(read(Some("application/json; charset=utf-8"), br#"{"a":1}"#));
         for (media_type, body) in [
             (Some("text/plain"), &br#"{"a":1}"#[..]),

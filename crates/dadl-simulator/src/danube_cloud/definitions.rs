@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::accounts::User;
-use super::data::{Data, order, sort};
-use super::failure::Failure;
-use super::fields::Faults;
-use super::state::{Machine, State};
+use super::accounts::AccountUser;
+use super::data::{RequestData, order, sort};
+use super::failure::DanubeFailure;
+use super::fields::FieldFaults;
+use super::state::{DanubeState, VirtualMachine};
 use crate::server::Date;
 
 /// One definition.
@@ -38,15 +38,15 @@ pub(super) enum Scope<'name> {
     Node(&'name str),
 }
 
-impl State {
+impl DanubeState {
     /// Lists definitions: names, or objects when these are asked for.
     pub(super) fn list_definitions(
         &self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         scope: &Scope<'_>,
-        data: &Data,
-    ) -> Result<Value, Failure> {
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         let order = order(data, &["name", "disk_id", "hostname", "created"], "hostname,-created")?;
         let mut disk_id = None;
         if let Scope::Machine(name) = scope {
@@ -89,11 +89,11 @@ impl State {
     /// Shows one definition.
     pub(super) fn show_definition(
         &self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: (&str, &str),
-        data: &Data,
-    ) -> Result<Value, Failure> {
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         let machine = self.machine(user, dc, name.0)?;
         let at = self.find_definition(machine, name.1, data)?;
         let found = self.definitions.get(at).ok_or_else(not_found)?;
@@ -103,16 +103,16 @@ impl State {
     /// Makes a definition.
     pub(super) fn define(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: (&str, &str),
-        data: &Data,
-    ) -> Result<Value, Failure> {
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         let machine = self.machine_to_define(user, dc, name.0)?;
         let disk_id = data.disk_id("disk_id")?.unwrap_or(1);
         machine.disk(disk_id, "disk_id")?;
         if self.find_definition(&machine, name.1, data).is_ok() {
-            return Err(Failure::new(406, "Backup definition already exists"));
+            return Err(DanubeFailure::new(406, "Backup definition already exists"));
         }
         let usual = self.usual(name.1);
         let mut definition = Definition {
@@ -131,7 +131,7 @@ impl State {
             fsfreeze: false,
             created: self.clock.date(std::time::Duration::ZERO),
         };
-        let mut faults = Faults::default();
+        let mut faults = FieldFaults::default();
         faults.name("name", name.1, 8);
         if !data.has("node") {
             faults.missing("node");
@@ -148,7 +148,7 @@ impl State {
             faults.add("non_field_errors", "Maximum number of backup definitions reached.");
         }
         if !faults.0.is_empty() {
-            return Err(Failure::Invalid(faults.0));
+            return Err(DanubeFailure::Invalid(faults.0));
         }
         let shown = self.definition(user, &definition, false);
         self.definitions.push(definition);
@@ -174,18 +174,18 @@ impl State {
     /// Changes a definition.
     pub(super) fn redefine(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: (&str, &str),
-        data: &Data,
-    ) -> Result<Value, Failure> {
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         let machine = self.machine_to_define(user, dc, name.0)?;
         let at = self.find_definition(&machine, name.1, data)?;
         let mut definition = self.definitions.get(at).cloned().ok_or_else(not_found)?;
-        let mut faults = Faults::default();
+        let mut faults = FieldFaults::default();
         self.change(&mut definition, &machine, data, false, &mut faults);
         if !faults.0.is_empty() {
-            return Err(Failure::Invalid(faults.0));
+            return Err(DanubeFailure::Invalid(faults.0));
         }
         let shown = self.definition(user, &definition, false);
         if let Some(place) = self.definitions.get_mut(at) {
@@ -197,11 +197,11 @@ impl State {
     /// Deletes a definition; its backups stay.
     pub(super) fn undefine(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: (&str, &str),
-        data: &Data,
-    ) -> Result<Value, Failure> {
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         let machine = self.machine_to_define(user, dc, name.0)?;
         let at = self.find_definition(&machine, name.1, data)?;
         let gone = self.definitions.remove(at);
@@ -219,18 +219,23 @@ impl State {
     /// Finds a machine for somebody who changes something: an administrator.
     pub(super) fn admin_machine(
         &self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         name: &str,
-    ) -> Result<Machine, Failure> {
+    ) -> Result<VirtualMachine, DanubeFailure> {
         if !user.is_admin(dc) {
-            return Err(Failure::forbidden());
+            return Err(DanubeFailure::forbidden());
         }
         self.machine(user, dc, name).cloned()
     }
 
     /// Finds a machine whose definitions can be changed: it is there, and so is its node.
-    fn machine_to_define(&self, user: &User, dc: &str, name: &str) -> Result<Machine, Failure> {
+    fn machine_to_define(
+        &self,
+        user: &AccountUser,
+        dc: &str,
+        name: &str,
+    ) -> Result<VirtualMachine, DanubeFailure> {
         let machine = self.admin_machine(user, dc, name)?;
         machine.check_state()?;
         self.check_node_of(&machine)?;
@@ -240,10 +245,10 @@ impl State {
     /// Finds a definition by its name and its disk, the first unless another is named.
     pub(super) fn find_definition(
         &self,
-        machine: &Machine,
+        machine: &VirtualMachine,
         name: &str,
-        data: &Data,
-    ) -> Result<usize, Failure> {
+        data: &RequestData,
+    ) -> Result<usize, DanubeFailure> {
         let disk_id = data.disk_id("disk_id")?.unwrap_or(1);
         machine.disk(disk_id, "disk_id")?;
         let found = self
@@ -257,10 +262,10 @@ impl State {
     fn change(
         &self,
         definition: &mut Definition,
-        machine: &Machine,
-        data: &Data,
+        machine: &VirtualMachine,
+        data: &RequestData,
         is_new: bool,
-        faults: &mut Faults,
+        faults: &mut FieldFaults,
     ) {
         // What is there and empty is not there, where something has to be.
         let is_blank = |value: &Value| value.is_null() || value.as_str() == Some("");
@@ -315,7 +320,7 @@ impl State {
         }
     }
 
-    fn definition(&self, user: &User, definition: &Definition, is_extended: bool) -> Value {
+    fn definition(&self, user: &AccountUser, definition: &Definition, is_extended: bool) -> Value {
         let machine = self.machines.iter().find(|it| it.uuid == definition.vm_uuid);
         let dc = machine.map_or("", |machine| machine.dc);
         let mut shown = json!({
@@ -363,6 +368,6 @@ pub(super) fn listed(objects: Vec<Value>, wants_objects: bool, hidden: &[&str]) 
         .collect()
 }
 
-fn not_found() -> Failure {
-    Failure::not_found("Backup definition")
+fn not_found() -> DanubeFailure {
+    DanubeFailure::not_found("Backup definition")
 }

@@ -8,7 +8,7 @@ use crate::server::BodyError;
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Failure {
+pub(super) enum DanubeFailure {
     /// Raised: status and text.
     Raised(StatusCode, String),
     /// The parameters do not fit: messages by field, in the envelope.
@@ -21,7 +21,7 @@ pub(super) enum Failure {
     Throttled(u64),
 }
 
-impl Failure {
+impl DanubeFailure {
     /// Raises an error.
     pub(super) fn new(status: u16, detail: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -46,7 +46,7 @@ impl Failure {
     }
 }
 
-impl From<BodyError> for Failure {
+impl From<BodyError> for DanubeFailure {
     fn from(error: BodyError) -> Self {
         Self::new(400, format!("JSON parse error - {error}"))
     }

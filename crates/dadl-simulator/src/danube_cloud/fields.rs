@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::data::Data;
+use super::data::RequestData;
 
 /// The refusals so far, by field.
 #[derive(Debug, Default)]
-pub(super) struct Faults(pub(super) Map<String, Value>);
+pub(super) struct FieldFaults(pub(super) Map<String, Value>);
 
-impl Faults {
+impl FieldFaults {
     /// Notes what is wrong with a field; the first counts.
     pub(super) fn add(&mut self, field: &str, text: impl Into<String>) {
         let text = text.into();
@@ -34,7 +34,7 @@ impl Faults {
     }
 
     /// Reads a text for people; `Some("")` when it is null.
-    pub(super) fn text(&mut self, field: &str, data: &Data) -> Option<String> {
+    pub(super) fn text(&mut self, field: &str, data: &RequestData) -> Option<String> {
         let text = match data.get(field)? {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
@@ -55,7 +55,7 @@ impl Faults {
     pub(super) fn number(
         &mut self,
         field: &str,
-        data: &Data,
+        data: &RequestData,
         least: u64,
         most: u64,
     ) -> Option<u64> {
@@ -74,7 +74,7 @@ impl Faults {
     pub(super) fn choice(
         &mut self,
         field: &str,
-        data: &Data,
+        data: &RequestData,
         least: u64,
         most: u64,
     ) -> Option<u64> {
@@ -87,7 +87,7 @@ impl Faults {
         chosen
     }
 
-    fn whole(&mut self, field: &str, data: &Data) -> Option<i128> {
+    fn whole(&mut self, field: &str, data: &RequestData) -> Option<i128> {
         let number = match data.get(field)? {
             Value::Null => return None,
             Value::String(text) if text.is_empty() => return None,
@@ -140,18 +140,18 @@ const LONGEST_TEXT: usize = 128;
 mod tests {
     use super::*;
 
-    fn data(value: &Value) -> Data {
-        Data::of_body(Some("application/json"), value.to_string().as_bytes())
+    fn data(value: &Value) -> RequestData {
+        RequestData::of_body(Some("application/json"), value.to_string().as_bytes())
     }
 
-    fn said(faults: &Faults, field: &str) -> String {
+    fn said(faults: &FieldFaults, field: &str) -> String {
         faults.0.get(field).map(|texts| texts[0].as_str().unwrap().to_owned()).unwrap_or_default()
     }
 
     #[test]
     fn schedules_have_five_columns_of_numbers() {
         let fault = |text: &str| {
-            let mut faults = Faults::default();
+            let mut faults = FieldFaults::default();
             faults.schedule("schedule", text);
             said(&faults, "schedule")
         };
@@ -169,7 +169,7 @@ mod tests {
         let given = data(
             &json!({ "a": "x;", "b": null, "c": "x".repeat(129), "d": "5", "e": -1, "f": 1.5, "g": "" }),
         );
-        let mut faults = Faults::default();
+        let mut faults = FieldFaults::default();
         assert_eq!(faults.text("a", &given), None);
         assert_eq!(faults.text("b", &given).as_deref(), Some(""));
         assert_eq!(faults.text("c", &given), None);
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(said(&faults, "e"), "Ensure this value is greater than or equal to 0.");
         assert_eq!(said(&faults, "f"), "Enter a whole number.");
         for (name, text) in [("-x", "Invalid value."), ("a b", "Invalid value."), ("a.b-c_1", "")] {
-            let mut faults = Faults::default();
+            let mut faults = FieldFaults::default();
             faults.name("name", name, 8);
             assert_eq!(said(&faults, "name"), text, "{name}");
         }

@@ -30,9 +30,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use self::app::App;
+use self::app::DanubeApp;
 use super::SimulatorOptions;
-use super::server::{RecordedRequest, Running};
+use super::server::{RecordedRequest, RunningService};
 
 /// A running simulated Danube Cloud; dropping it stops it.
 ///
@@ -42,7 +42,7 @@ use super::server::{RecordedRequest, Running};
 /// not use the API. The key of each of these is `demo-key-` and the name.
 #[derive(Debug)]
 pub struct DanubeCloud {
-    running: Running<App>,
+    running: RunningService<DanubeApp>,
     token: String,
 }
 
@@ -58,7 +58,7 @@ impl DanubeCloud {
     pub async fn start(options: SimulatorOptions) -> io::Result<Self> {
         let token = options.token.clone();
         let (listen, record) = (options.listen, options.record);
-        let running = Running::start(App::new(&options), listen, record).await?;
+        let running = RunningService::start(DanubeApp::new(&options), listen, record).await?;
         Ok(Self { running, token })
     }
 

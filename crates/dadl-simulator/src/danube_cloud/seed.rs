@@ -4,23 +4,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::accounts::{Role, User};
+use super::accounts::{AccountUser, UserRole};
 use super::backups::{Backup, BackupStatus};
-use super::clock::Clock;
+use super::clock::SimulatedClock;
 use super::definitions::Definition;
-use super::state::{Datacenter, Disk, Limits, Machine, Node, Quirk, State, Status};
+use super::state::{
+    ComputeNode, DanubeState, Datacenter, DatacenterLimits, Disk, MachineStatus, Quirk,
+    VirtualMachine,
+};
 use super::tasks::LogEntry;
-use super::throttle::Throttle;
+use super::throttle::RequestThrottle;
 use crate::SimulatorOptions;
 use crate::server::Date;
 use crate::server::Generator;
 
 /// Makes the data.
-pub(super) fn seed(options: &SimulatorOptions) -> State {
+pub(super) fn seed(options: &SimulatorOptions) -> DanubeState {
     let mut generator = Generator::new(0xdaab);
-    let clock = Clock::new();
+    let clock = SimulatedClock::new();
     let machines = machines(&mut generator);
-    let mut state = State {
+    let mut state = DanubeState {
         generator,
         users: users(&options.token),
         tokens: BTreeMap::new(),
@@ -30,7 +33,7 @@ pub(super) fn seed(options: &SimulatorOptions) -> State {
                 id: 2,
                 name: "lab",
                 is_full: false,
-                limits: Some(Limits { backups: 60, definitions: 2 }),
+                limits: Some(DatacenterLimits { backups: 60, definitions: 2 }),
             },
             Datacenter { id: 3, name: "full", is_full: true, limits: None },
         ],
@@ -40,13 +43,13 @@ pub(super) fn seed(options: &SimulatorOptions) -> State {
         backups: Vec::new(),
         tasks: Vec::new(),
         log: Vec::new(),
-        throttle: Throttle::default(),
+        throttle: RequestThrottle::default(),
         backups_enabled: true,
         task_duration: options.task_duration,
         clock,
     };
     let define =
-        |state: &mut State, machine: &str, name: &str, disk_id, schedule: &str, retention| {
+        |state: &mut DanubeState, machine: &str, name: &str, disk_id, schedule: &str, retention| {
             let vm_uuid = uuid_of(state, machine);
             // The later ones are younger.
             let younger = Duration::from_secs(60)
@@ -96,32 +99,32 @@ pub(super) fn seed(options: &SimulatorOptions) -> State {
     state
 }
 
-fn nodes() -> Vec<Node> {
-    let node = |hostname, color| Node {
+fn nodes() -> Vec<ComputeNode> {
+    let node = |hostname, color| ComputeNode {
         hostname,
         color,
         is_online: true,
         is_backup: false,
         zpools: &["zones"],
     };
-    let keeps = |hostname, color| Node { is_backup: true, ..node(hostname, color) };
+    let keeps = |hostname, color| ComputeNode { is_backup: true, ..node(hostname, color) };
     vec![
         node("node01.example.com", "#3b7dd8"),
         node("node02.example.com", "#4bb44a"),
-        Node { is_online: false, ..node("node03.example.com", "#d64541") },
-        Node { zpools: &["zones", "tank"], ..keeps("backup01.example.com", "#f9af4b") },
+        ComputeNode { is_online: false, ..node("node03.example.com", "#d64541") },
+        ComputeNode { zpools: &["zones", "tank"], ..keeps("backup01.example.com", "#f9af4b") },
         keeps("backup02.example.com", "#8e6ad8"),
-        Node { is_online: false, ..keeps("backup03.example.com", "#7f8c8d") },
+        ComputeNode { is_online: false, ..keeps("backup03.example.com", "#7f8c8d") },
     ]
 }
 
-fn uuid_of(state: &State, hostname: &str) -> String {
+fn uuid_of(state: &DanubeState, hostname: &str) -> String {
     let machine = state.machines.iter().find(|machine| machine.hostname == hostname);
     machine.map(|machine| machine.uuid.clone()).unwrap_or_default()
 }
 
 /// Makes a backup that is `age` days old.
-fn backup(state: &State, hostname: &str, define: &str, disk_id: u64, age: u32) -> Backup {
+fn backup(state: &DanubeState, hostname: &str, define: &str, disk_id: u64, age: u32) -> Backup {
     let machine = state.machines.iter().find(|machine| machine.hostname == hostname);
     let at = usize::try_from(disk_id).ok().and_then(|id| id.checked_sub(1)).unwrap_or_default();
     let disk = machine.and_then(|machine| machine.disks.get(at));
@@ -147,8 +150,8 @@ fn backup(state: &State, hostname: &str, define: &str, disk_id: u64, age: u32) -
     }
 }
 
-fn users(key: &str) -> Vec<User> {
-    let user = |id, name, role, may_use_api| User {
+fn users(key: &str) -> Vec<AccountUser> {
+    let user = |id, name, role, may_use_api| AccountUser {
         id,
         name,
         key: if name == "admin" { key.to_owned() } else { format!("demo-key-{name}") },
@@ -156,15 +159,15 @@ fn users(key: &str) -> Vec<User> {
         may_use_api,
     };
     vec![
-        user(1, "admin", Role::SuperAdmin, true),
-        user(4, "operator", Role::Admin("main"), true),
-        user(9, "owner", Role::Owner, true),
-        user(12, "guest", Role::Owner, false),
+        user(1, "admin", UserRole::SuperAdmin, true),
+        user(4, "operator", UserRole::Admin("main"), true),
+        user(9, "owner", UserRole::Owner, true),
+        user(12, "guest", UserRole::Owner, false),
     ]
 }
 
-fn machines(generator: &mut Generator) -> Vec<Machine> {
-    let mut machine = |hostname, dc, brand, status, sizes: &[u64]| Machine {
+fn machines(generator: &mut Generator) -> Vec<VirtualMachine> {
+    let mut machine = |hostname, dc, brand, status, sizes: &[u64]| VirtualMachine {
         hostname,
         uuid: generator.uuid(),
         dc,
@@ -179,7 +182,7 @@ fn machines(generator: &mut Generator) -> Vec<Machine> {
             .collect(),
         quirk: Quirk::None,
     };
-    let (running, stopped) = (Status::Running, Status::Stopped);
+    let (running, stopped) = (MachineStatus::Running, MachineStatus::Stopped);
     let mut machines = vec![
         machine("web01.example.com", "main", "kvm", running, &[10_240, 20_480]),
         machine("web02.example.com", "main", "kvm", running, &[10_240]),
@@ -189,7 +192,7 @@ fn machines(generator: &mut Generator) -> Vec<Machine> {
         machine("zone01.example.com", "main", "joyent-minimal", stopped, &[10_240]),
         machine("snap01.example.com", "main", "kvm", stopped, &[10_240]),
         machine("locked01.example.com", "main", "kvm", stopped, &[10_240]),
-        machine("new01.example.com", "main", "kvm", Status::NotCreated, &[10_240]),
+        machine("new01.example.com", "main", "kvm", MachineStatus::NotCreated, &[10_240]),
         machine("down01.example.com", "main", "kvm", stopped, &[10_240]),
         machine("broken01.example.com", "main", "kvm", running, &[10_240]),
         machine("nolock01.example.com", "main", "kvm", running, &[10_240]),
@@ -217,7 +220,7 @@ fn machines(generator: &mut Generator) -> Vec<Machine> {
 }
 
 /// Some of what was done in the last days: 60 tasks with two rows each, so that there are two pages.
-fn log(state: &State) -> Vec<LogEntry> {
+fn log(state: &DanubeState) -> Vec<LogEntry> {
     let rows = |age: u32| {
         let failed = age % 17 == 5;
         let row = |status, seconds: u64| LogEntry {

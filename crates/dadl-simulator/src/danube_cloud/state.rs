@@ -5,32 +5,32 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::accounts::{Session, User};
+use super::accounts::{AccountUser, UserSession};
 use super::backups::Backup;
-use super::clock::Clock;
+use super::clock::SimulatedClock;
 use super::definitions::Definition;
-use super::failure::Failure;
+use super::failure::DanubeFailure;
 use super::tasks::{LogEntry, Task};
-use super::throttle::Throttle;
+use super::throttle::RequestThrottle;
 use crate::server::Generator;
 
 /// Everything.
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) clock: Clock,
+pub(super) struct DanubeState {
+    pub(super) clock: SimulatedClock,
     pub(super) generator: Generator,
-    pub(super) users: Vec<User>,
+    pub(super) users: Vec<AccountUser>,
     /// By token.
-    pub(super) tokens: BTreeMap<String, Session>,
+    pub(super) tokens: BTreeMap<String, UserSession>,
     pub(super) datacenters: Vec<Datacenter>,
-    pub(super) nodes: Vec<Node>,
-    pub(super) machines: Vec<Machine>,
+    pub(super) nodes: Vec<ComputeNode>,
+    pub(super) machines: Vec<VirtualMachine>,
     pub(super) definitions: Vec<Definition>,
     pub(super) backups: Vec<Backup>,
     pub(super) tasks: Vec<Task>,
     /// Newest first.
     pub(super) log: Vec<LogEntry>,
-    pub(super) throttle: Throttle,
+    pub(super) throttle: RequestThrottle,
     pub(super) backups_enabled: bool,
     pub(super) task_duration: Duration,
 }
@@ -41,21 +41,21 @@ pub(super) struct Datacenter {
     pub(super) id: u64,
     pub(super) name: &'static str,
     /// The most backups that a definition may keep, and the most definitions of a machine's disk.
-    pub(super) limits: Option<Limits>,
+    pub(super) limits: Option<DatacenterLimits>,
     /// Whether its backups have reached their limit.
     pub(super) is_full: bool,
 }
 
 /// What the settings of a datacenter allow.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct DatacenterLimits {
     pub(super) backups: u64,
     pub(super) definitions: usize,
 }
 
 /// A compute node.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct ComputeNode {
     pub(super) hostname: &'static str,
     /// What those who are no administrators see.
     pub(super) color: &'static str,
@@ -67,7 +67,7 @@ pub(super) struct Node {
 
 /// A virtual machine.
 #[derive(Debug, Clone)]
-pub(super) struct Machine {
+pub(super) struct VirtualMachine {
     pub(super) hostname: &'static str,
     pub(super) uuid: String,
     pub(super) dc: &'static str,
@@ -75,7 +75,7 @@ pub(super) struct Machine {
     pub(super) node: &'static str,
     /// `kvm` or `bhyve` for a machine with virtual hardware, else the brand of its zone.
     pub(super) brand: &'static str,
-    pub(super) status: Status,
+    pub(super) status: MachineStatus,
     pub(super) is_locked: bool,
     pub(super) disks: Vec<Disk>,
     pub(super) quirk: Quirk,
@@ -83,7 +83,7 @@ pub(super) struct Machine {
 
 /// What a machine is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
+pub(super) enum MachineStatus {
     /// It is deployed, but has no disk yet.
     NotCreated,
     Running,
@@ -117,7 +117,7 @@ pub(super) struct Disk {
 /// Whose backups are meant.
 #[derive(Debug, Clone)]
 pub(super) enum Subject {
-    Machine(Box<Machine>),
+    Machine(Box<VirtualMachine>),
     /// Whatever had this name in this datacenter; there may be nothing.
     Named {
         dc: String,
@@ -135,20 +135,31 @@ impl Subject {
     }
 }
 
-impl State {
+impl DanubeState {
     /// Finds a machine that `user` may see in `dc`, by its name or UUID.
-    pub(super) fn machine(&self, user: &User, dc: &str, name: &str) -> Result<&Machine, Failure> {
+    pub(super) fn machine(
+        &self,
+        user: &AccountUser,
+        dc: &str,
+        name: &str,
+    ) -> Result<&VirtualMachine, DanubeFailure> {
         let found = self
             .machines
             .iter()
             .find(|machine| (machine.hostname == name || machine.uuid == name) && machine.dc == dc);
         let found = found.filter(|machine| user.is_admin(dc) || machine.owner == user.name);
-        found.ok_or_else(|| Failure::not_found("VM"))
+        found.ok_or_else(|| DanubeFailure::not_found("VM"))
     }
 
     /// Finds whose backups `name` means: those of a machine, or, where `user` has none of this name or
     /// UUID, whatever had this name; `by_name` asks for the latter.
-    pub(super) fn subject(&self, user: &User, dc: &str, name: &str, by_name: bool) -> Subject {
+    pub(super) fn subject(
+        &self,
+        user: &AccountUser,
+        dc: &str,
+        name: &str,
+        by_name: bool,
+    ) -> Subject {
         match self.machine(user, dc, name) {
             Ok(machine) if !by_name => Subject::Machine(Box::new(machine.clone())),
             _ => Subject::Named { dc: dc.to_owned(), hostname: name.to_owned() },
@@ -156,16 +167,16 @@ impl State {
     }
 
     /// Checks that the node of a machine answers.
-    pub(super) fn check_node_of(&self, machine: &Machine) -> Result<(), Failure> {
+    pub(super) fn check_node_of(&self, machine: &VirtualMachine) -> Result<(), DanubeFailure> {
         self.check_online(machine.node)
     }
 
     /// Checks that a node answers.
-    pub(super) fn check_online(&self, node: &str) -> Result<(), Failure> {
+    pub(super) fn check_online(&self, node: &str) -> Result<(), DanubeFailure> {
         if self.node(node).is_some_and(|node| node.is_online) {
             return Ok(());
         }
-        Err(Failure::new(423, "Node is not operational"))
+        Err(DanubeFailure::new(423, "Node is not operational"))
     }
 
     /// Checks that nothing else is done with a disk, and that the queue takes the task.
@@ -174,7 +185,7 @@ impl State {
         machine: &str,
         disk_id: u64,
         quirk: Quirk,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DanubeFailure> {
         let is_held = self
             .tasks
             .iter()
@@ -182,26 +193,28 @@ impl State {
         match quirk {
             Quirk::NoWorker => {
                 let text = "Task queue worker (backup) is not responding!";
-                Err(Failure::NotBegun(text.to_owned()))
+                Err(DanubeFailure::NotBegun(text.to_owned()))
             }
-            Quirk::NoLock => Err(Failure::NotBegun(NO_LOCK.to_owned())),
-            Quirk::Fails | Quirk::None if is_held => Err(Failure::NotBegun(NO_LOCK.to_owned())),
+            Quirk::NoLock => Err(DanubeFailure::NotBegun(NO_LOCK.to_owned())),
+            Quirk::Fails | Quirk::None if is_held => {
+                Err(DanubeFailure::NotBegun(NO_LOCK.to_owned()))
+            }
             Quirk::Fails | Quirk::None => Ok(()),
         }
     }
 
     /// Returns the settings of a datacenter.
-    pub(super) fn limits(&self, dc: &str) -> Option<Limits> {
+    pub(super) fn limits(&self, dc: &str) -> Option<DatacenterLimits> {
         self.datacenters.iter().find(|known| known.name == dc).and_then(|known| known.limits)
     }
 
     /// Finds a compute node.
-    pub(super) fn node(&self, hostname: &str) -> Option<&Node> {
+    pub(super) fn node(&self, hostname: &str) -> Option<&ComputeNode> {
         self.nodes.iter().find(|node| node.hostname == hostname)
     }
 
     /// Returns how a node is called for `user`.
-    pub(super) fn node_for(&self, user: &User, dc: &str, hostname: &str) -> Value {
+    pub(super) fn node_for(&self, user: &AccountUser, dc: &str, hostname: &str) -> Value {
         if user.is_admin(dc) {
             return json!(hostname);
         }
@@ -209,12 +222,12 @@ impl State {
     }
 }
 
-impl Machine {
+impl VirtualMachine {
     /// Checks that the machine is there: a definition or a backup of one that is not is refused.
-    pub(super) fn check_state(&self) -> Result<(), Failure> {
+    pub(super) fn check_state(&self) -> Result<(), DanubeFailure> {
         match self.status {
-            Status::Running | Status::Stopped => Ok(()),
-            Status::NotCreated => Err(Failure::new(423, "VM is not operational")),
+            MachineStatus::Running | MachineStatus::Stopped => Ok(()),
+            MachineStatus::NotCreated => Err(DanubeFailure::new(423, "VM is not operational")),
         }
     }
 
@@ -224,10 +237,10 @@ impl Machine {
     }
 
     /// Finds a disk by its number, from 1.
-    pub(super) fn disk(&self, id: u64, parameter: &str) -> Result<&Disk, Failure> {
+    pub(super) fn disk(&self, id: u64, parameter: &str) -> Result<&Disk, DanubeFailure> {
         let at = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         at.and_then(|at| self.disks.get(at))
-            .ok_or_else(|| Failure::new(412, format!("Invalid {parameter}")))
+            .ok_or_else(|| DanubeFailure::new(412, format!("Invalid {parameter}")))
     }
 }
 

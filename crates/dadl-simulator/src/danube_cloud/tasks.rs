@@ -8,11 +8,11 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::accounts::{Role, User};
-use super::backups::{BackupStatus, Key};
-use super::data::{Data, order};
-use super::failure::Failure;
-use super::state::State;
+use super::accounts::{AccountUser, UserRole};
+use super::backups::{BackupKey, BackupStatus};
+use super::data::{RequestData, order};
+use super::failure::DanubeFailure;
+use super::state::DanubeState;
 use crate::server::Date;
 
 /// One task.
@@ -28,8 +28,8 @@ pub(super) struct Task {
     pub(super) disk_id: u64,
     begun: Duration,
     ends: Duration,
-    end: Option<End>,
-    effect: Effect,
+    end: Option<TaskEnd>,
+    effect: TaskEffect,
     fails: bool,
     /// What the API shows of it while it is pending.
     details: Value,
@@ -37,18 +37,18 @@ pub(super) struct Task {
 
 /// What a task does when it ends.
 #[derive(Debug, Clone)]
-pub(super) enum Effect {
+pub(super) enum TaskEffect {
     /// A backup is there.
-    Create(Key),
+    Create(BackupKey),
     /// Backups are gone.
-    Delete(Vec<Key>),
+    Delete(Vec<BackupKey>),
     /// A backup is in the place of a disk of the machine.
-    Restore(Key, u64),
+    Restore(BackupKey, u64),
 }
 
 /// How a task ended.
 #[derive(Debug, Clone)]
-enum End {
+enum TaskEnd {
     Failure(Value),
     Revoked,
     Success(Value),
@@ -56,20 +56,20 @@ enum End {
 
 /// A task that is to begin.
 pub(super) struct Plan<'plan> {
-    pub(super) user: &'plan User,
+    pub(super) user: &'plan AccountUser,
     pub(super) dc: &'plan str,
     pub(super) method: &'static str,
     pub(super) hostname: &'plan str,
     pub(super) disk_id: u64,
     pub(super) bkpname: &'plan str,
     pub(super) machine: &'plan str,
-    pub(super) effect: Effect,
+    pub(super) effect: TaskEffect,
     pub(super) fails: bool,
 }
 
 /// A task that has begun: its id.
 #[derive(Debug, PartialEq)]
-pub(super) struct Begun(pub(super) String);
+pub(super) struct BegunTask(pub(super) String);
 
 /// What the log keeps of a task.
 #[derive(Debug, Clone)]
@@ -98,9 +98,9 @@ impl Task {
                     if now < half || self.ends == self.begun { "PENDING" } else { "STARTED" };
                 (StatusCode::CREATED, state, Value::Null)
             }
-            Some(End::Success(result)) => (StatusCode::OK, "SUCCESS", result.clone()),
-            Some(End::Failure(result)) => (StatusCode::BAD_REQUEST, "FAILURE", result.clone()),
-            Some(End::Revoked) => {
+            Some(TaskEnd::Success(result)) => (StatusCode::OK, "SUCCESS", result.clone()),
+            Some(TaskEnd::Failure(result)) => (StatusCode::BAD_REQUEST, "FAILURE", result.clone()),
+            Some(TaskEnd::Revoked) => {
                 (StatusCode::GONE, "REVOKED", json!("TaskRevokedError: terminated"))
             }
         };
@@ -108,18 +108,18 @@ impl Task {
     }
 }
 
-impl State {
+impl DanubeState {
     /// Begins a task.
-    pub(super) fn begin(&mut self, plan: Plan<'_>) -> Begun {
+    pub(super) fn begin(&mut self, plan: Plan<'_>) -> BegunTask {
         let Plan { user, dc, method, hostname, disk_id, bkpname, machine, effect, fails } = plan;
         let owner =
             self.machines.iter().find(|it| it.uuid == machine).map_or(user.name, |it| it.owner);
         let id = self.task_id('e', user.name, owner, dc);
         let begun = self.clock.now();
         let message = match effect {
-            Effect::Create(_) => "Create backup",
-            Effect::Delete(_) => "Delete backup",
-            Effect::Restore(..) => "Restore backup",
+            TaskEffect::Create(_) => "Create backup",
+            TaskEffect::Delete(_) => "Delete backup",
+            TaskEffect::Restore(..) => "Restore backup",
         };
         self.write_log(&id, user.name, dc, "PENDING", message, hostname);
         self.tasks.push(Task {
@@ -144,7 +144,7 @@ impl State {
                 "task_id": id,
             }),
         });
-        Begun(id)
+        BegunTask(id)
     }
 
     /// Makes the id of an answer at once, which names no task.
@@ -193,11 +193,11 @@ impl State {
         }
     }
 
-    fn finish(&mut self, id: &str, end: End) {
+    fn finish(&mut self, id: &str, end: TaskEnd) {
         let status = match end {
-            End::Success(_) => "SUCCESS",
-            End::Failure(_) => "FAILURE",
-            End::Revoked => "REVOKED",
+            TaskEnd::Success(_) => "SUCCESS",
+            TaskEnd::Failure(_) => "FAILURE",
+            TaskEnd::Revoked => "REVOKED",
         };
         if let Some(task) = self.tasks.iter_mut().find(|task| task.id == id) {
             task.end = Some(end);
@@ -210,9 +210,9 @@ impl State {
         }
     }
 
-    fn apply(&mut self, task: &Task) -> End {
+    fn apply(&mut self, task: &Task) -> TaskEnd {
         let message = match &task.effect {
-            Effect::Create(key) => {
+            TaskEffect::Create(key) => {
                 let size = 1_500_000_000 + self.generator.below(900_000_000);
                 if let Some(backup) = self.backups.iter_mut().find(|it| it.key() == *key) {
                     backup.status = BackupStatus::Ok;
@@ -220,17 +220,17 @@ impl State {
                     backup.time = Some(task.ends.saturating_sub(task.begun).as_secs());
                 }
                 let detail = format!("msg=Backup done, size={size}");
-                return End::Success(json!({
+                return TaskEnd::Success(json!({
                     "message": "Backup successfully created",
                     "returncode": 0,
                     "detail": detail,
                 }));
             }
-            Effect::Delete(keys) => {
+            TaskEffect::Delete(keys) => {
                 self.backups.retain(|backup| !keys.contains(&backup.key()));
                 "Backup successfully deleted"
             }
-            Effect::Restore(key, disk_id) => {
+            TaskEffect::Restore(key, disk_id) => {
                 self.set_status(key, BackupStatus::Ok);
                 let machine = self.machines.iter_mut().find(|it| it.uuid == task.machine);
                 let at = usize::try_from(*disk_id).ok().and_then(|id| id.checked_sub(1));
@@ -243,48 +243,53 @@ impl State {
                 "Backup successfully restored"
             }
         };
-        End::Success(json!({"message": message, "returncode": 0, "detail": ""}))
+        TaskEnd::Success(json!({"message": message, "returncode": 0, "detail": ""}))
     }
 
     /// Takes back what was prepared for a task that fails.
-    fn undo(&mut self, task: &Task) -> End {
+    fn undo(&mut self, task: &Task) -> TaskEnd {
         let message = match &task.effect {
-            Effect::Create(key) => {
+            TaskEffect::Create(key) => {
                 self.backups.retain(|backup| backup.key() != *key);
                 "Failed to create backup"
             }
-            Effect::Delete(keys) => {
+            TaskEffect::Delete(keys) => {
                 keys.iter().for_each(|key| self.set_status(key, BackupStatus::Ok));
                 "Failed to delete backup"
             }
-            Effect::Restore(key, _) => {
+            TaskEffect::Restore(key, _) => {
                 self.set_status(key, BackupStatus::Ok);
                 "Failed to restore backup"
             }
         };
         let detail = "msg=cannot open 'zones/backups': dataset does not exist";
-        End::Failure(json!({"message": message, "returncode": 1, "detail": detail}))
+        TaskEnd::Failure(json!({"message": message, "returncode": 1, "detail": detail}))
     }
 
     /// Lists the ids of the tasks that have not ended.
-    pub(super) fn list_tasks(&self, user: &User, dc: &str) -> Value {
+    pub(super) fn list_tasks(&self, user: &AccountUser, dc: &str) -> Value {
         let is_seen = |task: &&Task| task.is_pending() && task.dc == dc && may_see(user, task);
         self.tasks.iter().filter(is_seen).map(|task| task.id.as_str()).collect()
     }
 
     /// Shows what a pending task does.
-    pub(super) fn show_task(&self, user: &User, dc: &str, id: &str) -> Result<Value, Failure> {
+    pub(super) fn show_task(
+        &self,
+        user: &AccountUser,
+        dc: &str,
+        id: &str,
+    ) -> Result<Value, DanubeFailure> {
         let found = self.known(user, id)?.filter(|task| task.is_pending() && task.dc == dc);
-        let task = found.ok_or_else(|| Failure::new(404, "Task does not exist"))?;
+        let task = found.ok_or_else(|| DanubeFailure::new(404, "Task does not exist"))?;
         Ok(task.details.clone())
     }
 
     /// Shows the state of a task.
     pub(super) fn task_status(
         &self,
-        user: &User,
+        user: &AccountUser,
         id: &str,
-    ) -> Result<(StatusCode, Value), Failure> {
+    ) -> Result<(StatusCode, Value), DanubeFailure> {
         match self.known(user, id)? {
             Some(task) => Ok(task.envelope(self.clock.now())),
             // The queue does not tell an old task from one that has not begun.
@@ -292,12 +297,16 @@ impl State {
                 let answer = json!({"task_id": id, "status": "PENDING", "result": null});
                 Ok((StatusCode::CREATED, answer))
             }
-            None => Err(Failure::new(404, "Task does not exist (anymore)")),
+            None => Err(DanubeFailure::new(404, "Task does not exist (anymore)")),
         }
     }
 
     /// Says whether a task has succeeded, with the status code of its state.
-    pub(super) fn task_done(&self, user: &User, id: &str) -> Result<(StatusCode, Value), Failure> {
+    pub(super) fn task_done(
+        &self,
+        user: &AccountUser,
+        id: &str,
+    ) -> Result<(StatusCode, Value), DanubeFailure> {
         let (code, envelope) = self.task_status(user, id)?;
         let done = envelope.get("status").is_some_and(|status| status == "SUCCESS");
         Ok((code, json!({"done": done})))
@@ -306,38 +315,38 @@ impl State {
     /// Ends a task of a datacenter before its time.
     pub(super) fn cancel_task(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         id: &str,
-    ) -> Result<(StatusCode, Value), Failure> {
+    ) -> Result<(StatusCode, Value), DanubeFailure> {
         let task = self.known(user, id)?;
         // Who owns the machine sees the task, and that is all.
         if task.is_some_and(|task| task.user != user.name && !user.is_admin(&task.dc)) {
-            return Err(Failure::forbidden());
+            return Err(DanubeFailure::forbidden());
         }
         let task = task.filter(|task| task.is_pending() && task.dc == dc).cloned();
-        let task = task.ok_or_else(|| Failure::new(406, "Task cannot be canceled"))?;
+        let task = task.ok_or_else(|| DanubeFailure::new(406, "Task cannot be canceled"))?;
         self.undo(&task);
-        self.finish(id, End::Revoked);
+        self.finish(id, TaskEnd::Revoked);
         self.task_status(user, id)
     }
 
     /// Deletes the record of a task that is stuck.
     pub(super) fn delete_task(
         &mut self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         id: &str,
-        data: &Data,
-    ) -> Result<Value, Failure> {
-        if user.role != Role::SuperAdmin {
-            return Err(Failure::forbidden());
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
+        if user.role != UserRole::SuperAdmin {
+            return Err(DanubeFailure::forbidden());
         }
         if data.flag("force") != Some(true) {
-            return Err(Failure::new(406, "Safe task deletion is not implemented"));
+            return Err(DanubeFailure::new(406, "Safe task deletion is not implemented"));
         }
         let found = self.known(user, id)?.filter(|task| task.is_pending() && task.dc == dc);
-        let task = found.cloned().ok_or_else(|| Failure::new(404, "Task does not exist"))?;
+        let task = found.cloned().ok_or_else(|| DanubeFailure::new(404, "Task does not exist"))?;
         self.undo(&task);
         self.tasks.retain(|task| task.id != id);
         Ok(json!("Delete pending"))
@@ -346,11 +355,11 @@ impl State {
     /// Shows the log: a page, or the newest ten.
     pub(super) fn task_log(
         &self,
-        user: &User,
+        user: &AccountUser,
         dc: &str,
         url: &str,
-        data: &Data,
-    ) -> Result<Value, Failure> {
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         check_log(data)?;
         let is_running = data.flag("show_running").unwrap_or_default();
         let runs =
@@ -386,7 +395,7 @@ impl State {
                 "object_alias": entry.object,
             })
         };
-        let no_page = || Failure::new(404, "Invalid page.");
+        let no_page = || DanubeFailure::new(404, "Invalid page.");
         let Some(page) = data.number("page").map_err(|_| no_page())? else {
             return Ok(json!({"results": entries.iter().take(10).map(shown).collect::<Value>()}));
         };
@@ -406,11 +415,16 @@ impl State {
     }
 
     /// Counts how tasks ended.
-    pub(super) fn log_stats(&self, user: &User, dc: &str, data: &Data) -> Result<Value, Failure> {
+    pub(super) fn log_stats(
+        &self,
+        user: &AccountUser,
+        dc: &str,
+        data: &RequestData,
+    ) -> Result<Value, DanubeFailure> {
         if !user.is_admin(dc) {
-            return Err(Failure::forbidden());
+            return Err(DanubeFailure::forbidden());
         }
-        let last = data.number("last").map_err(|_| Failure::new(412, "Invalid last"))?;
+        let last = data.number("last").map_err(|_| DanubeFailure::new(412, "Invalid last"))?;
         let last = last.unwrap_or(86_400);
         let since = self.clock.date(Duration::from_secs(last));
         let count = |status: &str| {
@@ -429,7 +443,7 @@ impl State {
 
     /// Finds a task by its id. Who may see it is in the id: another's, and what is no id, is refused,
     /// whether or not there is such a task.
-    fn known(&self, user: &User, id: &str) -> Result<Option<&Task>, Failure> {
+    fn known(&self, user: &AccountUser, id: &str) -> Result<Option<&Task>, DanubeFailure> {
         let found = self.tasks.iter().find(|task| task.id == id);
         let is_seen = match found {
             Some(task) => may_see(user, task),
@@ -438,21 +452,21 @@ impl State {
                 by == user.id || owner == user.id || names.any(|it| user.is_admin(it.name))
             }),
         };
-        if is_seen { Ok(found) } else { Err(Failure::forbidden()) }
+        if is_seen { Ok(found) } else { Err(DanubeFailure::forbidden()) }
     }
 }
 
-fn may_see(user: &User, task: &Task) -> bool {
+fn may_see(user: &AccountUser, task: &Task) -> bool {
     task.user == user.name || task.owner == user.name || user.is_admin(&task.dc)
 }
 
 /// Refuses what the log cannot be searched for.
-fn check_log(data: &Data) -> Result<(), Failure> {
+fn check_log(data: &RequestData) -> Result<(), DanubeFailure> {
     if let Some(status) = data.text("status")
         && !["PENDING", "SUCCESS", "FAILURE", "REVOKED"].contains(&status)
     {
         let text = format!("Select a valid choice. {status} is not one of the available choices.");
-        return Err(Failure::field("status", text));
+        return Err(DanubeFailure::field("status", text));
     }
     let is_date = |text: &str| {
         let lengths: Vec<usize> = text.split('-').map(str::len).collect();
@@ -460,7 +474,7 @@ fn check_log(data: &Data) -> Result<(), Failure> {
     };
     for field in ["date_from", "date_to"] {
         if data.text(field).is_some_and(|text| !is_date(text)) {
-            return Err(Failure::field(field, "Enter a valid date."));
+            return Err(DanubeFailure::field(field, "Enter a valid date."));
         }
     }
     order(data, &["time"], "-time").map(drop)

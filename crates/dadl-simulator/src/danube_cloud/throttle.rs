@@ -13,12 +13,12 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// What was asked lately, by user or address.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub(super) struct RequestThrottle {
     seen: BTreeMap<String, VecDeque<Duration>>,
     refused: u64,
 }
 
-impl Throttle {
+impl RequestThrottle {
     /// Counts a request of `user`, or of `address` when there is none.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_minute_has_room_for_45() {
-        let mut throttle = Throttle::default();
+        let mut throttle = RequestThrottle::default();
         let at = Duration::from_secs;
         for second in 0..45 {
             assert_eq!(throttle.take(Some("admin"), "", at(second)), Ok(()));

@@ -1,6 +1,6 @@
 //! The server loop: HTTP/1.1 with keep-alive on a TCP listener.
 //!
-//! It takes a [`Service`] and gives a [`Server`] that stops, with all its connections, when it
+//! It takes a [`HttpService`] and gives a [`Server`] that stops, with all its connections, when it
 //! is dropped.
 
 use std::convert::Infallible;
@@ -19,16 +19,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{Query, Recorder, Reply, RequestBody};
+use super::{HttpReply, Query, Recorder, RequestBody};
 
 /// Something that answers requests.
-pub(crate) trait Service: Send + Sync + 'static {
+pub(crate) trait HttpService: Send + Sync + 'static {
     /// Answers one request. The body is drained afterwards if the service left some of it.
-    fn answer(self: Arc<Self>, request: &mut Request) -> impl Future<Output = Reply> + Send;
+    fn answer(
+        self: Arc<Self>,
+        request: &mut ServiceRequest,
+    ) -> impl Future<Output = HttpReply> + Send;
 }
 
 /// A request whose head was read.
-pub(crate) struct Request {
+pub(crate) struct ServiceRequest {
     /// The method.
     pub(crate) method: Method,
     /// The path as received, not decoded.
@@ -45,7 +48,7 @@ pub(crate) struct Request {
     pub(crate) peer: SocketAddr,
 }
 
-impl Request {
+impl ServiceRequest {
     /// Returns a header when it is readable text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
@@ -61,14 +64,14 @@ pub(crate) struct Server {
 
 impl Server {
     /// Binds the address and starts to accept. Needs a tokio runtime with I/O and time.
-    pub(crate) async fn start<S: Service>(
+    pub(crate) async fn start<S: HttpService>(
         service: Arc<S>,
         listen: SocketAddr,
         recorder: Option<Arc<Recorder>>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        let accepting = tokio::spawn(accept(listener, service, recorder)).abort_handle();
+        let accepting = tokio::spawn(read_accept(listener, service, recorder)).abort_handle();
         Ok(Self { address, accepting })
     }
 
@@ -85,7 +88,7 @@ impl Drop for Server {
 }
 
 /// Accepts connections for ever. The set owns the connections, so aborting this ends them too.
-async fn accept<S: Service>(
+async fn read_accept<S: HttpService>(
     listener: TcpListener,
     service: Arc<S>,
     recorder: Option<Arc<Recorder>>,
@@ -108,7 +111,7 @@ async fn accept<S: Service>(
     }
 }
 
-async fn serve<S: Service>(
+async fn serve<S: HttpService>(
     stream: TcpStream,
     peer: SocketAddr,
     service: Arc<S>,
@@ -131,7 +134,7 @@ async fn serve<S: Service>(
     }
 }
 
-async fn answer<S: Service>(
+async fn answer<S: HttpService>(
     request: http::Request<Incoming>,
     peer: SocketAddr,
     service: Arc<S>,
@@ -140,7 +143,7 @@ async fn answer<S: Service>(
     let (parts, incoming) = request.into_parts();
     let recording = recorder.map(|recorder| recorder.begin(&parts));
     let raw_query = parts.uri.query().unwrap_or_default().to_owned();
-    let mut request = Request {
+    let mut request = ServiceRequest {
         path: parts.uri.path().to_owned(),
         query: Query::new(&raw_query),
         raw_query,

@@ -7,28 +7,28 @@ use super::percent_decode;
 
 /// A compiled path pattern.
 #[derive(Debug, Clone)]
-pub(crate) struct Pattern {
-    segments: Vec<Segment>,
+pub(crate) struct RoutePattern {
+    segments: Vec<RouteSegment>,
 }
 
 /// One segment of a pattern.
 #[derive(Debug, Clone, PartialEq)]
-enum Segment {
+enum RouteSegment {
     Capture,
     CaptureWithSuffix,
     Literal(String),
 }
 
-impl Pattern {
+impl RoutePattern {
     /// Compiles a pattern; `{name}` captures one segment, `{name}.{name}` two parts of one.
     pub(crate) fn new(text: &str) -> Self {
         let segments = text
             .split('/')
             .skip(1)
             .map(|segment| match (segment.starts_with('{'), segment.contains("}.{")) {
-                (true, true) => Segment::CaptureWithSuffix,
-                (true, false) => Segment::Capture,
-                _ => Segment::Literal(segment.to_owned()),
+                (true, true) => RouteSegment::CaptureWithSuffix,
+                (true, false) => RouteSegment::Capture,
+                _ => RouteSegment::Literal(segment.to_owned()),
             })
             .collect();
         Self { segments }
@@ -43,9 +43,9 @@ impl Pattern {
         for segment in &self.segments {
             let part = parts.next()?;
             match segment {
-                Segment::Literal(literal) if literal == part => {}
-                Segment::Capture if !part.is_empty() => captures.push(percent_decode(part)),
-                Segment::CaptureWithSuffix => {
+                RouteSegment::Literal(literal) if literal == part => {}
+                RouteSegment::Capture if !part.is_empty() => captures.push(percent_decode(part)),
+                RouteSegment::CaptureWithSuffix => {
                     let (name, suffix) = part.rsplit_once('.')?;
                     captures.extend([percent_decode(name), percent_decode(suffix)]);
                 }
@@ -99,7 +99,7 @@ mod tests {
 
     #[track_caller]
     fn check(pattern: &str, path: &str, expected: Option<&[&str]>) {
-        let captures = Pattern::new(pattern).captures(path);
+        let captures = RoutePattern::new(pattern).captures(path);
         let captures = captures.as_ref().map(|all| all.iter().map(String::as_str).collect());
         assert_eq!(captures, expected.map(<[_]>::to_vec));
     }

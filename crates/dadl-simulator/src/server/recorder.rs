@@ -98,7 +98,7 @@ impl Recording {
             headers: self.headers.clone(),
             body: Bytes::copy_from_slice(&body.kept),
             body_length: body.length,
-            body_sha256: text::hex(&digest),
+            body_sha256: text::hex_text(&digest),
         }
     }
 }

@@ -19,13 +19,13 @@ use super::Generator;
 
 /// An answer under construction.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct HttpReply {
     status: StatusCode,
     headers: HeaderMap,
     body: ReplyBody,
 }
 
-impl Reply {
+impl HttpReply {
     /// Answers with a status and nothing else.
     pub(crate) fn empty(status: StatusCode) -> Self {
         Self { status, headers: HeaderMap::new(), body: ReplyBody::Whole(Bytes::new()) }

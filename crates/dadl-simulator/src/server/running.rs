@@ -4,17 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{RecordedRequest, Recorder, Server, Service};
+use super::{HttpService, RecordedRequest, Recorder, Server};
 
 /// A running service; dropping it closes the listener and all connections.
 #[derive(Debug)]
-pub(crate) struct Running<S> {
+pub(crate) struct RunningService<S> {
     service: Arc<S>,
     server: Server,
     recorder: Option<Arc<Recorder>>,
 }
 
-impl<S: Service> Running<S> {
+impl<S: HttpService> RunningService<S> {
     /// Starts to serve, and keeps the requests when `record` says so. Needs a tokio runtime with
     /// I/O and time.
     pub(crate) async fn start(service: S, listen: SocketAddr, record: bool) -> io::Result<Self> {

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::app::{App, Call};
-use super::failure::Failure;
-use super::kind::Kind;
-use super::state::{State, now};
-use super::store::{Object, Properties, Store};
-use super::tasks::Effect;
+use super::app::{XenApp, XenCall};
+use super::failure::XenFailure;
+use super::kind::XenKind;
+use super::state::{XenState, now};
+use super::store::{ObjectStore, Properties, XenObject};
+use super::tasks::StateEffect;
 use super::{hosts, machines, seed};
-use crate::server::Reply;
+use crate::server::HttpReply;
 
 /// What an effect needs to know of the call.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub(super) struct Action {
     /// The name of the action, as in the path.
     pub(super) name: &'static str,
     /// The body.
-    pub(super) body: Object,
+    pub(super) body: XenObject,
     /// Who asks.
     pub(super) user: String,
 }
@@ -37,13 +37,13 @@ impl Action {
     }
 }
 
-impl App {
+impl XenApp {
     /// Starts the task of an action.
-    pub(super) async fn act(self: &Arc<Self>, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) async fn act(self: &Arc<Self>, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let segments = call.operation.segments();
         let collection = segments.first().copied().unwrap_or_default();
-        let kind = Kind::from_collection(collection)
-            .ok_or_else(|| Failure::unexpected("no such collection"))?;
+        let kind = XenKind::from_collection(collection)
+            .ok_or_else(|| XenFailure::unexpected("no such collection"))?;
         let action = Action {
             id: call.capture(0).to_owned(),
             name: segments.last().copied().unwrap_or_default(),
@@ -51,13 +51,13 @@ impl App {
             user: call.user.id.clone(),
         };
         self.state().check_references(kind, &action)?;
-        if kind == Kind::Task {
+        if kind == XenKind::Task {
             self.abort(&action.id);
             return self.run(call, kind, nothing()).await;
         }
-        let effect: Effect = match kind {
-            Kind::Vm => Box::new(move |state| machines::act(state, &action)),
-            Kind::Host | Kind::Pool | Kind::Pbd | Kind::Sr => {
+        let effect: StateEffect = match kind {
+            XenKind::Vm => Box::new(move |state| machines::act(state, &action)),
+            XenKind::Host | XenKind::Pool | XenKind::Pbd | XenKind::Sr => {
                 Box::new(move |state| hosts::act(state, kind, &action))
             }
             _ => Box::new(move |state| act(state, kind, &action)),
@@ -66,22 +66,22 @@ impl App {
     }
 }
 
-impl State {
+impl XenState {
     /// Says whether a schedule runs other schedules instead of a backup.
     pub(super) fn is_sequence(&self, schedule: &str) -> bool {
-        let schedule = self.store.get(Kind::Schedule, schedule);
-        schedule.is_some_and(|it| self.store.get(Kind::BackupJob, it.text("jobId")).is_none())
+        let schedule = self.store.get(XenKind::Schedule, schedule);
+        schedule.is_some_and(|it| self.store.get(XenKind::BackupJob, it.text("jobId")).is_none())
     }
 
     /// Looks up the objects that a body names.
-    fn check_references(&self, kind: Kind, action: &Action) -> Result<(), Failure> {
+    fn check_references(&self, kind: XenKind, action: &Action) -> Result<(), XenFailure> {
         for (name, kind) in REFERENCES {
             if let Some(id) = action.option(name) {
                 self.store.find_seen(kind, id)?;
             }
         }
         for id in action.body.list("pifIds") {
-            self.store.find_seen(Kind::Pif, &id)?;
+            self.store.find_seen(XenKind::Pif, &id)?;
         }
         let id = &action.id;
         let state_of = |property| {
@@ -89,27 +89,27 @@ impl State {
             object.map(|object| object.text(property).to_owned()).unwrap_or_default()
         };
         match (kind, action.name) {
-            (Kind::Server, "connect") if state_of("status") == "connected" => {
-                Err(Failure::incorrect_state(id, "status", "disconnected", "connected"))
+            (XenKind::Server, "connect") if state_of("status") == "connected" => {
+                Err(XenFailure::incorrect_state(id, "status", "disconnected", "connected"))
             }
-            (Kind::Server, "disconnect") if state_of("status") == "disconnected" => {
-                Err(Failure::incorrect_state(id, "status", "connected", "disconnected"))
+            (XenKind::Server, "disconnect") if state_of("status") == "disconnected" => {
+                Err(XenFailure::incorrect_state(id, "status", "connected", "disconnected"))
             }
-            (Kind::Vm, "revert_snapshot") => {
+            (XenKind::Vm, "revert_snapshot") => {
                 let snapshot = action.option("snapshotId").unwrap_or_default();
-                let of = self.store.get(Kind::VmSnapshot, snapshot);
+                let of = self.store.get(XenKind::VmSnapshot, snapshot);
                 if of.is_some_and(|snapshot| snapshot.text("$snapshot_of") == id) {
                     return Ok(());
                 }
                 let message = format!("snapshot {snapshot} does not belong to VM {id}");
-                Err(Failure::unprocessable(&message))
+                Err(XenFailure::unprocessable(&message))
             }
-            (Kind::Host, "scan_pifs") if state_of("power_state") != "Running" => {
+            (XenKind::Host, "scan_pifs") if state_of("power_state") != "Running" => {
                 let actual = state_of("power_state");
-                Err(Failure::incorrect_state(id, "power_state", "Running", actual))
+                Err(XenFailure::incorrect_state(id, "power_state", "Running", actual))
             }
-            (Kind::Host, "forget") if state_of("power_state") == "Running" => {
-                Err(Failure::incorrect_state(id, "power_state", "Halted", "Running"))
+            (XenKind::Host, "forget") if state_of("power_state") == "Running" => {
+                Err(XenFailure::incorrect_state(id, "power_state", "Halted", "Running"))
             }
             _ => Ok(()),
         }
@@ -117,53 +117,53 @@ impl State {
 }
 
 /// Acts on the kinds that have one or two actions.
-fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure> {
+fn act(state: &mut XenState, kind: XenKind, action: &Action) -> Result<Value, XenFailure> {
     let id = action.id.as_str();
     let store = &mut state.store;
     match (kind, action.name) {
-        (Kind::AclRole, _) => copy_role(store, action),
-        (Kind::BackupRepository, "benchmark") => {
+        (XenKind::AclRole, _) => copy_role(store, action),
+        (XenKind::BackupRepository, "benchmark") => {
             let rates =
                 (2e8 + store.generator.fraction() * 2e8, 7e8 + store.generator.fraction() * 3e8);
             Ok(json!({"success": true, "writeRate": rates.0, "readRate": rates.1}))
         }
-        (Kind::BackupRepository, _) => {
-            store.remove(Kind::BackupRepository, id);
+        (XenKind::BackupRepository, _) => {
+            store.remove(XenKind::BackupRepository, id);
             Ok(Value::Null)
         }
-        (Kind::Schedule, _) => run_schedule(store, id),
-        (Kind::Server, "connect") => {
-            let server = store.find(Kind::Server, id)?;
+        (XenKind::Schedule, _) => run_schedule(store, id),
+        (XenKind::Server, "connect") => {
+            let server = store.find(XenKind::Server, id)?;
             if server.get("poolId").is_none() {
                 // Only the seeded servers lead anywhere.
                 let host = server.text("host");
                 let (address, port) = host.rsplit_once(':').unwrap_or((host, ""));
-                return Err(Failure::connection_refused(address, port.parse().unwrap_or(443)));
+                return Err(XenFailure::connection_refused(address, port.parse().unwrap_or(443)));
             }
-            store.set(Kind::Server, id, "status", "connected");
+            store.set(XenKind::Server, id, "status", "connected");
             Ok(Value::Null)
         }
-        (Kind::Server, _) => {
-            store.set(Kind::Server, id, "status", "disconnected");
+        (XenKind::Server, _) => {
+            store.set(XenKind::Server, id, "status", "disconnected");
             Ok(Value::Null)
         }
-        (Kind::Vbd | Kind::Vif, name) => {
+        (XenKind::Vbd | XenKind::Vif, name) => {
             let attached = name == "connect";
             let object = store.find(kind, id)?;
             if object.get("attached").and_then(Value::as_bool) == Some(attached) {
                 let code =
                     if attached { "DEVICE_ALREADY_ATTACHED" } else { "DEVICE_ALREADY_DETACHED" };
-                return Err(Failure::xapi(code, &[object.text("_xapiRef")]));
+                return Err(XenFailure::xapi(code, &[object.text("_xapiRef")]));
             }
             store.set(kind, id, "attached", attached);
             Ok(Value::Null)
         }
-        (Kind::Vdi, _) => {
+        (XenKind::Vdi, _) => {
             let target = action.option("srId").unwrap_or_default().to_owned();
-            let source = store.find(Kind::Vdi, id)?.text("$SR").to_owned();
-            store.unlink(Kind::Sr, &source, "VDIs", id);
-            store.link(Kind::Sr, &target, "VDIs", id);
-            store.set(Kind::Vdi, id, "$SR", target);
+            let source = store.find(XenKind::Vdi, id)?.text("$SR").to_owned();
+            store.unlink(XenKind::Sr, &source, "VDIs", id);
+            store.link(XenKind::Sr, &target, "VDIs", id);
+            store.set(XenKind::Vdi, id, "$SR", target);
             Ok(json!({"id": id}))
         }
         _ => Ok(Value::Null),
@@ -171,49 +171,49 @@ fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure>
 }
 
 /// Copies a role with its privileges.
-fn copy_role(store: &mut Store, action: &Action) -> Result<Value, Failure> {
-    let role = store.find(Kind::AclRole, &action.id)?.clone();
+fn copy_role(store: &mut ObjectStore, action: &Action) -> Result<Value, XenFailure> {
+    let role = store.find(XenKind::AclRole, &action.id)?.clone();
     let copy = store.generator.uuid();
     let name = action
         .option("name")
         .map_or_else(|| format!("{} (copy)", role.text("name")), str::to_owned);
     let description = action.option("description").unwrap_or(role.text("description"));
     store.insert(
-        Kind::AclRole,
+        XenKind::AclRole,
         json!({
             "name": name, "description": description, "id": copy, "userIds": [],
             "groupIds": [], "privilegeIds": [],
         }),
     );
     for privilege in role.list("privilegeIds") {
-        let Some(mut object) = store.get(Kind::AclPrivilege, &privilege).cloned() else {
+        let Some(mut object) = store.get(XenKind::AclPrivilege, &privilege).cloned() else {
             continue;
         };
         let id = store.generator.uuid();
         object.insert("roleId".to_owned(), copy.clone().into());
         object.insert("id".to_owned(), id.clone().into());
-        store.insert(Kind::AclPrivilege, Value::Object(object));
-        store.link(Kind::AclRole, &copy, "privilegeIds", &id);
+        store.insert(XenKind::AclPrivilege, Value::Object(object));
+        store.link(XenKind::AclRole, &copy, "privilegeIds", &id);
     }
     Ok(json!({"id": copy}))
 }
 
 /// Runs the job of a schedule. Whatever becomes of the backup, the task succeeds: that a run failed
 /// stands in its log alone.
-fn run_schedule(store: &mut Store, id: &str) -> Result<Value, Failure> {
-    let schedule = store.find(Kind::Schedule, id)?.clone();
-    let Some(job) = store.get(Kind::BackupJob, schedule.text("jobId")).cloned() else {
+fn run_schedule(store: &mut ObjectStore, id: &str) -> Result<Value, XenFailure> {
+    let schedule = store.find(XenKind::Schedule, id)?.clone();
+    let Some(job) = store.get(XenKind::BackupJob, schedule.text("jobId")).cloned() else {
         // A sequence runs other schedules, of which nothing is seen here.
         return Ok(Value::Null);
     };
     let repositories = ids(job.get("remotes"));
     let failure = repositories.iter().find_map(|repository| {
-        let error = store.get(Kind::BackupRepository, repository)?.text("error");
+        let error = store.get(XenKind::BackupRepository, repository)?.text("error");
         (!error.is_empty()).then(|| error.to_owned())
     });
     seed::add_run(
         store,
-        &seed::Run {
+        &seed::JobRun {
             job: job.text("id"),
             schedule: id,
             name: job.text("name"),
@@ -238,17 +238,17 @@ fn ids(pattern: Option<&Value>) -> Vec<String> {
 }
 
 /// An effect that changes nothing.
-fn nothing() -> Effect {
+fn nothing() -> StateEffect {
     Box::new(|_| Ok(Value::Null))
 }
 
 /// The properties of bodies that name objects.
-const REFERENCES: [(&str, Kind); 7] = [
-    ("affinity", Kind::Host),
-    ("host", Kind::Host),
-    ("hostId", Kind::Host),
-    ("migrationNetworkId", Kind::Network),
-    ("network", Kind::Network),
-    ("pif", Kind::Pif),
-    ("srId", Kind::Sr),
+const REFERENCES: [(&str, XenKind); 7] = [
+    ("affinity", XenKind::Host),
+    ("host", XenKind::Host),
+    ("hostId", XenKind::Host),
+    ("migrationNetworkId", XenKind::Network),
+    ("network", XenKind::Network),
+    ("pif", XenKind::Pif),
+    ("srId", XenKind::Sr),
 ];

@@ -10,46 +10,46 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use super::auth::User;
+use super::auth::XenUser;
 use super::create::invalid_privilege;
-use super::failure::Failure;
-use super::kind::Kind;
-use super::operations::{self, BodyRule, Operation};
-use super::state::State;
-use super::store::Object;
+use super::failure::XenFailure;
+use super::kind::XenKind;
+use super::operations::{self, BodyRule, XenOperation};
+use super::state::XenState;
+use super::store::XenObject;
 use super::{pages, seed};
 use crate::SimulatorOptions;
-use crate::server::{Reply, Request, Service};
+use crate::server::{HttpReply, HttpService, ServiceRequest};
 
 /// The simulated product.
 #[derive(Debug)]
-pub(super) struct App {
+pub(super) struct XenApp {
     /// What was asked for when it was started.
     pub(super) options: SimulatorOptions,
     /// Wakes those who wait for the end of a task, or for somebody who wants it.
     pub(super) ended: watch::Sender<()>,
     /// Ends the time of the tasks that run.
     pub(super) hurried: watch::Sender<()>,
-    state: Mutex<State>,
+    state: Mutex<XenState>,
     /// Whether the administrator has turned MCP off.
     mcp_is_off: AtomicBool,
 }
 
 /// A request that passed all checks.
-pub(super) struct Call<'a> {
+pub(super) struct XenCall<'a> {
     /// The operation.
-    pub(super) operation: &'static Operation,
+    pub(super) operation: &'static XenOperation,
     /// The captures of the path.
     pub(super) captures: Vec<String>,
     /// Who asks. Operations that need no login get nobody.
-    pub(super) user: User,
+    pub(super) user: XenUser,
     /// The JSON body, or an empty object.
-    pub(super) body: Object,
+    pub(super) body: XenObject,
     /// The request itself, for its query and for bodies that are not JSON.
-    pub(super) request: &'a mut Request,
+    pub(super) request: &'a mut ServiceRequest,
 }
 
-impl Call<'_> {
+impl XenCall<'_> {
     /// Returns a capture of the path, or the empty text.
     pub(super) fn capture(&self, index: usize) -> &str {
         self.captures.get(index).map_or("", String::as_str)
@@ -61,8 +61,8 @@ impl Call<'_> {
     }
 }
 
-impl Service for App {
-    async fn answer(self: Arc<Self>, request: &mut Request) -> Reply {
+impl HttpService for XenApp {
+    async fn answer(self: Arc<Self>, request: &mut ServiceRequest) -> HttpReply {
         let path = request.path.clone();
         let Some(path) = path.strip_prefix(BASE) else {
             return pages::sign_in(&request.path);
@@ -77,7 +77,7 @@ impl Service for App {
     }
 }
 
-impl App {
+impl XenApp {
     /// Makes a product with fresh data.
     pub(super) fn new(options: SimulatorOptions) -> Self {
         let mut state = seed::seed(&options.token, options.moment);
@@ -99,7 +99,7 @@ impl App {
 
     /// Says whether a request says that it comes through MCP while that is off. The question how it
     /// stands is answered all the same.
-    fn turns_away(&self, path: &str, request: &Request) -> bool {
+    fn turns_away(&self, path: &str, request: &ServiceRequest) -> bool {
         let client = request.header("x-xo-client").unwrap_or_default();
         self.mcp_is_off.load(Ordering::Relaxed)
             && client.eq_ignore_ascii_case("mcp")
@@ -107,12 +107,16 @@ impl App {
     }
 
     /// Locks the state. Never held across an `await`.
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, XenState> {
         // A panic elsewhere is a bug that a test shows; the data are still whole objects.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn serve(self: &Arc<Self>, path: &str, request: &mut Request) -> Result<Reply, Failure> {
+    async fn serve(
+        self: &Arc<Self>,
+        path: &str,
+        request: &mut ServiceRequest,
+    ) -> Result<HttpReply, XenFailure> {
         if let Some(reply) = self.redirect_me(path, request)? {
             return Ok(reply);
         }
@@ -128,7 +132,7 @@ impl App {
             return Ok(pages::not_found(request));
         };
         let user = if operation.is_open() {
-            User { id: String::new(), is_admin: false }
+            XenUser { id: String::new(), is_admin: false }
         } else {
             self.state().authenticate(request)?
         };
@@ -157,44 +161,44 @@ impl App {
             errors.insert("body.vlan".to_owned(), json!({"message": message, "value": vlan}));
         }
         if !errors.is_empty() {
-            return Err(Failure::invalid(errors));
+            return Err(XenFailure::invalid(errors));
         }
         let body = body.as_object().cloned().unwrap_or_default();
-        self.dispatch(Call { operation, captures, user, body, request }).await
+        self.dispatch(XenCall { operation, captures, user, body, request }).await
     }
 
     /// Checks that the object in the path exists and that the user has the privilege.
     fn check_access(
         &self,
-        operation: &Operation,
+        operation: &XenOperation,
         captures: &[String],
-        user: &User,
+        user: &XenUser,
         body: &Value,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), XenFailure> {
         let mut state = self.state();
         let segments = operation.segments();
         if operation.path == "/pools/{id}/actions/management_reconfigure"
             && body.get("network").is_none()
         {
             // XO looks the network up before it checks that there is one.
-            return Err(Failure::new(StatusCode::NOT_FOUND, "no such network undefined")
+            return Err(XenFailure::new(StatusCode::NOT_FOUND, "no such network undefined")
                 .with_data(json!({"type": "network"})));
         }
-        let kind = segments.first().and_then(|collection| Kind::from_collection(collection));
-        if kind.is_some_and(Kind::is_of_pool) {
+        let kind = segments.first().and_then(|collection| XenKind::from_collection(collection));
+        if kind.is_some_and(XenKind::is_of_pool) {
             state.store.look();
         }
         if let (Some(kind), Some(id)) = (kind, captures.first()) {
             state.store.find_seen(kind, id)?;
         }
-        if kind == Some(Kind::Pool) {
+        if kind == Some(XenKind::Pool) {
             state.check_named(segments.last().copied().unwrap_or_default(), body)?;
         }
         match operation.privilege {
             // Lists are cut down to what the user may read instead.
             Some((resource, "read")) if is_list(&segments, kind, resource) => Ok(()),
             Some((resource, action)) if !state.allows(user, resource, action) => {
-                Err(Failure::missing_privilege(resource, action))
+                Err(XenFailure::missing_privilege(resource, action))
             }
             _ => Ok(()),
         }
@@ -202,7 +206,11 @@ impl App {
 
     /// Redirects `/users/me` and what is below it to the user who asks. XO compares the raw
     /// address, so `/users/me?x=y` is not redirected and finds no user "me".
-    fn redirect_me(&self, path: &str, request: &Request) -> Result<Option<Reply>, Failure> {
+    fn redirect_me(
+        &self,
+        path: &str,
+        request: &ServiceRequest,
+    ) -> Result<Option<HttpReply>, XenFailure> {
         let Some(rest) = path.strip_prefix("/users/me") else {
             return Ok(None);
         };
@@ -219,7 +227,7 @@ impl App {
         Ok(Some(pages::redirect(StatusCode::TEMPORARY_REDIRECT, &location)))
     }
 
-    async fn dispatch(self: &Arc<Self>, mut call: Call<'_>) -> Result<Reply, Failure> {
+    async fn dispatch(self: &Arc<Self>, mut call: XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let segments = call.operation.segments();
         let method = call.operation.method.clone();
         match (method, segments.as_slice()) {
@@ -258,7 +266,7 @@ impl App {
 
 /// Says whether an operation that reads gives a list, rather than an object or what it tells about
 /// itself.
-fn is_list(segments: &[&str], kind: Option<Kind>, resource: &str) -> bool {
+fn is_list(segments: &[&str], kind: Option<XenKind>, resource: &str) -> bool {
     match segments.len() {
         1 => true,
         3 => kind.is_some_and(|kind| kind.resource() != resource),
@@ -267,7 +275,7 @@ fn is_list(segments: &[&str], kind: Option<Kind>, resource: &str) -> bool {
 }
 
 /// Reads a body as Express reads it: JSON or a form, by its type; anything else is no body.
-async fn read_json(request: &mut Request) -> Result<Value, Failure> {
+async fn read_json(request: &mut ServiceRequest) -> Result<Value, XenFailure> {
     let body = request.body.collect(JSON_LIMIT).await?;
     let media_type = request.header("content-type").unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
@@ -286,8 +294,8 @@ async fn read_json(request: &mut Request) -> Result<Value, Failure> {
     match serde_json::from_slice(&body) {
         // Express accepts objects and arrays alone.
         Ok(value @ (Value::Array(_) | Value::Object(_))) => Ok(value),
-        Ok(_) => Err(Failure::unexpected(unexpected_token(text.trim_start(), &text))),
-        Err(error) => Err(Failure::unexpected(syntax_error(&text, &error))),
+        Ok(_) => Err(XenFailure::unexpected(unexpected_token(text.trim_start(), &text))),
+        Err(error) => Err(XenFailure::unexpected(syntax_error(&text, &error))),
     }
 }
 

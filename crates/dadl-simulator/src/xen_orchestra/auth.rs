@@ -9,15 +9,15 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::failure::Failure;
-use super::kind::Kind;
-use super::state::{State, now};
-use super::store::{Object, Properties};
-use crate::server::{Request, base64_decode};
+use super::failure::XenFailure;
+use super::kind::XenKind;
+use super::state::{XenState, now};
+use super::store::{Properties, XenObject};
+use crate::server::{ServiceRequest, base64_decode};
 
 /// A user who is logged in.
 #[derive(Debug, Clone)]
-pub(super) struct User {
+pub(super) struct XenUser {
     /// The identifier.
     pub(super) id: String,
     /// Whether everything is allowed.
@@ -30,39 +30,39 @@ pub(super) struct Accounts {
     /// Passwords by user identifier.
     pub(super) passwords: BTreeMap<String, String>,
     /// Tokens as XO shows them, oldest first.
-    pub(super) tokens: Vec<Object>,
+    pub(super) tokens: Vec<XenObject>,
     failures: BTreeMap<String, Instant>,
 }
 
 /// What a request brings to prove who asks.
-enum Credentials {
+enum RequestCredentials {
     Basic { name: String, password: String },
     Token(String),
 }
 
-impl State {
+impl XenState {
     /// Returns the user of a request.
-    pub(super) fn authenticate(&mut self, request: &Request) -> Result<User, Failure> {
+    pub(super) fn authenticate(&mut self, request: &ServiceRequest) -> Result<XenUser, XenFailure> {
         match credentials(request)? {
-            Credentials::Token(token) => self.user_of_token(&token, request),
-            Credentials::Basic { name, password } => self.log_in(&name, &password, request),
+            RequestCredentials::Token(token) => self.user_of_token(&token, request),
+            RequestCredentials::Basic { name, password } => self.log_in(&name, &password, request),
         }
     }
 
     /// Says whether a user may do something: administrators may, others need a privilege of a
     /// role of theirs. Selectors are not looked at.
-    pub(super) fn allows(&self, user: &User, resource: &str, action: &str) -> bool {
+    pub(super) fn allows(&self, user: &XenUser, resource: &str, action: &str) -> bool {
         if user.is_admin {
             return true;
         }
-        let groups = self.store.get(Kind::User, &user.id).map(|user| user.list("groups"));
+        let groups = self.store.get(XenKind::User, &user.id).map(|user| user.list("groups"));
         let groups = groups.unwrap_or_default();
-        self.store.all(Kind::AclPrivilege).any(|(_, privilege)| {
+        self.store.all(XenKind::AclPrivilege).any(|(_, privilege)| {
             let held = privilege.text("action");
             let covers = held == "*"
                 || held == action
                 || action.strip_prefix(held).is_some_and(|rest| rest.starts_with(':'));
-            let role = self.store.get(Kind::AclRole, privilege.text("roleId"));
+            let role = self.store.get(XenKind::AclRole, privilege.text("roleId"));
             covers
                 && privilege.text("effect") == "allow"
                 && privilege.text("resource") == resource
@@ -76,13 +76,13 @@ impl State {
     /// Makes a token. `expires_in` is a duration in milliseconds.
     pub(super) fn create_token(
         &mut self,
-        user: &User,
+        user: &XenUser,
         client: Option<Value>,
         description: Option<Value>,
         expires_in: u64,
-    ) -> Object {
+    ) -> XenObject {
         let created_at = now();
-        let mut token = Object::new();
+        let mut token = XenObject::new();
         if let Some(client) = client {
             token.insert("client".to_owned(), client);
         }
@@ -97,11 +97,15 @@ impl State {
         token
     }
 
-    fn user_of_token(&mut self, token: &str, request: &Request) -> Result<User, Failure> {
+    fn user_of_token(
+        &mut self,
+        token: &str,
+        request: &ServiceRequest,
+    ) -> Result<XenUser, XenFailure> {
         let known = self.accounts.tokens.iter_mut().find(|known| known.text("id") == token);
-        let known = known.ok_or_else(Failure::unauthenticated)?;
+        let known = known.ok_or_else(XenFailure::unauthenticated)?;
         if known.number("expiration") < now() {
-            return Err(Failure::unauthenticated());
+            return Err(XenFailure::unauthenticated());
         }
         let user_id = known.text("user_id").to_owned();
         let uses = json!({ request.peer.ip().to_string(): {"timestamp": now()} });
@@ -109,12 +113,17 @@ impl State {
         self.user(&user_id)
     }
 
-    fn log_in(&mut self, name: &str, password: &str, request: &Request) -> Result<User, Failure> {
+    fn log_in(
+        &mut self,
+        name: &str,
+        password: &str,
+        request: &ServiceRequest,
+    ) -> Result<XenUser, XenFailure> {
         let failed = self.accounts.failures.get(name);
         if failed.is_some_and(|failed| failed.elapsed() < THROTTLE) {
-            return Err(Failure::unexpected("too fast authentication tries"));
+            return Err(XenFailure::unexpected("too fast authentication tries"));
         }
-        let id = self.store.all(Kind::User).find(|user| user.1.text("email") == name);
+        let id = self.store.all(XenKind::User).find(|user| user.1.text("email") == name);
         let id = id.map(|user| user.0.to_owned());
         let known = id.as_ref().and_then(|id| self.accounts.passwords.get(id));
         match (&id, known) {
@@ -126,19 +135,19 @@ impl State {
             _ => {
                 self.accounts.failures.insert(name.to_owned(), Instant::now());
                 self.record_failed_login(name, &request.peer.ip().to_string());
-                Err(Failure::unauthenticated())
+                Err(XenFailure::unauthenticated())
             }
         }
     }
 
-    fn user(&self, id: &str) -> Result<User, Failure> {
-        let user = self.store.get(Kind::User, id).ok_or_else(Failure::unauthenticated)?;
-        Ok(User { id: id.to_owned(), is_admin: user.text("permission") == "admin" })
+    fn user(&self, id: &str) -> Result<XenUser, XenFailure> {
+        let user = self.store.get(XenKind::User, id).ok_or_else(XenFailure::unauthenticated)?;
+        Ok(XenUser { id: id.to_owned(), is_admin: user.text("permission") == "admin" })
     }
 }
 
 /// Reads the credentials of a request.
-fn credentials(request: &Request) -> Result<Credentials, Failure> {
+fn credentials(request: &ServiceRequest) -> Result<RequestCredentials, XenFailure> {
     let cookies = request.headers.get_all("cookie");
     let token = cookies
         .iter()
@@ -151,8 +160,8 @@ fn credentials(request: &Request) -> Result<Credentials, Failure> {
         (Some(_), Some(_)) => Err(bad_request(
             "Having multiple authentication methods is not supported, please choose one",
         )),
-        (None, Some(token)) => Ok(Credentials::Token(token)),
-        (None, None) => Err(Failure::unauthenticated()),
+        (None, Some(token)) => Ok(RequestCredentials::Token(token)),
+        (None, None) => Err(XenFailure::unauthenticated()),
         (Some(authorization), None) => {
             let malformed = || bad_request("Malformed Authorization header");
             let (scheme, value) = authorization.trim().split_once(' ').ok_or_else(malformed)?;
@@ -160,19 +169,19 @@ fn credentials(request: &Request) -> Result<Credentials, Failure> {
                 return Err(malformed());
             }
             if !scheme.eq_ignore_ascii_case("basic") {
-                return Err(Failure::unauthenticated());
+                return Err(XenFailure::unauthenticated());
             }
             let decoded = base64_decode(value.trim()).ok_or_else(malformed)?;
             let decoded = String::from_utf8_lossy(&decoded).into_owned();
             // Only the first colon separates: passwords may contain more.
             let (name, password) = decoded.split_once(':').ok_or_else(malformed)?;
-            Ok(Credentials::Basic { name: name.to_owned(), password: password.to_owned() })
+            Ok(RequestCredentials::Basic { name: name.to_owned(), password: password.to_owned() })
         }
     }
 }
 
-fn bad_request(message: &str) -> Failure {
-    Failure::new(StatusCode::BAD_REQUEST, message)
+fn bad_request(message: &str) -> XenFailure {
+    XenFailure::new(StatusCode::BAD_REQUEST, message)
 }
 
 /// How long a name is refused after a failed login.

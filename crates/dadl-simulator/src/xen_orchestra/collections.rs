@@ -4,26 +4,26 @@
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::app::{App, Call};
-use super::auth::User;
-use super::failure::Failure;
-use super::filter::Filter;
-use super::kind::Kind;
-use super::state::State;
-use super::store::{Object, Properties, pick};
-use crate::server::{Query, Reply};
+use super::app::{XenApp, XenCall};
+use super::auth::XenUser;
+use super::failure::XenFailure;
+use super::filter::ObjectFilter;
+use super::kind::XenKind;
+use super::state::XenState;
+use super::store::{Properties, XenObject, pick};
+use crate::server::{HttpReply, Query};
 
-impl App {
+impl XenApp {
     /// Answers with the objects of a collection, or with those that belong to an object.
-    pub(super) fn list(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) fn list(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         if call.flag("watch") && !call.flag("ndjson") {
             return Err(watch_needs_ndjson());
         }
         let state = self.state();
         let segments = call.operation.segments();
-        let parent = segments.first().and_then(|collection| Kind::from_collection(collection));
+        let parent = segments.first().and_then(|collection| XenKind::from_collection(collection));
         let Some(parent) = parent else {
-            return Err(Failure::unexpected("no such collection"));
+            return Err(XenFailure::unexpected("no such collection"));
         };
         let (kind, objects) = match segments.as_slice() {
             [_, _, relation] => state.related(parent, call.capture(0), relation),
@@ -32,10 +32,10 @@ impl App {
         let mut objects = state.readable(kind, objects, &call.user);
         let repositories: Vec<&str> = call.request.query.all("backup-repository").collect();
         // Without a repository XO looks into none.
-        if kind == Kind::BackupArchive && repositories != ["*"] {
+        if kind == XenKind::BackupArchive && repositories != ["*"] {
             let wanted = repositories.iter().flat_map(|value| value.split(',')).collect::<Vec<_>>();
             for id in &wanted {
-                state.store.find(Kind::BackupRepository, id)?;
+                state.store.find(XenKind::BackupRepository, id)?;
             }
             objects.retain(|archive| wanted.contains(&archive.text("backupRepository")));
         }
@@ -44,35 +44,39 @@ impl App {
     }
 
     /// Answers with one object.
-    pub(super) fn show(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) fn show(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let collection = call.operation.segments().first().copied().unwrap_or_default();
-        let kind = Kind::from_collection(collection);
-        let kind = kind.ok_or_else(|| Failure::unexpected("no such collection"))?;
+        let kind = XenKind::from_collection(collection);
+        let kind = kind.ok_or_else(|| XenFailure::unexpected("no such collection"))?;
         let state = self.state();
         let object = state.store.find_seen(kind, call.capture(0))?;
-        Ok(Reply::json(StatusCode::OK, &Value::Object(object.clone())))
+        Ok(HttpReply::json(StatusCode::OK, &Value::Object(object.clone())))
     }
 
     /// Answers with whether a backup repository can be written to.
-    pub(super) fn health(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) fn health(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let state = self.state();
-        let error = state.store.find(Kind::BackupRepository, call.capture(0))?.text("error");
+        let error = state.store.find(XenKind::BackupRepository, call.capture(0))?.text("error");
         let health = match error {
             "" => json!({"success": true}),
             error => json!({"success": false, "error": {"message": error}, "step": "write"}),
         };
-        Ok(Reply::json(StatusCode::OK, &health))
+        Ok(HttpReply::json(StatusCode::OK, &health))
     }
 
     /// Answers with a user's tokens, or makes one. Both are for the user alone.
-    pub(super) fn tokens(&self, call: &Call<'_>, method: &Method) -> Result<Reply, Failure> {
+    pub(super) fn tokens(
+        &self,
+        call: &XenCall<'_>,
+        method: &Method,
+    ) -> Result<HttpReply, XenFailure> {
         let mut state = self.state();
         let own = call.capture(0) == call.user.id;
         if *method == Method::POST {
             if !own {
                 let operation = "create authentication token";
                 let reason = "you can only create token for yourself";
-                return Err(Failure::forbidden(operation, reason));
+                return Err(XenFailure::forbidden(operation, reason));
             }
             let lifetime = match call.body.get("expiresIn") {
                 None => 30 * 86_400_000,
@@ -81,12 +85,12 @@ impl App {
             let client = call.body.get("client").cloned();
             let description = call.body.get("description").cloned();
             let token = state.create_token(&call.user, client, description, lifetime);
-            return Ok(Reply::json(StatusCode::CREATED, &json!({"token": token})));
+            return Ok(HttpReply::json(StatusCode::CREATED, &json!({"token": token})));
         }
         if !own {
             let operation = "get authentication tokens";
             let reason = "can only see own authentication tokens";
-            return Err(Failure::forbidden(operation, reason));
+            return Err(XenFailure::forbidden(operation, reason));
         }
         let tokens = state.accounts.tokens.iter();
         let own = tokens.filter(|token| token.text("user_id") == call.user.id).cloned().collect();
@@ -101,68 +105,68 @@ impl App {
                 Value::Object(token)
             })
             .collect();
-        Ok(Reply::json(StatusCode::OK, &Value::Array(tokens)))
+        Ok(HttpReply::json(StatusCode::OK, &Value::Array(tokens)))
     }
 }
 
-impl State {
+impl XenState {
     /// Returns the objects that belong to an object, and their kind.
-    fn related(&self, parent: Kind, id: &str, relation: &str) -> (Kind, Vec<Object>) {
-        let of = |kind: Kind, test: &dyn Fn(&Object) -> bool| {
+    fn related(&self, parent: XenKind, id: &str, relation: &str) -> (XenKind, Vec<XenObject>) {
+        let of = |kind: XenKind, test: &dyn Fn(&XenObject) -> bool| {
             let objects = self.store.all_seen(kind).filter(|object| test(object));
             (kind, objects.cloned().collect())
         };
-        let property = |object: &Object, outer: &str, inner: &str| {
+        let property = |object: &XenObject, outer: &str, inner: &str| {
             let inner = object.get(outer).and_then(|outer| outer.get(inner));
             inner.is_some_and(|value| value == id)
         };
         match relation {
-            "acl-privileges" => of(Kind::AclPrivilege, &|privilege| {
-                let role = self.store.get(Kind::AclRole, privilege.text("roleId"));
-                let groups = self.store.get(Kind::User, id).map(|user| user.list("groups"));
+            "acl-privileges" => of(XenKind::AclPrivilege, &|privilege| {
+                let role = self.store.get(XenKind::AclRole, privilege.text("roleId"));
+                let groups = self.store.get(XenKind::User, id).map(|user| user.list("groups"));
                 role.is_some_and(|role| {
                     role.lists("userIds", id)
                         || groups.iter().flatten().any(|group| role.lists("groupIds", group))
                 })
             }),
-            "acl-roles" => of(Kind::AclRole, &|role| role.lists("groupIds", id)),
-            "alarms" => of(Kind::Alarm, &|alarm| {
+            "acl-roles" => of(XenKind::AclRole, &|role| role.lists("groupIds", id)),
+            "alarms" => of(XenKind::Alarm, &|alarm| {
                 property(alarm, "object", "uuid")
-                    || (parent == Kind::Pool && alarm.text("$pool") == id)
+                    || (parent == XenKind::Pool && alarm.text("$pool") == id)
             }),
-            "backup-jobs" => of(Kind::BackupJob, &|job| {
+            "backup-jobs" => of(XenKind::BackupJob, &|job| {
                 let vms = job.get("vms").and_then(|vms| vms.get("id"));
                 let listed = vms.and_then(|ids| ids.get("__or")).and_then(Value::as_array);
                 vms.is_some_and(|single| single == id)
                     || listed.is_some_and(|ids| ids.iter().any(|other| other == id))
             }),
-            "groups" if parent == Kind::AclRole => {
+            "groups" if parent == XenKind::AclRole => {
                 let role = self.store.get(parent, id);
-                of(Kind::Group, &|group| {
+                of(XenKind::Group, &|group| {
                     role.is_some_and(|role| role.lists("groupIds", group.text("id")))
                 })
             }
-            "groups" => of(Kind::Group, &|group| group.lists("users", id)),
-            "messages" => of(Kind::Message, &|message| {
+            "groups" => of(XenKind::Group, &|group| group.lists("users", id)),
+            "messages" => of(XenKind::Message, &|message| {
                 message.text("$object") == id
-                    || (parent == Kind::Pool && message.text("$pool") == id)
+                    || (parent == XenKind::Pool && message.text("$pool") == id)
             }),
-            "privileges" => of(Kind::AclPrivilege, &|privilege| privilege.text("roleId") == id),
-            "tasks" => of(Kind::Task, &|task| {
+            "privileges" => of(XenKind::AclPrivilege, &|privilege| privilege.text("roleId") == id),
+            "tasks" => of(XenKind::Task, &|task| {
                 property(task, "properties", "objectId")
-                    || (parent == Kind::User && property(task, "properties", "userId"))
+                    || (parent == XenKind::User && property(task, "properties", "userId"))
             }),
             "users" => {
-                let list = if parent == Kind::Group { "users" } else { "userIds" };
+                let list = if parent == XenKind::Group { "users" } else { "userIds" };
                 let owner = self.store.get(parent, id);
-                of(Kind::User, &|user| {
+                of(XenKind::User, &|user| {
                     owner.is_some_and(|owner| owner.lists(list, user.text("id")))
                 })
             }
             _ => {
                 let kind = match parent {
-                    Kind::VmSnapshot => Kind::VdiSnapshot,
-                    _ => Kind::Vdi,
+                    XenKind::VmSnapshot => XenKind::VdiSnapshot,
+                    _ => XenKind::Vdi,
                 };
                 let disks = self.disks(parent, id);
                 of(kind, &|disk| disks.iter().any(|other| other == disk.text("id")))
@@ -171,26 +175,26 @@ impl State {
     }
 
     /// Returns the identifiers of a machine's disks.
-    pub(super) fn disks(&self, kind: Kind, id: &str) -> Vec<String> {
+    pub(super) fn disks(&self, kind: XenKind, id: &str) -> Vec<String> {
         let connections = self.store.seen(kind, id).map(|machine| machine.list("$VBDs"));
         let connections = connections.into_iter().flatten();
         connections
-            .filter_map(|connection| self.store.seen(Kind::Vbd, &connection))
+            .filter_map(|connection| self.store.seen(XenKind::Vbd, &connection))
             .map(|connection| connection.text("VDI").to_owned())
             .filter(|disk| !disk.is_empty())
             .collect()
     }
 
-    fn readable(&self, kind: Kind, objects: Vec<Object>, user: &User) -> Vec<Object> {
+    fn readable(&self, kind: XenKind, objects: Vec<XenObject>, user: &XenUser) -> Vec<XenObject> {
         if self.allows(user, &kind.resource(), "read") { objects } else { Vec::new() }
     }
 }
 
 /// Applies `filter` and `limit`.
-fn select(mut objects: Vec<Object>, query: &Query) -> Result<Vec<Object>, Failure> {
+fn select(mut objects: Vec<XenObject>, query: &Query) -> Result<Vec<XenObject>, XenFailure> {
     if let Some(text) = query.first("filter") {
-        let filter = Filter::parse(text).map_err(|error| {
-            Failure::new(StatusCode::BAD_REQUEST, error.to_string())
+        let filter = ObjectFilter::parse(text).map_err(|error| {
+            XenFailure::new(StatusCode::BAD_REQUEST, error.to_string())
                 .with_data(json!({"stringToParse": text}))
         })?;
         // The filter wants values, and these are cheaper to wrap than to copy.
@@ -212,10 +216,10 @@ fn select(mut objects: Vec<Object>, query: &Query) -> Result<Vec<Object>, Failur
 }
 
 /// Gives a list in the form that the query wants.
-fn render(kind: Kind, objects: Vec<Object>, query: &Query) -> Result<Reply, Failure> {
+fn render(kind: XenKind, objects: Vec<XenObject>, query: &Query) -> Result<HttpReply, XenFailure> {
     let is = |name: &str| query.first(name) == Some("true");
     if is("ndjson") && is("markdown") {
-        return Err(Failure::unprocessable(
+        return Err(XenFailure::unprocessable(
             "Cannot use both ndjson and markdown output formats simultaneously",
         ));
     }
@@ -223,7 +227,7 @@ fn render(kind: Kind, objects: Vec<Object>, query: &Query) -> Result<Reply, Fail
     let fields = fields(query);
     if is("markdown") {
         let table = markdown(&objects, fields.as_ref());
-        return Ok(Reply::pieces("text/markdown; charset=utf-8", vec![table]));
+        return Ok(HttpReply::pieces("text/markdown; charset=utf-8", vec![table]));
     }
     let elements: Vec<Value> = objects
         .iter()
@@ -239,9 +243,9 @@ fn render(kind: Kind, objects: Vec<Object>, query: &Query) -> Result<Reply, Fail
         .collect();
     if is("ndjson") {
         let lines = elements.iter().map(|element| format!("{element}\n")).collect();
-        return Ok(Reply::pieces("application/x-ndjson", lines));
+        return Ok(HttpReply::pieces("application/x-ndjson", lines));
     }
-    Ok(Reply::json(StatusCode::OK, &Value::Array(elements)))
+    Ok(HttpReply::json(StatusCode::OK, &Value::Array(elements)))
 }
 
 /// Reads `fields`: outer `None` when it is not given, inner `None` for all fields.
@@ -255,7 +259,7 @@ pub(super) fn fields(query: &Query) -> Option<Option<Vec<String>>> {
 }
 
 /// Draws a table with one line an object.
-fn markdown(objects: &[Object], fields: Option<&Option<Vec<String>>>) -> String {
+fn markdown(objects: &[XenObject], fields: Option<&Option<Vec<String>>>) -> String {
     let Some(first) = objects.first() else {
         return "No results.".to_owned();
     };
@@ -290,12 +294,12 @@ fn markdown(objects: &[Object], fields: Option<&Option<Vec<String>>>) -> String 
 }
 
 /// Reads how long a token shall be valid, which XO limits.
-fn lifetime(value: &Value) -> Result<u64, Failure> {
+fn lifetime(value: &Value) -> Result<u64, XenFailure> {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let lifetime = milliseconds(value)
-        .ok_or_else(|| Failure::unexpected(format!("not a valid duration: {text}")))?;
+        .ok_or_else(|| XenFailure::unexpected(format!("not a valid duration: {text}")))?;
     if lifetime > LONGEST_TOKEN {
-        return Err(Failure::unexpected(format!("too high expiresIn duration: {text}")));
+        return Err(XenFailure::unexpected(format!("too high expiresIn duration: {text}")));
     }
     Ok(lifetime)
 }
@@ -325,6 +329,6 @@ fn milliseconds(value: &Value) -> Option<u64> {
 const LONGEST_TOKEN: u64 = 15_778_800_000;
 
 /// Fails because changes are given as lines only.
-pub(super) fn watch_needs_ndjson() -> Failure {
-    Failure::new(StatusCode::BAD_REQUEST, "watch=true requires ndjson=true")
+pub(super) fn watch_needs_ndjson() -> XenFailure {
+    XenFailure::new(StatusCode::BAD_REQUEST, "watch=true requires ndjson=true")
 }

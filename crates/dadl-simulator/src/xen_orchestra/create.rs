@@ -3,18 +3,18 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::app::{App, Call};
-use super::failure::Failure;
-use super::kind::Kind;
+use super::app::{XenApp, XenCall};
+use super::failure::XenFailure;
+use super::kind::XenKind;
 use super::privileges;
 use super::seed::{add_interface, insert_in_pool};
-use super::state::State;
-use super::store::{Object, Properties};
-use crate::server::Reply;
+use super::state::XenState;
+use super::store::{Properties, XenObject};
+use crate::server::HttpReply;
 
-impl App {
+impl XenApp {
     /// Adds an object and answers with its identifier.
-    pub(super) fn create(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) fn create(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let mut state = self.state();
         let body = &call.body;
         let id = match call.operation.path {
@@ -29,39 +29,39 @@ impl App {
             "/vdis" => state.create_disk(body)?,
             _ => state.create_interface(body)?,
         };
-        Ok(Reply::json(StatusCode::CREATED, &json!({"id": id})))
+        Ok(HttpReply::json(StatusCode::CREATED, &json!({"id": id})))
     }
 }
 
-impl State {
+impl XenState {
     /// Looks up what a body for a pool names, which XO does before it looks at the body's shape: to
     /// find out whether the user may have it.
-    pub(super) fn check_named(&self, action: &str, body: &Value) -> Result<(), Failure> {
+    pub(super) fn check_named(&self, action: &str, body: &Value) -> Result<(), XenFailure> {
         let text =
             |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let seen = |kind, id: Option<String>| match &id {
             Some(id) if self.store.seen(kind, id).is_some() => Ok(()),
-            id => Err(Failure::no_such_object(id.as_deref())),
+            id => Err(XenFailure::no_such_object(id.as_deref())),
         };
         match action {
             "create_network" => match text(body, "pif") {
-                Some(pif) => seen(Kind::Pif, Some(pif)),
+                Some(pif) => seen(XenKind::Pif, Some(pif)),
                 None => Ok(()),
             },
             "create_vm" => {
                 let template = text(body, "template");
-                let named = |one: &Object| Some(one.text("uuid")) == template.as_deref();
-                if !self.store.all_seen(Kind::VmTemplate).any(named) {
-                    return Err(Failure::no_such_object(template.as_deref()));
+                let named = |one: &XenObject| Some(one.text("uuid")) == template.as_deref();
+                if !self.store.all_seen(XenKind::VmTemplate).any(named) {
+                    return Err(XenFailure::no_such_object(template.as_deref()));
                 }
                 let interfaces = body.get("vifs").and_then(Value::as_array).into_iter().flatten();
                 for network in interfaces.filter_map(|interface| text(interface, "network")) {
-                    seen(Kind::Network, Some(network))?;
+                    seen(XenKind::Network, Some(network))?;
                 }
                 let install = body.get("install");
                 let medium = install.and_then(|install| text(install, "repository"));
                 match medium.filter(|medium| !medium.is_empty()) {
-                    Some(medium) => self.store.find_seen(Kind::Vdi, &medium).map(drop),
+                    Some(medium) => self.store.find_seen(XenKind::Vdi, &medium).map(drop),
                     None => Ok(()),
                 }
             }
@@ -69,54 +69,54 @@ impl State {
         }
     }
 
-    fn create_privilege(&mut self, body: &Object) -> Result<String, Failure> {
+    fn create_privilege(&mut self, body: &XenObject) -> Result<String, XenFailure> {
         check_privilege(body.text("resource"), body.text("action"), body)?;
         let role = body.text("roleId");
-        if self.store.find(Kind::AclRole, role)?.get("isTemplate") == Some(&Value::Bool(true)) {
-            return Err(Failure::forbidden("create ACL V2 privilege", "role is a template"));
+        if self.store.find(XenKind::AclRole, role)?.get("isTemplate") == Some(&Value::Bool(true)) {
+            return Err(XenFailure::forbidden("create ACL V2 privilege", "role is a template"));
         }
         let id = self.store.generator.uuid();
         let mut privilege = body.clone();
         privilege.insert("id".to_owned(), id.clone().into());
-        self.store.insert(Kind::AclPrivilege, Value::Object(privilege));
-        self.store.link(Kind::AclRole, role, "privilegeIds", &id);
+        self.store.insert(XenKind::AclPrivilege, Value::Object(privilege));
+        self.store.link(XenKind::AclRole, role, "privilegeIds", &id);
         Ok(id)
     }
 
-    fn create_role(&mut self, body: &Object) -> String {
+    fn create_role(&mut self, body: &XenObject) -> String {
         let id = self.store.generator.uuid();
         let mut role = body.clone();
         role.insert("id".to_owned(), id.into());
         for list in ["userIds", "groupIds", "privilegeIds"] {
             role.insert(list.to_owned(), json!([]));
         }
-        self.store.insert(Kind::AclRole, Value::Object(role))
+        self.store.insert(XenKind::AclRole, Value::Object(role))
     }
 
-    fn create_repository(&mut self, body: &Object) -> String {
+    fn create_repository(&mut self, body: &XenObject) -> String {
         let id = self.store.generator.uuid();
         let mut repository = Map::new();
         repository.insert("enabled".to_owned(), true.into());
         repository.insert("error".to_owned(), "".into());
         repository.extend(body.clone());
         repository.insert("id".to_owned(), id.into());
-        self.store.insert(Kind::BackupRepository, Value::Object(repository))
+        self.store.insert(XenKind::BackupRepository, Value::Object(repository))
     }
 
-    fn create_group(&mut self, body: &Object) -> Result<String, Failure> {
+    fn create_group(&mut self, body: &XenObject) -> Result<String, XenFailure> {
         let name = body.text("name");
-        if let Some(id) = self.find_named(Kind::Group, name) {
-            return Err(Failure::exists("group", Some(&id)));
+        if let Some(id) = self.find_named(XenKind::Group, name) {
+            return Err(XenFailure::exists("group", Some(&id)));
         }
         let id = self.store.generator.uuid();
         let group = json!({"name": name, "users": [], "aclRoleIds": [], "id": id});
-        Ok(self.store.insert(Kind::Group, group))
+        Ok(self.store.insert(XenKind::Group, group))
     }
 
-    fn create_server(&mut self, body: &Object) -> Result<String, Failure> {
+    fn create_server(&mut self, body: &XenObject) -> Result<String, XenFailure> {
         let host = body.text("host");
-        if self.store.all(Kind::Server).any(|server| server.1.text("host") == host) {
-            return Err(Failure::exists("server", None));
+        if self.store.all(XenKind::Server).any(|server| server.1.text("host") == host) {
+            return Err(XenFailure::exists("server", None));
         }
         let is = |name: &str| body.get(name) == Some(&Value::Bool(true));
         let id = self.store.generator.uuid();
@@ -125,17 +125,17 @@ impl State {
             "label": body.get("label"), "username": body.text("username"),
             "readOnly": is("readOnly"), "id": id, "status": "disconnected",
         });
-        Ok(self.store.insert(Kind::Server, server))
+        Ok(self.store.insert(XenKind::Server, server))
     }
 
-    fn create_storage(&mut self, body: &Object) -> Result<String, Failure> {
+    fn create_storage(&mut self, body: &XenObject) -> Result<String, XenFailure> {
         let host = body.text("hostId").to_owned();
-        let pool = self.store.find_seen(Kind::Host, &host)?.text("$pool").to_owned();
+        let pool = self.store.find_seen(XenKind::Host, &host)?.text("$pool").to_owned();
         let driver = body.text("SR_type");
         let shared = matches!(driver, "cephfs" | "glusterfs" | "iso" | "lvmoiscsi" | "nfs" | "smb");
         let storage = insert_in_pool(
             &mut self.store,
-            Kind::Sr,
+            XenKind::Sr,
             &pool,
             json!({
                 "content_type": body.get("content_type").unwrap_or(&json!("user")),
@@ -150,27 +150,27 @@ impl State {
         );
         let connection = insert_in_pool(
             &mut self.store,
-            Kind::Pbd,
+            XenKind::Pbd,
             &pool,
             json!({
                 "attached": true, "host": host, "SR": storage,
                 "device_config": body.get("device_config"), "otherConfig": {},
             }),
         );
-        self.store.link(Kind::Sr, &storage, "$PBDs", &connection);
-        self.store.link(Kind::Host, &host, "$PBDs", &connection);
+        self.store.link(XenKind::Sr, &storage, "$PBDs", &connection);
+        self.store.link(XenKind::Host, &host, "$PBDs", &connection);
         Ok(storage)
     }
 
-    fn create_user(&mut self, body: &Object) -> Result<String, Failure> {
+    fn create_user(&mut self, body: &XenObject) -> Result<String, XenFailure> {
         let name = body.text("name");
-        if self.find_named(Kind::User, name).is_some() {
-            return Err(Failure::unexpected(format!("the user {name} already exists")));
+        if self.find_named(XenKind::User, name).is_some() {
+            return Err(XenFailure::unexpected(format!("the user {name} already exists")));
         }
         let id = self.store.generator.uuid();
         self.accounts.passwords.insert(id.clone(), body.text("password").to_owned());
         Ok(self.store.insert(
-            Kind::User,
+            XenKind::User,
             json!({
                 "email": name,
                 "pw_hash": "***obfuscated***",
@@ -183,9 +183,9 @@ impl State {
         ))
     }
 
-    fn create_connection(&mut self, body: &Object) -> Result<String, Failure> {
+    fn create_connection(&mut self, body: &XenObject) -> Result<String, XenFailure> {
         let (vm, disk) = (body.text("VM"), body.text("VDI"));
-        let machine = self.store.find_seen(Kind::Vm, vm)?;
+        let machine = self.store.find_seen(XenKind::Vm, vm)?;
         let pool = machine.text("$pool").to_owned();
         // A running VM gets the disk at once.
         let is_running = machine.text("power_state") == "Running";
@@ -193,11 +193,11 @@ impl State {
             "" => machine.list("$VBDs").len().to_string(),
             position => position.to_owned(),
         };
-        self.store.find_seen(Kind::Vdi, disk)?;
+        self.store.find_seen(XenKind::Vdi, disk)?;
         let letter = char::from(b'a' + position.parse::<u8>().unwrap_or(0).min(25));
         let connection = insert_in_pool(
             &mut self.store,
-            Kind::Vbd,
+            XenKind::Vbd,
             &pool,
             json!({
                 "attached": is_running, "bootable": body.get("bootable").unwrap_or(&json!(false)),
@@ -205,12 +205,12 @@ impl State {
                 "position": position, "read_only": body.text("mode") == "RO", "VDI": disk, "VM": vm,
             }),
         );
-        self.store.link(Kind::Vm, vm, "$VBDs", &connection);
-        self.store.link(Kind::Vdi, disk, "$VBDs", &connection);
+        self.store.link(XenKind::Vm, vm, "$VBDs", &connection);
+        self.store.link(XenKind::Vdi, disk, "$VBDs", &connection);
         Ok(connection)
     }
 
-    fn create_disk(&mut self, body: &Object) -> Result<String, Failure> {
+    fn create_disk(&mut self, body: &XenObject) -> Result<String, XenFailure> {
         let size = body.get("virtual_size").and_then(Value::as_f64).unwrap_or_default() as u64;
         let disk = self.add_loose_disk(
             body.text("srId"),
@@ -219,7 +219,7 @@ impl State {
             size,
         )?;
         if let Some(tags) = body.get("tags") {
-            self.store.set(Kind::Vdi, &disk, "tags", tags.clone());
+            self.store.set(XenKind::Vdi, &disk, "tags", tags.clone());
         }
         Ok(disk)
     }
@@ -231,11 +231,11 @@ impl State {
         name: &str,
         description: &str,
         size: u64,
-    ) -> Result<String, Failure> {
-        let pool = self.store.find_seen(Kind::Sr, storage)?.text("$pool").to_owned();
+    ) -> Result<String, XenFailure> {
+        let pool = self.store.find_seen(XenKind::Sr, storage)?.text("$pool").to_owned();
         let disk = insert_in_pool(
             &mut self.store,
-            Kind::Vdi,
+            XenKind::Vdi,
             &pool,
             json!({
                 "cbt_enabled": false, "missing": false, "name_description": description,
@@ -244,16 +244,16 @@ impl State {
                 "$VBDs": [], "chainPhysicalUsage": size,
             }),
         );
-        self.store.link(Kind::Sr, storage, "VDIs", &disk);
+        self.store.link(XenKind::Sr, storage, "VDIs", &disk);
         Ok(disk)
     }
 
-    fn create_interface(&mut self, body: &Object) -> Result<String, Failure> {
+    fn create_interface(&mut self, body: &XenObject) -> Result<String, XenFailure> {
         let (vm, network) = (body.text("vmId"), body.text("networkId"));
-        self.store.find_seen(Kind::Vm, vm)?;
-        self.store.find_seen(Kind::Network, network)?;
+        self.store.find_seen(XenKind::Vm, vm)?;
+        self.store.find_seen(XenKind::Network, network)?;
         let interface = add_interface(&mut self.store, vm, network);
-        self.store.update(Kind::Vif, &interface, |object| {
+        self.store.update(XenKind::Vif, &interface, |object| {
             for (given, shown) in [
                 ("MAC", "MAC"),
                 ("MTU", "MTU"),
@@ -272,14 +272,18 @@ impl State {
     }
 
     /// Returns the user or group of a name.
-    pub(super) fn find_named(&self, kind: Kind, name: &str) -> Option<String> {
+    pub(super) fn find_named(&self, kind: XenKind, name: &str) -> Option<String> {
         let found = self.store.all(kind).find(|object| object.1.text("name") == name);
         found.map(|object| object.0.to_owned())
     }
 }
 
 /// Fails unless the action exists on the resource.
-pub(super) fn check_privilege(resource: &str, action: &str, body: &Object) -> Result<(), Failure> {
+pub(super) fn check_privilege(
+    resource: &str,
+    action: &str,
+    body: &XenObject,
+) -> Result<(), XenFailure> {
     if privileges::is_known(resource, action) {
         return Ok(());
     }
@@ -287,11 +291,11 @@ pub(super) fn check_privilege(resource: &str, action: &str, body: &Object) -> Re
 }
 
 /// Fails as XO does for anything wrong with a privilege: it is one big union to its validator.
-pub(super) fn invalid_privilege(body: &Object) -> Failure {
+pub(super) fn invalid_privilege(body: &XenObject) -> XenFailure {
     let mut errors = Map::new();
     errors.insert(
         "privilege".to_owned(),
         json!({"message": "Value does not match any allowed schema", "value": body}),
     );
-    Failure::invalid(errors)
+    XenFailure::invalid(errors)
 }

@@ -4,57 +4,61 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::app::{App, Call};
-use super::failure::Failure;
+use super::app::{XenApp, XenCall};
+use super::failure::XenFailure;
 use super::hosts::missing_patches;
-use super::kind::Kind;
-use super::state::State;
+use super::kind::XenKind;
+use super::state::XenState;
 use super::stats::load;
-use super::store::{Object, Properties};
-use crate::server::Reply;
+use super::store::{Properties, XenObject};
+use crate::server::HttpReply;
 
-impl App {
+impl XenApp {
     /// Answers with a dashboard.
-    pub(super) fn dashboard(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) fn dashboard(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let state = self.state();
         let dashboard = match call.operation.segments().first() {
             Some(&"pools") => state.pool_dashboard(call.capture(0)),
-            Some(&"vms") => state.machine_dashboard(state.store.find(Kind::Vm, call.capture(0))?),
+            Some(&"vms") => {
+                state.machine_dashboard(state.store.find(XenKind::Vm, call.capture(0))?)
+            }
             _ => state.global_dashboard(),
         };
         drop(state);
         if call.flag("ndjson") {
             let properties = dashboard.as_object().into_iter().flatten();
             let lines = properties.map(|(name, value)| format!("{}\n", json!({name: value})));
-            return Ok(Reply::pieces("application/x-ndjson", lines.collect()));
+            return Ok(HttpReply::pieces("application/x-ndjson", lines.collect()));
         }
-        Ok(Reply::json(StatusCode::OK, &dashboard))
+        Ok(HttpReply::json(StatusCode::OK, &dashboard))
     }
 }
 
-impl State {
+impl XenState {
     fn global_dashboard(&self) -> Value {
-        let hosts: Vec<&Object> = self.store.all(Kind::Host).map(|host| host.1).collect();
-        let vms: Vec<&Object> = self.store.all(Kind::Vm).map(|vm| vm.1).collect();
-        let storage: Vec<&Object> = self.store.all(Kind::Sr).map(|storage| storage.1).collect();
+        let hosts: Vec<&XenObject> = self.store.all(XenKind::Host).map(|host| host.1).collect();
+        let vms: Vec<&XenObject> = self.store.all(XenKind::Vm).map(|vm| vm.1).collect();
+        let storage: Vec<&XenObject> =
+            self.store.all(XenKind::Sr).map(|storage| storage.1).collect();
         let total: u64 = storage.iter().map(|storage| storage.number("size")).sum();
         let used: u64 = storage.iter().map(|storage| storage.number("physical_usage")).sum();
-        let count = |objects: &[&Object], property: &str, value: &str| {
+        let count = |objects: &[&XenObject], property: &str, value: &str| {
             objects.iter().filter(|object| object.text(property) == value).count()
         };
-        let servers: Vec<&Object> = self.store.all(Kind::Server).map(|server| server.1).collect();
+        let servers: Vec<&XenObject> =
+            self.store.all(XenKind::Server).map(|server| server.1).collect();
         let connected = count(&servers, "status", "connected");
         let running = count(&vms, "power_state", "Running");
-        let logs: Vec<&Object> = self.store.all(Kind::BackupLog).map(|log| log.1).collect();
+        let logs: Vec<&XenObject> = self.store.all(XenKind::BackupLog).map(|log| log.1).collect();
         let disabled = hosts.iter().filter(|host| host.get("enabled") == Some(&false.into()));
         let halted_hosts = count(&hosts, "power_state", "Halted");
-        let in_job = |vm: &&&Object| {
-            let mut jobs = self.store.all(Kind::BackupJob).filter_map(|job| job.1.get("vms"));
+        let in_job = |vm: &&&XenObject| {
+            let mut jobs = self.store.all(XenKind::BackupJob).filter_map(|job| job.1.get("vms"));
             jobs.any(|vms| vms.to_string().contains(vm.text("id")))
         };
         let protected = vms.iter().filter(in_job).count();
         json!({
-            "nPools": self.store.count(Kind::Pool),
+            "nPools": self.store.count(XenKind::Pool),
             "nHosts": hosts.len(),
             "backupRepositories": {"other": {"size": {
                 "available": 4_398_046_511_104_u64, "backups": 1_649_267_441_664_u64,
@@ -72,8 +76,8 @@ impl State {
             "missingPatches": {
                 "hasAuthorization": true, "nHosts": hosts.len(), "nHostsFailed": 0,
                 "nHostsWithMissingPatches": hosts.len(), "nHostsEol": {"isEmpty": true},
-                "nPools": self.store.count(Kind::Pool),
-                "nPoolsWithMissingPatches": self.store.count(Kind::Pool),
+                "nPools": self.store.count(XenKind::Pool),
+                "nPoolsWithMissingPatches": self.store.count(XenKind::Pool),
             },
             "storageRepositories": {"size": {
                 "available": total - used, "other": used, "replicated": 0, "total": total,
@@ -84,7 +88,7 @@ impl State {
                     "disabled": 0, "failed": count(&logs, "status", "failure"),
                     "noRecentRun": 0, "skipped": 0,
                     "successful": count(&logs, "status", "success"),
-                    "total": self.store.count(Kind::BackupJob),
+                    "total": self.store.count(XenKind::BackupJob),
                 },
                 "issues": [],
                 "vmsProtection": {
@@ -109,13 +113,13 @@ impl State {
     }
 
     fn pool_dashboard(&self, pool: &str) -> Value {
-        let of = |kind: Kind| -> Vec<&Object> {
+        let of = |kind: XenKind| -> Vec<&XenObject> {
             let objects = self.store.all(kind).map(|object| object.1);
             objects.filter(|object| object.text("$pool") == pool).collect()
         };
-        let (hosts, vms, storage) = (of(Kind::Host), of(Kind::Vm), of(Kind::Sr));
+        let (hosts, vms, storage) = (of(XenKind::Host), of(XenKind::Vm), of(XenKind::Sr));
         let count = |state: &str| vms.iter().filter(|vm| vm.text("power_state") == state).count();
-        let running: Vec<&Object> =
+        let running: Vec<&XenObject> =
             vms.iter().copied().filter(|vm| vm.text("power_state") == "Running").collect();
         let assigned: u64 = running
             .iter()
@@ -161,27 +165,27 @@ impl State {
                     (percent(usage, size), json!({"physical_usage": usage, "size": size}))
                 }),
             },
-            "alarms": of(Kind::Alarm).iter().map(|alarm| alarm.text("id")).collect::<Vec<_>>(),
+            "alarms": of(XenKind::Alarm).iter().map(|alarm| alarm.text("id")).collect::<Vec<_>>(),
             "cpuProvisioning": {
                 "total": total, "assigned": assigned, "percent": percent(assigned, total),
             },
         })
     }
 
-    fn machine_dashboard(&self, vm: &Object) -> Value {
+    fn machine_dashboard(&self, vm: &XenObject) -> Value {
         let id = vm.text("id");
         let number = vm.get("CPUs").and_then(|cpus| cpus.get("number"));
-        let alarms = self.store.all(Kind::Alarm).filter(|alarm| {
+        let alarms = self.store.all(XenKind::Alarm).filter(|alarm| {
             alarm.1.get("object").and_then(|object| object.get("uuid")).is_some_and(|it| it == id)
         });
         let alarms: Vec<&str> = alarms.map(|alarm| alarm.0).collect();
-        let concerns = |log: &&Object| {
+        let concerns = |log: &&XenObject| {
             let tasks = log.get("tasks").and_then(Value::as_array);
             tasks.into_iter().flatten().any(|task| {
                 task.get("data").and_then(|data| data.get("id")).is_some_and(|it| it == id)
             })
         };
-        let logs = self.store.all(Kind::BackupLog).map(|log| log.1).filter(concerns);
+        let logs = self.store.all(XenKind::BackupLog).map(|log| log.1).filter(concerns);
         let mut runs: Vec<Value> = logs
             .map(|log| {
                 json!({
@@ -191,7 +195,7 @@ impl State {
             })
             .collect();
         runs.sort_by_key(|run| std::cmp::Reverse(run.get("timestamp").and_then(Value::as_u64)));
-        let archives = self.store.all(Kind::BackupArchive).map(|archive| archive.1);
+        let archives = self.store.all(XenKind::BackupArchive).map(|archive| archive.1);
         let archives: Vec<Value> = archives
             .filter(|archive| {
                 archive.get("vm").and_then(|vm| vm.get("uuid")).is_some_and(|it| it == id)
@@ -234,7 +238,7 @@ impl State {
 }
 
 /// Returns the five objects with the highest percentage, with what the figure adds to each.
-fn top_five(objects: &[&Object], figure: impl Fn(&Object) -> (f64, Value)) -> Value {
+fn top_five(objects: &[&XenObject], figure: impl Fn(&XenObject) -> (f64, Value)) -> Value {
     let mut rows: Vec<(f64, Value)> = objects
         .iter()
         .map(|object| {
@@ -255,7 +259,7 @@ fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
-fn memory(object: &Object, name: &str) -> u64 {
+fn memory(object: &XenObject, name: &str) -> u64 {
     let memory = object.get("memory").and_then(|memory| memory.get(name));
     memory.and_then(Value::as_u64).unwrap_or_default()
 }

@@ -4,22 +4,22 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, Call};
+use super::app::{XenApp, XenCall};
 use super::create::check_privilege;
-use super::failure::Failure;
-use super::kind::Kind;
-use super::state::State;
-use super::store::{Object, Properties};
+use super::failure::XenFailure;
+use super::kind::XenKind;
+use super::state::XenState;
+use super::store::{Properties, XenObject};
 use super::{hosts, machines};
-use crate::server::Reply;
+use crate::server::HttpReply;
 
-impl App {
+impl XenApp {
     /// Changes something and answers without a body.
-    pub(super) fn edit(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) fn edit(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let mut state = self.state();
         let segments = call.operation.segments();
-        let kind = segments.first().and_then(|collection| Kind::from_collection(collection));
-        let kind = kind.ok_or_else(|| Failure::unexpected("no such collection"))?;
+        let kind = segments.first().and_then(|collection| XenKind::from_collection(collection));
+        let kind = kind.ok_or_else(|| XenFailure::unexpected("no such collection"))?;
         let (id, inner) = (call.capture(0), call.capture(1));
         let adds = call.operation.method == Method::PUT;
         match (segments.as_slice(), adds) {
@@ -32,38 +32,38 @@ impl App {
             _ => state.delete(kind, id)?,
         }
         drop(state);
-        if kind == Kind::Task {
+        if kind == XenKind::Task {
             // Whoever waits for a task that is gone must learn so.
             self.ended.send_replace(());
         }
-        Ok(Reply::empty(StatusCode::NO_CONTENT))
+        Ok(HttpReply::empty(StatusCode::NO_CONTENT))
     }
 }
 
-impl State {
+impl XenState {
     fn change_membership(
         &mut self,
-        owner: Kind,
+        owner: XenKind,
         id: &str,
         relation: &str,
         member: &str,
         adds: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), XenFailure> {
         let (member_kind, list, back) = match (owner, relation) {
-            (Kind::Group, _) => (Kind::User, "users", "groups"),
-            (_, "users") => (Kind::User, "userIds", ""),
-            _ => (Kind::Group, "groupIds", "aclRoleIds"),
+            (XenKind::Group, _) => (XenKind::User, "users", "groups"),
+            (_, "users") => (XenKind::User, "userIds", ""),
+            _ => (XenKind::Group, "groupIds", "aclRoleIds"),
         };
         self.store.find(member_kind, member)?;
         let present = self.store.get(owner, id).is_some_and(|object| object.lists(list, member));
         let relation_name = if relation == "users" { "userRole" } else { "groupRole" };
-        if owner == Kind::AclRole && adds && present {
-            return Err(Failure::exists(relation_name, Some(&self.store.generator.uuid())));
+        if owner == XenKind::AclRole && adds && present {
+            return Err(XenFailure::exists(relation_name, Some(&self.store.generator.uuid())));
         }
-        if owner == Kind::AclRole && !adds && !present {
+        if owner == XenKind::AclRole && !adds && !present {
             let name = if relation == "users" { "userId" } else { "groupId" };
             let pair = format!("{name}:{member} and roleId:{id}");
-            return Err(Failure::no_such_type(relation_name, &pair));
+            return Err(XenFailure::no_such_type(relation_name, &pair));
         }
         if adds {
             self.store.link(owner, id, list, member);
@@ -79,74 +79,76 @@ impl State {
     }
 
     fn delete_tasks(&mut self) {
-        let ended = self.store.all(Kind::Task).filter(|task| task.1.text("status") != "pending");
+        let ended = self.store.all(XenKind::Task).filter(|task| task.1.text("status") != "pending");
         let ended: Vec<String> = ended.map(|task| task.0.to_owned()).collect();
         for id in ended {
-            self.store.remove(Kind::Task, &id);
+            self.store.remove(XenKind::Task, &id);
         }
     }
 
-    fn delete(&mut self, kind: Kind, id: &str) -> Result<(), Failure> {
+    fn delete(&mut self, kind: XenKind, id: &str) -> Result<(), XenFailure> {
         let object = self.store.find(kind, id)?.clone();
         let blocked = object.get("blockedOperations").and_then(|blocked| blocked.get("destroy"));
         if let Some(reason) = blocked {
-            return Err(Failure::blocked("destroy", reason.as_str().unwrap_or("true")));
+            return Err(XenFailure::blocked("destroy", reason.as_str().unwrap_or("true")));
         }
         let store = &mut self.store;
         match kind {
-            Kind::AclPrivilege => {
+            XenKind::AclPrivilege => {
                 store.remove(kind, id);
-                store.unlink(Kind::AclRole, object.text("roleId"), "privilegeIds", id);
+                store.unlink(XenKind::AclRole, object.text("roleId"), "privilegeIds", id);
             }
-            Kind::AclRole => {
+            XenKind::AclRole => {
                 refuse_built_in(&object, "delete")?;
                 for privilege in object.list("privilegeIds") {
-                    store.remove(Kind::AclPrivilege, &privilege);
+                    store.remove(XenKind::AclPrivilege, &privilege);
                 }
                 for group in object.list("groupIds") {
-                    store.unlink(Kind::Group, &group, "aclRoleIds", id);
+                    store.unlink(XenKind::Group, &group, "aclRoleIds", id);
                 }
                 store.remove(kind, id);
             }
-            Kind::Group => {
+            XenKind::Group => {
                 for user in object.list("users") {
-                    store.unlink(Kind::User, &user, "groups", id);
+                    store.unlink(XenKind::User, &user, "groups", id);
                 }
                 for role in object.list("aclRoleIds") {
-                    store.unlink(Kind::AclRole, &role, "groupIds", id);
+                    store.unlink(XenKind::AclRole, &role, "groupIds", id);
                 }
                 store.remove(kind, id);
             }
-            Kind::Network if !object.list("VIFs").is_empty() => {
+            XenKind::Network if !object.list("VIFs").is_empty() => {
                 let interface = object.list("VIFs").pop().unwrap_or_default();
-                let reference = store.get(Kind::Vif, &interface).map(|vif| vif.text("_xapiRef"));
+                let reference = store.get(XenKind::Vif, &interface).map(|vif| vif.text("_xapiRef"));
                 let parameters = [reference.unwrap_or_default()];
-                return Err(Failure::xapi("NETWORK_CONTAINS_VIF", &parameters));
+                return Err(XenFailure::xapi("NETWORK_CONTAINS_VIF", &parameters));
             }
-            Kind::Network => {
+            XenKind::Network => {
                 for port in object.list("PIFs") {
-                    if let Some(port) = store.remove(Kind::Pif, &port) {
-                        store.unlink(Kind::Host, port.text("$host"), "PIFs", port.text("id"));
-                        store.unlink(Kind::Host, port.text("$host"), "$PIFs", port.text("id"));
+                    if let Some(port) = store.remove(XenKind::Pif, &port) {
+                        store.unlink(XenKind::Host, port.text("$host"), "PIFs", port.text("id"));
+                        store.unlink(XenKind::Host, port.text("$host"), "$PIFs", port.text("id"));
                     }
                 }
                 store.remove(kind, id);
             }
-            Kind::Sr => hosts::remove_storage(store, id),
-            Kind::User => self.delete_user(&object, id),
-            Kind::Vbd => hosts::remove_connection(store, id),
-            Kind::Vdi | Kind::VdiSnapshot => hosts::remove_disk(store, kind, id),
-            Kind::Vif => {
-                store.unlink(Kind::Vm, object.text("$VM"), "VIFs", id);
-                store.unlink(Kind::Network, object.text("$network"), "VIFs", id);
+            XenKind::Sr => hosts::remove_storage(store, id),
+            XenKind::User => self.delete_user(&object, id),
+            XenKind::Vbd => hosts::remove_connection(store, id),
+            XenKind::Vdi | XenKind::VdiSnapshot => hosts::remove_disk(store, kind, id),
+            XenKind::Vif => {
+                store.unlink(XenKind::Vm, object.text("$VM"), "VIFs", id);
+                store.unlink(XenKind::Network, object.text("$network"), "VIFs", id);
                 store.remove(kind, id);
             }
-            Kind::VmTemplate if object.get("isDefaultTemplate") == Some(&Value::Bool(true)) => {
+            XenKind::VmTemplate if object.get("isDefaultTemplate") == Some(&Value::Bool(true)) => {
                 let uuid = object.text("uuid");
-                return Err(Failure::incorrect_state(uuid, "isDefaultTemplate", false, true));
+                return Err(XenFailure::incorrect_state(uuid, "isDefaultTemplate", false, true));
             }
             // One that runs is shut down hard first.
-            Kind::Vm | Kind::VmSnapshot | Kind::VmTemplate => machines::remove(store, kind, id),
+            XenKind::Vm | XenKind::VmSnapshot | XenKind::VmTemplate => {
+                machines::remove(store, kind, id)
+            }
             _ => {
                 store.remove(kind, id);
             }
@@ -154,42 +156,43 @@ impl State {
         Ok(())
     }
 
-    fn delete_user(&mut self, user: &Object, id: &str) {
+    fn delete_user(&mut self, user: &XenObject, id: &str) {
         let store = &mut self.store;
         for group in user.list("groups") {
-            store.unlink(Kind::Group, &group, "users", id);
+            store.unlink(XenKind::Group, &group, "users", id);
         }
-        let roles: Vec<String> = store.all(Kind::AclRole).map(|role| role.0.to_owned()).collect();
+        let roles: Vec<String> =
+            store.all(XenKind::AclRole).map(|role| role.0.to_owned()).collect();
         for role in roles {
-            store.unlink(Kind::AclRole, &role, "userIds", id);
+            store.unlink(XenKind::AclRole, &role, "userIds", id);
         }
-        store.remove(Kind::User, id);
+        store.remove(XenKind::User, id);
         self.accounts.passwords.remove(id);
         self.accounts.tokens.retain(|token| token.text("user_id") != id);
     }
 
-    fn patch(&mut self, kind: Kind, id: &str, body: &Object) -> Result<(), Failure> {
+    fn patch(&mut self, kind: XenKind, id: &str, body: &XenObject) -> Result<(), XenFailure> {
         let object = self.store.find(kind, id)?.clone();
         match kind {
-            Kind::Vm => {
+            XenKind::Vm => {
                 // There are no resource sets here.
                 if let Some(set) = body.get("resourceSet").and_then(Value::as_str) {
-                    return Err(Failure::no_such_type("resourceSet", set));
+                    return Err(XenFailure::no_such_type("resourceSet", set));
                 }
                 self.store.update(kind, id, |machine| patch_machine(machine, body));
                 return Ok(());
             }
-            Kind::Vdi => {
+            XenKind::Vdi => {
                 let size = body.get("size").and_then(Value::as_u64);
                 let present = object.number("size");
                 if let Some(size) = size.filter(|size| *size < present) {
-                    return Err(Failure::unprocessable(&format!(
+                    return Err(XenFailure::unprocessable(&format!(
                         "cannot set new size ({size}) below the current size ({present})"
                     )));
                 }
             }
-            Kind::AclRole => refuse_built_in(&object, "update")?,
-            Kind::AclPrivilege => {
+            XenKind::AclRole => refuse_built_in(&object, "update")?,
+            XenKind::AclPrivilege => {
                 let resource = body.get("resource").or(object.get("resource"));
                 let action = body.get("action").or(object.get("action"));
                 let text = |value: Option<&Value>| {
@@ -197,11 +200,11 @@ impl State {
                 };
                 check_privilege(&text(resource), &text(action), body)?;
             }
-            Kind::Group | Kind::User => {
+            XenKind::Group | XenKind::User => {
                 let taken = body.get("name").and_then(Value::as_str);
                 let taken = taken.and_then(|name| self.find_named(kind, name));
                 if let Some(other) = taken.filter(|other| other != id) {
-                    return Err(Failure::exists(kind.type_name(), Some(&other)));
+                    return Err(XenFailure::exists(kind.type_name(), Some(&other)));
                 }
             }
             _ => {}
@@ -220,7 +223,7 @@ impl State {
                         object.insert(name.clone(), value.clone());
                     }
                 }
-                if kind == Kind::User && name == "name" {
+                if kind == XenKind::User && name == "name" {
                     object.insert("email".to_owned(), value.clone());
                 }
             }
@@ -230,7 +233,7 @@ impl State {
 }
 
 /// Changes a VM. The names in the body are those of XO's old API, not those of the object.
-fn patch_machine(machine: &mut Object, body: &Object) {
+fn patch_machine(machine: &mut XenObject, body: &XenObject) {
     for (name, value) in body {
         match name.as_str() {
             "cpus" => {
@@ -281,9 +284,9 @@ fn bytes(value: &Value) -> u64 {
     (number * factor as f64) as u64
 }
 
-fn refuse_built_in(role: &Object, verb: &str) -> Result<(), Failure> {
+fn refuse_built_in(role: &XenObject, verb: &str) -> Result<(), XenFailure> {
     if role.get("isTemplate") != Some(&Value::Bool(true)) {
         return Ok(());
     }
-    Err(Failure::forbidden(&format!("{verb} ACL V2 role"), "role is a template"))
+    Err(XenFailure::forbidden(&format!("{verb} ACL V2 role"), "role is a template"))
 }

@@ -11,17 +11,17 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::app::{App, Call};
-use super::failure::Failure;
-use super::kind::Kind;
+use super::app::{XenApp, XenCall};
+use super::failure::XenFailure;
+use super::kind::XenKind;
 use super::state::now;
 use super::store::{EventStream, Properties};
 use super::tasks::BACKLOG;
-use crate::server::Reply;
+use crate::server::HttpReply;
 
-impl App {
+impl XenApp {
     /// Opens a stream, which starts with its identifier and has no subscriptions.
-    pub(super) fn open_events(self: &Arc<Self>) -> Reply {
+    pub(super) fn open_events(self: &Arc<Self>) -> HttpReply {
         let (sender, receiver) = mpsc::channel::<Bytes>(BACKLOG);
         let mut state = self.state();
         let id = state.store.generator.uuid();
@@ -32,22 +32,22 @@ impl App {
         tokio::spawn(ping(sender.clone()));
         let stream = EventStream { sender, subscriptions: BTreeMap::new() };
         state.store.listeners.streams.insert(id, stream);
-        Reply::stream("text/event-stream", receiver).header(CACHE_CONTROL, "no-cache")
+        HttpReply::stream("text/event-stream", receiver).header(CACHE_CONTROL, "no-cache")
     }
 
     /// Adds a subscription to a stream or takes it away.
-    pub(super) fn subscribe(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) fn subscribe(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let id = call.capture(0);
         let mut state = self.state();
         let streams = &mut state.store.listeners.streams;
         streams.retain(|_, stream| !stream.sender.is_closed());
         let stream = streams.get_mut(id);
-        let stream = stream.ok_or_else(|| Failure::no_such_type("event", id))?;
+        let stream = stream.ok_or_else(|| XenFailure::no_such_type("event", id))?;
         if call.operation.method == Method::DELETE {
             let subscription = call.capture(1);
             return match stream.subscriptions.remove(subscription) {
-                Some(_) => Ok(Reply::empty(StatusCode::NO_CONTENT)),
-                None => Err(Failure::no_such_type("subscription", subscription)),
+                Some(_) => Ok(HttpReply::empty(StatusCode::NO_CONTENT)),
+                None => Err(XenFailure::no_such_type("subscription", subscription)),
             };
         }
         let collection = call.body.text("collection").to_owned();
@@ -55,14 +55,14 @@ impl App {
             Some(fields) if fields.is_array() => Some(call.body.list("fields")),
             _ => None,
         };
-        let known = Kind::from_type(&collection).is_some();
+        let known = XenKind::from_type(&collection).is_some();
         tracing::debug!(collection, known, "subscription");
         stream.subscriptions.insert(collection.clone(), fields);
-        Ok(Reply::json(StatusCode::CREATED, &json!({"id": collection})))
+        Ok(HttpReply::json(StatusCode::CREATED, &json!({"id": collection})))
     }
 }
 
-impl App {
+impl XenApp {
     /// Returns how many streams are open, and how many subscriptions they have.
     pub(super) fn event_streams(&self) -> (usize, usize) {
         let mut state = self.state();
@@ -73,19 +73,19 @@ impl App {
 }
 
 /// Returns the VM that [`change`] changes.
-pub(super) fn changed_vm(app: &App) -> Option<String> {
-    app.state().store.all(Kind::Vm).next().map(|(id, _)| id.to_owned())
+pub(super) fn changed_vm(app: &XenApp) -> Option<String> {
+    app.state().store.all(XenKind::Vm).next().map(|(id, _)| id.to_owned())
 }
 
 /// Changes the description of a VM again and again, until the simulator is gone.
-pub(super) async fn change(app: Weak<App>, per_second: NonZeroU32, count: u64) {
+pub(super) async fn change(app: Weak<XenApp>, per_second: NonZeroU32, count: u64) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second.get());
     for number in 0..count {
         // Ticks that were late come at once, so that the rate holds on a busy machine.
         ticks.tick().await;
         let Some(app) = app.upgrade() else { return };
         let Some(vm) = changed_vm(&app) else { return };
-        app.state().store.set(Kind::Vm, &vm, "name_description", format!("change {number}"));
+        app.state().store.set(XenKind::Vm, &vm, "name_description", format!("change {number}"));
     }
 }
 

@@ -5,16 +5,16 @@ use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use serde_json::{Map, Value, json};
 
-use super::kind::Kind;
-use crate::server::{BodyError, Reply};
+use super::kind::XenKind;
+use crate::server::{BodyError, HttpReply};
 
 /// A refusal or a failure.
 #[derive(Debug, Clone)]
-pub(super) struct Failure(Box<Details>);
+pub(super) struct XenFailure(Box<FailureDetails>);
 
 /// Boxed, because nearly every function here can fail and few do.
 #[derive(Debug, Clone)]
-struct Details {
+struct FailureDetails {
     status: StatusCode,
     error: Value,
     data: Option<Value>,
@@ -23,10 +23,10 @@ struct Details {
     refused: Option<(String, u16)>,
 }
 
-impl Failure {
+impl XenFailure {
     /// Fails with a status and a message.
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self(Box::new(Details {
+        Self(Box::new(FailureDetails {
             status,
             error: Value::String(message.into()),
             data: None,
@@ -47,7 +47,7 @@ impl Failure {
     }
 
     /// Fails because an object does not exist.
-    pub(super) fn no_such(kind: Kind, id: &str) -> Self {
+    pub(super) fn no_such(kind: XenKind, id: &str) -> Self {
         Self::no_such_type(kind.missing_name(), id)
     }
 
@@ -75,7 +75,7 @@ impl Failure {
 
     /// Fails because parameters do not have the documented shape.
     pub(super) fn invalid(fields: Map<String, Value>) -> Self {
-        Self(Box::new(Details {
+        Self(Box::new(FailureDetails {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             error: Value::Object(fields),
             data: Some(json!({})),
@@ -143,7 +143,7 @@ impl Failure {
     }
 
     /// Returns the answer.
-    pub(super) fn reply(&self) -> Reply {
+    pub(super) fn reply(&self) -> HttpReply {
         let mut body = Map::new();
         body.insert("error".to_owned(), self.0.error.clone());
         if let Some(data) = &self.0.data {
@@ -152,7 +152,7 @@ impl Failure {
         if self.0.xapi.is_some() {
             body.insert("info".to_owned(), XAPI_INFO.into());
         }
-        let reply = Reply::json(self.0.status, &Value::Object(body));
+        let reply = HttpReply::json(self.0.status, &Value::Object(body));
         if self.0.status == StatusCode::UNAUTHORIZED {
             return reply.header(WWW_AUTHENTICATE, "Basic realm=\"xo\"");
         }
@@ -194,7 +194,7 @@ impl Failure {
     }
 }
 
-impl From<BodyError> for Failure {
+impl From<BodyError> for XenFailure {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::Broken => Self::new(StatusCode::BAD_REQUEST, error.to_string()),

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 /// A compiled filter.
 #[derive(Debug, Clone)]
-pub(super) enum Filter {
+pub(super) enum ObjectFilter {
     All(Vec<Self>),
     Any(Vec<Self>),
     Compare(Order, f64),
@@ -50,14 +50,14 @@ pub(super) enum FilterError {
     Rest { position: usize },
 }
 
-impl Filter {
+impl ObjectFilter {
     /// Compiles a filter.
     pub(super) fn parse(text: &str) -> Result<Self, FilterError> {
-        let mut parser = Parser { text, position: 0, depth: 0 };
+        let mut parser = FilterParser { text, position: 0, depth: 0 };
         parser.skip_blanks();
         let terms = parser.terms()?;
         if parser.position == text.len() {
-            return Ok(one(terms, Self::All));
+            return Ok(lower_verdict(terms, Self::All));
         }
         let read = text.get(..parser.position).unwrap_or_default();
         Err(FilterError::Rest { position: read.encode_utf16().count() })
@@ -174,17 +174,17 @@ fn number(text: &str) -> Option<f64> {
 
 /// Reads a filter from left to right. `None` means that no form fits here, and then the position is
 /// where it was; an error ends the parsing whatever else could fit.
-struct Parser<'a> {
+struct FilterParser<'a> {
     text: &'a str,
     position: usize,
     depth: usize,
 }
 
-type Parsed<T> = Result<Option<T>, FilterError>;
+type ParseResult<T> = Result<Option<T>, FilterError>;
 
-impl<'a> Parser<'a> {
+impl<'a> FilterParser<'a> {
     /// Reads as many terms as there are.
-    fn terms(&mut self) -> Result<Vec<Filter>, FilterError> {
+    fn terms(&mut self) -> Result<Vec<ObjectFilter>, FilterError> {
         let mut terms = Vec::new();
         while let Some(term) = self.term()? {
             terms.push(term);
@@ -193,7 +193,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads a term and the blanks after it.
-    fn term(&mut self) -> Parsed<Filter> {
+    fn term(&mut self) -> ParseResult<ObjectFilter> {
         if self.depth >= DEPTH {
             return Ok(None);
         }
@@ -209,18 +209,18 @@ impl<'a> Parser<'a> {
         Ok(term)
     }
 
-    fn inner_term(&mut self) -> Parsed<Filter> {
+    fn inner_term(&mut self) -> ParseResult<ObjectFilter> {
         if self.take("(") {
-            return Ok(self.group()?.map(|terms| one(terms, Filter::All)));
+            return Ok(self.group()?.map(|terms| lower_verdict(terms, ObjectFilter::All)));
         }
         if self.take("|") {
             self.skip_blanks();
             let terms = if self.take("(") { self.group()? } else { None };
-            return Ok(terms.map(|terms| one(terms, Filter::Any)));
+            return Ok(terms.map(|terms| lower_verdict(terms, ObjectFilter::Any)));
         }
         if self.take("!") {
             self.skip_blanks();
-            return Ok(self.term()?.map(|term| Filter::Not(Box::new(term))));
+            return Ok(self.term()?.map(|term| ObjectFilter::Not(Box::new(term))));
         }
         for (sign, order) in ORDERS {
             if self.take(sign) {
@@ -229,7 +229,7 @@ impl<'a> Parser<'a> {
                     return Ok(None);
                 }
                 let limit = number(&word).ok_or(FilterError::Number)?;
-                return Ok(Some(Filter::Compare(order, limit)));
+                return Ok(Some(ObjectFilter::Compare(order, limit)));
             }
         }
         if let Some(property) = self.property()? {
@@ -239,7 +239,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads the terms of a group, of which there must be one, to its end.
-    fn group(&mut self) -> Parsed<Vec<Filter>> {
+    fn group(&mut self) -> ParseResult<Vec<ObjectFilter>> {
         self.skip_blanks();
         let terms = self.terms()?;
         let ends = self.take(")");
@@ -247,7 +247,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads `name:term` or `name?`.
-    fn property(&mut self) -> Parsed<Filter> {
+    fn property(&mut self) -> ParseResult<ObjectFilter> {
         let begin = self.position;
         let name = match self.quoted() {
             Some(name) => name,
@@ -261,21 +261,21 @@ impl<'a> Parser<'a> {
         if self.take(":") {
             self.skip_blanks();
             if let Some(term) = self.term()? {
-                return Ok(Some(Filter::Property(name, Box::new(term))));
+                return Ok(Some(ObjectFilter::Property(name, Box::new(term))));
             }
         }
         self.position = after_name;
         if self.take("?") {
-            return Ok(Some(Filter::Truthy(name)));
+            return Ok(Some(ObjectFilter::Truthy(name)));
         }
         self.position = begin;
         Ok(None)
     }
 
     /// Reads a quoted text, an expression or a word.
-    fn value(&mut self) -> Parsed<Filter> {
+    fn value(&mut self) -> ParseResult<ObjectFilter> {
         if let Some(text) = self.quoted() {
-            return Ok(Some(Filter::Text(text.to_lowercase())));
+            return Ok(Some(ObjectFilter::Text(text.to_lowercase())));
         }
         if self.rest().starts_with('/') {
             return self.expression();
@@ -285,16 +285,16 @@ impl<'a> Parser<'a> {
             return Ok(None);
         }
         Ok(Some(match number(&word) {
-            Some(number) => Filter::Number(number, word.to_lowercase()),
+            Some(number) => ObjectFilter::Number(number, word.to_lowercase()),
             None if word.contains('*') => {
                 let parts: Vec<String> = word.split('*').map(regex::escape).collect();
-                Filter::Expression(compile(&parts.join(".*"), true)?)
+                ObjectFilter::Expression(compile(&parts.join(".*"), true)?)
             }
-            None => Filter::Text(word.to_lowercase()),
+            None => ObjectFilter::Text(word.to_lowercase()),
         }))
     }
 
-    fn expression(&mut self) -> Parsed<Filter> {
+    fn expression(&mut self) -> ParseResult<ObjectFilter> {
         let begin = self.position;
         self.take("/");
         let (mut pattern, mut escaped) = (String::new(), false);
@@ -312,7 +312,7 @@ impl<'a> Parser<'a> {
             return Ok(None);
         }
         let ignore_case = self.take("i");
-        Ok(Some(Filter::Expression(compile(&pattern, ignore_case)?)))
+        Ok(Some(ObjectFilter::Expression(compile(&pattern, ignore_case)?)))
     }
 
     /// Reads a quoted text; XO does not miss the second quotation mark.
@@ -366,7 +366,10 @@ fn is_raw(character: char) -> bool {
                 && character.to_uppercase().eq([character])))
 }
 
-fn one(mut filters: Vec<Filter>, many: fn(Vec<Filter>) -> Filter) -> Filter {
+fn lower_verdict(
+    mut filters: Vec<ObjectFilter>,
+    many: fn(Vec<ObjectFilter>) -> ObjectFilter,
+) -> ObjectFilter {
     if filters.len() == 1 {
         return filters.remove(0);
     }
@@ -407,7 +410,7 @@ mod tests {
             "body": {"value": "95.0"},
             "other": {"os": {"name": "Debian 12"}},
         });
-        assert_eq!(Filter::parse(filter).unwrap().matches(&vm), expected, "{filter}");
+        assert_eq!(ObjectFilter::parse(filter).unwrap().matches(&vm), expected, "{filter}");
     }
 
     #[test]
@@ -474,13 +477,13 @@ mod tests {
 
     #[track_caller]
     fn fail(filter: &str, message: &str) {
-        assert_eq!(Filter::parse(filter).unwrap_err().to_string(), message, "{filter}");
+        assert_eq!(ObjectFilter::parse(filter).unwrap_err().to_string(), message, "{filter}");
     }
 
     proptest! {
         #[test]
         fn any_text_is_a_filter_or_says_where_it_ends(text in "[ab1>< :!|()\"/*?=.é😀-]{0,40}") {
-            match Filter::parse(&text) {
+            match ObjectFilter::parse(&text) {
                 Ok(filter) => {
                     filter.matches(&json!({"a": ["b", 1, null], "b": {"a": "1"}}));
                 }
@@ -489,7 +492,7 @@ mod tests {
                     prop_assert!(position < units.len());
                     // What comes before is a filter.
                     let before = String::from_utf16(&units[..position]).unwrap();
-                    prop_assert!(Filter::parse(&before).is_ok(), "{before:?}");
+                    prop_assert!(ObjectFilter::parse(&before).is_ok(), "{before:?}");
                 }
                 Err(_) => {}
             }
@@ -499,9 +502,9 @@ mod tests {
         fn a_word_is_found_and_its_negation_is_not(word in "[a-z]{1,8}", more in "[a-z]{0,4}") {
             let value = json!({"name": format!("{more}{word}{more}")});
             for filter in [format!("name:{word}"), format!("|(name:{word} x:y)"), word.clone()] {
-                prop_assert!(Filter::parse(&filter).unwrap().matches(&value), "{filter}");
+                prop_assert!(ObjectFilter::parse(&filter).unwrap().matches(&value), "{filter}");
                 let not = format!("!({filter})");
-                prop_assert!(!Filter::parse(&not).unwrap().matches(&value), "{not}");
+                prop_assert!(!ObjectFilter::parse(&not).unwrap().matches(&value), "{not}");
             }
         }
     }

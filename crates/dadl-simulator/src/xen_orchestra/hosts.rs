@@ -4,60 +4,64 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::actions::Action;
-use super::app::{App, Call};
-use super::failure::Failure;
-use super::kind::Kind;
+use super::app::{XenApp, XenCall};
+use super::failure::XenFailure;
+use super::kind::XenKind;
 use super::seed::insert_in_pool;
-use super::state::{State, now};
-use super::store::{Properties, Store};
+use super::state::{XenState, now};
+use super::store::{ObjectStore, Properties};
 use super::{deploy, machines};
-use crate::server::{Generator, Reply, fingerprint};
+use crate::server::{Generator, HttpReply, fingerprint};
 
 /// Acts on a host, a pool, a storage, or a connection between the two.
-pub(super) fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure> {
+pub(super) fn act(
+    state: &mut XenState,
+    kind: XenKind,
+    action: &Action,
+) -> Result<Value, XenFailure> {
     let store = &mut state.store;
     let id = action.id.as_str();
     match (kind, action.name) {
-        (Kind::Pool, "create_vm") => return deploy::create(store, action),
-        (Kind::Pool, "create_network" | "create_bonded_network" | "create_internal_network") => {
+        (XenKind::Pool, "create_vm") => return deploy::create(store, action),
+        (XenKind::Pool, "create_network" | "create_bonded_network" | "create_internal_network") => {
             return create_network(store, action);
         }
-        (Kind::Pool, "emergency_shutdown") => {
+        (XenKind::Pool, "emergency_shutdown") => {
             for host in hosts_of(store, id) {
                 shut_down(store, &host);
             }
         }
-        (Kind::Pool, "rolling_reboot" | "rolling_update") => {
+        (XenKind::Pool, "rolling_reboot" | "rolling_update") => {
             for host in hosts_of(store, id) {
                 restart(store, &host);
             }
         }
-        (Kind::Host, "disable") => {
+        (XenKind::Host, "disable") => {
             if action.body.get("evacuate") == Some(&Value::Bool(true)) {
                 evacuate(store, id);
             }
-            store.set(Kind::Host, id, "enabled", false);
+            store.set(XenKind::Host, id, "enabled", false);
         }
-        (Kind::Host, "enable") => store.set(Kind::Host, id, "enabled", true),
-        (Kind::Host, "start") => {
-            store.set(Kind::Host, id, "power_state", "Running");
-            store.set(Kind::Host, id, "enabled", true);
+        (XenKind::Host, "enable") => store.set(XenKind::Host, id, "enabled", true),
+        (XenKind::Host, "start") => {
+            store.set(XenKind::Host, id, "power_state", "Running");
+            store.set(XenKind::Host, id, "enabled", true);
         }
-        (Kind::Host, "clean_shutdown") => {
+        (XenKind::Host, "clean_shutdown") => {
             if action.body.get("bypassEvacuate") != Some(&Value::Bool(true)) {
                 evacuate(store, id);
             }
             shut_down(store, id);
         }
-        (Kind::Host, "emergency_shutdown") => shut_down(store, id),
-        (Kind::Host, "clean_reboot" | "smart_reboot") => restart(store, id),
-        (Kind::Host, "restart_toolstack") => {
-            store.set(Kind::Host, id, "agentStartTime", now() / 1000);
+        (XenKind::Host, "emergency_shutdown") => shut_down(store, id),
+        (XenKind::Host, "clean_reboot" | "smart_reboot") => restart(store, id),
+        (XenKind::Host, "restart_toolstack") => {
+            store.set(XenKind::Host, id, "agentStartTime", now() / 1000);
         }
-        (Kind::Host, "detach" | "forget") => forget(store, id)?,
-        (Kind::Sr, "forget") => remove_storage(store, id),
-        (Kind::Pbd, "plug") => store.set(Kind::Pbd, id, "attached", true),
-        (Kind::Pbd, "unplug") => store.set(Kind::Pbd, id, "attached", false),
+        (XenKind::Host, "detach" | "forget") => forget(store, id)?,
+        (XenKind::Sr, "forget") => remove_storage(store, id),
+        (XenKind::Pbd, "plug") => store.set(XenKind::Pbd, id, "attached", true),
+        (XenKind::Pbd, "unplug") => store.set(XenKind::Pbd, id, "attached", false),
         // Scans and the like find that everything is as it was.
         _ => {}
     }
@@ -65,57 +69,61 @@ pub(super) fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Valu
 }
 
 /// Removes a storage with its disks and connections.
-pub(super) fn remove_storage(store: &mut Store, id: &str) {
-    let Some(storage) = store.remove(Kind::Sr, id) else {
+pub(super) fn remove_storage(store: &mut ObjectStore, id: &str) {
+    let Some(storage) = store.remove(XenKind::Sr, id) else {
         return;
     };
     for disk in storage.list("VDIs") {
-        remove_disk(store, Kind::Vdi, &disk);
+        remove_disk(store, XenKind::Vdi, &disk);
     }
     for connection in storage.list("$PBDs") {
-        if let Some(connection) = store.remove(Kind::Pbd, &connection) {
-            store.unlink(Kind::Host, connection.text("host"), "$PBDs", connection.text("id"));
+        if let Some(connection) = store.remove(XenKind::Pbd, &connection) {
+            store.unlink(XenKind::Host, connection.text("host"), "$PBDs", connection.text("id"));
         }
     }
 }
 
 /// Removes a disk with what connects it to machines.
-pub(super) fn remove_disk(store: &mut Store, kind: Kind, id: &str) {
+pub(super) fn remove_disk(store: &mut ObjectStore, kind: XenKind, id: &str) {
     let Some(disk) = store.remove(kind, id) else {
         return;
     };
-    store.unlink(Kind::Sr, disk.text("$SR"), "VDIs", id);
-    store.unlink(Kind::Vdi, disk.text("$snapshot_of"), "snapshots", id);
+    store.unlink(XenKind::Sr, disk.text("$SR"), "VDIs", id);
+    store.unlink(XenKind::Vdi, disk.text("$snapshot_of"), "snapshots", id);
     for connection in disk.list("$VBDs") {
         remove_connection(store, &connection);
     }
 }
 
 /// Removes what connects a disk to a machine.
-pub(super) fn remove_connection(store: &mut Store, id: &str) {
-    let Some(connection) = store.remove(Kind::Vbd, id) else {
+pub(super) fn remove_connection(store: &mut ObjectStore, id: &str) {
+    let Some(connection) = store.remove(XenKind::Vbd, id) else {
         return;
     };
-    for kind in [Kind::Vm, Kind::VmSnapshot, Kind::VmTemplate] {
+    for kind in [XenKind::Vm, XenKind::VmSnapshot, XenKind::VmTemplate] {
         store.unlink(kind, connection.text("VM"), "$VBDs", id);
     }
-    for kind in [Kind::Vdi, Kind::VdiSnapshot] {
+    for kind in [XenKind::Vdi, XenKind::VdiSnapshot] {
         store.unlink(kind, connection.text("VDI"), "$VBDs", id);
     }
 }
 
-impl App {
+impl XenApp {
     /// Answers with what a host tells about itself.
-    pub(super) fn host_details(&self, call: &Call<'_>, name: &str) -> Result<Reply, Failure> {
+    pub(super) fn host_details(
+        &self,
+        call: &XenCall<'_>,
+        name: &str,
+    ) -> Result<HttpReply, XenFailure> {
         let state = self.state();
-        let host = state.store.find(Kind::Host, call.capture(0))?;
+        let host = state.store.find(XenKind::Host, call.capture(0))?;
         if host.text("power_state") != "Running" {
-            return Err(Failure::xapi("HOST_OFFLINE", &[host.text("_xapiRef")]));
+            return Err(XenFailure::xapi("HOST_OFFLINE", &[host.text("_xapiRef")]));
         }
         let generator = Generator::new(fingerprint(call.capture(0)));
         Ok(match name {
-            "smt" => Reply::json(StatusCode::OK, &json!({"enabled": true})),
-            "audit.txt" => Reply::whole(
+            "smt" => HttpReply::json(StatusCode::OK, &json!({"enabled": true})),
+            "audit.txt" => HttpReply::whole(
                 StatusCode::OK,
                 "application/octet-stream",
                 format!(
@@ -124,14 +132,14 @@ impl App {
                     host.text("hostname")
                 ),
             ),
-            _ => Reply::generated(generator, 256 * 1024),
+            _ => HttpReply::generated(generator, 256 * 1024),
         })
     }
 
     /// Answers with the patches that a host, or the hosts of a pool, lack.
-    pub(super) fn missing_patches(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) fn missing_patches(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let moment = self.state().store.moment;
-        Ok(Reply::json(StatusCode::OK, &missing_patches(call.capture(0), moment)))
+        Ok(HttpReply::json(StatusCode::OK, &missing_patches(call.capture(0), moment)))
     }
 }
 
@@ -167,72 +175,75 @@ pub(super) fn missing_patches(id: &str, moment: u64) -> Value {
     patches
 }
 
-fn hosts_of(store: &Store, pool: &str) -> Vec<String> {
-    let hosts = store.all(Kind::Host).filter(|host| host.1.text("$pool") == pool);
+fn hosts_of(store: &ObjectStore, pool: &str) -> Vec<String> {
+    let hosts = store.all(XenKind::Host).filter(|host| host.1.text("$pool") == pool);
     hosts.map(|host| host.0.to_owned()).collect()
 }
 
-fn guests(store: &Store, host: &str) -> Vec<String> {
-    let residents = store.get(Kind::Host, host).map(|host| host.list("residentVms"));
+fn guests(store: &ObjectStore, host: &str) -> Vec<String> {
+    let residents = store.get(XenKind::Host, host).map(|host| host.list("residentVms"));
     let residents = residents.into_iter().flatten();
-    residents.filter(|vm| store.get(Kind::Vm, vm).is_some()).collect()
+    residents.filter(|vm| store.get(XenKind::Vm, vm).is_some()).collect()
 }
 
-fn shut_down(store: &mut Store, host: &str) {
+fn shut_down(store: &mut ObjectStore, host: &str) {
     for vm in guests(store, host) {
         machines::stop(store, &vm, "Halted");
     }
-    store.set(Kind::Host, host, "power_state", "Halted");
-    store.set(Kind::Host, host, "enabled", false);
+    store.set(XenKind::Host, host, "power_state", "Halted");
+    store.set(XenKind::Host, host, "enabled", false);
 }
 
-fn restart(store: &mut Store, host: &str) {
-    store.set(Kind::Host, host, "startTime", now() / 1000);
-    store.set(Kind::Host, host, "agentStartTime", now() / 1000 + 60);
+fn restart(store: &mut ObjectStore, host: &str) {
+    store.set(XenKind::Host, host, "startTime", now() / 1000);
+    store.set(XenKind::Host, host, "agentStartTime", now() / 1000 + 60);
 }
 
 /// Moves the VMs of a host to the others of its pool; those that find no place are stopped.
-fn evacuate(store: &mut Store, host: &str) {
-    let pool = store.get(Kind::Host, host).map(|host| host.text("$pool").to_owned());
+fn evacuate(store: &mut ObjectStore, host: &str) {
+    let pool = store.get(XenKind::Host, host).map(|host| host.text("$pool").to_owned());
     let mut others = hosts_of(store, &pool.unwrap_or_default());
     others.retain(|other| other != host);
     let mut turn = others.iter().cycle();
     for vm in guests(store, host) {
         match turn.next() {
             Some(other) => {
-                store.unlink(Kind::Host, host, "residentVms", &vm);
-                store.link(Kind::Host, other, "residentVms", &vm);
-                store.set(Kind::Vm, &vm, "$container", other.as_str());
+                store.unlink(XenKind::Host, host, "residentVms", &vm);
+                store.link(XenKind::Host, other, "residentVms", &vm);
+                store.set(XenKind::Vm, &vm, "$container", other.as_str());
             }
             None => machines::stop(store, &vm, "Halted"),
         }
     }
 }
 
-fn forget(store: &mut Store, id: &str) -> Result<(), Failure> {
-    let host = store.find(Kind::Host, id)?.clone();
+fn forget(store: &mut ObjectStore, id: &str) -> Result<(), XenFailure> {
+    let host = store.find(XenKind::Host, id)?.clone();
     shut_down(store, id);
-    for (list, kind) in
-        [("$PBDs", Kind::Pbd), ("PCIs", Kind::Pci), ("PGPUs", Kind::Pgpu), ("PIFs", Kind::Pif)]
-    {
+    for (list, kind) in [
+        ("$PBDs", XenKind::Pbd),
+        ("PCIs", XenKind::Pci),
+        ("PGPUs", XenKind::Pgpu),
+        ("PIFs", XenKind::Pif),
+    ] {
         for device in host.list(list) {
             if let Some(device) = store.remove(kind, &device) {
-                store.unlink(Kind::Sr, device.text("SR"), "$PBDs", device.text("id"));
-                store.unlink(Kind::Network, device.text("$network"), "PIFs", device.text("id"));
+                store.unlink(XenKind::Sr, device.text("SR"), "$PBDs", device.text("id"));
+                store.unlink(XenKind::Network, device.text("$network"), "PIFs", device.text("id"));
             }
         }
     }
-    store.remove(Kind::VmController, host.text("controlDomain"));
-    store.remove(Kind::Host, id);
+    store.remove(XenKind::VmController, host.text("controlDomain"));
+    store.remove(XenKind::Host, id);
     Ok(())
 }
 
-fn create_network(store: &mut Store, action: &Action) -> Result<Value, Failure> {
+fn create_network(store: &mut ObjectStore, action: &Action) -> Result<Value, XenFailure> {
     let pool = action.id.as_str();
-    let count = store.count(Kind::Network);
+    let count = store.count(XenKind::Network);
     let network = insert_in_pool(
         store,
-        Kind::Network,
+        XenKind::Network,
         pool,
         json!({
             "automatic": false, "bridge": format!("xapi{count}"), "current_operations": {},
@@ -247,11 +258,11 @@ fn create_network(store: &mut Store, action: &Action) -> Result<Value, Failure> 
     bases.truncate(1);
     bases.extend(action.option("pif").map(str::to_owned));
     for base in bases {
-        let base = store.find(Kind::Pif, &base)?.clone();
+        let base = store.find(XenKind::Pif, &base)?.clone();
         let mac = store.generator.mac();
         let port = insert_in_pool(
             store,
-            Kind::Pif,
+            XenKind::Pif,
             pool,
             json!({
                 "attached": true, "isBondMaster": action.name == "create_bonded_network",
@@ -264,9 +275,9 @@ fn create_network(store: &mut Store, action: &Action) -> Result<Value, Failure> 
                 "$host": base.text("$host"), "$network": network,
             }),
         );
-        store.link(Kind::Network, &network, "PIFs", &port);
-        store.link(Kind::Host, base.text("$host"), "PIFs", &port);
-        store.link(Kind::Host, base.text("$host"), "$PIFs", &port);
+        store.link(XenKind::Network, &network, "PIFs", &port);
+        store.link(XenKind::Host, base.text("$host"), "PIFs", &port);
+        store.link(XenKind::Host, base.text("$host"), "$PIFs", &port);
     }
     Ok(json!({"id": network}))
 }

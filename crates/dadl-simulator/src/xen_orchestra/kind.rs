@@ -2,7 +2,7 @@
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Kind {
+pub(super) enum XenKind {
     AclPrivilege,
     AclRole,
     Alarm,
@@ -37,7 +37,7 @@ pub(super) enum Kind {
     VmTemplate,
 }
 
-impl Kind {
+impl XenKind {
     /// Returns the kind of a collection, e.g. of `vms`.
     pub(super) fn from_collection(collection: &str) -> Option<Self> {
         KINDS.iter().find(|entry| entry.1 == collection).map(|entry| entry.0)
@@ -108,37 +108,37 @@ impl Kind {
 }
 
 /// All kinds with their collection and type.
-const KINDS: [(Kind, &str, &str); 32] = [
-    (Kind::AclPrivilege, "acl-privileges", "acl-privilege"),
-    (Kind::AclRole, "acl-roles", "acl-role"),
-    (Kind::Alarm, "alarms", "alarm"),
-    (Kind::BackupArchive, "backup-archives", "backup-archive"),
-    (Kind::BackupJob, "backup-jobs", "backup-job"),
-    (Kind::BackupLog, "backup-logs", "backup-log"),
-    (Kind::BackupRepository, "backup-repositories", "backup-repository"),
-    (Kind::Group, "groups", "group"),
-    (Kind::Host, "hosts", "host"),
-    (Kind::Message, "messages", "message"),
-    (Kind::Network, "networks", "network"),
-    (Kind::Pbd, "pbds", "PBD"),
-    (Kind::Pci, "pcis", "PCI"),
-    (Kind::Pgpu, "pgpus", "PGPU"),
-    (Kind::Pif, "pifs", "PIF"),
-    (Kind::Pool, "pools", "pool"),
-    (Kind::Proxy, "proxies", "proxy"),
-    (Kind::RestoreLog, "restore-logs", "restore-log"),
-    (Kind::Schedule, "schedules", "schedule"),
-    (Kind::Server, "servers", "server"),
-    (Kind::Sm, "sms", "SM"),
-    (Kind::Sr, "srs", "SR"),
-    (Kind::Task, "tasks", "task"),
-    (Kind::User, "users", "user"),
-    (Kind::Vbd, "vbds", "VBD"),
-    (Kind::Vdi, "vdis", "VDI"),
-    (Kind::VdiSnapshot, "vdi-snapshots", "VDI-snapshot"),
-    (Kind::Vif, "vifs", "VIF"),
-    (Kind::Vm, "vms", "VM"),
-    (Kind::VmController, "vm-controllers", "VM-controller"),
-    (Kind::VmSnapshot, "vm-snapshots", "VM-snapshot"),
-    (Kind::VmTemplate, "vm-templates", "VM-template"),
+const KINDS: [(XenKind, &str, &str); 32] = [
+    (XenKind::AclPrivilege, "acl-privileges", "acl-privilege"),
+    (XenKind::AclRole, "acl-roles", "acl-role"),
+    (XenKind::Alarm, "alarms", "alarm"),
+    (XenKind::BackupArchive, "backup-archives", "backup-archive"),
+    (XenKind::BackupJob, "backup-jobs", "backup-job"),
+    (XenKind::BackupLog, "backup-logs", "backup-log"),
+    (XenKind::BackupRepository, "backup-repositories", "backup-repository"),
+    (XenKind::Group, "groups", "group"),
+    (XenKind::Host, "hosts", "host"),
+    (XenKind::Message, "messages", "message"),
+    (XenKind::Network, "networks", "network"),
+    (XenKind::Pbd, "pbds", "PBD"),
+    (XenKind::Pci, "pcis", "PCI"),
+    (XenKind::Pgpu, "pgpus", "PGPU"),
+    (XenKind::Pif, "pifs", "PIF"),
+    (XenKind::Pool, "pools", "pool"),
+    (XenKind::Proxy, "proxies", "proxy"),
+    (XenKind::RestoreLog, "restore-logs", "restore-log"),
+    (XenKind::Schedule, "schedules", "schedule"),
+    (XenKind::Server, "servers", "server"),
+    (XenKind::Sm, "sms", "SM"),
+    (XenKind::Sr, "srs", "SR"),
+    (XenKind::Task, "tasks", "task"),
+    (XenKind::User, "users", "user"),
+    (XenKind::Vbd, "vbds", "VBD"),
+    (XenKind::Vdi, "vdis", "VDI"),
+    (XenKind::VdiSnapshot, "vdi-snapshots", "VDI-snapshot"),
+    (XenKind::Vif, "vifs", "VIF"),
+    (XenKind::Vm, "vms", "VM"),
+    (XenKind::VmController, "vm-controllers", "VM-controller"),
+    (XenKind::VmSnapshot, "vm-snapshots", "VM-snapshot"),
+    (XenKind::VmTemplate, "vm-templates", "VM-template"),
 ];

@@ -42,14 +42,14 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use self::app::App;
+use self::app::XenApp;
 use super::SimulatorOptions;
-use super::server::{RecordedRequest, Running};
+use super::server::{RecordedRequest, RunningService};
 
 /// A running simulated Xen Orchestra; dropping it stops it.
 #[derive(Debug)]
 pub struct XenOrchestra {
-    running: Running<App>,
+    running: RunningService<XenApp>,
     token: String,
 }
 
@@ -59,7 +59,7 @@ impl XenOrchestra {
         let token = options.token.clone();
         let (listen, record) = (options.listen, options.record);
         let changes_per_second = options.changes_per_second;
-        let running = Running::start(App::new(options), listen, record).await?;
+        let running = RunningService::start(XenApp::new(options), listen, record).await?;
         if let Some(per_second) = changes_per_second {
             let app = Arc::downgrade(running.service());
             tokio::spawn(events::change(app, per_second, u64::MAX));

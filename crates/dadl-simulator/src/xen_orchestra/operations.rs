@@ -8,15 +8,15 @@ use std::sync::LazyLock;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::shape::Shape;
+use super::shape::BodyShape;
 use crate::{
     SimulatorOptions,
-    server::{Pattern, Query},
+    server::{Query, RoutePattern},
 };
 
 /// One operation.
 #[derive(Debug)]
-pub(super) struct Operation {
+pub(super) struct XenOperation {
     /// The method.
     pub(super) method: Method,
     /// The path below `/rest/v0`, as the table has it.
@@ -29,7 +29,7 @@ pub(super) struct Operation {
     pub(super) query: Vec<&'static str>,
     /// What the body must be.
     pub(super) body: Option<BodyRule>,
-    pattern: Pattern,
+    pattern: RoutePattern,
 }
 
 /// What a body must be.
@@ -44,15 +44,15 @@ pub(super) enum BodyRule {
         /// Whether it may be left out.
         optional: bool,
         /// Its shape.
-        shape: Shape,
+        shape: BodyShape,
     },
 }
 
 /// Returns all operations, those with a format in the path first.
-pub(super) fn operations() -> &'static [Operation] {
-    static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
+pub(super) fn operations() -> &'static [XenOperation] {
+    static OPERATIONS: LazyLock<Vec<XenOperation>> = LazyLock::new(|| {
         let lines = include_str!("operations.txt").lines();
-        let mut operations: Vec<_> = lines.filter_map(Operation::parse).collect();
+        let mut operations: Vec<_> = lines.filter_map(XenOperation::parse).collect();
         // `/vdis/{id}` would take `/vdis/a.raw` too.
         operations.sort_by_key(|operation| !operation.path.contains(".{"));
         operations
@@ -61,11 +61,11 @@ pub(super) fn operations() -> &'static [Operation] {
 }
 
 /// Returns the operations that few servers have, and whether the document of XO 6.7 has each.
-pub(super) fn extras() -> &'static [(Operation, bool)] {
-    static EXTRAS: LazyLock<Vec<(Operation, bool)>> = LazyLock::new(|| {
+pub(super) fn extras() -> &'static [(XenOperation, bool)] {
+    static EXTRAS: LazyLock<Vec<(XenOperation, bool)>> = LazyLock::new(|| {
         let parsed = |line: &'static str| {
             let plain = line.strip_prefix('+');
-            Some((Operation::parse(plain.unwrap_or(line))?, plain.is_some()))
+            Some((XenOperation::parse(plain.unwrap_or(line))?, plain.is_some()))
         };
         include_str!("extras.txt").lines().filter_map(parsed).collect()
     });
@@ -78,7 +78,7 @@ pub(super) fn find(
     method: &Method,
     path: &str,
     options: &SimulatorOptions,
-) -> Option<(&'static Operation, Vec<String>)> {
+) -> Option<(&'static XenOperation, Vec<String>)> {
     // Express answers HEAD with the handler of GET.
     let method = if method == Method::HEAD { &Method::GET } else { method };
     let extras = extras().iter().map(|(operation, _)| operation).filter(|_| options.extras);
@@ -90,7 +90,7 @@ pub(super) fn find(
         .find_map(|operation| Some((operation, operation.pattern.captures(path)?)))
 }
 
-impl Operation {
+impl XenOperation {
     fn parse(line: &'static str) -> Option<Self> {
         let mut columns = line.splitn(5, " | ");
         let (method, path) = columns.next()?.split_once(' ')?;
@@ -111,7 +111,7 @@ impl Operation {
                 None => None,
                 Some(text) => Some(BodyRule::parse(text)?),
             },
-            pattern: Pattern::new(path),
+            pattern: RoutePattern::new(path),
         })
     }
 
@@ -175,7 +175,7 @@ impl BodyRule {
             Some(rest) => ("privilege", rest),
             None => ("body", text),
         };
-        Some(Self::Json { name, optional, shape: Shape::parse(text)? })
+        Some(Self::Json { name, optional, shape: BodyShape::parse(text)? })
     }
 }
 

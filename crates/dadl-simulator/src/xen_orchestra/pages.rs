@@ -1,24 +1,24 @@
 //! Answers that need no state: redirects, the HTML of unknown routes, and the open addresses.
 
-use dadl_text::names::path::placeholders;
+use dadl_text::names::path::path_placeholders;
 use http::header::LOCATION;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::app::BASE;
-use super::failure::Failure;
+use super::failure::XenFailure;
 use super::operations::{extras, operations};
 use super::state::now;
 use crate::{
     SimulatorOptions,
-    server::{Reply, Request},
+    server::{HttpReply, ServiceRequest},
 };
 
 /// The version of the REST API that is simulated.
 const VERSION: &str = "0.37.0";
 
 /// Finds a page outside the table of operations, by the path below the base.
-pub(super) fn find(method: &Method, path: &str) -> Option<Reply> {
+pub(super) fn find(method: &Method, path: &str) -> Option<HttpReply> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return None;
     }
@@ -45,7 +45,7 @@ pub(super) fn find(method: &Method, path: &str) -> Option<Reply> {
 }
 
 /// Leads to the page where people sign in, as XO does outside the API.
-pub(super) fn sign_in(path: &str) -> Reply {
+pub(super) fn sign_in(path: &str) -> HttpReply {
     if path != SIGN_IN {
         return redirect(StatusCode::FOUND, SIGN_IN);
     }
@@ -53,7 +53,7 @@ pub(super) fn sign_in(path: &str) -> Reply {
 }
 
 /// Answers as Express does when no route takes a request.
-pub(super) fn not_found(request: &Request) -> Reply {
+pub(super) fn not_found(request: &ServiceRequest) -> HttpReply {
     let escaped = request.path.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let escaped = escaped.replace('"', "&quot;").replace('\'', "&#39;");
     let message = format!("Cannot {} {escaped}", request.method);
@@ -61,9 +61,9 @@ pub(super) fn not_found(request: &Request) -> Reply {
 }
 
 /// Redirects as Express does: the status line once more, as text.
-pub(super) fn redirect(status: StatusCode, location: &str) -> Reply {
+pub(super) fn redirect(status: StatusCode, location: &str) -> HttpReply {
     let reason = status.canonical_reason().unwrap_or_default();
-    Reply::whole(
+    HttpReply::whole(
         status,
         "text/plain; charset=utf-8",
         format!("{reason}. Redirecting to {location}"),
@@ -72,34 +72,34 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Reply {
 }
 
 /// Answers `GET /ping`.
-pub(super) fn ping() -> Reply {
-    Reply::json(StatusCode::OK, &json!({"result": "pong", "timestamp": now()}))
+pub(super) fn ping() -> HttpReply {
+    HttpReply::json(StatusCode::OK, &json!({"result": "pong", "timestamp": now()}))
 }
 
 /// Answers `GET /gui-routes`.
-pub(super) fn gui_routes() -> Reply {
-    Reply::json(StatusCode::OK, &json!({"xo5": "/v5", "xo6": "/v6"}))
+pub(super) fn gui_routes() -> HttpReply {
+    HttpReply::json(StatusCode::OK, &json!({"xo5": "/v5", "xo6": "/v6"}))
 }
 
 /// Answers `GET /mcp/status`.
-pub(super) fn mcp_status() -> Reply {
-    Reply::json(StatusCode::OK, &json!({"enabled": true}))
+pub(super) fn mcp_status() -> HttpReply {
+    HttpReply::json(StatusCode::OK, &json!({"enabled": true}))
 }
 
 /// Refuses a request through MCP, which the administrator has turned off.
-pub(super) fn mcp_disabled() -> Failure {
-    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "MCP is disabled by administrator")
+pub(super) fn mcp_disabled() -> XenFailure {
+    XenFailure::new(StatusCode::SERVICE_UNAVAILABLE, "MCP is disabled by administrator")
         .with_data(json!({"error": "mcp_disabled"}))
 }
 
 /// Answers `GET /docs/swagger.json` with what the table knows: paths, parameters, statuses.
-pub(super) fn description(options: &SimulatorOptions) -> Reply {
+pub(super) fn description(options: &SimulatorOptions) -> HttpReply {
     let mut paths = Map::new();
     // XO 6.7 has routes of the plugin that its document lacks.
     let extras = extras().iter().filter(|(_, is_described)| options.extras && *is_described);
     let all = operations().iter().chain(extras.map(|(operation, _)| operation));
     for operation in all.filter(|operation| !operation.is_lacked(options)) {
-        let parameters: Vec<Value> = placeholders(operation.path)
+        let parameters: Vec<Value> = path_placeholders(operation.path)
             .map(|name| (name, "path"))
             .chain(operation.query.iter().map(|&name| (name, "query")))
             .map(|(name, place)| {
@@ -125,7 +125,7 @@ pub(super) fn description(options: &SimulatorOptions) -> Reply {
         }
     }
     let version = options.version.as_deref().unwrap_or(VERSION);
-    Reply::json(
+    HttpReply::json(
         StatusCode::OK,
         &json!({
             "openapi": "3.0.0",
@@ -139,8 +139,8 @@ pub(super) fn description(options: &SimulatorOptions) -> Reply {
 /// Where people sign in.
 const SIGN_IN: &str = "/signin";
 
-fn html(status: StatusCode, content_type: &'static str, title: &str, message: &str) -> Reply {
-    Reply::whole(
+fn html(status: StatusCode, content_type: &'static str, title: &str, message: &str) -> HttpReply {
+    HttpReply::whole(
         status,
         content_type,
         format!(

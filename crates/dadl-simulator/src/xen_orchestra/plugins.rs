@@ -6,31 +6,34 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::app::{App, Call};
-use super::failure::Failure;
-use super::kind::Kind;
-use super::state::State;
-use super::store::Object;
-use super::tasks::Effect;
-use crate::server::Reply;
+use super::app::{XenApp, XenCall};
+use super::failure::XenFailure;
+use super::kind::XenKind;
+use super::state::XenState;
+use super::store::XenObject;
+use super::tasks::StateEffect;
+use crate::server::HttpReply;
 
 /// Where the rules are.
 const RULES: &str = "xo:sdn-controller:of-rules";
 
-impl App {
+impl XenApp {
     /// Changes the rules of a network or a VIF.
-    pub(super) async fn change_rules(self: &Arc<Self>, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) async fn change_rules(
+        self: &Arc<Self>,
+        call: &XenCall<'_>,
+    ) -> Result<HttpReply, XenFailure> {
         let segments = call.operation.segments();
         let collection = segments.get(2).copied().unwrap_or_default();
-        let kind = Kind::from_collection(collection)
-            .ok_or_else(|| Failure::unexpected("no such collection"))?;
+        let kind = XenKind::from_collection(collection)
+            .ok_or_else(|| XenFailure::unexpected("no such collection"))?;
         let (id, body) = (call.capture(0).to_owned(), call.body.clone());
         self.state().store.find_seen(kind, &id)?;
         let action = segments.last().copied().unwrap_or_default();
         if action == "update_traffic_rule" {
             self.state().find_rule(kind, &id, &body)?;
         }
-        let effect: Effect = Box::new(move |state| {
+        let effect: StateEffect = Box::new(move |state| {
             let mut rules = state.rules(kind, &id);
             match action {
                 "add_traffic_rule" => {
@@ -64,8 +67,8 @@ impl App {
     }
 }
 
-impl State {
-    fn rules(&self, kind: Kind, id: &str) -> Vec<Value> {
+impl XenState {
+    fn rules(&self, kind: XenKind, id: &str) -> Vec<Value> {
         let object = self.store.get(kind, id);
         let text = object.and_then(|it| it.get("other_config")?.get(RULES)?.as_str());
         let texts: Vec<String> =
@@ -73,7 +76,7 @@ impl State {
         texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect()
     }
 
-    fn find_rule(&self, kind: Kind, id: &str, body: &Object) -> Result<(), Failure> {
+    fn find_rule(&self, kind: XenKind, id: &str, body: &XenObject) -> Result<(), XenFailure> {
         let old = body.get("oldRule").and_then(Value::as_object);
         let rules = self.rules(kind, id);
         if old.is_some_and(|old| rules.iter().any(|rule| is_same(rule, old))) {
@@ -81,12 +84,12 @@ impl State {
         }
         let old = old.map(|old| json!(old).to_string()).unwrap_or_default();
         let message = format!("no such traffic-rule {old}");
-        Err(Failure::new(StatusCode::NOT_FOUND, message)
+        Err(XenFailure::new(StatusCode::NOT_FOUND, message)
             .with_data(json!({"id": old, "type": "traffic-rule"})))
     }
 }
 
 /// Returns whether a rule is about the same traffic.
-fn is_same(rule: &Value, other: &Object) -> bool {
+fn is_same(rule: &Value, other: &XenObject) -> bool {
     ["direction", "ipRange", "protocol", "port"].iter().all(|key| rule.get(key) == other.get(*key))
 }

@@ -15,14 +15,14 @@ use serde_json::{Map, Value, json};
 
 /// The shape of a value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Shape {
+pub(super) enum BodyShape {
     Any,
     Array(Box<Self>),
     Boolean,
     Intersection(Vec<Self>),
     Nullable(Box<Self>),
     Number,
-    Object { fields: Vec<Field>, model: bool },
+    Object { fields: Vec<ShapeField>, model: bool },
     OneOf(Vec<String>),
     OpenObject,
     String,
@@ -31,16 +31,16 @@ pub(super) enum Shape {
 
 /// A property of an object.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Field {
+pub(super) struct ShapeField {
     pub(super) name: String,
     pub(super) required: bool,
-    pub(super) shape: Shape,
+    pub(super) shape: BodyShape,
 }
 
-impl Shape {
+impl BodyShape {
     /// Compiles the notation. Gives `None` when it is malformed, which a test rules out.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut parser = Parser { rest: text.trim() };
+        let mut parser = ShapeParser { rest: text.trim() };
         let shape = parser.union()?;
         parser.rest.is_empty().then_some(shape)
     }
@@ -101,7 +101,7 @@ impl Shape {
     }
 
     /// Returns the properties of every way to satisfy an object shape.
-    fn variants(&self) -> Vec<Vec<&Field>> {
+    fn variants(&self) -> Vec<Vec<&ShapeField>> {
         match self {
             Self::Object { fields, .. } => vec![fields.iter().collect()],
             Self::Union(alternatives) => alternatives.iter().flat_map(Self::variants).collect(),
@@ -125,7 +125,7 @@ enum Extras {
 }
 
 fn array(
-    element: &Shape,
+    element: &BodyShape,
     name: &str,
     value: &mut Value,
     errors: &mut Map<String, Value>,
@@ -139,7 +139,7 @@ fn array(
         element.validate(&format!("{name}.${index}"), inner, &mut found, extras);
     }
     // Of a list of alternatives XO says no more than that it does not fit.
-    if matches!(element, Shape::Union(_)) && !found.is_empty() {
+    if matches!(element, BodyShape::Union(_)) && !found.is_empty() {
         return Some(NO_SCHEMA.to_owned());
     }
     errors.extend(found);
@@ -162,7 +162,12 @@ fn one_of(words: &[String], name: &str, value: &Value, extras: Extras) -> Option
     Some(no_alternative(words.iter().map(issue).collect(), extras))
 }
 
-fn union(alternatives: &[Shape], name: &str, value: &mut Value, extras: Extras) -> Option<String> {
+fn union(
+    alternatives: &[BodyShape],
+    name: &str,
+    value: &mut Value,
+    extras: Extras,
+) -> Option<String> {
     let mut issues = Vec::new();
     for alternative in alternatives {
         let mut found = Map::new();
@@ -178,7 +183,7 @@ fn union(alternatives: &[Shape], name: &str, value: &mut Value, extras: Extras) 
 }
 
 fn object(
-    fields: &[Field],
+    fields: &[ShapeField],
     model: bool,
     name: &str,
     value: &mut Value,
@@ -219,7 +224,7 @@ fn object(
 }
 
 fn intersection(
-    parts: &[Shape],
+    parts: &[BodyShape],
     name: &str,
     value: &mut Value,
     errors: &mut Map<String, Value>,
@@ -235,9 +240,9 @@ fn intersection(
         }
     }
     let message = if issues.is_empty() {
-        let whole = Shape::Intersection(parts.to_vec());
+        let whole = BodyShape::Intersection(parts.to_vec());
         let variants = whole.variants();
-        let open = parts.contains(&Shape::OpenObject);
+        let open = parts.contains(&BodyShape::OpenObject);
         // All properties are of one way, and all that this way needs are there.
         let is_whole = variants.iter().any(|fields| {
             let keys = received.as_object().into_iter().flat_map(Map::keys);
@@ -264,28 +269,28 @@ fn intersection(
 }
 
 /// Reads the notation from left to right.
-struct Parser<'a> {
+struct ShapeParser<'a> {
     rest: &'a str,
 }
 
-impl Parser<'_> {
-    fn union(&mut self) -> Option<Shape> {
+impl ShapeParser<'_> {
+    fn union(&mut self) -> Option<BodyShape> {
         let mut alternatives = vec![self.intersection()?];
         while self.take("or ") {
             alternatives.push(self.intersection()?);
         }
-        Some(single(alternatives, Shape::Union))
+        Some(single(alternatives, BodyShape::Union))
     }
 
-    fn intersection(&mut self) -> Option<Shape> {
+    fn intersection(&mut self) -> Option<BodyShape> {
         let mut parts = vec![self.unit()?];
         while self.take("&") {
             parts.push(self.unit()?);
         }
-        Some(single(parts, Shape::Intersection))
+        Some(single(parts, BodyShape::Intersection))
     }
 
-    fn unit(&mut self) -> Option<Shape> {
+    fn unit(&mut self) -> Option<BodyShape> {
         let shape = if self.take("{") {
             let mut fields = Vec::new();
             while !self.take("}") {
@@ -294,31 +299,31 @@ impl Parser<'_> {
                 if name.is_empty() || !self.take(":") {
                     return None;
                 }
-                fields.push(Field { name, required, shape: self.union()? });
+                fields.push(ShapeField { name, required, shape: self.union()? });
                 self.take(",");
             }
-            Shape::Object { fields, model: self.take("!") }
+            BodyShape::Object { fields, model: self.take("!") }
         } else if self.take("[") {
             let element = self.union()?;
-            self.take("]").then(|| Shape::Array(Box::new(element)))?
+            self.take("]").then(|| BodyShape::Array(Box::new(element)))?
         } else if self.take("(") {
             let inner = self.union()?;
             self.take(")").then_some(inner)?
         } else if self.take("<") {
             let (words, rest) = self.rest.split_once('>')?;
             self.rest = rest.trim_start();
-            Shape::OneOf(words.split(' ').map(|word| word.replace("\"\"", "")).collect())
+            BodyShape::OneOf(words.split(' ').map(|word| word.replace("\"\"", "")).collect())
         } else {
             match self.word().as_str() {
-                "any" => Shape::Any,
-                "boolean" => Shape::Boolean,
-                "number" => Shape::Number,
-                "object" => Shape::OpenObject,
-                "string" => Shape::String,
+                "any" => BodyShape::Any,
+                "boolean" => BodyShape::Boolean,
+                "number" => BodyShape::Number,
+                "object" => BodyShape::OpenObject,
+                "string" => BodyShape::String,
                 _ => return None,
             }
         };
-        Some(if self.take("?") { Shape::Nullable(Box::new(shape)) } else { shape })
+        Some(if self.take("?") { BodyShape::Nullable(Box::new(shape)) } else { shape })
     }
 
     fn word(&mut self) -> String {
@@ -338,11 +343,11 @@ impl Parser<'_> {
     }
 }
 
-fn single(mut shapes: Vec<Shape>, many: fn(Vec<Shape>) -> Shape) -> Shape {
+fn single(mut shapes: Vec<BodyShape>, many: fn(Vec<BodyShape>) -> BodyShape) -> BodyShape {
     if shapes.len() > 1 {
         return many(shapes);
     }
-    shapes.pop().unwrap_or(Shape::Any)
+    shapes.pop().unwrap_or(BodyShape::Any)
 }
 
 /// Says that no alternative fits. XO shortens that, but not where it is inside another complaint.
@@ -366,7 +371,7 @@ mod tests {
     #[track_caller]
     fn check(shape: &str, mut value: Value, expected: Value) {
         let mut errors = Map::new();
-        Shape::parse(shape).unwrap().check("body", &mut value, &mut errors);
+        BodyShape::parse(shape).unwrap().check("body", &mut value, &mut errors);
         assert_eq!(Value::Object(errors), expected);
     }
 

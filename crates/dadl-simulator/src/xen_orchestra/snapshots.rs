@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::kind::Kind;
+use super::kind::XenKind;
 use super::seed;
-use super::store::{Object, Properties, Store};
+use super::store::{ObjectStore, Properties, XenObject};
 
 /// Takes a snapshot of a VM with its disks. Returns the snapshot.
 pub(super) fn take_snapshot(
-    store: &mut Store,
+    store: &mut ObjectStore,
     vm: &str,
     name: Option<&str>,
     time: u64,
 ) -> Option<String> {
-    let machine = store.get(Kind::Vm, vm)?.clone();
+    let machine = store.get(XenKind::Vm, vm)?.clone();
     let pool = machine.text("$pool").to_owned();
     let id = store.generator.uuid();
     let name =
@@ -27,7 +27,7 @@ pub(super) fn take_snapshot(
     for property in OF_MACHINES {
         snapshot.shift_remove(property);
     }
-    snapshot.insert("type".to_owned(), Kind::VmSnapshot.type_name().into());
+    snapshot.insert("type".to_owned(), XenKind::VmSnapshot.type_name().into());
     snapshot.insert("name_label".to_owned(), name.into());
     snapshot.insert("power_state".to_owned(), "Halted".into());
     snapshot.insert("$VBDs".to_owned(), connections.into());
@@ -36,18 +36,18 @@ pub(super) fn take_snapshot(
     snapshot.insert("$container".to_owned(), pool.clone().into());
     snapshot.insert("$snapshot_of".to_owned(), vm.into());
     snapshot.insert("snapshot_time".to_owned(), time.into());
-    seed::insert_with_id(store, Kind::VmSnapshot, &pool, &id, Value::Object(snapshot));
-    store.link(Kind::Vm, vm, "snapshots", &id);
+    seed::insert_with_id(store, XenKind::VmSnapshot, &pool, &id, Value::Object(snapshot));
+    store.link(XenKind::Vm, vm, "snapshots", &id);
     Some(id)
 }
 
 /// Gives a VM the settings of one of its snapshots.
-pub(super) fn revert_snapshot(store: &mut Store, vm: &str, snapshot: &str) {
-    let Some(snapshot) = store.get(Kind::VmSnapshot, snapshot).cloned() else {
+pub(super) fn revert_snapshot(store: &mut ObjectStore, vm: &str, snapshot: &str) {
+    let Some(snapshot) = store.get(XenKind::VmSnapshot, snapshot).cloned() else {
         return;
     };
     let pool = snapshot.text("$pool").to_owned();
-    store.update(Kind::Vm, vm, |machine| {
+    store.update(XenKind::Vm, vm, |machine| {
         for property in ["CPUs", "memory", "tags", "boot", "auto_poweron", "name_description"] {
             if let Some(value) = snapshot.get(property) {
                 machine.insert(property.to_owned(), value.clone());
@@ -59,7 +59,7 @@ pub(super) fn revert_snapshot(store: &mut Store, vm: &str, snapshot: &str) {
 }
 
 /// Takes out what must differ between an object and its copy.
-pub(super) fn forget_identity(object: &mut Object) {
+pub(super) fn forget_identity(object: &mut XenObject) {
     for property in ["id", "uuid", "_xapiRef", "type"] {
         object.shift_remove(property);
     }
@@ -76,27 +76,27 @@ const OF_MACHINES: [&str; 6] = [
 ];
 
 fn snapshot_disk(
-    store: &mut Store,
+    store: &mut ObjectStore,
     connection: &str,
     snapshot: &str,
     pool: &str,
     time: u64,
 ) -> Option<String> {
-    let connection = store.get(Kind::Vbd, connection)?.clone();
+    let connection = store.get(XenKind::Vbd, connection)?.clone();
     let disk = connection.text("VDI").to_owned();
-    let mut copy = store.get(Kind::Vdi, &disk)?.clone();
+    let mut copy = store.get(XenKind::Vdi, &disk)?.clone();
     forget_identity(&mut copy);
     copy.insert("snapshot_time".to_owned(), time.into());
     copy.insert("$snapshot_of".to_owned(), disk.clone().into());
     copy.insert("$VBDs".to_owned(), json!([]));
-    let copy = seed::insert_in_pool(store, Kind::VdiSnapshot, pool, Value::Object(copy));
+    let copy = seed::insert_in_pool(store, XenKind::VdiSnapshot, pool, Value::Object(copy));
     let mut link = connection;
     forget_identity(&mut link);
     link.insert("attached".to_owned(), false.into());
     link.insert("VDI".to_owned(), copy.clone().into());
     link.insert("VM".to_owned(), snapshot.into());
-    let link = seed::insert_in_pool(store, Kind::Vbd, pool, Value::Object(link));
-    store.link(Kind::VdiSnapshot, &copy, "$VBDs", &link);
-    store.link(Kind::Vdi, &disk, "snapshots", &copy);
+    let link = seed::insert_in_pool(store, XenKind::Vbd, pool, Value::Object(link));
+    store.link(XenKind::VdiSnapshot, &copy, "$VBDs", &link);
+    store.link(XenKind::Vdi, &disk, "snapshots", &copy);
     Some(link)
 }

@@ -5,25 +5,25 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::auth::Accounts;
-use super::kind::Kind;
-use super::store::Store;
+use super::kind::XenKind;
+use super::store::ObjectStore;
 
 /// Objects and accounts.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct XenState {
     /// The objects.
-    pub(super) store: Store,
+    pub(super) store: ObjectStore,
     /// Passwords and tokens.
     pub(super) accounts: Accounts,
 }
 
-impl State {
+impl XenState {
     /// Adds a pending task and returns its identifier.
     pub(super) fn add_task(&mut self, properties: serde_json::Value) -> String {
         let start = now();
         let id = self.task_id(start);
         self.store.insert(
-            Kind::Task,
+            XenKind::Task,
             json!({
                 "id": id,
                 "properties": properties,
@@ -42,7 +42,7 @@ impl State {
             "name": "XO user authentication",
             "type": "xo:authentication:authenticateUser",
         }));
-        self.store.update(Kind::Task, &id, |task| {
+        self.store.update(XenKind::Task, &id, |task| {
             task.insert("status".to_owned(), "failure".into());
             task.insert("end".to_owned(), now().into());
             task.insert(

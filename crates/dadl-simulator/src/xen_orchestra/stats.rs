@@ -3,16 +3,16 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::app::{App, Call};
-use super::failure::Failure;
-use super::kind::Kind;
+use super::app::{XenApp, XenCall};
+use super::failure::XenFailure;
+use super::kind::XenKind;
 use super::state::now;
-use super::store::{Object, Properties};
-use crate::server::{Generator, Reply, fingerprint};
+use super::store::{Properties, XenObject};
+use crate::server::{Generator, HttpReply, fingerprint};
 
-impl App {
+impl XenApp {
     /// Answers with the figures of a VM or a host, or of all hosts of a pool.
-    pub(super) fn stats(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) fn stats(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let (interval, points) = match call.request.query.first("granularity") {
             Some("minutes") => (60, 120),
             Some("hours") => (3600, 168),
@@ -23,15 +23,15 @@ impl App {
         let id = call.capture(0);
         let figures = match call.operation.segments().first() {
             Some(&"vms") => {
-                let vm = state.store.find(Kind::Vm, id)?;
+                let vm = state.store.find(XenKind::Vm, id)?;
                 if vm.text("power_state") != "Running" {
                     return Err(no_host(vm));
                 }
                 machine_figures(vm, interval, points)
             }
-            Some(&"hosts") => host_figures(state.store.find(Kind::Host, id)?, interval, points),
+            Some(&"hosts") => host_figures(state.store.find(XenKind::Host, id)?, interval, points),
             _ => {
-                let hosts = state.store.all(Kind::Host);
+                let hosts = state.store.all(XenKind::Host);
                 let hosts = hosts.filter(|host| host.1.text("$pool") == id);
                 hosts
                     .map(|host| (host.0.to_owned(), host_figures(host.1, interval, points)))
@@ -39,15 +39,15 @@ impl App {
                     .into()
             }
         };
-        Ok(Reply::json(StatusCode::OK, &figures))
+        Ok(HttpReply::json(StatusCode::OK, &figures))
     }
 }
 
 /// Fails because a VM is on no host; the error of the method behind it comes along.
-fn no_host(vm: &Object) -> Failure {
+fn no_host(vm: &XenObject) -> XenFailure {
     let id = vm.text("id");
     let message = format!("VM {id} is halted or host could not be found.");
-    Failure::unprocessable(&message).with_data(json!({"errors": {
+    XenFailure::unprocessable(&message).with_data(json!({"errors": {
         "code": 25,
         "data": {
             "expected": "<host-uuid>",
@@ -66,7 +66,7 @@ pub(super) fn load(id: &str) -> f64 {
     (generator.fraction() * 800.0).round() / 10.0 + 2.0
 }
 
-fn machine_figures(vm: &Object, interval: u64, points: usize) -> Value {
+fn machine_figures(vm: &XenObject, interval: u64, points: usize) -> Value {
     let id = vm.text("id");
     let cpus = vm.get("CPUs").and_then(|cpus| cpus.get("number")).and_then(Value::as_u64);
     let size = vm.get("memory").and_then(|memory| memory.get("size")).and_then(Value::as_u64);
@@ -97,7 +97,7 @@ fn machine_figures(vm: &Object, interval: u64, points: usize) -> Value {
     })
 }
 
-fn host_figures(host: &Object, interval: u64, points: usize) -> Value {
+fn host_figures(host: &XenObject, interval: u64, points: usize) -> Value {
     let id = host.text("id");
     let memory =
         |name: &str| host.get("memory").and_then(|memory| memory.get(name)).and_then(Value::as_u64);

@@ -1,11 +1,11 @@
 //! The objects, and who is told when they change.
 //!
-//! Every change goes through [`Store`], so that event streams and task watchers see all of
+//! Every change goes through [`ObjectStore`], so that event streams and task watchers see all of
 //! them. A listener that does not keep up is dropped: XO does so above 20 MiB, here the limit
 //! is a number of messages.
 //!
 //! What belongs to a pool is as the hypervisor has it; those who read may be behind
-//! ([`Store::delay`]), and then see the objects as they were.
+//! ([`ObjectStore::delay`]), and then see the objects as they were.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use super::failure::Failure;
-use super::kind::Kind;
+use super::failure::XenFailure;
+use super::kind::XenKind;
 use super::unseen::Unseen;
 use crate::Lag;
 use crate::server::Generator;
 
 /// An object as XO shows it.
-pub(super) type Object = Map<String, Value>;
+pub(super) type XenObject = Map<String, Value>;
 
 /// All objects of one simulated XO.
 #[derive(Debug)]
-pub(super) struct Store {
-    objects: BTreeMap<Kind, Map<String, Value>>,
+pub(super) struct ObjectStore {
+    objects: BTreeMap<XenKind, Map<String, Value>>,
     /// Where new identifiers come from.
     pub(super) generator: Generator,
     /// When the data were "taken", in seconds since 1970: what is older is dated from it.
@@ -36,7 +36,7 @@ pub(super) struct Store {
     unseen: Unseen,
 }
 
-impl Store {
+impl ObjectStore {
     /// Makes an empty store.
     pub(super) fn new(generator: Generator, moment: u64) -> Self {
         let listeners = Listeners::default();
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// Returns an object as those who read see it.
-    pub(super) fn seen(&self, kind: Kind, id: &str) -> Option<&Object> {
+    pub(super) fn seen(&self, kind: XenKind, id: &str) -> Option<&XenObject> {
         match self.unseen.before(kind, id) {
             Some(before) => before,
             None => self.get(kind, id),
@@ -63,29 +63,29 @@ impl Store {
     }
 
     /// Returns an object as those who read see it, or the failure that says it does not exist.
-    pub(super) fn find_seen(&self, kind: Kind, id: &str) -> Result<&Object, Failure> {
-        self.seen(kind, id).ok_or_else(|| Failure::no_such(kind, id))
+    pub(super) fn find_seen(&self, kind: XenKind, id: &str) -> Result<&XenObject, XenFailure> {
+        self.seen(kind, id).ok_or_else(|| XenFailure::no_such(kind, id))
     }
 
     /// Returns all objects of a kind as those who read see them.
-    pub(super) fn all_seen(&self, kind: Kind) -> impl Iterator<Item = &Object> {
+    pub(super) fn all_seen(&self, kind: XenKind) -> impl Iterator<Item = &XenObject> {
         let there = self.all(kind).map(|(id, _)| id);
         let removed = self.unseen.ids(kind).filter(move |id| self.get(kind, id).is_none());
         there.chain(removed).filter_map(move |id| self.seen(kind, id))
     }
 
     /// Returns an object.
-    pub(super) fn get(&self, kind: Kind, id: &str) -> Option<&Object> {
+    pub(super) fn get(&self, kind: XenKind, id: &str) -> Option<&XenObject> {
         self.objects.get(&kind)?.get(id)?.as_object()
     }
 
     /// Returns an object, or the failure that says it does not exist.
-    pub(super) fn find(&self, kind: Kind, id: &str) -> Result<&Object, Failure> {
-        self.get(kind, id).ok_or_else(|| Failure::no_such(kind, id))
+    pub(super) fn find(&self, kind: XenKind, id: &str) -> Result<&XenObject, XenFailure> {
+        self.get(kind, id).ok_or_else(|| XenFailure::no_such(kind, id))
     }
 
     /// Returns all objects of a kind, oldest first.
-    pub(super) fn all(&self, kind: Kind) -> impl Iterator<Item = (&str, &Object)> {
+    pub(super) fn all(&self, kind: XenKind) -> impl Iterator<Item = (&str, &XenObject)> {
         self.objects
             .get(&kind)
             .into_iter()
@@ -94,15 +94,15 @@ impl Store {
     }
 
     /// Returns how many objects of a kind exist.
-    pub(super) fn count(&self, kind: Kind) -> usize {
+    pub(super) fn count(&self, kind: XenKind) -> usize {
         self.objects.get(&kind).map_or(0, Map::len)
     }
 
     /// Adds an object under its `id` and returns the identifier.
-    pub(super) fn insert(&mut self, kind: Kind, object: Value) -> String {
+    pub(super) fn insert(&mut self, kind: XenKind, object: Value) -> String {
         let id = object.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.unseen.changes(kind, &id, None);
-        self.listeners.notify(kind, Change::Added, &object);
+        self.listeners.notify(kind, ObjectChange::Added, &object);
         self.objects.entry(kind).or_default().insert(id.clone(), object);
         id
     }
@@ -110,9 +110,9 @@ impl Store {
     /// Changes an object if it exists, and says whether it does.
     pub(super) fn update(
         &mut self,
-        kind: Kind,
+        kind: XenKind,
         id: &str,
-        change: impl FnOnce(&mut Object),
+        change: impl FnOnce(&mut XenObject),
     ) -> bool {
         let Some(object) = self.objects.get_mut(&kind).and_then(|all| all.get_mut(id)) else {
             return false;
@@ -121,19 +121,19 @@ impl Store {
             self.unseen.changes(kind, id, Some(properties));
             change(properties);
         }
-        self.listeners.notify(kind, Change::Updated, object);
+        self.listeners.notify(kind, ObjectChange::Updated, object);
         true
     }
 
     /// Sets one property of an object.
-    pub(super) fn set(&mut self, kind: Kind, id: &str, property: &str, value: impl Into<Value>) {
+    pub(super) fn set(&mut self, kind: XenKind, id: &str, property: &str, value: impl Into<Value>) {
         self.update(kind, id, |object| {
             object.insert(property.to_owned(), value.into());
         });
     }
 
     /// Adds an element to a list of an object, once.
-    pub(super) fn link(&mut self, kind: Kind, id: &str, list: &str, element: &str) {
+    pub(super) fn link(&mut self, kind: XenKind, id: &str, list: &str, element: &str) {
         if self.get(kind, id).is_some_and(|object| object.lists(list, element)) {
             return;
         }
@@ -145,7 +145,7 @@ impl Store {
     }
 
     /// Removes an element from a list of an object.
-    pub(super) fn unlink(&mut self, kind: Kind, id: &str, list: &str, element: &str) {
+    pub(super) fn unlink(&mut self, kind: XenKind, id: &str, list: &str, element: &str) {
         if !self.get(kind, id).is_some_and(|object| object.lists(list, element)) {
             return;
         }
@@ -157,7 +157,7 @@ impl Store {
     }
 
     /// Puts the objects of a kind into the order of a number they have.
-    pub(super) fn sort(&mut self, kind: Kind, property: &str) {
+    pub(super) fn sort(&mut self, kind: XenKind, property: &str) {
         let objects = self.objects.entry(kind).or_default();
         let mut sorted: Vec<(String, Value)> = std::mem::take(objects).into_iter().collect();
         sorted.sort_by_key(|(_, object)| object.get(property).and_then(Value::as_u64));
@@ -165,10 +165,10 @@ impl Store {
     }
 
     /// Removes an object and returns it.
-    pub(super) fn remove(&mut self, kind: Kind, id: &str) -> Option<Object> {
+    pub(super) fn remove(&mut self, kind: XenKind, id: &str) -> Option<XenObject> {
         let removed = self.objects.get_mut(&kind)?.shift_remove(id)?;
         self.unseen.changes(kind, id, removed.as_object());
-        self.listeners.notify(kind, Change::Removed, &removed);
+        self.listeners.notify(kind, ObjectChange::Removed, &removed);
         match removed {
             Value::Object(object) => Some(object),
             _ => None,
@@ -188,7 +188,7 @@ pub(super) trait Properties {
     fn lists(&self, property: &str, element: &str) -> bool;
 }
 
-impl Properties for Object {
+impl Properties for XenObject {
     fn text(&self, property: &str) -> &str {
         self.get(property).and_then(Value::as_str).unwrap_or_default()
     }
@@ -210,7 +210,7 @@ impl Properties for Object {
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum ObjectChange {
     Added,
     Removed,
     Updated,
@@ -244,7 +244,7 @@ pub(super) struct TaskWatcher {
 }
 
 impl Listeners {
-    fn notify(&mut self, kind: Kind, change: Change, object: &Value) {
+    fn notify(&mut self, kind: XenKind, change: ObjectChange, object: &Value) {
         let Some(object) = object.as_object() else {
             return;
         };
@@ -253,17 +253,17 @@ impl Listeners {
                 return !stream.sender.is_closed();
             };
             let name = match change {
-                Change::Added => "add",
-                Change::Removed => "remove",
-                Change::Updated => "update",
+                ObjectChange::Added => "add",
+                ObjectChange::Removed => "remove",
+                ObjectChange::Updated => "update",
             };
             let data = Value::Object(pick(object, fields.as_deref()));
             stream.sender.try_send(format!("event: {name}\ndata: {data}\n\n").into()).is_ok()
         });
-        if kind == Kind::Task {
+        if kind == XenKind::Task {
             self.task_watchers.retain(|watcher| {
                 let line = match change {
-                    Change::Removed => json!(["remove", {"id": object.text("id")}]),
+                    ObjectChange::Removed => json!(["remove", {"id": object.text("id")}]),
                     _ => json!(["update", pick(object, watcher.fields.as_deref())]),
                 };
                 watcher.sender.try_send(format!("{line}\n").into()).is_ok()
@@ -274,11 +274,11 @@ impl Listeners {
 
 /// Returns the wanted properties, in the order wanted; `None` stands for all. `memory.size` is a
 /// property of a property, and comes inside it.
-pub(super) fn pick(object: &Object, fields: Option<&[String]>) -> Object {
+pub(super) fn pick(object: &XenObject, fields: Option<&[String]>) -> XenObject {
     let Some(fields) = fields else {
         return object.clone();
     };
-    let mut picked = Object::new();
+    let mut picked = XenObject::new();
     for field in fields {
         if let Some(value) = object.get(field) {
             picked.insert(field.clone(), value.clone());

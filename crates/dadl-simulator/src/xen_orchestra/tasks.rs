@@ -12,30 +12,30 @@ use http::header::LOCATION;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
-use super::app::{App, Call};
+use super::app::{XenApp, XenCall};
 use super::collections::{fields, watch_needs_ndjson};
-use super::failure::Failure;
-use super::kind::Kind;
-use super::state::{State, now};
-use super::store::{Object, Properties, TaskWatcher};
-use crate::server::Reply;
+use super::failure::XenFailure;
+use super::kind::XenKind;
+use super::state::{XenState, now};
+use super::store::{Properties, TaskWatcher, XenObject};
+use crate::server::HttpReply;
 
 /// What a task does to the state when its time has come; gives its result.
-pub(super) type Effect = Box<dyn FnOnce(&mut State) -> Result<Value, Failure> + Send>;
+pub(super) type StateEffect = Box<dyn FnOnce(&mut XenState) -> Result<Value, XenFailure> + Send>;
 
-impl App {
+impl XenApp {
     /// Runs an action, and answers at once or, with `sync=true`, at its end.
     pub(super) async fn run(
         self: &Arc<Self>,
-        call: &Call<'_>,
-        kind: Kind,
-        effect: Effect,
-    ) -> Result<Reply, Failure> {
+        call: &XenCall<'_>,
+        kind: XenKind,
+        effect: StateEffect,
+    ) -> Result<HttpReply, XenFailure> {
         let action = call.operation.segments().last().copied().unwrap_or_default();
         let (manner, what) = match action {
             "rolling_reboot" => (Manner::Rolling, "rolling pool reboot".to_owned()),
             "rolling_update" => (Manner::Rolling, "rolling pool update".to_owned()),
-            _ if kind == Kind::Schedule && self.state().is_sequence(call.capture(0)) => {
+            _ if kind == XenKind::Schedule && self.state().is_sequence(call.capture(0)) => {
                 (Manner::Stoppable, format!("{action} {}", kind.type_name()))
             }
             _ => (Manner::Silent, format!("{} {}", action.replace('_', " "), kind.type_name())),
@@ -59,44 +59,44 @@ impl App {
         let finish = Arc::clone(self).finish(id.clone(), method, manner, hurried, effect);
         let running = tokio::spawn(finish);
         if !call.flag("sync") {
-            return Ok(Reply::json(StatusCode::ACCEPTED, &json!({"taskId": id}))
-                .header(LOCATION, &Kind::Task.href(&id)));
+            return Ok(HttpReply::json(StatusCode::ACCEPTED, &json!({"taskId": id}))
+                .header(LOCATION, &XenKind::Task.href(&id)));
         }
-        let result = running.await.unwrap_or_else(|_| Err(Failure::unexpected("task lost")))?;
+        let result = running.await.unwrap_or_else(|_| Err(XenFailure::unexpected("task lost")))?;
         Ok(match call.operation.status() {
-            201 => Reply::json(StatusCode::CREATED, &json!({"id": result.get("id")})),
-            200 => Reply::json(StatusCode::OK, &result),
-            _ => Reply::empty(StatusCode::NO_CONTENT),
+            201 => HttpReply::json(StatusCode::CREATED, &json!({"id": result.get("id")})),
+            200 => HttpReply::json(StatusCode::OK, &result),
+            _ => HttpReply::empty(StatusCode::NO_CONTENT),
         })
     }
 
     /// Answers with a task when it has ended.
-    pub(super) async fn wait_for_task(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) async fn wait_for_task(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         // Subscribed before the first look, so that no end is missed in between.
         let mut ended = self.ended.subscribe();
         loop {
             {
                 let state = self.state();
-                let task = state.store.find(Kind::Task, call.capture(0))?;
+                let task = state.store.find(XenKind::Task, call.capture(0))?;
                 if task.text("status") != "pending" {
-                    return Ok(Reply::json(StatusCode::OK, &Value::Object(task.clone())));
+                    return Ok(HttpReply::json(StatusCode::OK, &Value::Object(task.clone())));
                 }
             }
             if ended.changed().await.is_err() {
-                return Err(Failure::unexpected("the server is stopping"));
+                return Err(XenFailure::unexpected("the server is stopping"));
             }
         }
     }
 
     /// Streams the changes of tasks. What exists already is not sent.
-    pub(super) fn watch_tasks(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    pub(super) fn watch_tasks(&self, call: &XenCall<'_>) -> Result<HttpReply, XenFailure> {
         if !call.flag("ndjson") {
             return Err(watch_needs_ndjson());
         }
         let (sender, receiver) = mpsc::channel::<Bytes>(BACKLOG);
         let fields = fields(&call.request.query).flatten();
         self.state().store.listeners.task_watchers.push(TaskWatcher { sender, fields });
-        Ok(Reply::stream("application/x-ndjson", receiver))
+        Ok(HttpReply::stream("application/x-ndjson", receiver))
     }
 
     /// Notes that somebody wants a pending task to stop. Next to nothing in XO looks at that.
@@ -105,7 +105,7 @@ impl App {
         if !state.is_pending(id) {
             return;
         }
-        state.store.update(Kind::Task, id, |task| {
+        state.store.update(XenKind::Task, id, |task| {
             task.insert("abortionRequestedAt".to_owned(), now().into());
             task.insert("updatedAt".to_owned(), now().into());
         });
@@ -119,8 +119,8 @@ impl App {
         method: String,
         manner: Manner,
         hurried: watch::Receiver<()>,
-        effect: Effect,
-    ) -> Result<Value, Failure> {
+        effect: StateEffect,
+    ) -> Result<Value, XenFailure> {
         if !self.options.task_duration.is_zero() {
             tokio::select! {
                 () = self.pass_time(&id, manner) => {}
@@ -132,10 +132,10 @@ impl App {
             let mut state = self.state();
             let is_stopped = manner == Manner::Stoppable && state.is_to_stop(&id);
             let result = match is_stopped {
-                true => Err(Failure::unexpected("This operation was aborted")),
+                true => Err(XenFailure::unexpected("This operation was aborted")),
                 false => effect(&mut state),
             };
-            state.store.update(Kind::Task, &id, |task| {
+            state.store.update(XenKind::Task, &id, |task| {
                 let (status, shown) = match &result {
                     Ok(value) => ("success", value.clone()),
                     Err(failure) if is_stopped => ("interrupted", failure.task_result(&method)),
@@ -165,7 +165,7 @@ impl App {
         }
         let parts = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).clamp(4, 100);
         for part in 0..parts {
-            self.state().store.update(Kind::Task, id, |task| {
+            self.state().store.update(XenKind::Task, id, |task| {
                 show_progress(task, part * 100 / parts);
                 task.insert("updatedAt".to_owned(), now().into());
             });
@@ -203,7 +203,7 @@ async fn hurried_along(mut hurried: watch::Receiver<()>) {
 }
 
 /// Says in a task that goes from host to host how far it is.
-fn show_progress(task: &mut Object, percent: u32) {
+fn show_progress(task: &mut XenObject, percent: u32) {
     let (id, start) = (task.text("id").to_owned(), task.number("start"));
     let step = |name: &str, number: u32, percent: u32| {
         let mut step = json!({
@@ -226,13 +226,13 @@ fn show_progress(task: &mut Object, percent: u32) {
     }
 }
 
-impl State {
+impl XenState {
     fn is_pending(&self, id: &str) -> bool {
-        self.store.get(Kind::Task, id).is_some_and(|task| task.text("status") == "pending")
+        self.store.get(XenKind::Task, id).is_some_and(|task| task.text("status") == "pending")
     }
 
     fn is_to_stop(&self, id: &str) -> bool {
-        let task = self.store.get(Kind::Task, id);
+        let task = self.store.get(XenKind::Task, id);
         task.is_some_and(|task| task.contains_key("abortionRequestedAt"))
     }
 }

@@ -7,27 +7,27 @@ use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 use serde_json::{Map, json};
 
-use super::app::{App, Call};
-use super::failure::Failure;
-use super::kind::Kind;
+use super::app::{XenApp, XenCall};
+use super::failure::XenFailure;
+use super::kind::XenKind;
 use super::seed::{NewMachine, add_disk, add_machine};
 use super::store::Properties;
-use crate::server::{Generator, Reply, fingerprint};
+use crate::server::{Generator, HttpReply, fingerprint};
 
-impl App {
+impl XenApp {
     /// Exports a disk or a machine, or overwrites a disk.
-    pub(super) async fn transfer(&self, call: &mut Call<'_>) -> Result<Reply, Failure> {
+    pub(super) async fn transfer(&self, call: &mut XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let collection = call.operation.path.split(['/', '{']).nth(1).unwrap_or_default();
-        let kind = Kind::from_collection(collection);
-        let kind = kind.ok_or_else(|| Failure::unexpected("no such collection"))?;
+        let kind = XenKind::from_collection(collection);
+        let kind = kind.ok_or_else(|| XenFailure::unexpected("no such collection"))?;
         let (id, format) = (call.capture(0).to_owned(), call.capture(1).to_owned());
-        let is_disk = matches!(kind, Kind::Vdi | Kind::VdiSnapshot);
+        let is_disk = matches!(kind, XenKind::Vdi | XenKind::VdiSnapshot);
         let formats: &[&str] = if is_disk { &["raw", "vhd"] } else { &["ova", "xva"] };
         if !formats.contains(&format.as_str()) {
             let mut errors = Map::new();
             let message = "Value does not match any allowed schema";
             errors.insert("format".to_owned(), json!({"message": message, "value": format}));
-            return Err(Failure::invalid(errors));
+            return Err(XenFailure::invalid(errors));
         }
         if call.operation.method == Method::PUT {
             return self.overwrite(&id, call).await;
@@ -35,7 +35,7 @@ impl App {
         self.state().store.find(kind, &id)?;
         let size = self.options.export_size;
         let generator = Generator::new(fingerprint(&format!("{id}.{format}")));
-        let reply = Reply::generated(generator, size);
+        let reply = HttpReply::generated(generator, size);
         if is_disk {
             return Ok(reply.header(CONTENT_LENGTH, &size.to_string()));
         }
@@ -43,7 +43,7 @@ impl App {
     }
 
     /// Makes a disk or a machine from an upload.
-    pub(super) async fn import(&self, call: &mut Call<'_>) -> Result<Reply, Failure> {
+    pub(super) async fn import(&self, call: &mut XenCall<'_>) -> Result<HttpReply, XenFailure> {
         let id = call.capture(0).to_owned();
         let size = call.request.body.count().await?;
         let query = &call.request.query;
@@ -54,8 +54,8 @@ impl App {
             state.add_loose_disk(&id, name, description, size)?
         } else {
             let storage = match query.first("sr") {
-                Some(storage) => state.store.find(Kind::Sr, storage)?.text("id").to_owned(),
-                None => state.store.find(Kind::Pool, &id)?.text("default_SR").to_owned(),
+                Some(storage) => state.store.find(XenKind::Sr, storage)?.text("id").to_owned(),
+                None => state.store.find(XenKind::Pool, &id)?.text("default_SR").to_owned(),
             };
             let vm = add_machine(
                 &mut state.store,
@@ -72,21 +72,21 @@ impl App {
                     firmware: "bios".to_owned(),
                 },
             );
-            add_disk(&mut state.store, (Kind::Vm, &vm), &storage, "imported", size);
+            add_disk(&mut state.store, (XenKind::Vm, &vm), &storage, "imported", size);
             vm
         };
-        Ok(Reply::json(StatusCode::CREATED, &json!({"id": created})))
+        Ok(HttpReply::json(StatusCode::CREATED, &json!({"id": created})))
     }
 
-    async fn overwrite(&self, id: &str, call: &mut Call<'_>) -> Result<Reply, Failure> {
-        let size = self.state().store.find(Kind::Vdi, id)?.number("size");
+    async fn overwrite(&self, id: &str, call: &mut XenCall<'_>) -> Result<HttpReply, XenFailure> {
+        let size = self.state().store.find(XenKind::Vdi, id)?.number("size");
         let received = call.request.body.count().await?;
         if received != size {
-            return Err(Failure::unexpected(format!(
+            return Err(XenFailure::unexpected(format!(
                 "the content has {received} bytes, the VDI has {size}"
             )));
         }
-        self.state().store.set(Kind::Vdi, id, "usage", received);
-        Ok(Reply::empty(StatusCode::NO_CONTENT))
+        self.state().store.set(XenKind::Vdi, id, "usage", received);
+        Ok(HttpReply::empty(StatusCode::NO_CONTENT))
     }
 }

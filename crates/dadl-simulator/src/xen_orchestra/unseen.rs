@@ -7,26 +7,26 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::kind::Kind;
-use super::store::Object;
+use super::kind::XenKind;
+use super::store::XenObject;
 use crate::Lag;
 
 /// The objects that changed a moment ago.
 #[derive(Debug)]
 pub(super) struct Unseen {
     lag: Lag,
-    objects: BTreeMap<Kind, BTreeMap<String, Before>>,
+    objects: BTreeMap<XenKind, BTreeMap<String, ObjectBefore>>,
 }
 
 /// An object as it was; `None` when it was not there.
 #[derive(Debug)]
-struct Before {
-    object: Option<Object>,
-    until: Until,
+struct ObjectBefore {
+    object: Option<XenObject>,
+    until: HiddenUntil,
 }
 
 #[derive(Debug)]
-enum Until {
+enum HiddenUntil {
     Looks(u32),
     Time(Instant),
 }
@@ -44,15 +44,15 @@ impl Unseen {
     }
 
     /// Notes how an object was before a change. The first of several changes counts.
-    pub(super) fn changes(&mut self, kind: Kind, id: &str, object: Option<&Object>) {
+    pub(super) fn changes(&mut self, kind: XenKind, id: &str, object: Option<&XenObject>) {
         let until = match self.lag {
-            Lag::Looks(looks) if looks > 0 => Until::Looks(looks),
-            Lag::Time(time) if !time.is_zero() => Until::Time(Instant::now() + time),
+            Lag::Looks(looks) if looks > 0 => HiddenUntil::Looks(looks),
+            Lag::Time(time) if !time.is_zero() => HiddenUntil::Time(Instant::now() + time),
             _ => return,
         };
         if kind.is_of_pool() {
             let known = self.objects.entry(kind).or_default();
-            let before = || Before { object: object.cloned(), until };
+            let before = || ObjectBefore { object: object.cloned(), until };
             known.entry(id.to_owned()).or_insert_with(before);
         }
     }
@@ -63,24 +63,24 @@ impl Unseen {
         let now = Instant::now();
         for known in self.objects.values_mut() {
             known.retain(|_, before| match &mut before.until {
-                Until::Looks(0) => false,
-                Until::Looks(left) => {
+                HiddenUntil::Looks(0) => false,
+                HiddenUntil::Looks(left) => {
                     *left -= 1;
                     true
                 }
-                Until::Time(time) => *time > now,
+                HiddenUntil::Time(time) => *time > now,
             });
         }
     }
 
     /// Returns an object as it was before a change that is not seen yet; the inner `None` when it
     /// was not there.
-    pub(super) fn before(&self, kind: Kind, id: &str) -> Option<Option<&Object>> {
+    pub(super) fn before(&self, kind: XenKind, id: &str) -> Option<Option<&XenObject>> {
         Some(self.objects.get(&kind)?.get(id)?.object.as_ref())
     }
 
     /// Returns the objects of a kind with changes that are not seen yet.
-    pub(super) fn ids(&self, kind: Kind) -> impl Iterator<Item = &str> {
+    pub(super) fn ids(&self, kind: XenKind) -> impl Iterator<Item = &str> {
         self.objects.get(&kind).into_iter().flat_map(|known| known.keys().map(String::as_str))
     }
 }

@@ -12,11 +12,11 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 
 use super::XoProxyOptions;
-use super::failure::Failure;
-use super::methods::{METHODS, Method, OLD_METHODS};
+use super::failure::ProxyFailure;
+use super::methods::{METHODS, OLD_METHODS, ProxyMethod};
 use super::params;
-use super::seed::State;
-use crate::server::{Generator, Reply, Request, Service, fingerprint};
+use super::seed::ProxyState;
+use crate::server::{Generator, HttpReply, HttpService, ServiceRequest, fingerprint};
 
 /// Where the API is.
 const PATH: &str = "/api/v1";
@@ -29,15 +29,15 @@ const BODY_LIMIT: usize = 1024 * 1024;
 
 /// The simulated product.
 #[derive(Debug)]
-pub(super) struct App {
+pub(super) struct ProxyApp {
     pub(super) options: XoProxyOptions,
     /// Counts the changes of tasks, for those who wait for one.
     pub(super) changed: watch::Sender<u64>,
-    state: Mutex<State>,
+    state: Mutex<ProxyState>,
 }
 
 /// A call that passed all checks.
-pub(super) struct Call {
+pub(super) struct ProxyCall {
     /// What is called, behind the first name: `updater.getState` of `appliance.updater.getState`.
     pub(super) name: &'static str,
     /// The parameters.
@@ -45,7 +45,7 @@ pub(super) struct Call {
 }
 
 /// What a method gives.
-pub(super) enum Outcome {
+pub(super) enum MethodOutcome {
     /// So many bytes.
     Bytes(u64),
     /// Items at hand, sent as a list.
@@ -56,7 +56,7 @@ pub(super) enum Outcome {
     Value(Value),
 }
 
-impl Call {
+impl ProxyCall {
     /// Returns a text, or the empty one.
     pub(super) fn text(&self, name: &str) -> &str {
         self.params.get(name).and_then(Value::as_str).unwrap_or_default()
@@ -73,14 +73,14 @@ impl Call {
     }
 }
 
-impl Service for App {
-    async fn answer(self: Arc<Self>, request: &mut Request) -> Reply {
+impl HttpService for ProxyApp {
+    async fn answer(self: Arc<Self>, request: &mut ServiceRequest) -> HttpReply {
         if request.path.trim_end_matches('/') != PATH {
             // The proxy never answers on other paths.
             return std::future::pending().await;
         }
         let reply = if request.method != HttpMethod::POST {
-            Reply::whole(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Allowed")
+            HttpReply::whole(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Allowed")
                 .header(ALLOW, "POST")
         } else {
             match self.authenticate(request) {
@@ -91,35 +91,35 @@ impl Service for App {
                         None => reply,
                     }
                 }
-                None => Reply::whole(StatusCode::UNAUTHORIZED, TEXT, "Unauthorized"),
+                None => HttpReply::whole(StatusCode::UNAUTHORIZED, TEXT, "Unauthorized"),
             }
         };
         reply.header(HeaderName::from_static("expect-ct"), "max-age=0")
     }
 }
 
-impl App {
+impl ProxyApp {
     /// Makes a product with fresh data.
     pub(super) fn new(options: XoProxyOptions) -> Self {
-        let state = Mutex::new(State::new(&options.common.token, options.common.moment));
+        let state = Mutex::new(ProxyState::new(&options.common.token, options.common.moment));
         Self { options, changed: watch::Sender::new(0), state }
     }
 
     /// Locks the state. Never held across an `await`.
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ProxyState> {
         // A panic elsewhere is a bug that a test shows; the data are still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the methods that this proxy has.
-    pub(super) fn methods(&self) -> impl Iterator<Item = &'static Method> {
+    pub(super) fn methods(&self) -> impl Iterator<Item = &'static ProxyMethod> {
         let old = if self.options.is_old { OLD_METHODS } else { &[] };
         METHODS.iter().chain(old)
     }
 
     /// Looks at the token; gives the cookie that replaces it, if it is time. Nothing but the cookie
     /// counts.
-    fn authenticate(&self, request: &Request) -> Option<Option<String>> {
+    fn authenticate(&self, request: &ServiceRequest) -> Option<Option<String>> {
         let cookies = request.header("cookie").unwrap_or_default();
         let mut pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
         let (_, given) = pairs.find(|(name, _)| *name == COOKIE)?;
@@ -133,71 +133,75 @@ impl App {
         }))
     }
 
-    async fn called(self: &Arc<Self>, request: &mut Request) -> Reply {
+    async fn called(self: &Arc<Self>, request: &mut ServiceRequest) -> HttpReply {
         let Ok(body) = request.body.collect(BODY_LIMIT).await else {
-            return Reply::whole(StatusCode::PAYLOAD_TOO_LARGE, TEXT, "Payload Too Large");
+            return HttpReply::whole(StatusCode::PAYLOAD_TOO_LARGE, TEXT, "Payload Too Large");
         };
         // Koa takes what it is given as text, unless it is told otherwise; here nobody tells.
-        let unreadable = |failure: Failure| plain(TEXT, Some(&Value::Null), Err(&failure));
+        let unreadable = |failure: ProxyFailure| plain(TEXT, Some(&Value::Null), Err(&failure));
         let Ok(body) = serde_json::from_slice::<Value>(&body) else {
-            return unreadable(Failure::not_json());
+            return unreadable(ProxyFailure::not_json());
         };
         if body.is_array() {
-            return plain(JSON, None, Err(&Failure::method_not_found(None)));
+            return plain(JSON, None, Err(&ProxyFailure::method_not_found(None)));
         }
         let name = body.get("method").and_then(Value::as_str);
         let is_request = body.get("jsonrpc").and_then(Value::as_str) == Some("2.0");
         let Some(name) = name.filter(|_| is_request) else {
-            return unreadable(Failure::not_a_request());
+            return unreadable(ProxyFailure::not_a_request());
         };
         let id = body.get("id");
         let given = body.get("params").cloned().unwrap_or_else(|| json!({}));
         match self.dispatch(name, given).await {
             Err(failure) => plain(JSON, id, Err(&failure)),
-            Ok(Outcome::Value(value)) => plain(JSON, id, Ok(value)),
-            Ok(Outcome::Bytes(length)) => {
-                Reply::generated(Generator::new(fingerprint(name)), length)
+            Ok(MethodOutcome::Value(value)) => plain(JSON, id, Ok(value)),
+            Ok(MethodOutcome::Bytes(length)) => {
+                HttpReply::generated(Generator::new(fingerprint(name)), length)
             }
-            Ok(Outcome::List(items)) => {
+            Ok(MethodOutcome::List(items)) => {
                 let items = items.into_iter().map(|item| format!("{item}\n"));
-                Reply::pieces(JSON, std::iter::once(head(id)).chain(items).collect())
+                HttpReply::pieces(JSON, std::iter::once(head(id)).chain(items).collect())
             }
-            Ok(Outcome::Stream(items)) => {
+            Ok(MethodOutcome::Stream(items)) => {
                 let (sender, receiver) = mpsc::channel(16);
                 tokio::spawn(write(head(id), items, sender, self.options.keep_alive));
-                Reply::stream(JSON, receiver)
+                HttpReply::stream(JSON, receiver)
             }
         }
     }
 
-    async fn dispatch(self: &Arc<Self>, name: &str, given: Value) -> Result<Outcome, Failure> {
+    async fn dispatch(
+        self: &Arc<Self>,
+        name: &str,
+        given: Value,
+    ) -> Result<MethodOutcome, ProxyFailure> {
         let method = self.methods().find(|method| method.name == name);
-        let method = method.ok_or_else(|| Failure::method_not_found(Some(name)))?;
+        let method = method.ok_or_else(|| ProxyFailure::method_not_found(Some(name)))?;
         let params = params::check(method.params, given)?;
         let (area, name) = method.name.split_once('.').unwrap_or_default();
-        let call = Call { name, params };
+        let call = ProxyCall { name, params };
         match area {
             "system" => self.system(&call),
             "test" => test(&call),
             "appliance" => self.appliance(&call),
             "authentication" => {
                 self.state().token = call.text("token").to_owned();
-                Ok(Outcome::Value(true.into()))
+                Ok(MethodOutcome::Value(true.into()))
             }
             "backup" if matches!(name, "run" | "importVmBackup") => self.run(&call).await,
             "backup" => self.backup(&call),
             "remote" => self.remote(&call),
             "task" => self.task(&call),
             "event" => self.events(&call).await,
-            _ => Err(Failure::method_not_found(Some(method.name))),
+            _ => Err(ProxyFailure::method_not_found(Some(method.name))),
         }
     }
 }
 
 /// The methods that the proxy's own tests use.
-fn test(call: &Call) -> Result<Outcome, Failure> {
+fn test(call: &ProxyCall) -> Result<MethodOutcome, ProxyFailure> {
     if call.name == "throw" {
-        return Err(Failure::thrown(call.text("message")));
+        return Err(ProxyFailure::thrown(call.text("message")));
     }
     let number = |name: &str| call.params.get(name).and_then(Value::as_i64);
     let (start, stop) = (number("start").unwrap_or(0), number("stop").unwrap_or(0));
@@ -205,7 +209,7 @@ fn test(call: &Call) -> Result<Outcome, Failure> {
     let within = |at: &i64| if step > 0 { *at < stop } else { *at > stop };
     let numbers = std::iter::successors(Some(start), |at| at.checked_add(step));
     let numbers = numbers.take_while(within).take(MOST_NUMBERS).map(Value::from);
-    Ok(Outcome::List(numbers.collect()))
+    Ok(MethodOutcome::List(numbers.collect()))
 }
 
 /// So many numbers has a range at most.
@@ -215,12 +219,12 @@ const MOST_NUMBERS: usize = 100_000;
 fn plain(
     content_type: &'static str,
     id: Option<&Value>,
-    outcome: Result<Value, &Failure>,
-) -> Reply {
-    Reply::whole(StatusCode::OK, content_type, response(id, outcome).to_string())
+    outcome: Result<Value, &ProxyFailure>,
+) -> HttpReply {
+    HttpReply::whole(StatusCode::OK, content_type, response(id, outcome).to_string())
 }
 
-fn response(id: Option<&Value>, outcome: Result<Value, &Failure>) -> Value {
+fn response(id: Option<&Value>, outcome: Result<Value, &ProxyFailure>) -> Value {
     let mut response = match outcome {
         Ok(result) => json!({ "jsonrpc": "2.0", "result": result }),
         Err(failure) => json!({ "jsonrpc": "2.0", "error": failure.to_json() }),

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::app::{App, Call, Outcome};
-use super::failure::Failure;
+use super::app::{MethodOutcome, ProxyApp, ProxyCall};
+use super::failure::ProxyFailure;
 
-impl App {
-    pub(super) fn appliance(&self, call: &Call) -> Result<Outcome, Failure> {
+impl ProxyApp {
+    pub(super) fn appliance(&self, call: &ProxyCall) -> Result<MethodOutcome, ProxyFailure> {
         let mut state = self.state();
         let value = match call.name {
             "check" => Value::from(
@@ -36,6 +36,6 @@ impl App {
             "updater.upgrade" => json!({ "state": "upgraded", "level": "success" }),
             _ => json!({ "state": "up-to-date", "level": "success" }),
         };
-        Ok(Outcome::Value(value))
+        Ok(MethodOutcome::Value(value))
     }
 }

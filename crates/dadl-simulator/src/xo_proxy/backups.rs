@@ -2,28 +2,31 @@
 
 use serde_json::{Map, Value, json};
 
-use super::app::{App, Call, Outcome};
-use super::failure::Failure;
+use super::app::{MethodOutcome, ProxyApp, ProxyCall};
+use super::failure::ProxyFailure;
 use super::runs::now;
-use super::seed::{Repository, State};
+use super::seed::{ProxyState, Repository};
 use crate::server::fingerprint;
 
-impl App {
-    pub(super) fn backup(&self, call: &Call) -> Result<Outcome, Failure> {
+impl ProxyApp {
+    pub(super) fn backup(&self, call: &ProxyCall) -> Result<MethodOutcome, ProxyFailure> {
         let export_size = self.options.common.export_size;
         let mut state = self.state();
         if call.name == "listRunningJobs" {
-            return Ok(Outcome::List(state.running.iter().map(|id| id.as_str().into()).collect()));
+            return Ok(MethodOutcome::List(
+                state.running.iter().map(|id| id.as_str().into()).collect(),
+            ));
         }
         if call.name == "unmountPartition" {
             let path = call.text("path");
-            let gone =
-                || Failure::thrown(format!("No partition corresponding to the path {path} found"));
+            let gone = || {
+                ProxyFailure::thrown(format!("No partition corresponding to the path {path} found"))
+            };
             state.mounted.remove(path).ok_or_else(gone)?;
-            return Ok(Outcome::Value(true.into()));
+            return Ok(MethodOutcome::Value(true.into()));
         }
         if call.params.contains_key("remotes") {
-            return Ok(Outcome::Value(list(&mut state, call)));
+            return Ok(MethodOutcome::Value(join_names(&mut state, call)));
         }
         let remote = call.params.get("remote").unwrap_or(&Value::Null);
         let repository = state.repository(remote)?;
@@ -39,7 +42,7 @@ impl App {
                 let id = call.text("backupId");
                 if repository.metadata(id).is_none() {
                     let text = format!("The id ({id}) not correspond to a metadata folder");
-                    return Err(Failure::thrown(text));
+                    return Err(ProxyFailure::thrown(text));
                 }
                 repository.xo.retain(|backup| backup["id"] != id);
                 repository.pools.values_mut().for_each(|it| it.retain(|it| it["id"] != id));
@@ -52,18 +55,22 @@ impl App {
                     || missing(remote, &format!("{}/metadata.json", id.trim_start_matches('/')));
                 found.then_some(()).ok_or_else(missing)?;
                 if is_of_xo {
-                    return Ok(Outcome::List(configuration(&state.generator.base36(11))));
+                    return Ok(MethodOutcome::List(configuration(&state.generator.base36(11))));
                 }
-                return Ok(Outcome::Bytes(export_size));
+                return Ok(MethodOutcome::Bytes(export_size));
             }
             _ => return within_disk(&mut state, call, export_size),
         }
-        Ok(Outcome::Value(true.into()))
+        Ok(MethodOutcome::Value(true.into()))
     }
 }
 
 /// Answers about the disk of a backup.
-fn within_disk(state: &mut State, call: &Call, export_size: u64) -> Result<Outcome, Failure> {
+fn within_disk(
+    state: &mut ProxyState,
+    call: &ProxyCall,
+    export_size: u64,
+) -> Result<MethodOutcome, ProxyFailure> {
     let disk = call.text("disk").to_owned();
     let remote = call.params.get("remote").unwrap_or(&Value::Null);
     if !state.repository(remote)?.has_disk(&disk) {
@@ -71,29 +78,31 @@ fn within_disk(state: &mut State, call: &Call, export_size: u64) -> Result<Outco
     }
     let partition = call.text("partition");
     if !matches!(partition, "" | "1" | "2") {
-        return Err(Failure::thrown(format!("partition {partition} not found")));
+        return Err(ProxyFailure::thrown(format!("partition {partition} not found")));
     }
     Ok(match call.name {
-        "listDiskPartitions" => Outcome::List(vec![
+        "listDiskPartitions" => MethodOutcome::List(vec![
             json!({ "id": "1", "name": "", "size": 536_870_912, "start": 1_048_576, "type": 239 }),
             json!({ "id": "2", "name": "root", "size": 20_937_965_568_u64, "start": 537_919_488, "type": 131 }),
         ]),
         "listPartitionFiles" => match call.text("path") {
-            "/" => Outcome::Value(json!({ "etc/": {}, "var/": {}, "vmlinuz": {} })),
-            "/etc" | "/etc/" => Outcome::Value(json!({ "hosts": {}, "fstab": {}, "ssh/": {} })),
-            path => return Err(Failure::no_file(path)),
+            "/" => MethodOutcome::Value(json!({ "etc/": {}, "var/": {}, "vmlinuz": {} })),
+            "/etc" | "/etc/" => {
+                MethodOutcome::Value(json!({ "hosts": {}, "fstab": {}, "ssh/": {} }))
+            }
+            path => return Err(ProxyFailure::no_file(path)),
         },
         "mountPartition" => {
             let path = format!("/run/xo-proxy/mounts/{}", state.generator.base36(10));
             state.mounted.insert(path.clone(), disk);
-            Outcome::Value(path.into())
+            MethodOutcome::Value(path.into())
         }
-        _ => Outcome::Bytes(export_size),
+        _ => MethodOutcome::Bytes(export_size),
     })
 }
 
 /// Lists the backups of each repository. One that cannot be read is left out without a word.
-fn list(state: &mut State, call: &Call) -> Value {
+fn join_names(state: &mut ProxyState, call: &ProxyCall) -> Value {
     let remotes = call.params.get("remotes").and_then(Value::as_object);
     let vm = call.params.get("vmId").and_then(Value::as_str);
     let found: Map<String, Value> = remotes
@@ -149,13 +158,13 @@ fn configuration(task: &str) -> Vec<Value> {
 }
 
 /// Says that a file is not there, by its path on the proxy: where the repository is mounted.
-pub(super) fn missing(remote: &Value, path: &str) -> Failure {
+pub(super) fn missing(remote: &Value, path: &str) -> ProxyFailure {
     let url = remote.get("url").and_then(Value::as_str).unwrap_or_default();
     let root = match url.strip_prefix("file://") {
         Some(root) => root.trim_end_matches('/').to_owned(),
         None => format!("/run/xo-proxy/mounts/{:016x}", fingerprint(url)),
     };
-    Failure::no_file(&format!("{root}/{path}"))
+    ProxyFailure::no_file(&format!("{root}/{path}"))
 }
 
 impl Repository {

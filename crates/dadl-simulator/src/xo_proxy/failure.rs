@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 /// An error object of JSON-RPC.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Failure {
+pub(super) struct ProxyFailure {
     code: i64,
     message: String,
     data: Option<Value>,
 }
 
-impl Failure {
+impl ProxyFailure {
     /// Something that was thrown.
     pub(super) fn thrown(message: impl Into<String>) -> Self {
         let message = message.into();

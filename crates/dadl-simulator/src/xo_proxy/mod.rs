@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::app::App;
+use self::app::ProxyApp;
 use super::SimulatorOptions;
 use super::server::{RecordedRequest, Recorder, Server};
 
@@ -52,7 +52,7 @@ impl From<SimulatorOptions> for XoProxyOptions {
 #[derive(Debug)]
 pub struct XoProxy {
     server: Server,
-    app: Arc<App>,
+    app: Arc<ProxyApp>,
     token: String,
     recorder: Option<Arc<Recorder>>,
 }
@@ -67,7 +67,7 @@ impl XoProxy {
         let recorder = options.common.record.then(|| Arc::new(Recorder::default()));
         let token = options.common.token.clone();
         let listen = options.common.listen;
-        let app = Arc::new(App::new(options));
+        let app = Arc::new(ProxyApp::new(options));
         let server = Server::start(Arc::clone(&app), listen, recorder.clone()).await?;
         Ok(Self { server, app, token, recorder })
     }

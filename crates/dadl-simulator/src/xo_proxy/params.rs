@@ -4,13 +4,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::failure::Failure;
+use super::failure::ProxyFailure;
 
 /// A named parameter.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Param {
+pub(super) struct MethodParam {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: ParamType,
     pub(super) is_optional: bool,
     /// What counts when nothing is given.
     pub(super) default: Option<&'static str>,
@@ -18,7 +18,7 @@ pub(super) struct Param {
 
 /// The type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ParamType {
     Boolean,
     Number,
     Object,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Words,
 }
 
-impl Kind {
+impl ParamType {
     /// Returns the schema that the proxy shows.
     pub(super) fn schema(self) -> Value {
         match self {
@@ -85,13 +85,13 @@ impl Kind {
     }
 }
 
-fn type_name(kind: Kind) -> &'static str {
+fn type_name(kind: ParamType) -> &'static str {
     match kind {
-        Kind::Boolean => "boolean",
-        Kind::Number => "number",
-        Kind::Object | Kind::Objects => "object",
-        Kind::String | Kind::Words => "string",
-        Kind::Strings => "array",
+        ParamType::Boolean => "boolean",
+        ParamType::Number => "number",
+        ParamType::Object | ParamType::Objects => "object",
+        ParamType::String | ParamType::Words => "string",
+        ParamType::Strings => "array",
     }
 }
 
@@ -108,9 +108,12 @@ fn violation(place: &str, schema: &str, keyword: &str, params: Value, message: &
 }
 
 /// Checks what a call gives to a method with these parameters.
-pub(super) fn check(params: &[Param], given: Value) -> Result<Map<String, Value>, Failure> {
+pub(super) fn check(
+    params: &[MethodParam],
+    given: Value,
+) -> Result<Map<String, Value>, ProxyFailure> {
     let Value::Object(given) = given else {
-        return Err(Failure::invalid(vec![wrong_type("", "#", "object")]));
+        return Err(ProxyFailure::invalid(vec![wrong_type("", "#", "object")]));
     };
     let mut errors = Vec::new();
     for param in params.iter().filter(|it| !it.is_optional && !given.contains_key(it.name)) {
@@ -129,5 +132,5 @@ pub(super) fn check(params: &[Param], given: Value) -> Result<Map<String, Value>
             param.kind.check(param.name, value, &mut errors);
         }
     }
-    if errors.is_empty() { Ok(given) } else { Err(Failure::invalid(errors)) }
+    if errors.is_empty() { Ok(given) } else { Err(ProxyFailure::invalid(errors)) }
 }

@@ -2,35 +2,39 @@
 
 use serde_json::{Value, json};
 
-use super::app::{App, Call, Outcome};
-use super::failure::Failure;
-use super::seed::{Repository, State};
+use super::app::{MethodOutcome, ProxyApp, ProxyCall};
+use super::failure::ProxyFailure;
+use super::seed::{ProxyState, Repository};
 
 /// The kinds of repository that the proxy can read.
 const SCHEMES: [&str; 5] = ["azure", "file", "nfs", "s3", "smb"];
 
-impl State {
+impl ProxyState {
     /// Finds a repository. One that nobody knows is empty; a host called `down` does not answer.
-    pub(super) fn repository(&mut self, remote: &Value) -> Result<&mut Repository, Failure> {
+    pub(super) fn repository(&mut self, remote: &Value) -> Result<&mut Repository, ProxyFailure> {
         let Some(url) = remote.get("url").and_then(Value::as_str) else {
-            return Err(Failure::thrown("Cannot read properties of undefined (reading 'match')"));
+            return Err(ProxyFailure::thrown(
+                "Cannot read properties of undefined (reading 'match')",
+            ));
         };
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         if !SCHEMES.contains(&scheme) {
-            return Err(Failure::thrown("Unhandled remote type"));
+            return Err(ProxyFailure::thrown("Unhandled remote type"));
         }
         let authority = rest.split(['/', '\\']).next().unwrap_or_default();
         let host = authority.rsplit('@').next().unwrap_or_default();
         let host = host.split(':').next().unwrap_or_default();
         if host.split('.').next() == Some("down") {
-            return Err(Failure::thrown(format!("mount.{scheme}: connection timed out for {url}")));
+            return Err(ProxyFailure::thrown(format!(
+                "mount.{scheme}: connection timed out for {url}"
+            )));
         }
         Ok(self.repositories.entry(url.to_owned()).or_default())
     }
 }
 
-impl App {
-    pub(super) fn remote(&self, call: &Call) -> Result<Outcome, Failure> {
+impl ProxyApp {
+    pub(super) fn remote(&self, call: &ProxyCall) -> Result<MethodOutcome, ProxyFailure> {
         let mut state = self.state();
         let remote = call.params.get("remote").unwrap_or(&Value::Null);
         let repository = state.repository(remote);
@@ -48,6 +52,6 @@ impl App {
             }),
             (_, Ok(repository)) => repository.size(),
         };
-        Ok(Outcome::Value(value))
+        Ok(MethodOutcome::Value(value))
     }
 }

@@ -6,15 +6,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::app::{App, Call, Outcome};
+use super::app::{MethodOutcome, ProxyApp, ProxyCall};
 use super::backups::missing;
-use super::failure::Failure;
+use super::failure::ProxyFailure;
 
 /// So many parts has a run.
 const PARTS: u32 = 3;
 
 /// Work that has begun.
-struct Work {
+struct ProxyWork {
     /// Among the tasks.
     task: String,
     /// The job, which cannot run twice at once.
@@ -27,22 +27,25 @@ struct Work {
     trouble: Option<String>,
 }
 
-impl App {
-    pub(super) async fn run(self: &Arc<Self>, call: &Call) -> Result<Outcome, Failure> {
+impl ProxyApp {
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        call: &ProxyCall,
+    ) -> Result<MethodOutcome, ProxyFailure> {
         let work = if call.name == "run" { self.job(call)? } else { self.import(call)? };
         let (sender, receiver) = mpsc::channel(16);
         let result = work.result.clone();
         let done = tokio::spawn(Arc::clone(self).work(work, sender));
         if call.flag("streamLogs") {
-            return Ok(Outcome::Stream(receiver));
+            return Ok(MethodOutcome::Stream(receiver));
         }
         // Nobody reads the log, and the work goes on all the same.
         drop(receiver);
-        done.await.map_err(|_| Failure::thrown("worker exited with code 1"))?;
-        Ok(Outcome::Value(result))
+        done.await.map_err(|_| ProxyFailure::thrown("worker exited with code 1"))?;
+        Ok(MethodOutcome::Value(result))
     }
 
-    fn job(&self, call: &Call) -> Result<Work, Failure> {
+    fn job(&self, call: &ProxyCall) -> Result<ProxyWork, ProxyFailure> {
         let job = call.member("job", "id").as_str().map(str::to_owned);
         let mut state = self.state();
         // What is missing in a job is found out in another process.
@@ -50,7 +53,7 @@ impl App {
         if !matches!(kind, Some("backup" | "metadataBackup"))
             || !call.member("job", "settings").is_object()
         {
-            return Err(Failure::of_worker());
+            return Err(ProxyFailure::of_worker());
         }
         let remotes = call.params.get("remotes").and_then(Value::as_object);
         let trouble = remotes.into_iter().flatten().find_map(|(_, remote)| {
@@ -58,7 +61,7 @@ impl App {
         });
         if let Some(job) = &job {
             if state.running.contains(job) {
-                return Err(Failure::thrown("job is already running"));
+                return Err(ProxyFailure::thrown("job is already running"));
             }
             state.running.push(job.clone());
         }
@@ -70,10 +73,10 @@ impl App {
             "scheduleId": call.member("schedule", "id"),
         });
         let task = state.generator.base36(11);
-        Ok(Work { task, job, name: "backup VM", properties, result: true.into(), trouble })
+        Ok(ProxyWork { task, job, name: "backup VM", properties, result: true.into(), trouble })
     }
 
-    fn import(&self, call: &Call) -> Result<Work, Failure> {
+    fn import(&self, call: &ProxyCall) -> Result<ProxyWork, ProxyFailure> {
         let mut state = self.state();
         let remote = call.params.get("remote").unwrap_or(&Value::Null);
         state.repository(remote)?;
@@ -81,7 +84,7 @@ impl App {
         for (member, read) in [("credentials", "username"), ("url", "hostname")] {
             if call.member("xapi", member).is_null() {
                 let text = format!("Cannot read properties of undefined (reading '{read}')");
-                return Err(Failure::of_type(text));
+                return Err(ProxyFailure::of_type(text));
             }
         }
         let id = call.text("backupId");
@@ -95,12 +98,19 @@ impl App {
             "time": backup.get("timestamp"),
         });
         let (task, vm) = (state.generator.base36(11), state.generator.uuid());
-        Ok(Work { task, job: None, name: "transfer", properties, result: vm.into(), trouble: None })
+        Ok(ProxyWork {
+            task,
+            job: None,
+            name: "transfer",
+            properties,
+            result: vm.into(),
+            trouble: None,
+        })
     }
 
     /// Does the work and writes its log, as long as somebody reads that.
-    async fn work(self: Arc<Self>, work: Work, log: mpsc::Sender<Value>) {
-        let Work { task, job, name, properties, result, trouble } = work;
+    async fn work(self: Arc<Self>, work: ProxyWork, log: mpsc::Sender<Value>) {
+        let ProxyWork { task, job, name, properties, result, trouble } = work;
         self.state().tasks.begin(&task, now(), &properties);
         self.announce();
         let say = async |event: Value| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::tasks::Tasks;
+use super::tasks::ProxyTasks;
 use crate::server::{Date, Generator};
 
 /// The repository that has backups.
@@ -15,7 +15,7 @@ const DAY: u64 = 24 * HOUR;
 
 /// What may change while the proxy runs.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ProxyState {
     pub(super) token: String,
     /// Replaces the token with the next answer.
     pub(super) next_token: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct State {
     /// Partitions that are mounted: path and disk.
     pub(super) mounted: BTreeMap<String, String>,
     /// What older proxies show.
-    pub(super) tasks: Tasks,
+    pub(super) tasks: ProxyTasks,
     pub(super) generator: Generator,
 }
 
@@ -58,7 +58,7 @@ impl Repository {
     }
 }
 
-impl State {
+impl ProxyState {
     /// Makes fresh data. Backups are made at 2 am; the newest is the last before `moment`, which is
     /// in seconds since 1970.
     pub(super) fn new(token: &str, moment: u64) -> Self {
@@ -125,7 +125,7 @@ impl State {
             repositories: BTreeMap::from([(REPOSITORY.to_owned(), repository)]),
             running: Vec::new(),
             mounted: BTreeMap::new(),
-            tasks: Tasks::new(&mut generator, newest * 1000),
+            tasks: ProxyTasks::new(&mut generator, newest * 1000),
             generator,
         }
     }

@@ -2,37 +2,37 @@
 
 use serde_json::{Map, Value, json};
 
-use super::app::{App, Call, Outcome};
-use super::failure::Failure;
-use super::methods::Method;
+use super::app::{MethodOutcome, ProxyApp, ProxyCall};
+use super::failure::ProxyFailure;
+use super::methods::ProxyMethod;
 
 /// The version of the proxy.
 const VERSION: &str = "0.31.6";
 
-impl App {
-    pub(super) fn system(&self, call: &Call) -> Result<Outcome, Failure> {
+impl ProxyApp {
+    pub(super) fn system(&self, call: &ProxyCall) -> Result<MethodOutcome, ProxyFailure> {
         match call.name {
-            "getServerVersion" => Ok(Outcome::Value(VERSION.into())),
+            "getServerVersion" => Ok(MethodOutcome::Value(VERSION.into())),
             "listMethods" => {
-                Ok(Outcome::List(self.methods().map(|method| method.name.into()).collect()))
+                Ok(MethodOutcome::List(self.methods().map(|method| method.name.into()).collect()))
             }
-            "getMethodsInfo" => Ok(Outcome::List(self.methods().map(describe).collect())),
+            "getMethodsInfo" => Ok(MethodOutcome::List(self.methods().map(describe).collect())),
             _ => {
                 let name = call.text("method");
                 let method = self.methods().find(|method| method.name == name);
                 // The proxy has the two in this order.
-                let method = method.ok_or_else(|| Failure::no_such("method", name))?;
+                let method = method.ok_or_else(|| ProxyFailure::no_such("method", name))?;
                 let mut signature = describe(method);
                 if let Some(signature) = signature.as_object_mut() {
                     signature.insert("result".to_owned(), json!({}));
                 }
-                Ok(Outcome::Value(signature))
+                Ok(MethodOutcome::Value(signature))
             }
         }
     }
 }
 
-fn describe(method: &Method) -> Value {
+fn describe(method: &ProxyMethod) -> Value {
     let params: Map<String, Value> = method
         .params
         .iter()

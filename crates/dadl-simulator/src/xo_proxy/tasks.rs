@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::app::{App, Call, Outcome};
-use super::failure::Failure;
+use super::app::{MethodOutcome, ProxyApp, ProxyCall};
+use super::failure::ProxyFailure;
 use super::runs::now;
 use crate::server::Generator;
 
@@ -14,13 +14,13 @@ const LONGEST_WAIT: f64 = 600.0;
 
 /// The tasks, and how they came to be what they are.
 #[derive(Debug, Default)]
-pub(super) struct Tasks {
+pub(super) struct ProxyTasks {
     all: Vec<Value>,
     /// What happened: `add`, `mod` or `del`, and the task.
     events: Vec<(&'static str, Value)>,
 }
 
-impl Tasks {
+impl ProxyTasks {
     /// One task that has ended, and one that has failed; both began at `start`, in milliseconds.
     pub(super) fn new(generator: &mut Generator, start: u64) -> Self {
         let mut tasks = Self::default();
@@ -49,9 +49,9 @@ impl Tasks {
         self.events.push(("mod", task));
     }
 
-    fn find(&self, id: &str) -> Result<&Value, Failure> {
+    fn find(&self, id: &str) -> Result<&Value, ProxyFailure> {
         let found = self.all.iter().find(|task| task["id"] == id);
-        found.ok_or_else(|| Failure::no_such(id, "task"))
+        found.ok_or_else(|| ProxyFailure::no_such(id, "task"))
     }
 
     /// Returns what happened after `token`, as `event.from` does.
@@ -69,13 +69,13 @@ impl Tasks {
     }
 }
 
-impl App {
+impl ProxyApp {
     /// Tells those who wait that something has happened to a task.
     pub(super) fn announce(&self) {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    pub(super) fn task(&self, call: &Call) -> Result<Outcome, Failure> {
+    pub(super) fn task(&self, call: &ProxyCall) -> Result<MethodOutcome, ProxyFailure> {
         let id = call.text("taskId");
         let mut state = self.state();
         let tasks = &mut state.tasks;
@@ -84,7 +84,7 @@ impl App {
                 let limit = call.params.get("limit").and_then(Value::as_u64);
                 let limit = limit.and_then(|limit| usize::try_from(limit).ok());
                 let all = tasks.all.iter().take(limit.unwrap_or(usize::MAX));
-                return Ok(Outcome::List(all.cloned().collect()));
+                return Ok(MethodOutcome::List(all.cloned().collect()));
             }
             "get" => tasks.find(id)?.clone(),
             "cancel" => {
@@ -101,13 +101,13 @@ impl App {
         };
         drop(state);
         self.announce();
-        Ok(Outcome::Value(value))
+        Ok(MethodOutcome::Value(value))
     }
 
-    pub(super) async fn events(&self, call: &Call) -> Result<Outcome, Failure> {
+    pub(super) async fn events(&self, call: &ProxyCall) -> Result<MethodOutcome, ProxyFailure> {
         let token = call.text("token");
         let from = if token.is_empty() { Ok(0) } else { token.parse::<usize>() };
-        let from = from.map_err(|_| Failure::thrown(format!("invalid token {token}")))?;
+        let from = from.map_err(|_| ProxyFailure::thrown(format!("invalid token {token}")))?;
         let seconds = call.params.get("timeout").and_then(Value::as_f64).unwrap_or_default();
         let wait = Duration::try_from_secs_f64(seconds.clamp(0.0, LONGEST_WAIT));
         // Subscribed before the first look, so that nothing is missed in between.
@@ -124,6 +124,6 @@ impl App {
         };
         let nothing = json!({ "events": [], "token": token });
         let events = tokio::time::timeout(wait.unwrap_or_default(), happened).await;
-        Ok(Outcome::Value(events.unwrap_or(nothing)))
+        Ok(MethodOutcome::Value(events.unwrap_or(nothing)))
     }
 }

@@ -24,7 +24,7 @@ const SMALL: u64 = 256 * 1024;
 
 /// Returns how many bytes the tree of a valid text takes at most, while it is built and after; more than
 /// `u64::MAX / 2` when it is too deep for a tree.
-pub fn of(text: &str) -> u64 {
+pub fn parse_cost(text: &str) -> u64 {
     of_bytes(text.as_bytes())
 }
 
@@ -69,12 +69,12 @@ pub fn of_bytes(bytes: &[u8]) -> u64 {
 
 /// Returns the tree of a value, unless it is large or too deep.
 pub fn small(text: &str) -> Option<Value> {
-    tree(text, SMALL)
+    parse_tree(text, SMALL)
 }
 
 /// Returns the tree of a value that takes at most `most` bytes; nothing when it is no value.
-pub fn tree(text: &str, most: u64) -> Option<Value> {
-    (of(text) <= most).then(|| serde_json::from_str(text).ok()).flatten()
+pub fn parse_tree(text: &str, most: u64) -> Option<Value> {
+    (parse_cost(text) <= most).then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// What a container takes beside what its values have of their own. Room is doubled when there is too
@@ -124,11 +124,11 @@ mod tests {
     fn small_values_are_the_dearest() {
         for text in ["[0]", "[[]]", r#"{"":0}"#, "[0,0,0,0,0]"] {
             let value: Value = serde_json::from_str(text).unwrap();
-            assert!(of(text) >= real(&value), "{text}");
-            assert!(of(text) < 40 * real(&value), "{text}");
+            assert!(parse_cost(text) >= real(&value), "{text}");
+            assert!(parse_cost(text) < 40 * real(&value), "{text}");
         }
-        assert_eq!(of("1"), VALUE);
-        assert_eq!(of(&("[".repeat(200) + &"]".repeat(200))), u64::MAX);
+        assert_eq!(parse_cost("1"), VALUE);
+        assert_eq!(parse_cost(&("[".repeat(200) + &"]".repeat(200))), u64::MAX);
     }
 
     proptest! {
@@ -138,7 +138,7 @@ mod tests {
         fn no_tree_takes_more(value in value()) {
             let text = value.to_string();
             let parsed: Value = serde_json::from_str(&text).unwrap();
-            prop_assert!(of(&text) >= real(&parsed));
+            prop_assert!(parse_cost(&text) >= real(&parsed));
         }
     }
 }

@@ -20,8 +20,8 @@ pub(crate) const DEEPEST_BRACKETS: usize = 8;
 
 /// A compiled path.
 #[derive(Debug)]
-pub struct Path {
-    segments: Vec<Segment>,
+pub struct CompiledPath {
+    segments: Vec<PathSegment>,
     /// The segments, as bits, that have to know how long an array is.
     counting: u64,
     /// The one descendant segment, when there is one.
@@ -29,7 +29,7 @@ pub struct Path {
 }
 
 #[derive(Debug)]
-struct Segment {
+struct PathSegment {
     /// Whether it looks at all descendants.
     is_deep: bool,
     selectors: Vec<Selector>,
@@ -49,7 +49,7 @@ enum Selector {
     Wildcard,
 }
 
-impl Path {
+impl CompiledPath {
     /// Returns whether the path can select at most one value.
     pub fn is_singular(&self) -> bool {
         self.segments.iter().all(|segment| {
@@ -79,7 +79,7 @@ impl Path {
     }
 }
 
-impl Segment {
+impl PathSegment {
     fn needs_length(&self) -> bool {
         self.selectors.iter().any(|selector| match selector {
             Selector::Index(index) => *index < 0,
@@ -138,7 +138,7 @@ pub(crate) mod tests {
     }
 
     fn found(path: &str, text: &str) -> Result<Vec<String>, PathError> {
-        let path = Path::compile(path).unwrap();
+        let path = CompiledPath::compile(path).unwrap();
         path.all(text).map(|found| found.into_iter().map(str::to_owned).collect())
     }
 
@@ -159,12 +159,15 @@ pub(crate) mod tests {
         let text = r#"{"a":[1],"b":2,"a":[2,3],"\u0061":[4]}"#;
         assert_eq!(found("$.a[*]", text).unwrap(), ["4"]);
         assert_eq!(found("$['a','b']", text).unwrap(), ["2", "[4]"]);
-        let path = Path::compile("$.a[*]").unwrap();
-        let masked = Path::mask(&[&path], text, "0", 100).unwrap();
+        let path = CompiledPath::compile("$.a[*]").unwrap();
+        let masked = CompiledPath::mask(&[&path], text, "0", 100).unwrap();
         assert_eq!(masked.as_deref(), Some(r#"{"a":[0],"b":2,"a":[0,0],"\u0061":[0]}"#));
-        let root = Path::compile("$").unwrap();
-        assert_eq!(Path::mask(&[&path, &root], text, "0", 100).unwrap().as_deref(), Some("0"));
-        assert_eq!(Path::mask(&[&path], "[1]", "0", 100), Ok(None));
+        let root = CompiledPath::compile("$").unwrap();
+        assert_eq!(
+            CompiledPath::mask(&[&path, &root], text, "0", 100).unwrap().as_deref(),
+            Some("0")
+        );
+        assert_eq!(CompiledPath::mask(&[&path], "[1]", "0", 100), Ok(None));
     }
 
     #[test]
@@ -183,8 +186,8 @@ pub(crate) mod tests {
         let twice =
             format!("{{\"b\":[{}0]{}}}", "0,".repeat(500_000), ",\"a\":[1],\"a\":[2]".repeat(9));
         assert_eq!(found("$['a','b'][*]", &twice).unwrap().len(), 500_002);
-        let path = Path::compile("$[*]").unwrap();
-        assert_eq!(Path::mask(&[&path], "[0,0]", "\"x\"", 8), Err(PathError::Large));
+        let path = CompiledPath::compile("$[*]").unwrap();
+        assert_eq!(CompiledPath::mask(&[&path], "[0,0]", "\"x\"", 8), Err(PathError::Large));
     }
 
     #[test]
@@ -197,10 +200,10 @@ pub(crate) mod tests {
         for path in
             ["", "a", "$.", "$[", "$.a b", "$[?$.a==@]", two, &deep, &long, &segments, &brackets]
         {
-            assert!(Path::compile(path).is_err(), "{path:.40}");
+            assert!(CompiledPath::compile(path).is_err(), "{path:.40}");
         }
         for path in ["$", "$ .a", "$[ 'a' , 1 ]", "$[?@['$..']=='a' && !(@.b || @.c)]", "$.é"] {
-            assert!(Path::compile(path).is_ok(), "{path}");
+            assert!(CompiledPath::compile(path).is_ok(), "{path}");
         }
     }
 
@@ -220,8 +223,8 @@ pub(crate) mod tests {
         #[test]
         fn a_mask_leaves_nothing(path in path(), value in value()) {
             let text = value.to_string();
-            let compiled = Path::compile(&path).unwrap();
-            let masked = Path::mask(&[&compiled], &text, "\"*\"", usize::MAX).unwrap();
+            let compiled = CompiledPath::compile(&path).unwrap();
+            let masked = CompiledPath::mask(&[&compiled], &text, "\"*\"", usize::MAX).unwrap();
             let mut expected = value.clone();
             let places: Vec<String> = serde_json_path::JsonPath::parse(&path).unwrap()
                 .query_located(&value).locations().map(|place| place.to_json_pointer()).collect();

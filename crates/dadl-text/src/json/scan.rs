@@ -10,7 +10,7 @@ use crate::growth;
 const DEEPEST: usize = 512 * 1024;
 
 /// Returns where the value that begins at `start` ends.
-pub fn end(bytes: &[u8], start: usize) -> Option<usize> {
+pub fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
     match bytes.get(start)? {
         b'"' => string_end(bytes, start),
         b'[' | b'{' => container_end(bytes, start),
@@ -63,7 +63,7 @@ pub struct Items<'text> {
 }
 
 /// Returns the items of an array; `None` when the value is none.
-pub fn items(text: &str) -> Option<Items<'_>> {
+pub fn array_items(text: &str) -> Option<Items<'_>> {
     text.starts_with('[').then_some(Items { text, at: 1 })
 }
 
@@ -75,7 +75,7 @@ impl<'text> Iterator for Items<'text> {
         if bytes.get(self.at) == Some(&b']') {
             return None;
         }
-        let end = end(bytes, self.at).filter(|end| *end > self.at)?;
+        let end = value_end(bytes, self.at).filter(|end| *end > self.at)?;
         let item = self.text.get(self.at..end)?;
         self.at = if bytes.get(end) == Some(&b',') { end + 1 } else { end };
         Some(item)
@@ -83,17 +83,17 @@ impl<'text> Iterator for Items<'text> {
 }
 
 /// The members of an object, each with its name as it is written.
-pub struct Members<'text> {
+pub struct ObjectMembers<'text> {
     text: &'text str,
     at: usize,
 }
 
 /// Returns the members of an object; `None` when the value is none.
-pub fn members(text: &str) -> Option<Members<'_>> {
-    text.starts_with('{').then_some(Members { text, at: 1 })
+pub fn object_members(text: &str) -> Option<ObjectMembers<'_>> {
+    text.starts_with('{').then_some(ObjectMembers { text, at: 1 })
 }
 
-impl<'text> Iterator for Members<'text> {
+impl<'text> Iterator for ObjectMembers<'text> {
     type Item = (&'text str, &'text str);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -104,7 +104,7 @@ impl<'text> Iterator for Members<'text> {
         let name_end = string_end(bytes, self.at)?;
         let name = self.text.get(self.at..name_end)?;
         let start = name_end + 1;
-        let end = end(bytes, start)?;
+        let end = value_end(bytes, start)?;
         let value = self.text.get(start..end)?;
         self.at = if bytes.get(end) == Some(&b',') { end + 1 } else { end };
         Some((name, value))
@@ -121,8 +121,8 @@ pub fn unquote(string: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Returns a text as a JSON string, in a block of its length.
-pub fn quoted(text: &str) -> String {
-    let mut quoted = growth::bytes(quoted_length(text));
+pub fn quote_text(text: &str) -> String {
+    let mut quoted = growth::byte_buffer(quoted_length(text));
     // Writing to a vector cannot fail, and what is written is UTF-8.
     let _ = serde_json::to_writer(&mut quoted, text);
     String::from_utf8(quoted).unwrap_or_default()
@@ -139,23 +139,23 @@ pub fn quoted_length(text: &str) -> usize {
 }
 
 /// Returns the value that the names lead to, object by object.
-pub fn at<'text>(text: &'text str, names: &[&str]) -> Option<&'text str> {
+pub fn member_at<'text>(text: &'text str, names: &[&str]) -> Option<&'text str> {
     names.iter().try_fold(text, |text, name| {
         let is_it = |(key, _): &(&str, &str)| unquote(key).is_some_and(|key| key == *name);
-        Some(members(text)?.filter(is_it).last()?.1)
+        Some(object_members(text)?.filter(is_it).last()?.1)
     })
 }
 
 /// Checks a text and drops the white space between its tokens.
 pub fn compacted(text: &str) -> Result<String, serde_json::Error> {
-    check(text)?;
-    let mut compacted = growth::text(text.len());
+    check_json(text)?;
+    let mut compacted = growth::text_buffer(text.len());
     compact(text, &mut compacted);
     Ok(compacted)
 }
 
 /// Checks that a text is JSON.
-pub fn check(text: &str) -> Result<(), serde_json::Error> {
+pub fn check_json(text: &str) -> Result<(), serde_json::Error> {
     if is_too_deep(text.as_bytes()) {
         return Err(serde_json::Error::custom(format!("it is nested more than {DEEPEST} deep")));
     }
@@ -257,20 +257,20 @@ mod tests {
     fn parts_of_odd_texts_are_some_part_of_them() {
         for text in ["", "[", "{", "[1", "{\"a", "{\"a\"", "{\"a\":", "\"\\", "[\"\\\"", "]", "[}"]
         {
-            assert!(items(text).into_iter().flatten().count() <= 1, "{text}");
-            assert!(members(text).into_iter().flatten().count() <= 1, "{text}");
-            let _ = end(text.as_bytes(), 0);
+            assert!(array_items(text).into_iter().flatten().count() <= 1, "{text}");
+            assert!(object_members(text).into_iter().flatten().count() <= 1, "{text}");
+            let _ = value_end(text.as_bytes(), 0);
         }
     }
 
     #[test]
     fn nothing_is_nested_without_a_bound() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        assert!(check(&nested(DEEPEST)).is_ok());
-        let error = check(&nested(DEEPEST + 1)).unwrap_err().to_string();
+        assert!(check_json(&nested(DEEPEST)).is_ok());
+        let error = check_json(&nested(DEEPEST + 1)).unwrap_err().to_string();
         assert!(error.contains("nested more than 524288 deep"), "{error}");
-        assert!(check(&format!("[\"{}\"]", "[".repeat(DEEPEST + 1))).is_ok());
-        assert!(check(&format!("[{}[]]", "[],".repeat(DEEPEST))).is_ok());
+        assert!(check_json(&format!("[\"{}\"]", "[".repeat(DEEPEST + 1))).is_ok());
+        assert!(check_json(&format!("[{}[]]", "[],".repeat(DEEPEST))).is_ok());
     }
 
     #[test]
@@ -297,25 +297,25 @@ mod tests {
         fn a_quoted_text_has_the_length_that_was_told(text in any::<String>()) {
             let expected = Value::from(text.as_str()).to_string();
             prop_assert_eq!(quoted_length(&text), expected.len());
-            prop_assert_eq!(quoted(&text), expected);
+            prop_assert_eq!(quote_text(&text), expected);
         }
 
         #[test]
         fn items_and_members_are_those_of_the_tree(value in value()) {
             let text = value.to_string();
-            prop_assert_eq!(end(text.as_bytes(), 0), Some(text.len()));
+            prop_assert_eq!(value_end(text.as_bytes(), 0), Some(text.len()));
             let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
             match &value {
                 Value::Array(expected) => {
-                    let found: Vec<Value> = items(&text).unwrap().map(parsed).collect();
+                    let found: Vec<Value> = array_items(&text).unwrap().map(parsed).collect();
                     prop_assert_eq!(&found, expected);
                 }
                 Value::Object(expected) => {
-                    let found = members(&text).unwrap();
+                    let found = object_members(&text).unwrap();
                     let found = found.map(|(name, value)| (unquote(name).unwrap().into_owned(), parsed(value)));
                     prop_assert_eq!(&found.collect::<serde_json::Map<_, _>>(), expected);
                 }
-                _ => prop_assert!(items(&text).is_none() && members(&text).is_none()),
+                _ => prop_assert!(array_items(&text).is_none() && object_members(&text).is_none()),
             }
         }
     }

@@ -13,9 +13,9 @@ pub const SUFFIX: usize = DIGITS + 1;
 /// Returns a name of at most `max` characters: its stem, cut if needed, and a hash of what it
 /// stands for.
 pub fn suffixed(stem: &str, identity: &[u8], max: usize) -> String {
-    let hash = text::hex(&Sha256::digest(identity));
-    let stem = text::head(stem, max.saturating_sub(SUFFIX)).trim_end_matches('_');
-    format!("{stem}_{}", text::head(&hash, DIGITS))
+    let hash = text::hex_text(&Sha256::digest(identity));
+    let stem = text::text_head(stem, max.saturating_sub(SUFFIX)).trim_end_matches('_');
+    format!("{stem}_{}", text::text_head(&hash, DIGITS))
 }
 
 #[cfg(test)]

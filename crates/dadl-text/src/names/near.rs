@@ -1,6 +1,6 @@
 //! Which known name was meant by one that is not known.
 //!
-//! An author mistypes a key: [`nearest`] counts the letters that differ, and what differs in more
+//! An author mistypes a key: [`nearest_name`] counts the letters that differ, and what differs in more
 //! than a third is another word. [`only_nearest`] is for a change without a question, so that it
 //! must be the only one. A model makes up a name of a tool or a parameter, in another spelling or
 //! without its prefix: [`nearest_loosely`] looks at what is alike.
@@ -39,7 +39,7 @@ impl fmt::Display for OrMeant<'_> {
 }
 
 /// Returns the known name that is nearest to `name`, when one is near enough to be meant.
-pub fn nearest<'known>(
+pub fn nearest_name<'known>(
     name: &str,
     known: impl IntoIterator<Item = &'known str>,
 ) -> Option<&'known str> {
@@ -60,7 +60,7 @@ pub fn only_nearest<'known>(
     name: &str,
     known: impl IntoIterator<Item = &'known str> + Clone,
 ) -> Option<&'known str> {
-    let first = nearest(name, known.clone())?;
+    let first = nearest_name(name, known.clone())?;
     let distance = strsim::damerau_levenshtein(name, first);
     let length = name.chars().count();
     let is_as_near = |other: &&str| {
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn one_letter_in_three_may_differ() {
-        let near = |name| nearest(name, ["method", "path", "params"]);
+        let near = |name| nearest_name(name, ["method", "path", "params"]);
         assert_eq!(near("metod"), Some("method"));
         assert_eq!(near("parms"), Some("params"));
         assert_eq!(near("frobnicate"), None);

@@ -16,8 +16,8 @@
 use std::{cmp::Ordering, collections::HashSet};
 
 use super::{
-    verbs::{self, Kind},
-    words,
+    split_words,
+    verbs::{self, VerbKind},
 };
 
 /// A name has so many bytes at most, with what hosts put in front; no known one is as long.
@@ -44,7 +44,7 @@ pub enum Danger {
 
 /// An operation that could be offered.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'known> {
+pub struct KnownOperation<'known> {
     /// The name that is offered.
     pub name: &'known str,
     /// The name without what was put in front, cut off or added to make it unique.
@@ -55,11 +55,11 @@ pub struct Known<'known> {
     pub danger: Danger,
 }
 
-impl<'known> Known<'known> {
+impl<'known> KnownOperation<'known> {
     /// Makes one of its name, in a file that has no levels yet: the verb says how far it goes.
     pub fn named(name: &'known str) -> Self {
-        let verb = words(name).into_iter().next().unwrap_or_default();
-        let danger = match Kind::of(&verb) {
+        let verb = split_words(name).into_iter().next().unwrap_or_default();
+        let danger = match VerbKind::of(&verb) {
             Some(_) if verbs::reads(&verb) => Danger::Reads,
             Some(kind) if kind.removes() => Danger::Endangers,
             _ => Danger::Administers,
@@ -71,12 +71,13 @@ impl<'known> Known<'known> {
 /// Returns the name of the operation that was probably meant by `wanted`.
 pub fn nearest_operation<'known>(
     wanted: &str,
-    known: impl IntoIterator<Item = Known<'known>>,
+    known: impl IntoIterator<Item = KnownOperation<'known>>,
 ) -> Option<&'known str> {
     if wanted.len() > LONGEST {
         return None;
     }
-    let known: Vec<Candidate<'known>> = known.into_iter().map(Candidate::of).collect();
+    let known: Vec<OperationCandidate<'known>> =
+        known.into_iter().map(OperationCandidate::of).collect();
     let readings = readings(wanted, &known);
     let written = readings.iter().find_map(|reading| reading.written_otherwise(&known));
     if let Some(candidate) = written {
@@ -92,14 +93,14 @@ pub fn nearest_operation<'known>(
 }
 
 /// A known operation, taken apart.
-struct Candidate<'known> {
-    known: Known<'known>,
+struct OperationCandidate<'known> {
+    known: KnownOperation<'known>,
     words: Vec<String>,
 }
 
-impl<'known> Candidate<'known> {
-    fn of(known: Known<'known>) -> Self {
-        Self { words: words(known.declared), known }
+impl<'known> OperationCandidate<'known> {
+    fn of(known: KnownOperation<'known>) -> Self {
+        Self { words: split_words(known.declared), known }
     }
 
     /// Returns whether this is the name but for case and what separates words.
@@ -110,7 +111,8 @@ impl<'known> Candidate<'known> {
             words.all(|word| rest.strip_prefix(word.as_str()).map(|it| rest = it).is_some())
                 && rest.is_empty()
         };
-        is(&self.words) || (self.known.name != self.known.declared && is(&words(self.known.name)))
+        is(&self.words)
+            || (self.known.name != self.known.declared && is(&split_words(self.known.name)))
     }
 }
 
@@ -126,7 +128,7 @@ enum Prefix {
 }
 
 /// One way to read a name: without what may be a prefix.
-struct Reading<'wanted> {
+struct NameReading<'wanted> {
     words: Vec<String>,
     prefix: Prefix,
     /// The backend that the prefix names.
@@ -134,23 +136,26 @@ struct Reading<'wanted> {
 }
 
 /// Returns the ways to read a name, the most certain first.
-fn readings<'known>(wanted: &str, known: &[Candidate<'known>]) -> Vec<Reading<'known>> {
+fn readings<'known>(
+    wanted: &str,
+    known: &[OperationCandidate<'known>],
+) -> Vec<NameReading<'known>> {
     let mut backends: Vec<&str> = known.iter().map(|candidate| candidate.known.backend).collect();
     backends.sort_unstable();
     backends.dedup();
     backends.retain(|backend| !backend.is_empty());
     let wanted = wanted.trim();
-    let wanted = after(wanted, "functions").map_or(wanted, |(_, rest)| rest);
+    let wanted = split_after(wanted, "functions").map_or(wanted, |(_, rest)| rest);
     let mut found = Vec::new();
     let mut read = |name: &str, prefix| {
-        found.push(Reading { words: words(name), prefix, backend: None });
-        let named = backends.iter().find_map(|&it| Some((Some(it), after(name, it)?.1)));
-        let program = || after(name, PROGRAM).map(|(_, rest)| (None, rest));
+        found.push(NameReading { words: split_words(name), prefix, backend: None });
+        let named = backends.iter().find_map(|&it| Some((Some(it), split_after(name, it)?.1)));
+        let program = || split_after(name, PROGRAM).map(|(_, rest)| (None, rest));
         if let Some((backend, rest)) = named.or_else(program) {
-            found.push(Reading { words: words(rest), prefix, backend });
+            found.push(NameReading { words: split_words(rest), prefix, backend });
         }
     };
-    match after(wanted, "mcp") {
+    match split_after(wanted, "mcp") {
         // `mcp__SERVER__NAME`, whose parts are certain.
         Some(("__", rest)) if rest.contains("__") => {
             read(rest.split_once("__").unwrap_or_default().1, Prefix::Known);
@@ -158,7 +163,7 @@ fn readings<'known>(wanted: &str, known: &[Candidate<'known>]) -> Vec<Reading<'k
         // `mcp_SERVER_NAME`, whose server may have several words.
         Some((separator, rest)) => {
             read(wanted, Prefix::Known);
-            if backends.iter().chain([&PROGRAM]).any(|it| after(rest, it).is_some()) {
+            if backends.iter().chain([&PROGRAM]).any(|it| split_after(rest, it).is_some()) {
                 read(rest, Prefix::Known);
             } else {
                 read(rest.split_once(separator).unwrap_or_default().1, Prefix::Known);
@@ -187,7 +192,7 @@ fn is_separator(character: char) -> bool {
 }
 
 /// Returns what separates `first` at the front of a name from the rest, and the rest.
-fn after<'name>(name: &'name str, first: &str) -> Option<(&'name str, &'name str)> {
+fn split_after<'name>(name: &'name str, first: &str) -> Option<(&'name str, &'name str)> {
     let front = name.get(..first.len())?;
     let is_same = front.bytes().zip(first.bytes()).all(|(one, other)| {
         one.eq_ignore_ascii_case(&other)
@@ -199,12 +204,12 @@ fn after<'name>(name: &'name str, first: &str) -> Option<(&'name str, &'name str
     (!separator.is_empty() && !behind.is_empty()).then_some((separator, behind))
 }
 
-impl Reading<'_> {
+impl NameReading<'_> {
     /// Returns the operation whose name this is, but for case and what separates words.
     fn written_otherwise<'a, 'known>(
         &self,
-        known: &'a [Candidate<'known>],
-    ) -> Option<&'a Candidate<'known>> {
+        known: &'a [OperationCandidate<'known>],
+    ) -> Option<&'a OperationCandidate<'known>> {
         let letters = self.words.concat();
         let most = match self.prefix {
             Prefix::Known => Danger::Endangers,
@@ -225,9 +230,9 @@ impl Reading<'_> {
     /// Returns the operation that is near enough.
     fn near<'a, 'known>(
         &self,
-        known: &'a [Candidate<'known>],
+        known: &'a [OperationCandidate<'known>],
         vocabulary: &HashSet<&str>,
-    ) -> Option<&'a Candidate<'known>> {
+    ) -> Option<&'a OperationCandidate<'known>> {
         let most = match self.prefix {
             Prefix::Known => Danger::Endangers,
             Prefix::Apart => Danger::Reads,
@@ -263,13 +268,13 @@ impl Reading<'_> {
     }
 
     /// Returns whether the prefix is that of the candidate's backend.
-    fn names(&self, candidate: &Candidate<'_>) -> bool {
+    fn names(&self, candidate: &OperationCandidate<'_>) -> bool {
         self.backend.is_some_and(|backend| backend == candidate.known.backend)
     }
 
     /// Returns whether the candidate could be meant: what changes something at one backend was not
     /// meant for another.
-    fn may_be_of(&self, candidate: &Candidate<'_>) -> bool {
+    fn may_be_of(&self, candidate: &OperationCandidate<'_>) -> bool {
         self.backend.is_none() || candidate.known.danger == Danger::Reads || self.names(candidate)
     }
 }
@@ -277,8 +282,8 @@ impl Reading<'_> {
 /// Returns the operation that reads what the words name: `vms` is `list_vms`.
 fn ending_with<'a, 'known: 'a>(
     things: &[String],
-    known: impl Iterator<Item = &'a Candidate<'known>>,
-) -> Option<&'a Candidate<'known>> {
+    known: impl Iterator<Item = &'a OperationCandidate<'known>>,
+) -> Option<&'a OperationCandidate<'known>> {
     known
         .filter(|candidate| candidate.known.danger == Danger::Reads)
         .filter(|candidate| {
@@ -300,7 +305,7 @@ struct Phrase<'words> {
     /// How it is done: `hard` of `hard_reboot_vm`.
     manner: Option<&'words str>,
     verb: &'words str,
-    kind: Option<Kind>,
+    kind: Option<VerbKind>,
     verb_is_last: bool,
     /// What it is done to.
     things: &'words [String],
@@ -315,12 +320,12 @@ impl<'words> Phrase<'words> {
         }
         if let [manner, verb, things @ ..] = words
             && !things.is_empty()
-            && let kind @ Some(_) = Kind::of(verb)
+            && let kind @ Some(_) = VerbKind::of(verb)
         {
             return Some(Self { manner: Some(manner), verb, kind, things, ..first });
         }
         if let [things @ .., verb] = words
-            && let kind @ Some(_) = Kind::of(verb)
+            && let kind @ Some(_) = VerbKind::of(verb)
         {
             return Some(Self { verb, kind, things, verb_is_last: true, ..first });
         }
@@ -329,7 +334,7 @@ impl<'words> Phrase<'words> {
 
     fn beginning_with_verb(words: &'words [String]) -> Option<Self> {
         let (verb, things) = words.split_first()?;
-        let kind = Kind::of(verb);
+        let kind = VerbKind::of(verb);
         Some(Self { words, manner: None, verb, kind, verb_is_last: false, things })
     }
 }
@@ -373,7 +378,7 @@ fn score(
     let manner_fits = match (wanted.manner, meant.manner) {
         (one, other) if one == other => true,
         (None, Some(_)) => danger <= Danger::Writes,
-        (Some(_), _) => reads && wanted.kind == Some(Kind::Reads),
+        (Some(_), _) => reads && wanted.kind == Some(VerbKind::Reads),
         (None, None) => true,
     };
     // `hard_reboot_vm` was not meant by who says nothing of it.
@@ -422,7 +427,7 @@ fn verb(
         && match danger {
             Danger::Reads => true,
             // What is read at another level is so because of what it is.
-            Danger::Writes | Danger::Administers => kind != Kind::Reads,
+            Danger::Writes | Danger::Administers => kind != VerbKind::Reads,
             Danger::Endangers => kind.removes(),
         };
     is_fine.then_some(Verb::MeansTheSame)
@@ -438,7 +443,7 @@ fn are_of(
 ) -> bool {
     let is = |thing: &str, known: &str| {
         // One is never led to many.
-        let grows = known.len() > thing.len() && meant.kind != Some(Kind::Reads);
+        let grows = known.len() > thing.len() && meant.kind != Some(VerbKind::Reads);
         (stem(thing) == stem(known) && !grows)
             || (danger < Danger::Endangers
                 && !vocabulary.contains(thing)

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// A part of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Piece<'text> {
+pub enum PathPiece<'text> {
     /// Text that is itself; never empty.
     Literal(&'text str),
     /// A name in braces.
@@ -17,42 +17,42 @@ pub enum Piece<'text> {
 }
 
 /// Splits a path at its braces.
-pub fn pieces(path: &str) -> impl Iterator<Item = Piece<'_>> + Clone {
+pub fn path_pieces(path: &str) -> impl Iterator<Item = PathPiece<'_>> + Clone {
     let mut rest = path;
     std::iter::from_fn(move || {
         let Some(inside) = rest.strip_prefix('{') else {
             let (literal, tail) = rest.split_at(rest.find('{').unwrap_or(rest.len()));
             rest = tail;
-            return (!literal.is_empty()).then_some(Piece::Literal(literal));
+            return (!literal.is_empty()).then_some(PathPiece::Literal(literal));
         };
         Some(match inside.split_once('}') {
             Some((name, tail)) => {
                 rest = tail;
-                Piece::Placeholder(name)
+                PathPiece::Placeholder(name)
             }
             None => {
                 rest = "";
-                Piece::Open(inside)
+                PathPiece::Open(inside)
             }
         })
     })
 }
 
 /// Returns the names in braces, in their order.
-pub fn placeholders(path: &str) -> impl Iterator<Item = &str> + Clone {
-    pieces(path).filter_map(|piece| match piece {
-        Piece::Placeholder(name) => Some(name),
-        Piece::Literal(_) | Piece::Open(_) => None,
+pub fn path_placeholders(path: &str) -> impl Iterator<Item = &str> + Clone {
+    path_pieces(path).filter_map(|piece| match piece {
+        PathPiece::Placeholder(name) => Some(name),
+        PathPiece::Literal(_) | PathPiece::Open(_) => None,
     })
 }
 
 /// Returns a path with the names of its placeholders left out, and all behind an open brace.
 pub fn anonymous(path: &str) -> String {
     let mut plain = String::with_capacity(path.len());
-    for piece in pieces(path) {
+    for piece in path_pieces(path) {
         plain.push_str(match piece {
-            Piece::Literal(text) => text,
-            Piece::Placeholder(_) | Piece::Open(_) => "{}",
+            PathPiece::Literal(text) => text,
+            PathPiece::Placeholder(_) | PathPiece::Open(_) => "{}",
         });
     }
     plain
@@ -103,11 +103,11 @@ pub enum BraceError {
 /// scheme as well.
 pub fn filled_with_x(url: &str) -> Result<String, BraceError> {
     let mut plain = String::with_capacity(url.len());
-    for piece in pieces(url) {
+    for piece in path_pieces(url) {
         match piece {
-            Piece::Literal(text) => plain.push_str(text),
-            Piece::Open(_) => return Err(BraceError::Open),
-            Piece::Placeholder(name) => {
+            PathPiece::Literal(text) => plain.push_str(text),
+            PathPiece::Open(_) => return Err(BraceError::Open),
+            PathPiece::Placeholder(name) => {
                 let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
                 if name.is_empty() || !name.bytes().all(is_name) {
                     return Err(BraceError::Name);
@@ -125,9 +125,9 @@ mod tests {
 
     #[test]
     fn a_path_is_split_at_its_braces() {
-        use Piece::{Literal, Open, Placeholder};
+        use PathPiece::{Literal, Open, Placeholder};
 
-        let split = |path| pieces(path).collect::<Vec<_>>();
+        let split = |path| path_pieces(path).collect::<Vec<_>>();
         assert_eq!(split("/a/{b}/c"), [Literal("/a/"), Placeholder("b"), Literal("/c")]);
         assert_eq!(split("{a}{}"), [Placeholder("a"), Placeholder("")]);
         assert_eq!(split("/a}/{b"), [Literal("/a}/"), Open("b")]);
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_nothing_closes_is_no_placeholder() {
-        assert_eq!(placeholders("/{a}/x{b}/{c").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(path_placeholders("/{a}/x{b}/{c").collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(anonymous("/{a}/x{b}/{c/d"), "/{}/x{}/{}");
         assert_eq!(anonymous("/a/b"), "/a/b");
     }
@@ -193,11 +193,11 @@ mod tests {
 
         #[test]
         fn the_pieces_are_the_path(path in "[a/{}]{0,20}") {
-            let whole: String = pieces(&path)
+            let whole: String = path_pieces(&path)
                 .map(|piece| match piece {
-                    Piece::Literal(text) => text.to_owned(),
-                    Piece::Placeholder(name) => format!("{{{name}}}"),
-                    Piece::Open(text) => format!("{{{text}"),
+                    PathPiece::Literal(text) => text.to_owned(),
+                    PathPiece::Placeholder(name) => format!("{{{name}}}"),
+                    PathPiece::Open(text) => format!("{{{text}"),
                 })
                 .collect();
             proptest::prop_assert_eq!(whole, path);

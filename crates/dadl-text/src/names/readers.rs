@@ -1,18 +1,18 @@
 //! Which operations read what another one changes, by what they are called after.
 
-use super::{Known, operation::stem, verbs, words};
+use super::{KnownOperation, operation::stem, split_words, verbs};
 
 /// Returns the names of the operations of `known` that read the thing which `changed` changes: what shows
 /// one of them first. Of `create_vm_from_template` the whole thing counts before its first words do.
 pub fn readers<'known>(
     changed: &str,
-    known: impl IntoIterator<Item = Known<'known>>,
+    known: impl IntoIterator<Item = KnownOperation<'known>>,
 ) -> Vec<&'known str> {
-    let thing = words(changed);
+    let thing = split_words(changed);
     let thing: Vec<&str> = thing.iter().skip(1).map(|word| stem(word)).collect();
     let mut found: Vec<(usize, bool, &str)> = Vec::new();
     for known in known {
-        let words = words(known.declared);
+        let words = split_words(known.declared);
         let Some((verb, of)) = words.split_first() else { continue };
         let is_of = |(one, other): (&String, &&str)| stem(one) == *other;
         if verbs::reads(verb)
@@ -57,7 +57,7 @@ mod tests {
             ("restart", &[]),
             ("", &[]),
         ] {
-            assert_eq!(readers(changed, known.map(Known::named)), expected, "{changed}");
+            assert_eq!(readers(changed, known.map(KnownOperation::named)), expected, "{changed}");
         }
     }
 }

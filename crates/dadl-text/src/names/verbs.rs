@@ -267,14 +267,14 @@ const HARM: &[&str] = &[
 
 /// What the verb of an operation says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum VerbKind {
     /// It reads, or may well do so and no more.
     Reads,
     /// It changes something; all verbs that mean the same have the first of them.
     Changes(&'static str),
 }
 
-impl Kind {
+impl VerbKind {
     /// Returns what a verb says; `None` for a word that is none.
     pub fn of(word: &str) -> Option<Self> {
         let change = CHANGES.iter().chain(ALSO_CHANGE).copied().find(|known| *known == word);
@@ -311,7 +311,7 @@ pub fn may_read(word: &str) -> bool {
 }
 
 /// Returns whether an operation whose name begins with this word changes something.
-pub fn changes(word: &str) -> bool {
+pub fn is_changing(word: &str) -> bool {
     CHANGES.contains(&word)
 }
 
@@ -322,32 +322,32 @@ mod tests {
     #[test]
     fn what_is_certain_is_also_possible() {
         for word in READS {
-            assert!(reads(word) && may_read(word) && !changes(word), "{word}");
+            assert!(reads(word) && may_read(word) && !is_changing(word), "{word}");
         }
         for word in MAY_READ {
-            assert!(!reads(word) && may_read(word) && !changes(word), "{word}");
+            assert!(!reads(word) && may_read(word) && !is_changing(word), "{word}");
         }
         for word in CHANGES {
-            assert!(changes(word) && !reads(word), "{word}");
+            assert!(is_changing(word) && !reads(word), "{word}");
         }
     }
 
     #[test]
     fn verbs_that_mean_the_same_are_of_one_kind() {
-        assert_eq!(Kind::of("destroy"), Kind::of("delete"));
-        assert_eq!(Kind::of("edit"), Kind::of("update"));
-        assert_ne!(Kind::of("update"), Kind::of("delete"));
-        assert_ne!(Kind::of("rename"), Kind::of("resume"));
-        assert_eq!(Kind::of("describe"), Some(Kind::Reads));
-        assert_eq!(Kind::of("format"), Some(Kind::Changes("format")), "a disk, say");
-        assert_eq!(Kind::of("network"), None);
+        assert_eq!(VerbKind::of("destroy"), VerbKind::of("delete"));
+        assert_eq!(VerbKind::of("edit"), VerbKind::of("update"));
+        assert_ne!(VerbKind::of("update"), VerbKind::of("delete"));
+        assert_ne!(VerbKind::of("rename"), VerbKind::of("resume"));
+        assert_eq!(VerbKind::of("describe"), Some(VerbKind::Reads));
+        assert_eq!(VerbKind::of("format"), Some(VerbKind::Changes("format")), "a disk, say");
+        assert_eq!(VerbKind::of("network"), None);
         for alike in ALIKE.iter().copied().flatten() {
-            let kind = Kind::of(alike).unwrap();
-            assert_ne!(kind, Kind::Reads, "{alike}");
+            let kind = VerbKind::of(alike).unwrap();
+            assert_ne!(kind, VerbKind::Reads, "{alike}");
             assert_eq!(kind.removes(), REMOVALS.contains(alike), "{alike}");
         }
         for also in ALSO_CHANGE {
-            assert!(!changes(also) && !reads(also), "{also} has its place already");
+            assert!(!is_changing(also) && !reads(also), "{also} has its place already");
         }
     }
 

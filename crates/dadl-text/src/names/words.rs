@@ -4,7 +4,7 @@
 ///
 /// A word ends at whatever is no letter and no digit, where lower case or a digit turns into upper
 /// case, and before the last capital of several (`HTTPServer`).
-pub fn words(identifier: &str) -> Vec<String> {
+pub fn split_words(identifier: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut before = None;
@@ -47,15 +47,15 @@ fn begins(before: Option<char>, character: char, behind: &str) -> bool {
 /// Returns an identifier in snake case, in ASCII: what is none separates words.
 pub fn snake(identifier: &str) -> String {
     if identifier.is_ascii() {
-        return words(identifier).join("_");
+        return split_words(identifier).join("_");
     }
     let ascii: String = identifier.chars().map(|it| if it.is_ascii() { it } else { ' ' }).collect();
-    words(&ascii).join("_")
+    split_words(&ascii).join("_")
 }
 
 /// Joins the parts of a name that are accepted: `filter[name]` becomes `filter_name`, `ids[]`
 /// `ids`, and what has no such part `param`.
-pub fn joined(name: &str, accepts: impl Fn(char) -> bool) -> String {
+pub fn joined_name(name: &str, accepts: impl Fn(char) -> bool) -> String {
     let parts: Vec<_> = name.split(|c| !accepts(c)).filter(|part| !part.is_empty()).collect();
     if parts.is_empty() { "param".to_owned() } else { parts.join("_") }
 }
@@ -78,7 +78,7 @@ mod tests {
             ("日本", "日本"),
             ("...", ""),
         ] {
-            assert_eq!(words(identifier).join(" "), expected, "{identifier}");
+            assert_eq!(split_words(identifier).join(" "), expected, "{identifier}");
         }
     }
 
@@ -97,9 +97,9 @@ mod tests {
     #[test]
     fn what_is_accepted_is_joined() {
         let plain = |c: char| c.is_ascii_alphanumeric();
-        assert_eq!(joined("filter[name]", plain), "filter_name");
-        assert_eq!(joined("ids[]", plain), "ids");
-        assert_eq!(joined("日本", plain), "param");
+        assert_eq!(joined_name("filter[name]", plain), "filter_name");
+        assert_eq!(joined_name("ids[]", plain), "ids");
+        assert_eq!(joined_name("日本", plain), "param");
     }
 
     proptest::proptest! {
@@ -110,7 +110,7 @@ mod tests {
 
         #[test]
         fn words_lose_no_letter_and_are_words_again(identifier in ".{0,40}|[a-cA-C0-1_]{0,12}") {
-            let split = words(&identifier);
+            let split = split_words(&identifier);
             proptest::prop_assert!(split.iter().all(|word| !word.is_empty()));
             let kept: String = identifier
                 .chars()
@@ -120,7 +120,7 @@ mod tests {
             proptest::prop_assert_eq!(split.concat(), kept);
             let snake = snake(&identifier);
             proptest::prop_assert!(snake.is_ascii());
-            proptest::prop_assert_eq!(words(&snake).join("_"), snake);
+            proptest::prop_assert_eq!(split_words(&snake).join("_"), snake);
         }
     }
 }

@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{
-    Instead,
-    kind::{END_OF_TAGS, FLAG, Kind, is_flag, joins, joins_after, kind, selects, separates},
+    ShownInstead,
+    kind::{
+        CharacterKind, END_OF_TAGS, FLAG, character_kind, is_flag, joins, joins_after, selects,
+        separates,
+    },
 };
 
 /// So many tags make a flag.
@@ -14,21 +17,21 @@ const TAGS_OF_FLAG: usize = 6;
 /// same to a whole.
 #[derive(Debug)]
 pub struct Cleaner {
-    machine: Machine,
+    machine: CleanerState,
     /// The start of a character whose end has not come.
     partial: Vec<u8>,
 }
 
 impl Default for Cleaner {
     fn default() -> Self {
-        Self { machine: Machine::new(Instead::Escape), partial: Vec::new() }
+        Self { machine: CleanerState::new(ShownInstead::Escape), partial: Vec::new() }
     }
 }
 
 impl Cleaner {
     /// Writes escapes as JSON has them, for a stream of JSON values.
     pub fn of_json() -> Self {
-        Self { machine: Machine::new(Instead::Json), partial: Vec::new() }
+        Self { machine: CleanerState::new(ShownInstead::Json), partial: Vec::new() }
     }
 
     /// Takes the next bytes and appends what can be shown of them to `out`.
@@ -82,27 +85,27 @@ fn escape_bytes(bytes: &[u8], out: &mut String) {
 
 /// Decides about one character after the other.
 #[derive(Debug)]
-pub(super) struct Machine {
-    instead: Instead,
+pub(super) struct CleanerState {
+    instead: ShownInstead,
     /// The last character that was shown, where a neighbour may depend on it.
     before: Option<char>,
-    held: Held,
+    held: HeldCharacter,
     /// The first character that was not shown.
     pub(super) refused: Option<char>,
 }
 
 /// What waits for its neighbour.
 #[derive(Debug)]
-enum Held {
+enum HeldCharacter {
     Joiner(char),
     Nothing,
     Return,
     Tags(String),
 }
 
-impl Machine {
-    pub(super) fn new(instead: Instead) -> Self {
-        Self { instead, before: None, held: Held::Nothing, refused: None }
+impl CleanerState {
+    pub(super) fn new(instead: ShownInstead) -> Self {
+        Self { instead, before: None, held: HeldCharacter::Nothing, refused: None }
     }
 
     pub(super) fn push_all(&mut self, text: &str, out: &mut String) {
@@ -112,8 +115,8 @@ impl Machine {
     }
 
     pub(super) fn push(&mut self, character: char, out: &mut String) {
-        if let Held::Tags(tags) = &mut self.held
-            && kind(character) == Kind::Tag
+        if let HeldCharacter::Tags(tags) = &mut self.held
+            && character_kind(character) == CharacterKind::Tag
             && tags.chars().count() < TAGS_OF_FLAG
         {
             tags.push(character);
@@ -123,24 +126,26 @@ impl Machine {
             return;
         }
         self.settle(Some(character), out);
-        match kind(character) {
-            Kind::Plain | Kind::Layout => self.show(character, out),
-            Kind::Return if self.instead == Instead::Mask => self.show(character, out),
-            Kind::Return => self.held = Held::Return,
-            Kind::Joiner => match self.before {
+        match character_kind(character) {
+            CharacterKind::Plain | CharacterKind::Layout => self.show(character, out),
+            CharacterKind::Return if self.instead == ShownInstead::Mask => {
+                self.show(character, out)
+            }
+            CharacterKind::Return => self.held = HeldCharacter::Return,
+            CharacterKind::Joiner => match self.before {
                 Some(before) if joins_after(character, before) => {
-                    self.held = Held::Joiner(character);
+                    self.held = HeldCharacter::Joiner(character);
                 }
                 _ => self.refuse(character, out),
             },
-            Kind::Selector => match self.before {
+            CharacterKind::Selector => match self.before {
                 Some(before) if selects(before, character) => self.show(character, out),
                 _ => self.refuse(character, out),
             },
-            Kind::Tag if self.before == Some(FLAG) && character != END_OF_TAGS => {
-                self.held = Held::Tags(character.into());
+            CharacterKind::Tag if self.before == Some(FLAG) && character != END_OF_TAGS => {
+                self.held = HeldCharacter::Tags(character.into());
             }
-            Kind::Tag | Kind::Hidden => self.refuse(character, out),
+            CharacterKind::Tag | CharacterKind::Hidden => self.refuse(character, out),
         }
     }
 
@@ -152,21 +157,21 @@ impl Machine {
 
     /// Decides about what waits, now that `next` is known.
     fn settle(&mut self, next: Option<char>, out: &mut String) {
-        match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Nothing => {}
-            Held::Joiner(joiner) => match (self.before, next) {
+        match std::mem::replace(&mut self.held, HeldCharacter::Nothing) {
+            HeldCharacter::Nothing => {}
+            HeldCharacter::Joiner(joiner) => match (self.before, next) {
                 (Some(before), Some(next)) if joins(before, joiner, next) => {
                     self.show(joiner, out);
                 }
                 _ => self.refuse(joiner, out),
             },
             // Together they are one line break.
-            Held::Return if next == Some('\n') => {}
-            Held::Return => self.refuse('\r', out),
-            Held::Tags(tags) if is_flag(&tags) => {
+            HeldCharacter::Return if next == Some('\n') => {}
+            HeldCharacter::Return => self.refuse('\r', out),
+            HeldCharacter::Tags(tags) if is_flag(&tags) => {
                 tags.chars().for_each(|tag| self.show(tag, out));
             }
-            Held::Tags(tags) => tags.chars().for_each(|tag| self.refuse(tag, out)),
+            HeldCharacter::Tags(tags) => tags.chars().for_each(|tag| self.refuse(tag, out)),
         }
     }
 
@@ -176,23 +181,26 @@ impl Machine {
     }
 
     fn refuse(&mut self, character: char, out: &mut String) {
-        let is_smuggled = matches!(kind(character), Kind::Tag | Kind::Selector)
-            || matches!(character, '\u{e0080}'..='\u{e0fff}');
-        if self.instead == Instead::Mask && !is_smuggled {
+        let is_smuggled =
+            matches!(character_kind(character), CharacterKind::Tag | CharacterKind::Selector)
+                || matches!(character, '\u{e0080}'..='\u{e0fff}');
+        if self.instead == ShownInstead::Mask && !is_smuggled {
             return self.show(character, out);
         }
         self.before = None;
         self.refused.get_or_insert(character);
         // Writing to a string cannot fail.
         let _ = match (self.instead, character) {
-            (Instead::Escape, '\r') => write!(out, "\\r"),
-            (Instead::Escape, _) => write!(out, "\\u{{{:x}}}", u32::from(character)),
+            (ShownInstead::Escape, '\r') => write!(out, "\\r"),
+            (ShownInstead::Escape, _) => write!(out, "\\u{{{:x}}}", u32::from(character)),
             // Outside of strings it is white space, and inside JSON has it as an escape already.
-            (Instead::Json, '\r') => write!(out, " "),
-            (Instead::Json, _) => write_json(character, out),
-            (Instead::Mask, _) => write!(out, "{}", char::REPLACEMENT_CHARACTER),
-            (Instead::Nothing, _) if separates(character) || character == '\r' => write!(out, " "),
-            (Instead::Nothing, _) => Ok(()),
+            (ShownInstead::Json, '\r') => write!(out, " "),
+            (ShownInstead::Json, _) => write_json(character, out),
+            (ShownInstead::Mask, _) => write!(out, "{}", char::REPLACEMENT_CHARACTER),
+            (ShownInstead::Nothing, _) if separates(character) || character == '\r' => {
+                write!(out, " ")
+            }
+            (ShownInstead::Nothing, _) => Ok(()),
         };
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 /// Writes bytes in hexadecimal digits, in lower case.
-pub fn hex(bytes: &[u8]) -> String {
+pub fn hex_text(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
@@ -14,6 +14,6 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Returns the SHA-256 of a text in hexadecimal digits.
-pub fn fingerprint(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
+pub fn text_fingerprint(text: &str) -> String {
+    hex_text(&Sha256::digest(text.as_bytes()))
 }

@@ -2,7 +2,7 @@
 
 /// What a character is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CharacterKind {
     /// It steers a terminal, changes the order of a line, or nobody sees it.
     Hidden,
     /// It joins its neighbours or keeps them apart, in scripts that need it and in emoji.
@@ -20,19 +20,19 @@ pub(super) enum Kind {
 }
 
 /// Says what a character is.
-pub(super) fn kind(character: char) -> Kind {
+pub(super) fn character_kind(character: char) -> CharacterKind {
     match character {
-        ' '..='~' => Kind::Plain,
-        '\n' | '\t' => Kind::Layout,
-        '\r' => Kind::Return,
+        ' '..='~' => CharacterKind::Plain,
+        '\n' | '\t' => CharacterKind::Layout,
+        '\r' => CharacterKind::Return,
         // The controls of C0, DEL and the controls of C1.
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => Kind::Hidden,
-        '\u{200c}' | '\u{200d}' => Kind::Joiner,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => CharacterKind::Hidden,
+        '\u{200c}' | '\u{200d}' => CharacterKind::Joiner,
         '\u{180b}'..='\u{180d}'
         | '\u{180f}'
         | '\u{fe00}'..='\u{fe0f}'
-        | '\u{e0100}'..='\u{e01ef}' => Kind::Selector,
-        '\u{e0000}'..='\u{e007f}' => Kind::Tag,
+        | '\u{e0100}'..='\u{e01ef}' => CharacterKind::Selector,
+        '\u{e0000}'..='\u{e007f}' => CharacterKind::Tag,
         // What Unicode calls ignorable by default, or a format without a shape.
         '\u{ad}'
         | '\u{34f}'
@@ -51,13 +51,13 @@ pub(super) fn kind(character: char) -> Kind {
         | '\u{13430}'..='\u{1343f}'
         | '\u{1bca0}'..='\u{1bca3}'
         | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0080}'..='\u{e0fff}' => Kind::Hidden,
+        | '\u{e0080}'..='\u{e0fff}' => CharacterKind::Hidden,
         // Private use: what it means, and whether it is seen, is between two others.
-        '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' => Kind::Hidden,
-        '\u{fdd0}'..='\u{fdef}' => Kind::Hidden,
+        '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' => CharacterKind::Hidden,
+        '\u{fdd0}'..='\u{fdef}' => CharacterKind::Hidden,
         // The last two of each plane are no characters.
-        _ if u32::from(character) & 0xfffe == 0xfffe => Kind::Hidden,
-        _ => Kind::Plain,
+        _ if u32::from(character) & 0xfffe == 0xfffe => CharacterKind::Hidden,
+        _ => CharacterKind::Plain,
     }
 }
 
@@ -65,7 +65,9 @@ pub(super) fn kind(character: char) -> Kind {
 pub(super) fn is_plain(text: &str) -> bool {
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
     text.bytes().all(is_plain)
-        || text.chars().all(|character| matches!(kind(character), Kind::Plain | Kind::Layout))
+        || text.chars().all(|character| {
+            matches!(character_kind(character), CharacterKind::Plain | CharacterKind::Layout)
+        })
 }
 
 /// Returns whether a character separates lines where it is none of the usual line breaks.
@@ -120,7 +122,7 @@ fn is_han(character: char) -> bool {
         character,
         '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
             | '\u{20000}'..='\u{3ffff}'
-    ) && kind(character) == Kind::Plain
+    ) && character_kind(character) == CharacterKind::Plain
 }
 
 /// Returns whether letters of this script change their shape beside others (RFC 5892, appendix A).
@@ -135,7 +137,7 @@ fn is_joined_script(character: char) -> bool {
             | '\u{a840}'..='\u{a87f}' | '\u{a8e0}'..='\u{a8ff}' | '\u{a980}'..='\u{a9df}'
             | '\u{fb50}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}'
             | '\u{11000}'..='\u{11dff}'
-    ) && kind(character) == Kind::Plain
+    ) && character_kind(character) == CharacterKind::Plain
 }
 
 fn is_emoji(character: char) -> bool {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    kind::{Kind, kind, separates},
-    shown,
+    kind::{CharacterKind, character_kind, separates},
+    shown_text,
 };
 
 /// More marks on one letter are shown as escapes: they would cover the lines beside it.
@@ -12,12 +12,14 @@ const MOST_MARKS: usize = 4;
 
 /// Writes a text on one line: each run of white space is a space, and what steers a terminal or is
 /// not seen is an escape.
-pub fn line(text: &str) -> Cow<'_, str> {
+pub fn one_line(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| matches!(byte, b'!'..=b'~')) {
         return Cow::Borrowed(text);
     }
     let words: Vec<&str> = text
-        .split(|c: char| (c.is_whitespace() && kind(c) != Kind::Hidden) || separates(c))
+        .split(|c: char| {
+            (c.is_whitespace() && character_kind(c) != CharacterKind::Hidden) || separates(c)
+        })
         .collect();
     let mut joined = String::with_capacity(text.len());
     for word in words.into_iter().filter(|word| !word.is_empty()) {
@@ -26,7 +28,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
         }
         joined.push_str(word);
     }
-    let cleaned = shown(&joined);
+    let cleaned = shown_text(&joined);
     let mut marks = 0;
     let mut line = String::with_capacity(cleaned.len());
     for character in cleaned.chars() {
@@ -45,7 +47,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
 pub(super) fn is_mark(character: char) -> bool {
     // The standard library escapes what extends a grapheme, and what cannot be printed.
     !character.is_ascii()
-        && kind(character) == Kind::Plain
+        && character_kind(character) == CharacterKind::Plain
         && character.escape_debug().len() > 1
         && !is_unprintable(character)
 }

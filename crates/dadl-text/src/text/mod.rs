@@ -7,11 +7,11 @@
 //!
 //! | place | function | what is left of such a character |
 //! | --- | --- | --- |
-//! | a value on a terminal | [`clean`], [`Cleaner`], [`shown`] | `\u{202e}`; line breaks stay |
-//! | JSON | [`json`] | `\u202e`, which means the same |
-//! | a name or a label, for a person | [`line()`] | `\u{202e}`, on one line |
-//! | a question, for a person | [`quoted`] | `\u202e`, in quotes, and nothing that Markdown reads |
-//! | words of a descriptor, for a model | [`plain`] | nothing |
+//! | a value on a terminal | [`clean`], [`Cleaner`], [`shown_text`] | `\u{202e}`; line breaks stay |
+//! | JSON | [`shown_json`] | `\u202e`, which means the same |
+//! | a name or a label, for a person | [`one_line()`] | `\u{202e}`, on one line |
+//! | a question, for a person | [`quoted_text`] | `\u202e`, in quotes, and nothing that Markdown reads |
+//! | words of a descriptor, for a model | [`plain_text`] | nothing |
 //! | a value, for a model | [`unsmuggled`] | as it came, but for what hides text: U+FFFD |
 //!
 //! What is too long is cut, with one mark (`cut`); several texts of one place share its room
@@ -36,22 +36,22 @@ use std::borrow::Cow;
 
 pub use self::{
     cleaner::Cleaner,
-    cut::{cut, cut_bytes, cut_prose, head, start_of},
-    hex::{fingerprint, hex},
-    line::line,
+    cut::{cut_bytes, cut_prose, cut_text, start_of, text_head},
+    hex::{hex_text, text_fingerprint},
+    line::one_line,
     login::without_login,
     page::begins_as_page,
-    quoted::{LEAST_QUOTED, quoted, quoted_json, quoted_json_within},
+    quoted::{LEAST_QUOTED, quoted_json, quoted_json_within, quoted_text},
     share::fair_share,
 };
-use self::{cleaner::Machine, kind::is_plain};
+use self::{cleaner::CleanerState, kind::is_plain};
 
 /// What stands where a value was hidden.
 pub const MASK: &str = "[REDACTED]";
 
 /// What stands for a character that is not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Instead {
+enum ShownInstead {
     /// `\u{202e}`.
     Escape,
     /// `\u202e`, as in JSON.
@@ -76,35 +76,35 @@ pub fn clean(bytes: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Does what [`clean`] does to text.
-pub fn shown(text: &str) -> Cow<'_, str> {
-    changed(text, Instead::Escape)
+pub fn shown_text(text: &str) -> Cow<'_, str> {
+    change_text(text, ShownInstead::Escape)
 }
 
 /// Writes what a terminal must not get as escapes in a JSON text, whose value stays the same.
 ///
 /// Only strings of JSON hold such characters, so that a text which is no JSON comes out as text
 /// that is none either.
-pub fn json(text: &str) -> Cow<'_, str> {
-    changed(text, Instead::Json)
+pub fn shown_json(text: &str) -> Cow<'_, str> {
+    change_text(text, ShownInstead::Json)
 }
 
 /// Takes away what a model would read and a person would not see, and what steers a terminal.
-pub fn plain(text: &str) -> Cow<'_, str> {
-    changed(text, Instead::Nothing)
+pub fn plain_text(text: &str) -> Cow<'_, str> {
+    change_text(text, ShownInstead::Nothing)
 }
 
 /// Replaces characters that have no use but to hide text in a value: tags outside of flags, and
 /// selectors of variants where there is nothing to select. All others stay.
 pub fn unsmuggled(text: &str) -> Cow<'_, str> {
-    changed(text, Instead::Mask)
+    change_text(text, ShownInstead::Mask)
 }
 
-/// Returns the first character of `text` that [`plain`] would take away.
+/// Returns the first character of `text` that [`plain_text`] would take away.
 pub fn first_hidden(text: &str) -> Option<char> {
     if is_plain(text) {
         return None;
     }
-    let mut machine = Machine::new(Instead::Nothing);
+    let mut machine = CleanerState::new(ShownInstead::Nothing);
     let mut out = String::new();
     for character in text.chars() {
         machine.push(character, &mut out);
@@ -116,11 +116,11 @@ pub fn first_hidden(text: &str) -> Option<char> {
     machine.refused
 }
 
-fn changed(text: &str, instead: Instead) -> Cow<'_, str> {
+fn change_text(text: &str, instead: ShownInstead) -> Cow<'_, str> {
     if is_plain(text) {
         return Cow::Borrowed(text);
     }
-    let mut machine = Machine::new(instead);
+    let mut machine = CleanerState::new(instead);
     let mut out = String::with_capacity(text.len() + 16);
     for character in text.chars() {
         machine.push(character, &mut out);

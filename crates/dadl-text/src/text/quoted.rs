@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::{
     cleaner::write_json,
-    hex::fingerprint,
-    kind::{Kind, kind},
+    hex::text_fingerprint,
+    kind::{CharacterKind, character_kind},
     line::{is_mark, is_unprintable},
 };
 
@@ -31,7 +31,7 @@ pub const LEAST_QUOTED: usize = LONGEST_MARK + 80;
 const MOST_MARKS: usize = 2;
 
 /// Writes a text in quotes: letters of any script as they are, in at most `most` characters.
-pub fn quoted(text: &str, most: usize) -> String {
+pub fn quoted_text(text: &str, most: usize) -> String {
     let mut out = String::new();
     write_text(text, false, most, &mut out);
     if out.chars().count() > most {
@@ -63,7 +63,7 @@ fn write_cut(value: &Value, longest: usize, longest_read: usize) -> String {
     write_value(value, true, &mut exact);
     let mut read = String::new();
     write_value(value, false, &mut read);
-    let mut text = cut(&exact, longest);
+    let mut text = cut_exact(&exact, longest);
     if read != exact {
         // Behind the exact spelling: right-to-left letters move what stands beside them.
         let head: String = read.chars().take(longest_read).collect();
@@ -74,7 +74,7 @@ fn write_cut(value: &Value, longest: usize, longest_read: usize) -> String {
 }
 
 /// Leaves out the middle of a long ASCII text.
-fn cut(exact: &str, longest: usize) -> String {
+fn cut_exact(exact: &str, longest: usize) -> String {
     if exact.len() <= longest {
         return exact.to_owned();
     }
@@ -89,7 +89,7 @@ fn cut(exact: &str, longest: usize) -> String {
     };
     let (hidden, tail) =
         (exact.get(head.len()..from).unwrap_or_default(), exact.get(from..).unwrap_or_default());
-    let digest = fingerprint(hidden);
+    let digest = text_fingerprint(hidden);
     let count = hidden.len();
     format!("{head}… ({count} characters are not shown here, their SHA-256 is {digest}) …{tail}")
 }
@@ -179,6 +179,6 @@ fn is_bare(character: char, before: Option<char>, after: Option<char>) -> bool {
         // HTML shows several as one, and none at an end.
         ' ' => after.is_some_and(|next| next != ' ') && before.is_some(),
         _ if character.is_ascii() => !character.is_ascii_control(),
-        _ => kind(character) == Kind::Plain && !is_unprintable(character),
+        _ => character_kind(character) == CharacterKind::Plain && !is_unprintable(character),
     }
 }

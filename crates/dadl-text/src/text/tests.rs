@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    kind::{Kind, kind},
+    kind::{CharacterKind, character_kind},
     *,
 };
 
@@ -34,7 +34,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 /// What no terminal may get, whatever stands beside it.
 fn is_never_shown(character: char) -> bool {
-    kind(character) == Kind::Hidden || character == '\r'
+    character_kind(character) == CharacterKind::Hidden || character == '\r'
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn nothing_of_others_steers_a_terminal() {
         ("\u{f8ff}\u{fffe}", "\\u{f8ff}\\u{fffe}"),
     ];
     for (text, expected) in cases {
-        assert_eq!(shown(text), expected, "{text:?}");
+        assert_eq!(shown_text(text), expected, "{text:?}");
         assert_eq!(clean(text.as_bytes()), expected.as_bytes(), "{text:?}");
     }
     assert_eq!(clean(b"a\x9b31m\xff\xc3"), b"a\\x9b31m\\xff\\xc3".as_slice());
@@ -79,7 +79,7 @@ fn text_of_any_script_stays_as_it_is() {
         "├── tree │ ✔ → ½ ™ €",
     ];
     for text in texts {
-        for function in [shown, json, plain, unsmuggled] {
+        for function in [shown_text, shown_json, plain_text, unsmuggled] {
             assert_eq!(function(text), text);
         }
         assert_eq!(first_hidden(text), None);
@@ -91,22 +91,22 @@ fn text_of_any_script_stays_as_it_is() {
 #[test]
 fn joiners_and_selectors_hide_nothing_where_they_belong() {
     // One selector selects, the next ones would spell something.
-    assert_eq!(shown("❤\u{fe0f}\u{fe0f}"), "❤\u{fe0f}\\u{fe0f}");
-    assert_eq!(shown("葛\u{e0100}\u{e0101}"), "葛\u{e0100}\\u{e0101}");
-    assert_eq!(shown("ی\u{200c}\u{200c}ی"), "ی\\u{200c}\\u{200c}ی");
-    assert_eq!(shown("ی\u{200c}"), "ی\\u{200c}");
+    assert_eq!(shown_text("❤\u{fe0f}\u{fe0f}"), "❤\u{fe0f}\\u{fe0f}");
+    assert_eq!(shown_text("葛\u{e0100}\u{e0101}"), "葛\u{e0100}\\u{e0101}");
+    assert_eq!(shown_text("ی\u{200c}\u{200c}ی"), "ی\\u{200c}\\u{200c}ی");
+    assert_eq!(shown_text("ی\u{200c}"), "ی\\u{200c}");
     // Tags that are no flag in use.
     let flag = "\u{1f3f4}\u{e0069}\u{e0067}\u{e006e}\u{e007f}";
-    assert_eq!(shown(flag), "\u{1f3f4}\\u{e0069}\\u{e0067}\\u{e006e}\\u{e007f}");
+    assert_eq!(shown_text(flag), "\u{1f3f4}\\u{e0069}\\u{e0067}\\u{e006e}\\u{e007f}");
     let long = "\u{1f3f4}\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e0073}\u{e007f}";
-    assert!(!shown(long).contains(|c| kind(c) == Kind::Tag));
+    assert!(!shown_text(long).contains(|c| character_kind(c) == CharacterKind::Tag));
 }
 
 #[test]
 fn what_a_model_reads_is_what_a_person_sees() {
-    assert_eq!(plain("ig\u{200b}nore\u{e0041}\u{e0042}"), "ignore");
-    assert_eq!(plain("one\u{2028}two\rthree\u{85}four"), "one two three four");
-    assert_eq!(plain("a\u{1b}[8mb"), "a[8mb");
+    assert_eq!(plain_text("ig\u{200b}nore\u{e0041}\u{e0042}"), "ignore");
+    assert_eq!(plain_text("one\u{2028}two\rthree\u{85}four"), "one two three four");
+    assert_eq!(plain_text("a\u{1b}[8mb"), "a[8mb");
     assert_eq!(first_hidden("abc\u{e0041}"), Some('\u{e0041}'));
     assert_eq!(unsmuggled("a\u{e0041}\u{200b}\u{1b}"), "a\u{fffd}\u{200b}\u{1b}");
     assert_eq!(unsmuggled("😀\u{e0110}\u{fe01}"), "😀\u{fffd}\u{fffd}");
@@ -114,11 +114,11 @@ fn what_a_model_reads_is_what_a_person_sees() {
 
 #[test]
 fn a_label_is_one_line() {
-    assert_eq!(line("  a\n\n b\tc \u{3000}d\u{2028}e "), "a b c d e");
-    assert_eq!(line("a\u{1b}[2J"), "a\\u{1b}[2J");
-    assert_eq!(line("\u{301}a"), "\\u{301}a");
+    assert_eq!(one_line("  a\n\n b\tc \u{3000}d\u{2028}e "), "a b c d e");
+    assert_eq!(one_line("a\u{1b}[2J"), "a\\u{1b}[2J");
+    assert_eq!(one_line("\u{301}a"), "\\u{301}a");
     assert_eq!(
-        line(&format!("a{}", "\u{301}".repeat(6))),
+        one_line(&format!("a{}", "\u{301}".repeat(6))),
         "a\u{301}\u{301}\u{301}\u{301}\\u{301}\\u{301}"
     );
     assert_eq!(start_of("one two three", 7), "one two…");
@@ -145,10 +145,10 @@ fn quotes_hold_what_is_in_them() {
         ("Köln 中文", "\"Köln 中文\""),
     ];
     for (text, expected) in cases {
-        assert_eq!(quoted(text, 200), expected);
+        assert_eq!(quoted_text(text, 200), expected);
     }
-    assert_eq!(quoted("abcdef", 4), "\"abc…\"");
-    assert_eq!(quoted(&"x".repeat(1_000_000), 10).len(), 10 + "…\"".len());
+    assert_eq!(quoted_text("abcdef", 4), "\"abc…\"");
+    assert_eq!(quoted_text(&"x".repeat(1_000_000), 10).len(), 10 + "…\"".len());
     assert_eq!(quoted_json(&json!({"a": [1, null, "x"]})), r#"{"a":[1,null,"x"]}"#);
     assert_eq!(quoted_json(&json!("Köln")), "\"K\\u00f6ln\", which reads \"Köln\"");
     // A Cyrillic letter is another one.
@@ -175,7 +175,7 @@ fn what_unicode_calls_invisible_is_not_plain() {
     };
     for character in '\0'..=char::MAX {
         let is_invisible = invisible.is_match(character.encode_utf8(&mut [0; 4])).unwrap();
-        let is_plain = kind(character) == Kind::Plain;
+        let is_plain = character_kind(character) == CharacterKind::Plain;
         assert_eq!(is_plain, !is_invisible || seen(character), "U+{:04X}", u32::from(character));
     }
 }
@@ -209,13 +209,13 @@ proptest! {
 
     #[test]
     fn each_place_is_settled_after_one_time(text in hostile()) {
-        for function in [shown, json, plain, unsmuggled] {
+        for function in [shown_text, shown_json, plain_text, unsmuggled] {
             let once = function(&text).into_owned();
             prop_assert_eq!(function(&once), once.as_str());
         }
-        prop_assert_eq!(first_hidden(&plain(&text)), None);
-        prop_assert!(!plain(&text).contains(is_never_shown));
-        let line = line(&text);
+        prop_assert_eq!(first_hidden(&plain_text(&text)), None);
+        prop_assert!(!plain_text(&text).contains(is_never_shown));
+        let line = one_line(&text);
         prop_assert!(!line.contains(|c| is_never_shown(c) || c == '\n' || c == '\t'), "{line:?}");
     }
 
@@ -223,7 +223,7 @@ proptest! {
     fn json_means_the_same(text in hostile(), key in hostile()) {
         let value = json!({ key: [text, 1] });
         for written in [value.to_string(), format!("{value:#}")] {
-            let shown = json(&written);
+            let shown = shown_json(&written);
             prop_assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value.clone());
             prop_assert!(!shown.contains(is_never_shown));
             prop_assert_eq!(clean(shown.as_bytes()), shown.as_bytes());
@@ -236,7 +236,7 @@ proptest! {
         let exact = quoted.split(", which reads").next().unwrap();
         prop_assert!(exact.bytes().all(|byte| matches!(byte, b' '..=b'~')));
         prop_assert_eq!(serde_json::from_str::<String>(exact).unwrap(), text);
-        let hidden = |c: char| !matches!(kind(c), Kind::Plain) || "<>&`*~]$|".contains(c);
+        let hidden = |c: char| !matches!(character_kind(c), CharacterKind::Plain) || "<>&`*~]$|".contains(c);
         prop_assert!(!quoted.contains(hidden), "{quoted}");
     }
 

@@ -15,7 +15,7 @@ use super::{number, pattern, place, rewrite};
 use crate::jq::{definitions, print};
 
 /// What programs work on.
-type Data = JustLut<Val>;
+type JqData = JustLut<Val>;
 
 /// Filters of `jaq` that do not exist here: they end the process, read the environment or the
 /// machine's time zone.
@@ -51,7 +51,7 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
         places.entry(definition.name).or_default().push(at);
     }
     let places_of = |text: &str| -> Vec<usize> {
-        words(text).filter_map(|word| places.get(word)).flatten().copied().collect()
+        lower_words(text).filter_map(|word| places.get(word)).flatten().copied().collect()
     };
     // Their names are words of what `Debug` prints, among others.
     let uses = definitions.iter().map(|it| places_of(&format!("{:?}", it.body))).collect();
@@ -62,7 +62,7 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
 /// each other. The others would only take time to compile.
 pub(in crate::jq) fn definitions<'text>(text: &str) -> Vec<Def<&'text str>> {
     let library = &*LIBRARY;
-    let mut wanted: Vec<usize> = words(text)
+    let mut wanted: Vec<usize> = lower_words(text)
         .chain(rewrite::DEFINITIONS.iter().copied())
         .filter_map(|word| library.places.get(word))
         .flatten()
@@ -89,15 +89,15 @@ pub(in crate::jq) fn names() -> impl Iterator<Item = (&'static str, usize)> {
 }
 
 /// Returns all that could be a name in a program, with the `@` of a format.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+fn lower_words(text: &str) -> impl Iterator<Item = &str> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '@');
     text.split(move |c| !is_part(c)).filter(|word| !word.is_empty())
 }
 
 /// Returns all native filters.
 pub(in crate::jq) fn filters<'text>()
--> impl Iterator<Item = (&'text str, Box<[Bind]>, Native<Data>)> {
-    let theirs = jaq_core::funs::<Data>().chain(jaq_std::funs()).chain(jaq_json::funs());
+-> impl Iterator<Item = (&'text str, Box<[Bind]>, Native<JqData>)> {
+    let theirs = jaq_core::funs::<JqData>().chain(jaq_std::funs()).chain(jaq_json::funs());
     theirs
         .filter(|(name, ..)| !REMOVED.contains(name))
         .map(|(name, arguments, filter)| (renamed(name), arguments, filter))
@@ -121,10 +121,10 @@ fn renamed(name: &'static str) -> &'static str {
     }
 }
 
-fn ours() -> impl Iterator<Item = Filter<Native<Data>>> {
-    let filters: [Filter<RunPtr<Data>>; 18] = [
-        ("_tostring", v(0), |cv| bome(Ok(print::string(cv.1)))),
-        ("tojson", v(0), |cv| bome(Ok(Val::utf8_str(print::json(&cv.1))))),
+fn ours() -> impl Iterator<Item = Filter<Native<JqData>>> {
+    let filters: [Filter<RunPtr<JqData>>; 18] = [
+        ("_tostring", v(0), |cv| bome(Ok(print::value_string(cv.1)))),
+        ("tojson", v(0), |cv| bome(Ok(Val::utf8_str(print::value_json(&cv.1))))),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
         ("_isnull", v(0), |cv| bome(Ok(Val::from(matches!(cv.1, Val::Null))))),
         ("_floor", v(0), |cv| bome(Ok(rounded(cv.1, f64::floor)))),
@@ -135,12 +135,14 @@ fn ours() -> impl Iterator<Item = Filter<Native<Data>>> {
         ("_base32d", v(0), |cv| bome(decoded(cv.1, "base32", from_base32))),
         ("_base64d", v(0), |cv| bome(decoded(cv.1, "base64", from_base64))),
         ("_delpath", v(1), |cv| {
-            unary(cv, |value, path| place::delete(value, place::parts(&path)?))
+            unary(cv, |value, path| place::delete_path(value, place::path_parts(&path)?))
         }),
-        ("_grow", v(1), |cv| unary(cv, |value, path| place::grow(value, place::parts(&path)?))),
+        ("_grow", v(1), |cv| {
+            unary(cv, |value, path| place::grow_path(value, place::path_parts(&path)?))
+        }),
         ("_setpath", v(2), |mut cv| {
             let (new, path) = (cv.0.pop_var(), cv.0.pop_var());
-            bome(place::parts(&path).and_then(|path| place::set(cv.1, path, new)))
+            bome(place::path_parts(&path).and_then(|path| place::set_path(cv.1, path, new)))
         }),
         ("_test", v(2), |mut cv| {
             let (flags, re) = (cv.0.pop_var(), cv.0.pop_var());
@@ -148,18 +150,18 @@ fn ours() -> impl Iterator<Item = Filter<Native<Data>>> {
         }),
         ("_match", v(2), |mut cv| {
             let (flags, re) = (cv.0.pop_var(), cv.0.pop_var());
-            bome(pattern::matches(&cv.1, &re, &flags))
+            bome(pattern::find_matches(&cv.1, &re, &flags))
         }),
         ("_pieces", v(2), |mut cv| {
             let (flags, re) = (cv.0.pop_var(), cv.0.pop_var());
-            bome(pattern::pieces(&cv.1, &re, &flags))
+            bome(pattern::split_matches(&cv.1, &re, &flags))
         }),
         ("_weave", v(2), |mut cv| {
             let (inserts, gaps) = (cv.0.pop_var(), cv.0.pop_var());
             bome(pattern::weave(&gaps, &inserts))
         }),
     ];
-    filters.into_iter().map(run::<Data>)
+    filters.into_iter().map(run::<JqData>)
 }
 
 /// Parses one JSON text; jq takes `nan` too.
@@ -205,7 +207,7 @@ fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
 /// Makes an index of a number with a fraction.
 fn rounded(value: Val, round: fn(f64) -> f64) -> Val {
     match value {
-        Val::Num(number) => Val::Num(number::whole(number, round)),
+        Val::Num(number) => Val::Num(number::round_whole(number, round)),
         other => other,
     }
 }

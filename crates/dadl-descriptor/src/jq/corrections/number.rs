@@ -9,7 +9,7 @@ const WHOLE: f64 = 1e17;
 
 /// Appends `number`: what the input wrote stays as it is, a double without a fraction has none,
 /// and what JSON cannot express becomes `null` or the largest double.
-pub(in crate::jq) fn write(number: &Num, text: &mut Vec<u8>) {
+pub(in crate::jq) fn write_number(number: &Num, text: &mut Vec<u8>) {
     let number = match number {
         Num::Float(value) => *value,
         Num::Dec(written) => {
@@ -25,7 +25,7 @@ pub(in crate::jq) fn write(number: &Num, text: &mut Vec<u8>) {
     if number.is_nan() {
         text.extend_from_slice(b"null");
     } else if number.is_infinite() {
-        write(&Num::Float(f64::MAX.copysign(number)), text);
+        write_number(&Num::Float(f64::MAX.copysign(number)), text);
     } else if number.fract() == 0.0 && number.abs() < WHOLE {
         let _ = write!(text, "{number:.0}");
     } else if number.abs() >= 1e-5 && number.abs() < WHOLE {
@@ -42,7 +42,7 @@ pub(in crate::jq) fn write(number: &Num, text: &mut Vec<u8>) {
 }
 
 /// Returns the machine integer of a number without a fraction; others stay.
-pub(super) fn whole(number: Num, round: fn(f64) -> f64) -> Num {
+pub(super) fn round_whole(number: Num, round: fn(f64) -> f64) -> Num {
     let value = match &number {
         Num::Float(value) => *value,
         Num::Dec(written) => match written.parse() {

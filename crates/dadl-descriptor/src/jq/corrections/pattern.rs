@@ -12,25 +12,25 @@ const KEPT: usize = 16;
 const MOST_STEPS: usize = 5_000_000;
 
 thread_local! {
-    static COMPILED: RefCell<Vec<(String, String, Pattern)>> = const { RefCell::new(Vec::new()) };
+    static COMPILED: RefCell<Vec<(String, String, RegexPattern)>> = const { RefCell::new(Vec::new()) };
 }
 
 #[derive(Clone)]
-struct Pattern {
+struct RegexPattern {
     regex: Regex,
     is_global: bool,
 }
 
 /// Returns whether `value` matches.
 pub(super) fn test(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Error> {
-    let (text, pattern) = (text(value)?, compile(pattern, flags)?);
-    pattern.regex.is_match(text).map(Val::from).map_err(failed)
+    let (text, pattern) = (as_text(value)?, compile_pattern(pattern, flags)?);
+    pattern.regex.is_match(text).map(Val::from).map_err(regex_error)
 }
 
 /// Returns the matches as jq's `match` shows them.
-pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Error> {
+pub(super) fn find_matches(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Error> {
     let mut offsets = Offsets::default();
-    each(value, pattern, flags, |text, regex, found| {
+    each_match(value, pattern, flags, |text, regex, found| {
         let mut groups = found.iter();
         let whole = groups.next().flatten().map(|it| it.start()..it.end()).unwrap_or_default();
         let start = offsets.at(text, whole.start);
@@ -41,7 +41,7 @@ pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Er
             .map(|(group, name)| {
                 let name = name.map_or(Val::Null, |name| Val::from(name.to_owned()));
                 let Some(group) = group else {
-                    return members([
+                    return object_of([
                         ("offset", Val::from(-1_isize)),
                         ("string", Val::Null),
                         ("length", Val::from(0_usize)),
@@ -52,7 +52,7 @@ pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Er
                     within = offsets;
                 }
                 let offset = within.at(text, group.start());
-                members([
+                object_of([
                     ("offset", Val::from(offset)),
                     ("length", Val::from(group.as_str().chars().count())),
                     ("string", Val::from(group.as_str().to_owned())),
@@ -61,7 +61,7 @@ pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Er
             })
             .collect();
         let string = text.get(whole).unwrap_or_default();
-        members([
+        object_of([
             ("offset", Val::from(start)),
             ("length", Val::from(string.chars().count())),
             ("string", Val::from(string.to_owned())),
@@ -72,8 +72,8 @@ pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Er
 }
 
 /// Returns the texts between the matches, and the named groups of each match.
-pub(super) fn pieces(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Error> {
-    let (gaps, groups) = each(value, pattern, flags, |_, regex, found| {
+pub(super) fn split_matches(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Error> {
+    let (gaps, groups) = each_match(value, pattern, flags, |_, regex, found| {
         let named = regex.capture_names().zip(found.iter()).filter_map(|(name, group)| {
             let value = group.map_or(Val::Null, |group| Val::from(group.as_str().to_owned()));
             Some((Val::from(name?.to_owned()), value))
@@ -89,14 +89,14 @@ pub(super) fn weave(gaps: &Val, inserts: &Val) -> Result<Val, Error> {
     let (Val::Arr(gaps), Val::Arr(inserts)) = (gaps, inserts) else {
         return Err(Error::str("nothing to put together"));
     };
-    let count = inserts.iter().map(|texts| list(texts).len()).max().unwrap_or(1);
+    let count = inserts.iter().map(|texts| as_list(texts).len()).max().unwrap_or(1);
     let results = (0..count).map(|at| {
         let mut result = Vec::new();
         let mut inserts = inserts.iter();
         for gap in gaps.iter() {
-            result.extend_from_slice(text(gap)?.as_bytes());
-            if let Some(insert) = inserts.next().and_then(|texts| list(texts).get(at)) {
-                result.extend_from_slice(text(insert)?.as_bytes());
+            result.extend_from_slice(as_text(gap)?.as_bytes());
+            if let Some(insert) = inserts.next().and_then(|texts| as_list(texts).get(at)) {
+                result.extend_from_slice(as_text(insert)?.as_bytes());
             }
         }
         Ok(Val::utf8_str(result))
@@ -104,7 +104,7 @@ pub(super) fn weave(gaps: &Val, inserts: &Val) -> Result<Val, Error> {
     results.collect()
 }
 
-fn list(value: &Val) -> &[Val] {
+fn as_list(value: &Val) -> &[Val] {
     match value {
         Val::Arr(items) => items,
         _ => &[],
@@ -112,18 +112,18 @@ fn list(value: &Val) -> &[Val] {
 }
 
 /// Calls `f` for each match; returns the texts around the matches too.
-fn each<'value>(
+fn each_match<'value>(
     value: &'value Val,
     pattern: &Val,
     flags: &Val,
     mut f: impl FnMut(&'value str, &Regex, &Captures<'value, str>) -> Val,
 ) -> Result<(Vec<&'value str>, Vec<Val>), Error> {
-    let text = text(value)?;
-    let pattern = compile(pattern, flags)?;
+    let text = as_text(value)?;
+    let pattern = compile_pattern(pattern, flags)?;
     let most = if pattern.is_global { usize::MAX } else { 1 };
     let (mut gaps, mut found, mut end) = (Vec::new(), Vec::new(), 0);
     for captures in pattern.regex.captures_iter(text).take(most) {
-        let captures = captures.map_err(failed)?;
+        let captures = captures.map_err(regex_error)?;
         let Some(whole) = captures.get(0) else { continue };
         gaps.push(text.get(end..whole.start()).unwrap_or_default());
         end = whole.end();
@@ -148,25 +148,25 @@ impl Offsets {
     }
 }
 
-fn members<const N: usize>(members: [(&str, Val); N]) -> Val {
+fn object_of<const N: usize>(members: [(&str, Val); N]) -> Val {
     Val::obj(members.into_iter().map(|(key, it)| (Val::from(key.to_owned()), it)).collect::<Map>())
 }
 
-fn text(value: &Val) -> Result<&str, Error> {
+fn as_text(value: &Val) -> Result<&str, Error> {
     match value {
         Val::TStr(bytes) => std::str::from_utf8(bytes).map_err(Error::str),
         other => Err(Error::str(format_args!("{other} cannot be matched, as it is not a string"))),
     }
 }
 
-fn failed(error: fancy_regex::Error) -> Error {
+fn regex_error(error: fancy_regex::Error) -> Error {
     Error::str(format_args!("the regular expression failed: {error}"))
 }
 
-fn compile(pattern: &Val, flags: &Val) -> Result<Pattern, Error> {
-    let pattern = text(pattern)?;
-    let flags = if matches!(flags, Val::Null) { "" } else { text(flags)? };
-    let is_it = |(a, b, _): &&(String, String, Pattern)| a == pattern && b == flags;
+fn compile_pattern(pattern: &Val, flags: &Val) -> Result<RegexPattern, Error> {
+    let pattern = as_text(pattern)?;
+    let flags = if matches!(flags, Val::Null) { "" } else { as_text(flags)? };
+    let is_it = |(a, b, _): &&(String, String, RegexPattern)| a == pattern && b == flags;
     let known = COMPILED.with_borrow(|kept| kept.iter().find(is_it).map(|it| it.2.clone()));
     if let Some(known) = known {
         return Ok(known);
@@ -193,7 +193,7 @@ fn compile(pattern: &Val, flags: &Val) -> Result<Pattern, Error> {
     let regex = builder.build().map_err(|error| {
         Error::str(format_args!("{pattern} is not a valid regular expression: {error}"))
     })?;
-    let compiled = Pattern { regex, is_global };
+    let compiled = RegexPattern { regex, is_global };
     COMPILED.with_borrow_mut(|kept| {
         if kept.len() == KEPT {
             kept.remove(0);

@@ -8,7 +8,7 @@ use super::number;
 const LARGEST_INDEX: usize = 50_000_000;
 
 /// Returns the parts of a path.
-pub(super) fn parts(path: &Val) -> Result<&[Val], Error> {
+pub(super) fn path_parts(path: &Val) -> Result<&[Val], Error> {
     match path {
         Val::Arr(parts) => Ok(parts),
         _ => Err(Error::str("a path must be specified as an array")),
@@ -16,35 +16,35 @@ pub(super) fn parts(path: &Val) -> Result<&[Val], Error> {
 }
 
 /// Puts `new` at `path`; what is missing on the way is made.
-pub(super) fn set(value: Val, path: &[Val], new: Val) -> ValR {
+pub(super) fn set_path(value: Val, path: &[Val], new: Val) -> ValR {
     let Some((first, rest)) = path.split_first() else { return Ok(new) };
-    at(value, first, |member| set(member, rest, new))
+    change_at(value, first, |member| set_path(member, rest, new))
 }
 
 /// Makes what is missing on the way to `path`, so that an update finds it.
-pub(super) fn grow(value: Val, path: &[Val]) -> ValR {
+pub(super) fn grow_path(value: Val, path: &[Val]) -> ValR {
     let Some((first, rest)) = path.split_first() else { return Ok(value) };
     match (&value, first) {
         // What is there need not be made, and what is wrong fails where it is used.
         (Val::Null | Val::Obj(_), Val::TStr(_)) | (Val::Null | Val::Arr(_), Val::Num(_)) => {
-            at(value, first, |member| grow(member, rest))
+            change_at(value, first, |member| grow_path(member, rest))
         }
         _ => Ok(value),
     }
 }
 
 /// Changes the member, item or slice that `part` names.
-fn at(value: Val, part: &Val, change: impl FnOnce(Val) -> ValR) -> ValR {
+fn change_at(value: Val, part: &Val, change: impl FnOnce(Val) -> ValR) -> ValR {
     match (value, part) {
-        (Val::Null, Val::TStr(_)) => at(Val::obj(Map::default()), part, change),
-        (Val::Null, Val::Num(_) | Val::Obj(_)) => at(Val::Arr(Rc::default()), part, change),
+        (Val::Null, Val::TStr(_)) => change_at(Val::obj(Map::default()), part, change),
+        (Val::Null, Val::Num(_) | Val::Obj(_)) => change_at(Val::Arr(Rc::default()), part, change),
         (Val::Obj(mut members), key @ Val::TStr(_)) => {
             let member = Rc::make_mut(&mut members).entry(key.clone()).or_default();
             *member = change(std::mem::take(member))?;
             Ok(Val::Obj(members))
         }
         (Val::Arr(mut items), Val::Num(index)) => {
-            let index = number::whole(index.clone(), f64::floor).as_isize();
+            let index = number::round_whole(index.clone(), f64::floor).as_isize();
             let at = index.and_then(|index| match usize::try_from(index) {
                 Ok(at) => Some(at),
                 Err(_) => items.len().checked_add_signed(index),
@@ -77,7 +77,7 @@ fn at(value: Val, part: &Val, change: impl FnOnce(Val) -> ValR) -> ValR {
 }
 
 /// Deletes what is at `path`, keeping the order of the other members.
-pub(super) fn delete(value: Val, path: &[Val]) -> ValR {
+pub(super) fn delete_path(value: Val, path: &[Val]) -> ValR {
     let Some((first, rest)) = path.split_first() else { return Ok(Val::Null) };
     match (value, first) {
         (Val::Null, _) => Ok(Val::Null),
@@ -86,26 +86,27 @@ pub(super) fn delete(value: Val, path: &[Val]) -> ValR {
             if rest.is_empty() {
                 object.shift_remove(key);
             } else if let Some(member) = object.get_mut(key) {
-                *member = delete(std::mem::take(member), rest)?;
+                *member = delete_path(std::mem::take(member), rest)?;
             }
             Ok(Val::Obj(members))
         }
         (Val::Arr(mut items), Val::Num(index)) => {
             let length = items.len();
-            let index = number::whole(index.clone(), f64::floor).as_isize().and_then(|index| {
-                let at = if index < 0 {
-                    length.checked_add_signed(index)
-                } else {
-                    usize::try_from(index).ok()
-                };
-                at.filter(|at| *at < length)
-            });
+            let index =
+                number::round_whole(index.clone(), f64::floor).as_isize().and_then(|index| {
+                    let at = if index < 0 {
+                        length.checked_add_signed(index)
+                    } else {
+                        usize::try_from(index).ok()
+                    };
+                    at.filter(|at| *at < length)
+                });
             let Some(index) = index else { return Ok(Val::Arr(items)) };
             let array = Rc::make_mut(&mut items);
             if rest.is_empty() {
                 array.remove(index);
             } else if let Some(item) = array.get_mut(index) {
-                *item = delete(std::mem::take(item), rest)?;
+                *item = delete_path(std::mem::take(item), rest)?;
             }
             Ok(Val::Arr(items))
         }
@@ -117,7 +118,7 @@ pub(super) fn delete(value: Val, path: &[Val]) -> ValR {
                     array.drain(start..end);
                 } else {
                     let part: Vec<Val> = array.drain(start..end).collect();
-                    let part = delete(Val::Arr(Rc::new(part)), rest)?;
+                    let part = delete_path(Val::Arr(Rc::new(part)), rest)?;
                     if let Val::Arr(part) = part {
                         array.splice(start..start, part.iter().cloned());
                     }
@@ -133,7 +134,7 @@ pub(super) fn delete(value: Val, path: &[Val]) -> ValR {
 fn slice(bounds: &Map, length: usize) -> (usize, usize) {
     let bound = |name: &str, round: fn(f64) -> f64, default: usize| {
         let number = match bounds.get(&Val::from(name.to_owned())) {
-            Some(Val::Num(number)) => number::whole(number.clone(), round).as_isize(),
+            Some(Val::Num(number)) => number::round_whole(number.clone(), round).as_isize(),
             _ => None,
         };
         number.map_or(default, |at| {

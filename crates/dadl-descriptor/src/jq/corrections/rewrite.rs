@@ -39,20 +39,20 @@ pub(super) const DEFINITIONS: &[&str] = &[
     "tostring",
 ];
 
-type Tree<'text> = Term<&'text str>;
+type JqTerm<'text> = Term<&'text str>;
 
 /// Rewrites a term and all that it consists of.
-pub(in crate::jq) fn term(tree: Tree<'_>) -> Tree<'_> {
+pub(in crate::jq) fn rewrite_term(tree: JqTerm<'_>) -> JqTerm<'_> {
     match tree {
         Term::Id | Term::Recurse | Term::Break(_) | Term::Var(_) => tree,
-        Term::Num(digits) if digits.contains(['e', 'E']) => pipe(tree, call("_floor")),
+        Term::Num(digits) if digits.contains(['e', 'E']) => pipe(tree, call_term("_floor")),
         Term::Num(_) => tree,
         Term::Str(format, parts) => {
             let part = |part| match part {
                 StrPart::Term(inner) if format.is_none() => {
-                    StrPart::Term(pipe(term(inner), call("_tostring")))
+                    StrPart::Term(pipe(rewrite_term(inner), call_term("_tostring")))
                 }
-                StrPart::Term(inner) => StrPart::Term(term(inner)),
+                StrPart::Term(inner) => StrPart::Term(rewrite_term(inner)),
                 other => other,
             };
             let parts = parts.into_iter().map(part).collect();
@@ -61,46 +61,55 @@ pub(in crate::jq) fn term(tree: Tree<'_>) -> Tree<'_> {
         Term::Arr(inner) => Term::Arr(inner.map(|inner| boxed(*inner))),
         Term::Obj(members) => {
             let members = members.into_iter();
-            Term::Obj(members.map(|(key, value)| (term(key), value.map(term))).collect())
+            Term::Obj(
+                members.map(|(key, value)| (rewrite_term(key), value.map(rewrite_term))).collect(),
+            )
         }
         Term::Neg(inner) => Term::Neg(boxed(*inner)),
-        Term::BinOp(left, operator, right) => operation(term(*left), operator, term(*right)),
+        Term::BinOp(left, operator, right) => {
+            rewrite_operation(rewrite_term(*left), operator, rewrite_term(*right))
+        }
         Term::Label(name, inner) => Term::Label(name, boxed(*inner)),
         Term::Fold(name, source, pattern, arguments) => Term::Fold(
             name,
             boxed(*source),
             self::pattern(pattern),
-            arguments.into_iter().map(term).collect(),
+            arguments.into_iter().map(rewrite_term).collect(),
         ),
         Term::TryCatch(inner, catch) => {
             Term::TryCatch(boxed(*inner), catch.map(|catch| boxed(*catch)))
         }
         Term::IfThenElse(branches, otherwise) => Term::IfThenElse(
-            branches.into_iter().map(|(test, then)| (term(test), term(then))).collect(),
+            branches
+                .into_iter()
+                .map(|(test, then)| (rewrite_term(test), rewrite_term(then)))
+                .collect(),
             otherwise.map(|otherwise| boxed(*otherwise)),
         ),
         Term::Def(definitions, inner) => {
-            let definition = |it: Def<_>| Def { body: term(it.body), ..it };
+            let definition = |it: Def<_>| Def { body: rewrite_term(it.body), ..it };
             Term::Def(definitions.into_iter().map(definition).collect(), boxed(*inner))
         }
-        Term::Call(name, arguments) => Term::Call(name, arguments.into_iter().map(term).collect()),
-        Term::Path(head, path) => self::path(term(*head), path),
+        Term::Call(name, arguments) => {
+            Term::Call(name, arguments.into_iter().map(rewrite_term).collect())
+        }
+        Term::Path(head, path) => rewrite_path(rewrite_term(*head), path),
     }
 }
 
-fn boxed(tree: Tree<'_>) -> Box<Tree<'_>> {
-    Box::new(term(tree))
+fn boxed(tree: JqTerm<'_>) -> Box<JqTerm<'_>> {
+    Box::new(rewrite_term(tree))
 }
 
-fn call(name: &str) -> Tree<'_> {
+fn call_term(name: &str) -> JqTerm<'_> {
     Term::Call(name, Vec::new())
 }
 
-fn pipe<'text>(left: Tree<'text>, right: Tree<'text>) -> Tree<'text> {
+fn pipe<'text>(left: JqTerm<'text>, right: JqTerm<'text>) -> JqTerm<'text> {
     Term::BinOp(Box::new(left), BinaryOp::Pipe(None), Box::new(right))
 }
 
-fn bind<'text>(value: Tree<'text>, name: &'text str, inner: Tree<'text>) -> Tree<'text> {
+fn bind<'text>(value: JqTerm<'text>, name: &'text str, inner: JqTerm<'text>) -> JqTerm<'text> {
     let pattern = BinaryOp::Pipe(Some(Pattern::Var(name)));
     Term::BinOp(Box::new(value), pattern, Box::new(inner))
 }
@@ -110,28 +119,28 @@ fn pattern(pattern: Pattern<&str>) -> Pattern<&str> {
         Pattern::Var(name) => Pattern::Var(name),
         Pattern::Arr(items) => Pattern::Arr(items.into_iter().map(self::pattern).collect()),
         Pattern::Obj(members) => {
-            let member = |(key, value)| (term(key), self::pattern(value));
+            let member = |(key, value)| (rewrite_term(key), self::pattern(value));
             Pattern::Obj(members.into_iter().map(member).collect())
         }
     }
 }
 
-fn operation<'text>(
-    left: Tree<'text>,
+fn rewrite_operation<'text>(
+    left: JqTerm<'text>,
     operator: BinaryOp<&'text str>,
-    right: Tree<'text>,
-) -> Tree<'text> {
+    right: JqTerm<'text>,
+) -> JqTerm<'text> {
     let operator = match operator {
         BinaryOp::Pipe(Some(pattern)) => BinaryOp::Pipe(Some(self::pattern(pattern))),
         other => other,
     };
     match operator {
         BinaryOp::Math(Math::Div) => {
-            let right = pipe(right, call("_divisor"));
+            let right = pipe(right, call_term("_divisor"));
             return ordered(left, operator, right);
         }
         BinaryOp::Math(Math::Rem) => {
-            let (left, right) = (pipe(left, call("_trunc")), pipe(right, call("_trunc")));
+            let (left, right) = (pipe(left, call_term("_trunc")), pipe(right, call_term("_trunc")));
             return ordered(left, operator, right);
         }
         BinaryOp::Assign => return assigned(left, right),
@@ -150,7 +159,7 @@ fn operation<'text>(
             return Term::Call(name, vec![left, right]);
         }
         BinaryOp::UpdateMath(Math::Div) => {
-            let right = pipe(right, call("_divisor"));
+            let right = pipe(right, call_term("_divisor"));
             return Term::BinOp(Box::new(left), BinaryOp::UpdateMath(Math::Div), Box::new(right));
         }
         _ => {}
@@ -159,7 +168,7 @@ fn operation<'text>(
 }
 
 /// Rewrites `left = right`: one output for each of the right side.
-fn assigned<'text>(left: Tree<'text>, right: Tree<'text>) -> Tree<'text> {
+fn assigned<'text>(left: JqTerm<'text>, right: JqTerm<'text>) -> JqTerm<'text> {
     let set = Term::Call("_setpath", vec![Term::Var(PATH), Term::Var(RIGHT)]);
     let paths = Term::Call("path", vec![left]);
     let fold = Term::Fold("reduce", Box::new(paths), Pattern::Var(PATH), vec![Term::Id, set]);
@@ -167,7 +176,7 @@ fn assigned<'text>(left: Tree<'text>, right: Tree<'text>) -> Tree<'text> {
 }
 
 /// Returns whether an update of a path may have to make something.
-fn makes(tree: &Tree<'_>) -> bool {
+fn makes(tree: &JqTerm<'_>) -> bool {
     match tree {
         Term::Id | Term::Recurse => false,
         Term::Path(head, Path(parts)) => {
@@ -179,10 +188,10 @@ fn makes(tree: &Tree<'_>) -> bool {
 
 /// Makes the right operand the outer loop when both have several outputs.
 fn ordered<'text>(
-    left: Tree<'text>,
+    left: JqTerm<'text>,
     operator: BinaryOp<&'text str>,
-    right: Tree<'text>,
-) -> Tree<'text> {
+    right: JqTerm<'text>,
+) -> JqTerm<'text> {
     let computes = matches!(operator, BinaryOp::Math(_) | BinaryOp::Cmp(_));
     if computes && !is_single(&left) && !is_single(&right) {
         let computed = Term::BinOp(Box::new(left), operator, Box::new(Term::Var(RIGHT)));
@@ -192,7 +201,7 @@ fn ordered<'text>(
 }
 
 /// Returns whether a term has at most one output; false when nobody knows.
-fn is_single(tree: &Tree<'_>) -> bool {
+fn is_single(tree: &JqTerm<'_>) -> bool {
     match tree {
         Term::Id | Term::Num(_) | Term::Arr(_) | Term::Var(_) => true,
         Term::Str(_, parts) => parts.iter().all(|part| match part {
@@ -229,17 +238,19 @@ fn is_single(tree: &Tree<'_>) -> bool {
 }
 
 /// Rewrites the parts of a path, whose indexes and bounds see the input of the whole path.
-fn path<'text>(head: Tree<'text>, Path(parts): Path<Tree<'text>>) -> Tree<'text> {
+fn rewrite_path<'text>(head: JqTerm<'text>, Path(parts): Path<JqTerm<'text>>) -> JqTerm<'text> {
     let mut is_bound = false;
     let mut tree = head;
     let mut simple = Vec::new();
     for (part, opt) in parts {
         match part {
-            Part::Index(index) => simple.push((Part::Index(rounded(term(index), "_floor")), opt)),
+            Part::Index(index) => {
+                simple.push((Part::Index(rounded(rewrite_term(index), "_floor")), opt))
+            }
             Part::Range(None, None) => simple.push((Part::Range(None, None), opt)),
             Part::Range(start, end) => {
-                let mut bound = |bound: Tree<'text>, name| {
-                    let bound = rounded(term(bound), name);
+                let mut bound = |bound: JqTerm<'text>, name| {
+                    let bound = rounded(rewrite_term(bound), name);
                     if is_constant(&bound) {
                         return bound;
                     }
@@ -250,22 +261,22 @@ fn path<'text>(head: Tree<'text>, Path(parts): Path<Tree<'text>>) -> Tree<'text>
                 let end = end.map(|end| bound(end, "_ceil"));
                 let slice = Path(vec![(Part::Range(start, end), opt)]);
                 let slice = Term::Path(Box::new(Term::Id), slice);
-                let is_null = (call("_isnull"), Term::Id);
+                let is_null = (call_term("_isnull"), Term::Id);
                 let slice = Term::IfThenElse(vec![is_null], Some(Box::new(slice)));
-                tree = pipe(with(tree, std::mem::take(&mut simple)), slice);
+                tree = pipe(with_parts(tree, std::mem::take(&mut simple)), slice);
             }
         }
     }
-    let tree = with(tree, simple);
+    let tree = with_parts(tree, simple);
     if is_bound { bind(Term::Id, INPUT, tree) } else { tree }
 }
 
-fn with<'text>(head: Tree<'text>, parts: Vec<(Part<Tree<'text>>, Opt)>) -> Tree<'text> {
+fn with_parts<'text>(head: JqTerm<'text>, parts: Vec<(Part<JqTerm<'text>>, Opt)>) -> JqTerm<'text> {
     if parts.is_empty() { head } else { Term::Path(Box::new(head), Path(parts)) }
 }
 
 /// Returns whether a term gives the same whatever its input is.
-fn is_constant(tree: &Tree<'_>) -> bool {
+fn is_constant(tree: &JqTerm<'_>) -> bool {
     match tree {
         Term::Num(_) | Term::Var(_) => true,
         Term::Str(None, parts) => !parts.iter().any(|part| matches!(part, StrPart::Term(_))),
@@ -278,12 +289,12 @@ fn is_constant(tree: &Tree<'_>) -> bool {
 }
 
 /// Rounds an index unless it is a text or a whole number.
-fn rounded<'text>(index: Tree<'text>, name: &'text str) -> Tree<'text> {
-    let whole = |tree: &Tree<'_>| matches!(tree, Term::Num(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()));
+fn rounded<'text>(index: JqTerm<'text>, name: &'text str) -> JqTerm<'text> {
+    let whole = |tree: &JqTerm<'_>| matches!(tree, Term::Num(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()));
     match &index {
         Term::Str(..) => index,
         Term::Neg(inner) if whole(inner) => index,
         other if whole(other) => index,
-        _ => pipe(index, call(name)),
+        _ => pipe(index, call_term(name)),
     }
 }

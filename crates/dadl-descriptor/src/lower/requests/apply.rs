@@ -8,33 +8,33 @@ use std::{
 use dadl_text::names::param as names;
 use serde_json::{Map, Value as Json};
 
-use super::read::{BodySaid, KindSaid, ParamSaid, PlaceSaid, Rules};
+use super::read::{BodySaid, KindSaid, ParamSaid, PlaceSaid, ToolRules};
 use crate::{
     code,
-    lower::{context::Context, named, params::header_name, values},
+    lower::{context::LowerContext, named, params::header_name, values},
     model::{
-        Auth, Between, BodyKind, KindList, Lead, Location, Param, ParamKind, Role, Style, Tool,
-        Whole,
+        AuthScheme, BodyKind, KindList, ListDelimiter, Param, ParamKind, ParamLocation, ParamRole,
+        ParamStyle, StylePrefix, Tool, WholePart,
     },
 };
 
 /// A tool that something is said of.
-pub(super) struct Target<'a> {
+pub(super) struct TargetTool<'a> {
     pub(super) tool: &'a mut Tool,
-    pub(super) auth: &'a Auth,
+    pub(super) auth: &'a AuthScheme,
     /// Other ways to authenticate.
-    pub(super) logins: &'a BTreeMap<String, Auth>,
+    pub(super) logins: &'a BTreeMap<String, AuthScheme>,
     /// Where the tool is named; `None` where what does not fit is passed over.
     pub(super) name: Option<&'a Range<usize>>,
 }
 
-impl Target<'_> {
+impl TargetTool<'_> {
     /// Says of the tool what `rules` say; `used` learns which of the parameters it has.
-    pub(super) fn apply(
+    pub(super) fn apply_rules(
         &mut self,
-        rules: &Rules<'_>,
+        rules: &ToolRules<'_>,
         used: &mut [bool],
-        context: &mut Context<'_>,
+        context: &mut LowerContext<'_>,
     ) {
         self.tool.nulls_declared = rules.nulls_declared.unwrap_or(self.tool.nulls_declared);
         if let Some(accept) = &rules.accept {
@@ -44,22 +44,22 @@ impl Target<'_> {
             }
         }
         if let Some(body) = &rules.body {
-            self.body(body, context);
+            self.apply_body(body, context);
         }
         for (said, used) in rules.params.iter().zip(used) {
-            *used |= self.param(said, context);
+            *used |= self.apply_param(said, context);
         }
         self.one_query(rules, context);
     }
 
-    fn refuse_rpc(&self, key: &str, context: &mut Context<'_>) {
+    fn refuse_rpc(&self, key: &str, context: &mut LowerContext<'_>) {
         if let Some(span) = self.name {
             let message = format!("`{key}` has no meaning in a JSON-RPC request");
             context.error(code::REQUEST_FORM, span, message);
         }
     }
 
-    fn body(&mut self, said: &BodySaid, context: &mut Context<'_>) {
+    fn apply_body(&mut self, said: &BodySaid, context: &mut LowerContext<'_>) {
         let is_strict = self.name.is_some();
         let Some(http) = self.tool.http_mut() else {
             self.refuse_rpc("body", context);
@@ -88,16 +88,16 @@ impl Target<'_> {
         if is_raw {
             rules.only_file = said.file.unwrap_or(rules.only_file);
             let only_file = rules.only_file;
-            let in_body = |param: &&mut Param| only_file && param.is_in(Location::Body);
+            let in_body = |param: &&mut Param| only_file && param.is_in(ParamLocation::Body);
             for param in self.tool.params.iter_mut().filter(in_body) {
                 param.kind = ParamKind::FileUrl;
-                param.form.whole = Some(Whole::Bytes);
+                param.form.whole = Some(WholePart::Bytes);
             }
         }
     }
 
     /// Says something of a parameter; returns whether the tool has it now.
-    fn param(&mut self, said: &ParamSaid<'_>, context: &mut Context<'_>) -> bool {
+    fn apply_param(&mut self, said: &ParamSaid<'_>, context: &mut LowerContext<'_>) -> bool {
         let is_strict = self.name.is_some();
         if let (None, Some(wire)) = (said.place, &said.wire) {
             let message = format!("`name` of `{}` has no `in`", said.name);
@@ -125,36 +125,36 @@ impl Target<'_> {
                 return is_strict;
             }
             (Some(place), None) => {
-                let Some(param) = self.made(said, place, context) else { return is_strict };
+                let Some(param) = self.make_param(said, place, context) else { return is_strict };
                 self.tool.params.push(param);
                 self.tool.params.len() - 1
             }
         };
         let body = self.tool.body().cloned();
         let Some(param) = self.tool.params.get_mut(at) else { return false };
-        if !style(param, said, body.as_ref(), is_strict, context) {
+        if !apply_style(param, said, body.as_ref(), is_strict, context) {
             return is_strict;
         }
         if said.place.is_none() {
             kind_of(param, said, body.as_ref(), is_strict, context);
         }
-        whole(param, said, body.as_ref(), is_strict, context);
-        if param.is_in(Location::Query)
-            && (param.form.spreads() || param.form.whole == Some(Whole::Query))
+        apply_whole(param, said, body.as_ref(), is_strict, context);
+        if param.is_in(ParamLocation::Query)
+            && (param.form.spreads() || param.form.whole == Some(WholePart::Query))
         {
             let auths = std::iter::once(self.auth).chain(self.logins.values());
-            param.form.not = auths.flat_map(Auth::query_names).map(str::to_owned).collect();
+            param.form.not = auths.flat_map(AuthScheme::query_names).map(str::to_owned).collect();
         }
-        hints(param, said, &mut self.tool.value_hints, is_strict, context);
+        apply_hints(param, said, &mut self.tool.value_hints, is_strict, context);
         true
     }
 
     /// Makes a parameter that only this program has.
-    fn made(
+    fn make_param(
         &self,
         said: &ParamSaid<'_>,
         place: PlaceSaid,
-        context: &mut Context<'_>,
+        context: &mut LowerContext<'_>,
     ) -> Option<Param> {
         let name = said.wire.as_ref().map_or(said.name, |text| text.value);
         if self.tool.http().is_none() {
@@ -162,12 +162,12 @@ impl Target<'_> {
             return None;
         }
         let location = match place {
-            PlaceSaid::Body => Location::Body,
-            PlaceSaid::Cookie => Location::Cookie,
-            PlaceSaid::Header => Location::Header,
-            PlaceSaid::Query | PlaceSaid::Querystring => Location::Query,
+            PlaceSaid::Body => ParamLocation::Body,
+            PlaceSaid::Cookie => ParamLocation::Cookie,
+            PlaceSaid::Header => ParamLocation::Header,
+            PlaceSaid::Query | PlaceSaid::Querystring => ParamLocation::Query,
         };
-        let credential = |auth: &Auth| auth.uses_cookie(name);
+        let credential = |auth: &AuthScheme| auth.uses_cookie(name);
         let problem = if place != PlaceSaid::Cookie {
             self.wire_problem(said, place, location)
         } else if !is_token(name) {
@@ -194,13 +194,13 @@ impl Target<'_> {
                 return None;
             }
         };
-        let mut param = Param::new(said.name, Role::Sent(location), kind);
+        let mut param = Param::new(said.name, ParamRole::Sent(location), kind);
         param.form.name = said.wire.as_ref().map(|text| text.value.to_owned());
         param.required = said.required.unwrap_or_default();
         param.description.clone_from(&said.description);
         param.default = said.default.clone().filter(|default| !default.is_null());
         if place == PlaceSaid::Querystring {
-            param.form.whole = Some(Whole::Query);
+            param.form.whole = Some(WholePart::Query);
         }
         refuse_default(&param, said, context);
         Some(param)
@@ -211,7 +211,7 @@ impl Target<'_> {
         &self,
         said: &ParamSaid<'_>,
         place: PlaceSaid,
-        location: Location,
+        location: ParamLocation,
     ) -> Option<String> {
         let Some(wire) = said.wire.as_ref().map(|text| text.value) else {
             return (place != PlaceSaid::Querystring)
@@ -220,11 +220,11 @@ impl Target<'_> {
         if place == PlaceSaid::Querystring {
             return Some(format!("`{}` is the whole query, which has no name", said.name));
         }
-        if !names::is_usable(wire, location != Location::Header) {
+        if !names::is_usable(wire, location != ParamLocation::Header) {
             return Some(format!("`{wire}` is no name of a parameter"));
         }
         let is_same = |param: &Param| match location {
-            Location::Header => param.wire().eq_ignore_ascii_case(wire),
+            ParamLocation::Header => param.wire().eq_ignore_ascii_case(wire),
             _ => param.wire() == wire,
         };
         let params = &self.tool.params;
@@ -234,12 +234,12 @@ impl Target<'_> {
         if params.iter().all(|param| param.name != wire) {
             return Some(format!("no other parameter is called `{wire}`: write it below `params`"));
         }
-        if location == Location::Query
+        if location == ParamLocation::Query
             && std::iter::once(self.auth).chain(self.logins.values()).any(|it| it.uses_query(wire))
         {
             return Some(format!("`{wire}` of the query carries the credential"));
         }
-        if location != Location::Header {
+        if location != ParamLocation::Header {
             return None;
         }
         let auths = std::iter::once(self.auth).chain(self.logins.values());
@@ -250,8 +250,8 @@ impl Target<'_> {
     }
 
     /// Reports a second parameter that is the whole query.
-    fn one_query(&self, rules: &Rules<'_>, context: &mut Context<'_>) {
-        let whole = |param: &&Param| param.form.whole == Some(Whole::Query);
+    fn one_query(&self, rules: &ToolRules<'_>, context: &mut LowerContext<'_>) {
+        let whole = |param: &&Param| param.form.whole == Some(WholePart::Query);
         let mut all = self.tool.params.iter().filter(whole);
         let (Some(first), Some(second)) = (all.next(), all.next()) else { return };
         if let Some(said) = rules.params.iter().find(|said| said.name == second.name) {
@@ -266,7 +266,7 @@ pub(super) fn unknown_param(
     said: &ParamSaid<'_>,
     tool: &str,
     params: &[Param],
-    context: &mut Context<'_>,
+    context: &mut LowerContext<'_>,
 ) {
     let meant = context.nearest(said.name, params.iter().map(|param| param.name.as_str()));
     let message = format!("`{tool}` has no parameter `{}`", said.name);
@@ -276,11 +276,11 @@ pub(super) fn unknown_param(
 }
 
 /// Gives a parameter the type that is said, where it has no place in a request.
-pub(super) fn kind(
+pub(super) fn apply_kind(
     param: &mut Param,
     said: &ParamSaid<'_>,
     is_strict: bool,
-    context: &mut Context<'_>,
+    context: &mut LowerContext<'_>,
 ) {
     kind_of(param, said, None, is_strict, context);
 }
@@ -291,7 +291,7 @@ fn kind_of(
     said: &ParamSaid<'_>,
     body: Option<&BodyKind>,
     is_strict: bool,
-    context: &mut Context<'_>,
+    context: &mut LowerContext<'_>,
 ) {
     param.form.nullable = said.nullable.unwrap_or(param.form.nullable);
     let Some((kind, span)) = &said.kind else {
@@ -301,7 +301,8 @@ fn kind_of(
         }
         return;
     };
-    let is_json = param.form.whole == Some(Whole::Json) && matches!(body, Some(BodyKind::Raw(_)));
+    let is_json =
+        param.form.whole == Some(WholePart::Json) && matches!(body, Some(BodyKind::Raw(_)));
     let is_file = param.kind == ParamKind::FileUrl;
     let problem = match kind {
         // Any JSON may be given inline: what is said is what it should be.
@@ -318,7 +319,7 @@ fn kind_of(
         KindSaid::One(ParamKind::FileUrl) if is_file => None,
         KindSaid::One(ParamKind::FileUrl) => Some("a file is one below `tools` as well"),
         KindSaid::One(ParamKind::String) if param.kind == ParamKind::String => None,
-        KindSaid::One(_) if is_file || param.form.whole == Some(Whole::Text) => {
+        KindSaid::One(_) if is_file || param.form.whole == Some(WholePart::Text) => {
             Some("a file that is no JSON body has no other type")
         }
         KindSaid::One(kind) => {
@@ -337,9 +338,10 @@ fn kind_of(
 }
 
 /// Reports a default that is of none of the types.
-fn refuse_default(param: &Param, said: &ParamSaid<'_>, context: &mut Context<'_>) {
+fn refuse_default(param: &Param, said: &ParamSaid<'_>, context: &mut LowerContext<'_>) {
     let is_wrong = param.default.as_ref().is_some_and(|default| {
-        !(named::fits(param, default) || param.form.style.is_listed() && default.is_string())
+        !(named::keyword_fits(param, default)
+            || param.form.style.is_listed() && default.is_string())
     });
     if is_wrong {
         let message = format!("the default of `{}` is of none of these types", said.name);
@@ -348,12 +350,12 @@ fn refuse_default(param: &Param, said: &ParamSaid<'_>, context: &mut Context<'_>
 }
 
 /// Says how a parameter is written; returns whether it fits.
-fn style(
+fn apply_style(
     param: &mut Param,
     said: &ParamSaid<'_>,
     body: Option<&BodyKind>,
     is_strict: bool,
-    context: &mut Context<'_>,
+    context: &mut LowerContext<'_>,
 ) -> bool {
     let mut refuse = |code, span: &Range<usize>, message: String, help: &str| {
         if is_strict {
@@ -364,7 +366,7 @@ fn style(
     let location = param.location();
     let is_members = matches!(body, Some(BodyKind::Form | BodyKind::Multipart));
     match (&said.style, said.explode) {
-        (Some(word), explode) => match found(word.value, explode, location, is_members) {
+        (Some(word), explode) => match find_style(word.value, explode, location, is_members) {
             Ok(style) => param.form.style = style,
             Err(help) => {
                 let message = format!("`{}` cannot be written as `{}`", said.name, word.value);
@@ -378,8 +380,8 @@ fn style(
         (None, None) => {}
     }
     if let Some(allow) = said.allow_reserved {
-        let is_field = location == Some(Location::Body) && body == Some(&BodyKind::Form);
-        if location != Some(Location::Query) && !is_field {
+        let is_field = location == Some(ParamLocation::Body) && body == Some(&BodyKind::Form);
+        if location != Some(ParamLocation::Query) && !is_field {
             let message = format!("`{}` is neither in the query nor in a form", said.name);
             let help = "`allow_reserved` is about queries and forms";
             return refuse(code::REQUEST_STYLE, &said.span, message, help);
@@ -387,7 +389,7 @@ fn style(
         param.form.allow_reserved = allow;
     }
     if let Some(mime) = &said.content_type {
-        if location != Some(Location::Body) || body != Some(&BodyKind::Multipart) {
+        if location != Some(ParamLocation::Body) || body != Some(&BodyKind::Multipart) {
             let message = format!("`{}` is no field of a multipart body", said.name);
             let help = "`content_type` of a parameter is that of its field";
             return refuse(code::REQUEST_FORM, &said.span, message, help);
@@ -398,55 +400,59 @@ fn style(
 }
 
 /// Returns the style of this name in a part of a request; else why there is none.
-fn found(
+fn find_style(
     word: &str,
     explode: Option<bool>,
-    location: Option<Location>,
+    location: Option<ParamLocation>,
     has_fields: bool,
-) -> Result<Style, &'static str> {
+) -> Result<ParamStyle, &'static str> {
     let is = |wanted| location == Some(wanted);
-    let is_pairs = is(Location::Query) || (is(Location::Body) && has_fields);
-    let listed = |lead, between, usual: bool| Style::Listed {
+    let is_pairs = is(ParamLocation::Query) || (is(ParamLocation::Body) && has_fields);
+    let listed = |lead, between, usual: bool| ParamStyle::Listed {
         lead,
         between,
         explode: explode.unwrap_or(usual),
     };
-    let comma = |lead, usual| listed(lead, Between::Comma, usual);
+    let comma = |lead, usual| listed(lead, ListDelimiter::Comma, usual);
     let (style, fits, help) = match word {
         "simple" => (
-            comma(Lead::None, false),
-            is(Location::Path) || is(Location::Header) || is(Location::Cookie),
+            comma(StylePrefix::None, false),
+            is(ParamLocation::Path) || is(ParamLocation::Header) || is(ParamLocation::Cookie),
             "`simple` is for paths, headers and cookies",
         ),
-        "label" => (comma(Lead::Dot, false), is(Location::Path), "`label` is for paths"),
-        "matrix" => (comma(Lead::Semicolon, false), is(Location::Path), "`matrix` is for paths"),
+        "label" => {
+            (comma(StylePrefix::Dot, false), is(ParamLocation::Path), "`label` is for paths")
+        }
+        "matrix" => {
+            (comma(StylePrefix::Semicolon, false), is(ParamLocation::Path), "`matrix` is for paths")
+        }
         "form" => (
-            comma(Lead::None, true),
-            is_pairs || is(Location::Cookie),
+            comma(StylePrefix::None, true),
+            is_pairs || is(ParamLocation::Cookie),
             "`form` is for queries, forms and cookies",
         ),
         "spaceDelimited" => (
-            listed(Lead::None, Between::Space, false),
+            listed(StylePrefix::None, ListDelimiter::Space, false),
             is_pairs,
             "`spaceDelimited` is for queries and forms",
         ),
         "tabDelimited" => (
-            listed(Lead::None, Between::Tab, false),
+            listed(StylePrefix::None, ListDelimiter::Tab, false),
             is_pairs,
             "`tabDelimited` is for queries and forms",
         ),
         "pipeDelimited" => (
-            listed(Lead::None, Between::Pipe, false),
+            listed(StylePrefix::None, ListDelimiter::Pipe, false),
             is_pairs,
             "`pipeDelimited` is for queries and forms",
         ),
-        "deepObject" => (Style::Usual, is_pairs, "`deepObject` is for queries and forms"),
+        "deepObject" => (ParamStyle::Usual, is_pairs, "`deepObject` is for queries and forms"),
         "json" => (
-            Style::Json,
-            location.is_some() && (!is(Location::Body) || has_fields),
+            ParamStyle::Json,
+            location.is_some() && (!is(ParamLocation::Body) || has_fields),
             "in a JSON body everything is JSON already",
         ),
-        "segments" => (Style::Segments, is(Location::Path), "`segments` is for paths"),
+        "segments" => (ParamStyle::Segments, is(ParamLocation::Path), "`segments` is for paths"),
         _ => {
             return Err("the styles are simple, label, matrix, form, spaceDelimited, \
                         tabDelimited, pipeDelimited, deepObject, json and segments");
@@ -459,18 +465,18 @@ fn found(
 }
 
 /// Makes a parameter all of the body beside others.
-fn whole(
+fn apply_whole(
     param: &mut Param,
     said: &ParamSaid<'_>,
     body: Option<&BodyKind>,
     is_strict: bool,
-    context: &mut Context<'_>,
+    context: &mut LowerContext<'_>,
 ) {
     if said.whole != Some(true) {
         return;
     }
-    if body.is_some_and(BodyKind::is_json) && param.is_in(Location::Body) {
-        param.form.whole = Some(Whole::Json);
+    if body.is_some_and(BodyKind::is_json) && param.is_in(ParamLocation::Body) {
+        param.form.whole = Some(WholePart::Json);
         if said.kind.is_none() {
             param.kind = ParamKind::Union(KindList::any());
         }
@@ -483,16 +489,16 @@ fn whole(
 }
 
 /// Adds what is known about the values of a parameter.
-pub(super) fn hints(
+pub(super) fn apply_hints(
     param: &Param,
     said: &ParamSaid<'_>,
     hints: &mut BTreeMap<String, Map<String, Json>>,
     is_strict: bool,
-    context: &mut Context<'_>,
+    context: &mut LowerContext<'_>,
 ) {
     let mut wrong = HashSet::new();
     for (keyword, value) in &said.keywords {
-        if values::fits(keyword, value, param.kind) {
+        if values::keyword_fits(keyword, value, param.kind) {
             let hints = hints.entry(param.name.clone()).or_default();
             hints.insert(keyword.clone(), value.clone());
         } else {

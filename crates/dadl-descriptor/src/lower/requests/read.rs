@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use dadl_text::names::nearest;
+use dadl_text::names::nearest_name;
 use http::HeaderValue;
 use mime::Mime;
 use serde_json::{Map, Value as Json};
@@ -10,13 +10,13 @@ use serde_json::{Map, Value as Json};
 use crate::{
     code,
     lower::{
-        context::{Context, Place, Section, Text},
+        context::{LowerContext, MappingPlace, YamlSection, YamlText},
         params::KINDS,
         rules::one_or_more,
         values,
     },
     model::{KindList, ParamKind},
-    yaml::{Entry, Value},
+    yaml::{YamlEntry, YamlValue},
 };
 
 const KEYS: &[&str] = &["accept", "body", "nulls", "params"];
@@ -39,7 +39,7 @@ const PARAM_KEYS: [&str; 11] = [
 ];
 
 /// What is said of a tool.
-pub(super) struct Rules<'tree> {
+pub(super) struct ToolRules<'tree> {
     pub(super) accept: Option<HeaderValue>,
     pub(super) body: Option<BodySaid>,
     pub(super) nulls_declared: Option<bool>,
@@ -62,13 +62,13 @@ pub(super) struct ParamSaid<'tree> {
     pub(super) span: Range<usize>,
     pub(super) kind: Option<(KindSaid, Range<usize>)>,
     pub(super) nullable: Option<bool>,
-    pub(super) style: Option<Text<'tree>>,
+    pub(super) style: Option<YamlText<'tree>>,
     pub(super) explode: Option<bool>,
     pub(super) allow_reserved: Option<bool>,
     pub(super) content_type: Option<Mime>,
     pub(super) place: Option<PlaceSaid>,
     /// The name on the wire.
-    pub(super) wire: Option<Text<'tree>>,
+    pub(super) wire: Option<YamlText<'tree>>,
     pub(super) whole: Option<bool>,
     pub(super) required: Option<bool>,
     pub(super) default: Option<Json>,
@@ -96,27 +96,30 @@ pub(super) enum PlaceSaid {
 }
 
 /// Reads what is said under the name of a tool.
-pub(super) fn rules<'tree>(
-    entry: &'tree Entry<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<Rules<'tree>> {
-    let place = Place::Named("requests of", &entry.key);
+pub(super) fn read_rules<'tree>(
+    entry: &'tree YamlEntry<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<ToolRules<'tree>> {
+    let place = MappingPlace::Named("requests of", &entry.key);
     let section = context.section(&entry.value, &entry.key_span, place, KEYS)?;
     let nulls = context.text(&section, "nulls");
     let nulls_declared =
         nulls.and_then(|text| context.choice(&text, "rule for nulls", &[("declared", true)]));
     let about_request = section.entries().iter().find(|entry| entry.key != "params");
-    Some(Rules {
-        accept: accept(&section, context),
-        body: body(&section, context),
+    Some(ToolRules {
+        accept: read_accept(&section, context),
+        body: read_body(&section, context),
         nulls_declared,
-        params: params(&section, context),
+        params: read_params(&section, context),
         about_request: about_request.map(|entry| entry.key_span.clone()),
     })
 }
 
 /// Reads media types as `Accept` has them (RFC 9110, section 12.5.1).
-fn accept<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<HeaderValue> {
+fn read_accept<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<HeaderValue> {
     let text = context.text(section, "accept")?;
     let are_types = text.value.split(',').all(|one| one.trim().parse::<Mime>().is_ok());
     let value = HeaderValue::from_str(text.value).ok().filter(|_| are_types);
@@ -129,7 +132,10 @@ fn accept<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Opti
     value
 }
 
-fn body<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<BodySaid> {
+fn read_body<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<BodySaid> {
     let body = context.subsection(section, "body", BODY_KEYS)?;
     Some(BodySaid {
         required: context.boolean(&body, "required"),
@@ -139,26 +145,31 @@ fn body<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option
     })
 }
 
-fn params<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<ParamSaid<'tree>> {
+fn read_params<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<ParamSaid<'tree>> {
     let Some(entry) = section.entry("params") else { return Vec::new() };
-    let Some(section) = context.open(&entry.value, &entry.key_span, Place::Key("params")) else {
+    let Some(section) = context.open(&entry.value, &entry.key_span, MappingPlace::Key("params"))
+    else {
         return Vec::new();
     };
-    section.entries().iter().filter_map(|entry| param(entry, context)).collect()
+    section.entries().iter().filter_map(|entry| read_param(entry, context)).collect()
 }
 
-fn param<'tree>(
-    entry: &'tree Entry<'tree>,
-    context: &mut Context<'tree>,
+fn read_param<'tree>(
+    entry: &'tree YamlEntry<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<ParamSaid<'tree>> {
-    let place = Place::Named("requests of", &entry.key);
+    let place = MappingPlace::Named("requests of", &entry.key);
     let section = context.open(&entry.value, &entry.key_span, place)?;
     // `required` of JSON Schema is a list of members.
-    let is_flag =
-        |entry: &Entry<'_>| entry.key == "required" && matches!(entry.value.value, Value::Bool(_));
+    let is_flag = |entry: &YamlEntry<'_>| {
+        entry.key == "required" && matches!(entry.value.value, YamlValue::Bool(_))
+    };
     let is_other =
-        |entry: &Entry<'tree>| PARAM_KEYS.contains(&entry.key.as_ref()) || is_flag(entry);
-    let keywords = values::keywords(entry, is_other, context)?;
+        |entry: &YamlEntry<'tree>| PARAM_KEYS.contains(&entry.key.as_ref()) || is_flag(entry);
+    let keywords = values::lower_keywords(entry, is_other, context)?;
     let choices = [
         ("body", PlaceSaid::Body),
         ("cookie", PlaceSaid::Cookie),
@@ -186,7 +197,7 @@ fn param<'tree>(
     Some(ParamSaid {
         name: &entry.key,
         span: entry.key_span.clone(),
-        kind: kind(&section, context),
+        kind: read_kind(&section, context),
         nullable: context.boolean(&section, "nullable"),
         style: context.text(&section, "style"),
         explode: context.boolean(&section, "explode"),
@@ -195,7 +206,7 @@ fn param<'tree>(
         place,
         wire: context.text(&section, "name"),
         whole: context.boolean(&section, "whole"),
-        required: flag.map(|entry| matches!(entry.value.value, Value::Bool(true))),
+        required: flag.map(|entry| matches!(entry.value.value, YamlValue::Bool(true))),
         default: section.entry("default").map(|entry| entry.value.to_json()),
         description: context.string(&section, "description"),
         keywords,
@@ -204,9 +215,9 @@ fn param<'tree>(
 }
 
 /// Reads a type or a list of types.
-fn kind<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
+fn read_kind<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
 ) -> Option<(KindSaid, Range<usize>)> {
     let span = section.entry("type")?.value.span.clone();
     let mut kinds = Vec::new();
@@ -222,7 +233,7 @@ fn kind<'tree>(
             (_, Some(kind)) => kinds.push(kind),
             (word, None) => {
                 let words = KINDS.iter().map(|(word, _)| *word).chain(["any", "files"]);
-                let meant = nearest(word, words.clone());
+                let meant = nearest_name(word, words.clone());
                 let message = format!("`{word}` is no type of a parameter");
                 context.error(code::REQUEST_TYPE, &text.span, message).meant_or(meant, || {
                     format!("the types are {}", words.collect::<Vec<_>>().join(", "))
@@ -246,7 +257,10 @@ fn kind<'tree>(
     Some((said, span))
 }
 
-fn content_type<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Mime> {
+fn content_type<'tree>(
+    section: &YamlSection<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Option<Mime> {
     let text = context.text(section, "content_type")?;
     let mime = text.value.parse::<Mime>().ok();
     if mime.is_none() {

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use crate::{
-    Loaded, load,
-    model::{Between, Form, Lead, Location, Style, Tool, Whole},
-    source::Source,
+    LoadedDescriptor, load,
+    model::{ListDelimiter, ParamForm, ParamLocation, ParamStyle, StylePrefix, Tool, WholePart},
+    source::SourceText,
 };
 
-fn loaded(requests: &str) -> Loaded {
+fn loaded(requests: &str) -> LoadedDescriptor {
     let text = format!(
         "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp: {{requests: {requests}}}\nbackend:\n  \
          name: example\n  type: rest\n  description: An example.\n  \
@@ -26,7 +26,7 @@ fn loaded(requests: &str) -> Loaded {
          composites:\n    \
          c: {{access: read, description: D., code: 'return 1', params: {{names: {{type: array}}}}}}\n"
     );
-    load(&Source::new("t", text))
+    load(&SourceText::new("t", text))
 }
 
 fn tools(requests: &str) -> Vec<Tool> {
@@ -40,8 +40,8 @@ fn findings(requests: &str) -> Vec<String> {
     found.iter().map(|it| format!("{} {}", it.code.0, it.message)).collect()
 }
 
-fn listed(lead: Lead, between: Between, explode: bool) -> Form {
-    Form { style: Style::Listed { lead, between, explode }, ..Form::default() }
+fn listed(lead: StylePrefix, between: ListDelimiter, explode: bool) -> ParamForm {
+    ParamForm { style: ParamStyle::Listed { lead, between, explode }, ..ParamForm::default() }
 }
 
 #[test]
@@ -53,10 +53,10 @@ fn what_is_said_of_all_counts_where_it_fits() {
     );
     assert!(tools.iter().all(|tool| tool.nulls_declared));
     let [list, make, ..] = tools.as_slice() else { panic!() };
-    assert_eq!(list.params[0].form, listed(Lead::None, Between::Comma, false));
+    assert_eq!(list.params[0].form, listed(StylePrefix::None, ListDelimiter::Comma, false));
     assert_eq!(list.params[0].kind.to_string(), "array or string");
     // In a JSON body nothing is written so.
-    assert_eq!(make.params[2].form, Form::default());
+    assert_eq!(make.params[2].form, ParamForm::default());
     assert_eq!(make.params[1].kind.to_string(), "integer or string");
     assert!(make.params[1].form.nullable);
     let http = make.http().unwrap();
@@ -70,26 +70,30 @@ fn the_health_check_sends_what_its_tool_sends() {
     let loaded = loaded("{list: {accept: text/csv, params: {fields: {style: pipeDelimited}}}}");
     let health = loaded.descriptor.unwrap().health.unwrap();
     assert_eq!(health.tool.http().unwrap().accept.as_ref().unwrap(), "text/csv");
-    assert_eq!(health.tool.params[0].form, listed(Lead::None, Between::Pipe, false));
+    assert_eq!(health.tool.params[0].form, listed(StylePrefix::None, ListDelimiter::Pipe, false));
 }
 
 #[test]
 fn styles_have_the_words_of_openapi() {
     let style =
         |tool: usize, param: usize, requests: &str| tools(requests)[tool].params[param].form.style;
-    let (dot, semicolon) = (Lead::Dot, Lead::Semicolon);
-    for (word, lead) in [("simple", Lead::None), ("label", dot), ("matrix", semicolon)] {
+    let (dot, semicolon) = (StylePrefix::Dot, StylePrefix::Semicolon);
+    for (word, lead) in [("simple", StylePrefix::None), ("label", dot), ("matrix", semicolon)] {
         for explode in [true, false] {
             let requests =
                 format!("{{make: {{params: {{id: {{style: {word}, explode: {explode}}}}}}}}}");
-            let expected = Style::Listed { lead, between: Between::Comma, explode };
+            let expected = ParamStyle::Listed { lead, between: ListDelimiter::Comma, explode };
             assert_eq!(style(1, 0, &requests), expected, "{word}");
         }
     }
-    assert_eq!(style(1, 0, "{make: {params: {id: {style: segments}}}}"), Style::Segments);
-    assert_eq!(style(0, 0, "{list: {params: {fields: {style: json}}}}"), Style::Json);
-    assert_eq!(style(0, 0, "{list: {params: {fields: {style: deepObject}}}}"), Style::Usual);
-    let form = Style::Listed { lead: Lead::None, between: Between::Comma, explode: true };
+    assert_eq!(style(1, 0, "{make: {params: {id: {style: segments}}}}"), ParamStyle::Segments);
+    assert_eq!(style(0, 0, "{list: {params: {fields: {style: json}}}}"), ParamStyle::Json);
+    assert_eq!(style(0, 0, "{list: {params: {fields: {style: deepObject}}}}"), ParamStyle::Usual);
+    let form = ParamStyle::Listed {
+        lead: StylePrefix::None,
+        between: ListDelimiter::Comma,
+        explode: true,
+    };
     assert_eq!(style(0, 0, "{list: {params: {fields: {style: form}}}}"), form);
 }
 
@@ -100,7 +104,7 @@ fn a_taken_name_is_sent_from_another_parameter() {
          header_id: {name: id, in: header, type: string, required: true}}}}",
     );
     let [.., size, id] = tools[1].params.as_slice() else { panic!() };
-    assert!(size.is_in(Location::Query) && id.is_in(Location::Header) && id.required);
+    assert!(size.is_in(ParamLocation::Query) && id.is_in(ParamLocation::Header) && id.required);
     assert_eq!((size.name.as_str(), size.wire(), id.wire()), ("query_size", "size", "id"));
 }
 
@@ -113,10 +117,10 @@ fn parameters_that_only_we_have() {
          send: {params: {file: {type: files, content_type: text/csv}}}}",
     );
     let lang = &tools[0].params[2];
-    assert!(lang.is_in(Location::Cookie) && !lang.required);
+    assert!(lang.is_in(ParamLocation::Cookie) && !lang.required);
     assert_eq!(lang.default, Some(json!("en")));
     let all = &tools[0].params[3];
-    assert!(all.is_in(Location::Query) && all.form.whole == Some(Whole::Query));
+    assert!(all.is_in(ParamLocation::Query) && all.form.whole == Some(WholePart::Query));
     assert!(tools[2].params[0].form.several);
     assert_eq!(tools[2].params[0].form.content_type.as_ref().unwrap(), &mime::TEXT_CSV);
     assert_eq!(tools[3].params[0].kind.to_string(), "array");
@@ -236,7 +240,7 @@ fn no_member_has_the_name_of_a_credential_in_the_query() {
                 description: An example.\n  auth: {type: apikey, credential: a, inject_into: query, \
                 query_param: one}\n  tools:\n    list: {method: GET, path: /x, access: read, \
                 description: L.}\n";
-    let descriptor = load(&Source::new("t", text)).descriptor.unwrap();
+    let descriptor = load(&SourceText::new("t", text)).descriptor.unwrap();
     let all = descriptor.tools[0].params.iter().find(|param| param.name == "all").unwrap();
     assert_eq!(all.form.not, ["one", "two"]);
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::model::{
-    Method,
+    RequestMethod,
     auth::credential::{CredentialName, Placement},
     json_path::JsonPath,
     template::PathTemplate,
@@ -24,8 +24,8 @@ pub const CREDENTIAL_MARK: &str = "credential:";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuth2 {
     /// What is given for an access token.
-    pub grant: Grant,
-    /// The token endpoint (RFC 6749, section 3.2); `None` for [`Grant::JwtBearer`] whose service
+    pub grant: OAuth2Grant,
+    /// The token endpoint (RFC 6749, section 3.2); `None` for [`OAuth2Grant::JwtBearer`] whose service
     /// account names one.
     pub token_url: Option<Url>,
     /// How the client authenticates to the token endpoint.
@@ -40,7 +40,7 @@ pub struct OAuth2 {
 
 /// What is given for an access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grant {
+pub enum OAuth2Grant {
     /// The client's own credentials (RFC 6749, section 4.4).
     ClientCredentials {
         /// Names the client identifier.
@@ -56,7 +56,7 @@ pub enum Grant {
         /// The `sub` claim, when it is somebody else.
         subject: Option<String>,
     },
-    /// A refresh token (RFC 6749, section 6); with [`Consent`] it comes from the authorization
+    /// A refresh token (RFC 6749, section 6); with [`AuthorizationConsent`] it comes from the authorization
     /// code flow (section 4.1), whose first half a person goes through in `setup`.
     RefreshToken {
         /// Names the client identifier.
@@ -68,13 +68,13 @@ pub enum Grant {
         /// Whether each use gives a new refresh token and ends the old one.
         rotates: bool,
         /// How a person agrees, for `flow: authorization_code`.
-        consent: Option<Box<Consent>>,
+        consent: Option<Box<AuthorizationConsent>>,
     },
 }
 
 /// How a person agrees that this program acts in their name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Consent {
+pub struct AuthorizationConsent {
     /// The authorization endpoint (RFC 6749, section 3.1).
     pub authorize_url: Url,
     /// More parameters of the authorization request.
@@ -95,9 +95,9 @@ pub enum ClientAuth {
 
 /// `type: session`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Session {
+pub struct SessionAuth {
     /// The request that logs in.
-    pub login: Login,
+    pub login: LoginRequest,
     /// What is taken from the answer: names, and where in its JSON they are.
     pub extract: Vec<(String, JsonPath)>,
     /// The header fields that then go with every request.
@@ -106,9 +106,9 @@ pub struct Session {
 
 /// The request that logs in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Login {
+pub struct LoginRequest {
     /// The method.
-    pub method: Method,
+    pub method: RequestMethod,
     /// The path below the base URL; it has no placeholders.
     pub path: PathTemplate,
     /// The JSON body.
@@ -146,9 +146,9 @@ impl OAuth2 {
     pub const USUAL_RENEW_BEFORE: Duration = Duration::from_secs(60);
 
     /// Returns how a person agrees, where that is how the refresh token comes.
-    pub fn consent(&self) -> Option<&Consent> {
+    pub fn consent(&self) -> Option<&AuthorizationConsent> {
         match &self.grant {
-            Grant::RefreshToken { consent, .. } => consent.as_deref(),
+            OAuth2Grant::RefreshToken { consent, .. } => consent.as_deref(),
             _ => None,
         }
     }
@@ -156,13 +156,13 @@ impl OAuth2 {
     /// Returns the name of the refresh token when each use of it gives a new one.
     pub fn rotating(&self) -> Option<&CredentialName> {
         match &self.grant {
-            Grant::RefreshToken { refresh_token, rotates: true, .. } => Some(refresh_token),
+            OAuth2Grant::RefreshToken { refresh_token, rotates: true, .. } => Some(refresh_token),
             _ => None,
         }
     }
 }
 
-impl Grant {
+impl OAuth2Grant {
     /// Returns the credentials that an operator has to give; the refresh token of an
     /// authorization comes last, since `setup` obtains it.
     pub fn credentials(&self) -> Vec<&CredentialName> {

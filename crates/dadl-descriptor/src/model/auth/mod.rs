@@ -8,11 +8,11 @@ pub mod rules;
 use http::HeaderName;
 
 pub use self::credential::{CredentialName, Placement};
-use self::login::{OAuth2, Session};
+use self::login::{OAuth2, SessionAuth};
 
 /// How requests authenticate.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Auth {
+pub enum AuthScheme {
     /// RFC 7617; the password may be absent.
     Basic {
         /// Names the credential that holds the user name.
@@ -25,7 +25,7 @@ pub enum Auth {
     /// An access token that the program obtains and renews.
     OAuth2(Box<OAuth2>),
     /// A login request, whose answer holds what later requests carry.
-    Session(Box<Session>),
+    Session(Box<SessionAuth>),
     /// Several secrets that go together (`_dadl_mcp.auth.also`): each a token or basic.
     Several(Vec<Self>),
     /// One secret, put in one place: DADL's `bearer` and `apikey`.
@@ -37,7 +37,7 @@ pub enum Auth {
     },
 }
 
-impl Auth {
+impl AuthScheme {
     /// Returns the credentials that are needed, each once.
     pub fn credentials(&self) -> Vec<&CredentialName> {
         match self {

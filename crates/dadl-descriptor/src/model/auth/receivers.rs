@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::model::{Auth, CredentialName, auth::login::Grant};
+use crate::model::{AuthScheme, CredentialName, auth::login::OAuth2Grant};
 
 /// Who gets a credential, or what it gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Receiver<'auth> {
     TokenOfItsOwn,
 }
 
-impl Auth {
+impl AuthScheme {
     /// Returns who gets the credential `name`; nobody when it is none of
     /// [`credentials`](Self::credentials).
     pub fn receivers(&self, name: &CredentialName) -> Vec<Receiver<'_>> {
@@ -32,7 +32,7 @@ impl Auth {
             None => Receiver::TokenOfItsOwn,
         }];
         // The client identifier is in the address that the browser opens.
-        if let Grant::RefreshToken { client_id, consent: Some(consent), .. } = &oauth2.grant
+        if let OAuth2Grant::RefreshToken { client_id, consent: Some(consent), .. } = &oauth2.grant
             && client_id == name
         {
             receivers.push(Receiver::Authorize(&consent.authorize_url));

@@ -6,18 +6,18 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{Auth, condition::Condition};
+use crate::model::{AuthScheme, condition::Condition};
 
 /// `auth`: what there is to know about the credential.
 #[derive(Debug, Clone, Default)]
 pub struct AuthRules {
     /// Answers that mean what 401 means: the credential is not, or no longer, accepted.
-    pub refused: Option<Refused>,
+    pub refused: Option<RefusalRules>,
     /// How long a session lasts; until the backend refuses it when nothing says.
     pub lifetime: Option<Duration>,
     /// Other ways to authenticate than [`Descriptor::auth`](crate::model::Descriptor::auth), by the
     /// names under which an operator chooses one.
-    pub logins: BTreeMap<String, Auth>,
+    pub logins: BTreeMap<String, AuthScheme>,
     /// Which requests go without the credential while it is not set.
     pub optional: Optional,
 }
@@ -47,7 +47,7 @@ impl Optional {
 
 /// Answers that refuse the credential with another status than 401.
 #[derive(Debug, Clone)]
-pub struct Refused {
+pub struct RefusalRules {
     /// The status: 4xx, and never 401.
     pub status: u16,
     /// Conditions on the body, one of which must hold. Never empty: a plain lack of a right has
@@ -55,7 +55,7 @@ pub struct Refused {
     pub when: Vec<Condition>,
 }
 
-impl Refused {
+impl RefusalRules {
     /// Returns whether an answer with this status can be one of these.
     pub fn may_be(&self, status: u16) -> bool {
         self.status == status
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_by_its_text() {
         let when = vec![Condition::compile(r#"$.detail == "Invalid token.""#).unwrap()];
-        let refused = Refused { status: 403, when };
+        let refused = RefusalRules { status: 403, when };
         assert!(refused.may_be(403) && !refused.may_be(404));
         assert!(refused.says(br#"{"detail": "Invalid token."}"#));
         for other in [&br#"{"detail": "Permission denied"}"#[..], b"{}", b"<html>", b""] {

@@ -15,9 +15,9 @@ mod tests;
 
 use std::fmt;
 
-use dadl_text::text::cut;
+use dadl_text::text::cut_text;
 
-use self::write::Writer;
+use self::write::FilterWriter;
 
 /// A longer filter is the API's to read, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -29,13 +29,13 @@ const LONGEST_CORRECTION: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Language {
     /// One of several terms, such as `|(a b)`.
-    pub or: Option<Pair>,
+    pub or: Option<PairSyntax>,
     /// All of several terms, such as `a b`.
-    pub and: Option<Pair>,
+    pub and: Option<PairSyntax>,
     /// The opposite of a term: what stands before it, such as `!`.
     pub not: Option<String>,
     /// A field that has a value, such as `a:b`.
-    pub equals: Option<Pair>,
+    pub equals: Option<PairSyntax>,
     /// What stands between a field and the sign of a comparison: `:` of `a:>1`.
     pub compare: Option<String>,
     /// Whether numbers of comparisons may have units, such as `2GiB`.
@@ -46,7 +46,7 @@ pub struct Language {
 
 /// How two things are written together, such as `|(a b)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pair {
+pub struct PairSyntax {
     before: String,
     between: String,
     after: String,
@@ -56,14 +56,14 @@ pub struct Pair {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Misuse {
     /// What is wrong, and how the language writes it.
-    faults: Vec<(Fault, String)>,
+    faults: Vec<(FilterFault, String)>,
     /// The whole filter as it was probably meant.
     pub instead: Option<String>,
 }
 
 /// What a language does not have, or has otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fault {
+enum FilterFault {
     /// `or`, `||`
     Or,
     /// `and`, `&&`
@@ -82,7 +82,7 @@ enum Fault {
     Quotes,
 }
 
-impl Pair {
+impl PairSyntax {
     /// Reads an example of two things, `a` and `b`.
     pub fn parse(example: &str) -> Option<Self> {
         let (before, rest) = example.split_once('a')?;
@@ -120,8 +120,8 @@ impl Language {
         if filter.len() > LONGEST {
             return None;
         }
-        let items = read::items(filter)?;
-        let mut writer = Writer::new(self);
+        let items = read::parse_items(filter)?;
+        let mut writer = FilterWriter::new(self);
         let instead = writer.filter(&items);
         let mut faults = writer.faults;
         faults.sort_unstable();
@@ -131,18 +131,18 @@ impl Language {
     }
 
     /// Writes a construct as this language has it.
-    fn correct(&self, fault: Fault) -> String {
-        let pair = |pair: &Option<Pair>| pair.as_ref().map(|it| it.join(&["a", "b"]));
+    fn correct(&self, fault: FilterFault) -> String {
+        let pair = |pair: &Option<PairSyntax>| pair.as_ref().map(|it| it.join(&["a", "b"]));
         let not = self.not.as_deref().unwrap_or_default();
         let written = match fault {
-            Fault::Or => pair(&self.or),
-            Fault::And => pair(&self.and),
-            Fault::Not => Some(format!("{not}a")),
-            Fault::Equals => pair(&self.equals),
-            Fault::Differs => pair(&self.equals).map(|it| format!("{not}{it}")),
-            Fault::Compare => self.compare.as_ref().map(|between| format!("a{between}>1")),
-            Fault::Unit => Some("2147483648".to_owned()),
-            Fault::Quotes => Some("\"text\"".to_owned()),
+            FilterFault::Or => pair(&self.or),
+            FilterFault::And => pair(&self.and),
+            FilterFault::Not => Some(format!("{not}a")),
+            FilterFault::Equals => pair(&self.equals),
+            FilterFault::Differs => pair(&self.equals).map(|it| format!("{not}{it}")),
+            FilterFault::Compare => self.compare.as_ref().map(|between| format!("a{between}>1")),
+            FilterFault::Unit => Some("2147483648".to_owned()),
+            FilterFault::Quotes => Some("\"text\"".to_owned()),
         };
         written.unwrap_or_default()
     }
@@ -154,22 +154,23 @@ impl fmt::Display for Misuse {
         for (at, (fault, written)) in self.faults.iter().enumerate() {
             formatter.write_str(if at == 0 { "" } else { ", " })?;
             let what = match fault {
-                Fault::Or => "`or`",
-                Fault::And => "`and`",
-                Fault::Not => "`not`",
-                Fault::Equals => "`=`",
-                Fault::Differs => "`!=`",
-                Fault::Compare => "a comparison",
-                Fault::Unit => "numbers have no unit: 2 GiB",
-                Fault::Quotes => "quoted text",
+                FilterFault::Or => "`or`",
+                FilterFault::And => "`and`",
+                FilterFault::Not => "`not`",
+                FilterFault::Equals => "`=`",
+                FilterFault::Differs => "`!=`",
+                FilterFault::Compare => "a comparison",
+                FilterFault::Unit => "numbers have no unit: 2 GiB",
+                FilterFault::Quotes => "quoted text",
             };
             write!(formatter, "{what} is written `{written}`")?;
         }
         if let Some(instead) = &self.instead {
-            write!(formatter, "; write `{}`", cut(instead, LONGEST_CORRECTION))?;
+            write!(formatter, "; write `{}`", cut_text(instead, LONGEST_CORRECTION))?;
         }
-        let is_word =
-            |(fault, _): &(Fault, String)| matches!(fault, Fault::Or | Fault::And | Fault::Not);
+        let is_word = |(fault, _): &(FilterFault, String)| {
+            matches!(fault, FilterFault::Or | FilterFault::And | FilterFault::Not)
+        };
         if self.faults.iter().any(is_word) {
             formatter.write_str("; who looks for the word itself quotes it, as in `\"or\"`")?;
         }

@@ -6,7 +6,7 @@ const DEEPEST: usize = 40;
 
 /// What stands between two blanks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Item<'text> {
+pub(super) struct FilterItem<'text> {
     /// The text; before the bracket, where there is one.
     pub(super) text: &'text str,
     /// What is in the bracket.
@@ -15,7 +15,7 @@ pub(super) struct Item<'text> {
 
 /// A part of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Piece<'text> {
+pub(super) enum ItemPiece<'text> {
     /// Nobody looks into it: `"text"`, `/expression/i`.
     Closed(&'text str),
     /// `'text'`, without its quotes.
@@ -25,16 +25,16 @@ pub(super) enum Piece<'text> {
 }
 
 /// Takes a filter apart; `None` when its brackets or quotes do not fit together.
-pub(super) fn items(text: &str) -> Option<Vec<Item<'_>>> {
-    let mut reader = Reader { text, at: 0 };
-    let items = reader.items(0)?;
+pub(super) fn parse_items(text: &str) -> Option<Vec<FilterItem<'_>>> {
+    let mut reader = FilterReader { text, at: 0 };
+    let items = reader.read_items(0)?;
     (reader.at == text.len()).then_some(items)
 }
 
 /// Takes the text of an item apart.
-pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+pub(super) fn split_pieces(text: &str) -> Vec<ItemPiece<'_>> {
     let mut pieces = Vec::new();
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = FilterReader { text, at: 0 };
     let mut start = 0;
     while let Some(next) = reader.next() {
         let begin = reader.at;
@@ -43,25 +43,25 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
             continue;
         };
         if let Some(open) = text.get(start..begin).filter(|open| !open.is_empty()) {
-            pieces.push(Piece::Open(open));
+            pieces.push(ItemPiece::Open(open));
         }
         pieces.push(closed);
         start = reader.at;
     }
     if let Some(open) = text.get(start..).filter(|open| !open.is_empty()) {
-        pieces.push(Piece::Open(open));
+        pieces.push(ItemPiece::Open(open));
     }
     pieces
 }
 
-struct Reader<'text> {
+struct FilterReader<'text> {
     text: &'text str,
     at: usize,
 }
 
-impl<'text> Reader<'text> {
+impl<'text> FilterReader<'text> {
     /// Reads items up to the end of the text or of the bracket.
-    fn items(&mut self, depth: usize) -> Option<Vec<Item<'text>>> {
+    fn read_items(&mut self, depth: usize) -> Option<Vec<FilterItem<'text>>> {
         let mut items = Vec::new();
         loop {
             self.skip_blanks();
@@ -72,7 +72,7 @@ impl<'text> Reader<'text> {
         }
     }
 
-    fn item(&mut self, depth: usize) -> Option<Item<'text>> {
+    fn item(&mut self, depth: usize) -> Option<FilterItem<'text>> {
         let start = self.at;
         while let Some(next) = self.next() {
             if next == ')' || (next.is_whitespace() && !self.goes_on(start)) {
@@ -83,11 +83,11 @@ impl<'text> Reader<'text> {
             } else if next == '(' {
                 let text = self.text.get(start..self.at)?.trim_end();
                 self.at += 1;
-                let inside = (depth < DEEPEST).then(|| self.items(depth + 1)).flatten()?;
+                let inside = (depth < DEEPEST).then(|| self.read_items(depth + 1)).flatten()?;
                 // A bracket that is not closed is the API's to find.
                 self.next().filter(|next| *next == ')')?;
                 self.at += 1;
-                return Some(Item { text, inside: Some(inside) });
+                return Some(FilterItem { text, inside: Some(inside) });
             } else if self.closed(next, start).is_none() {
                 // Quotes and slashes that have no end hold everything else.
                 if next == '"' {
@@ -96,7 +96,7 @@ impl<'text> Reader<'text> {
                 self.at += next.len_utf8();
             }
         }
-        Some(Item { text: self.text.get(start..self.at)?, inside: None })
+        Some(FilterItem { text: self.text.get(start..self.at)?, inside: None })
     }
 
     /// Returns whether an item goes on behind the blanks: `name: value`, `name :value`, `! a`, `| (a b)`.
@@ -110,7 +110,7 @@ impl<'text> Reader<'text> {
     }
 
     /// Reads what nobody looks into, where a term of an item that begins at `start` may begin.
-    fn closed(&mut self, next: char, start: usize) -> Option<Piece<'text>> {
+    fn closed(&mut self, next: char, start: usize) -> Option<ItemPiece<'text>> {
         let begin = self.at;
         let before = self.text.get(start..begin).unwrap_or_default();
         let is_begin = before.trim_end().ends_with(['!', ':', '=', '>', '<']) || before.is_empty();
@@ -126,8 +126,8 @@ impl<'text> Reader<'text> {
         self.at = end;
         let whole = self.text.get(begin..end)?;
         Some(match whole.strip_prefix('\'').and_then(|inside| inside.strip_suffix('\'')) {
-            Some(inside) => Piece::Single(inside),
-            None => Piece::Closed(whole),
+            Some(inside) => ItemPiece::Single(inside),
+            None => ItemPiece::Closed(whole),
         })
     }
 

@@ -6,7 +6,7 @@ use super::*;
 
 /// Like that of Xen Orchestra.
 fn language() -> Language {
-    let pair = |example: &str| Some(Pair::parse(example).unwrap());
+    let pair = |example: &str| Some(PairSyntax::parse(example).unwrap());
     Language {
         or: pair("|(a b)"),
         and: pair("a b"),
@@ -167,10 +167,10 @@ fn what_a_language_does_not_say_is_not_checked() {
 #[test]
 fn an_example_names_two_things() {
     for example in ["|(a b)", "a b", "a:b", "a,b", "or(a,b)"] {
-        assert_eq!(Pair::parse(example).is_some(), !example.starts_with("or"), "{example}");
+        assert_eq!(PairSyntax::parse(example).is_some(), !example.starts_with("or"), "{example}");
     }
     for example in ["", "a", "ab", "b a", "a or b"] {
-        assert_eq!(Pair::parse(example), None, "{example}");
+        assert_eq!(PairSyntax::parse(example), None, "{example}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Writes a filter again as its language has it, and notes what had to be changed.
 
 use super::{
-    Fault, Language,
-    read::{self, Item, Piece},
+    FilterFault, Language,
+    read::{self, FilterItem, ItemPiece},
 };
 
 /// Words of amounts, in the order in which the longer ones come first.
@@ -33,7 +33,7 @@ const UNITS: &[(&str, f64)] = &[
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// What an item is among its neighbours.
-enum Part {
+enum FilterPart {
     And,
     Not,
     Or,
@@ -42,18 +42,18 @@ enum Part {
 }
 
 /// Writes filters, and collects faults.
-pub(super) struct Writer<'language> {
+pub(super) struct FilterWriter<'language> {
     language: &'language Language,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Vec<FilterFault>,
 }
 
-impl<'language> Writer<'language> {
+impl<'language> FilterWriter<'language> {
     pub(super) fn new(language: &'language Language) -> Self {
         Self { language, faults: Vec::new() }
     }
 
     /// Writes a whole filter; `None` where a part of it cannot be.
-    pub(super) fn filter(&mut self, items: &[Item<'_>]) -> Option<String> {
+    pub(super) fn filter(&mut self, items: &[FilterItem<'_>]) -> Option<String> {
         let runs = self.runs(items, false)?;
         match runs.as_slice() {
             [run] => Some(self.all(run)),
@@ -62,22 +62,22 @@ impl<'language> Writer<'language> {
     }
 
     /// Writes the alternatives that `or` separates, each of which is a list of terms.
-    fn runs(&mut self, items: &[Item<'_>], is_value: bool) -> Option<Vec<Vec<String>>> {
-        let parts = self.parts(items, is_value);
+    fn runs(&mut self, items: &[FilterItem<'_>], is_value: bool) -> Option<Vec<Vec<String>>> {
+        let parts = self.filter_parts(items, is_value);
         let mut runs = vec![Vec::new()];
         let mut is_not = false;
         let mut was_term = false;
         // Every part is looked at, so that all faults are found.
         let mut is_whole = true;
         for part in parts {
-            let is_operator = !matches!(part, Part::Term(_));
+            let is_operator = !matches!(part, FilterPart::Term(_));
             match part {
-                Part::Or | Part::And if !was_term => is_whole = false,
-                Part::Or => runs.push(Vec::new()),
-                Part::And => {}
-                Part::Not => is_not = !is_not,
-                Part::Term(None) => is_whole = false,
-                Part::Term(Some(term)) => {
+                FilterPart::Or | FilterPart::And if !was_term => is_whole = false,
+                FilterPart::Or => runs.push(Vec::new()),
+                FilterPart::And => {}
+                FilterPart::Not => is_not = !is_not,
+                FilterPart::Term(None) => is_whole = false,
+                FilterPart::Term(Some(term)) => {
                     let not = self.language.not.as_deref().filter(|_| is_not).unwrap_or_default();
                     is_not = false;
                     runs.last_mut()?.push(format!("{not}{term}"));
@@ -89,12 +89,12 @@ impl<'language> Writer<'language> {
         (is_whole && ends && !is_not).then_some(runs)
     }
 
-    fn parts(&mut self, items: &[Item<'_>], is_value: bool) -> Vec<Part> {
-        let mut parts: Vec<Part> = Vec::with_capacity(items.len());
+    fn filter_parts(&mut self, items: &[FilterItem<'_>], is_value: bool) -> Vec<FilterPart> {
+        let mut parts: Vec<FilterPart> = Vec::with_capacity(items.len());
         let mut rest = items;
         while let Some((item, after)) = rest.split_first() {
             rest = after;
-            let is_between = matches!(parts.last(), Some(Part::Term(_))) && !after.is_empty();
+            let is_between = matches!(parts.last(), Some(FilterPart::Term(_))) && !after.is_empty();
             if let Some(operator) = self.operator(item, &parts, after, is_value, is_between) {
                 parts.push(operator);
                 continue;
@@ -103,8 +103,8 @@ impl<'language> Writer<'language> {
             let mut text = item.text.to_owned();
             if item.inside.is_none() {
                 if self.is_loose(item.text, is_value)
-                    && matches!(parts.last(), Some(Part::Term(Some(name))) if is_name(name))
-                    && let Some(Part::Term(Some(name))) = parts.pop()
+                    && matches!(parts.last(), Some(FilterPart::Term(Some(name))) if is_name(name))
+                    && let Some(FilterPart::Term(Some(name))) = parts.pop()
                 {
                     text = name + &text;
                 }
@@ -113,12 +113,12 @@ impl<'language> Writer<'language> {
                     rest = after;
                     text.push_str(next.text);
                     if next.inside.is_some() {
-                        self.compared(&text);
-                        parts.push(Part::Term(self.bracket(&text, next.inside.as_deref())));
+                        self.check_compared(&text);
+                        parts.push(FilterPart::Term(self.bracket(&text, next.inside.as_deref())));
                         continue;
                     }
                     if text.contains(['>', '<']) && !text.contains("<>") {
-                        self.add(self.language.compare.is_some(), Fault::Compare);
+                        self.add(self.language.compare.is_some(), FilterFault::Compare);
                     }
                 }
                 if let Some((next, after)) = rest.split_first().filter(|(next, _)| {
@@ -128,7 +128,7 @@ impl<'language> Writer<'language> {
                     text.push_str(next.text);
                 }
             }
-            parts.push(Part::Term(self.bracket(&text, item.inside.as_deref())));
+            parts.push(FilterPart::Term(self.bracket(&text, item.inside.as_deref())));
         }
         parts
     }
@@ -136,34 +136,35 @@ impl<'language> Writer<'language> {
     /// Returns the operator that an item is in other languages.
     fn operator(
         &mut self,
-        item: &Item<'_>,
-        before: &[Part],
-        after: &[Item<'_>],
+        item: &FilterItem<'_>,
+        before: &[FilterPart],
+        after: &[FilterItem<'_>],
         is_value: bool,
         is_between: bool,
-    ) -> Option<Part> {
+    ) -> Option<FilterPart> {
         if item.inside.is_some() {
             return None;
         }
         let Language { or, and, not, .. } = self.language;
         let (fault, part, is_known) = match item.text {
-            "||" | "|" => (Fault::Or, Part::Or, or.is_some()),
-            "&&" | "&" => (Fault::And, Part::And, and.is_some()),
+            "||" | "|" => (FilterFault::Or, FilterPart::Or, or.is_some()),
+            "&&" | "&" => (FilterFault::And, FilterPart::And, and.is_some()),
             word if word.eq_ignore_ascii_case("or") => {
-                (Fault::Or, Part::Or, or.is_some() && is_between)
+                (FilterFault::Or, FilterPart::Or, or.is_some() && is_between)
             }
             word if word.eq_ignore_ascii_case("and") => {
-                (Fault::And, Part::And, and.is_some() && is_between)
+                (FilterFault::And, FilterPart::And, and.is_some() && is_between)
             }
             word if word.eq_ignore_ascii_case("not") => {
                 let next = after.first()?;
-                let is_first = matches!(before.last(), None | Some(Part::And | Part::Or));
+                let is_first =
+                    matches!(before.last(), None | Some(FilterPart::And | FilterPart::Or));
                 // `not responding` is what somebody may look for.
                 let is_meant = word == "NOT"
                     || (is_first && (is_value || !before.is_empty()))
                     || next.inside.is_some()
                     || next.text.contains([':', '?', '=', '>', '<']);
-                (Fault::Not, Part::Not, not.is_some() && is_meant)
+                (FilterFault::Not, FilterPart::Not, not.is_some() && is_meant)
             }
             _ => return None,
         };
@@ -192,20 +193,20 @@ impl<'language> Writer<'language> {
     }
 
     /// Writes an item and its bracket.
-    fn bracket(&mut self, text: &str, inside: Option<&[Item<'_>]>) -> Option<String> {
-        let Some(inside) = inside else { return self.term(text) };
-        let lead = self.language.or.as_ref().and_then(super::Pair::lead);
+    fn bracket(&mut self, text: &str, inside: Option<&[FilterItem<'_>]>) -> Option<String> {
+        let Some(inside) = inside else { return self.write_term(text) };
+        let lead = self.language.or.as_ref().and_then(super::PairSyntax::lead);
         let any = lead.filter(|lead| !lead.is_empty()).and_then(|lead| text.strip_suffix(lead));
         let name = any.unwrap_or(text).trim_end();
         let is_value = name.ends_with([':', '=']);
-        let name = self.term(name);
+        let name = self.write_term(name);
         let runs = self.runs(inside, is_value);
         let (name, runs) = (name?, runs?);
         if any.is_some() {
             let flat: Vec<&str> = runs.iter().flatten().map(String::as_str).collect();
             let or = self.language.or.as_ref()?;
             // `and` between alternatives is nothing that can be guessed.
-            return (!self.faults.contains(&Fault::And)).then(|| name + &or.join(&flat));
+            return (!self.faults.contains(&FilterFault::And)).then(|| name + &or.join(&flat));
         }
         match runs.as_slice() {
             [run] => Some(format!("{name}({})", self.all(run))),
@@ -231,18 +232,18 @@ impl<'language> Writer<'language> {
     }
 
     /// Writes a term without its bracket; `None` where nobody knows how.
-    fn term(&mut self, text: &str) -> Option<String> {
+    fn write_term(&mut self, text: &str) -> Option<String> {
         let mut written = String::with_capacity(text.len());
         let mut is_known = true;
-        for piece in read::pieces(text) {
+        for piece in read::split_pieces(text) {
             match piece {
-                Piece::Closed(closed) => written.push_str(closed),
-                Piece::Single(inside) => {
-                    self.faults.push(Fault::Quotes);
+                ItemPiece::Closed(closed) => written.push_str(closed),
+                ItemPiece::Single(inside) => {
+                    self.faults.push(FilterFault::Quotes);
                     is_known &= !inside.contains(['"', '\\']);
                     written.extend(["\"", inside, "\""]);
                 }
-                Piece::Open(open) => match self.open(open, written.is_empty()) {
+                ItemPiece::Open(open) => match self.open(open, written.is_empty()) {
                     Some((part, is_opposite)) => {
                         written.push_str(&part);
                         if is_opposite {
@@ -265,7 +266,11 @@ impl<'language> Writer<'language> {
             before.ends_with('!') && rest.starts_with('=') || rest.starts_with("<>");
         if rest.starts_with('=') || is_difference {
             let Some(equals) = &self.language.equals else { return Some((text.to_owned(), false)) };
-            self.faults.push(if is_difference { Fault::Differs } else { Fault::Equals });
+            self.faults.push(if is_difference {
+                FilterFault::Differs
+            } else {
+                FilterFault::Equals
+            });
             let value = rest.trim_start_matches(['=', '<', '>', '~']);
             let name = before.strip_suffix('!').filter(|_| is_difference).unwrap_or(before);
             let name = name.strip_suffix(equals.between.as_str()).unwrap_or(name);
@@ -279,19 +284,19 @@ impl<'language> Writer<'language> {
         let (sign, number) = rest.split_at_checked(sign)?;
         let stands = before.ends_with(between.as_str()) || before.is_empty() || before == "!";
         if !stands {
-            self.faults.push(Fault::Compare);
+            self.faults.push(FilterFault::Compare);
         }
-        let number = self.number(number)?;
+        let number = self.write_number(number)?;
         let between = if stands { "" } else { between };
         Some((format!("{before}{between}{sign}{number}"), false))
     }
 
     /// Writes the number of a comparison without its unit.
-    fn number(&mut self, text: &str) -> Option<String> {
+    fn write_number(&mut self, text: &str) -> Option<String> {
         if self.language.units || text.is_empty() || is_number(text) {
             return Some(text.to_owned());
         }
-        self.faults.push(Fault::Unit);
+        self.faults.push(FilterFault::Unit);
         let plain = text.replace([',', '_'], "");
         let lower = plain.to_ascii_lowercase();
         let units = UNITS.iter().find_map(|(unit, factor)| {
@@ -303,12 +308,12 @@ impl<'language> Writer<'language> {
     }
 
     /// Notes a comparison with a bracket.
-    fn compared(&mut self, text: &str) {
+    fn check_compared(&mut self, text: &str) {
         let is_comparison = text.ends_with(['>', '<']);
-        self.add(is_comparison && self.language.compare.is_some(), Fault::Compare);
+        self.add(is_comparison && self.language.compare.is_some(), FilterFault::Compare);
     }
 
-    fn add(&mut self, is_one: bool, fault: Fault) {
+    fn add(&mut self, is_one: bool, fault: FilterFault) {
         if is_one {
             self.faults.push(fault);
         }
@@ -323,7 +328,7 @@ fn is_name(term: &str) -> bool {
 }
 
 /// Returns whether an item is the unit of the comparison before it.
-fn is_unit(text: &str, item: &Item<'_>) -> bool {
+fn is_unit(text: &str, item: &FilterItem<'_>) -> bool {
     let number = text.rsplit(['>', '<', '=']).next().unwrap_or_default();
     let is_comparison = text.contains(['>', '<']) && is_number(number);
     let lower = item.text.to_ascii_lowercase();

@@ -47,7 +47,7 @@ impl Carried {
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         };
         let taken = names.iter().take(MOST).filter_map(|name| {
-            let text = text(value(name)?).filter(|text| fits(text))?;
+            let text = text(value(name)?).filter(|text| fits_handle(text))?;
             Some((name.clone(), text))
         });
         Self(taken.collect())
@@ -69,7 +69,7 @@ impl Carried {
     }
 }
 
-fn fits(text: &str) -> bool {
+fn fits_handle(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len())
 }
 
@@ -105,7 +105,7 @@ impl FromStr for Carried {
         for pair in text.split(',') {
             let (name, value) = pair.split_once('=').ok_or(NotCarried)?;
             let (name, value) = (unescaped(name)?, unescaped(value)?);
-            if name.is_empty() || !fits(&value) || carried.len() >= MOST {
+            if name.is_empty() || !fits_handle(&value) || carried.len() >= MOST {
                 return Err(NotCarried);
             }
             carried.insert(name, value);
@@ -149,7 +149,7 @@ pub(crate) fn names_in(value: &Value) -> BTreeSet<&str> {
 
 /// Puts what is carried, and `id` for `task`, into the places of a text; `None` when one of them has
 /// nothing. What was put in is not read again.
-pub(crate) fn fill(text: &str, task: &str, id: &str, carried: &Carried) -> Option<String> {
+pub(crate) fn fill_template(text: &str, task: &str, id: &str, carried: &Carried) -> Option<String> {
     let mut filled = String::with_capacity(text.len() + id.len());
     let mut rest = text;
     while let Some(at) = rest.find('{') {
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn places_are_filled_once() {
         let taken = carried(&json!({ "dc": "{task}{call.dc}" }));
-        let fill = |text: &str| fill(text, "{task}", "7", &taken);
+        let fill = |text: &str| fill_template(text, "{task}", "7", &taken);
         assert_eq!(fill("{task}/{call.dc}/{x").as_deref(), Some("7/{task}{call.dc}/{x"));
         assert_eq!(fill("{call.node}"), None);
         assert_eq!(names_in(&json!({ "a": ["{call.x}-{call.y}"], "b": "{call.z" })).len(), 2);

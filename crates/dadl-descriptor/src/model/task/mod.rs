@@ -11,10 +11,10 @@ pub mod carried;
 mod reason;
 mod verdict;
 
-use dadl_text::{json::scan, text::cut};
+use dadl_text::{json::scan, text::cut_text};
 
 use self::reason::Reasons;
-pub use self::verdict::{Judged, Verdict};
+pub use self::verdict::{JudgedOutcome, VerdictRule};
 use crate::model::{condition::Condition, json_path::JsonPath, task::carried::Carried};
 
 /// What stands for the id of the task in the arguments of [`TaskCall`].
@@ -25,7 +25,7 @@ pub const LONGEST_ID: usize = 256;
 
 /// How an API begins, shows, ends and cancels tasks.
 #[derive(Debug, Clone)]
-pub struct Tasks {
+pub struct TaskRules {
     /// The tools that can begin one. None of them watches or cancels.
     pub starters: BTreeSet<String>,
     /// Statuses of answers that say that a task began; any 2xx when there is none.
@@ -43,7 +43,7 @@ pub struct Tasks {
     /// Where the state is.
     pub state: JsonPath,
     /// What the states mean; no state is there twice.
-    pub states: Vec<(String, Phase)>,
+    pub states: Vec<(String, TaskPhase)>,
     /// Where the result of a task that succeeded is.
     pub result: Option<JsonPath>,
     /// Where the reason of a failure is; the first of these that has something.
@@ -51,7 +51,7 @@ pub struct Tasks {
     /// Where more is about it.
     pub details: Option<JsonPath>,
     /// Where to find out what became of the work, when the state of the task does not say.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<VerdictRule>,
     /// Where the progress is.
     pub progress: Option<JsonPath>,
     /// The progress of a task that has ended, such as 100 or 1.
@@ -102,7 +102,7 @@ impl TaskCall {
     pub fn arguments_for(&self, id: &str, carried: &Carried) -> Map<String, Value> {
         let arguments = self.arguments.iter();
         arguments
-            .filter_map(|(name, value)| Some((name.clone(), fill(value, id, carried)?)))
+            .filter_map(|(name, value)| Some((name.clone(), fill_value(value, id, carried)?)))
             .collect()
     }
 
@@ -118,15 +118,16 @@ impl TaskCall {
     }
 }
 
-fn fill(value: &Value, id: &str, carried: &Carried) -> Option<Value> {
+fn fill_value(value: &Value, id: &str, carried: &Carried) -> Option<Value> {
     Some(match value {
-        Value::String(text) => Value::String(carried::fill(text, TASK, id, carried)?),
+        Value::String(text) => Value::String(carried::fill_template(text, TASK, id, carried)?),
         Value::Array(items) => {
-            items.iter().map(|item| fill(item, id, carried)).collect::<Option<_>>()?
+            items.iter().map(|item| fill_value(item, id, carried)).collect::<Option<_>>()?
         }
         Value::Object(members) => {
-            let filled =
-                |(name, value): (&String, &Value)| Some((name.clone(), fill(value, id, carried)?));
+            let filled = |(name, value): (&String, &Value)| {
+                Some((name.clone(), fill_value(value, id, carried)?))
+            };
             Value::Object(members.iter().map(filled).collect::<Option<_>>()?)
         }
         other => other.clone(),
@@ -135,7 +136,7 @@ fn fill(value: &Value, id: &str, carried: &Carried) -> Option<Value> {
 
 fn fill_all(value: &Value, values: &[(String, String)]) -> Value {
     match value {
-        Value::String(text) => Value::String(filled(text, values)),
+        Value::String(text) => Value::String(fill_text(text, values)),
         Value::Array(items) => items.iter().map(|item| fill_all(item, values)).collect(),
         Value::Object(members) => {
             members.iter().map(|(name, value)| (name.clone(), fill_all(value, values))).collect()
@@ -145,7 +146,7 @@ fn fill_all(value: &Value, values: &[(String, String)]) -> Value {
 }
 
 /// Replaces names in braces in one pass: what a value holds stays as it is.
-pub(crate) fn filled(text: &str, values: &[(String, String)]) -> String {
+pub(crate) fn fill_text(text: &str, values: &[(String, String)]) -> String {
     let mut made = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
@@ -170,7 +171,7 @@ pub(crate) fn filled(text: &str, values: &[(String, String)]) -> String {
 
 /// What a state means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum TaskPhase {
     /// It ended because somebody asked it to.
     Cancelled,
     /// It ended without success.
@@ -183,17 +184,17 @@ pub enum Phase {
 
 /// What one look at a task shows.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Glimpse {
+pub struct TaskObservation {
     /// The state in the words of the API.
     pub state: String,
     /// What it means.
-    pub phase: Phase,
+    pub phase: TaskPhase,
     /// How much is done, from 0 to 100.
     pub percent: Option<f64>,
     /// A sentence or a name for people.
     pub message: Option<String>,
     /// The parts of the task, in the order of the API.
-    pub steps: Vec<Step>,
+    pub steps: Vec<TaskStep>,
     /// Whether it shows that it was asked to stop.
     pub stop_requested: bool,
     /// Why it failed, as far as that was found out.
@@ -202,20 +203,20 @@ pub struct Glimpse {
 
 /// A part of a task.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct TaskStep {
     /// Its name.
     pub name: String,
     /// How much of it is done, from 0 to 100.
     pub percent: Option<f64>,
     /// How it is, where the API says so.
-    pub phase: Option<Phase>,
+    pub phase: Option<TaskPhase>,
 }
 
-impl Step {
+impl TaskStep {
     /// Returns whether it is of the past.
     pub fn is_done(&self) -> bool {
         match self.phase {
-            Some(phase) => phase != Phase::Running,
+            Some(phase) => phase != TaskPhase::Running,
             None => self.percent == Some(100.0),
         }
     }
@@ -275,7 +276,7 @@ pub enum TaskStateError {
     },
 }
 
-impl Tasks {
+impl TaskRules {
     /// Returns the id of the task that an answer of one of the [`starters`](Self::starters) began;
     /// `None` when it began none. Answers
     /// are compact JSON texts.
@@ -283,7 +284,7 @@ impl Tasks {
     /// # Errors
     ///
     /// A task began, but the answer has no usable id.
-    pub fn began(&self, status: u16, answer: &str) -> Option<Result<String, TaskIdError>> {
+    pub fn begun_task_id(&self, status: u16, answer: &str) -> Option<Result<String, TaskIdError>> {
         if !self.statuses.is_empty() && !self.statuses.contains(&status) {
             return None;
         }
@@ -292,7 +293,7 @@ impl Tasks {
             return None;
         }
         let path = || self.id.as_str().to_owned();
-        Some(match self.id.look(answer).and_then(scalar) {
+        Some(match self.id.look(answer).and_then(scalar_text) {
             Some(id) if is_id(&id) => Ok(id),
             Some(_) => Err(TaskIdError::Unusable { path: path() }),
             None => Err(TaskIdError::Absent { path: path() }),
@@ -304,17 +305,17 @@ impl Tasks {
     /// # Errors
     ///
     /// The state is not there, or is none of the known ones.
-    pub fn read(&self, shown: &str) -> Result<Glimpse, TaskStateError> {
-        let Some(state) = self.state.look(shown).and_then(scalar) else {
+    pub fn read_observation(&self, shown: &str) -> Result<TaskObservation, TaskStateError> {
+        let Some(state) = self.state.look(shown).and_then(scalar_text) else {
             return Err(TaskStateError::Absent { path: self.state.as_str().to_owned() });
         };
         let Some(phase) = phase_of(&state, &self.states) else {
             let known: Vec<&str> = self.states.iter().map(|(state, _)| state.as_str()).collect();
-            let (state, known) = (cut(&state, LONGEST_TEXT).into_owned(), known.join(", "));
+            let (state, known) = (cut_text(&state, LONGEST_TEXT).into_owned(), known.join(", "));
             return Err(TaskStateError::Unknown { state, known });
         };
         let percent = |value: &str| {
-            let text = scalar(value)?;
+            let text = scalar_text(value)?;
             let done: f64 = text.trim_end_matches('%').parse().ok()?;
             let percent = done * 100.0 / self.progress_of;
             // More digits say nothing more.
@@ -323,14 +324,14 @@ impl Tasks {
         let steps = self.steps.iter().flat_map(|steps| {
             let found = steps.path.all(shown).unwrap_or_default().into_iter();
             found.take(MOST_LOOKED_AT).filter_map(|step| {
-                let name = steps.name.look(step).and_then(scalar)?;
+                let name = steps.name.look(step).and_then(scalar_text)?;
                 let done = steps.progress.as_ref().and_then(|path| path.look(step));
                 let percent = done.and_then(percent);
                 let phase = steps.phase_of(step, &self.states);
-                Some(Step { name: cut(&name, LONGEST_TEXT).into_owned(), percent, phase })
+                Some(TaskStep { name: cut_text(&name, LONGEST_TEXT).into_owned(), percent, phase })
             })
         });
-        let mut steps: Vec<Step> = steps.collect();
+        let mut steps: Vec<TaskStep> = steps.collect();
         let mut spare = steps.len().saturating_sub(MOST_STEPS);
         steps.retain(|step| {
             let goes = spare > 0 && step.is_done();
@@ -339,12 +340,12 @@ impl Tasks {
         });
         steps.truncate(MOST_STEPS);
         let at = |path: &Option<JsonPath>| path.as_ref().and_then(|path| path.look(shown));
-        Ok(Glimpse {
+        Ok(TaskObservation {
             phase,
             percent: at(&self.progress).and_then(percent),
             message: at(&self.message)
-                .and_then(scalar)
-                .map(|text| cut(&text, LONGEST_TEXT).into_owned())
+                .and_then(scalar_text)
+                .map(|text| cut_text(&text, LONGEST_TEXT).into_owned())
                 .filter(|text| !text.is_empty()),
             steps,
             stop_requested: at(&self.stop_requested).is_some_and(says_so),
@@ -366,7 +367,7 @@ impl Tasks {
 
     /// Returns where to find out what became of a task of `tool`, with the place in
     /// [`verdicts`](Self::verdicts).
-    pub fn verdict_of(&self, tool: &str) -> Option<(usize, &Verdict)> {
+    pub fn verdict_of(&self, tool: &str) -> Option<(usize, &VerdictRule)> {
         self.verdicts.iter().enumerate().find(|(_, verdict)| verdict.of.contains(tool))
     }
 
@@ -383,14 +384,14 @@ fn says_so(value: &str) -> bool {
 }
 
 /// Returns what a state means.
-fn phase_of(state: &str, states: &[(String, Phase)]) -> Option<Phase> {
+fn phase_of(state: &str, states: &[(String, TaskPhase)]) -> Option<TaskPhase> {
     states.iter().find(|(known, _)| known == state).map(|(_, phase)| *phase)
 }
 
 impl Steps {
     /// Returns how a step is, where it says so.
-    fn phase_of(&self, step: &str, states: &[(String, Phase)]) -> Option<Phase> {
-        let state = self.state.as_ref().and_then(|path| path.look(step)).and_then(scalar)?;
+    fn phase_of(&self, step: &str, states: &[(String, TaskPhase)]) -> Option<TaskPhase> {
+        let state = self.state.as_ref().and_then(|path| path.look(step)).and_then(scalar_text)?;
         phase_of(&state, states)
     }
 }
@@ -402,7 +403,7 @@ pub fn is_id(id: &str) -> bool {
 }
 
 /// Returns a text, number or boolean as text; no longer one than anybody would read.
-pub(crate) fn scalar(value: &str) -> Option<String> {
+pub(crate) fn scalar_text(value: &str) -> Option<String> {
     match value {
         "null" => None,
         text if text.starts_with(['[', '{']) || text.len() > LONGEST_SCALAR => None,
@@ -421,14 +422,14 @@ mod tests {
         JsonPath::compile(text).unwrap()
     }
 
-    fn tasks() -> Tasks {
+    fn tasks() -> TaskRules {
         let states = [
-            ("pending", Phase::Running),
-            ("success", Phase::Succeeded),
-            ("failure", Phase::Failed),
-            ("true", Phase::Succeeded),
+            ("pending", TaskPhase::Running),
+            ("success", TaskPhase::Succeeded),
+            ("failure", TaskPhase::Failed),
+            ("true", TaskPhase::Succeeded),
         ];
-        Tasks {
+        TaskRules {
             starters: BTreeSet::new(),
             statuses: vec![201, 202],
             when: vec![
@@ -465,7 +466,7 @@ mod tests {
 
     #[test]
     fn status_and_body_say_that_a_task_began() {
-        let began = |status, answer: Value| tasks().began(status, &answer.to_string());
+        let began = |status, answer: Value| tasks().begun_task_id(status, &answer.to_string());
         let pending = json!({ "status": "pending", "id": "a1" });
         assert_eq!(began(201, pending.clone()), Some(Ok("a1".to_owned())));
         assert_eq!(began(202, json!({ "status": "started", "id": 7 })), Some(Ok("7".to_owned())));
@@ -485,17 +486,18 @@ mod tests {
                 { "name": "copy", "progress": 120 }, { "progress": 3 }, { "name": "boot" },
             ],
         });
-        let glimpse = tasks().read(&shown.to_string()).unwrap();
-        assert_eq!((glimpse.phase, glimpse.percent), (Phase::Running, Some(41.5)));
-        let step = |name: &str, percent| Step { name: name.to_owned(), percent, phase: None };
+        let glimpse = tasks().read_observation(&shown.to_string()).unwrap();
+        assert_eq!((glimpse.phase, glimpse.percent), (TaskPhase::Running, Some(41.5)));
+        let step = |name: &str, percent| TaskStep { name: name.to_owned(), percent, phase: None };
         assert_eq!(glimpse.steps, [step("copy", Some(100.0)), step("boot", None)]);
-        let ended = tasks().read(r#"{"status":true,"progress":null}"#).unwrap();
-        assert_eq!((ended.phase, ended.percent), (Phase::Succeeded, None));
+        let ended = tasks().read_observation(r#"{"status":true,"progress":null}"#).unwrap();
+        assert_eq!((ended.phase, ended.percent), (TaskPhase::Succeeded, None));
     }
 
     #[test]
     fn an_unknown_state_is_an_error() {
-        let error = |shown: Value| tasks().read(&shown.to_string()).unwrap_err().to_string();
+        let error =
+            |shown: Value| tasks().read_observation(&shown.to_string()).unwrap_err().to_string();
         assert_eq!(error(json!({})), "has no state at $.status");
         assert_eq!(
             error(json!({ "status": "paused" })),
@@ -538,13 +540,13 @@ mod tests {
         let mut steps: Vec<Value> = (0..40).map(|at| step(at, "success")).collect();
         steps.push(step(40, "pending"));
         let shown = json!({ "status": "pending", "stopAt": 1_795_000_000_000_u64, "tasks": steps });
-        let glimpse = tasks().read(&shown.to_string()).unwrap();
+        let glimpse = tasks().read_observation(&shown.to_string()).unwrap();
         assert!(glimpse.stop_requested);
         assert_eq!((glimpse.steps.len(), glimpse.steps[19].name.as_str()), (20, "40"));
         assert!(glimpse.steps[0].is_done() && !glimpse.steps[19].is_done());
         for none in [json!(null), json!(false), json!(0), json!("")] {
             let shown = json!({ "status": "pending", "stopAt": none }).to_string();
-            assert!(!tasks().read(&shown).unwrap().stop_requested, "{none}");
+            assert!(!tasks().read_observation(&shown).unwrap().stop_requested, "{none}");
         }
     }
 
@@ -591,7 +593,7 @@ mod tests {
                     "status": "pending", "progress": value,
                     "tasks": [{ "name": "step", "progress": value }],
                 });
-                let glimpse = tasks().read(&shown.to_string()).unwrap();
+                let glimpse = tasks().read_observation(&shown.to_string()).unwrap();
                 for percent in [glimpse.percent, glimpse.steps[0].percent].into_iter().flatten() {
                     assert!((0.0..=100.0).contains(&percent), "{value}");
                 }

@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    JsonPath, Phase, Reasons, Steps, TaskCall, TaskStateError, cut, is_id, phase_of, scalar,
+    JsonPath, Reasons, Steps, TaskCall, TaskPhase, TaskStateError, cut_text, is_id, phase_of,
+    scalar_text,
 };
 
 /// Where to find out what became of a task that says that it succeeded.
 #[derive(Debug, Clone)]
-pub struct Verdict {
+pub struct VerdictRule {
     /// The tools whose tasks are judged by it.
     pub of: BTreeSet<String>,
     /// The call that tells; its arguments have names of [`values`](Self::values) in braces, or that
@@ -19,7 +20,7 @@ pub struct Verdict {
     /// Where the state is, in the result of that call.
     pub state: JsonPath,
     /// What the states mean; no state is there twice.
-    pub states: Vec<(String, Phase)>,
+    pub states: Vec<(String, TaskPhase)>,
     /// Where the result is.
     pub result: Option<JsonPath>,
     /// Where the reason of a failure is; the first of these that has something.
@@ -34,16 +35,16 @@ pub struct Verdict {
 
 /// What a verdict says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judged {
+pub struct JudgedOutcome {
     /// The state in the words of the API.
     pub state: String,
     /// What it means.
-    pub phase: Phase,
+    pub phase: TaskPhase,
     /// Why the work failed.
     pub reason: Option<String>,
 }
 
-impl Verdict {
+impl VerdictRule {
     /// Returns what the arguments of the call need of what shows the task `id`.
     ///
     /// # Errors
@@ -53,7 +54,7 @@ impl Verdict {
         let mut values = vec![("task".to_owned(), id.to_owned())];
         for (name, path) in &self.values {
             // What is no word could say something else where it is put.
-            let value = path.look(shown).and_then(scalar).filter(|value| is_id(value));
+            let value = path.look(shown).and_then(scalar_text).filter(|value| is_id(value));
             values.push((name.clone(), value.ok_or(path.as_str())?));
         }
         Ok(values)
@@ -64,19 +65,19 @@ impl Verdict {
     /// # Errors
     ///
     /// The state is not there, or is none of the known ones.
-    pub fn read(&self, shown: &str) -> Result<Judged, TaskStateError> {
-        let Some(state) = self.state.look(shown).and_then(scalar) else {
+    pub fn read(&self, shown: &str) -> Result<JudgedOutcome, TaskStateError> {
+        let Some(state) = self.state.look(shown).and_then(scalar_text) else {
             return Err(TaskStateError::Absent { path: self.state.as_str().to_owned() });
         };
         let Some(phase) = phase_of(&state, &self.states) else {
             let known: Vec<&str> = self.states.iter().map(|(state, _)| state.as_str()).collect();
-            let state = cut(&state, super::LONGEST_TEXT).into_owned();
+            let state = cut_text(&state, super::LONGEST_TEXT).into_owned();
             return Err(TaskStateError::Unknown { state, known: known.join(", ") });
         };
         let Self { errors, details, steps, states, .. } = self;
-        let is_bad = matches!(phase, Phase::Failed | Phase::Cancelled);
+        let is_bad = matches!(phase, TaskPhase::Failed | TaskPhase::Cancelled);
         let reasons = Reasons { errors, details: details.as_ref(), steps: steps.as_ref(), states };
         let reason = is_bad.then(|| reasons.read(shown)).flatten();
-        Ok(Judged { state, phase, reason })
+        Ok(JudgedOutcome { state, phase, reason })
     }
 }

@@ -1,29 +1,29 @@
 use serde_json::json;
 
 use super::*;
-use crate::documents::Alone;
+use crate::documents::NoSiblings;
 
 /// Returns the shape of the schema `name`, and the remarks.
-fn read(schemas: &Value, name: &str) -> (Shape, Vec<String>) {
+fn read(schemas: &Value, name: &str) -> (ValueShape, Vec<String>) {
     let document = json!({ "openapi": "3.1.0", "components": { "schemas": schemas },
         "asked": { "$ref": format!("#/components/schemas/{name}") } });
     read_in(&document)
 }
 
-fn read_in(document: &Value) -> (Shape, Vec<String>) {
-    let documents = Documents::read(document.to_string().as_bytes(), &mut Alone).unwrap();
+fn read_in(document: &Value) -> (ValueShape, Vec<String>) {
+    let documents = Documents::read(document.to_string().as_bytes(), &mut NoSiblings).unwrap();
     let (asked, place) = documents.at("/asked").unwrap();
     let mut schemas = Schemas::new(&documents);
-    let shape = schemas.shape(asked, &place);
+    let shape = schemas.read_shape(asked, &place);
     let lines = schemas.remarks.list().iter().map(|it| format!("{} {}", it.place, it.message));
     (shape, lines.collect())
 }
 
-fn names(shape: &Shape) -> Vec<&str> {
+fn names(shape: &ValueShape) -> Vec<&str> {
     shape.members.iter().map(|member| member.name.as_str()).collect()
 }
 
-fn member<'shape>(shape: &'shape Shape, name: &str) -> &'shape Member {
+fn member<'shape>(shape: &'shape ValueShape, name: &str) -> &'shape ShapeMember {
     shape.members.iter().find(|member| member.name == name).unwrap()
 }
 

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::server::Generator;
-use crate::xen_orchestra::kind::Kind;
-use crate::xen_orchestra::state::State;
+use crate::xen_orchestra::kind::XenKind;
+use crate::xen_orchestra::state::XenState;
 
 /// Adds everything about who may do what.
-pub(super) fn add(state: &mut State, token: &str) {
+pub(super) fn add(state: &mut XenState, token: &str) {
     let admin = add_user(state, "admin@admin.net", "admin", "admin");
     let alice = add_user(state, "alice", "alice", "none");
     let bob = add_user(state, "bob", "bob", "none");
@@ -26,15 +26,15 @@ pub(super) fn add(state: &mut State, token: &str) {
     }
     let store = &mut state.store;
     // Who signs in with a second factor has its secret there.
-    store.set(Kind::User, &alice, "preferences", json!({"otp": "JBSWY3DPEHPK3PXP"}));
+    store.set(XenKind::User, &alice, "preferences", json!({"otp": "JBSWY3DPEHPK3PXP"}));
     let operators = store.generator.uuid();
     let developers = store.generator.uuid();
     for (id, name, user) in [(&operators, "operators", &alice), (&developers, "developers", &bob)] {
         store.insert(
-            Kind::Group,
+            XenKind::Group,
             json!({"name": name, "users": [user], "aclRoleIds": [], "id": id}),
         );
-        store.link(Kind::User, user, "groups", id);
+        store.link(XenKind::User, user, "groups", id);
     }
     add_built_in_roles(state);
     let role = add_role(
@@ -44,16 +44,16 @@ pub(super) fn add(state: &mut State, token: &str) {
         false,
         &["vm:read", "vm:start", "vm:shutdown", "host:read", "pool:read", "task:read"],
     );
-    state.store.link(Kind::AclRole, &role, "groupIds", &operators);
-    state.store.link(Kind::Group, &operators, "aclRoleIds", &role);
+    state.store.link(XenKind::AclRole, &role, "groupIds", &operators);
+    state.store.link(XenKind::Group, &operators, "aclRoleIds", &role);
     add_finished_tasks(state, &admin);
 }
 
-fn add_user(state: &mut State, name: &str, password: &str, permission: &str) -> String {
+fn add_user(state: &mut XenState, name: &str, password: &str, permission: &str) -> String {
     let id = state.store.generator.uuid();
     state.accounts.passwords.insert(id.clone(), password.to_owned());
     state.store.insert(
-        Kind::User,
+        XenKind::User,
         json!({
             "email": name,
             "permission": permission,
@@ -66,7 +66,7 @@ fn add_user(state: &mut State, name: &str, password: &str, permission: &str) -> 
     )
 }
 
-fn add_built_in_roles(state: &mut State) {
+fn add_built_in_roles(state: &mut XenState) {
     let own = Generator::new(ROLE_SEED);
     let common = std::mem::replace(&mut state.store.generator, own);
     for (name, description, privileges) in BUILT_IN_ROLES {
@@ -79,7 +79,7 @@ fn add_built_in_roles(state: &mut State) {
 }
 
 fn add_role(
-    state: &mut State,
+    state: &mut XenState,
     name: &str,
     description: &str,
     built_in: bool,
@@ -98,19 +98,19 @@ fn add_role(
     if built_in && let Some(properties) = object.as_object_mut() {
         properties.insert("isTemplate".to_owned(), true.into());
     }
-    store.insert(Kind::AclRole, object);
+    store.insert(XenKind::AclRole, object);
     for (resource, action) in privileges.iter().filter_map(|privilege| privilege.split_once(':')) {
         let id = store.generator.uuid();
         let privilege = json!({
             "action": action, "effect": "allow", "resource": resource, "roleId": role, "id": id,
         });
-        store.insert(Kind::AclPrivilege, privilege);
-        store.link(Kind::AclRole, &role, "privilegeIds", &id);
+        store.insert(XenKind::AclPrivilege, privilege);
+        store.link(XenKind::AclRole, &role, "privilegeIds", &id);
     }
     role
 }
 
-fn add_finished_tasks(state: &mut State, admin: &str) {
+fn add_finished_tasks(state: &mut XenState, admin: &str) {
     for (index, (name, result)) in [
         ("API call: vm.convertToTemplate", Value::Null),
         ("API call: sr.scan", json!({"message": "no such SR", "name": "XoError"})),
@@ -135,7 +135,7 @@ fn add_finished_tasks(state: &mut State, admin: &str) {
         if failed && let Some(properties) = task.as_object_mut() {
             properties.insert("result".to_owned(), result);
         }
-        state.store.insert(Kind::Task, task);
+        state.store.insert(XenKind::Task, task);
     }
 }
 

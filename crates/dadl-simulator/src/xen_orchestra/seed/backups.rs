@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::DAY;
-use crate::xen_orchestra::kind::Kind;
-use crate::xen_orchestra::state::State;
-use crate::xen_orchestra::store::{Properties, Store};
+use crate::xen_orchestra::kind::XenKind;
+use crate::xen_orchestra::state::XenState;
+use crate::xen_orchestra::store::{ObjectStore, Properties};
 
 /// Adds everything about backups.
-pub(super) fn add(state: &mut State) {
-    let admin = state.store.all(Kind::User).next().map(|user| user.0.to_owned());
+pub(super) fn add(state: &mut XenState) {
+    let admin = state.store.all(XenKind::User).next().map(|user| user.0.to_owned());
     let store = &mut state.store;
     let moment = store.moment;
     let proxy = add_proxy(store);
@@ -23,13 +23,13 @@ pub(super) fn add(state: &mut State) {
     for (job, cron) in jobs.iter().zip(crons) {
         let id = store.generator.uuid();
         store.insert(
-            Kind::Schedule,
+            XenKind::Schedule,
             json!({
                 "cron": cron, "enabled": true, "jobId": job, "name": "regular",
                 "timezone": "Europe/Prague", "userId": admin, "id": id,
             }),
         );
-        let name = store.get(Kind::BackupJob, job).map(|job| job.text("name").to_owned());
+        let name = store.get(XenKind::BackupJob, job).map(|job| job.text("name").to_owned());
         let vms = match job {
             job if *job == jobs[0] => databases.clone(),
             job if *job == jobs[1] => mail.clone(),
@@ -41,7 +41,7 @@ pub(super) fn add(state: &mut State) {
             let start = (moment - day * DAY) * 1000 + store.generator.below(60_000);
             add_run(
                 store,
-                &Run {
+                &JobRun {
                     job,
                     schedule: &id,
                     name: name.as_deref().unwrap_or_default(),
@@ -59,7 +59,7 @@ pub(super) fn add(state: &mut State) {
 }
 
 fn add_jobs(
-    store: &mut Store,
+    store: &mut ObjectStore,
     repositories: &[String; 2],
     databases: &[String],
     mail: &[String],
@@ -100,17 +100,17 @@ fn add_jobs(
     ]
 }
 
-fn named(store: &Store, prefix: &str) -> Vec<String> {
-    let vms = store.all(Kind::Vm);
+fn named(store: &ObjectStore, prefix: &str) -> Vec<String> {
+    let vms = store.all(XenKind::Vm);
     let named = vms.filter(|vm| vm.1.text("name_label").starts_with(prefix));
     named.map(|vm| vm.0.to_owned()).collect()
 }
 
-fn add_proxy(store: &mut Store) -> String {
+fn add_proxy(store: &mut ObjectStore) -> String {
     let vm = named(store, "xo-proxy").pop();
     let id = store.generator.uuid();
     store.insert(
-        Kind::Proxy,
+        XenKind::Proxy,
         json!({
             "name": "XO proxy", "vmUuid": vm, "id": id, "url": "https://obfuscated@10.0.11.60/",
             "version": "0.31.6",
@@ -118,7 +118,7 @@ fn add_proxy(store: &mut Store) -> String {
     )
 }
 
-fn add_repository(store: &mut Store, name: &str, url: &str, proxy: Option<&str>) -> String {
+fn add_repository(store: &mut ObjectStore, name: &str, url: &str, proxy: Option<&str>) -> String {
     let id = store.generator.uuid();
     let measured = store.moment - DAY;
     let mut repository = json!({
@@ -134,10 +134,10 @@ fn add_repository(store: &mut Store, name: &str, url: &str, proxy: Option<&str>)
     if let (Some(proxy), Some(properties)) = (proxy, repository.as_object_mut()) {
         properties.insert("proxy".to_owned(), proxy.into());
     }
-    store.insert(Kind::BackupRepository, repository)
+    store.insert(XenKind::BackupRepository, repository)
 }
 
-fn add_job(store: &mut Store, name: &str, mut job: Value) -> String {
+fn add_job(store: &mut ObjectStore, name: &str, mut job: Value) -> String {
     let id = store.generator.uuid();
     if let Some(properties) = job.as_object_mut() {
         properties.insert("name".to_owned(), name.into());
@@ -145,11 +145,11 @@ fn add_job(store: &mut Store, name: &str, mut job: Value) -> String {
         properties.insert("settings".to_owned(), settings);
         properties.insert("id".to_owned(), id.into());
     }
-    store.insert(Kind::BackupJob, job)
+    store.insert(XenKind::BackupJob, job)
 }
 
 /// One run of a job.
-pub(in super::super) struct Run<'a> {
+pub(in super::super) struct JobRun<'a> {
     /// The job.
     pub(in super::super) job: &'a str,
     /// The schedule that asked for it.
@@ -171,14 +171,14 @@ pub(in super::super) struct Run<'a> {
 }
 
 /// Adds the log of a run, and the archives of one that succeeded.
-pub(in super::super) fn add_run(store: &mut Store, run: &Run<'_>) {
+pub(in super::super) fn add_run(store: &mut ObjectStore, run: &JobRun<'_>) {
     let status = if run.failure.is_some() { "failure" } else { "success" };
     let start = run.start;
     let at = |part: u64| start + run.took * part / 95;
     let result = run.failure.map(|message| json!({"message": message, "name": "Error"}));
     let mut tasks = Vec::new();
     for vm in run.vms {
-        let name = store.get(Kind::Vm, vm).map(|vm| vm.text("name_label").to_owned());
+        let name = store.get(XenKind::Vm, vm).map(|vm| vm.text("name_label").to_owned());
         let size = 300_000_000 + store.generator.below(900_000_000);
         let mut task = json!({
             "data": {"type": "VM", "id": vm, "name_label": name},
@@ -218,11 +218,11 @@ pub(in super::super) fn add_run(store: &mut Store, run: &Run<'_>) {
     if let (Some(log), Value::Object(details)) = (log.as_object_mut(), details) {
         log.extend(details);
     }
-    store.insert(Kind::BackupLog, log);
+    store.insert(XenKind::BackupLog, log);
 }
 
-fn add_archive(store: &mut Store, run: &Run<'_>, vm: &str, start: u64, size: u64) {
-    let Some(machine) = store.get(Kind::Vm, vm) else {
+fn add_archive(store: &mut ObjectStore, run: &JobRun<'_>, vm: &str, start: u64, size: u64) {
+    let Some(machine) = store.get(XenKind::Vm, vm) else {
         return;
     };
     let described = json!({
@@ -233,7 +233,7 @@ fn add_archive(store: &mut Store, run: &Run<'_>, vm: &str, start: u64, size: u64
     let disk = store.generator.uuid();
     let folder = format!("/xo-vm-backups/{vm}");
     store.insert(
-        Kind::BackupArchive,
+        XenKind::BackupArchive,
         json!({
             "type": "xo-vm-backup", "backupRepository": run.repository,
             "disks": [{
@@ -248,14 +248,14 @@ fn add_archive(store: &mut Store, run: &Run<'_>, vm: &str, start: u64, size: u64
     );
 }
 
-fn add_restores(store: &mut Store, repository: &str, job: &str) {
-    let storage = store.all(Kind::Sr).next().map(|storage| storage.0.to_owned());
+fn add_restores(store: &mut ObjectStore, repository: &str, job: &str) {
+    let storage = store.all(XenKind::Sr).next().map(|storage| storage.0.to_owned());
     let vm = named(store, "db-03").pop().unwrap_or_default();
     for day in [4, 9] {
         let start = (store.moment - day * DAY) * 1000;
         let result = json!({"size": 1_288_490_188_u64, "id": vm});
         store.insert(
-            Kind::RestoreLog,
+            XenKind::RestoreLog,
             json!({
                 "data": {
                     "backupId": format!("{repository}//xo-vm-backups/{vm}/{start}.json"),

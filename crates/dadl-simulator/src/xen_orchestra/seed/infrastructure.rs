@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::{DAY, Site, insert_in_pool, insert_with_id};
-use crate::xen_orchestra::kind::Kind;
-use crate::xen_orchestra::store::Store;
+use super::{DAY, SeededPool, insert_in_pool, insert_with_id};
+use crate::xen_orchestra::kind::XenKind;
+use crate::xen_orchestra::store::ObjectStore;
 
 /// Adds both pools.
-pub(super) fn add(store: &mut Store) -> Vec<Site> {
+pub(super) fn add(store: &mut ObjectStore) -> Vec<SeededPool> {
     let production = PoolPlan {
         name: "Production",
         description: "Three hosts with shared storage",
@@ -24,7 +24,7 @@ pub(super) fn add(store: &mut Store) -> Vec<Site> {
     let id = store.generator.uuid();
     // A server that was switched off, so that not everything is well.
     store.insert(
-        Kind::Server,
+        XenKind::Server,
         json!({
             "allowUnauthorized": true, "enabled": false, "host": "10.0.5.1", "label": "Old site",
             "username": "root", "readOnly": true, "id": id, "status": "disconnected",
@@ -40,13 +40,13 @@ struct PoolPlan {
     network: &'static str,
 }
 
-fn add_pool(store: &mut Store, plan: &PoolPlan) -> Site {
+fn add_pool(store: &mut ObjectStore, plan: &PoolPlan) -> SeededPool {
     let pool = store.generator.uuid();
     let hosts: Vec<String> = plan.hosts.iter().map(|_| store.generator.uuid()).collect();
     let master = hosts.first().cloned().unwrap_or_default();
     insert_with_id(
         store,
-        Kind::Pool,
+        XenKind::Pool,
         &pool,
         &pool,
         json!({
@@ -60,7 +60,7 @@ fn add_pool(store: &mut Store, plan: &PoolPlan) -> Site {
     );
     let networks = add_networks(store, &pool);
     let mut site =
-        Site { pool: pool.clone(), hosts: vec![], shared_storage: String::new(), networks };
+        SeededPool { pool: pool.clone(), hosts: vec![], shared_storage: String::new(), networks };
     for (index, host) in hosts.iter().enumerate() {
         let name = plan.hosts.get(index).copied().unwrap_or_default();
         let address = format!("{}.{}", plan.network, index + 11);
@@ -114,18 +114,18 @@ fn add_pool(store: &mut Store, plan: &PoolPlan) -> Site {
         },
     );
     let default_storage = site.shared_storage.clone();
-    store.set(Kind::Pool, &pool, "default_SR", default_storage.clone());
-    store.set(Kind::Pool, &pool, "suspendSr", default_storage);
+    store.set(XenKind::Pool, &pool, "default_SR", default_storage.clone());
+    store.set(XenKind::Pool, &pool, "suspendSr", default_storage);
     add_drivers(store, &pool);
     add_server(store, plan, &pool, &hosts);
     site
 }
 
-fn add_server(store: &mut Store, plan: &PoolPlan, pool: &str, hosts: &[String]) {
+fn add_server(store: &mut ObjectStore, plan: &PoolPlan, pool: &str, hosts: &[String]) {
     let id = store.generator.uuid();
     let addresses = (11..).zip(hosts).map(|(last, _)| format!("{}.{last}", plan.network));
     store.insert(
-        Kind::Server,
+        XenKind::Server,
         json!({
             "host": format!("{}.11", plan.network), "label": plan.name, "username": "root",
             "allowUnauthorized": true, "poolNameDescription": plan.description,
@@ -136,7 +136,7 @@ fn add_server(store: &mut Store, plan: &PoolPlan, pool: &str, hosts: &[String]) 
     );
 }
 
-fn add_networks(store: &mut Store, pool: &str) -> Vec<String> {
+fn add_networks(store: &mut ObjectStore, pool: &str) -> Vec<String> {
     let plans = [
         ("Pool-wide network associated with eth0", "xenbr0", "Management and machines"),
         ("DMZ (VLAN 20)", "xapi20", "Machines that face the Internet"),
@@ -148,7 +148,7 @@ fn add_networks(store: &mut Store, pool: &str) -> Vec<String> {
         .map(|(name, bridge, description)| {
             insert_in_pool(
                 store,
-                Kind::Network,
+                XenKind::Network,
                 pool,
                 json!({
                     "automatic": false, "bridge": bridge, "current_operations": {},
@@ -161,13 +161,13 @@ fn add_networks(store: &mut Store, pool: &str) -> Vec<String> {
         .collect()
 }
 
-fn add_host(store: &mut Store, pool: &str, host: &str, name: &str, address: &str) {
+fn add_host(store: &mut ObjectStore, pool: &str, host: &str, name: &str, address: &str) {
     let started = store.moment - 40 * DAY;
     let dom0 = store.generator.uuid();
     let memory = 137_438_953_472_u64;
     insert_with_id(
         store,
-        Kind::Host,
+        XenKind::Host,
         pool,
         host,
         json!({
@@ -199,7 +199,7 @@ fn add_host(store: &mut Store, pool: &str, host: &str, name: &str, address: &str
     );
     insert_with_id(
         store,
-        Kind::VmController,
+        XenKind::VmController,
         pool,
         &dom0,
         json!({
@@ -224,13 +224,13 @@ fn add_host(store: &mut Store, pool: &str, host: &str, name: &str, address: &str
     );
 }
 
-fn add_ports(store: &mut Store, pool: &str, host: &str, address: &str, networks: &[String]) {
+fn add_ports(store: &mut ObjectStore, pool: &str, host: &str, address: &str, networks: &[String]) {
     let plans = [("eth0", -1, address), ("eth0", 20, ""), ("eth1", -1, "")];
     for ((device, vlan, ip), network) in plans.into_iter().zip(networks) {
         let mac = store.generator.mac();
         let port = insert_in_pool(
             store,
-            Kind::Pif,
+            XenKind::Pif,
             pool,
             json!({
                 "attached": true, "isBondMaster": false, "isBondSlave": false, "device": device,
@@ -243,9 +243,9 @@ fn add_ports(store: &mut Store, pool: &str, host: &str, address: &str, networks:
                 "$host": host, "$network": network,
             }),
         );
-        store.link(Kind::Network, network, "PIFs", &port);
-        store.link(Kind::Host, host, "PIFs", &port);
-        store.link(Kind::Host, host, "$PIFs", &port);
+        store.link(XenKind::Network, network, "PIFs", &port);
+        store.link(XenKind::Host, host, "PIFs", &port);
+        store.link(XenKind::Host, host, "$PIFs", &port);
     }
     for (slot, class, device) in [
         ("0000:41:00.0", "Ethernet controller", "Ethernet Controller X550"),
@@ -253,19 +253,19 @@ fn add_ports(store: &mut Store, pool: &str, host: &str, address: &str, networks:
     ] {
         let pci = insert_in_pool(
             store,
-            Kind::Pci,
+            XenKind::Pci,
             pool,
             json!({
                 "class_name": class, "device_name": device, "pci_id": slot, "$host": host,
             }),
         );
-        store.link(Kind::Host, host, "PCIs", &pci);
-        store.link(Kind::Host, host, "$PCIs", &pci);
+        store.link(XenKind::Host, host, "PCIs", &pci);
+        store.link(XenKind::Host, host, "$PCIs", &pci);
         if class.starts_with("VGA") {
             let group = store.generator.uuid();
             let gpu = insert_in_pool(
                 store,
-                Kind::Pgpu,
+                XenKind::Pgpu,
                 pool,
                 json!({
                     "dom0Access": "enabled", "enabledVgpuTypes": [], "gpuGroup": group,
@@ -273,8 +273,8 @@ fn add_ports(store: &mut Store, pool: &str, host: &str, address: &str, networks:
                     "host": host, "$host": host, "vgpus": [], "$vgpus": [],
                 }),
             );
-            store.link(Kind::Host, host, "PGPUs", &gpu);
-            store.link(Kind::Host, host, "$PGPUs", &gpu);
+            store.link(XenKind::Host, host, "PGPUs", &gpu);
+            store.link(XenKind::Host, host, "$PGPUs", &gpu);
         }
     }
 }
@@ -289,10 +289,15 @@ struct StoragePlan<'a> {
     device: serde_json::Value,
 }
 
-fn add_storage(store: &mut Store, pool: &str, container: &str, plan: &StoragePlan<'_>) -> String {
+fn add_storage(
+    store: &mut ObjectStore,
+    pool: &str,
+    container: &str,
+    plan: &StoragePlan<'_>,
+) -> String {
     let storage = insert_in_pool(
         store,
-        Kind::Sr,
+        XenKind::Sr,
         pool,
         json!({
             "content_type": plan.content, "physical_usage": plan.size / 3,
@@ -306,20 +311,20 @@ fn add_storage(store: &mut Store, pool: &str, container: &str, plan: &StoragePla
     for host in plan.hosts {
         let connection = insert_in_pool(
             store,
-            Kind::Pbd,
+            XenKind::Pbd,
             pool,
             json!({
                 "attached": true, "host": host, "SR": storage, "device_config": plan.device,
                 "otherConfig": {},
             }),
         );
-        store.link(Kind::Sr, &storage, "$PBDs", &connection);
-        store.link(Kind::Host, host, "$PBDs", &connection);
+        store.link(XenKind::Sr, &storage, "$PBDs", &connection);
+        store.link(XenKind::Host, host, "$PBDs", &connection);
     }
     storage
 }
 
-fn add_drivers(store: &mut Store, pool: &str) {
+fn add_drivers(store: &mut ObjectStore, pool: &str) {
     for (driver, name) in [
         ("ext", "Local EXT4 VHD and QCOW2"),
         ("iso", "ISO"),
@@ -332,7 +337,7 @@ fn add_drivers(store: &mut Store, pool: &str) {
         };
         insert_in_pool(
             store,
-            Kind::Sm,
+            XenKind::Sm,
             pool,
             json!({
                 "name_description": format!("SR plugin for {driver}"), "name_label": name,

@@ -5,14 +5,14 @@
 
 use serde_json::{Value, json};
 
-use super::{DAY, Site, insert_in_pool, insert_with_id};
+use super::{DAY, SeededPool, insert_in_pool, insert_with_id};
 use crate::server::Date;
-use crate::xen_orchestra::kind::Kind;
+use crate::xen_orchestra::kind::XenKind;
 use crate::xen_orchestra::snapshots::take_snapshot;
-use crate::xen_orchestra::store::{Object, Properties, Store};
+use crate::xen_orchestra::store::{ObjectStore, Properties, XenObject};
 
 /// Adds all machines to the pools.
-pub(super) fn add(store: &mut Store, sites: &[Site]) {
+pub(super) fn add(store: &mut ObjectStore, sites: &[SeededPool]) {
     for site in sites {
         add_templates(store, site);
     }
@@ -60,7 +60,7 @@ pub(in super::super) struct NewMachine {
 }
 
 /// Adds a halted VM without disks and interfaces.
-pub(in super::super) fn add_machine(store: &mut Store, machine: &NewMachine) -> String {
+pub(in super::super) fn add_machine(store: &mut ObjectStore, machine: &NewMachine) -> String {
     let mut object = machine_object(machine);
     if let Some(properties) = object.as_object_mut() {
         let created = Date(store.moment - 290 * DAY).iso_millis();
@@ -70,13 +70,13 @@ pub(in super::super) fn add_machine(store: &mut Store, machine: &NewMachine) -> 
         properties.insert("startTime".to_owned(), Value::Null);
         properties.insert("vulnerabilities".to_owned(), json!({"xsa468": false}));
     }
-    insert_in_pool(store, Kind::Vm, &machine.pool, object)
+    insert_in_pool(store, XenKind::Vm, &machine.pool, object)
 }
 
 /// Adds a disk to a storage and connects it to a machine. Returns the disk.
 pub(in super::super) fn add_disk(
-    store: &mut Store,
-    machine: (Kind, &str),
+    store: &mut ObjectStore,
+    machine: (XenKind, &str),
     storage: &str,
     name: &str,
     size: u64,
@@ -88,7 +88,7 @@ pub(in super::super) fn add_disk(
     let pool = pool.unwrap_or_default();
     let disk = insert_in_pool(
         store,
-        Kind::Vdi,
+        XenKind::Vdi,
         &pool,
         json!({
             "cbt_enabled": false, "missing": false, "name_description": "Created by XO",
@@ -97,11 +97,11 @@ pub(in super::super) fn add_disk(
             "$VBDs": [], "chainPhysicalUsage": size / 4,
         }),
     );
-    store.link(Kind::Sr, storage, "VDIs", &disk);
+    store.link(XenKind::Sr, storage, "VDIs", &disk);
     let letter = char::from(b'a' + u8::try_from(position).unwrap_or(0).min(25));
     let connection = insert_in_pool(
         store,
-        Kind::Vbd,
+        XenKind::Vbd,
         &pool,
         json!({
             "attached": running, "bootable": position == 0, "device": format!("xvd{letter}"),
@@ -109,21 +109,21 @@ pub(in super::super) fn add_disk(
             "VM": id,
         }),
     );
-    store.link(Kind::Vdi, &disk, "$VBDs", &connection);
+    store.link(XenKind::Vdi, &disk, "$VBDs", &connection);
     store.link(kind, id, "$VBDs", &connection);
     disk
 }
 
 /// Adds an interface that connects a VM to a network.
-pub(in super::super) fn add_interface(store: &mut Store, vm: &str, network: &str) -> String {
-    let machine = store.get(Kind::Vm, vm);
+pub(in super::super) fn add_interface(store: &mut ObjectStore, vm: &str, network: &str) -> String {
+    let machine = store.get(XenKind::Vm, vm);
     let device = machine.map_or(0, |machine| machine.list("VIFs").len()).to_string();
     let pool = machine.map(|machine| machine.text("$pool").to_owned()).unwrap_or_default();
     let attached = machine.is_some_and(|machine| machine.text("power_state") == "Running");
     let mac = store.generator.mac();
     let interface = insert_in_pool(
         store,
-        Kind::Vif,
+        XenKind::Vif,
         &pool,
         json!({
             "allowedIpv4Addresses": [], "allowedIpv6Addresses": [], "attached": attached,
@@ -131,8 +131,8 @@ pub(in super::super) fn add_interface(store: &mut Store, vm: &str, network: &str
             "other_config": {}, "txChecksumming": true, "$network": network, "$VM": vm,
         }),
     );
-    store.link(Kind::Vm, vm, "VIFs", &interface);
-    store.link(Kind::Network, network, "VIFs", &interface);
+    store.link(XenKind::Vm, vm, "VIFs", &interface);
+    store.link(XenKind::Network, network, "VIFs", &interface);
     interface
 }
 
@@ -169,7 +169,7 @@ struct Seeded {
     tags: &'static str,
 }
 
-fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
+fn add_seeded(store: &mut ObjectStore, site: &SeededPool, plan: &Seeded) {
     let moment = store.moment;
     let power = match plan.name.as_str() {
         "broken-01" | "build-03" | "legacy-erp" | "test-02" | "web-06" | "win-02" => "Halted",
@@ -200,9 +200,9 @@ fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
     let address = format!(
         "10.0.{}.{}",
         if plan.tags.contains("lab") { 19 } else { 11 },
-        20 + store.count(Kind::Vm)
+        20 + store.count(XenKind::Vm)
     );
-    store.update(Kind::Vm, &vm, |object| {
+    store.update(XenKind::Vm, &vm, |object| {
         object.insert("power_state".to_owned(), power.into());
         object.insert("tags".to_owned(), plan.tags.split(' ').collect());
         if power == "Running" {
@@ -215,20 +215,20 @@ fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
         }
     });
     if power == "Running" {
-        store.link(Kind::Host, &host, "residentVms", &vm);
+        store.link(XenKind::Host, &host, "residentVms", &vm);
     }
     let system = format!("{} system", plan.name);
-    add_disk(store, (Kind::Vm, &vm), &site.shared_storage, &system, plan.disk << 30);
+    add_disk(store, (XenKind::Vm, &vm), &site.shared_storage, &system, plan.disk << 30);
     if plan.tags.contains("data") {
         let data = format!("{} data", plan.name);
-        add_disk(store, (Kind::Vm, &vm), &site.shared_storage, &data, plan.disk << 32);
+        add_disk(store, (XenKind::Vm, &vm), &site.shared_storage, &data, plan.disk << 32);
     }
     let network = site.networks.get(usize::from(plan.tags.contains("dmz"))).cloned();
     add_interface(store, &vm, &network.unwrap_or_default());
     if power == "Running" {
         insert_in_pool(
             store,
-            Kind::Message,
+            XenKind::Message,
             &site.pool,
             json!({
                 "body": format!("VM '{}' (uuid: {vm}) started on host (uuid: {host})", plan.name),
@@ -257,7 +257,7 @@ fn system(name: &str) -> Value {
 }
 
 /// Says in a VM whether guest tools answer in it, and which.
-pub(in super::super) fn report_tools(machine: &mut Object, there: bool) {
+pub(in super::super) fn report_tools(machine: &mut XenObject, there: bool) {
     for property in ["managementAgentDetected", "pvDriversDetected"] {
         machine.insert(property.to_owned(), there.into());
     }
@@ -272,7 +272,7 @@ pub(in super::super) fn report_tools(machine: &mut Object, there: bool) {
     }
 }
 
-fn add_templates(store: &mut Store, site: &Site) {
+fn add_templates(store: &mut ObjectStore, site: &SeededPool) {
     for name in [
         "Debian Bookworm 12",
         "Ubuntu Noble Numbat 24.04",
@@ -302,18 +302,18 @@ fn add_templates(store: &mut Store, site: &Site) {
         }
         // XO adds the pool, because each pool has the default templates under the same UUID.
         let id = format!("{}-{uuid}", site.pool);
-        insert_with_id(store, Kind::VmTemplate, &site.pool, &id, object);
+        insert_with_id(store, XenKind::VmTemplate, &site.pool, &id, object);
     }
     let mut object = template_object(site, "golden-debian-12", "Debian 12 with cloud-init");
     if let Some(properties) = object.as_object_mut() {
         properties.insert("isDefaultTemplate".to_owned(), false.into());
     }
-    let golden = insert_in_pool(store, Kind::VmTemplate, &site.pool, object);
+    let golden = insert_in_pool(store, XenKind::VmTemplate, &site.pool, object);
     let storage = &site.shared_storage;
-    add_disk(store, (Kind::VmTemplate, &golden), storage, "golden system", 10 << 30);
+    add_disk(store, (XenKind::VmTemplate, &golden), storage, "golden system", 10 << 30);
 }
 
-fn template_object(site: &Site, name: &str, description: &str) -> Value {
+fn template_object(site: &SeededPool, name: &str, description: &str) -> Value {
     let template = NewMachine {
         name: name.to_owned(),
         description: description.to_owned(),
@@ -329,24 +329,24 @@ fn template_object(site: &Site, name: &str, description: &str) -> Value {
     machine_object(&template)
 }
 
-fn add_alarms(store: &mut Store) {
+fn add_alarms(store: &mut ObjectStore) {
     let moment = store.moment;
-    let busy = |store: &Store, name: &str| {
-        let found = store.all(Kind::Vm).find(|vm| vm.1.text("name_label") == name);
+    let busy = |store: &ObjectStore, name: &str| {
+        let found = store.all(XenKind::Vm).find(|vm| vm.1.text("name_label") == name);
         found.map(|vm| (vm.0.to_owned(), vm.1.text("$pool").to_owned()))
     };
-    let storage = store.all(Kind::Sr).find(|storage| storage.1.text("SR_type") == "nfs");
+    let storage = store.all(XenKind::Sr).find(|storage| storage.1.text("SR_type") == "nfs");
     let storage = storage.map(|found| (found.0.to_owned(), found.1.text("$pool").to_owned()));
     for (target, kind, name, value, age) in [
-        (busy(store, "db-01"), Kind::Vm, "mem_usage", "97.0", 1),
-        (busy(store, "web-01"), Kind::Vm, "cpu_usage", "93.0", 2),
-        (storage, Kind::Sr, "physical_utilisation", "91.0", 5),
+        (busy(store, "db-01"), XenKind::Vm, "mem_usage", "97.0", 1),
+        (busy(store, "web-01"), XenKind::Vm, "cpu_usage", "93.0", 2),
+        (storage, XenKind::Sr, "physical_utilisation", "91.0", 5),
     ] {
         let Some((id, pool)) = target else { continue };
         let href = kind.href(&id);
         insert_in_pool(
             store,
-            Kind::Alarm,
+            XenKind::Alarm,
             &pool,
             json!({
                 "name": "ALARM", "time": (moment - age * DAY) * 1000,

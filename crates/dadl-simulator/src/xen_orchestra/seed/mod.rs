@@ -12,24 +12,24 @@ mod machines;
 use serde_json::{Map, Value, json};
 
 use super::auth::Accounts;
-use super::kind::Kind;
-use super::state::State;
-use super::store::Store;
+use super::kind::XenKind;
+use super::state::XenState;
+use super::store::ObjectStore;
 use crate::server::Generator;
 
-pub(super) use self::backups::{Run, add_run};
+pub(super) use self::backups::{JobRun, add_run};
 pub(super) use self::machines::{NewMachine, add_disk, add_interface, add_machine, report_tools};
 
 /// Makes the state that a simulated XO starts with.
-pub(super) fn seed(token: &str, moment: u64) -> State {
-    let store = Store::new(Generator::new(SEED), moment);
-    let mut state = State { store, accounts: Accounts::default() };
+pub(super) fn seed(token: &str, moment: u64) -> XenState {
+    let store = ObjectStore::new(Generator::new(SEED), moment);
+    let mut state = XenState { store, accounts: Accounts::default() };
     accounts::add(&mut state, token);
     let sites = infrastructure::add(&mut state.store);
     machines::add(&mut state.store, &sites);
     backups::add(&mut state);
     // Oldest first, whatever the jobs.
-    for kind in [Kind::BackupLog, Kind::RestoreLog] {
+    for kind in [XenKind::BackupLog, XenKind::RestoreLog] {
         state.store.sort(kind, "start");
     }
     blemishes::add(&mut state.store);
@@ -37,7 +37,7 @@ pub(super) fn seed(token: &str, moment: u64) -> State {
 }
 
 /// A pool with what VMs need of it.
-pub(super) struct Site {
+pub(super) struct SeededPool {
     /// The pool.
     pub(super) pool: String,
     /// Its hosts, the master first, each with its local storage.
@@ -49,21 +49,26 @@ pub(super) struct Site {
 }
 
 /// Adds an object of a pool: XO's common properties after its own.
-pub(super) fn insert_in_pool(store: &mut Store, kind: Kind, pool: &str, object: Value) -> String {
+pub(super) fn insert_in_pool(
+    store: &mut ObjectStore,
+    kind: XenKind,
+    pool: &str,
+    object: Value,
+) -> String {
     let id = store.generator.uuid();
     insert_with_id(store, kind, pool, &id, object)
 }
 
 /// Adds an object of a pool under a given identifier, which is its UUID too.
 pub(super) fn insert_with_id(
-    store: &mut Store,
-    kind: Kind,
+    store: &mut ObjectStore,
+    kind: XenKind,
     pool: &str,
     id: &str,
     object: Value,
 ) -> String {
     let type_name = match kind {
-        Kind::Alarm => Kind::Message.type_name(),
+        XenKind::Alarm => XenKind::Message.type_name(),
         _ => kind.type_name(),
     };
     let mut properties = Map::new();
@@ -99,21 +104,21 @@ mod tests {
     fn everything_is_dated_from_the_moment() {
         let moment = 2_000_000_000;
         let store = seed("token", moment).store;
-        let newest = |kind: Kind, property: &str, unit: u64| {
+        let newest = |kind: XenKind, property: &str, unit: u64| {
             let times = store.all(kind).map(|(_, object)| object.number(property) / unit);
             times.max().unwrap()
         };
         for (kind, property, unit) in [
-            (Kind::BackupLog, "start", 1000),
-            (Kind::BackupArchive, "timestamp", 1000),
-            (Kind::Alarm, "time", 1000),
-            (Kind::VmSnapshot, "snapshot_time", 1),
-            (Kind::Task, "start", 1000),
+            (XenKind::BackupLog, "start", 1000),
+            (XenKind::BackupArchive, "timestamp", 1000),
+            (XenKind::Alarm, "time", 1000),
+            (XenKind::VmSnapshot, "snapshot_time", 1),
+            (XenKind::Task, "start", 1000),
         ] {
             let time = newest(kind, property, unit);
             assert!((moment - 4 * DAY..moment).contains(&time), "{kind:?}: {time}");
         }
-        let (_, vm) = store.all(Kind::Vm).next().unwrap();
+        let (_, vm) = store.all(XenKind::Vm).next().unwrap();
         let created = &vm["creation"]["date"];
         assert_eq!(created, "2032-08-01T03:33:20.000Z");
     }

@@ -8,8 +8,8 @@ use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
 use super::client::Client;
-use crate::xen_orchestra::operations::{BodyRule, Operation, operations};
-use crate::xen_orchestra::shape::Shape;
+use crate::xen_orchestra::operations::{BodyRule, XenOperation, operations};
+use crate::xen_orchestra::shape::BodyShape;
 
 #[tokio::test]
 async fn every_operation_succeeds() {
@@ -27,7 +27,7 @@ async fn every_operation_succeeds() {
     assert_eq!(calls, 260);
 }
 
-async fn check(operation: &Operation, way: &str) {
+async fn check(operation: &XenOperation, way: &str) {
     let client = Client::new().await;
     let setting = prepare(&client, operation).await;
     let target = format!("{}{way}", setting.path);
@@ -79,7 +79,7 @@ struct Setting {
 }
 
 /// Chooses the objects that an operation can work on, and brings them into the right state.
-async fn prepare(client: &Client, operation: &Operation) -> Setting {
+async fn prepare(client: &Client, operation: &XenOperation) -> Setting {
     let mut setting =
         Setting { path: operation.path.to_owned(), body: Map::new(), upload: 1000, stream: None };
     let collection = operation.segments()[0].to_owned();
@@ -119,7 +119,7 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
         ("users", "DELETE", _) => client.find("users", "name:bob").await,
         ("acl-roles", "PATCH" | "DELETE", _) => client.find("acl-roles", "name:web").await,
         ("events", _, _) if operation.path != "/events" => {
-            let (id, stream) = subscribe(client).await;
+            let (id, stream) = lower_subscribe(client).await;
             setting.stream = Some(stream);
             id
         }
@@ -154,7 +154,7 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
     ] {
         setting.path = setting.path.replace(capture, value);
     }
-    fill(client, operation, &mut setting.body).await;
+    fill_missing(client, operation, &mut setting.body).await;
     setting
 }
 
@@ -167,7 +167,7 @@ async fn assign(client: &Client, role: &str, user: &str, group: &str) {
 }
 
 /// Opens the stream of events, and has it bring those of machines.
-async fn subscribe(client: &Client) -> (String, Incoming) {
+async fn lower_subscribe(client: &Client) -> (String, Incoming) {
     let answer = client.open(Method::GET, "/events", "", Bytes::new()).await;
     let mut stream = answer.into_body();
     let init = stream.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -179,7 +179,7 @@ async fn subscribe(client: &Client) -> (String, Incoming) {
 }
 
 /// Finds the objects that a body must name.
-async fn fill(client: &Client, operation: &Operation, body: &mut Map<String, Value>) {
+async fn fill_missing(client: &Client, operation: &XenOperation, body: &mut Map<String, Value>) {
     let Some(BodyRule::Json { shape, .. }) = &operation.body else {
         return;
     };
@@ -210,24 +210,24 @@ async fn fill(client: &Client, operation: &Operation, body: &mut Map<String, Val
 }
 
 /// Returns the least value of a shape: required properties alone.
-fn least(shape: &Shape) -> Value {
+fn least(shape: &BodyShape) -> Value {
     match shape {
-        Shape::Any | Shape::OpenObject => json!({}),
-        Shape::Array(_) => json!([]),
-        Shape::Boolean => json!(true),
-        Shape::Intersection(parts) => {
+        BodyShape::Any | BodyShape::OpenObject => json!({}),
+        BodyShape::Array(_) => json!([]),
+        BodyShape::Boolean => json!(true),
+        BodyShape::Intersection(parts) => {
             let parts = parts.iter().map(least);
             let properties = parts.filter_map(|part| part.as_object().cloned());
             Value::Object(properties.flatten().collect())
         }
-        Shape::Nullable(_) => Value::Null,
-        Shape::Number => json!(1),
-        Shape::Object { fields, .. } => {
+        BodyShape::Nullable(_) => Value::Null,
+        BodyShape::Number => json!(1),
+        BodyShape::Object { fields, .. } => {
             let required = fields.iter().filter(|field| field.required);
             required.map(|field| (field.name.clone(), least(&field.shape))).collect()
         }
-        Shape::OneOf(words) => json!(words[0]),
-        Shape::String => json!("something"),
-        Shape::Union(alternatives) => least(&alternatives[0]),
+        BodyShape::OneOf(words) => json!(words[0]),
+        BodyShape::String => json!("something"),
+        BodyShape::Union(alternatives) => least(&alternatives[0]),
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json_path::JsonPath as Checked;
 
-use super::{DEEPEST_BRACKETS, LONGEST, MOST_SEGMENTS, Path, Segment, Selector};
-use crate::text::cut;
+use super::{CompiledPath, DEEPEST_BRACKETS, LONGEST, MOST_SEGMENTS, PathSegment, Selector};
+use crate::text::cut_text;
 
 /// Why a text is no path. The fault of whoever wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,11 +28,11 @@ pub enum PathSyntaxError {
     #[error("a filter looks at the item (`@`) only, and not at `$`")]
     Root,
     /// It is a path, but no reader knows what follows.
-    #[error("it cannot be read at `{}`", cut(.0, 40))]
+    #[error("it cannot be read at `{}`", cut_text(.0, 40))]
     Unknown(String),
 }
 
-impl Path {
+impl CompiledPath {
     /// Compiles a path; the error says what is wrong with it.
     pub fn compile(text: &str) -> Result<Self, PathSyntaxError> {
         // The parser recurses; what could exhaust its stack never comes there.
@@ -42,13 +42,13 @@ impl Path {
         if deepest(text) > DEEPEST_BRACKETS {
             return Err(PathSyntaxError::Nested);
         }
-        checked(text)?;
+        check_path(text)?;
         let rest = text.strip_prefix('$').unwrap_or_default();
-        let segments = Reader { rest }.segments()?;
+        let segments = PathReader { rest }.segments()?;
         if segments.len() > MOST_SEGMENTS {
             return Err(PathSyntaxError::Levels(segments.len()));
         }
-        let bit = |(at, segment): (usize, &Segment)| u64::from(segment.needs_length()) << at;
+        let bit = |(at, segment): (usize, &PathSegment)| u64::from(segment.needs_length()) << at;
         let counting = segments.iter().enumerate().map(bit).sum();
         let mut all_deep = segments.iter().enumerate().filter(|(_, segment)| segment.is_deep);
         let deep = match (all_deep.next(), all_deep.next()) {
@@ -60,7 +60,7 @@ impl Path {
 }
 
 /// Has the library judge.
-fn checked(text: &str) -> Result<Checked, PathSyntaxError> {
+fn check_path(text: &str) -> Result<Checked, PathSyntaxError> {
     Checked::parse(text).map_err(|error| PathSyntaxError::Malformed(error.to_string()))
 }
 
@@ -87,12 +87,12 @@ fn deepest(text: &str) -> usize {
 }
 
 /// Reads the segments of a path that is valid.
-struct Reader<'text> {
+struct PathReader<'text> {
     rest: &'text str,
 }
 
-impl<'text> Reader<'text> {
-    fn segments(mut self) -> Result<Vec<Segment>, PathSyntaxError> {
+impl<'text> PathReader<'text> {
+    fn segments(mut self) -> Result<Vec<PathSegment>, PathSyntaxError> {
         let mut segments = Vec::new();
         loop {
             self.blank();
@@ -109,13 +109,13 @@ impl<'text> Reader<'text> {
                 let is_end = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii());
                 let name = self.until(is_end);
                 if name.is_empty() {
-                    return Err(self.odd());
+                    return Err(self.syntax_error());
                 }
                 vec![Selector::Name(name.to_owned())]
             } else {
-                return Err(self.odd());
+                return Err(self.syntax_error());
             };
-            segments.push(Segment { is_deep, selectors });
+            segments.push(PathSegment { is_deep, selectors });
         }
     }
 
@@ -124,7 +124,7 @@ impl<'text> Reader<'text> {
         loop {
             self.blank();
             let selector = match self.rest.chars().next() {
-                Some(quote @ ('\'' | '"')) => Selector::Name(self.quoted(quote)?),
+                Some(quote @ ('\'' | '"')) => Selector::Name(self.read_quoted(quote)?),
                 Some('*') => {
                     self.takes("*");
                     Selector::Wildcard
@@ -135,7 +135,7 @@ impl<'text> Reader<'text> {
                 }
                 _ => {
                     let text = self.until(|c| matches!(c, ',' | ']'));
-                    numbers(text).ok_or_else(|| self.odd())?
+                    numbers(text).ok_or_else(|| self.syntax_error())?
                 }
             };
             selectors.push(selector);
@@ -144,13 +144,13 @@ impl<'text> Reader<'text> {
                 return Ok(selectors);
             }
             if !self.takes(",") {
-                return Err(self.odd());
+                return Err(self.syntax_error());
             }
         }
     }
 
     /// Reads a quoted name, whose escapes are those of JSON, and that of the quote.
-    fn quoted(&mut self, quote: char) -> Result<String, PathSyntaxError> {
+    fn read_quoted(&mut self, quote: char) -> Result<String, PathSyntaxError> {
         let mut json = String::from("\"");
         let mut characters = self.rest.char_indices().skip(1);
         while let Some((at, character)) = characters.next() {
@@ -170,7 +170,7 @@ impl<'text> Reader<'text> {
                 _ => json.push(character),
             }
         }
-        Err(self.odd())
+        Err(self.syntax_error())
     }
 
     /// Reads a filter up to the end of its selector.
@@ -205,7 +205,7 @@ impl<'text> Reader<'text> {
             return Err(PathSyntaxError::Descendants);
         }
         let (filter, rest) = self.rest.split_at(length);
-        let compiled = checked(&format!("$[?{filter}]"))?;
+        let compiled = check_path(&format!("$[?{filter}]"))?;
         self.rest = rest;
         Ok(Selector::Filter(Box::new(compiled)))
     }
@@ -226,7 +226,7 @@ impl<'text> Reader<'text> {
         text
     }
 
-    fn odd(&self) -> PathSyntaxError {
+    fn syntax_error(&self) -> PathSyntaxError {
         PathSyntaxError::Unknown(self.rest.to_owned())
     }
 }

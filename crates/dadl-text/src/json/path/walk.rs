@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Path, Segment, Selector};
+use super::{CompiledPath, PathSegment, Selector};
 use crate::{
     growth,
     json::{cost, scan},
@@ -46,7 +46,7 @@ pub enum PathError {
 
 /// A selected value; places are in bytes, and texts are shorter than 4 GB.
 #[derive(Clone, Copy)]
-struct Found {
+struct FoundValue {
     start: u32,
     end: u32,
 }
@@ -73,26 +73,26 @@ struct Named {
 }
 
 /// Where a child is.
-enum Place<'text> {
+enum ChildPlace<'text> {
     Item { index: i64, length: i64 },
     Member(&'text str),
 }
 
-struct Walk<'run> {
-    path: &'run Path,
+struct PathWalk<'run> {
+    path: &'run CompiledPath,
     text: &'run str,
     /// Whether what lies below a selected value is of no interest, and each member of a name counts.
     masks: bool,
     open: Vec<Frame>,
     named: Vec<Named>,
-    found: Vec<Found>,
+    found: Vec<FoundValue>,
     /// For each selected value, where its segment's look at all descendants stood.
     keys: Vec<u32>,
     work: usize,
     deadline: Option<Instant>,
 }
 
-impl Path {
+impl CompiledPath {
     /// Returns the first value that the path selects.
     pub fn first<'text>(&self, text: &'text str) -> Result<Option<&'text str>, PathError> {
         Ok(self.select(text)?.first().and_then(|found| found.of(text)))
@@ -107,12 +107,12 @@ impl Path {
     /// Joins all values that the path selects into an array of at most `most` bytes.
     pub fn array(&self, text: &str, most: usize) -> Result<String, PathError> {
         let found = self.select(text)?;
-        let length = |found: &Found| found.end.saturating_sub(found.start) as usize + 1;
+        let length = |found: &FoundValue| found.end.saturating_sub(found.start) as usize + 1;
         let length = found.iter().map(length).sum::<usize>() + 2;
         if length > most.saturating_add(3) {
             return Err(PathError::Large);
         }
-        let mut array = growth::text(length);
+        let mut array = growth::text_buffer(length);
         array.push('[');
         for (number, value) in found.iter().filter_map(|found| found.of(text)).enumerate() {
             if number > 0 {
@@ -134,7 +134,7 @@ impl Path {
     ) -> Result<Option<String>, PathError> {
         let mut all = Vec::new();
         for path in paths {
-            all.append(&mut Walk::new(path, text, true)?.run()?.0);
+            all.append(&mut PathWalk::new(path, text, true)?.run()?.0);
             if all.len() > MOST_RESULTS {
                 return Err(PathError::Results);
             }
@@ -157,7 +157,7 @@ impl Path {
         if length > most.max(text.len()) {
             return Err(PathError::Large);
         }
-        let mut masked = growth::text(length);
+        let mut masked = growth::text_buffer(length);
         let mut at = 0;
         for found in &all {
             masked.push_str(text.get(at..found.start as usize).unwrap_or_default());
@@ -168,14 +168,14 @@ impl Path {
         Ok(Some(masked))
     }
 
-    fn select(&self, text: &str) -> Result<Vec<Found>, PathError> {
-        let (found, keys) = Walk::new(self, text, false)?.run()?;
+    fn select(&self, text: &str) -> Result<Vec<FoundValue>, PathError> {
+        let (found, keys) = PathWalk::new(self, text, false)?.run()?;
         if keys.is_sorted() {
             return Ok(found);
         }
         let mut both = Vec::new();
         for pair in keys.into_iter().zip(found) {
-            growth::push(&mut both, pair);
+            growth::push_item(&mut both, pair);
         }
         // What has the same key stays in the order of the text.
         both.sort_unstable_by_key(|(key, found)| (*key, found.start));
@@ -183,20 +183,20 @@ impl Path {
     }
 }
 
-impl Found {
+impl FoundValue {
     fn of(self, text: &str) -> Option<&str> {
         text.get(self.start as usize..self.end as usize)
     }
 }
 
 /// Makes a place of a byte number.
-fn place(at: usize) -> Result<u32, PathError> {
+fn byte_place(at: usize) -> Result<u32, PathError> {
     u32::try_from(at).map_err(|_| PathError::Large)
 }
 
-impl<'run> Walk<'run> {
-    fn new(path: &'run Path, text: &'run str, masks: bool) -> Result<Self, PathError> {
-        place(text.len())?;
+impl<'run> PathWalk<'run> {
+    fn new(path: &'run CompiledPath, text: &'run str, masks: bool) -> Result<Self, PathError> {
+        byte_place(text.len())?;
         Ok(Self {
             path,
             text,
@@ -210,7 +210,7 @@ impl<'run> Walk<'run> {
         })
     }
 
-    fn run(mut self) -> Result<(Vec<Found>, Vec<u32>), PathError> {
+    fn run(mut self) -> Result<(Vec<FoundValue>, Vec<u32>), PathError> {
         let text = self.text;
         let bytes = text.as_bytes();
         let mut at = self.enter(0, 1)?;
@@ -228,11 +228,11 @@ impl<'run> Walk<'run> {
             let (child, start, name) = if frame.is_object {
                 let Some(end) = scan::string_end(bytes, at) else { break };
                 let name = text.get(at..end).unwrap_or_default();
-                (Place::Member(name), end + 1, (at, end))
+                (ChildPlace::Member(name), end + 1, (at, end))
             } else {
                 let (index, length) = (i64::from(frame.index), frame.length);
                 frame.index += 1;
-                (Place::Item { index, length }, at, (at, at))
+                (ChildPlace::Item { index, length }, at, (at, at))
             };
             let states = frame.states;
             let (states, is_named) = self.children(states, &child, start)?;
@@ -259,17 +259,17 @@ impl<'run> Walk<'run> {
                 return Err(PathError::Results);
             }
             found = Some(self.found.len());
-            let start = place(at)?;
-            growth::push(&mut self.found, Found { start, end: start });
+            let start = byte_place(at)?;
+            growth::push_item(&mut self.found, FoundValue { start, end: start });
             if let Some(deep) = self.path.deep {
                 let above = self.path.segments.len() - deep;
                 let frame = self.open.len().checked_sub(above).and_then(|at| self.open.get(at));
-                growth::push(&mut self.keys, frame.map_or(0, |frame| frame.start));
+                growth::push_item(&mut self.keys, frame.map_or(0, |frame| frame.start));
             }
         }
         let is_container = matches!(bytes.get(at), Some(b'[' | b'{'));
         if !is_container || rest == 0 || (found.is_some() && self.masks) {
-            let end = scan::end(bytes, at).unwrap_or(bytes.len());
+            let end = scan::value_end(bytes, at).unwrap_or(bytes.len());
             self.found_until(found, end)?;
             return Ok(end);
         }
@@ -280,7 +280,7 @@ impl<'run> Walk<'run> {
         let length = if !is_object && rest & self.path.counting != 0 {
             let text = self.text.get(at..).unwrap_or_default();
             let (mut count, mut size) = (0, 0);
-            for item in scan::items(text).into_iter().flatten() {
+            for item in scan::array_items(text).into_iter().flatten() {
                 count += 1;
                 size += item.len() + 1;
                 self.works(item.len() + 1)?;
@@ -292,7 +292,7 @@ impl<'run> Walk<'run> {
         };
         self.open.push(Frame {
             states: rest,
-            start: place(at)?,
+            start: byte_place(at)?,
             index: 0,
             length,
             is_object,
@@ -312,7 +312,7 @@ impl<'run> Walk<'run> {
 
     fn found_until(&mut self, found: Option<usize>, end: usize) -> Result<(), PathError> {
         if let Some(found) = found.and_then(|at| self.found.get_mut(at)) {
-            found.end = place(end)?;
+            found.end = byte_place(end)?;
         }
         Ok(())
     }
@@ -321,7 +321,7 @@ impl<'run> Walk<'run> {
     fn children(
         &mut self,
         states: u64,
-        child: &Place<'_>,
+        child: &ChildPlace<'_>,
         start: usize,
     ) -> Result<(u64, bool), PathError> {
         let (mut next, mut is_named) = (0, false);
@@ -344,26 +344,28 @@ impl<'run> Walk<'run> {
     /// Returns whether a segment selects a child, and if so, whether by its name.
     fn selects(
         &mut self,
-        segment: &Segment,
-        child: &Place<'_>,
+        segment: &PathSegment,
+        child: &ChildPlace<'_>,
         start: usize,
     ) -> Result<Option<bool>, PathError> {
         for selector in &segment.selectors {
             let (is_selected, by_name) = match (selector, child) {
                 (Selector::Wildcard, _) => (true, false),
-                (Selector::Name(name), Place::Member(written)) => {
+                (Selector::Name(name), ChildPlace::Member(written)) => {
                     (scan::unquote(written).is_some_and(|known| known == *name), true)
                 }
-                (Selector::Index(wanted), Place::Item { index, length }) => {
+                (Selector::Index(wanted), ChildPlace::Item { index, length }) => {
                     let wanted = if *wanted < 0 { length.saturating_add(*wanted) } else { *wanted };
                     (wanted == *index, false)
                 }
-                (Selector::Slice { start, end, step }, Place::Item { index, length }) => {
+                (Selector::Slice { start, end, step }, ChildPlace::Item { index, length }) => {
                     (is_in_slice(*index, *length, *start, *end, *step), false)
                 }
                 (Selector::Filter(filter), _) => (self.judges(filter, start)?, false),
-                (Selector::Name(_), Place::Item { .. })
-                | (Selector::Index(_) | Selector::Slice { .. }, Place::Member(_)) => (false, false),
+                (Selector::Name(_), ChildPlace::Item { .. })
+                | (Selector::Index(_) | Selector::Slice { .. }, ChildPlace::Member(_)) => {
+                    (false, false)
+                }
             };
             if is_selected {
                 return Ok(Some(by_name));
@@ -378,14 +380,14 @@ impl<'run> Walk<'run> {
         filter: &serde_json_path::JsonPath,
         start: usize,
     ) -> Result<bool, PathError> {
-        let end = scan::end(self.text.as_bytes(), start).unwrap_or(self.text.len());
+        let end = scan::value_end(self.text.as_bytes(), start).unwrap_or(self.text.len());
         let text = self.text.get(start..end).unwrap_or_default();
         self.works(text.len() + 1)?;
         let now = Instant::now();
         if now >= *self.deadline.get_or_insert(now + FILTER_TIME) {
             return Err(PathError::Work);
         }
-        if cost::of(text) > LARGEST_JUDGED {
+        if cost::parse_cost(text) > LARGEST_JUDGED {
             return Err(PathError::Work);
         }
         // What is no value (half of a surrogate pair) is like nothing.
@@ -407,11 +409,11 @@ impl<'run> Walk<'run> {
             return Ok(());
         };
         let earlier = std::mem::replace(&mut known.value, value);
-        let end = scan::end(text.as_bytes(), earlier).unwrap_or(earlier);
+        let end = scan::value_end(text.as_bytes(), earlier).unwrap_or(earlier);
         let from = self.found.partition_point(|found| (found.start as usize) < earlier);
         let to = self.found.partition_point(|found| (found.start as usize) < end);
         let moved = self.found.len() - from;
-        self.works(end - earlier + moved * size_of::<Found>())?;
+        self.works(end - earlier + moved * size_of::<FoundValue>())?;
         self.found.drain(from..to);
         if self.path.deep.is_some() {
             self.keys.drain(from..to);

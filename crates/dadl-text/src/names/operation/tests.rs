@@ -3,7 +3,7 @@
 use super::*;
 
 /// Names with how far they go: `r`, `w`, `a` or `d` in front.
-fn known<'a>(names: &'a [&'a str]) -> Vec<Known<'a>> {
+fn known<'a>(names: &'a [&'a str]) -> Vec<KnownOperation<'a>> {
     let known = |name: &&'a str| {
         let (level, name) = name.split_once(' ').unwrap();
         let danger = match level {
@@ -12,7 +12,7 @@ fn known<'a>(names: &'a [&'a str]) -> Vec<Known<'a>> {
             "a" => Danger::Administers,
             _ => Danger::Endangers,
         };
-        Known { name, declared: name, backend: "", danger }
+        KnownOperation { name, declared: name, backend: "", danger }
     };
     names.iter().map(known).collect()
 }
@@ -182,7 +182,7 @@ fn prefixes_of_hosts_are_taken_off() {
 
 #[test]
 fn what_is_meant_for_one_backend_goes_to_no_other() {
-    let one = |name, declared, backend, danger| Known { name, declared, backend, danger };
+    let one = |name, declared, backend, danger| KnownOperation { name, declared, backend, danger };
     let all = [
         one("lab_a_list_vms", "list_vms", "lab-a", Danger::Reads),
         one("lab_a_delete_vm", "delete_vm", "lab-a", Danger::Endangers),
@@ -218,15 +218,15 @@ proptest::proptest! {
         if let Some(found) = near(&wanted) {
             let danger = known(NAMES).into_iter().find(|it| it.name == found).unwrap().danger;
             if danger > Danger::Reads {
-                let offered = words(found);
+                let offered = split_words(found);
                 let is_verb = |word: &String| {
                     offered.iter().take(2).any(|verb| {
                         word == verb
-                            || (Kind::of(word).is_some() && Kind::of(word) == Kind::of(verb))
+                            || (VerbKind::of(word).is_some() && VerbKind::of(word) == VerbKind::of(verb))
                             || is_slip(word, verb)
                     })
                 };
-                proptest::prop_assert!(words(&wanted).iter().any(is_verb), "{}: {}", wanted, found);
+                proptest::prop_assert!(split_words(&wanted).iter().any(is_verb), "{}: {}", wanted, found);
             }
         }
     }

@@ -1,0 +1,112 @@
+//! The origins to which requests of a backend go: its own, and those that the operator admits.
+//!
+//! Each has clients and a rate limit of its own, so that neither a connection nor what a server says
+//! about itself counts at another. What belongs to the backend (its credential, the operator's header
+//! fields and client certificate, what is accepted of the server's) stays at its own origin, unless the operator sends it
+//! along.
+
+use std::{borrow::Cow, sync::OnceLock};
+
+use reqwest::Client;
+use url::Url;
+
+use super::{
+    client::{self, ClientError, Use},
+    client_certificate::{ClientCertificate, IdentityFiles, Renewing},
+    connection_guard::ConnectionGuard,
+    throttle::BackendThrottle,
+};
+use crate::{
+    access::AllowedOrigin,
+    call::BaseUrl,
+    config::{AddressKey, BackendSettings},
+};
+
+/// One origin of a backend.
+#[derive(Debug)]
+pub(super) struct BackendOrigin {
+    url: Url,
+    /// Whether it is that of the base URL.
+    pub(super) is_own: bool,
+    /// Whether requests carry what belongs to the backend.
+    pub(super) has_credential: bool,
+    /// What its answers said about how much may be asked.
+    pub(super) throttle: BackendThrottle,
+    /// One for each use: answers, downloads, what lasts.
+    clients: [OnceLock<Result<Client, ClientError>>; 3],
+    /// The same, where a certificate is shown.
+    renewing: [Renewing; 3],
+}
+
+impl BackendOrigin {
+    /// The origin of the base URL.
+    pub(super) fn own(base: &BaseUrl) -> Self {
+        Self::at(base.as_url().clone(), true, true)
+    }
+
+    /// Those that the operator admits besides it.
+    pub(super) fn others(allowed: &[AllowedOrigin], base: &BaseUrl) -> Vec<Self> {
+        let others = allowed.iter().filter(|allowed| !allowed.is_at(base.as_url()));
+        others.map(|it| Self::at(it.url().clone(), false, it.credential)).collect()
+    }
+
+    fn at(url: Url, is_own: bool, has_credential: bool) -> Self {
+        let (throttle, clients, renewing) = Default::default();
+        Self { url, is_own, has_credential, throttle, clients, renewing }
+    }
+
+    /// Returns whether a request for `url` goes here.
+    pub(super) fn has(&self, url: &Url) -> bool {
+        self.url.origin() == url.origin()
+    }
+
+    /// Returns the client for `purpose`.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be built.
+    pub(super) fn client(
+        &self,
+        settings: &BackendSettings,
+        guard: &ConnectionGuard,
+        purpose: Use,
+    ) -> Result<Client, ClientError> {
+        let shows = self.has_credential && self.url.scheme() == "https";
+        match IdentityFiles::of(settings).filter(|_| shows) {
+            None => {
+                let client = of(&self.clients, purpose);
+                client.get_or_init(|| self.build(settings, guard, None, purpose)).clone()
+            }
+            Some(files) => of(&self.renewing, purpose).client(files, &self.url, |identity| {
+                self.build(settings, guard, Some(identity), purpose)
+            }),
+        }
+    }
+
+    fn build(
+        &self,
+        settings: &BackendSettings,
+        guard: &ConnectionGuard,
+        identity: Option<&ClientCertificate>,
+        purpose: Use,
+    ) -> Result<Client, ClientError> {
+        let mut settings = Cow::Borrowed(settings);
+        let mut guard = Cow::Borrowed(guard);
+        if !self.is_own {
+            settings.to_mut().tls_skip_verify = false;
+            // Who admits it has said where it is.
+            guard = Cow::Owned(guard.into_owned().covering(&self.url));
+        }
+        let key = if self.is_own { AddressKey::BaseUrl } else { AddressKey::ToolPath };
+        client::build_client(&settings, (key, &self.url, self.is_own), &guard, identity, purpose)
+    }
+}
+
+/// Returns what there is for one use.
+fn of<T>([answers, downloads, lasting]: &[T; 3], purpose: Use) -> &T {
+    match purpose {
+        Use::Answers => answers,
+        Use::Downloads => downloads,
+        Use::Lasting => lasting,
+    }
+}

@@ -1,0 +1,122 @@
+//! Work that comes in crowds and can wait.
+//!
+//! A thousand clients that come at the same moment would be a thousand things to do before the next
+//! answer that somebody waits for. So whatever a client can want any number of times without
+//! waiting for an answer goes through a lane: opening a session, a request that comes before the
+//! answer to the one before it, the next piece of a long message. In a lane one begins after the
+//! other, by turns among the hosts, and between two of them everything else goes on that can.
+
+use crate::shares::{ClientKey, Queue};
+
+/// Lets one begin after the other; a clone is the same lane.
+#[derive(Debug, Clone)]
+pub(super) struct AdmissionLane {
+    queue: Queue,
+}
+
+/// The lanes of a server.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AdmissionLanes {
+    /// Of requests whose client did not wait for the answer before.
+    pub(super) hasty: AdmissionLane,
+    /// Of clients that open sessions.
+    pub(super) opening: AdmissionLane,
+    /// Of pieces of long messages.
+    pub(super) reading: AdmissionLane,
+}
+
+impl Default for AdmissionLane {
+    fn default() -> Self {
+        // A connection waits once at most, and connections are bounded.
+        Self { queue: Queue::new(1, usize::MAX) }
+    }
+}
+
+impl AdmissionLane {
+    /// Waits until it is the turn of `client` to begin. Who has begun holds nobody up: how long its
+    /// work takes is not the lane's concern.
+    pub(super) async fn pass(&self, client: &ClientKey) {
+        let turn = self.queue.turn(client).await;
+        // This goes on when whatever was ready has run, and the sockets were looked at again.
+        tokio::task::yield_now().await;
+        drop(turn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    fn client(host: &str) -> ClientKey {
+        ClientKey { host: host.to_owned(), session: String::new() }
+    }
+
+    /// Returns in which order those of these hosts begin.
+    async fn order(hosts: &[&str]) -> Vec<String> {
+        let (lane, order) = (AdmissionLane::default(), Arc::new(Mutex::new(Vec::new())));
+        let tasks: Vec<_> = hosts
+            .iter()
+            .map(|host| {
+                let (lane, order, client) = (lane.clone(), Arc::clone(&order), client(host));
+                tokio::spawn(async move {
+                    lane.pass(&client).await;
+                    order.lock().unwrap().push(client.host);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        order.lock().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn the_hosts_begin_by_turns() {
+        assert_eq!(order(&["a", "a", "a", "a", "b", "c"]).await, ["a", "a", "b", "c", "a", "a"]);
+    }
+
+    #[tokio::test]
+    async fn what_needs_no_lane_goes_on_between_two_of_a_crowd() {
+        let (lane, begun) = (AdmissionLane::default(), Arc::new(AtomicUsize::new(0)));
+        let crowd: Vec<_> = (0..1000)
+            .map(|_| {
+                let (lane, begun) = (lane.clone(), Arc::clone(&begun));
+                tokio::spawn(async move {
+                    lane.pass(&client("a")).await;
+                    begun.fetch_add(1, Ordering::Relaxed);
+                })
+            })
+            .collect();
+        // Five steps of one that behaves, each of which is due when the one before is done.
+        for step in 0..5 {
+            tokio::spawn(async {}).await.unwrap();
+            let begun = begun.load(Ordering::Relaxed);
+            assert!(begun <= 2 * (step + 1), "{begun} had begun after step {step}");
+        }
+        for one in crowd {
+            one.await.unwrap();
+        }
+        assert_eq!(begun.load(Ordering::Relaxed), 1000);
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_holds_nobody_up() {
+        let lane = AdmissionLane::default();
+        for _ in 0..2 {
+            let waiting: Vec<_> = (0..10)
+                .map(|_| {
+                    let lane = lane.clone();
+                    tokio::spawn(async move { lane.pass(&client("a")).await })
+                })
+                .collect();
+            tokio::task::yield_now().await;
+            waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        }
+        lane.pass(&client("a")).await;
+    }
+}

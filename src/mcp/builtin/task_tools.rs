@@ -1,0 +1,236 @@
+//! The tools that go on with the task of an API, that cancel it, and that list those that were begun.
+
+use std::time::Duration;
+
+use dadl_descriptor::model::ParamKind;
+use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Builtin, CallEffect, Property, ToolListing,
+    arguments::{ArgumentsError, GivenArguments, start_of},
+};
+use crate::{
+    executor::{Budget, CallContext, CallError},
+    mcp::{HttpServer, consent::Retry, notes::Notes, result, server::ToolAnswer},
+    outcome::{CallOutcome, JsonText, Payload, task_report::TaskHandle},
+};
+
+const TASK: Property = Property::required("task", "string", "Its handle");
+
+pub(super) const WAIT: ToolListing = ToolListing {
+    name: "task_wait",
+    title: "Task wait",
+    description: "Wait for a task that a call began, and get its outcome; or its progress, while it \
+                  goes on.",
+    properties: &[TASK, Property::optional("wait", "integer", "Seconds to wait; 0 looks once")],
+    effect: CallEffect {
+        is_read_only: true,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: true,
+    },
+};
+
+pub(super) const CANCEL: ToolListing = ToolListing {
+    name: "task_cancel",
+    title: "Task cancel",
+    description: "Ask a task to stop. Not every task can be stopped: the answer says what is true.",
+    properties: &[TASK],
+    effect: CallEffect {
+        is_read_only: false,
+        is_destructive: true,
+        is_idempotent: true,
+        is_open_world: true,
+    },
+};
+
+pub(super) const LIST: ToolListing = ToolListing {
+    name: "task_list",
+    title: "Task list",
+    description: "The tasks that your calls began, newest first, as they were last seen; task_wait \
+                  looks anew.",
+    properties: &[],
+    effect: CallEffect {
+        is_read_only: true,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: false,
+    },
+};
+
+/// Lists what calls of the same client began. Nothing is asked of an API.
+pub(super) fn list_tasks(
+    server: &HttpServer,
+    arguments: Map<String, Value>,
+    carried: &CallContext<'_>,
+) -> CallToolResponse {
+    match GivenArguments::new(LIST.name, arguments).finish(Some(())) {
+        Ok(()) => {
+            let tasks = json!({ "tasks": server.executor().begun(&carried.client) });
+            result::own_result(&JsonText::from(&tasks), Notes::default()).into()
+        }
+        Err(error) => result::failure_result(error.to_string()).into(),
+    }
+}
+
+/// Waits for a task.
+pub(super) async fn wait_for_task(
+    server: &HttpServer,
+    arguments: Map<String, Value>,
+    context: &RequestContext<RoleServer>,
+    carried: &CallContext<'_>,
+) -> CallToolResponse {
+    let Waited { handle, budget } = match Waited::read(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return result::failure_result(error.to_string()).into(),
+    };
+    let right = match server.gate().check_task(&handle) {
+        Ok(right) => right,
+        Err(refusal) => return result::failure_result(refusal.to_string()).into(),
+    };
+    let carried = carried.clone().waiting(budget.unwrap_or_default());
+    let watched = tokio::select! {
+        biased;
+        watched = server.executor().watch_task(&right, &carried) => watched,
+        () = server.ending().leaving() => {
+            let name = WAIT.name;
+            return result::failure_result(format!(
+                "the server is ending; the task {handle} goes on: call {name} with it when the \
+                 server is back"
+            ))
+            .into();
+        }
+    };
+    outcome_response(server, watched, context).await
+}
+
+/// Asks a task to stop.
+pub(super) async fn cancel_task(
+    server: &HttpServer,
+    arguments: Map<String, Value>,
+    retry: Retry,
+    context: &RequestContext<RoleServer>,
+    carried: &CallContext<'_>,
+) -> ToolAnswer {
+    let mut given = GivenArguments::new(CANCEL.name, arguments);
+    let handle = handle_argument(&mut given);
+    let handle = match given.finish(handle) {
+        Ok(handle) => handle,
+        Err(error) => return Ok(result::failure_result(error.to_string()).into()),
+    };
+    let right = server.gate().check_task(&handle).ok();
+    let pending = match server.gate().check_cancel(&handle) {
+        Ok(pending) => pending,
+        Err(refusal) => return Ok(result::failure_result(refusal.to_string()).into()),
+    };
+    let call = match server.admit(pending, retry, context).await {
+        Ok(call) => call,
+        Err(answered) => return answered,
+    };
+    let cancelled = server.executor().cancel_task(call, &handle, right.as_ref(), carried).await;
+    Ok(outcome_response(server, cancelled, context).await)
+}
+
+async fn outcome_response(
+    server: &HttpServer,
+    outcome: Result<CallOutcome, CallError>,
+    context: &RequestContext<RoleServer>,
+) -> CallToolResponse {
+    match outcome {
+        Ok(mut outcome) => {
+            advise(&mut outcome, server.builtins());
+            server.shown(outcome, None, context).await.into()
+        }
+        Err(error) => result::failure_result(error.for_model()).into(),
+    }
+}
+
+/// The arguments of a wait.
+#[derive(Debug, PartialEq)]
+struct Waited {
+    handle: TaskHandle,
+    /// How long, when the caller says.
+    budget: Option<Budget>,
+}
+
+impl Waited {
+    fn read(arguments: Map<String, Value>) -> Result<Self, ArgumentsError> {
+        let mut given = GivenArguments::new(WAIT.name, arguments);
+        let handle = handle_argument(&mut given);
+        let budget = given.optional("wait", "a number of seconds", |wait| {
+            let seconds = ParamKind::Integer.coerce(wait).ok()?.as_u64()?;
+            let time = Duration::from_secs(seconds);
+            Some(if seconds == 0 { Budget::AtOnce } else { Budget::For(time) })
+        });
+        given.finish(handle.map(|handle| Self { handle, budget }))
+    }
+}
+
+/// Takes the handle of a task.
+fn handle_argument(given: &mut GivenArguments) -> Option<TaskHandle> {
+    let text = given.required("task", "the handle of a task", "text", |task| match task {
+        Value::String(text) => Some(text),
+        _ => None,
+    })?;
+    match text.trim().parse() {
+        Ok(handle) => Some(handle),
+        Err(error) => {
+            given.problem(format!("`task` is \"{}\": {error}", start_of(&text)));
+            None
+        }
+    }
+}
+
+/// Says in a result how to go on with a task that does.
+pub(in crate::mcp) fn advise(outcome: &mut CallOutcome, builtins: &[Builtin]) {
+    if let Payload::Task(report) = &outcome.payload
+        && report.is_running
+        && builtins.contains(&Builtin::TaskWait)
+    {
+        let arguments = json!({ "task": report.handle.to_string() });
+        let stops = if report.stops { "" } else { "; it cannot be stopped" };
+        outcome.notes.push(format!(
+            "the task goes on: call {} with {arguments} to wait for its outcome{stops}",
+            WAIT.name
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(given: Value) -> Result<Waited, ArgumentsError> {
+        let Value::Object(given) = given else { panic!("not an object") };
+        Waited::read(given)
+    }
+
+    #[test]
+    fn arguments_are_read_or_refused() {
+        let read_wait =
+            |wait: Value| read(json!({ "task": " a:b:c ", "wait": wait })).map(|it| it.budget);
+        let seconds = |seconds| Ok(Some(Budget::For(Duration::from_secs(seconds))));
+        assert_eq!(read_wait(json!(null)), Ok(None));
+        assert_eq!(read_wait(json!(0)), Ok(Some(Budget::AtOnce)));
+        assert_eq!(read_wait(json!("7")), seconds(7));
+        let error = |given| read(given).unwrap_err().to_string();
+        for wrong in [json!(-1), json!(1.5), json!("soon"), json!([])] {
+            let error = error(json!({ "task": "a:b:c", "wait": wrong }));
+            assert!(error.contains("`wait` must be a number of seconds"), "{error}");
+        }
+        assert!(error(json!({})).contains("`task` (the handle of a task) is required"));
+        assert!(error(json!({ "task": 1 })).contains("`task` must be text"));
+        assert!(error(json!({ "task": "0m8" })).contains("this is no handle"));
+        assert!(error(json!({ "task": "a:b:c", "x": 1 })).contains("no parameter `x`"));
+        let all = error(json!({ "wait": "soon", "x": 1 }));
+        let expected = "the arguments of `task_wait` cannot be used: `task` (the handle of a task) is \
+                        required; `wait` must be a number of seconds; there is no parameter `x`";
+        assert_eq!(all, expected);
+        let mut cancel =
+            GivenArguments::new(CANCEL.name, Map::from_iter([("wait".to_owned(), json!(1))]));
+        let handle = handle_argument(&mut cancel);
+        let error = cancel.finish(handle).unwrap_err().to_string();
+        assert!(error.contains("there is no parameter `wait`"), "{error}");
+    }
+}

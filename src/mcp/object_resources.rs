@@ -1,0 +1,296 @@
+//! Objects of backends as resources: what has a URI, can be read, and tells when it changes.
+//!
+//! An object is read by a tool of its descriptor, so that a read passes the gate and is redacted like
+//! a call. A client before 2026-07-28 subscribes
+//! to one URI at a time and is told on its session; a later one lists all of them in one
+//! `subscriptions/listen`, which lasts as long as it wants to be told.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use dadl_text::text::one_line;
+use rmcp::{
+    ErrorData, RoleServer,
+    model::{
+        CacheScope, ReadResourceResult, ResourceContents, ResourceTemplate,
+        ResourceUpdatedNotificationParam, SubscriptionFilter,
+    },
+    service::{Peer, RequestContext, SubscriptionContext},
+};
+use tokio::task::AbortHandle;
+
+use super::{
+    HttpServer, file_resources, http, listed_resources::ListedResources, progress,
+    shutdown::Stopped,
+};
+use crate::{
+    executor::CallContext,
+    gate::PendingCall,
+    live::{
+        StreamError,
+        watch::{FoundResource, MOST_URIS, ResourceHub, ResourceWatcher},
+    },
+    shares::ClientKey,
+};
+
+/// The least time between two notifications about the same resource.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// How often it is looked whether a client that is told nothing is still there.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The resources of a server, and who watches them.
+pub(super) struct Served {
+    resources: ResourceHub,
+    listed: ListedResources,
+    /// By session, for clients before 2026-07-28.
+    sessions: Arc<Mutex<HashMap<String, WatchSession>>>,
+}
+
+/// What one session watches; the task that tells it ends with it.
+struct WatchSession {
+    watcher: Arc<ResourceWatcher>,
+    task: AbortHandle,
+}
+
+impl Drop for WatchSession {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Served {
+    pub(super) fn new(resources: ResourceHub) -> Self {
+        Self { resources, listed: ListedResources::default(), sessions: Arc::default() }
+    }
+
+    /// Returns whether clients can subscribe to anything.
+    pub(super) fn can_watch(&self) -> bool {
+        self.resources.can_watch()
+    }
+
+    /// Returns what can be read.
+    pub(super) fn resources(&self) -> &ResourceHub {
+        &self.resources
+    }
+
+    /// Returns the few objects that are listed.
+    pub(super) fn listed(&self) -> &ListedResources {
+        &self.listed
+    }
+
+    /// Lists the kinds of resources; most objects are too many to be listed.
+    pub(super) fn templates(&self) -> impl Iterator<Item = ResourceTemplate> {
+        self.resources.templates().map(|it| {
+            let uri = format!("{}://{}/{{id}}", it.scheme, it.collection);
+            let name = format!("{}-{}", it.scheme, it.collection);
+            let text =
+                format!("A {} of backend {}, as {} reads it", it.collection, it.backend, it.tool);
+            ResourceTemplate::new(uri, name)
+                .with_title(one_line(it.collection).into_owned())
+                .with_description(one_line(&text).into_owned())
+                .with_mime_type("application/json")
+        })
+    }
+
+    /// Reads an object; `None` when the URI names none.
+    pub(super) async fn read(
+        &self,
+        server: &HttpServer,
+        uri: &str,
+        context: &RequestContext<RoleServer>,
+    ) -> Option<Result<ReadResourceResult, ErrorData>> {
+        let found = self.resources.find(uri)?;
+        Some(self.read_object(server, uri, &found, context).await)
+    }
+
+    async fn read_object(
+        &self,
+        server: &HttpServer,
+        uri: &str,
+        found: &FoundResource<'_>,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResult, ErrorData> {
+        let admitted = self.resources.read_call(found).and_then(PendingCall::admit);
+        let admitted =
+            admitted.map_err(|refusal| ErrorData::invalid_params(refusal.to_string(), None))?;
+        let entry = admitted.entry();
+        let reporter = progress::Reporter::default();
+        let client = http::client_key(&context.extensions);
+        let carried = CallContext::heard_by(&reporter).of(client);
+        let call = Box::pin(server.executor().execute(admitted, &carried));
+        let done = progress::run_reporting(context, server.ending(), &reporter, call).await;
+        let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
+        let outcome = match done.map_err(stopped)? {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let text = error.for_model();
+                if let Some(contents) = self.listed.instead_of(uri, &text) {
+                    return Ok(private_result(vec![contents]));
+                }
+                return Err(match error.is_gone() {
+                    true => file_resources::not_found(uri, text),
+                    false => ErrorData::internal_error(text, None),
+                });
+            }
+        };
+        let contents = Box::pin(server.contents(outcome, entry, uri, context)).await;
+        let contents = contents.ok_or_else(|| {
+            let message = format!("\"{uri}\" is no value: call the tool that reads it");
+            ErrorData::internal_error(message, None)
+        })?;
+        Ok(private_result(contents))
+    }
+
+    /// Watches a resource for a session.
+    pub(super) async fn subscribe(
+        &self,
+        uri: &str,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        if !self.resources.is_watchable(uri) {
+            return Err(file_resources::unknown_resource(uri));
+        }
+        let client = http::client_key(&context.extensions);
+        let watcher = self.watcher(&client, &context.peer).map_err(resource_error)?;
+        let watched = tokio::select! {
+            watched = watcher.watch(uri) => watched.map_err(resource_error),
+            () = context.ct.cancelled() => {
+                watcher.forget(uri);
+                Err(ErrorData::internal_error("the subscription was cancelled", None))
+            }
+        };
+        if watched.is_err() {
+            self.leave(&client.session);
+        }
+        watched
+    }
+
+    /// Stops watching a resource.
+    pub(super) fn unsubscribe(&self, uri: &str, context: &RequestContext<RoleServer>) {
+        let session = http::client_key(&context.extensions).session;
+        let watcher = self.sessions().get(&session).map(|known| Arc::clone(&known.watcher));
+        if let Some(watcher) = watcher {
+            watcher.forget(uri);
+            self.leave(&session);
+        }
+    }
+
+    /// Forgets a session that watches nothing.
+    fn leave(&self, session: &str) {
+        let mut sessions = self.sessions();
+        let gone = match sessions.get(session) {
+            Some(known) if known.watcher.is_empty() => sessions.remove(session),
+            _ => None,
+        };
+        drop(sessions);
+        drop(gone);
+    }
+
+    fn watcher(
+        &self,
+        client: &ClientKey,
+        peer: &Peer<RoleServer>,
+    ) -> Result<Arc<ResourceWatcher>, StreamError> {
+        let session = client.session.as_str();
+        let mut sessions = self.sessions();
+        if let Some(known) = sessions.get(session) {
+            return Ok(Arc::clone(&known.watcher));
+        }
+        let watcher = Arc::new(self.resources.watcher(client)?);
+        let (told, peer, name) = (Arc::clone(&watcher), peer.clone(), session.to_owned());
+        let all = Arc::downgrade(&self.sessions);
+        let task = tokio::spawn(async move {
+            tell_changes(&told, &peer).await;
+            // The client is gone.
+            let all = all.upgrade();
+            let gone = all
+                .and_then(|all| all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name));
+            drop(gone);
+        });
+        let known = WatchSession { watcher: Arc::clone(&watcher), task: task.abort_handle() };
+        sessions.insert(session.to_owned(), known);
+        Ok(watcher)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, WatchSession>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what of a request to listen can be done.
+    pub(super) fn accepted(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        if !self.resources.can_watch() {
+            return None;
+        }
+        let uris = requested.resource_subscriptions.iter().flatten();
+        let known = uris.filter(|uri| self.resources.is_watchable(uri)).take(MOST_URIS);
+        let builder = SubscriptionFilter::builder();
+        Some(builder.resource_subscriptions(known.cloned()).build())
+    }
+
+    /// Tells a client what changes, for as long as it listens.
+    pub(super) async fn listen(&self, context: &SubscriptionContext) -> Result<(), ErrorData> {
+        let accepted = context.accepted().resource_subscriptions.as_deref().unwrap_or_default();
+        if accepted.is_empty() {
+            context.cancelled().await;
+            return Ok(());
+        }
+        let client = http::client_key(&context.request_context().extensions);
+        let watcher = self.resources.watcher(&client).map_err(resource_error)?;
+        let sink = context.sink();
+        let told = async {
+            for uri in accepted {
+                watcher.watch(uri).await.map_err(resource_error)?;
+            }
+            // The library has acknowledged before any of them was watched: what changed since then,
+            // nobody saw.
+            for uri in accepted {
+                if sink.notify_resource_updated(uri.clone()).await.is_err() {
+                    return Ok(());
+                }
+            }
+            loop {
+                for uri in watcher.changed().await {
+                    if sink.notify_resource_updated(uri).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                tokio::time::sleep(INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            told = told => told,
+            () = context.cancelled() => Ok(()),
+        }
+    }
+}
+
+/// What an object is now, for this client alone.
+fn private_result(contents: Vec<ResourceContents>) -> ReadResourceResult {
+    ReadResourceResult::new(contents).with_ttl_ms(0).with_cache_scope(CacheScope::Private)
+}
+
+/// Tells a session what changes until its client is gone.
+async fn tell_changes(watcher: &ResourceWatcher, peer: &Peer<RoleServer>) {
+    loop {
+        let changed = match tokio::time::timeout(LOOK, watcher.changed()).await {
+            Ok(changed) => changed,
+            Err(_) if peer.is_transport_closed() => return,
+            Err(_) => continue,
+        };
+        for uri in changed {
+            let update = ResourceUpdatedNotificationParam::new(uri);
+            if peer.notify_resource_updated(update).await.is_err() {
+                return;
+            }
+        }
+        // What changes meanwhile is told after this, once.
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+fn resource_error(error: StreamError) -> ErrorData {
+    ErrorData::internal_error(error.to_string(), None)
+}

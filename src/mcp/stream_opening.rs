@@ -1,0 +1,35 @@
+//! Calls whose answer stays open, and those that subscribe.
+
+use rmcp::{RoleServer, service::RequestContext};
+use serde_json::json;
+
+use super::{HttpServer, http};
+use crate::{
+    gate::Admitted,
+    live::{self, StreamError},
+    outcome::{CallOutcome, HeldMemory, JsonText, Payload},
+};
+
+/// Makes such a call; `None` when it is another one.
+pub(super) async fn perform(
+    server: &HttpServer,
+    call: &Admitted<'_>,
+    context: &RequestContext<RoleServer>,
+) -> Option<Result<CallOutcome, StreamError>> {
+    let client = http::client_key(&context.extensions);
+    let executor = server.executor();
+    if live::is_open(call) {
+        let owner = http::stream_owner(&context.extensions);
+        let opened = server.streams().open(executor, call, owner, &client).await;
+        return Some(opened.map(|handle| {
+            let payload = Payload::Json(JsonText::from(&json!({ "stream": handle })));
+            let note = "read it with stream_read, and close it with stream_close".to_owned();
+            let held = HeldMemory::default();
+            CallOutcome { status: 200, payload, notes: vec![note], next: None, held }
+        }));
+    }
+    if live::subscribes(call) {
+        return Some(live::collect_once(server.streams(), executor, call, &client).await);
+    }
+    None
+}

@@ -1,0 +1,150 @@
+//! What a call gave becomes what a host shows: cut, and with what there is to say. Each result of a tool
+//! of a descriptor, of a task and of an object is made here.
+
+use rmcp::{
+    ErrorData, RoleServer,
+    model::{CallToolResult, ContentBlock, GetTaskResult, MetaObject, ResourceContents},
+    service::RequestContext,
+};
+use serde_json::Map;
+
+use super::{
+    HttpServer,
+    budget::{self, Notice},
+    http, media,
+    notes::Notes,
+    result,
+    task_protocol::{self, TaskId},
+};
+use crate::{
+    catalog::CatalogEntry,
+    executor::CallError,
+    outcome::{CallOutcome, Payload, SavedFile},
+};
+
+/// What programs read about an object, below `_meta` of its contents.
+pub(super) const META_NOTE: &str = "dadl-mcp/note";
+
+/// What programs read about a file that is shown, below `_meta` of the result.
+const META_FILE: &str = "dadl-mcp/file";
+
+impl HttpServer {
+    /// Makes the result of a call that went well.
+    pub(super) async fn shown(
+        &self,
+        outcome: CallOutcome,
+        entry: Option<&CatalogEntry>,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let version = context.protocol_version();
+        let room = self.executor().room(&http::client_key(&context.extensions));
+        let fit = budget::fit_outcome(outcome, entry, self.files(), self.most_chars(), &room);
+        let (outcome, notice) = Box::pin(fit).await;
+        let (file, medium) = match &outcome.payload {
+            Payload::File(file) if !file.is_private => {
+                let declared = entry.and_then(|it| it.tool()?.response.content_type.as_deref());
+                let most = self.most_media();
+                let medium = media::inline_content(file, declared, most, version.as_ref(), &room);
+                (Some(file.clone()), Box::pin(medium).await)
+            }
+            _ => (None, None),
+        };
+        let output = entry.and_then(|entry| entry.output.as_deref());
+        let has_room = |bytes| room.grow(bytes).is_ok();
+        let size = usize::try_from(outcome.payload.bytes()).unwrap_or(usize::MAX);
+        let cut = notice.as_ref().map(Notice::sentence);
+        let success = || result::success(outcome, cut.as_deref(), output, &has_room);
+        let mut result = room.work(size, success).await;
+        match (file, medium) {
+            (Some(file), Some(medium)) => show_medium(medium, &file, output.is_some(), &mut result),
+            (Some(file), None) => result.content.extend(result::file_link(&file, version.as_ref())),
+            (None, _) => {}
+        }
+        if let Some(notice) = notice {
+            notice.add_to(&mut result, version.as_ref());
+        }
+        result
+    }
+
+    /// Makes the answer to `tasks/get` of what a look at the task gave. What the task gave in the end is
+    /// shown like the result of a call.
+    pub(super) async fn task_shown(
+        &self,
+        id: &TaskId,
+        looked: Result<CallOutcome, CallError>,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let is_hidden = matches!(
+            &looked,
+            Ok(CallOutcome { payload: Payload::Task(report), .. }) if report.is_hidden
+        );
+        let ended = match looked {
+            Ok(CallOutcome { payload: Payload::Task(report), .. }) if report.is_running => {
+                return Ok(task_protocol::working(id, &report));
+            }
+            Ok(outcome) => {
+                let catalog = self.gate().catalog();
+                let backend = catalog.task_backend(&id.handle.backend);
+                let begun_by = backend
+                    .and_then(|(backend, _)| catalog.find_declared(backend, &id.handle.tool));
+                Ok(self.shown(outcome, begun_by, context).await)
+            }
+            Err(error) => Err(error),
+        };
+        task_protocol::ended_task(id, ended, is_hidden)
+    }
+
+    /// Makes the contents of an object that was read; `None` when it is no value. What there is to say
+    /// comes first, since hosts show contents and nothing else.
+    pub(super) async fn contents(
+        &self,
+        outcome: CallOutcome,
+        entry: &CatalogEntry,
+        uri: &str,
+        context: &RequestContext<RoleServer>,
+    ) -> Option<Vec<ResourceContents>> {
+        let room = self.executor().room(&http::client_key(&context.extensions));
+        let fit = budget::fit_outcome(outcome, Some(entry), self.files(), self.most_chars(), &room);
+        let (outcome, notice) = Box::pin(fit).await;
+        let cut = notice.as_ref().map(Notice::sentence);
+        // What the answer takes is counted until the contents are made.
+        let CallOutcome { payload, notes: said, next, held: _held, .. } = outcome;
+        let mut notes = Notes::of(cut.as_deref(), next.as_ref(), &said);
+        let (text, content_type) = match payload {
+            Payload::Json(text) => {
+                let text = result::shown_json(text.into_string()).told(&mut notes);
+                (text, "application/json".to_owned())
+            }
+            // A part of JSON is no JSON.
+            Payload::Text { content_type, text } => {
+                let is_part = notice.is_some() && content_type == "application/json";
+                let content_type = if is_part { "text/plain".to_owned() } else { content_type };
+                (result::shown_masked(text).told(&mut notes), content_type)
+            }
+            Payload::Empty => (String::new(), "text/plain".to_owned()),
+            Payload::File(_) | Payload::Task(_) => return None,
+        };
+        let value = ResourceContents::text(text, uri).with_mime_type(content_type);
+        let Some(note) = notes.joined() else { return Some(vec![value]) };
+        let meta = Map::from_iter([(META_NOTE.to_owned(), note.as_str().into())]);
+        let note = ResourceContents::text(note, uri).with_mime_type("text/plain");
+        Some(vec![note, value.with_meta(MetaObject(meta))])
+    }
+}
+
+/// Puts an image or audio into the result that says where its file is. Hosts that show the structured
+/// content show nothing else, so that there is none unless the listing announces it; a link would be shown
+/// as a second image.
+fn show_medium(
+    medium: ContentBlock,
+    file: &SavedFile,
+    is_declared: bool,
+    result: &mut CallToolResult,
+) {
+    result.content.push(medium);
+    if !is_declared {
+        result.structured_content = None;
+    }
+    let meta = result.meta.get_or_insert_with(MetaObject::default);
+    meta.insert(META_FILE.to_owned(), file.to_value());
+}
