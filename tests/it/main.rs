@@ -15,6 +15,7 @@ mod batches;
 mod cancelling;
 mod carried;
 mod check;
+mod circles;
 mod cli;
 mod cli_tasks;
 mod client_cert;

@@ -4,7 +4,7 @@ use dadl_text::text::cut_text;
 
 use super::{
     ToolDraft,
-    write::{TextPart, WrittenDescriptor, comment, quoted_yaml},
+    descriptor_text::{TextPart, WrittenDescriptor, comment, quoted_yaml},
 };
 use crate::model::{ApiAuth, CredentialNeed, SecurityScheme};
 

@@ -7,6 +7,7 @@
 
 mod access;
 mod credential;
+mod descriptor_text;
 mod names;
 mod pages;
 mod requests;
@@ -24,8 +25,9 @@ use dadl_text::names::snake;
 use serde_json::Value;
 
 use self::{
+    descriptor_text::{TextPart, WrittenDescriptor},
     pages::Pages,
-    write::{DescriptorHead, TextPart, WrittenDescriptor},
+    write::DescriptorHead,
 };
 use super::{
     hint::Word,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ToolDraft,
-    write::{TextPart, WrittenDescriptor, quoted_yaml},
+    descriptor_text::{TextPart, WrittenDescriptor, quoted_yaml},
 };
 use crate::{
     model::{BodyEncoding, Input},

@@ -8,8 +8,8 @@ use mime::Mime;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Dialect, OpenApiReader, encoding, list_of, media_essence,
-    params::{DeclaredParameter, MAX_DESCRIPTION},
+    DeclaredParameter, Dialect, OpenApiReader, encoding, list_of, media_essence,
+    params::MAX_DESCRIPTION,
     style::{collection_delimiter, with_style},
 };
 use crate::{

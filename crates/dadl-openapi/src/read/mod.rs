@@ -158,6 +158,15 @@ struct FoundOperation<'doc> {
     body: String,
 }
 
+/// A parameter as the document has it.
+struct DeclaredParameter<'doc> {
+    name: String,
+    /// `path`, `query`, `header`, `cookie`, `body` or `formData`.
+    location: String,
+    value: &'doc Map<String, Value>,
+    place: String,
+}
+
 impl<'doc> OpenApiReader<'doc> {
     fn new(documents: &'doc Documents) -> Self {
         let root = documents.root();

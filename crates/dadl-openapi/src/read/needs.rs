@@ -2,8 +2,17 @@
 
 use serde_json::Value;
 
-use super::security::KnownScheme;
 use crate::model::{CredentialNeed, SecurityScheme};
+
+/// A scheme of the document.
+pub(super) struct KnownScheme {
+    pub(super) name: String,
+    pub(super) place: String,
+    /// None when a descriptor cannot have it.
+    pub(super) scheme: Option<SecurityScheme>,
+    /// Whether it is a client certificate: the operator has it.
+    pub(super) is_certificate: bool,
+}
 
 /// Schemes that are needed together, with their scopes.
 pub(super) type SecurityRequirement = Vec<(String, Vec<String>)>;

@@ -13,9 +13,9 @@ use http::HeaderName;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Dialect, OpenApiReader, PathItem,
+    DeclaredParameter, Dialect, OpenApiReader, PathItem,
     answer::is_json,
-    style::{ContainerStyle, content_schema, has_content, list_style, with_style},
+    style::{ContainerStyle, content_schema, has_content, list_style, only_kind, with_style},
 };
 use crate::{
     ledger::DocumentObject,
@@ -53,15 +53,6 @@ const BARE: [&str; 16] = [
 
 /// Fields that OpenAPI describes elsewhere (OpenAPI 3.1, "Parameter Object").
 const ELSEWHERE: [&str; 2] = ["accept", "content-type"];
-
-/// A parameter as the document has it.
-pub(super) struct DeclaredParameter<'doc> {
-    pub(super) name: String,
-    /// `path`, `query`, `header`, `cookie`, `body` or `formData`.
-    pub(super) location: String,
-    pub(super) value: &'doc Map<String, Value>,
-    pub(super) place: String,
-}
 
 impl<'doc> OpenApiReader<'doc> {
     /// Returns the parameters of an operation: its own, and those of its path that it does not
@@ -620,15 +611,6 @@ fn param_kind(kinds: Kinds) -> (ParamKind, Option<KindList>) {
         (ParamKind::Array, Some(union))
     } else {
         (ParamKind::String, Some(union))
-    }
-}
-
-/// Returns the type of a value that has one.
-pub(super) fn only_kind(kinds: Kinds) -> Option<ParamKind> {
-    match kinds.iter().collect::<Vec<_>>().as_slice() {
-        [one] => Some(*one),
-        [ParamKind::Integer, ParamKind::Number] => Some(ParamKind::Number),
-        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use dadl_text::names::{
     path::{PathPiece, path_pieces},
 };
 
-use super::{OpenApiReader, PathItem, params::DeclaredParameter};
+use super::{DeclaredParameter, OpenApiReader, PathItem};
 use crate::report::excerpt;
 
 /// A longer path is no path.

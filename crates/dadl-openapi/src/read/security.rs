@@ -10,7 +10,10 @@ use url::Url;
 
 use super::{
     Dialect, FoundOperation, OpenApiReader, PathItem,
-    needs::{Chosen, SecurityRequirement, choose_schemes, credential_need, read_requirements},
+    needs::{
+        Chosen, KnownScheme, SecurityRequirement, choose_schemes, credential_need,
+        read_requirements,
+    },
 };
 use crate::{
     ledger::DocumentObject,
@@ -42,16 +45,6 @@ impl Security {
         });
         places.collect()
     }
-}
-
-/// A scheme of the document.
-pub(super) struct KnownScheme {
-    pub(super) name: String,
-    place: String,
-    /// None when a descriptor cannot have it.
-    pub(super) scheme: Option<SecurityScheme>,
-    /// Whether it is a client certificate: the operator has it.
-    is_certificate: bool,
 }
 
 /// An operation, and the requirements of which one must be met.

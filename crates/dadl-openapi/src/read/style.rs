@@ -5,14 +5,11 @@ use dadl_descriptor::model::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{
-    Dialect, OpenApiReader,
-    params::{DeclaredParameter, only_kind},
-};
+use super::{DeclaredParameter, Dialect, OpenApiReader};
 use crate::{
     model::Input,
     report::{excerpt, place_at},
-    schema::{ValueShape, schema_flag},
+    schema::{Kinds, ValueShape, schema_flag},
     text,
 };
 
@@ -180,4 +177,13 @@ pub(super) fn has_content(parameter: &DeclaredParameter<'_>) -> bool {
 pub(super) fn content_schema(map: &Map<String, Value>) -> Option<(&str, &Value)> {
     let Some(Value::Object(content)) = map.get("content") else { return None };
     content.iter().next().map(|(media, value)| (media.as_str(), value))
+}
+
+/// Returns the type of a value that has one.
+pub(super) fn only_kind(kinds: Kinds) -> Option<ParamKind> {
+    match kinds.iter().collect::<Vec<_>>().as_slice() {
+        [one] => Some(*one),
+        [ParamKind::Integer, ParamKind::Number] => Some(ParamKind::Number),
+        _ => None,
+    }
 }

@@ -3,7 +3,7 @@
 use dadl_descriptor::model::ParamLocation;
 use serde_json::{Map, Value};
 
-use super::{OpenApiReader, params::DeclaredParameter};
+use super::{DeclaredParameter, OpenApiReader};
 use crate::{
     model::{ApiOperation, BodyEncoding},
     report::{excerpt, place_at},
