@@ -1,7 +1,7 @@
 //! `check`: reports everything that is wrong with descriptors, for authors and for CI.
 
 use std::{
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -13,8 +13,13 @@ use dadl_descriptor::{
 };
 
 use super::{
+    args::CheckArgs,
+    console::Console,
+    exit::Exit,
+    failure::CliFailure,
     report::{self, CheckedFile, Color, Format, WantedCredential},
     rewrite,
+    screen::ours,
 };
 use crate::{app::openapi, config::descriptor_folder::Folder};
 
@@ -56,6 +61,33 @@ impl CheckOutcome {
             _ => 1,
         }
     }
+}
+
+/// Reports what is wrong with descriptors.
+pub(super) fn run_check(args: &CheckArgs, console: &mut Console) -> Result<Exit, CliFailure> {
+    let color = if console.color { Color::Always } else { Color::Never };
+    let format = args.format.into();
+    let fixing = match (args.fix, args.dry_run) {
+        (false, _) => Fixing::Off,
+        (true, true) => Fixing::DryRun,
+        (true, false) => Fixing::Apply,
+    };
+    // The lines about changes must not get into a report that a program reads.
+    let mut lines = Vec::new();
+    let mut report = Vec::new();
+    let outcome = run_fixing(&args.files, fixing, format, color, &mut report, &mut lines)?;
+    let log = if format == Format::Text { &mut console.out } else { &mut console.err };
+    log.write_all(&lines)?;
+    let report = String::from_utf8_lossy(&report);
+    match format {
+        Format::Text => write!(console.out, "{}", ours(&report))?,
+        Format::Json | Format::Sarif => console.json_text(report.trim_end_matches('\n'))?,
+    }
+    Ok(match outcome.exit_code() {
+        0 => Exit::Ok,
+        3 => Exit::Settings,
+        _ => Exit::Failed,
+    })
 }
 
 /// Checks `files` and writes one report about all of them to `out`.

@@ -1,46 +1,15 @@
-//! What comes out of the definitions alone: completions, manual pages; and `check`, whose logic
-//! is in [`super::check`].
+//! What comes out of the definitions of the command line alone: completions and manual pages.
 
 use std::io::Write as _;
 
 use clap::CommandFactory as _;
 
 use super::{
-    args::{CheckArgs, Cli, CompletionsArgs, ManArgs},
-    check::{self, Fixing},
+    args::{Cli, CompletionsArgs, ManArgs},
     console::Console,
     exit::Exit,
     failure::CliFailure,
-    report::{Color, Format},
-    screen::ours,
 };
-
-/// Reports what is wrong with descriptors.
-pub(super) fn run_check(args: &CheckArgs, console: &mut Console) -> Result<Exit, CliFailure> {
-    let color = if console.color { Color::Always } else { Color::Never };
-    let format = args.format.into();
-    let fixing = match (args.fix, args.dry_run) {
-        (false, _) => Fixing::Off,
-        (true, true) => Fixing::DryRun,
-        (true, false) => Fixing::Apply,
-    };
-    // The lines about changes must not get into a report that a program reads.
-    let mut lines = Vec::new();
-    let mut report = Vec::new();
-    let outcome = check::run_fixing(&args.files, fixing, format, color, &mut report, &mut lines)?;
-    let log = if format == Format::Text { &mut console.out } else { &mut console.err };
-    log.write_all(&lines)?;
-    let report = String::from_utf8_lossy(&report);
-    match format {
-        Format::Text => write!(console.out, "{}", ours(&report))?,
-        Format::Json | Format::Sarif => console.json_text(report.trim_end_matches('\n'))?,
-    }
-    Ok(match outcome.exit_code() {
-        0 => Exit::Ok,
-        3 => Exit::Settings,
-        _ => Exit::Failed,
-    })
-}
 
 /// Prints a completion script.
 pub(super) fn completions(

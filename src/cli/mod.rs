@@ -100,7 +100,7 @@ fn dispatch(
 ) -> Result<Exit, CliFailure> {
     match command {
         CliCommand::Call(args) => to_the_end(call::run(args, environment, console)),
-        CliCommand::Check(args) => completions::run_check(&args, console),
+        CliCommand::Check(args) => check::run_check(&args, console),
         CliCommand::Completions(args) => completions::completions(&args, console),
         #[cfg(feature = "simulator")]
         CliCommand::Demo(args) => one_shot()?.block_on(demo::demo(&args, &environment, console)),

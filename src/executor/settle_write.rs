@@ -1,7 +1,9 @@
-//! Reading after writing: a call whose API shows a little later what it did ends when it can be seen, and
-//! a miss right after one hints at it.
+//! Reading after writing, where an API is eventually consistent: it shows a write only a little later.
 //!
-//! Nothing here makes a failure of a write that succeeded.
+//! A descriptor says which tools write so, and which tool reads what they wrote (`_dadl_mcp.settles`).
+//! A call of such a tool polls the reader and returns when the write can be seen, or after `within` with
+//! a note that it cannot. A 404 of a reader soon after gets a hint to look once more. Both only add
+//! words: nothing here makes a failure of a write that succeeded.
 
 use std::{
     collections::VecDeque,
@@ -30,11 +32,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause between two looks.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// A miss that comes later has other reasons.
+/// A 404 so long after a write has other reasons.
 const RECENT: Duration = Duration::from_secs(10);
 
-/// So many writes are known.
-const MOST: usize = 256;
+/// At most so many writes are remembered.
+const MOST_WRITES: usize = 256;
 
 /// The last writes whose API shows them later; a clone holds the same.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +46,7 @@ pub(super) struct LastWrites(Arc<Mutex<VecDeque<KnownWrite>>>);
 struct KnownWrite {
     client: ClientKey,
     backend: BackendId,
-    /// What kind of things it wrote.
+    /// What kind of things it wrote, as [`write_kind`] has it.
     kind: String,
     tool: String,
     at: Instant,
@@ -54,9 +56,11 @@ impl LastWrites {
     fn note(&self, known: KnownWrite) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|it| {
-            it.at.elapsed() < RECENT && (it.client != known.client || it.kind != known.kind)
+            let is_same =
+                it.client == known.client && it.backend == known.backend && it.kind == known.kind;
+            it.at.elapsed() < RECENT && !is_same
         });
-        if all.len() >= MOST {
+        if all.len() >= MOST_WRITES {
             all.pop_front();
         }
         all.push_back(known);
@@ -77,7 +81,8 @@ impl LastWrites {
     }
 }
 
-/// Returns what kind of things a tool is about: the collection of its path, or its method.
+/// Returns what kind of things a tool is about: the beginning of its path, up to the first parameter, or
+/// its JSON-RPC method.
 fn write_kind(tool: &Tool) -> &str {
     match tool.rpc() {
         Some(rpc) => &rpc.method,
@@ -88,7 +93,8 @@ fn write_kind(tool: &Tool) -> &str {
     }
 }
 
-/// Waits until what a call wrote can be seen; says of what it did not find that it may come.
+/// Waits until what a call wrote can be seen. A "not found" error gets a hint that the thing may still
+/// appear.
 pub(super) async fn settle_after(
     executor: &Executor,
     call: &Admitted<'_>,
@@ -100,7 +106,7 @@ pub(super) async fn settle_after(
         // What reads has written nothing.
         Ok(outcome) if tool.only_reads() => Ok(outcome),
         Ok(mut outcome) => {
-            // What is looked for is named by no file.
+            // An argument that stands for an uploaded file identifies nothing that could be looked for.
             let arguments = call.arguments();
             let given = arguments.iter().filter(|(param, _)| !arguments.stands_for_file(param));
             let given = given.map(|(param, value)| (param.name.clone(), value.clone())).collect();
@@ -114,8 +120,8 @@ pub(super) async fn settle_after(
     }
 }
 
-/// Waits until what a call of a tool with these arguments wrote can be seen; `call` is one that the same
-/// caller made of the same backend.
+/// Waits until what a call of a tool with these arguments wrote can be seen. `call` may be another one
+/// of the same caller and backend: the one that waits for the task that wrote.
 pub(super) async fn wait_until_settled(
     executor: &Executor,
     call: &Admitted<'_>,
@@ -125,7 +131,7 @@ pub(super) async fn wait_until_settled(
 ) {
     let rules = &call.entry().descriptor().settles;
     for rule in rules.iter().filter(|rule| rule.after.contains(&tool.name)) {
-        let note = seen(executor, call, (tool, &arguments), context, rule, outcome).await;
+        let note = wait_for_rule(executor, call, (tool, &arguments), context, rule, outcome).await;
         outcome.notes.extend(note);
     }
 }
@@ -154,7 +160,7 @@ fn hinted(
 }
 
 /// Looks until what `rule` is about can be seen; returns what there is to say when it cannot.
-async fn seen(
+async fn wait_for_rule(
     executor: &Executor,
     call: &Admitted<'_>,
     (tool, arguments): (&Tool, &Map<String, Value>),
@@ -163,7 +169,7 @@ async fn seen(
     outcome: &CallOutcome,
 ) -> Option<String> {
     let reader = call.gate().catalog().find_declared(call.entry().backend, &rule.look.tool);
-    // What was changed was there before, and a miss of it has other reasons.
+    // Only what was made is remembered: what was changed was there before, and a 404 has other reasons.
     if let (Some(reader), SettleCondition::There) =
         (reader.and_then(|entry| entry.tool()), &rule.until)
     {
@@ -174,7 +180,8 @@ async fn seen(
     let result = match &outcome.payload {
         // It has not been written yet.
         Payload::Task(report) if report.is_running => return None,
-        // Nobody can tell when it will be, but what is asked for can be seen.
+        // The caller may not see the task, so nobody knows whether it has ended. A condition that only
+        // the write can bring about is looked for all the same.
         Payload::Task(report) if report.is_hidden && !rule.until.is_certain() => return None,
         Payload::Json(text) => Some(text.as_str()),
         _ => None,
@@ -187,9 +194,11 @@ async fn seen(
     let looks = async {
         let mut pause = FIRST_PAUSE;
         loop {
-            match sight(executor, &context, &look, &reader, rule, &values, &mut steady).await {
+            match look_and_judge(executor, &context, &look, &reader, rule, &values, &mut steady)
+                .await
+            {
                 SettleLook::Settled => return true,
-                // Nobody can tell, and nobody has to.
+                // The reader cannot be asked: there is nothing to say about a write that succeeded.
                 SettleLook::Blind => return true,
                 SettleLook::NotYet => {}
             }
@@ -228,7 +237,7 @@ enum SettleLook {
 #[derive(Default)]
 struct Steady(Option<(String, Instant)>);
 
-async fn sight(
+async fn look_and_judge(
     executor: &Executor,
     context: &CallContext<'_>,
     call: &Admitted<'_>,
@@ -267,5 +276,25 @@ fn missed(error: &CallError, rule: &Settle) -> SettleLook {
         SettleCondition::Gone if is_miss => SettleLook::Settled,
         _ if is_miss || error.is_transient() => SettleLook::NotYet,
         _ => SettleLook::Blind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_of_one_backend_is_not_forgotten_for_one_of_another() {
+        let writes = LastWrites::default();
+        let client = ClientKey { host: "h".to_owned(), session: "s".to_owned() };
+        for backend in [BackendId(0), BackendId(1)] {
+            let (kind, tool) = ("/vms/".to_owned(), format!("create_{}", backend.0));
+            let client = client.clone();
+            writes.note(KnownWrite { client, backend, kind, tool, at: Instant::now() });
+        }
+        for backend in [BackendId(0), BackendId(1)] {
+            let (tool, _) = writes.last(&client, backend, "/vms/").unwrap();
+            assert_eq!(tool, format!("create_{}", backend.0));
+        }
     }
 }

@@ -1,8 +1,9 @@
-//! Keeps within a backend's rate limit before it has to say no.
+//! Keeps within the rate limit that a backend announces, before the backend has to refuse.
 //!
-//! An answer may say how many requests are left, and when there are more. When none is left, the
-//! next request of any caller waits until then; when that would outlast its call, it is not sent,
-//! and the caller learns when to come back. A 429 has the same effect.
+//! An answer may say how many requests are left, and when there are more, in fields that the descriptor
+//! names (`errors.rate_limit`) or in `Retry-After`. When none is left, and after a 429, the next request
+//! of any caller has to wait until then, an hour at most. This file only tells how long: the sender
+//! (`http::backend`) waits, or does not send when that would outlast the call.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -19,7 +20,7 @@ const FIRST_TIMESTAMP: u64 = 1_000_000_000;
 /// Numbers from here on count milliseconds.
 const FIRST_MILLISECONDS: u64 = 100_000_000_000;
 
-/// An answer that asks to wait longer says no more than that: a month is as good as never.
+/// What is reported of a longer delay is this: a month is as good as never.
 const LONGEST_DELAY: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// After this time a request is sent whatever the last answer said, to learn what holds now: a field
@@ -39,7 +40,8 @@ impl BackendThrottle {
         until?.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())
     }
 
-    /// Learns from an answer.
+    /// Holds requests back until the reset that an answer names, when none is left or it is a 429;
+    /// without a reset it does nothing.
     pub(crate) fn observe(&self, status: StatusCode, headers: &HeaderMap, limit: &RateLimit) {
         let remaining = limit.remaining.as_ref().and_then(|name| header_number(headers, name));
         if remaining != Some(0) && status != StatusCode::TOO_MANY_REQUESTS {
@@ -55,7 +57,8 @@ impl BackendThrottle {
     }
 }
 
-/// Returns after what time there are more requests, as the tool's own field says or `Retry-After`.
+/// Returns after what time there are more requests: by the field that the descriptor names, else by
+/// `Retry-After`.
 pub(crate) fn reset(headers: &HeaderMap, limit: &RateLimit, now: SystemTime) -> Option<Duration> {
     let own = limit.reset.as_ref().and_then(|name| header_delay(headers, name, now));
     own.or_else(|| header_delay(headers, &header::RETRY_AFTER, now))
@@ -67,7 +70,7 @@ fn header_delay(headers: &HeaderMap, name: &HeaderName, now: SystemTime) -> Opti
     let text = headers.get(name)?.to_str().ok()?.trim();
     let at = match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.0 => match number.ceil() {
-            // Saturates; such a time never comes.
+            // The cast saturates: such a time never comes.
             whole if whole >= FIRST_MILLISECONDS as f64 => {
                 UNIX_EPOCH.checked_add(Duration::from_millis(whole as u64))?
             }

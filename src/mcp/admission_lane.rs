@@ -1,10 +1,11 @@
-//! Work that comes in crowds and can wait.
+//! Fair queues in which bursts of work begin one after the other, so that answers which somebody waits for
+//! are not delayed.
 //!
-//! A thousand clients that come at the same moment would be a thousand things to do before the next
-//! answer that somebody waits for. So whatever a client can want any number of times without
-//! waiting for an answer goes through a lane: opening a session, a request that comes before the
-//! answer to the one before it, the next piece of a long message. In a lane one begins after the
-//! other, by turns among the hosts, and between two of them everything else goes on that can.
+//! A thousand clients that come at the same moment would be a thousand tasks to run before the next
+//! answer. So whatever a client can ask for any number of times without waiting for replies goes
+//! through a lane: opening a session, a request that comes before the answer to the one before it, the
+//! next piece of a long message. Only the start is put in order, by turns among the hosts, and nothing
+//! is refused; between two starts the runtime does whatever else is ready.
 
 use crate::shares::{ClientKey, Queue};
 
@@ -17,7 +18,7 @@ pub(super) struct AdmissionLane {
 /// The lanes of a server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AdmissionLanes {
-    /// Of requests whose client did not wait for the answer before.
+    /// Of pipelined requests: sent before the answer to the one before.
     pub(super) hasty: AdmissionLane,
     /// Of clients that open sessions.
     pub(super) opening: AdmissionLane,
@@ -27,17 +28,18 @@ pub(super) struct AdmissionLanes {
 
 impl Default for AdmissionLane {
     fn default() -> Self {
-        // A connection waits once at most, and connections are bounded.
+        // One turn at a time. The queue needs no bound of its own: a connection waits once at most, and
+        // connections are bounded.
         Self { queue: Queue::new(1, usize::MAX) }
     }
 }
 
 impl AdmissionLane {
-    /// Waits until it is the turn of `client` to begin. Who has begun holds nobody up: how long its
-    /// work takes is not the lane's concern.
+    /// Waits until it is the turn of `client` to begin. The turn ends before its work begins, so that
+    /// how long the work takes is not the lane's concern.
     pub(super) async fn pass(&self, client: &ClientKey) {
         let turn = self.queue.turn(client).await;
-        // This goes on when whatever was ready has run, and the sockets were looked at again.
+        // The task resumes after what was ready has run and the sockets were polled again.
         tokio::task::yield_now().await;
         drop(turn);
     }

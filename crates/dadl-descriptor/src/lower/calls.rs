@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     context::{LowerContext, MappingPlace, YamlSection, join_names},
-    named::keyword_fits,
+    named::value_fits,
 };
 use crate::{
     diagnostic::Code,
@@ -77,7 +77,7 @@ impl ReadOnlyCall<'_> {
                             format!("`{{{unknown}}}` stands for nothing"),
                         )
                         .help(format!("there are {}", join_names(&known)));
-                } else if names.is_empty() && !keyword_fits(param, &value) {
+                } else if names.is_empty() && !value_fits(param, &value) {
                     let kind = argument.value.kind();
                     let message = format!("`{name}` of `{}` takes no {kind}", tool.name);
                     context.error(code, &argument.value.span, message);

@@ -12,7 +12,7 @@ use dadl_text::names::{self, nearest_operation};
 use super::{
     context::{LowerContext, MappingPlace, YamlSection, YamlText},
     meta::description,
-    named::type_names,
+    named::declared_names,
     params,
     tool::{self, Hints},
 };
@@ -55,7 +55,7 @@ pub(super) fn lower_all<'tree>(
         context.error(code::TOO_COMPLEX, &entry.key_span, message);
     }
     let check = health.filter(|health| health.expose).map(|health| &health.tool);
-    let mut names_of_tools = type_names(backend, &["tools"]);
+    let mut names_of_tools = declared_names(backend, &["tools"]);
     names_of_tools.extend(check.map(|_| HealthCheck::NAME));
     let known = DeclaredTools {
         all: names_of_tools.iter().map(|name| (*name).to_owned()).collect(),
@@ -65,7 +65,7 @@ pub(super) fn lower_all<'tree>(
             .map(|tool| (tool.name.as_str(), tool.access.as_ref()))
             .collect(),
         names: names_of_tools,
-        composites: type_names(backend, &["composites"]),
+        composites: declared_names(backend, &["composites"]),
         parser: script::ScriptParser::default(),
     };
     section

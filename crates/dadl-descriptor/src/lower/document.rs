@@ -13,7 +13,7 @@ use super::{
     defaults::{Defaults, defaults_fit, lower_defaults},
     extension, fix, health, include, jsonrpc, meta,
     meta::description,
-    named::type_names,
+    named::declared_names,
     tool, types,
 };
 use crate::{
@@ -189,7 +189,7 @@ fn lower_backend<'tree>(
     context.text(backend, "arazzo_source");
     context.warn_ignored(backend, "arazzo_source");
     let openapi_source = openapi_source(backend, context);
-    let known_types = types::type_names(backend);
+    let known_types = types::declared_names(backend);
     let types = types::lower(backend, &known_types, context);
     let mut auth = auth::lower(backend, context);
     if !defaults_fit(backend, context) {
@@ -200,7 +200,7 @@ fn lower_backend<'tree>(
         session.login.headers.clone_from(&defaults.headers.fields);
     }
     defaults.headers.refuse_credential(auth.as_ref(), context);
-    let known_tools = type_names(backend, &["tools", "composites"]);
+    let known_tools = declared_names(backend, &["tools", "composites"]);
     let (tools, mut hints) =
         tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, &known_types, context);
     let health = health::lower(backend, name.as_deref(), &defaults, &tools, &known_tools, context);

@@ -2,7 +2,7 @@
 
 use super::{
     context::{LowerContext, MappingPlace, YamlSection},
-    named::{KnownParts, tool_names},
+    named::{KnownTools, tool_names},
     rules::{lower_conditions, one_or_more},
 };
 use crate::{
@@ -15,7 +15,7 @@ const KEYS: &[&str] = &["of", "failed", "id", "name", "error"];
 /// Reads one mapping or a list of them; `known` are the tools of the file.
 pub(super) fn lower<'tree>(
     extension: &YamlSection<'tree>,
-    known: &KnownParts<'tree, '_>,
+    known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
 ) -> Vec<EntryRules> {
     let mut rules = Vec::new();

@@ -64,8 +64,8 @@ pub(super) fn lower<'tree>(
     super::filters::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
     descriptor.settles = settles::lower(&extension, backend, &descriptor.tools, context);
-    let names = named::type_names(backend, &["tools"]);
-    let known = named::KnownParts { tools: &descriptor.tools, names };
+    let names = named::declared_names(backend, &["tools"]);
+    let known = named::KnownTools { tools: &descriptor.tools, names };
     descriptor.entries = entries::lower(&extension, &known, context);
     lower_private(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);

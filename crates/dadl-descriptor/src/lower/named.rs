@@ -1,4 +1,7 @@
-//! Tools that a section names: all there are, those that are well formed, and what fits their parameters.
+//! Looks up the tools that sections of `_dadl_mcp` name (tasks, settles, uploads, ..), and checks the values
+//! that they give to parameters of these tools.
+//!
+//! A tool with errors is known by its name only, so that its errors are not told twice.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +14,19 @@ use crate::{
     yaml::YamlValue,
 };
 
-/// What a call needs to know of the file.
-pub(super) struct KnownParts<'tree, 'tools> {
+/// The tools of the file that a section may name.
+pub(super) struct KnownTools<'tree, 'tools> {
+    /// The tools without errors.
     pub(super) tools: &'tools [Tool],
     /// The names of all tools, those with errors included.
     pub(super) names: BTreeSet<&'tree str>,
 }
 
-/// Finds the tool that a call names; one with errors has its own findings.
+/// Returns the tool that a section names under `tool`; a name that no tool has is reported. `None` without
+/// a finding is a tool with errors, which are told elsewhere.
 pub(super) fn named_tool<'tree, 'tools>(
     section: &YamlSection<'tree>,
-    known: &KnownParts<'tree, 'tools>,
+    known: &KnownTools<'tree, 'tools>,
     context: &mut LowerContext<'tree>,
 ) -> Option<&'tools Tool> {
     let text = context.required_text(section, "tool")?;
@@ -36,11 +41,11 @@ pub(super) fn named_tool<'tree, 'tools>(
     found
 }
 
-/// Reads a list of tools; `None` when there is none.
+/// Returns the names in a list of tools, unknown ones reported; `None` when the key is absent.
 pub(super) fn tool_names<'tree>(
     section: &YamlSection<'tree>,
     key: &str,
-    known: &KnownParts<'tree, '_>,
+    known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
 ) -> Option<BTreeSet<&'tree str>> {
     section.entry(key)?;
@@ -58,7 +63,7 @@ pub(super) fn tool_names<'tree>(
 }
 
 /// Returns whether a value is of the type of a parameter.
-pub(super) fn keyword_fits(param: &Param, value: &Json) -> bool {
+pub(super) fn value_fits(param: &Param, value: &Json) -> bool {
     let is = |kind: ParamKind| match kind {
         ParamKind::Array => value.is_array(),
         ParamKind::Boolean => value.is_boolean(),
@@ -74,8 +79,8 @@ pub(super) fn keyword_fits(param: &Param, value: &Json) -> bool {
     }
 }
 
-/// Returns the names that are declared under `keys`.
-pub(super) fn type_names<'tree>(
+/// Returns the keys of the mappings below `keys`: what a file declares there, whatever it is.
+pub(super) fn declared_names<'tree>(
     backend: &YamlSection<'tree>,
     keys: &[&str],
 ) -> BTreeSet<&'tree str> {

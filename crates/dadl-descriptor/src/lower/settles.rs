@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::{
     calls::{ReadOnlyCall, placeholders},
     context::{LowerContext, MappingPlace, YamlSection},
-    named::{KnownParts, tool_names, type_names},
+    named::{KnownTools, declared_names, tool_names},
 };
 use crate::{
     code,
@@ -38,7 +38,7 @@ pub(super) fn lower<'tree>(
     if nodes.is_empty() {
         return Vec::new();
     }
-    let known = KnownParts { tools, names: type_names(backend, &["tools"]) };
+    let known = KnownTools { tools, names: declared_names(backend, &["tools"]) };
     let mut rules = Vec::new();
     for node in nodes {
         let place = MappingPlace::Only("an item of `settles`");
@@ -50,7 +50,7 @@ pub(super) fn lower<'tree>(
 
 fn lower_settle<'tree>(
     section: &YamlSection<'tree>,
-    known: &KnownParts<'tree, '_>,
+    known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
 ) -> Option<Settle> {
     if section.entry("after").is_none() {

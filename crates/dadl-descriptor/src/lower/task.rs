@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     context::{LowerContext, MappingPlace, YamlSection, join_names},
-    named::{KnownParts, keyword_fits, named_tool, tool_names, type_names},
+    named::{KnownTools, declared_names, named_tool, tool_names, value_fits},
     rules::{lower_conditions, one_or_more},
     task_state::{lower_errors, lower_state, lower_steps, required_path},
     verdict,
@@ -68,7 +68,7 @@ pub(super) fn lower<'tree>(
     context: &mut LowerContext<'tree>,
 ) -> Option<TaskRules> {
     let section = context.subsection(extension, "tasks", KEYS)?;
-    let known = KnownParts { tools, names: type_names(backend, &["tools"]) };
+    let known = KnownTools { tools, names: declared_names(backend, &["tools"]) };
     let started = lower_started(&section, context);
     let id = required_path(&section, "id", context);
     let watch = lower_watch(&section, &known, context);
@@ -130,7 +130,7 @@ struct Cancel {
 
 fn lower_cancel<'tree>(
     section: &YamlSection<'tree>,
-    known: &KnownParts<'tree, '_>,
+    known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
 ) -> Cancel {
     let keys = &["tool", "arguments", "only", "requested"];
@@ -187,7 +187,7 @@ struct WatchRules {
 
 fn lower_watch<'tree>(
     section: &YamlSection<'tree>,
-    known: &KnownParts<'tree, '_>,
+    known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
 ) -> Option<WatchRules> {
     if section.entry("watch").is_none() {
@@ -255,7 +255,7 @@ fn lower_poll<'tree>(
 /// Reads a call: a tool and its arguments.
 fn lower_call<'tree>(
     section: &YamlSection<'tree>,
-    known: &KnownParts<'tree, '_>,
+    known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
 ) -> Option<TaskCall> {
     let tool = named_tool(section, known, context)?;
@@ -298,7 +298,7 @@ fn lower_arguments<'tree>(
             context
                 .error(code::TASK_CALL, &argument.value.span, message)
                 .help(format!("write `{TASK}`, or `{{call.NAME}}` for a value of the call"));
-        } else if !is_filled && !keyword_fits(param, &value) {
+        } else if !is_filled && !value_fits(param, &value) {
             let message = format!("`{name}` of `{}` takes no {}", tool.name, argument.value.kind());
             context.error(code::TASK_CALL, &argument.value.span, message);
         }
@@ -380,7 +380,7 @@ fn max_wait<'tree>(
 /// which.
 fn lower_starters<'tree>(
     section: &YamlSection<'tree>,
-    known: &KnownParts<'tree, '_>,
+    known: &KnownTools<'tree, '_>,
     watch: Option<&WatchRules>,
     cancel: Option<&TaskCall>,
     context: &mut LowerContext<'tree>,

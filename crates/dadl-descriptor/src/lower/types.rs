@@ -43,7 +43,7 @@ pub(super) fn lower<'tree>(
 }
 
 /// Returns the names of the types, before any of them is read: they refer to each other.
-pub(super) fn type_names<'tree>(backend: &YamlSection<'tree>) -> Vec<&'tree str> {
+pub(super) fn declared_names<'tree>(backend: &YamlSection<'tree>) -> Vec<&'tree str> {
     match backend.entry("types").map(|entry| &entry.value.value) {
         Some(YamlValue::Mapping(entries)) => {
             entries.iter().map(|entry| entry.key.as_ref()).collect()

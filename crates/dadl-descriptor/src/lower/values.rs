@@ -93,7 +93,7 @@ pub(super) fn lower<'tree>(
             let Some(param) = params.iter().find(|param| param.name == entry.key) else { continue };
             is_known = true;
             let fit =
-                keywords.iter().filter(|(keyword, value)| keyword_fits(keyword, value, param.kind));
+                keywords.iter().filter(|(keyword, value)| value_fits(keyword, value, param.kind));
             for (keyword, value) in fit {
                 unused.remove(keyword);
                 let hints = hints.entry(entry.key.clone().into_owned()).or_default();
@@ -126,12 +126,12 @@ pub(super) fn fits_what(keyword: &str) -> &'static str {
 }
 
 /// Returns whether a keyword says something about values of a type.
-pub(super) fn keyword_fits(keyword: &str, value: &Json, kind: ParamKind) -> bool {
+pub(super) fn value_fits(keyword: &str, value: &Json, kind: ParamKind) -> bool {
     if let ParamKind::Union(kinds) = kind {
         let is_choice = keyword == "enum";
         return is_choice
             || kinds.is_any()
-            || kinds.iter().any(|kind| keyword_fits(keyword, value, kind));
+            || kinds.iter().any(|kind| value_fits(keyword, value, kind));
     }
     let all = |is: fn(&Json) -> bool| value.as_array().is_some_and(|them| them.iter().all(is));
     match keyword {

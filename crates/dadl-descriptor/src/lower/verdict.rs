@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     calls::ReadOnlyCall,
     context::{LowerContext, MappingPlace, YamlSection},
-    named::{KnownParts, named_tool, tool_names},
+    named::{KnownTools, named_tool, tool_names},
     rules::one_or_more,
     task_state::{lower_errors, lower_state, lower_steps},
 };
@@ -38,7 +38,7 @@ const LONGEST_WITHIN: Duration = Duration::from_secs(60);
 pub(super) fn lower<'tree>(
     tasks: &YamlSection<'tree>,
     starters: &BTreeSet<String>,
-    known: &KnownParts<'tree, '_>,
+    known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
 ) -> Vec<VerdictRule> {
     let mut verdicts: Vec<VerdictRule> = Vec::new();
@@ -59,7 +59,7 @@ pub(super) fn lower<'tree>(
 fn lower_judged<'tree>(
     section: &YamlSection<'tree>,
     starters: &BTreeSet<String>,
-    known: &KnownParts<'tree, '_>,
+    known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
 ) -> BTreeSet<String> {
     let Some(named) = tool_names(section, "only", known, context) else { return starters.clone() };
@@ -77,7 +77,7 @@ fn lower_judged<'tree>(
 fn lower_verdict<'tree>(
     section: &YamlSection<'tree>,
     of: BTreeSet<String>,
-    known: &KnownParts<'tree, '_>,
+    known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
 ) -> Option<VerdictRule> {
     let values = lower_values(section, context);

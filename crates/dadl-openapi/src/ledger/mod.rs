@@ -1,9 +1,12 @@
-//! The ledger of keywords: what stands in a document, and is neither read nor without a meaning for
-//! requests, is lost, and said so with its place.
+//! The ledger of keywords: reports each keyword of an OpenAPI document that is not read although it may
+//! matter for requests, with its place.
 //!
-//! A reader that looks up what it knows says nothing of what it does not know. So each object that is
-//! read is gone through once more, by all of its keys. Schemas are gone through as a whole, deeper
-//! than a descriptor describes them: a word that nobody knows may stand anywhere.
+//! Code that looks up the keys it knows says nothing of the others. So each object that is read is gone
+//! through once more, by all of its keys. A key has one of four fates (`keywords`): `read`, it is used;
+//! `silent`, it means nothing for requests; `lost`, it is known and cannot be expressed, and the report
+//! has help; or it is unknown, and reported. Keys that begin with `x-`, and what answers alone have, are
+//! left out. Schemas are gone through whole, deeper than a descriptor describes them: an unknown word may
+//! stand anywhere. Values that a keyword cannot have are reported as well.
 
 mod keywords;
 
@@ -40,7 +43,7 @@ impl<'doc> Schemas<'doc> {
         let keywords = object.keywords(self.is_swagger);
         for (key, value) in map.iter().filter(|(key, _)| !key.starts_with("x-")) {
             let key = key.as_str();
-            // A body is of the types that it has itself.
+            // `consumes` has no effect beside `requestBody`.
             let is_idle = key == "consumes" && map.contains_key("requestBody");
             let is_known = keywords.read.contains(&key) || keywords.silent.contains(&key);
             if is_known && !is_idle {
@@ -53,7 +56,7 @@ impl<'doc> Schemas<'doc> {
                 continue;
             }
             let known = keywords.lost.iter().find(|(known, _)| *known == key);
-            // Tokens are renewed where they come from.
+            // A `refreshUrl` that is the `tokenUrl` loses nothing.
             if key == "refreshUrl" && map.get("tokenUrl") == Some(value) {
                 continue;
             }
@@ -106,7 +109,7 @@ impl<'doc> Schemas<'doc> {
         let documents = self.documents;
         while let Some((schema, place)) = open.pop() {
             let Value::Object(map) = schema else { continue };
-            // What comes in answers only is in no request.
+            // Schemas that are `readOnly` come in answers only.
             if schema_flag(map, "readOnly") || !self.accounted.insert(place.clone()) {
                 continue;
             }

@@ -340,8 +340,7 @@ fn kind_of(
 /// Reports a default that is of none of the types.
 fn refuse_default(param: &Param, said: &ParamSaid<'_>, context: &mut LowerContext<'_>) {
     let is_wrong = param.default.as_ref().is_some_and(|default| {
-        !(named::keyword_fits(param, default)
-            || param.form.style.is_listed() && default.is_string())
+        !(named::value_fits(param, default) || param.form.style.is_listed() && default.is_string())
     });
     if is_wrong {
         let message = format!("the default of `{}` is of none of these types", said.name);
@@ -498,7 +497,7 @@ pub(super) fn apply_hints(
 ) {
     let mut wrong = HashSet::new();
     for (keyword, value) in &said.keywords {
-        if values::keyword_fits(keyword, value, param.kind) {
+        if values::value_fits(keyword, value, param.kind) {
             let hints = hints.entry(param.name.clone()).or_default();
             hints.insert(keyword.clone(), value.clone());
         } else {
