@@ -2,8 +2,8 @@
 //!
 //! Each has clients and a rate limit of its own, so that neither a connection nor what a server says
 //! about itself counts at another. What belongs to the backend (its credential, the operator's header
-//! fields and client certificate, what is accepted of the server's) stays at its own origin, unless the operator sends it
-//! along.
+//! fields and client certificate) stays at its own origin, unless the operator sends it along; what is
+//! accepted of its certificate always does.
 
 use std::{borrow::Cow, sync::OnceLock};
 

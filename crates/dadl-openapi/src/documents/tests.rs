@@ -1,3 +1,5 @@
+//! Documents of several files: which references lead where, and which lead nowhere.
+
 use std::io;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Which keywords are told, by object and version, and that each of the specifications has one fate.
+
 use serde_json::{Value, json};
 
 use super::*;

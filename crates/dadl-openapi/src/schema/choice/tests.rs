@@ -1,3 +1,5 @@
+//! Schemas with a `discriminator`: the members and values that come of their children.
+
 use serde_json::json;
 
 use super::*;
