@@ -66,7 +66,7 @@ async fn run_with(
 /// Calls give their arguments back.
 async fn run(code: &str) -> Ran {
     let echo = |_: &str, arguments: &Value| Ok(arguments.to_string());
-    run_with(code, "{}", Duration::from_secs(60), echo).await
+    run_with(code, "{}", Duration::from_secs(600), echo).await
 }
 
 async fn value(code: &str) -> Value {
@@ -99,7 +99,7 @@ async fn params_are_plain_data() {
     let echo = |_: &str, arguments: &Value| Ok(arguments.to_string());
     let params = r#"{"__proto__": {"x": 1}, "constructor": 2, "a": null}"#;
     let code = "return [params.x ?? null, ({}).x ?? null, Object.keys(params), params.a === null];";
-    let ran = run_with(code, params, Duration::from_secs(60), echo).await;
+    let ran = run_with(code, params, Duration::from_secs(600), echo).await;
     assert_eq!(ran.value(), json!([null, null, ["__proto__", "constructor", "a"], true]));
 }
 
