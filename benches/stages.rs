@@ -18,11 +18,11 @@ use dadl_descriptor::{
     source::SourceText,
 };
 use dadl_mcp::{
-    access::{Levels, Policy},
+    access::{AccessLevels, AccessPolicy},
     call::{self, BaseUrl, CallChannel},
     catalog::{BackendTools, Catalog},
     config::{
-        BackendSettings, Confirm,
+        BackendSettings, ConfirmPolicy,
         credentials::{CredentialSource, SourceError},
     },
     executor::{CallContext, Executor},
@@ -73,8 +73,8 @@ fn bundled() -> Arc<Descriptor> {
     Arc::new(loaded.descriptor.expect("the bundled descriptor loads"))
 }
 
-fn policy() -> Policy {
-    Policy { levels: Levels::new(["all"]), ..Policy::default() }
+fn policy() -> AccessPolicy {
+    AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() }
 }
 
 fn catalog() -> Catalog {
@@ -336,7 +336,7 @@ fn call_at(
     let backend = Backend::new(settings, BaseUrl::parse(&url).expect("a URL"), authenticator);
     let policy = policy();
     let catalog = Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy }]);
-    let gate = Gate::new(Arc::new(catalog), vec![Confirm::Ask]);
+    let gate = Gate::new(Arc::new(catalog), vec![ConfirmPolicy::Ask]);
     let executor = Executor::new(vec![backend], FileStore::new(std::env::temp_dir()));
     let runtime = runtime();
     let Value::Object(arguments) = arguments else { unreachable!() };

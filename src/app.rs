@@ -32,17 +32,17 @@ pub use self::{
     operator::{DefaultError, OperatorError},
 };
 use crate::{
-    access::{Decision, Denial, Policy},
+    access::{AccessDecision, AccessDenial, AccessPolicy},
     call::{BaseUrl, CallChannel},
     catalog::{BackendTools, Catalog},
     config::{
         AddressKey, BackendSettings, BaseUrlProblem, OperatorLimits, Origin, Settings,
-        bundled::{self, Unused},
+        bundled::{self, UnusedFile},
         credentials::{BackendCredentials, CredentialResolver},
         server_notes::NotePlace,
     },
     executor::{Executor, KnownServer},
-    files::{FileStore, Resolver, SystemResolver},
+    files::{FileStore, HostResolver, SystemResolver},
     gate::Gate,
     http::{
         auth::Authenticator, backend::Backend, client_certificate,
@@ -82,7 +82,7 @@ pub struct LoadedBackend {
     /// The base URL.
     pub base: BaseUrl,
     /// A file that could be taken for the descriptor.
-    pub unused: Option<Unused>,
+    pub unused: Option<UnusedFile>,
     /// Where it may connect.
     pub guard: ConnectionGuard,
 }
@@ -116,7 +116,7 @@ impl App {
     pub fn build_with(
         settings: &Settings,
         credentials: &CredentialResolver,
-        resolver: Arc<dyn Resolver>,
+        resolver: Arc<dyn HostResolver>,
     ) -> Result<Self, BuildError> {
         let mut backends = Vec::new();
         let mut problems = Vec::new();
@@ -367,7 +367,7 @@ fn authenticator(backend: &LoadedBackend, credentials: &CredentialResolver) -> A
 
 /// Names the patterns of `tools` and `exclude_tools` that match no tool.
 fn mistyped_patterns(backend: &LoadedBackend) -> Vec<String> {
-    let Policy { tools, exclude_tools, .. } = &backend.settings.policy;
+    let AccessPolicy { tools, exclude_tools, .. } = &backend.settings.policy;
     let names = || backend.descriptor.names();
     let included = tools.iter().flat_map(|tools| tools.without_match(names()));
     let excluded = exclude_tools.without_match(names());
@@ -383,18 +383,18 @@ fn mistyped_patterns(backend: &LoadedBackend) -> Vec<String> {
 
 /// Names the tools that are left out because they are at another host.
 fn left_out(backend: &LoadedBackend) -> Vec<String> {
-    let Policy { tools, exclude_tools, .. } = &backend.settings.policy;
+    let AccessPolicy { tools, exclude_tools, .. } = &backend.settings.policy;
     let is_wanted = |name: &str| {
         exclude_tools.matching(name).is_none()
             && tools.as_ref().is_none_or(|tools| tools.matching(name).is_some())
     };
     let mut found = backend.descriptor.tools.iter().filter_map(|tool| {
-        let Decision::Deny(denial) =
+        let AccessDecision::Deny(denial) =
             backend.settings.policy.decide(&tool.name, tool.access.as_ref(), tool.elsewhere())
         else {
             return None;
         };
-        let is_elsewhere = matches!(denial, Denial::Origin { .. } | Denial::Host);
+        let is_elsewhere = matches!(denial, AccessDenial::Origin { .. } | AccessDenial::Host);
         (is_elsewhere && is_wanted(&tool.name)).then(|| {
             let remedy = denial.remedy(&backend.settings.name, &tool.name);
             format!("the tool `{}` is left out: {denial}; {remedy}", tool.name)

@@ -32,7 +32,7 @@ const BAR: usize = 20;
 const MOST_CHANGE: usize = 40;
 
 /// Where the demo is shown.
-pub trait Stage {
+pub trait DemoStage {
     /// Shows a line, which stays.
     fn line(&mut self, line: &str) -> io::Result<()>;
 
@@ -52,7 +52,7 @@ pub async fn run(
     program: &Path,
     files: &Path,
     hidden: &[&str],
-    out: &mut dyn Stage,
+    out: &mut dyn DemoStage,
 ) -> anyhow::Result<()> {
     let mut demo = Demo::connect(program, files, hidden, out).await?;
     let result = demo.walk(out).await;
@@ -89,7 +89,7 @@ impl Demo {
         program: &Path,
         files: &Path,
         hidden: &[&str],
-        out: &mut dyn Stage,
+        out: &mut dyn DemoStage,
     ) -> anyhow::Result<Self> {
         out.line("$ dadl-mcp serve --demo")?;
         let mut command = Command::new(program);
@@ -115,7 +115,7 @@ impl Demo {
     }
 
     /// Does the main job, step by step.
-    async fn walk(&mut self, out: &mut dyn Stage) -> anyhow::Result<()> {
+    async fn walk(&mut self, out: &mut dyn DemoStage) -> anyhow::Result<()> {
         self.title(out, "Discover the tools")?;
         let tools = self.client.list_all_tools().await?;
         let sample: Vec<&str> = tools.iter().take(6).map(|tool| &*tool.name).collect();
@@ -178,7 +178,7 @@ impl Demo {
     /// Moves a VM to another host of its pool; returns the names of hosts and pools.
     async fn migrate(
         &mut self,
-        out: &mut dyn Stage,
+        out: &mut dyn DemoStage,
         id: &str,
     ) -> anyhow::Result<BTreeMap<String, String>> {
         self.title(out, "Migrate it to another host, and hear that it goes on")?;
@@ -200,7 +200,7 @@ impl Demo {
     /// Tells what changed in a VM since it was `known`, as an open stream brought it.
     async fn read_changes(
         &mut self,
-        out: &mut dyn Stage,
+        out: &mut dyn DemoStage,
         stream: &Value,
         mut known: Value,
         names: &BTreeMap<String, String>,
@@ -226,7 +226,7 @@ impl Demo {
         Ok(())
     }
 
-    fn title(&mut self, out: &mut dyn Stage, title: &str) -> io::Result<()> {
+    fn title(&mut self, out: &mut dyn DemoStage, title: &str) -> io::Result<()> {
         self.step += 1;
         out.line(&format!("\n{}. {title}", self.step))
     }
@@ -234,7 +234,7 @@ impl Demo {
     /// Calls a tool that should succeed, and prints call and answer.
     async fn call(
         &mut self,
-        out: &mut dyn Stage,
+        out: &mut dyn DemoStage,
         tool: &'static str,
         arguments: Value,
     ) -> anyhow::Result<CallToolResult> {
@@ -266,7 +266,7 @@ impl Demo {
     /// Calls a tool that should be refused, and prints why.
     async fn refused(
         &mut self,
-        out: &mut dyn Stage,
+        out: &mut dyn DemoStage,
         tool: &'static str,
         arguments: Value,
     ) -> anyhow::Result<()> {
@@ -286,7 +286,7 @@ impl Demo {
         &mut self,
         tool: &'static str,
         arguments: Value,
-        mut out: Option<&mut dyn Stage>,
+        mut out: Option<&mut dyn DemoStage>,
     ) -> anyhow::Result<CallToolResult> {
         let Value::Object(arguments) = arguments else { bail!("arguments are an object") };
         let request = CallToolRequestParams::new(tool).with_arguments(arguments);
@@ -328,7 +328,7 @@ fn text(result: &CallToolResult) -> String {
 }
 
 /// Prints a call as one would write it for `dadl-mcp call`.
-fn shown_call(out: &mut dyn Stage, tool: &str, arguments: &Value) -> io::Result<()> {
+fn shown_call(out: &mut dyn DemoStage, tool: &str, arguments: &Value) -> io::Result<()> {
     let mut line = format!("   > {tool}");
     for (name, value) in arguments.as_object().into_iter().flatten() {
         line += &match value.as_str() {
@@ -392,7 +392,7 @@ fn brief(answer: Value) -> Value {
 }
 
 /// Prints an answer, or the start of a long one.
-fn shown(out: &mut dyn Stage, value: &Value) -> io::Result<()> {
+fn shown(out: &mut dyn DemoStage, value: &Value) -> io::Result<()> {
     let compact = value.to_string();
     if compact.len() <= 160 {
         return out.line(&format!("   {compact}"));

@@ -13,17 +13,17 @@ use std::sync::Arc;
 
 use dadl_descriptor::model::{
     AccessLevel, Composite, Tool,
-    task::{TaskCall, TaskRules, carried::Carried},
+    task::{TaskCall, TaskRules, carried::CarriedValues},
 };
 use dadl_text::{names::OrMeant, text::quoted_text};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    access::{Decision, Denial},
-    call::{self, ArgumentError, Arguments, BaseUrl, CallChannel},
+    access::{AccessDecision, AccessDenial},
+    call::{self, ArgumentError, BaseUrl, CallArguments, CallChannel},
     catalog::{BackendId, Catalog, CatalogEntry, CatalogOperation, TaskTools},
-    config::Confirm,
+    config::ConfirmPolicy,
     outcome::task_report::TaskHandle,
 };
 
@@ -35,7 +35,7 @@ const LONGEST_NAME: usize = 100;
 pub struct Gate {
     catalog: Arc<Catalog>,
     /// By position of the backend.
-    confirm: Arc<[Confirm]>,
+    confirm: Arc<[ConfirmPolicy]>,
     /// By position of the backend, as far as they are known: where calls go, for the question.
     bases: Arc<[BaseUrl]>,
     /// Which door it stands at.
@@ -43,7 +43,7 @@ pub struct Gate {
     /// Whether the one backend is a simulator inside this process.
     simulated: bool,
     /// How a person reaches the same backends.
-    terminal: Terminal,
+    terminal: TerminalCommand,
 }
 
 /// Why a call was refused; nothing was sent.
@@ -58,7 +58,7 @@ pub enum CallRefusal {
         /// The tool's MCP name.
         tool: String,
         /// The reason.
-        denial: Denial,
+        denial: AccessDenial,
         /// The setting that would allow it.
         remedy: String,
     },
@@ -90,7 +90,7 @@ pub enum CallRefusal {
 
 /// How a person reaches the backends of a process from a terminal.
 #[derive(Debug, Clone, Default)]
-pub struct Terminal {
+pub struct TerminalCommand {
     /// The flags that lead to them, as a shell takes them, each with a blank before it.
     pub flags: String,
     /// Whether the backends are flags alone, so that there is no file with their settings.
@@ -102,7 +102,7 @@ pub struct Terminal {
 pub struct PendingCall<'gate> {
     gate: &'gate Gate,
     entry: &'gate CatalogEntry,
-    arguments: Arguments,
+    arguments: CallArguments,
     needs_consent: bool,
 }
 
@@ -111,7 +111,7 @@ pub struct PendingCall<'gate> {
 pub struct Admitted<'gate> {
     gate: &'gate Gate,
     entry: &'gate CatalogEntry,
-    arguments: Arguments,
+    arguments: CallArguments,
     /// Whether a person agreed to this call.
     consented: bool,
 }
@@ -162,20 +162,20 @@ impl CallDigest {
 impl Gate {
     /// Guards `catalog`, at the door of models unless [`at`](Self::at) says otherwise; `confirm` is
     /// given by position of the backend.
-    pub fn new(catalog: Arc<Catalog>, confirm: impl Into<Arc<[Confirm]>>) -> Self {
+    pub fn new(catalog: Arc<Catalog>, confirm: impl Into<Arc<[ConfirmPolicy]>>) -> Self {
         Self {
             catalog,
             confirm: confirm.into(),
             bases: Arc::default(),
             door: CallChannel::default(),
             simulated: false,
-            terminal: Terminal::default(),
+            terminal: TerminalCommand::default(),
         }
     }
 
     /// Says how a person reaches the same backends at a terminal.
     #[must_use]
-    pub fn reached_by(self, terminal: Terminal) -> Self {
+    pub fn reached_by(self, terminal: TerminalCommand) -> Self {
         Self { terminal, ..self }
     }
 
@@ -319,7 +319,7 @@ impl Gate {
 
     /// Refuses what the operator does not allow.
     fn check_decision(&self, entry: &CatalogEntry) -> Result<(), CallRefusal> {
-        let Decision::Deny(denial) = &entry.decision else { return Ok(()) };
+        let AccessDecision::Deny(denial) = &entry.decision else { return Ok(()) };
         let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
         Err(CallRefusal::Denied { tool: entry.name.clone(), denial: denial.clone(), remedy })
     }
@@ -340,7 +340,7 @@ impl Gate {
     fn asks_for(&self, entry: &CatalogEntry) -> bool {
         // A backend without a setting of its own is asked for: fail closed.
         let confirm = self.confirm.get(entry.backend.0).copied().unwrap_or_default();
-        entry.access() == Some(&AccessLevel::Dangerous) && confirm == Confirm::Ask
+        entry.access() == Some(&AccessLevel::Dangerous) && confirm == ConfirmPolicy::Ask
     }
 
     /// Returns the tools that a composite may call under its own consent, and that need one.
@@ -349,10 +349,9 @@ impl Gate {
             CatalogOperation::Composite(Composite { delegates, .. }) => delegates.as_slice(),
             CatalogOperation::Tool(_) => &[],
         };
-        delegates
-            .iter()
-            .filter_map(|name| self.catalog.find_declared(entry.backend, name))
-            .filter(|delegate| delegate.decision == Decision::Allow && self.asks_for(delegate))
+        delegates.iter().filter_map(|name| self.catalog.find_declared(entry.backend, name)).filter(
+            |delegate| delegate.decision == AccessDecision::Allow && self.asks_for(delegate),
+        )
     }
 }
 
@@ -363,7 +362,7 @@ impl<'gate> PendingCall<'gate> {
     }
 
     /// Returns the checked arguments.
-    pub fn arguments(&self) -> &Arguments {
+    pub fn arguments(&self) -> &CallArguments {
         &self.arguments
     }
 
@@ -420,7 +419,7 @@ impl<'gate> PendingCall<'gate> {
     }
 
     /// Returns how a person reaches the same backends.
-    pub fn terminal(&self) -> &Terminal {
+    pub fn terminal(&self) -> &TerminalCommand {
         &self.gate.terminal
     }
 
@@ -442,7 +441,7 @@ impl<'gate> Admitted<'gate> {
     }
 
     /// Returns the checked arguments.
-    pub fn arguments(&self) -> &Arguments {
+    pub fn arguments(&self) -> &CallArguments {
         &self.arguments
     }
 
@@ -455,7 +454,7 @@ impl<'gate> Admitted<'gate> {
     /// `None` when it may not be called, or there is none.
     pub(crate) fn look(&self, call: &TaskCall, values: &[(String, String)]) -> Option<Self> {
         let entry = self.gate.catalog.find_declared(self.entry.backend, &call.tool)?;
-        if entry.decision != Decision::Allow || !entry.tool()?.only_reads() {
+        if entry.decision != AccessDecision::Allow || !entry.tool()?.only_reads() {
             return None;
         }
         let arguments =
@@ -465,9 +464,9 @@ impl<'gate> Admitted<'gate> {
 
     /// Returns the right to go on with the task `id` that this call began by what was `sent`; `None`
     /// when its tool begins none.
-    pub(crate) fn task(&self, id: String, sent: &Arguments) -> Option<TaskRight> {
+    pub(crate) fn task(&self, id: String, sent: &CallArguments) -> Option<TaskRight> {
         let tasks = self.entry.tasks()?;
-        let carried = Carried::of(&tasks.carried, |name| sent.get(name));
+        let carried = CarriedValues::of(&tasks.carried, |name| sent.get(name));
         let backend = self.entry.backend_name.to_string();
         let handle =
             TaskHandle { backend, tool: self.entry.declared_name().to_owned(), id, carried };

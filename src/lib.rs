@@ -37,7 +37,7 @@ pub mod fuzzing {
     use url::Url;
 
     use crate::call::{
-        Multipart,
+        MultipartBody,
         multipart::{self, FieldValue},
     };
 
@@ -49,7 +49,7 @@ pub mod fuzzing {
     }
 
     /// Writes a multipart body of text fields; returns its boundary and its bytes.
-    pub fn multipart_body(fields: &Multipart, random: &str) -> (String, String) {
+    pub fn multipart_body(fields: &MultipartBody, random: &str) -> (String, String) {
         let mut number = 0;
         let boundary = fields.boundary(|| {
             number += 1;

@@ -14,12 +14,12 @@ use std::{
     time::Duration,
 };
 
-use dadl_mcp::{access::{Levels, Policy}, call::BaseUrl, catalog::{BackendTools, Catalog}, config::{BackendSettings, Confirm, credentials::{CredentialSource, SourceError}}, executor::Executor, files::FileStore, gate::Gate, http::{auth::Authenticator, backend::Backend}, mcp::{self, HttpServer}};
+use dadl_mcp::{access::{AccessLevels, AccessPolicy}, call::BaseUrl, catalog::{BackendTools, Catalog}, config::{BackendSettings, ConfirmPolicy, credentials::{CredentialSource, SourceError}}, executor::Executor, files::FileStore, gate::Gate, http::{auth::Authenticator, backend::Backend}, mcp::{self, HttpServer}};
 use dadl_descriptor::{model::CredentialName, source::SourceText};
 use libfuzzer_sys::fuzz_target;
 use secrecy::SecretString;
 use serde_json::Value;
-use spell::{Choices, says};
+use spell::{ByteChoices, says};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     runtime::Runtime,
@@ -74,7 +74,7 @@ fn server() -> HttpServer {
     let descriptor = Arc::new(loaded.descriptor.expect("it loads"));
     let url = format!("http://{}", *ADDRESS);
     let mut settings = BackendSettings::new("fuzz".to_owned(), "fuzz.dadl");
-    settings.policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+    settings.policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     settings.timeouts.call = Duration::from_secs(2);
     let policy = settings.policy.clone();
     let catalog = Catalog::build(&[BackendTools {
@@ -87,14 +87,14 @@ fn server() -> HttpServer {
     let files = FileStore::new(std::env::temp_dir().join("dadl-mcp-fuzz"));
     let executor = Executor::new(vec![backend], files);
     HttpServer::new(
-        Gate::new(Arc::new(catalog), vec![Confirm::Never]),
+        Gate::new(Arc::new(catalog), vec![ConfirmPolicy::Never]),
         Arc::new(executor),
         String::new(),
     )
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let answer = answers::answer(SECRET, &mut Choices::new(bytes));
+    let answer = answers::answer(SECRET, &mut ByteChoices::new(bytes));
     *ANSWER.lock().expect("no panic") = answer;
     let line = RUNTIME.block_on(async {
         let (ours, theirs) = tokio::io::duplex(1024 * 1024);

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use dadl_mcp::http::cookie::{self, SetCookie, Renewal};
+use dadl_mcp::http::cookie::{self, SetCookie, CookieRenewal};
 use http::{HeaderMap, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
 use url::Url;
@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let now = SystemTime::now();
     for name in ["sid", "__Host-sid", "__Secure-sid"] {
-        let Some(Renewal::Set(SetCookie { value, path, ends })) =
+        let Some(CookieRenewal::Set(SetCookie { value, path, ends })) =
             cookie::renewal(name, &headers, &url, now)
         else {
             continue;

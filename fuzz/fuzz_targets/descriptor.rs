@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dadl_mcp::{access::{Levels, Policy}, catalog::{BackendTools, Catalog}};
+use dadl_mcp::{access::{AccessLevels, AccessPolicy}, catalog::{BackendTools, Catalog}};
 use dadl_descriptor::{check, diagnostic::Severity, source::SourceText};
 use libfuzzer_sys::fuzz_target;
 
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     if let Some(descriptor) = loaded.descriptor {
-        let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+        let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
         let descriptor = Arc::new(descriptor);
         let count = descriptor.tools.len();
         let tools = BackendTools { name: "fuzz", descriptor, policy: &policy };

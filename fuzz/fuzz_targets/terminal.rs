@@ -1,7 +1,7 @@
 //! Any bytes become text that steers no terminal, however they are cut, and JSON keeps its meaning.
 #![no_main]
 
-use dadl_text::text::{self, Cleaner};
+use dadl_text::text::{self, TerminalCleaner};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ fn is_never_shown(character: char) -> bool {
 }
 
 fn in_pieces<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    let (mut cleaner, mut out) = (Cleaner::default(), Vec::new());
+    let (mut cleaner, mut out) = (TerminalCleaner::default(), Vec::new());
     pieces.for_each(|piece| cleaner.push(piece, &mut out));
     cleaner.finish(&mut out);
     out

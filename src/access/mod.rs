@@ -22,16 +22,16 @@ pub const ALL: &str = "all";
 
 /// A set of access levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Levels(Vec<String>);
+pub struct AccessLevels(Vec<String>);
 
-impl Default for Levels {
+impl Default for AccessLevels {
     /// Read alone.
     fn default() -> Self {
         Self(vec![AccessLevel::Read.as_str().to_owned()])
     }
 }
 
-impl Levels {
+impl AccessLevels {
     /// Makes a set of the given words; [`ALL`] and [`UNCLASSIFIED`] have a meaning of their own.
     pub fn new(words: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let mut words: Vec<String> = words.into_iter().map(Into::into).collect();
@@ -47,7 +47,7 @@ impl Levels {
     }
 }
 
-impl fmt::Display for Levels {
+impl fmt::Display for AccessLevels {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0.join(", "))
     }
@@ -55,11 +55,11 @@ impl fmt::Display for Levels {
 
 /// What one backend allows.
 #[derive(Debug, Clone, Default)]
-pub struct Policy {
+pub struct AccessPolicy {
     /// The levels that the backend's settings allow.
-    pub levels: Levels,
+    pub levels: AccessLevels,
     /// The operator's upper bound (`--access`), when given.
-    pub bound: Option<Levels>,
+    pub bound: Option<AccessLevels>,
     /// Only these tools, when given.
     pub tools: Option<ToolPatterns>,
     /// Never these tools.
@@ -147,16 +147,16 @@ impl ToolPatterns {
 
 /// Whether a tool may be listed and called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub enum AccessDecision {
     /// It may.
     Allow,
     /// It may not, and why.
-    Deny(Denial),
+    Deny(AccessDenial),
 }
 
 /// Why a tool may not be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Denial {
+pub enum AccessDenial {
     /// `--access` leaves the level out.
     Bound {
         /// The tool's level.
@@ -183,7 +183,7 @@ pub enum Denial {
     Host,
 }
 
-impl Policy {
+impl AccessPolicy {
     /// Decides about the tool called `name` in its descriptor, whose path leads to `elsewhere` if it
     /// names a host.
     pub fn decide(
@@ -191,35 +191,35 @@ impl Policy {
         name: &str,
         access: Option<&AccessLevel>,
         elsewhere: Option<&OtherHost>,
-    ) -> Decision {
+    ) -> AccessDecision {
         let is_admitted = |url: &Url| self.origins.iter().any(|allowed| allowed.is_at(url));
         match elsewhere {
             None => {}
-            Some(OtherHost::Unclear) => return Decision::Deny(Denial::Host),
+            Some(OtherHost::Unclear) => return AccessDecision::Deny(AccessDenial::Host),
             Some(OtherHost::Origin(url)) if is_admitted(url) => {}
             Some(OtherHost::Origin(url)) => {
                 let origin = url.origin().ascii_serialization();
-                return Decision::Deny(Denial::Origin { origin });
+                return AccessDecision::Deny(AccessDenial::Origin { origin });
             }
         }
         let level = || access.map_or(UNCLASSIFIED, AccessLevel::as_str).to_owned();
         if let Some(pattern) = self.exclude_tools.matching(name) {
-            return Decision::Deny(Denial::Excluded { pattern: pattern.to_owned() });
+            return AccessDecision::Deny(AccessDenial::Excluded { pattern: pattern.to_owned() });
         }
         if self.tools.as_ref().is_some_and(|tools| tools.matching(name).is_none()) {
-            return Decision::Deny(Denial::NotIncluded);
+            return AccessDecision::Deny(AccessDenial::NotIncluded);
         }
         if !self.levels.contains(access) {
-            return Decision::Deny(Denial::Level { level: level() });
+            return AccessDecision::Deny(AccessDenial::Level { level: level() });
         }
         if self.bound.as_ref().is_some_and(|bound| !bound.contains(access)) {
-            return Decision::Deny(Denial::Bound { level: level() });
+            return AccessDecision::Deny(AccessDenial::Bound { level: level() });
         }
-        Decision::Allow
+        AccessDecision::Allow
     }
 }
 
-impl Denial {
+impl AccessDenial {
     /// Says which setting of `backend` would allow `tool`.
     pub fn remedy(&self, backend: &str, tool: &str) -> String {
         match self {
@@ -240,7 +240,7 @@ impl Denial {
     }
 }
 
-impl fmt::Display for Denial {
+impl fmt::Display for AccessDenial {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bound { level } => write!(formatter, "--access does not allow level `{level}`"),
@@ -265,10 +265,14 @@ mod tests {
         ToolPatterns::new(words.iter().copied()).unwrap()
     }
 
-    fn denial(policy: &Policy, tool: &str, access: Option<AccessLevel>) -> Option<Denial> {
+    fn denial(
+        policy: &AccessPolicy,
+        tool: &str,
+        access: Option<AccessLevel>,
+    ) -> Option<AccessDenial> {
         match policy.decide(tool, access.as_ref(), None) {
-            Decision::Allow => None,
-            Decision::Deny(denial) => Some(denial),
+            AccessDecision::Allow => None,
+            AccessDecision::Deny(denial) => Some(denial),
         }
     }
 
@@ -285,9 +289,9 @@ mod tests {
 
     #[test]
     fn reads_alone_are_allowed_by_default() {
-        let policy = Policy::default();
+        let policy = AccessPolicy::default();
         assert_eq!(denial(&policy, "list_vms", Some(AccessLevel::Read)), None);
-        let level = |word: &str| Some(Denial::Level { level: word.to_owned() });
+        let level = |word: &str| Some(AccessDenial::Level { level: word.to_owned() });
         assert_eq!(denial(&policy, "start_vm", Some(AccessLevel::Write)), level("write"));
         assert_eq!(denial(&policy, "odd", None), level("unclassified"));
         let audit = Some(AccessLevel::Custom("audit".into()));
@@ -296,9 +300,9 @@ mod tests {
 
     #[test]
     fn exclusion_wins_and_the_bound_cuts_last() {
-        let policy = Policy {
-            levels: Levels::new(["read", "write"]),
-            bound: Some(Levels::new(["read"])),
+        let policy = AccessPolicy {
+            levels: AccessLevels::new(["read", "write"]),
+            bound: Some(AccessLevels::new(["read"])),
             tools: Some(patterns(&["*_vm", "list_*"])),
             exclude_tools: patterns(&["delete_*"]),
             origins: Vec::new(),
@@ -306,28 +310,31 @@ mod tests {
         assert_eq!(denial(&policy, "list_vms", Some(AccessLevel::Read)), None);
         assert!(matches!(
             denial(&policy, "delete_vm", Some(AccessLevel::Read)),
-            Some(Denial::Excluded { .. })
+            Some(AccessDenial::Excluded { .. })
         ));
-        assert_eq!(denial(&policy, "get_host", Some(AccessLevel::Read)), Some(Denial::NotIncluded));
+        assert_eq!(
+            denial(&policy, "get_host", Some(AccessLevel::Read)),
+            Some(AccessDenial::NotIncluded)
+        );
         assert!(matches!(
             denial(&policy, "start_vm", Some(AccessLevel::Write)),
-            Some(Denial::Bound { .. })
+            Some(AccessDenial::Bound { .. })
         ));
     }
 
     #[test]
     fn another_host_is_allowed_by_its_origin_alone() {
-        let policy = Policy {
-            levels: Levels::new(["all"]),
+        let policy = AccessPolicy {
+            levels: AccessLevels::new(["all"]),
             tools: Some(patterns(&["*"])),
             origins: vec!["https://files.example".parse().unwrap()],
-            ..Policy::default()
+            ..AccessPolicy::default()
         };
         let denial = |path: &str| {
             let path = PathTemplate::parse_of_tool(path).unwrap();
             match policy.decide("get", Some(&AccessLevel::Read), path.elsewhere()) {
-                Decision::Allow => None,
-                Decision::Deny(denial) => Some(denial),
+                AccessDecision::Allow => None,
+                AccessDecision::Deny(denial) => Some(denial),
             }
         };
         for allowed in ["/x", "https://files.example/x", "HTTPS://FILES.example:443"] {
@@ -339,21 +346,21 @@ mod tests {
             ("https://files.example.evil/x", "https://files.example.evil"),
             ("https://files.example./x", "https://files.example."),
         ] {
-            assert_eq!(denial(other), Some(Denial::Origin { origin: origin.to_owned() }));
+            assert_eq!(denial(other), Some(AccessDenial::Origin { origin: origin.to_owned() }));
         }
         for unclear in ["//files.example/x", "https://{a}files.example/", "https://a@files.example"]
         {
-            assert_eq!(denial(unclear), Some(Denial::Host), "{unclear}");
+            assert_eq!(denial(unclear), Some(AccessDenial::Host), "{unclear}");
         }
-        let excluding = Policy { exclude_tools: patterns(&["get"]), ..policy.clone() };
+        let excluding = AccessPolicy { exclude_tools: patterns(&["get"]), ..policy.clone() };
         let path = PathTemplate::parse_of_tool("https://files.example/x").unwrap();
         let decision = excluding.decide("get", None, path.elsewhere());
-        assert!(matches!(decision, Decision::Deny(Denial::Excluded { .. })));
+        assert!(matches!(decision, AccessDecision::Deny(AccessDenial::Excluded { .. })));
     }
 
     #[test]
     fn all_covers_custom_and_unclassified_levels() {
-        let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+        let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
         assert_eq!(denial(&policy, "x", None), None);
         assert_eq!(denial(&policy, "x", Some(AccessLevel::Custom("audit".into()))), None);
     }

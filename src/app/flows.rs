@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use dadl_descriptor::model::{CredentialName, auth::receivers::Receiver};
+use dadl_descriptor::model::{CredentialName, auth::receivers::CredentialReceiver};
 use serde_json::{Value, json};
 
 use super::{BuildProblem, LoadedBackend};
@@ -172,27 +172,31 @@ impl LoadedBackend {
         names.map(|name| self.flow(name, &auth.receivers(name))).collect()
     }
 
-    fn flow(&self, name: &CredentialName, receivers: &[Receiver<'_>]) -> CredentialFlow {
+    fn flow(&self, name: &CredentialName, receivers: &[CredentialReceiver<'_>]) -> CredentialFlow {
         let base = self.base.as_url();
         let gives_base = self.settings.gives_base(base, self.descriptor.base_url.as_deref());
         let goals = receivers.iter().filter_map(|receiver| {
             let (key, url) = match receiver {
-                Receiver::Api | Receiver::ApiByToken => (AddressKey::BaseUrl, base),
-                Receiver::Authorize(url) => (AddressKey::AuthorizeUrl, *url),
-                Receiver::Token(url) => (AddressKey::TokenUrl, *url),
-                Receiver::TokenOfItsOwn => return None,
+                CredentialReceiver::Api | CredentialReceiver::ApiByToken => {
+                    (AddressKey::BaseUrl, base)
+                }
+                CredentialReceiver::Authorize(url) => (AddressKey::AuthorizeUrl, *url),
+                CredentialReceiver::Token(url) => (AddressKey::TokenUrl, *url),
+                CredentialReceiver::TokenOfItsOwn => return None,
             };
             Some(CredentialDestination {
                 origin: Origin::of(url)?,
                 key,
-                is_derived: *receiver == Receiver::ApiByToken,
+                is_derived: *receiver == CredentialReceiver::ApiByToken,
                 is_given: gives_base && url.origin() == base.origin(),
             })
         });
         let to_api = receivers.iter().filter_map(|receiver| match receiver {
-            Receiver::Api => Some(false),
-            Receiver::ApiByToken => Some(true),
-            Receiver::Authorize(_) | Receiver::Token(_) | Receiver::TokenOfItsOwn => None,
+            CredentialReceiver::Api => Some(false),
+            CredentialReceiver::ApiByToken => Some(true),
+            CredentialReceiver::Authorize(_)
+            | CredentialReceiver::Token(_)
+            | CredentialReceiver::TokenOfItsOwn => None,
         });
         // The operator says that it goes there as well.
         let along = to_api.flat_map(|is_derived| {
@@ -206,7 +210,7 @@ impl LoadedBackend {
         CredentialFlow {
             credential: name.clone(),
             goals: goals.chain(along).collect(),
-            names_endpoint: receivers.contains(&Receiver::TokenOfItsOwn),
+            names_endpoint: receivers.contains(&CredentialReceiver::TokenOfItsOwn),
         }
     }
 

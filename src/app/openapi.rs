@@ -22,7 +22,7 @@ use url::Url;
 use super::LoadedBackend;
 use crate::{
     call::CallChannel,
-    config::descriptor_folder::{BesideDocument, Folder},
+    config::descriptor_folder::{BesideDocument, DescriptorFolder},
     files::FileStore,
     http::{
         auth::Authenticator,
@@ -69,7 +69,7 @@ pub(crate) enum FetchError {
 
 /// Fills in what a descriptor does not say, out of the document beside it; one that is of no use is a
 /// finding.
-pub(crate) fn fill_in(loaded: &mut LoadedDescriptor, folder: &Folder) {
+pub(crate) fn fill_in(loaded: &mut LoadedDescriptor, folder: &DescriptorFolder) {
     let Some(document) = loaded.document.clone() else { return };
     let path = &document.path;
     let unreadable = |reason: &dyn fmt::Display| {

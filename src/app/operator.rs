@@ -163,7 +163,7 @@ fn set_default(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
 mod tests {
     use std::sync::Arc;
 
-    use dadl_descriptor::model::{AuthScheme, CredentialName, Placement, switch::Switch};
+    use dadl_descriptor::model::{AuthScheme, CredentialName, TokenPlacement, switch::McpSwitch};
     use http::{HeaderName, HeaderValue};
     use serde_json::json;
 
@@ -231,7 +231,7 @@ mod tests {
         let with = |name: &str, value: &'static str| {
             let mut descriptor = descriptor();
             let mark = (HeaderName::from_static("x-door"), HeaderValue::from_static("mcp"));
-            descriptor.switch = Some(Switch { headers: vec![mark], off: None, state: None });
+            descriptor.switch = Some(McpSwitch { headers: vec![mark], off: None, state: None });
             let mut settings = BackendSettings::new("shop", "shop");
             let name: HeaderName = name.parse().unwrap();
             settings.headers.push((name, HeaderValue::from_static(value)));
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_login_takes_the_place_of_the_usual_one() {
         let mut descriptor = descriptor();
-        let placement = Placement::Query("key".to_owned());
+        let placement = TokenPlacement::Query("key".to_owned());
         let login = AuthScheme::Token { credential: CredentialName("k".to_owned()), placement };
         descriptor.auth_rules.logins.insert("key".to_owned(), login.clone());
         let mut settings = BackendSettings::new("shop", "shop");

@@ -38,7 +38,7 @@ fn header_value(text: &str, otherwise: &'static str) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::model::Streaming;
+    use dadl_descriptor::model::StreamRules;
 
     use super::*;
 
@@ -47,7 +47,7 @@ mod tests {
         let rules = |content_type: &str, binary, is_declared| ResponseRules {
             content_type: Some(content_type.to_owned()),
             binary,
-            streaming: Streaming { is_declared, ..Streaming::default() },
+            streaming: StreamRules { is_declared, ..StreamRules::default() },
             ..ResponseRules::default()
         };
         for (rules, expected) in [

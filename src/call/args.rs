@@ -17,7 +17,7 @@ use dadl_text::names::nearest_name;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
-use self::handles::Handles;
+use self::handles::FileHandles;
 use super::{
     ArgumentError, ArgumentProblem,
     convert::{self, Conversion, WireFormat},
@@ -30,17 +30,17 @@ const LONGEST_JQ: usize = dadl_descriptor::jq::LONGEST_PROGRAM;
 
 /// The checked values of a call, in the order in which the tool declares its parameters.
 #[derive(Debug, Clone)]
-pub struct Arguments {
+pub struct CallArguments {
     params: Arc<[EntryParam]>,
     /// One for each parameter, and in the same order.
     values: Vec<Option<Value>>,
     /// What becomes members of a body that may have any.
     others: Map<String, Value>,
     /// Where the caller named files.
-    handles: Handles,
+    handles: FileHandles,
 }
 
-impl Arguments {
+impl CallArguments {
     /// Returns the parameters that have a value.
     pub fn iter(&self) -> impl Iterator<Item = (&Param, &Value)> + Clone {
         self.named().map(|(param, value)| (&param.param, value))
@@ -63,7 +63,7 @@ impl Arguments {
                 (EntryParam { property, param: param.clone(), listed: false }, value)
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        Self { params: params.into(), values, others: Map::new(), handles: Handles::default() }
+        Self { params: params.into(), values, others: Map::new(), handles: FileHandles::default() }
     }
 
     /// Returns the value of the parameter that the runtime adds for this.
@@ -120,7 +120,7 @@ impl Arguments {
 pub fn check_arguments(
     entry: &CatalogEntry,
     arguments: Map<String, Value>,
-) -> Result<Arguments, ArgumentError> {
+) -> Result<CallArguments, ArgumentError> {
     let (arguments, nulls) = set_nulls_aside(entry, arguments);
     let arguments = Value::Object(arguments);
     let faults = SchemaFaults::find(entry, &arguments);
@@ -130,7 +130,7 @@ pub fn check_arguments(
     problems.extend(faults.unfit);
     let beside = WholeParams::of(entry, &arguments, &nulls, !others.is_empty());
     let mut values = Vec::with_capacity(entry.params.len());
-    let mut handles = Handles::default();
+    let mut handles = FileHandles::default();
     handles.note_others(&others);
     for EntryParam { property, param, .. } in entry.params.iter() {
         let given = match arguments.remove(property) {
@@ -185,7 +185,7 @@ pub fn check_arguments(
         problems.push(beside.either(name));
     }
     if problems.is_empty() {
-        Ok(Arguments { params: Arc::clone(&entry.params), values, others, handles })
+        Ok(CallArguments { params: Arc::clone(&entry.params), values, others, handles })
     } else {
         Err(ArgumentError::new(entry, problems))
     }

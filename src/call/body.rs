@@ -8,13 +8,16 @@ use dadl_descriptor::model::{
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use super::{Arguments, Multipart, PlannedBody, RpcCall, convert, encode, handle, style};
+use super::{CallArguments, MultipartBody, PlannedBody, RpcCall, convert, encode, handle, style};
 
 /// Returns the body and, when there is one, its content type.
 ///
 /// A whole body is what its parameter says. Where no body parameter has a value there is no body at all, unless
 /// the API wants one: servers refuse a GET or a DELETE that announces JSON and sends none.
-pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Option<HeaderValue>) {
+pub(super) fn compose(
+    tool: &Tool,
+    arguments: &CallArguments,
+) -> (PlannedBody, Option<HeaderValue>) {
     let mut members = arguments.iter().filter(|(param, _)| param.is_in(ParamLocation::Body));
     let http = match &tool.request {
         ToolRequest::Http(http) => http,
@@ -73,7 +76,7 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
 
 /// Returns a body that is the value of one parameter. Text that may be text goes out as such,
 /// unless it is the handle of a file, or JSON takes it and a file of the directory has that name.
-fn whole_body(arguments: &Arguments, param: &Param, value: &Value) -> PlannedBody {
+fn whole_body(arguments: &CallArguments, param: &Param, value: &Value) -> PlannedBody {
     let Value::String(text) = value else {
         return PlannedBody::Bytes(text_of(value).into_bytes());
     };
@@ -110,7 +113,7 @@ fn multipart<'a>(
     is_wanted: bool,
 ) -> (PlannedBody, Option<HeaderValue>) {
     let is_file = |param: &Param| param.kind == ParamKind::FileUrl;
-    let mut multipart = Multipart { fields: Vec::new() };
+    let mut multipart = MultipartBody { fields: Vec::new() };
     let is_text = |param: &Param| !is_file(param) && param.form.style == ParamStyle::Usual;
     let texts = members.clone().filter(|(param, _)| is_text(param));
     for (name, value) in object_body(tool, texts, others) {

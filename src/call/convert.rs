@@ -9,7 +9,7 @@ use dadl_descriptor::model::{
 };
 use serde_json::Value;
 
-use super::handle::{self, Handle};
+use super::handle::{self, FileHandle};
 
 /// What became of a value.
 #[derive(Debug, Clone, PartialEq)]
@@ -179,7 +179,7 @@ fn as_handle(param: &Param, value: &Value) -> Option<Conversion> {
 }
 
 fn is_handle(text: &str) -> bool {
-    Handle::read(text).is_some()
+    FileHandle::read(text).is_some()
 }
 
 /// Makes a list of one item, or of text with commas, where the items are written as text anyway.

@@ -5,7 +5,7 @@
 use std::{fmt, sync::Arc};
 
 use dadl_descriptor::model::{Param, ParamKind};
-use dadl_text::{names::Meant, text::cut_text};
+use dadl_text::{names::MeantName, text::cut_text};
 use serde_json::Value;
 
 use crate::catalog::CatalogEntry;
@@ -139,7 +139,7 @@ impl fmt::Display for ArgumentProblem {
                     write!(formatter, "{separator}{shown}")?;
                 }
                 match meant {
-                    Some(meant) => write!(formatter, ", {}", Meant(meant)),
+                    Some(meant) => write!(formatter, ", {}", MeantName(meant)),
                     None => Ok(()),
                 }
             }
@@ -153,7 +153,7 @@ impl fmt::Display for ArgumentProblem {
                 // A mistaken name can be anything, a whole document included.
                 write!(formatter, "there is no parameter `{}`", cut_text(name, 64))?;
                 match nearest {
-                    Some(nearest) => write!(formatter, ", {}", Meant(nearest)),
+                    Some(nearest) => write!(formatter, ", {}", MeantName(nearest)),
                     None => Ok(()),
                 }
             }

@@ -13,14 +13,14 @@ pub(crate) const REFERENCE: &str = "dadl-file:";
 
 /// A text that stands for a stored file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Handle<'text> {
+pub(crate) struct FileHandle<'text> {
     /// What names the file, as it was written.
     pub(crate) id: &'text str,
     /// As what, as it was written.
     pub(crate) form: &'text str,
 }
 
-impl<'text> Handle<'text> {
+impl<'text> FileHandle<'text> {
     /// Reads a text that is nothing else; what is wrong with it shows where the file is looked for.
     pub(crate) fn read(text: &'text str) -> Option<Self> {
         let (id, form) = after_scheme(text)?.split_once('#')?;
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_handle_is_the_whole_text() {
-        let read = |text| Handle::read(text).map(|handle| (handle.id, handle.form));
+        let read = |text| FileHandle::read(text).map(|handle| (handle.id, handle.form));
         assert_eq!(read("dadl-file:0f#base64"), Some(("0f", "base64")));
         assert_eq!(read("dadl-file:#"), Some(("", "")));
         assert_eq!(read("dadl-file:a#b#url"), Some(("a", "b#url")));

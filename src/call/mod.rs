@@ -30,11 +30,11 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 pub use self::{
-    args::{Arguments, check_arguments},
+    args::{CallArguments, check_arguments},
     base_url::{BaseUrl, BaseUrlError, LeadsOut},
     door::CallChannel,
     error::{ArgumentError, ArgumentProblem},
-    multipart::Multipart,
+    multipart::MultipartBody,
     plan::plan_call,
     rpc::RpcCall,
 };
@@ -95,7 +95,7 @@ pub enum PlannedBody {
         otherwise: Vec<u8>,
     },
     /// Fields and files, framed while they are sent.
-    Multipart(Multipart),
+    Multipart(MultipartBody),
     /// A JSON-RPC 2.0 request.
     Rpc(RpcCall),
 }

@@ -13,7 +13,7 @@ use super::encode;
 
 /// A planned multipart body; it has no boundary yet, because a boundary is random.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Multipart {
+pub struct MultipartBody {
     /// The fields in the order in which they are sent.
     pub fields: Vec<MultipartField>,
 }
@@ -38,7 +38,7 @@ pub enum FieldValue {
     Text(String),
 }
 
-impl Multipart {
+impl MultipartBody {
     /// Adds the values of a parameter: an array repeats the field, and an object, or a container
     /// within an array, is JSON text. Null and an empty array add nothing.
     pub(super) fn push(&mut self, name: &str, value: &Value) {
@@ -91,7 +91,7 @@ impl Multipart {
     }
 }
 
-impl fmt::Display for Multipart {
+impl fmt::Display for MultipartBody {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, field) in self.fields.iter().enumerate() {
             let separator = if number == 0 { "" } else { "\n" };

@@ -10,14 +10,14 @@ use dadl_descriptor::model::{Param, ParamLocation, ParamStyle, template::Templat
 use dadl_text::names::path::is_dot_segment;
 use serde_json::Value;
 
-use super::{ArgumentProblem, Arguments, BaseUrl, encode, style};
+use super::{ArgumentProblem, BaseUrl, CallArguments, encode, style};
 use crate::catalog::EntryParam;
 
 /// Returns the encoded path below `base`, which may be empty.
 pub(super) fn compose(
     base: &BaseUrl,
     pieces: &[TemplatePiece],
-    arguments: &Arguments,
+    arguments: &CallArguments,
     problems: &mut Vec<ArgumentProblem>,
 ) -> String {
     let mut path = String::with_capacity(64);

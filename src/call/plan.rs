@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    ArgumentError, ArgumentProblem, Arguments, BaseUrl, BodyLimit, CallChannel, CallPlan,
+    ArgumentError, ArgumentProblem, BaseUrl, BodyLimit, CallArguments, CallChannel, CallPlan,
     accept::accept_header, body, encode, path, query, style,
 };
 use crate::catalog::{CatalogEntry, EntryParam};
@@ -25,7 +25,7 @@ pub fn plan_call(
     entry: &CatalogEntry,
     tool: &Tool,
     base: &BaseUrl,
-    arguments: &Arguments,
+    arguments: &CallArguments,
     door: CallChannel,
 ) -> Result<CallPlan, ArgumentError> {
     let mut problems = Vec::new();
@@ -82,7 +82,7 @@ fn build_url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, UrlError> {
 /// Returns the header fields: the tool's, then what the caller says.
 fn build_headers(
     tool: &Tool,
-    arguments: &Arguments,
+    arguments: &CallArguments,
     content_type: Option<HeaderValue>,
     problems: &mut Vec<ArgumentProblem>,
 ) -> Vec<(HeaderName, HeaderValue)> {

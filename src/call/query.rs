@@ -5,13 +5,13 @@ use http::HeaderValue;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::{ArgumentProblem, Arguments, encode, style};
+use super::{ArgumentProblem, CallArguments, encode, style};
 use crate::catalog::EntryParam;
 
 /// Returns the encoded query: the fixed one of the template, then the parameters.
 pub(super) fn build_query(
     tool: &Tool,
-    arguments: &Arguments,
+    arguments: &CallArguments,
     problems: &mut Vec<ArgumentProblem>,
 ) -> String {
     let mut query = String::new();
@@ -112,7 +112,7 @@ fn credential_problem(property: &str, name: &str) -> ArgumentProblem {
 
 /// Returns the cookies of a request, without that of the credential (RFC 6265, section 4.2).
 pub(super) fn cookies(
-    arguments: &Arguments,
+    arguments: &CallArguments,
     problems: &mut Vec<ArgumentProblem>,
 ) -> Option<HeaderValue> {
     let mut field = String::new();

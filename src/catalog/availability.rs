@@ -2,7 +2,7 @@
 
 use dadl_descriptor::{
     model::Descriptor,
-    offer::{Offer, ToolAvailability, standing},
+    offer::{ServerOffer, ToolAvailability, standing},
 };
 
 use super::{CatalogOperation, UnlistedReason};
@@ -11,7 +11,7 @@ use super::{CatalogOperation, UnlistedReason};
 pub(super) fn absence(
     descriptor: &Descriptor,
     operation: CatalogOperation<'_>,
-    offer: Option<&Offer>,
+    offer: Option<&ServerOffer>,
 ) -> Option<UnlistedReason> {
     let fit = descriptor.fit.as_ref()?;
     let name = operation.declared_name();

@@ -9,7 +9,7 @@ use dadl_text::names::{KnownOperation, nearest_loosely, split_words, verbs};
 use serde_json::Value;
 
 use super::{CatalogEntry, CatalogOperation, OperationIndex, output, schema};
-use crate::access::Decision;
+use crate::access::AccessDecision;
 
 impl CatalogEntry {
     /// Returns what a call does, as the descriptor has it.
@@ -29,7 +29,7 @@ impl CatalogEntry {
 
     /// Returns whether hosts see it.
     pub fn is_listed(&self) -> bool {
-        self.decision == Decision::Allow && self.absence.is_none()
+        self.decision == AccessDecision::Allow && self.absence.is_none()
     }
 
     /// Returns the tool in its descriptor; `None` when a call is not one request.

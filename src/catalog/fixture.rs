@@ -10,7 +10,7 @@ use dadl_descriptor::model::{
 use serde_json::Value;
 
 use super::{BackendTools, Catalog};
-use crate::access::{Levels, Policy};
+use crate::access::{AccessLevels, AccessPolicy};
 
 /// Makes a tool called `tool`; each parameter is written as `name:location:kind`, `!` behind it
 /// for a required one and `=JSON` for a default.
@@ -114,7 +114,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
 
 /// Makes the catalog of one backend that allows everything.
 pub(crate) fn catalog(tools: Vec<Tool>) -> Catalog {
-    let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+    let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     Catalog::build(&[BackendTools {
         name: "test",
         descriptor: descriptor("test", tools),

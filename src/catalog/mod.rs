@@ -35,7 +35,7 @@ pub use self::{
     name::PROPERTY_NAME_MAX,
     output::{NOTE, OutputSchema},
 };
-use crate::access::{Decision, Policy};
+use crate::access::{AccessDecision, AccessPolicy};
 
 /// The position of a backend in the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ pub struct BackendTools<'a> {
     /// Its descriptor.
     pub descriptor: Arc<Descriptor>,
     /// What it allows.
-    pub policy: &'a Policy,
+    pub policy: &'a AccessPolicy,
 }
 
 /// All tools of all backends, in a stable order.
@@ -89,7 +89,7 @@ pub struct CatalogEntry {
     /// The name of that backend.
     pub backend_name: Arc<str>,
     /// Whether the tool may be listed and called.
-    pub decision: Decision,
+    pub decision: AccessDecision,
     /// Why it is not listed all the same: the server lacks it, as far as anybody knows.
     pub absence: Option<UnlistedReason>,
     /// The parameters by their host-safe property names, those the runtime adds included;
@@ -166,7 +166,10 @@ impl Catalog {
 
     /// Does what [`build`](Self::build) does, and leaves out of the list what the servers lack: what each
     /// has stands at the position of its backend, where anything is known.
-    pub fn fitted(backends: &[BackendTools<'_>], offers: &[Option<Arc<offer::Offer>>]) -> Self {
+    pub fn fitted(
+        backends: &[BackendTools<'_>],
+        offers: &[Option<Arc<offer::ServerOffer>>],
+    ) -> Self {
         let pairs: Vec<(&str, &str)> = backends
             .iter()
             .flat_map(|backend| {
@@ -253,8 +256,9 @@ impl Catalog {
 
     /// Returns the entries that may be called and are not listed.
     pub fn left_out(&self) -> impl Iterator<Item = &CatalogEntry> {
-        let is_left_out =
-            |entry: &&CatalogEntry| entry.decision == Decision::Allow && entry.absence.is_some();
+        let is_left_out = |entry: &&CatalogEntry| {
+            entry.decision == AccessDecision::Allow && entry.absence.is_some()
+        };
         self.entries.iter().filter(is_left_out)
     }
 
@@ -299,7 +303,7 @@ impl BackendTools<'_> {
         &self,
         id: BackendId,
         names: Vec<String>,
-        offer: Option<&offer::Offer>,
+        offer: Option<&offer::ServerOffer>,
         entries: &mut Vec<CatalogEntry>,
     ) {
         let backend_name: Arc<str> = self.name.into();
@@ -317,7 +321,7 @@ impl BackendTools<'_> {
                 let goes_further =
                     AccessLevel::danger(other.access()) > AccessLevel::danger(it.access());
                 let is_there = self.absence(other, offer).is_none();
-                let is_advice = decide(other) == Decision::Allow && is_there && !goes_further;
+                let is_advice = decide(other) == AccessDecision::Allow && is_there && !goes_further;
                 names.get(at).filter(|_| is_advice).cloned()
             })
             .collect();
@@ -340,7 +344,7 @@ impl BackendTools<'_> {
                 description: description::tool_description(operation, replacement.as_deref()),
                 output: operation
                     .tool()
-                    .filter(|_| decision == Decision::Allow)
+                    .filter(|_| decision == AccessDecision::Allow)
                     .and_then(|tool| outputs.of(tool)),
                 decision,
                 ..self.entry(id, backend_name, place, operation, name)
@@ -388,7 +392,7 @@ impl BackendTools<'_> {
             annotations: ToolHints::of(operation, &self.descriptor),
             backend,
             backend_name,
-            decision: Decision::Allow,
+            decision: AccessDecision::Allow,
             absence: None,
             params,
             descriptor: Arc::clone(&self.descriptor),
@@ -434,12 +438,12 @@ impl BackendTools<'_> {
         place: OperationIndex,
         operation: CatalogOperation<'_>,
     ) -> CatalogEntry {
-        let Policy { levels, bound, origins, .. } = self.policy;
-        let policy = Policy {
+        let AccessPolicy { levels, bound, origins, .. } = self.policy;
+        let policy = AccessPolicy {
             levels: levels.clone(),
             bound: bound.clone(),
             origins: origins.clone(),
-            ..Policy::default()
+            ..AccessPolicy::default()
         };
         let decision = operation.decided_by(&policy);
         let name = operation.declared_name().to_owned();
@@ -449,7 +453,7 @@ impl BackendTools<'_> {
     /// Makes the entries that watch and cancel tasks.
     fn task_tools(&self, id: BackendId) -> Option<TaskTools> {
         let tasks = self.descriptor.tasks.as_ref()?;
-        let policy = Policy { tools: None, ..self.policy.clone() };
+        let policy = AccessPolicy { tools: None, ..self.policy.clone() };
         let backend_name: Arc<str> = self.name.into();
         let entry = |name: &str| {
             let mut tools = catalog_operations(&self.descriptor);
@@ -468,7 +472,7 @@ impl BackendTools<'_> {
         Some(TaskTools { watch: entry(&tasks.watch.tool)?, cancel, verdicts })
     }
 
-    fn decide(&self, operation: CatalogOperation<'_>) -> Decision {
+    fn decide(&self, operation: CatalogOperation<'_>) -> AccessDecision {
         operation.decided_by(self.policy)
     }
 
@@ -477,7 +481,7 @@ impl BackendTools<'_> {
     fn absence(
         &self,
         operation: CatalogOperation<'_>,
-        offer: Option<&offer::Offer>,
+        offer: Option<&offer::ServerOffer>,
     ) -> Option<UnlistedReason> {
         let absence = availability::absence(&self.descriptor, operation, offer)?;
         let name = operation.declared_name();
@@ -489,11 +493,11 @@ impl BackendTools<'_> {
     }
 
     /// Decides about the health check: it must not be a way to call a tool that is not allowed.
-    fn decide_health(&self, operation: CatalogOperation<'_>) -> Decision {
+    fn decide_health(&self, operation: CatalogOperation<'_>) -> AccessDecision {
         let declared = self.descriptor.health.as_ref().and_then(|health| health.declared.as_ref());
         let elsewhere = operation.elsewhere();
         match declared.map(|name| self.policy.decide(name, operation.access(), elsewhere)) {
-            Some(denied @ Decision::Deny(_)) => denied,
+            Some(denied @ AccessDecision::Deny(_)) => denied,
             _ => self.decide(operation),
         }
     }
@@ -537,7 +541,7 @@ impl<'a> CatalogOperation<'a> {
         self.tool()?.elsewhere()
     }
 
-    fn decided_by(self, policy: &Policy) -> Decision {
+    fn decided_by(self, policy: &AccessPolicy) -> AccessDecision {
         policy.decide(self.declared_name(), self.access(), self.elsewhere())
     }
 

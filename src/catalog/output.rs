@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use dadl_descriptor::model::{RequestMethod, TYPE_REF, Tool, Types};
+use dadl_descriptor::model::{RequestMethod, ResultTypes, TYPE_REF, Tool};
 use serde_json::{Map, Value, json};
 
 use super::{description::collapse, schema::is_seen};
@@ -39,14 +39,14 @@ pub const NOTE: &str = "_note";
 ///
 /// Many tools answer the same, whose shape is worked out once.
 pub(crate) struct OutputSchemas<'types> {
-    types: &'types Types,
+    types: &'types ResultTypes,
     /// By what tools return, as JSON.
     known: BTreeMap<String, Option<Arc<OutputSchema>>>,
     bytes: usize,
 }
 
 impl<'types> OutputSchemas<'types> {
-    pub(crate) fn new(types: &'types Types) -> Self {
+    pub(crate) fn new(types: &'types ResultTypes) -> Self {
         Self { types, known: BTreeMap::new(), bytes: 0 }
     }
 
@@ -93,7 +93,7 @@ impl OutputSchema {
     }
 
     /// Returns the output of tools that return this, when its schema is short enough.
-    fn of(returns: &Value, types: &Types) -> Option<Self> {
+    fn of(returns: &Value, types: &ResultTypes) -> Option<Self> {
         let mut listing =
             ListedSchemaWriter { types, nodes: 0, open: Vec::new(), descriptions: true };
         let mut schema = listing.root(returns)?;
@@ -142,7 +142,7 @@ impl OutputSchema {
 }
 
 /// Returns a schema with the types that it needs under `$defs`, for people.
-pub(crate) fn in_full(schema: &Value, types: &Types) -> Value {
+pub(crate) fn in_full(schema: &Value, types: &ResultTypes) -> Value {
     let mut needed: Vec<&str> = Vec::new();
     let mut open = vec![schema];
     while let Some(value) = open.pop() {
@@ -180,7 +180,7 @@ fn referred(reference: &Value) -> Option<&str> {
 
 /// Writes the listed form of a schema.
 struct ListedSchemaWriter<'types> {
-    types: &'types Types,
+    types: &'types ResultTypes,
     nodes: usize,
     /// The types that are being written.
     open: Vec<&'types str>,
@@ -331,7 +331,7 @@ mod tests {
     use super::*;
     use crate::catalog::fixture;
 
-    fn types() -> Types {
+    fn types() -> ResultTypes {
         let types = json!({
             "Node": {
                 "type": "object",
@@ -346,7 +346,7 @@ mod tests {
         types.as_object().unwrap().iter().map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
-    fn of(tool: &Tool, types: &Types) -> Option<Arc<OutputSchema>> {
+    fn of(tool: &Tool, types: &ResultTypes) -> Option<Arc<OutputSchema>> {
         OutputSchemas::new(types).of(tool)
     }
 

@@ -4,7 +4,7 @@ use dadl_descriptor::model::{AccessLevel, BodyKind, Deprecation, PageStrategy};
 use serde_json::json;
 
 use super::{fixture::*, *};
-use crate::access::{Levels, ToolPatterns};
+use crate::access::{AccessLevels, ToolPatterns};
 
 fn schema_of(tool: Tool) -> Value {
     let catalog = catalog(vec![tool]);
@@ -47,7 +47,7 @@ fn an_unlisted_parameter_is_accepted_and_not_listed() {
         vec![tool("GET", "/x", &["fields:query:string", "ndjson:query:boolean"])],
     ));
     descriptor.unlisted_params = vec!["ndjson".to_owned()];
-    let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+    let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let descriptor = Arc::new(descriptor);
     let catalog = Catalog::build(&[BackendTools { name: "b", descriptor, policy: &policy }]);
     let entry = &catalog.entries()[0];
@@ -207,8 +207,10 @@ fn named(name: &str, access: &str) -> Tool {
 
 #[test]
 fn denied_tools_are_found_but_not_listed() {
-    let policy =
-        Policy { exclude_tools: ToolPatterns::new(["secret_*"]).unwrap(), ..Policy::default() };
+    let policy = AccessPolicy {
+        exclude_tools: ToolPatterns::new(["secret_*"]).unwrap(),
+        ..AccessPolicy::default()
+    };
     let mut old = named("old", "read");
     old.deprecated = Some(Deprecation { reason: None, replaced_by: Some("delete_vm".to_owned()) });
     let tools = vec![
@@ -255,7 +257,7 @@ fn nobody_is_led_to_a_tool_that_goes_further() {
 
 #[test]
 fn what_is_not_allowed_is_found_for_people() {
-    let policy = Policy::default();
+    let policy = AccessPolicy::default();
     let tools = vec![named("list_vms", "read"), named("start_vm", "write")];
     let descriptor = descriptor("xo", tools);
     let catalog = Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy }]);
@@ -265,7 +267,7 @@ fn what_is_not_allowed_is_found_for_people() {
 
 #[test]
 fn two_backends_share_nothing_but_the_catalog() {
-    let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+    let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let mut old = named("old", "read");
     old.deprecated = Some(Deprecation { reason: None, replaced_by: Some("list_vms".to_owned()) });
     let backend =

@@ -17,7 +17,7 @@ pub use self::backends::{BackendArgs, SimulatedArgs};
 pub use self::simulated::{DemoArgs, SimulateArgs};
 use super::{
     possible_values::{parse_address, parse_backend_name},
-    report::Format,
+    report::ReportFormat,
 };
 use crate::{config::CertificatePin, outcome::task_report::TaskHandle};
 
@@ -169,7 +169,7 @@ pub struct CheckArgs {
     pub format: FormatArg,
 }
 
-/// [`Format`] as a flag.
+/// [`ReportFormat`] as a flag.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub enum FormatArg {
     /// One JSON object
@@ -181,7 +181,7 @@ pub enum FormatArg {
     Text,
 }
 
-impl From<FormatArg> for Format {
+impl From<FormatArg> for ReportFormat {
     fn from(format: FormatArg) -> Self {
         match format {
             FormatArg::Json => Self::Json,

@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use super::{
     args::CallArgs,
     console::Console,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
     load,
     progress::CallMonitor,
-    signals::{Signal, SignalListener},
+    signals::{ProcessSignal, SignalListener},
     table, tool_arguments,
     wrap::wrapped,
 };
@@ -19,10 +19,10 @@ use crate::{
     app::App,
     catalog::Catalog,
     config::{env_vars::Environment, shell::shell_quoted},
-    executor::{Budget, CallContext, DryRun},
+    executor::{CallContext, DryRun, WaitBudget},
     gate::{Admitted, CallConsent, CallRefusal, PendingCall},
-    live::{self, Hub},
-    outcome::{CallOutcome, Payload, SavedFile},
+    live::{self, StreamHub},
+    outcome::{AnswerPayload, CallOutcome, SavedFile},
 };
 
 /// A value whose tree would take more is printed as it came, in bytes.
@@ -34,7 +34,7 @@ pub(super) async fn run(
     args: CallArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let given = tool_arguments::read_arguments(&args.arguments, args.args.as_deref())?;
@@ -42,17 +42,17 @@ pub(super) async fn run(
         app.gate.check(&args.tool, given).map_err(|it| with_meant_name(it, app.gate.catalog()))?;
     if args.dry_run {
         print_request(&app.executor.dry_run(&pending)?, args.json, console)?;
-        return Ok(Exit::Ok);
+        return Ok(ExitReason::Ok);
     }
     let call = admit_call(pending, args.yes, console)?;
     let watch = CallMonitor::new(console.err_is_terminal);
     // A person can stop the waiting.
-    let context = CallContext::heard_by(&watch).waiting(Budget::Longest);
+    let context = CallContext::heard_by(&watch).waiting(WaitBudget::Longest);
     let mut signals = SignalListener::listen()?;
     // It has to be said before the call is dropped.
     let signal = async {
         let signal = signals.next().await;
-        if signal == Signal::Interrupt {
+        if signal == ProcessSignal::Interrupt {
             context.on_drop.stop();
         }
         signal
@@ -74,7 +74,7 @@ pub(super) async fn run(
     };
     drop(watch);
     print_outcome(outcome, args.json, console)?;
-    Ok(Exit::Ok)
+    Ok(ExitReason::Ok)
 }
 
 /// Names the tool that a person may have meant, whether or not it is allowed: they can allow it.
@@ -96,8 +96,8 @@ async fn perform_call(
 ) -> Result<CallOutcome, CliFailure> {
     if live::subscribes(&call) && !live::is_open(&call) {
         let collected =
-            live::collect_once(&Hub::default(), &app.executor, &call, &context.client).await;
-        return collected.map_err(|error| CliFailure::new(Exit::Failed, error));
+            live::collect_once(&StreamHub::default(), &app.executor, &call, &context.client).await;
+        return collected.map_err(|error| CliFailure::new(ExitReason::Failed, error));
     }
     Ok(app.executor.execute(call, context).await?)
 }
@@ -173,11 +173,11 @@ pub(super) fn print_outcome(
     console: &mut Console,
 ) -> io::Result<()> {
     match outcome.payload {
-        Payload::Empty if as_json => console.print_json(&Value::Null)?,
-        Payload::Empty => {
+        AnswerPayload::Empty if as_json => console.print_json(&Value::Null)?,
+        AnswerPayload::Empty => {
             console.print_note(&format!("HTTP {}, without content", outcome.status))?
         }
-        Payload::Json(text) => {
+        AnswerPayload::Json(text) => {
             // On a terminal with line breaks, unless the tree would take much memory.
             let is_pretty = console.out_is_terminal && text.tree_cost() <= LARGEST_TREE;
             match is_pretty.then(|| text.value()) {
@@ -187,10 +187,10 @@ pub(super) fn print_outcome(
                 _ => console.json_text(text.as_str())?,
             }
         }
-        Payload::Text { content_type, text } if as_json => {
+        AnswerPayload::Text { content_type, text } if as_json => {
             console.print_json(&json!({ "content_type": content_type, "text": text }))?;
         }
-        Payload::Task(report) => {
+        AnswerPayload::Task(report) => {
             if as_json || !console.out_is_terminal {
                 console.print_json(&report.to_value())?;
             } else {
@@ -206,14 +206,14 @@ pub(super) fn print_outcome(
                 console.print_note(&note)?;
             }
         }
-        Payload::Text { text, .. } => {
+        AnswerPayload::Text { text, .. } => {
             let end = if text.ends_with('\n') { "" } else { "\n" };
             write!(console.out, "{text}{end}")?;
         }
-        Payload::File(file) if as_json || !console.out_is_terminal => {
+        AnswerPayload::File(file) if as_json || !console.out_is_terminal => {
             console.print_json(&file.to_value())?;
         }
-        Payload::File(SavedFile { path, size, content_type, sha256, expires, .. }) => {
+        AnswerPayload::File(SavedFile { path, size, content_type, sha256, expires, .. }) => {
             let path = path.display();
             writeln!(
                 console.out,

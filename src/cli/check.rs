@@ -15,17 +15,17 @@ use dadl_descriptor::{
 use super::{
     args::CheckArgs,
     console::Console,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
-    report::{self, CheckedFile, Color, Format, WantedCredential},
+    report::{self, CheckedFile, ColorMode, ReportFormat, WantedCredential},
     rewrite,
     screen::ours,
 };
-use crate::{app::openapi, config::descriptor_folder::Folder};
+use crate::{app::openapi, config::descriptor_folder::DescriptorFolder};
 
 /// Whether what can be mended is mended first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Fixing {
+pub enum FixMode {
     /// The changes are listed and made.
     Apply,
     /// The changes are listed; the report is about the file as it is.
@@ -64,29 +64,31 @@ impl CheckOutcome {
 }
 
 /// Reports what is wrong with descriptors.
-pub(super) fn run_check(args: &CheckArgs, console: &mut Console) -> Result<Exit, CliFailure> {
-    let color = if console.color { Color::Always } else { Color::Never };
+pub(super) fn run_check(args: &CheckArgs, console: &mut Console) -> Result<ExitReason, CliFailure> {
+    let color = if console.color { ColorMode::Always } else { ColorMode::Never };
     let format = args.format.into();
     let fixing = match (args.fix, args.dry_run) {
-        (false, _) => Fixing::Off,
-        (true, true) => Fixing::DryRun,
-        (true, false) => Fixing::Apply,
+        (false, _) => FixMode::Off,
+        (true, true) => FixMode::DryRun,
+        (true, false) => FixMode::Apply,
     };
     // The lines about changes must not get into a report that a program reads.
     let mut lines = Vec::new();
     let mut report = Vec::new();
     let outcome = run_fixing(&args.files, fixing, format, color, &mut report, &mut lines)?;
-    let log = if format == Format::Text { &mut console.out } else { &mut console.err };
+    let log = if format == ReportFormat::Text { &mut console.out } else { &mut console.err };
     log.write_all(&lines)?;
     let report = String::from_utf8_lossy(&report);
     match format {
-        Format::Text => write!(console.out, "{}", ours(&report))?,
-        Format::Json | Format::Sarif => console.json_text(report.trim_end_matches('\n'))?,
+        ReportFormat::Text => write!(console.out, "{}", ours(&report))?,
+        ReportFormat::Json | ReportFormat::Sarif => {
+            console.json_text(report.trim_end_matches('\n'))?
+        }
     }
     Ok(match outcome.exit_code() {
-        0 => Exit::Ok,
-        3 => Exit::Settings,
-        _ => Exit::Failed,
+        0 => ExitReason::Ok,
+        3 => ExitReason::Settings,
+        _ => ExitReason::Failed,
     })
 }
 
@@ -95,11 +97,11 @@ pub(super) fn run_check(args: &CheckArgs, console: &mut Console) -> Result<Exit,
 /// A file that cannot be read is a finding as well; only a failure to write is an error.
 pub fn run(
     files: &[PathBuf],
-    format: Format,
-    color: Color,
+    format: ReportFormat,
+    color: ColorMode,
     out: &mut dyn io::Write,
 ) -> io::Result<CheckOutcome> {
-    run_fixing(files, Fixing::Off, format, color, out, &mut io::sink())
+    run_fixing(files, FixMode::Off, format, color, out, &mut io::sink())
 }
 
 /// Does what [`run`] does; before, it mends what has one obvious mending and writes a line about
@@ -108,9 +110,9 @@ pub fn run(
 /// A file that cannot be written is a finding of its own.
 pub fn run_fixing(
     files: &[PathBuf],
-    fixing: Fixing,
-    format: Format,
-    color: Color,
+    fixing: FixMode,
+    format: ReportFormat,
+    color: ColorMode,
     out: &mut dyn io::Write,
     log: &mut dyn io::Write,
 ) -> io::Result<CheckOutcome> {
@@ -120,7 +122,7 @@ pub fn run_fixing(
         let name = path.display().to_string();
         let changes;
         let file = match read_file(path) {
-            Ok(bytes) if fixing == Fixing::Off => check_file(path, name, bytes, &mut outcome),
+            Ok(bytes) if fixing == FixMode::Off => check_file(path, name, bytes, &mut outcome),
             Ok(bytes) => {
                 let mut file;
                 (file, changes) = mended(path, name, bytes, fixing, &mut outcome);
@@ -157,17 +159,17 @@ fn mended(
     path: &Path,
     name: String,
     bytes: Vec<u8>,
-    fixing: Fixing,
+    fixing: FixMode,
     outcome: &mut CheckOutcome,
 ) -> (CheckedFile, Vec<String>) {
     let Ok(source) = SourceText::from_bytes(name.clone(), bytes.clone()) else {
         return (check_file(path, name, bytes, outcome), Vec::new());
     };
-    let mended = mend_with(source, &mut Folder::beside(path));
+    let mended = mend_with(source, &mut DescriptorFolder::beside(path));
     if mended.changes.is_empty() {
         return (check_file(path, name, bytes, outcome), Vec::new());
     }
-    let done = if fixing == Fixing::Apply { "wrote" } else { "would write" };
+    let done = if fixing == FixMode::Apply { "wrote" } else { "would write" };
     let lines = mended.changes.iter().map(|change| {
         let (before, after) = (change.before.escape_debug(), change.after.escape_debug());
         let what = if change.before.is_empty() {
@@ -178,7 +180,7 @@ fn mended(
         format!("{name}:{}: {}: {what}", change.line, change.code.0)
     });
     let lines: Vec<String> = lines.collect();
-    if fixing == Fixing::DryRun {
+    if fixing == FixMode::DryRun {
         return (check_file(path, name, bytes, outcome), lines);
     }
     match rewrite::replace_file(path, &bytes, mended.source.text()) {
@@ -224,7 +226,7 @@ fn check_file(
     match SourceText::from_bytes(name.clone(), bytes) {
         Ok(source) => {
             outcome.readable += 1;
-            let mut folder = Folder::beside(path);
+            let mut folder = DescriptorFolder::beside(path);
             let (source, mut loaded) = dadl_descriptor::check_with(source, &mut folder);
             openapi::fill_in(&mut loaded, &folder);
             let wanted = loaded.descriptor.as_ref().map(WantedCredential::of).unwrap_or_default();

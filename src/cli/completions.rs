@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use super::{
     args::{Cli, CompletionsArgs, ManArgs},
     console::Console,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
 };
 
@@ -15,18 +15,18 @@ use super::{
 pub(super) fn completions(
     args: &CompletionsArgs,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let mut command = Cli::command();
     let name = command.get_name().to_owned();
     // The generator panics when its stream is gone, so it gets one that stays.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
     console.out.write_all(&script)?;
-    Ok(Exit::Ok)
+    Ok(ExitReason::Ok)
 }
 
 /// Prints a manual page.
-pub(super) fn man(args: &ManArgs, console: &mut Console) -> Result<Exit, CliFailure> {
+pub(super) fn man(args: &ManArgs, console: &mut Console) -> Result<ExitReason, CliFailure> {
     let mut command = Cli::command();
     command.build();
     let page = match &args.subcommand {
@@ -45,5 +45,5 @@ pub(super) fn man(args: &ManArgs, console: &mut Console) -> Result<Exit, CliFail
         }
     };
     clap_mangen::Man::new(page).render(&mut console.out)?;
-    Ok(Exit::Ok)
+    Ok(ExitReason::Ok)
 }

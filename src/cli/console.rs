@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::{
     args::ColorChoice,
-    flags::Flags,
+    flags::BackendFlags,
     screen::{TerminalStream, TextStyle},
     wrap::wrapped,
 };
@@ -55,7 +55,7 @@ pub(super) struct Console {
     /// Whether a person can answer a question.
     pub(super) can_ask: bool,
     /// The flags in use, for commands that are shown.
-    pub(super) flags: Flags,
+    pub(super) flags: BackendFlags,
     /// Whether the results may be colored.
     pub(super) color: bool,
     color_stderr: bool,
@@ -63,7 +63,11 @@ pub(super) struct Console {
 
 impl Console {
     /// Takes the streams of this process.
-    pub(super) fn of_process(choice: ColorChoice, flags: Flags, environment: &Environment) -> Self {
+    pub(super) fn of_process(
+        choice: ColorChoice,
+        flags: BackendFlags,
+        environment: &Environment,
+    ) -> Self {
         let (out, err) = (io::stdout(), io::stderr());
         let out_is_terminal = out.is_terminal();
         let err_is_terminal = err.is_terminal();

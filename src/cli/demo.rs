@@ -3,21 +3,21 @@
 use std::{num::NonZeroU32, path::Path};
 
 use anyhow::Context as _;
-use dadl_simulator::{Lag, SimulatorOptions, XenOrchestra};
+use dadl_simulator::{SimulatorOptions, WriteLag, XenOrchestra};
 use uuid::Uuid;
 
 use super::{
     args::{BackendArgs, DemoArgs},
     console::{Console, SECRETS},
     demo_stage::ConsoleStage,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
 };
 use crate::{
-    access::{ALL, Levels},
+    access::{ALL, AccessLevels},
     app::App,
     config::{
-        DescriptorPaths, Overrides, Settings,
+        DescriptorPaths, Settings, SettingsOverrides,
         credentials::CredentialResolver,
         env_vars::{self, Environment},
     },
@@ -40,7 +40,7 @@ pub(super) async fn demo(
     args: &DemoArgs,
     environment: &Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let program = std::env::current_exe().context("cannot find the program itself")?;
     // Nobody can have made a directory of this name.
     let scratch = std::env::temp_dir().join(format!("dadl-mcp-demo-{}", Uuid::new_v4()));
@@ -48,8 +48,8 @@ pub(super) async fn demo(
     let ours: Vec<&str> = environment.names().filter(|name| is_ours(name)).collect();
     let mut stage = ConsoleStage::new(console);
     let done = tokio::select! {
-        done = demo::run(&program, files, &ours, &mut stage) => done.map(|()| Exit::Ok),
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        done = demo::run(&program, files, &ours, &mut stage) => done.map(|()| ExitReason::Ok),
+        _ = tokio::signal::ctrl_c() => Ok(ExitReason::Interrupted),
     };
     if args.files.is_none() {
         // It is the system's temporary directory: what stays there is cleaned up one day.
@@ -94,17 +94,17 @@ pub(super) async fn start_simulator(
         changes_per_second,
         export_size: EXPORT_BYTES,
         moment: dadl_simulator::recent(),
-        lag: Lag::REAL,
+        lag: WriteLag::REAL,
         ..SimulatorOptions::default()
     };
     let simulator = XenOrchestra::start(options).await.context("cannot start the simulator")?;
-    let all = environment.get(env_vars::ACCESS).is_none().then(|| Levels::new([ALL]));
-    let overrides = Overrides {
+    let all = environment.get(env_vars::ACCESS).is_none().then(|| AccessLevels::new([ALL]));
+    let overrides = SettingsOverrides {
         dadl: Some(DESCRIPTOR.to_owned()),
         url: Some(simulator.url()),
         access: args.access.clone().or(all),
         files: args.files.clone(),
-        ..Overrides::default()
+        ..SettingsOverrides::default()
     };
     let mut settings = Settings::load(&overrides, environment, Path::new(""))?;
     // Only the descriptor inside the binary fits the simulator inside the binary, and nothing that

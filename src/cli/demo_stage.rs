@@ -11,7 +11,7 @@ use super::{
     console::{Console, SECRETS},
     table,
 };
-use crate::demo::Stage;
+use crate::demo::DemoStage;
 
 /// Shows the demo.
 pub(super) struct ConsoleStage<'console> {
@@ -52,7 +52,7 @@ impl<'console> ConsoleStage<'console> {
     }
 }
 
-impl Stage for ConsoleStage<'_> {
+impl DemoStage for ConsoleStage<'_> {
     fn line(&mut self, line: &str) -> io::Result<()> {
         self.settle()?;
         writeln!(self.console.out, "{line}")?;

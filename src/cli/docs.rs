@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use clap::{Arg, CommandFactory as _};
 
-use super::{args::Cli, exit::Exit};
+use super::{args::Cli, exit::ExitReason};
 use crate::config::{
     env_vars::{self, Environment},
     keys::{self, ConfigKey},
@@ -158,8 +158,9 @@ fn key_table(keys: &[ConfigKey]) -> String {
 }
 
 fn exit_codes() -> String {
-    let rows =
-        Exit::ALL.iter().map(|(exit, meaning)| vec![exit.code().to_string(), (*meaning).into()]);
+    let rows = ExitReason::ALL
+        .iter()
+        .map(|(exit, meaning)| vec![exit.code().to_string(), (*meaning).into()]);
     markdown_table(&["code", "meaning"], rows)
 }
 

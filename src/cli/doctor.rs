@@ -15,9 +15,9 @@ use super::{
     args::DoctorArgs,
     console::{BAD, Console, DOUBTFUL, GOOD, SECRETS},
     demo,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
-    flags::Flags,
+    flags::BackendFlags,
     load,
     screen::TextStyle,
     signals::SignalListener,
@@ -27,7 +27,7 @@ use crate::config::{
     FileSettings, Settings,
     credentials::CredentialResolver,
     env_vars::{self, Environment},
-    file_trust::{self, Doubt},
+    file_trust::{self, FileDoubt},
 };
 
 /// The column in which findings begin.
@@ -63,7 +63,7 @@ struct DoctorReport {
     lines: Vec<ReportLine>,
     backend: Option<String>,
     /// For the commands in hints.
-    flags: Flags,
+    flags: BackendFlags,
 }
 
 impl DoctorReport {
@@ -95,11 +95,11 @@ impl DoctorReport {
         self.lines.push(ReportLine { health, backend, subject, finding, hint });
     }
 
-    fn exit(&self) -> Exit {
+    fn exit(&self) -> ExitReason {
         if self.lines.iter().any(|line| line.health == CheckStatus::Fail) {
-            Exit::Failed
+            ExitReason::Failed
         } else {
-            Exit::Ok
+            ExitReason::Ok
         }
     }
 }
@@ -129,7 +129,7 @@ pub(super) async fn run(
     args: &DoctorArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let mut report = DoctorReport { flags: console.flags.clone(), ..DoctorReport::default() };
     match load_settings(args, environment).await {
         Ok((settings, credentials, proxied, _simulator)) => {
@@ -205,7 +205,7 @@ fn describe_settings(settings: &Settings, report: &mut DoctorReport) {
         Ok(_) => {
             report.ok("files", files.display().to_string());
             let doubts = file_trust::way_to(files).unwrap_or_default();
-            if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
+            if let Some(doubt) = doubts.into_iter().find(FileDoubt::is_anybodys) {
                 let hint = "name another directory with --files, or change its permissions";
                 report.warn("files", doubt.to_string(), hint);
             }
@@ -242,7 +242,8 @@ fn describe_sources(settings: &FileSettings, report: &mut DoctorReport) {
 fn write_report(report: &DoctorReport, as_json: bool, console: &mut Console) -> io::Result<()> {
     if as_json || !console.out_is_terminal {
         let lines: Vec<Value> = report.lines.iter().map(ReportLine::to_json).collect();
-        return console.print_json(&json!({ "ok": report.exit() == Exit::Ok, "checks": lines }));
+        return console
+            .print_json(&json!({ "ok": report.exit() == ExitReason::Ok, "checks": lines }));
     }
     let width = console.out_width();
     write_lines(report, width, &mut *console.out)

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub enum ExitReason {
     /// The backend said no.
     Api,
     /// `drift` found differences.
@@ -29,7 +29,7 @@ pub enum Exit {
     Usage,
 }
 
-impl Exit {
+impl ExitReason {
     /// Every exit code with its meaning, in ascending order.
     pub const ALL: [(Self, &str); 11] = [
         (Self::Ok, "all is well"),
@@ -69,8 +69,8 @@ impl Exit {
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
+impl From<ExitReason> for ExitCode {
+    fn from(exit: ExitReason) -> Self {
         Self::from(exit.code())
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     args::ExplainArgs,
     console::{Console, NAME},
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
     wrap::wrapped,
 };
@@ -28,17 +28,17 @@ struct CheckSection {
 }
 
 /// Explains codes, or lists all of them.
-pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<Exit, CliFailure> {
+pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<ExitReason, CliFailure> {
     let sections = sections();
     if args.codes.is_empty() {
         list_codes(&sections, args.json, console)?;
-        return Ok(Exit::Ok);
+        return Ok(ExitReason::Ok);
     }
     let wanted = args.codes.iter().map(|code| find_section(&sections, code));
     let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
     if args.json {
         console.print_json(&wanted.iter().copied().map(CheckSection::to_json).collect())?;
-        return Ok(Exit::Ok);
+        return Ok(ExitReason::Ok);
     }
     for (number, section) in wanted.iter().enumerate() {
         if number > 0 {
@@ -46,7 +46,7 @@ pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<Exit, Cli
         }
         section.write(console)?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitReason::Ok)
 }
 
 fn list_codes(
@@ -68,13 +68,13 @@ fn list_codes(
 
 /// A part of a Markdown text.
 #[derive(Debug, PartialEq, Eq)]
-enum Block {
+enum MarkdownBlock {
     Code(String),
     Paragraph(String),
 }
 
 /// Reads what `docs/checks.md` has of Markdown: paragraphs, and fences around code.
-fn blocks(text: &str) -> Vec<Block> {
+fn blocks(text: &str) -> Vec<MarkdownBlock> {
     let mut blocks = Vec::new();
     let (mut lines, mut is_code) = (Vec::new(), false);
     for line in text.lines().chain([""]) {
@@ -83,8 +83,8 @@ fn blocks(text: &str) -> Vec<Block> {
             let text = std::mem::take(&mut lines).join("\n");
             match text.is_empty() {
                 true => {}
-                false if is_code => blocks.push(Block::Code(text)),
-                false => blocks.push(Block::Paragraph(text.replace("**", ""))),
+                false if is_code => blocks.push(MarkdownBlock::Code(text)),
+                false => blocks.push(MarkdownBlock::Paragraph(text.replace("**", ""))),
             }
             is_code ^= is_fence;
         } else {
@@ -102,13 +102,13 @@ impl CheckSection {
         let mut first = self.code.len() + 2;
         for block in blocks(self.text) {
             match block {
-                Block::Code(code) => {
+                MarkdownBlock::Code(code) => {
                     writeln!(console.out)?;
                     for line in code.lines() {
                         writeln!(console.out, "{}", format!("    {line}").trim_end())?;
                     }
                 }
-                Block::Paragraph(text) => {
+                MarkdownBlock::Paragraph(text) => {
                     let width = console.out_width();
                     let text = if width.is_some() { text.replace('\n', " ") } else { text };
                     let text = wrapped(&text, width, std::mem::take(&mut first), 0);
@@ -166,8 +166,8 @@ mod tests {
     #[test]
     fn code_is_told_from_paragraphs() {
         let text = "**One**\ntwo.\n\nFails:\n\n```yaml\na: 1\n\nb: 2\n```\n\nEnd.";
-        let paragraph = |text: &str| Block::Paragraph(text.to_owned());
-        let code = Block::Code("a: 1\n\nb: 2".to_owned());
+        let paragraph = |text: &str| MarkdownBlock::Paragraph(text.to_owned());
+        let code = MarkdownBlock::Code("a: 1\n\nb: 2".to_owned());
         let expected = [paragraph("One\ntwo."), paragraph("Fails:"), code, paragraph("End.")];
         assert_eq!(blocks(text), expected);
     }

@@ -9,14 +9,14 @@ use dadl_descriptor::{
 
 use super::{
     console::{BAD, Console, GOOD},
-    exit::Exit,
-    flags::Flags,
-    report::{self, Color},
+    exit::ExitReason,
+    flags::BackendFlags,
+    report::{self, ColorMode},
     screen::ours,
     wrap::wrapped,
 };
 use crate::{
-    access::Denial,
+    access::AccessDenial,
     app::{BuildError, BuildProblem},
     config::SettingsError,
     executor::{CallError, TaskError},
@@ -45,7 +45,7 @@ enum NextStep {
 }
 
 impl NextStep {
-    fn text(&self, flags: &Flags) -> String {
+    fn text(&self, flags: &BackendFlags) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Command { command, does } => format!("`{}` {does}", flags.command(command)),
@@ -62,7 +62,7 @@ impl NextStep {
 #[derive(Debug)]
 pub(super) struct CliFailure {
     error: anyhow::Error,
-    exit: Exit,
+    exit: ExitReason,
     hint: Option<NextStep>,
     /// What is shown before the error: findings with their excerpts, and errors beside it.
     before: Vec<FailureContext>,
@@ -70,18 +70,18 @@ pub(super) struct CliFailure {
 
 impl CliFailure {
     /// Fails with `exit`.
-    pub(super) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+    pub(super) fn new(exit: ExitReason, error: impl Into<anyhow::Error>) -> Self {
         Self { error: error.into(), exit, hint: None, before: Vec::new() }
     }
 
     /// Fails because what was typed does not fit.
     pub(super) fn usage(message: impl fmt::Display) -> Self {
-        Self::new(Exit::Usage, anyhow::anyhow!("{message}"))
+        Self::new(ExitReason::Usage, anyhow::anyhow!("{message}"))
     }
 
     /// Fails because the settings do not fit.
     pub(super) fn settings(message: impl fmt::Display) -> Self {
-        Self::new(Exit::Settings, anyhow::anyhow!("{message}"))
+        Self::new(ExitReason::Settings, anyhow::anyhow!("{message}"))
     }
 
     /// Says what to do next.
@@ -99,17 +99,17 @@ impl CliFailure {
     }
 
     /// Returns what to do next.
-    pub(super) fn next_step(&self, flags: &Flags) -> Option<String> {
+    pub(super) fn next_step(&self, flags: &BackendFlags) -> Option<String> {
         Some(self.hint.as_ref()?.text(flags))
     }
 
     /// Writes the failure to standard error and returns how the run ended.
-    pub(super) fn print(&self, console: &mut Console) -> Exit {
+    pub(super) fn print(&self, console: &mut Console) -> ExitReason {
         if self.is_broken_pipe() {
             // `dadl-mcp list | head` has got what it asked for.
-            return Exit::Ok;
+            return ExitReason::Ok;
         }
-        let color = if console.colors_stderr() { Color::Always } else { Color::Never };
+        let color = if console.colors_stderr() { ColorMode::Always } else { ColorMode::Never };
         // When standard error is gone as well, the exit code still tells.
         let width = console.err_width();
         let hint = self.next_step(&console.flags);
@@ -120,7 +120,7 @@ impl CliFailure {
     fn write(
         &self,
         err: &mut dyn io::Write,
-        color: Color,
+        color: ColorMode,
         width: Option<usize>,
         hint: Option<&str>,
     ) -> io::Result<()> {
@@ -171,13 +171,13 @@ impl fmt::Display for CliFailure {
 
 impl From<anyhow::Error> for CliFailure {
     fn from(error: anyhow::Error) -> Self {
-        Self::new(Exit::Failed, error)
+        Self::new(ExitReason::Failed, error)
     }
 }
 
 impl From<io::Error> for CliFailure {
     fn from(error: io::Error) -> Self {
-        Self::new(Exit::Failed, error)
+        Self::new(ExitReason::Failed, error)
     }
 }
 
@@ -205,7 +205,7 @@ impl From<SettingsError> for CliFailure {
                 let hint = format!(
                     "{write}, or begin with `dadl-mcp list --dadl xen-orchestra --url https://..`"
                 );
-                Self::new(Exit::Settings, error).hint(hint)
+                Self::new(ExitReason::Settings, error).hint(hint)
             }
             SettingsError::Unnamed { ref path, ref own } => {
                 let path = path.display();
@@ -215,9 +215,9 @@ impl From<SettingsError> for CliFailure {
                 let own = own.unwrap_or_default();
                 let hint =
                     format!("if you trust who wrote it, add `--config {path}` to the command{own}");
-                Self::new(Exit::Settings, error).hint(hint)
+                Self::new(ExitReason::Settings, error).hint(hint)
             }
-            error => Self::new(Exit::Settings, error),
+            error => Self::new(ExitReason::Settings, error),
         }
     }
 }
@@ -251,8 +251,8 @@ impl From<BuildError> for CliFailure {
 impl From<ServeError> for CliFailure {
     fn from(error: ServeError) -> Self {
         let exit = match &error {
-            ServeError::Listen { .. } | ServeError::TokenRequired(_) => Exit::Settings,
-            _ => Exit::Failed,
+            ServeError::Listen { .. } | ServeError::TokenRequired(_) => ExitReason::Settings,
+            _ => ExitReason::Failed,
         };
         Self::new(exit, error)
     }
@@ -263,22 +263,23 @@ impl From<CallRefusal> for CliFailure {
         match &refusal {
             CallRefusal::Arguments(error) => {
                 let command = format!("show {}", error.tool);
-                Self::new(Exit::Usage, refusal).next(command, "describes the arguments")
+                Self::new(ExitReason::Usage, refusal).next(command, "describes the arguments")
             }
             CallRefusal::UnknownTool { .. } => {
-                Self::new(Exit::Usage, refusal).next("list", "shows the tools")
+                Self::new(ExitReason::Usage, refusal).next("list", "shows the tools")
             }
             // At a terminal the flag is part of the command, and there is no server to start.
-            CallRefusal::Denied { tool, denial: denial @ Denial::Bound { level }, .. } => {
+            CallRefusal::Denied {
+                tool, denial: denial @ AccessDenial::Bound { level }, ..
+            } => {
                 let message = anyhow::anyhow!("tool \"{tool}\" is not allowed: {denial}");
                 let hint = Some(NextStep::Allow { level: level.clone() });
-                Self { hint, ..Self::new(Exit::Refused, message) }
+                Self { hint, ..Self::new(ExitReason::Refused, message) }
             }
-            CallRefusal::Denied { .. } => {
-                Self::new(Exit::Refused, refusal).next("list --all", "shows every tool and why")
-            }
-            CallRefusal::NoTask { .. } => Self::new(Exit::Usage, refusal),
-            CallRefusal::NotConfirmed { .. } => Self::new(Exit::Refused, refusal),
+            CallRefusal::Denied { .. } => Self::new(ExitReason::Refused, refusal)
+                .next("list --all", "shows every tool and why"),
+            CallRefusal::NoTask { .. } => Self::new(ExitReason::Usage, refusal),
+            CallRefusal::NotConfirmed { .. } => Self::new(ExitReason::Refused, refusal),
         }
     }
 }
@@ -290,18 +291,20 @@ impl From<CallError> for CliFailure {
             error => error,
         };
         let exit = match what {
-            CallError::Api(_) => Exit::Api,
-            CallError::Task(error) if matches!(**error, TaskError::Failed(_)) => Exit::Api,
+            CallError::Api(_) => ExitReason::Api,
+            CallError::Task(error) if matches!(**error, TaskError::Failed(_)) => ExitReason::Api,
             CallError::Argument(_)
             | CallError::BodyTooLarge(BodyTooLarge { size: Some(_), .. })
-            | CallError::File(FileError::Reference { .. }) => Exit::Usage,
-            error if error.is_unreachable() => Exit::Unreachable,
-            CallError::Login { .. } | CallError::Settings { .. } => Exit::Settings,
-            _ => Exit::Failed,
+            | CallError::File(FileError::Reference { .. }) => ExitReason::Usage,
+            error if error.is_unreachable() => ExitReason::Unreachable,
+            CallError::Login { .. } | CallError::Settings { .. } => ExitReason::Settings,
+            _ => ExitReason::Failed,
         };
         let failure = Self::new(exit, error);
         match exit {
-            Exit::Settings | Exit::Unreachable => failure.next("doctor", "looks closer"),
+            ExitReason::Settings | ExitReason::Unreachable => {
+                failure.next("doctor", "looks closer")
+            }
             _ => failure,
         }
     }

@@ -5,40 +5,40 @@ use std::path::{Path, PathBuf};
 
 use super::args::{BackendArgs, CliCommand, ServeArgs};
 use crate::{
-    access::Levels,
+    access::AccessLevels,
     config::{
         env_vars::{self, Environment},
         parse_levels,
         shell::shell_quoted,
     },
-    gate::Terminal,
+    gate::TerminalCommand,
 };
 
 /// The flags that say which backends there are, and what is allowed on them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Flags {
+pub(super) struct BackendFlags {
     /// All but `--access`, each with its value.
     words: Vec<String>,
     /// The same for another working directory.
     elsewhere: Vec<String>,
     /// What else a server was started with.
     serving: Vec<String>,
-    access: Option<Levels>,
+    access: Option<AccessLevels>,
     /// What variables say in the place of flags: a terminal of its own does not have them.
     varied: FlagVariables,
     is_demo: bool,
     /// The levels that count where the command has none.
-    usual: Levels,
+    usual: AccessLevels,
 }
 
 /// Flags that variables stand for.
 #[derive(Debug, Clone, Default)]
 struct FlagVariables {
     config: Option<String>,
-    access: Option<Levels>,
+    access: Option<AccessLevels>,
 }
 
-impl Flags {
+impl BackendFlags {
     /// Takes the flags of a command.
     pub(super) fn of(command: &CliCommand, environment: &Environment) -> Self {
         let (backends, demo) = match command {
@@ -90,7 +90,7 @@ impl Flags {
     }
 
     /// Says how a person gets from a terminal of their own to what this process serves.
-    pub(super) fn terminal(&self) -> Terminal {
+    pub(super) fn terminal(&self) -> TerminalCommand {
         let names = |flag: &str| self.elsewhere.iter().any(|word| word == flag);
         let has_no_file = names("--dadl");
         let mut words = self.elsewhere.clone();
@@ -104,7 +104,7 @@ impl Flags {
         }
         let access = self.access.clone().or_else(|| self.varied.access.clone());
         let flags = Self { access, ..self.clone() }.line("", &words);
-        Terminal { flags, has_no_file }
+        TerminalCommand { flags, has_no_file }
     }
 
     fn line(&self, command: &str, words: &[String]) -> String {
@@ -123,7 +123,7 @@ impl Flags {
         let levels = self.access.as_ref().unwrap_or(&self.usual);
         let words = join_levels(levels);
         let words = words.split(',').chain([level]).map(str::to_owned);
-        format!("--access {}", join_levels(&Levels::new(words)))
+        format!("--access {}", join_levels(&AccessLevels::new(words)))
     }
 }
 
@@ -138,7 +138,7 @@ fn serving(args: &ServeArgs) -> Vec<String> {
 }
 
 /// Writes levels as `--access` takes them.
-fn join_levels(levels: &Levels) -> String {
+fn join_levels(levels: &AccessLevels) -> String {
     levels.to_string().replace(", ", ",")
 }
 
@@ -197,8 +197,8 @@ mod tests {
     use super::*;
     use crate::cli::args::Cli;
 
-    fn flags(line: &str, environment: &Environment) -> Flags {
-        Flags::of(&Cli::try_parse_from(line.split(' ')).unwrap().command, environment)
+    fn flags(line: &str, environment: &Environment) -> BackendFlags {
+        BackendFlags::of(&Cli::try_parse_from(line.split(' ')).unwrap().command, environment)
     }
 
     #[test]

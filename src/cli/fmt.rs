@@ -7,16 +7,16 @@ use std::{
 
 use dadl_descriptor::{
     format::{FormatError, format},
-    source::{MAX_BYTES, Position, SourceText},
+    source::{MAX_BYTES, SourcePosition, SourceText},
 };
 
 use super::{
     args::FmtArgs,
     check,
     console::Console,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
-    report::{self, Color},
+    report::{self, ColorMode},
     rewrite,
     screen::ours,
 };
@@ -24,18 +24,18 @@ use super::{
 /// Formats the files, or says which ones have another layout.
 ///
 /// A file that cannot be formatted stays as it is, and the others are formatted all the same.
-pub(super) fn run(args: &FmtArgs, console: &mut Console) -> Result<Exit, CliFailure> {
-    let mut exit = Exit::Ok;
+pub(super) fn run(args: &FmtArgs, console: &mut Console) -> Result<ExitReason, CliFailure> {
+    let mut exit = ExitReason::Ok;
     for path in &args.files {
         let is_input = path.as_os_str() == "-";
         let name = if is_input { "standard input".to_owned() } else { path.display().to_string() };
         match format_file(path, &name, is_input, args.check, console) {
             Ok(true) => {}
-            Ok(false) => exit = Exit::Failed,
+            Ok(false) => exit = ExitReason::Failed,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error.into()),
             Err(error) => {
                 writeln!(console.err, "error: {name}: {error}")?;
-                exit = Exit::Failed;
+                exit = ExitReason::Failed;
             }
         }
     }
@@ -58,7 +58,7 @@ fn format_file(
     let text = match format(&source) {
         Ok(text) => text,
         Err(FormatError::Findings(findings)) => {
-            let color = if console.colors_stderr() { Color::Always } else { Color::Never };
+            let color = if console.colors_stderr() { ColorMode::Always } else { ColorMode::Never };
             for finding in &findings {
                 let report = report::render_finding(&source, finding, color);
                 writeln!(console.err, "{}\n", ours(&report))?;
@@ -66,7 +66,7 @@ fn format_file(
             return Ok(false);
         }
         Err(FormatError::Layout { message, offset }) => {
-            let Position { line, .. } = source.position(offset);
+            let SourcePosition { line, .. } = source.position(offset);
             writeln!(console.err, "error: {name}:{line}: {message}; nothing was changed")?;
             return Ok(false);
         }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     args::HealthArgs,
     console::{BAD, Console, DOUBTFUL, GOOD},
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
     load,
     signals::SignalListener,
@@ -37,7 +37,7 @@ pub(super) async fn run(
     args: &HealthArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let chosen: Vec<(usize, &LoadedBackend)> = app
@@ -71,7 +71,7 @@ pub(super) async fn run(
             state.write(name, console)?;
         }
     }
-    Ok(if ok { Exit::Ok } else { Exit::Failed })
+    Ok(if ok { ExitReason::Ok } else { ExitReason::Failed })
 }
 
 /// Makes the check of one backend, through the gate as every call.

@@ -7,9 +7,9 @@ use std::{
 };
 
 use dadl_openapi::{
-    Api, MAX_BYTES,
-    import::{ImportError, Imported, Options},
-    report::{Remark, RemarkKind, Remarks},
+    ApiModel, MAX_BYTES,
+    import::{ImportError, ImportOptions, ImportedDescriptor},
+    report::{ImportRemark, ImportRemarks, RemarkKind},
 };
 use dadl_text::text;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{
     args::ImportArgs,
     console::{BAD, Console, DOUBTFUL, GOOD, NAME},
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
     rewrite,
 };
@@ -30,9 +30,9 @@ pub(super) fn run(
     args: &ImportArgs,
     is_quiet: bool,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let (api, mut remarks) = read_document(&args.document)?;
-    let options = Options {
+    let options = ImportOptions {
         name: args.name.clone(),
         include: args.include.clone(),
         exclude: args.exclude.clone(),
@@ -44,7 +44,7 @@ pub(super) fn run(
         write_remark(remark, console)?;
     }
     let imported = imported.map_err(|error| {
-        let failure = CliFailure::new(Exit::Failed, error.clone());
+        let failure = CliFailure::new(ExitReason::Failed, error.clone());
         match error {
             ImportError::Nothing | ImportError::Wrong(_) => failure,
             ImportError::TooLarge(_) => {
@@ -61,9 +61,9 @@ pub(super) fn run(
         None => console.out.write_all(imported.text.as_bytes())?,
     }
     if is_quiet {
-        return Ok(Exit::Ok);
+        return Ok(ExitReason::Ok);
     }
-    let Imported { tools, excluded, guesses, .. } = imported;
+    let ImportedDescriptor { tools, excluded, guesses, .. } = imported;
     let count = |kind| remarks.count(kind);
     write!(
         console.err,
@@ -78,11 +78,11 @@ pub(super) fn run(
         write!(console.err, "; {} remarks more", remarks.dropped())?;
     }
     writeln!(console.err)?;
-    Ok(Exit::Ok)
+    Ok(ExitReason::Ok)
 }
 
 /// Reads a document.
-pub(super) fn read_document(path: &Path) -> Result<(Api, Remarks), CliFailure> {
+pub(super) fn read_document(path: &Path) -> Result<(ApiModel, ImportRemarks), CliFailure> {
     let name = if path.as_os_str() == "-" {
         "standard input".to_owned()
     } else {
@@ -114,7 +114,10 @@ pub(super) fn read_bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> CliFailure {
-    CliFailure::new(Exit::Failed, anyhow::anyhow!("{} cannot be written: {error}", path.display()))
+    CliFailure::new(
+        ExitReason::Failed,
+        anyhow::anyhow!("{} cannot be written: {error}", path.display()),
+    )
 }
 
 /// Writes the descriptor: the whole of it or nothing, and never over what somebody has reviewed.
@@ -123,7 +126,7 @@ fn write_output(path: &Path, text: &str, force: bool) -> Result<(), CliFailure> 
         Ok(before) if before == text.as_bytes() => Ok(()),
         Ok(_) if !force => {
             let message = format!("{} is there already, and differs", path.display());
-            return Err(CliFailure::new(Exit::Failed, anyhow::anyhow!(message)).hint(
+            return Err(CliFailure::new(ExitReason::Failed, anyhow::anyhow!(message)).hint(
                 "compare with what goes to standard output without --output, or replace it with \
                  --force",
             ));
@@ -152,7 +155,7 @@ fn write_report(path: &Path, report: &Value) -> Result<(), CliFailure> {
         Ok(before) if is_report(&before) => rewrite::replace_file(path, &before, &text),
         Ok(_) => {
             let message = format!("{} is there already, and is no report", path.display());
-            return Err(CliFailure::new(Exit::Failed, anyhow::anyhow!(message))
+            return Err(CliFailure::new(ExitReason::Failed, anyhow::anyhow!(message))
                 .hint("remove it, or give --report another name"));
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => rewrite::create_file(path, &text),
@@ -161,20 +164,20 @@ fn write_report(path: &Path, report: &Value) -> Result<(), CliFailure> {
     written.map_err(|error| unwritten(path, &error))
 }
 
-fn write_remark(remark: &Remark, console: &mut Console) -> io::Result<()> {
+fn write_remark(remark: &ImportRemark, console: &mut Console) -> io::Result<()> {
     let style = match remark.kind {
         RemarkKind::Lost => BAD,
         RemarkKind::Mended => DOUBTFUL,
         RemarkKind::Changed => GOOD,
     };
-    let Remark { kind, place, message, help } = remark;
+    let ImportRemark { kind, place, message, help } = remark;
     let place = if place.is_empty() { "/" } else { place };
     let text = format!("{place}: {message}: {help}");
     writeln!(console.err, "{style}{kind}:{style:#} {}", text::one_line(&text))
 }
 
 /// Returns what a program wants to know.
-fn import_report(api: &Api, imported: &Imported, remarks: &Remarks) -> Value {
+fn import_report(api: &ApiModel, imported: &ImportedDescriptor, remarks: &ImportRemarks) -> Value {
     let list: Vec<Value> = remarks
         .list()
         .iter()

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use super::{
     args::ListArgs,
     console::Console,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
     load,
     wrap::{CUT, display_width, fitted, padded, wrapped},
 };
 use crate::{
-    access::{Decision, Denial, UNCLASSIFIED},
+    access::{AccessDecision, AccessDenial, UNCLASSIFIED},
     catalog::{CatalogEntry, CatalogOperation, UnlistedReason},
     config::env_vars::Environment,
 };
@@ -37,7 +37,7 @@ pub(super) async fn run(
     args: &ListArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let catalog = app.gate.catalog();
@@ -45,7 +45,7 @@ pub(super) async fn run(
         if args.all { catalog.entries().iter().collect() } else { catalog.listed().collect() };
     if args.json || !console.out_is_terminal {
         console.print_json(&entries.iter().map(|entry| entry_summary(entry)).collect())?;
-        return Ok(Exit::Ok);
+        return Ok(ExitReason::Ok);
     }
     if !entries.is_empty() {
         write_table(&entries, console)?;
@@ -60,7 +60,7 @@ pub(super) async fn run(
             console.print_note(&format!("{}; --all shows them", hidden.join(", ")))?;
         }
     }
-    Ok(Exit::Ok)
+    Ok(ExitReason::Ok)
 }
 
 /// Describes a tool for a program.
@@ -82,14 +82,16 @@ pub(super) fn entry_summary(entry: &CatalogEntry) -> Value {
     };
     let rest = json!({
         "description": entry.description,
-        "allowed": entry.decision == Decision::Allow,
+        "allowed": entry.decision == AccessDecision::Allow,
     });
     for part in [how, rest] {
         if let (Some(summary), Value::Object(part)) = (summary.as_object_mut(), part) {
             summary.extend(part);
         }
     }
-    if let (Decision::Deny(denial), Some(summary)) = (&entry.decision, summary.as_object_mut()) {
+    if let (AccessDecision::Deny(denial), Some(summary)) =
+        (&entry.decision, summary.as_object_mut())
+    {
         summary.insert("reason".to_owned(), denial.to_string().into());
         let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
         summary.insert("remedy".to_owned(), remedy.into());
@@ -128,7 +130,7 @@ fn write_table(entries: &[&CatalogEntry], console: &mut Console) -> io::Result<(
     let rows: Vec<ToolRow<'_>> =
         entries.iter().map(|entry| tool_row(entry, console, &mut reasons)).collect();
     if width < ROOMY {
-        let columns = Columns::of(&rows, width);
+        let columns = ColumnWidths::of(&rows, width);
         for line in rows.iter().flat_map(|row| row_lines(row, columns)) {
             writeln!(console.out, "{}", line.trim_end())?;
         }
@@ -152,18 +154,20 @@ fn tool_row<'entry>(
 ) -> ToolRow<'entry> {
     let mut access = access_level(entry).to_owned();
     let reason = match (&entry.decision, &entry.absence) {
-        (Decision::Deny(denial), _) => {
+        (AccessDecision::Deny(denial), _) => {
             let remedy = match denial {
-                Denial::Bound { level } => format!("`{}` allows it", console.flags.allowing(level)),
+                AccessDenial::Bound { level } => {
+                    format!("`{}` allows it", console.flags.allowing(level))
+                }
                 denial => denial.remedy(&entry.backend_name, "NAME"),
             };
             Some(format!("not allowed: {denial}; {remedy}"))
         }
-        (Decision::Allow, Some(absence)) => {
+        (AccessDecision::Allow, Some(absence)) => {
             let lack = absence.lack().of_all();
             Some(format!("not listed: {lack}; a call is sent all the same"))
         }
-        (Decision::Allow, None) => None,
+        (AccessDecision::Allow, None) => None,
     };
     if let Some(reason) = reason {
         let at = reasons.iter().position(|it| *it == reason).unwrap_or_else(|| {
@@ -182,13 +186,13 @@ fn tool_row<'entry>(
 
 /// How wide the first columns are.
 #[derive(Clone, Copy)]
-struct Columns {
+struct ColumnWidths {
     name: usize,
     access: usize,
     all: usize,
 }
 
-impl Columns {
+impl ColumnWidths {
     fn of(rows: &[ToolRow<'_>], all: usize) -> Self {
         let names = rows.iter().map(|row| display_width(&row.name));
         let levels = rows.iter().map(|row| display_width(&row.access));
@@ -201,7 +205,7 @@ impl Columns {
 }
 
 /// Lays a tool out for a narrow terminal: name, level and request, and below them the description.
-fn row_lines(row: &ToolRow<'_>, columns: Columns) -> Vec<String> {
+fn row_lines(row: &ToolRow<'_>, columns: ColumnWidths) -> Vec<String> {
     let (name, access) = (padded(&row.name, columns.name), padded(&row.access, columns.access));
     let first = format!("{name}  {access}  ");
     let room = columns.all.saturating_sub(INDENT.len());

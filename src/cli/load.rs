@@ -6,7 +6,7 @@ use dadl_descriptor::{
     code,
     diagnostic::Severity,
     model::{AccessLevel, Descriptor},
-    source::Position,
+    source::SourcePosition,
 };
 use dadl_text::names::{OrMeant, nearest_name};
 
@@ -20,7 +20,7 @@ use crate::{
     access::{ALL, UNCLASSIFIED},
     app::{App, LoadedBackend},
     call::CallChannel,
-    config::{Overrides, Settings, credentials::CredentialResolver, env_vars::Environment},
+    config::{Settings, SettingsOverrides, credentials::CredentialResolver, env_vars::Environment},
 };
 
 /// What was loaded, and the simulator that answers it, if one does.
@@ -82,7 +82,7 @@ pub(super) fn app(
             .partition(|found| found.code == code::UNKNOWN_KEY);
         // What the author wrote and nobody does is worth a line each.
         for found in ignored {
-            let Position { line, column } = backend.source.position(found.span.start);
+            let SourcePosition { line, column } = backend.source.position(found.span.start);
             let name = backend.source.name_at(found.span.start);
             tracing::warn!("{name}:{line}:{column}: {}; it has no effect", found.message);
         }
@@ -99,7 +99,7 @@ pub(super) fn load_settings(
     args: &BackendArgs,
     environment: &Environment,
 ) -> Result<Settings, CliFailure> {
-    Ok(Settings::load(&Overrides::from(args), environment, Path::new(""))?)
+    Ok(Settings::load(&SettingsOverrides::from(args), environment, Path::new(""))?)
 }
 
 /// Tells what is strange about files that are used, and which are not.

@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand.
 //!
 //! Results go to standard output, everything else to standard error. Each subcommand gets a
-//! `Console` and gives an [`Exit`]; what fails becomes a
+//! `Console` and gives an [`ExitReason`]; what fails becomes a
 //! `CliFailure`, which says what to do next.
 
 pub mod args;
@@ -55,9 +55,9 @@ use clap::Parser as _;
 use self::{
     args::{Cli, CliCommand},
     console::Console,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
-    flags::Flags,
+    flags::BackendFlags,
 };
 use crate::{config::env_vars::Environment, http};
 
@@ -70,7 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Help and version come this way too; nothing can be done when printing fails.
             let _ = usage_error::print_usage_error(&error, &arguments);
-            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+            return if error.use_stderr() { ExitReason::Usage } else { ExitReason::Ok }.into();
         }
     };
     if matches!(cli.command, CliCommand::JqWorker) {
@@ -78,7 +78,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return crate::worker::serve_requests();
     }
     let environment = Environment::of_process();
-    let flags = Flags::of(&cli.command, &environment);
+    let flags = BackendFlags::of(&cli.command, &environment);
     let mut console = Console::of_process(cli.global.color, flags, &environment);
     let done = log::start_log(&cli.global, &environment, console.colors_stderr())
         .and_then(|()| dispatch(cli.command, cli.global.quiet, environment, &mut console));
@@ -97,7 +97,7 @@ fn dispatch(
     is_quiet: bool,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     match command {
         CliCommand::Call(args) => to_the_end(call::run(args, environment, console)),
         CliCommand::Check(args) => check::run_check(&args, console),
@@ -110,7 +110,7 @@ fn dispatch(
         CliCommand::Health(args) => to_the_end(health::run(&args, environment, console)),
         CliCommand::Import(args) => import::run(&args, is_quiet, console),
         // Runs before there is anything to dispatch.
-        CliCommand::JqWorker => Ok(Exit::Ok),
+        CliCommand::JqWorker => Ok(ExitReason::Ok),
         CliCommand::Fmt(args) => fmt::run(&args, console),
         CliCommand::List(args) => one_shot()?.block_on(list::run(&args, environment, console)),
         CliCommand::Man(args) => completions::man(&args, console),
@@ -120,7 +120,10 @@ fn dispatch(
             let done = runtime.block_on(async {
                 let done = serve::run(args, environment, console).await;
                 // A second signal: nothing is waited for.
-                if !matches!(done, Ok(Exit::HungUp | Exit::Interrupted | Exit::Terminated)) {
+                if !matches!(
+                    done,
+                    Ok(ExitReason::HungUp | ExitReason::Interrupted | ExitReason::Terminated)
+                ) {
                     settle_defaults().await;
                 }
                 done
@@ -140,7 +143,9 @@ fn dispatch(
 
 /// Runs a subcommand that makes calls: a call may leave a login behind whose server has replaced
 /// what is stored.
-fn to_the_end(command: impl Future<Output = Result<Exit, CliFailure>>) -> Result<Exit, CliFailure> {
+fn to_the_end(
+    command: impl Future<Output = Result<ExitReason, CliFailure>>,
+) -> Result<ExitReason, CliFailure> {
     one_shot()?.block_on(async {
         let done = command.await;
         settle_defaults().await;

@@ -6,8 +6,8 @@ use std::io::{self, BufRead as _, Write as _};
 use super::{console::Console, failure::CliFailure};
 use crate::{
     app::LoadedBackend,
-    config::{BackendSettings, CertificatePin, Provenance},
-    http::tls::{self, CertificateTrust, Presented, RefusedCertificate},
+    config::{BackendSettings, CertificatePin, SettingsProvenance},
+    http::tls::{self, CertificateTrust, PresentedCertificate, RefusedCertificate},
 };
 
 /// Returns the fingerprint that a person pins now; `None` where there is nothing to ask.
@@ -50,12 +50,12 @@ pub(super) async fn ask_pin(
 /// Says what pins a certificate for good.
 pub(super) fn how_to_pin(settings: &BackendSettings, pin: CertificatePin) -> String {
     match &settings.provenance {
-        Provenance::Flags => format!("pin it with `--tls-fingerprint {pin}`"),
-        Provenance::Named(path) => {
+        SettingsProvenance::Flags => format!("pin it with `--tls-fingerprint {pin}`"),
+        SettingsProvenance::Named(path) => {
             let path = path.display();
             format!("pin it: `tls_fingerprint: \"{pin}\"` of \"{}\" in {path}", settings.name)
         }
-        Provenance::Own => format!(
+        SettingsProvenance::Own => format!(
             "pin it: `tls_fingerprint: \"{pin}\"` of \"{}\" in backends.yaml",
             settings.name
         ),
@@ -69,10 +69,10 @@ pub(super) fn tell_pin(
     console: &mut Console,
 ) -> io::Result<()> {
     match &settings.provenance {
-        Provenance::Flags => {
+        SettingsProvenance::Flags => {
             writeln!(console.out, "use this flag from now on:\n  --tls-fingerprint {pin}")
         }
-        Provenance::Named(_) | Provenance::Own => {
+        SettingsProvenance::Named(_) | SettingsProvenance::Own => {
             let name = &settings.name;
             writeln!(
                 console.out,
@@ -84,11 +84,11 @@ pub(super) fn tell_pin(
 }
 
 fn show_certificate(
-    presented: &Presented,
+    presented: &PresentedCertificate,
     backend: &LoadedBackend,
     console: &mut Console,
 ) -> io::Result<()> {
-    let Presented { details, fingerprint, trust } = presented;
+    let PresentedCertificate { details, fingerprint, trust } = presented;
     let err = &mut console.err;
     let host = backend.base.as_url().host_str().unwrap_or_default();
     let why = match trust {

@@ -9,11 +9,11 @@ use console::Term;
 use dadl_text::text;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use super::{console::SECRETS, flags::Flags, signals::Signal};
+use super::{console::SECRETS, flags::BackendFlags, signals::ProcessSignal};
 use crate::{
     config::shell::shell_quoted,
     outcome::{
-        Direction, Observer, Progress, Transfer,
+        CallObserver, CallProgress, TransferDirection, TransferProgress,
         task_report::{TaskHandle, TaskReport},
     },
 };
@@ -34,7 +34,7 @@ const FRAMES: u8 = 20;
 
 /// Watches a call.
 pub(super) struct CallMonitor {
-    bar: Option<Bar>,
+    bar: Option<TerminalBar>,
     last: Mutex<Option<LastReport>>,
 }
 
@@ -43,13 +43,13 @@ pub(super) struct CallMonitor {
 enum LastReport {
     /// A task, and whether it stops when it is asked to.
     Task(TaskHandle, bool),
-    Transfer(Direction),
+    Transfer(TransferDirection),
 }
 
 impl CallMonitor {
     /// Draws a bar on standard error if that is a terminal.
     pub(super) fn new(is_terminal: bool) -> Self {
-        Self { bar: is_terminal.then(Bar::new), last: Mutex::default() }
+        Self { bar: is_terminal.then(TerminalBar::new), last: Mutex::default() }
     }
 
     fn heard(&self, last: LastReport) {
@@ -57,16 +57,16 @@ impl CallMonitor {
     }
 
     /// Says what became of a call that a signal ended.
-    pub(super) fn interrupted(&self, signal: Signal, flags: &Flags) -> String {
+    pub(super) fn interrupted(&self, signal: ProcessSignal, flags: &BackendFlags) -> String {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let text = match last {
             None => "interrupted: the request was aborted",
-            Some(LastReport::Task(handle, true)) if signal == Signal::Interrupt => {
+            Some(LastReport::Task(handle, true)) if signal == ProcessSignal::Interrupt => {
                 return format!("interrupted: asking the task {handle} to stop");
             }
             Some(LastReport::Task(handle, _)) => {
                 let command = flags.command(&format!("task {}", shell_quoted(&handle.to_string())));
-                if signal == Signal::Interrupt {
+                if signal == ProcessSignal::Interrupt {
                     return format!(
                         "interrupted: asking the task {handle} to stop, but tasks of {} cannot be \
                          stopped: `{command}` follows it",
@@ -75,10 +75,10 @@ impl CallMonitor {
                 }
                 return format!("interrupted: the task goes on: `{command}` follows it");
             }
-            Some(LastReport::Transfer(Direction::Saved)) => {
+            Some(LastReport::Transfer(TransferDirection::Saved)) => {
                 "interrupted: the transfer stopped and nothing was kept"
             }
-            Some(LastReport::Transfer(Direction::Sent)) => {
+            Some(LastReport::Transfer(TransferDirection::Sent)) => {
                 "interrupted: the upload stopped; what the backend has got of it is incomplete"
             }
         };
@@ -86,14 +86,14 @@ impl CallMonitor {
     }
 }
 
-impl Observer for CallMonitor {
-    fn progress(&self, progress: Progress) {
+impl CallObserver for CallMonitor {
+    fn progress(&self, progress: CallProgress) {
         if let Some(bar) = &self.bar {
             bar.step(progress);
         }
     }
 
-    fn transfer(&self, transfer: Transfer) {
+    fn transfer(&self, transfer: TransferProgress) {
         self.heard(LastReport::Transfer(transfer.direction));
         if let Some(bar) = &self.bar {
             bar.draw(transfer);
@@ -109,13 +109,13 @@ impl Observer for CallMonitor {
 }
 
 /// Draws on standard error, which has to be a terminal.
-struct Bar {
+struct TerminalBar {
     bar: ProgressBar,
     /// The template in use.
     style: Mutex<&'static str>,
 }
 
-impl Bar {
+impl TerminalBar {
     fn new() -> Self {
         let term = Term::buffered_stderr();
         let target = if term.is_term() && !console::is_dumb() {
@@ -143,12 +143,12 @@ impl Bar {
         self.bar.set_message(SECRETS.text(&line).into_owned());
     }
 
-    fn step(&self, progress: Progress) {
+    fn step(&self, progress: CallProgress) {
         self.style(STEPS);
         self.say(&progress.message);
     }
 
-    fn draw(&self, transfer: Transfer) {
+    fn draw(&self, transfer: TransferProgress) {
         match transfer.total {
             Some(total) => {
                 self.style(KNOWN);
@@ -161,7 +161,7 @@ impl Bar {
     }
 
     fn task(&self, report: &TaskReport) {
-        let Progress { done, total, .. } = report.progress();
+        let CallProgress { done, total, .. } = report.progress();
         self.style(if total.is_some() { TASK } else { TASK_UNKNOWN });
         self.bar.set_length(total.unwrap_or_default());
         // Handles say which task to go on with when the waiting is over.
@@ -171,7 +171,7 @@ impl Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for TerminalBar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -4,7 +4,7 @@
 //! **Invariant:** a terminal gets no control but line breaks, tabs and styles of this program. A
 //! style is written as a mark that holds random bits of the process, so that no text of others can
 //! be one; [`TerminalStream`] turns marks into the sequences that terminals know, and everything else passes
-//! [`text::Cleaner`]. A pipe gets the bytes of others as they are.
+//! [`text::TerminalCleaner`]. A pipe gets the bytes of others as they are.
 
 use std::{
     fmt,
@@ -49,20 +49,26 @@ pub(super) struct TerminalStream<W: Write> {
     is_terminal: bool,
     /// Whether styles are written.
     color: bool,
-    cleaner: text::Cleaner,
+    cleaner: text::TerminalCleaner,
     /// What may become a mark.
     begun: Vec<u8>,
 }
 
 impl<W: Write> TerminalStream<W> {
     pub(super) fn new(inner: W, is_terminal: bool, color: bool) -> Self {
-        Self { inner, is_terminal, color, cleaner: text::Cleaner::default(), begun: Vec::new() }
+        Self {
+            inner,
+            is_terminal,
+            color,
+            cleaner: text::TerminalCleaner::default(),
+            begun: Vec::new(),
+        }
     }
 
     /// Says that all of it is JSON, which has escapes of its own.
     pub(super) fn of_json(self) -> Self {
         let mut screen = self;
-        screen.cleaner = text::Cleaner::of_json();
+        screen.cleaner = text::TerminalCleaner::of_json();
         screen
     }
 

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    args::ServeArgs, console::Console, demo, exit::Exit, failure::CliFailure, load,
+    args::ServeArgs, console::Console, demo, exit::ExitReason, failure::CliFailure, load,
     signals::SignalListener, wrap::wrapped,
 };
 use crate::{
@@ -51,7 +51,7 @@ pub(super) async fn run(
     args: ServeArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let http = http_options(&args, &environment)?;
     #[cfg(unix)]
     raise_descriptor_limit();
@@ -96,7 +96,7 @@ pub(super) async fn run(
         }
     };
     match served {
-        Ok(served) => served.map(|()| Exit::Ok).map_err(CliFailure::from),
+        Ok(served) => served.map(|()| ExitReason::Ok).map_err(CliFailure::from),
         // Whoever asks twice does not want to wait.
         Err(signal) => Ok(signal.exit()),
     }

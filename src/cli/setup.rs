@@ -6,7 +6,9 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use clap::ValueEnum as _;
-use dadl_descriptor::model::{AuthScheme, CredentialName, Setup, auth::login::OAuth2Grant};
+use dadl_descriptor::model::{
+    AuthScheme, CredentialName, CredentialSetup, auth::login::OAuth2Grant,
+};
 use dadl_text::{
     names::{meant_or, nearest_name},
     text,
@@ -18,10 +20,10 @@ use super::{
     authorize::{self, AuthorizationGrant},
     console::{Console, SECRETS},
     doctor,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
     load, pinning,
-    signals::{Signal, SignalListener},
+    signals::{ProcessSignal, SignalListener},
     stored_credentials,
 };
 use crate::{
@@ -29,8 +31,8 @@ use crate::{
     call::CallChannel,
     config::{
         BackendSettings, CertificatePin, Settings,
-        binding::{BindingError, Recipient, join_origins},
-        credentials::{self, Committed, CredentialError, CredentialResolver},
+        binding::{BindingError, CredentialRecipient, join_origins},
+        credentials::{self, CommitReport, CredentialError, CredentialResolver},
         env_vars::{self, Environment},
         store::{StoreError, StorePlace},
     },
@@ -45,7 +47,7 @@ pub(super) async fn run(
     args: &SetupArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     if args.list {
         return stored_credentials::list_stored(args.json, environment, console);
     }
@@ -69,7 +71,7 @@ pub(super) async fn run(
     };
     if loaded.descriptor.auth == AuthScheme::None {
         writeln!(console.out, "backend \"{}\" needs no credential", backend.name)?;
-        return Ok(Exit::Ok);
+        return Ok(ExitReason::Ok);
     }
     if let Some(unused) = &loaded.unused {
         writeln!(console.err, "{unused}")?;
@@ -78,7 +80,7 @@ pub(super) async fn run(
     let place = choose_place(args, &environment, &draft, &backend, console)?;
     explain_backend(loaded, console)?;
     let origins = loaded.origins();
-    let recipient = Recipient { backend: &backend, origins: &origins };
+    let recipient = CredentialRecipient { backend: &backend, origins: &origins };
     ask_all(args, loaded, recipient, &draft, console)?;
     let agreed = authorize(args, loaded, recipient, &draft, console).await?;
     let is_obtained = agreed.is_some();
@@ -87,7 +89,7 @@ pub(super) async fn run(
         true => Some(SignalListener::listen()?),
         false => None,
     };
-    let entered = Entered { draft: &draft, recipient, place };
+    let entered = EnteredCredentials { draft: &draft, recipient, place };
     if let Some(signals) = &mut signals
         && let Some(agreed) = agreed
         && let Some(exit) = exchange(agreed, &entered, signals, console).await?
@@ -121,11 +123,11 @@ async fn pinned(
 
 /// Gets what the person agreed to; returns how the command ends when a signal came meanwhile.
 async fn exchange(
-    (granted, identity, name): Agreed<'_>,
-    entered: &Entered<'_>,
+    (granted, identity, name): AgreedGrant<'_>,
+    entered: &EnteredCredentials<'_>,
     signals: &mut SignalListener,
     console: &mut Console,
-) -> Result<Option<Exit>, CliFailure> {
+) -> Result<Option<ExitReason>, CliFailure> {
     let exchange = granted.refresh_token(&identity);
     match signals.holding(http::LAST_WAIT, exchange).await {
         Ok((token, stopped)) => {
@@ -141,7 +143,7 @@ async fn exchange(
 async fn tried(
     check: impl Future<Output = io::Result<bool>>,
     signals: Option<&mut SignalListener>,
-) -> Result<Result<bool, Signal>, CliFailure> {
+) -> Result<Result<bool, ProcessSignal>, CliFailure> {
     let checked = tokio::select! {
         // Who was interrupted is not told of what came of that.
         biased;
@@ -161,26 +163,26 @@ async fn tried(
 }
 
 /// Who asks for a refresh token that a person agreed to, and what it is called.
-type Agreed<'auth> = (AuthorizationGrant, ClientIdentity, &'auth CredentialName);
+type AgreedGrant<'auth> = (AuthorizationGrant, ClientIdentity, &'auth CredentialName);
 
 /// What was entered, and where it will be; whether the operator chose that place.
-struct Entered<'a> {
+struct EnteredCredentials<'a> {
     draft: &'a CredentialResolver,
-    recipient: Recipient<'a>,
+    recipient: CredentialRecipient<'a>,
     place: (StorePlace, bool),
 }
 
-impl Entered<'_> {
+impl EnteredCredentials<'_> {
     fn store(&self, console: &mut Console) -> Result<(), CliFailure> {
         store_draft(self.draft, self.recipient, self.place, console)
     }
 
     fn interrupted(
         &self,
-        signal: Signal,
+        signal: ProcessSignal,
         is_kept: bool,
         console: &mut Console,
-    ) -> Result<Exit, CliFailure> {
+    ) -> Result<ExitReason, CliFailure> {
         if is_kept {
             self.store(console)?;
         }
@@ -192,14 +194,14 @@ impl Entered<'_> {
     /// Stores what works, and what a server gives once.
     fn end(
         &self,
-        checked: Result<bool, Signal>,
+        checked: Result<bool, ProcessSignal>,
         is_obtained: bool,
         console: &mut Console,
-    ) -> Result<Exit, CliFailure> {
+    ) -> Result<ExitReason, CliFailure> {
         match checked {
             Ok(true) => {
                 self.store(console)?;
-                Ok(Exit::Ok)
+                Ok(ExitReason::Ok)
             }
             // The login worked, and what was entered is of no use any more.
             Ok(false) if self.draft.has_replaced() => {
@@ -275,7 +277,7 @@ fn choose_place(
 /// goes to the file when the keyring has no room for it after all.
 fn store_draft(
     draft: &CredentialResolver,
-    recipient: Recipient<'_>,
+    recipient: CredentialRecipient<'_>,
     (place, is_chosen): (StorePlace, bool),
     console: &mut Console,
 ) -> Result<(), CliFailure> {
@@ -331,7 +333,9 @@ fn explain_backend(backend: &LoadedBackend, console: &mut Console) -> io::Result
         writeln!(err, "  {flow}")?;
     }
     let Some(setup) = &backend.descriptor.setup else { return Ok(()) };
-    let Setup { credential_steps, required_scopes, optional_scopes, docs_url, notes, .. } = setup;
+    let CredentialSetup {
+        credential_steps, required_scopes, optional_scopes, docs_url, notes, ..
+    } = setup;
     // None of it begins a line, and none looks like a question of this program.
     let words = |text: &str| text::start_of(text, LONGEST_WORDS);
     writeln!(err, "the descriptor says, and nobody has checked:")?;
@@ -355,7 +359,7 @@ fn explain_backend(backend: &LoadedBackend, console: &mut Console) -> io::Result
 fn ask_all(
     args: &SetupArgs,
     backend: &LoadedBackend,
-    recipient: Recipient<'_>,
+    recipient: CredentialRecipient<'_>,
     draft: &CredentialResolver,
     console: &mut Console,
 ) -> Result<(), CliFailure> {
@@ -401,7 +405,7 @@ fn ask_all(
 fn agrees(
     args: &SetupArgs,
     error: &BindingError,
-    recipient: Recipient<'_>,
+    recipient: CredentialRecipient<'_>,
     console: &mut Console,
 ) -> Result<bool, CliFailure> {
     let wanted = join_origins(recipient.origins);
@@ -499,10 +503,10 @@ fn ask_value(
 async fn authorize<'auth>(
     args: &SetupArgs,
     backend: &'auth LoadedBackend,
-    recipient: Recipient<'_>,
+    recipient: CredentialRecipient<'_>,
     draft: &CredentialResolver,
     console: &mut Console,
-) -> Result<Option<Agreed<'auth>>, CliFailure> {
+) -> Result<Option<AgreedGrant<'auth>>, CliFailure> {
     let AuthScheme::OAuth2(oauth2) = &backend.descriptor.auth else { return Ok(None) };
     let OAuth2Grant::RefreshToken {
         client_id,
@@ -530,7 +534,7 @@ async fn authorize<'auth>(
 
 /// Says what is where now.
 fn report_stored(
-    done: &Committed,
+    done: &CommitReport,
     stored: &CredentialResolver,
     place: StorePlace,
     console: &mut Console,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use dadl_descriptor::{
-    model::{Descriptor, Example},
+    model::{Descriptor, WorkedExample},
     source::SourceText,
 };
 use dadl_text::text::{one_line, shown_json};
@@ -15,14 +15,14 @@ use serde_json::{Value, json};
 use super::{
     args::ShowArgs,
     console::{BAD, Console, GOOD, NAME},
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
-    flags::Flags,
+    flags::BackendFlags,
     list, load,
     wrap::{display_width, wrapped},
 };
 use crate::{
-    access::{Decision, Denial},
+    access::{AccessDecision, AccessDenial},
     app::{App, CredentialFlow, LoadedBackend},
     catalog::{CatalogEntry, CatalogOperation},
     config::env_vars::Environment,
@@ -37,7 +37,7 @@ pub(super) async fn run(
     args: &ShowArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let catalog = app.gate.catalog();
@@ -56,7 +56,7 @@ pub(super) async fn run(
             &mut ToolPage { out: &mut *console.out, width, flags: &console.flags },
         )?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitReason::Ok)
 }
 
 /// Describes a tool for a program.
@@ -99,7 +99,7 @@ fn details(app: &App, entry: &CatalogEntry) -> Value {
 struct ToolPage<'console> {
     out: &'console mut dyn Write,
     width: Option<usize>,
-    flags: &'console Flags,
+    flags: &'console BackendFlags,
 }
 
 impl ToolPage<'_> {
@@ -168,12 +168,12 @@ fn write_entry(
 
 fn write_access(entry: &CatalogEntry, page: &mut ToolPage<'_>) -> io::Result<()> {
     let level = list::access_level(entry);
-    let Decision::Deny(denial) = &entry.decision else {
+    let AccessDecision::Deny(denial) = &entry.decision else {
         return writeln!(page.out, "{:<FACT$}{level} ({GOOD}allowed{GOOD:#})", "access");
     };
     writeln!(page.out, "{:<FACT$}{level} ({BAD}denied{BAD:#}: {denial})", "access")?;
     let remedy = match denial {
-        Denial::Bound { level } => format!("add `{}`", page.flags.allowing(level)),
+        AccessDenial::Bound { level } => format!("add `{}`", page.flags.allowing(level)),
         denial => denial.remedy(&entry.backend_name, entry.declared_name()),
     };
     page.fact("", &format!("to allow it: {remedy}"))
@@ -232,7 +232,7 @@ fn edition(entry: &CatalogEntry) -> String {
 }
 
 /// Returns the examples whose code mentions the operation.
-fn examples(entry: &CatalogEntry) -> impl Iterator<Item = &Example> {
+fn examples(entry: &CatalogEntry) -> impl Iterator<Item = &WorkedExample> {
     let name = entry.declared_name();
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
     entry.descriptor().examples.iter().filter(move |example| {

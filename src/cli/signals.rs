@@ -8,17 +8,17 @@ use std::{io, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::exit::Exit;
+use super::exit::ExitReason;
 
 /// Which signal came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
+pub(super) enum ProcessSignal {
     Hangup,
     Interrupt,
     Terminate,
 }
 
-impl Signal {
+impl ProcessSignal {
     /// Returns its name in POSIX.
     const fn name(self) -> &'static str {
         match self {
@@ -29,11 +29,11 @@ impl Signal {
     }
 
     /// Returns how a command ends that was stopped by it.
-    pub(super) const fn exit(self) -> Exit {
+    pub(super) const fn exit(self) -> ExitReason {
         match self {
-            Self::Hangup => Exit::HungUp,
-            Self::Interrupt => Exit::Interrupted,
-            Self::Terminate => Exit::Terminated,
+            Self::Hangup => ExitReason::HungUp,
+            Self::Interrupt => ExitReason::Interrupted,
+            Self::Terminate => ExitReason::Terminated,
         }
     }
 }
@@ -83,7 +83,7 @@ impl SignalListener {
 
     /// Waits for one of them.
     #[cfg(unix)]
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(super) async fn next(&mut self) -> ProcessSignal {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -91,20 +91,20 @@ impl SignalListener {
             }
         };
         tokio::select! {
-            _ = self.terminate.recv() => Signal::Terminate,
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = hangup => Signal::Hangup,
+            _ = self.terminate.recv() => ProcessSignal::Terminate,
+            _ = self.interrupt.recv() => ProcessSignal::Interrupt,
+            _ = hangup => ProcessSignal::Hangup,
         }
     }
 
     /// Waits for one of them.
     #[cfg(windows)]
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(super) async fn next(&mut self) -> ProcessSignal {
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.stop.recv() => Signal::Interrupt,
-            _ = self.close.recv() => Signal::Hangup,
-            _ = self.shutdown.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => ProcessSignal::Interrupt,
+            _ = self.stop.recv() => ProcessSignal::Interrupt,
+            _ = self.close.recv() => ProcessSignal::Hangup,
+            _ = self.shutdown.recv() => ProcessSignal::Terminate,
         }
     }
 
@@ -114,7 +114,7 @@ impl SignalListener {
         &mut self,
         grace: Duration,
         work: impl Future<Output = T>,
-    ) -> Result<(T, Option<Signal>), Signal> {
+    ) -> Result<(T, Option<ProcessSignal>), ProcessSignal> {
         let mut work = std::pin::pin!(work);
         let signal = tokio::select! {
             done = &mut work => return Ok((done, None)),
@@ -132,7 +132,7 @@ impl SignalListener {
         mut self,
         shutdown: &CancellationToken,
         serving: impl Future<Output = T>,
-    ) -> Result<T, Signal> {
+    ) -> Result<T, ProcessSignal> {
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             served = &mut serving => return Ok(served),

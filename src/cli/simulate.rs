@@ -4,15 +4,19 @@ pub(super) mod values;
 
 use std::io::Write as _;
 
-use dadl_simulator::{Lag, Product, SimulatorOptions};
+use dadl_simulator::{Product, SimulatorOptions, WriteLag};
 
 use super::{
-    args::SimulateArgs, console::Console, exit::Exit, failure::CliFailure, signals::SignalListener,
+    args::SimulateArgs, console::Console, exit::ExitReason, failure::CliFailure,
+    signals::SignalListener,
 };
 use crate::{config::shell::shell_quoted, mcp::ServeError};
 
 /// Serves until a signal comes.
-pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exit, CliFailure> {
+pub(super) async fn run(
+    args: SimulateArgs,
+    console: &mut Console,
+) -> Result<ExitReason, CliFailure> {
     let product = Product::find(&args.product)
         .ok_or_else(|| CliFailure::usage(format!("there is no product \"{}\"", args.product)))?;
     if !args.listen.ip().to_canonical().is_loopback() && !args.allow_remote {
@@ -36,7 +40,7 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         listen: address,
         token: args.token.unwrap_or_else(|| usual.token.clone()),
         task_duration: args.task_duration.unwrap_or(usual.task_duration),
-        lag: Lag::REAL,
+        lag: WriteLag::REAL,
         export_size: args.export_size.unwrap_or(usual.export_size),
         changes_per_second: args.changes,
         mcp: !args.mcp_off,
@@ -69,5 +73,5 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
     )?;
     out.flush()?;
     signals.next().await;
-    Ok(Exit::Ok)
+    Ok(ExitReason::Ok)
 }

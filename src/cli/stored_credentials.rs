@@ -8,14 +8,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     console::{BAD, Console, NAME},
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
 };
 use crate::config::{
     binding::join_origins,
     credentials::CredentialResolver,
     env_vars::Environment,
-    store::{CredentialListing, CredentialStore, Forgotten, StorePlace},
+    store::{CredentialListing, CredentialStore, RemovedCredentials, StorePlace},
 };
 
 /// Lists what is stored, by backend.
@@ -23,7 +23,7 @@ pub(super) fn list_stored(
     as_json: bool,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let credentials = CredentialResolver::new(environment);
     let store = credentials.store().map_err(CliFailure::settings)?;
     let all = store.list().map_err(CliFailure::settings)?;
@@ -39,7 +39,7 @@ pub(super) fn list_stored(
             console.print_note("nothing is stored")?;
         }
     }
-    Ok(if is_complete { Exit::Ok } else { Exit::Failed })
+    Ok(if is_complete { ExitReason::Ok } else { ExitReason::Failed })
 }
 
 fn place_word(place: StorePlace) -> &'static str {
@@ -96,7 +96,7 @@ pub(super) fn forget_backend(
     backend: &str,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let credentials = CredentialResolver::new(environment);
     let store = credentials.store().map_err(CliFailure::settings)?;
     let known = store.backends().map_err(CliFailure::settings)?;
@@ -105,13 +105,13 @@ pub(super) fn forget_backend(
     } else {
         None
     };
-    let Some(Forgotten { place, names }) = forgotten else {
+    let Some(RemovedCredentials { place, names }) = forgotten else {
         return Err(nothing_stored(backend, &known));
     };
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     let what = if names.is_empty() { "the credentials".to_owned() } else { names.join(", ") };
     writeln!(console.out, "removed {what} of backend \"{backend}\" from {}", store.name(place))?;
-    Ok(Exit::Ok)
+    Ok(ExitReason::Ok)
 }
 
 fn nothing_stored(backend: &str, known: &BTreeMap<String, StorePlace>) -> CliFailure {

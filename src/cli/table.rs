@@ -83,7 +83,7 @@ fn scalar_text(value: &Value) -> Cow<'_, str> {
 }
 
 /// A column of a table.
-struct Column<'rows> {
+struct TableColumn<'rows> {
     key: &'rows str,
     head: Cow<'rows, str>,
     cells: Vec<String>,
@@ -93,7 +93,7 @@ struct Column<'rows> {
     is_name: bool,
 }
 
-impl<'rows> Column<'rows> {
+impl<'rows> TableColumn<'rows> {
     fn new(key: &'rows str, rows: &[&Map<String, Value>], is_name: bool) -> Self {
         let values = || rows.iter().map(|row| row.get(key).unwrap_or(&Value::Null));
         let cells: Vec<String> = values()
@@ -128,8 +128,8 @@ fn render_table(rows: &[&Map<String, Value>], width: usize) -> Option<(String, O
     let name = NAMES.iter().find(|name| keys.contains(name));
     let id = IDS.iter().find(|id| keys.contains(id));
     let is_name = |key: &str| id == Some(&key) || name == Some(&key);
-    let columns = keys.iter().map(|key| Column::new(key, rows, is_name(key)));
-    let columns: Vec<Column<'_>> = columns.collect();
+    let columns = keys.iter().map(|key| TableColumn::new(key, rows, is_name(key)));
+    let columns: Vec<TableColumn<'_>> = columns.collect();
     let named = columns.iter().filter(|column| column.is_name);
     let mut room = width.saturating_sub(named.map(|column| column.width + GAP).sum());
     let (kept, left): (Vec<_>, Vec<_>) = columns.into_iter().partition(|column| {
@@ -144,7 +144,7 @@ fn render_table(rows: &[&Map<String, Value>], width: usize) -> Option<(String, O
     Some((drawn(&kept), left_out(&left)))
 }
 
-fn drawn(columns: &[Column<'_>]) -> String {
+fn drawn(columns: &[TableColumn<'_>]) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(columns.iter().map(|column| &*column.head));
@@ -162,7 +162,7 @@ fn drawn(columns: &[Column<'_>]) -> String {
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-fn left_out(columns: &[Column<'_>]) -> Option<String> {
+fn left_out(columns: &[TableColumn<'_>]) -> Option<String> {
     let names: Vec<Cow<'_, str>> = columns.iter().take(NAMED).map(|it| one_line(it.key)).collect();
     let more = if columns.len() > NAMED { ", .." } else { "" };
     let what = match columns.len() {

@@ -6,7 +6,7 @@ use super::{
     args::TaskArgs,
     call::{admit_call, print_outcome},
     console::Console,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
     load,
     progress::CallMonitor,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::env_vars::Environment,
-    executor::{Budget, CallContext},
+    executor::{CallContext, WaitBudget},
 };
 
 /// Waits for a task, or cancels it. Ctrl-C ends the waiting only.
@@ -22,7 +22,7 @@ pub(super) async fn run(
     args: TaskArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let right = app.gate.check_task(&args.handle);
@@ -40,9 +40,9 @@ pub(super) async fn run(
     } else {
         let right = right?;
         let budget = match args.wait {
-            None => Budget::Longest,
-            Some(0) => Budget::AtOnce,
-            Some(seconds) => Budget::For(Duration::from_secs(seconds)),
+            None => WaitBudget::Longest,
+            Some(0) => WaitBudget::AtOnce,
+            Some(seconds) => WaitBudget::For(Duration::from_secs(seconds)),
         };
         let context = context.waiting(budget);
         let mut signals = SignalListener::listen()?;
@@ -58,5 +58,5 @@ pub(super) async fn run(
     };
     drop(watch);
     print_outcome(outcome, args.json, console)?;
-    Ok(Exit::Ok)
+    Ok(ExitReason::Ok)
 }

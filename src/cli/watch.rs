@@ -6,7 +6,7 @@ use dadl_descriptor::model::{ParamRole, StreamArgument, events::EventRules};
 use serde_json::{Map, Value};
 
 use super::{
-    args::WatchArgs, console::Console, demo, exit::Exit, failure::CliFailure, load,
+    args::WatchArgs, console::Console, demo, exit::ExitReason, failure::CliFailure, load,
     signals::SignalListener,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     catalog::{BackendId, CatalogEntry},
     config::env_vars::Environment,
     gate::PendingCall,
-    live::{Hub, LONGEST_WAIT, StreamOwner, StreamPhase},
+    live::{LONGEST_WAIT, StreamHub, StreamOwner, StreamPhase},
     shares::ClientKey,
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn run(
     args: WatchArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let (app, _simulator) = if args.demo {
         let changes = demo::CHANGES;
         let (app, simulator) = demo::app(&args.backends, &environment, Some(changes)).await?;
@@ -52,12 +52,12 @@ pub(super) async fn run(
     })?;
     let call = app.gate.check(&entry.name, stream_arguments(entry, &args.collections))?;
     let call = PendingCall::admit(call)?;
-    let (hub, owner) = (Hub::default(), StreamOwner::Session(String::new()));
+    let (hub, owner) = (StreamHub::default(), StreamOwner::Session(String::new()));
     let mut signals = SignalListener::listen()?;
     tokio::select! {
         done = async {
             let handle = hub.open(&app.executor, &call, owner.clone(), &ClientKey::only()).await;
-            let handle = handle.map_err(|error| CliFailure::new(Exit::Failed, error))?;
+            let handle = handle.map_err(|error| CliFailure::new(ExitReason::Failed, error))?;
             print_stream(&hub, &handle, &owner, console).await
         } => done,
         signal = signals.next() => Ok(signal.exit()),
@@ -112,15 +112,15 @@ fn stream_arguments(entry: &CatalogEntry, collections: &[String]) -> Map<String,
 }
 
 async fn print_stream(
-    hub: &Hub,
+    hub: &StreamHub,
     handle: &str,
     owner: &StreamOwner,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let mut known = StreamPhase::Open;
     loop {
         let batch = hub.read(handle, owner, LONGEST_WAIT, ITEMS, BYTES).await;
-        let batch = batch.map_err(|error| CliFailure::new(Exit::Failed, error))?;
+        let batch = batch.map_err(|error| CliFailure::new(ExitReason::Failed, error))?;
         if batch.taken.dropped > 0 {
             console.print_note(&format!("{} events were dropped", batch.taken.dropped))?;
         }
@@ -143,7 +143,7 @@ async fn print_stream(
                 continue;
             }
             return Err(CliFailure::new(
-                Exit::Failed,
+                ExitReason::Failed,
                 anyhow::anyhow!("the stream ended: {reason}"),
             ));
         }

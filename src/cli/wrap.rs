@@ -34,7 +34,7 @@ pub(super) fn wrapped(text: &str, width: Option<usize>, first: usize, indent: us
             .subsequent_indent(&rest)
             .break_words(false)
             .wrap_algorithm(WrapAlgorithm::FirstFit)
-            .word_separator(WordSeparator::Custom(|line| Box::new(Words { rest: line })))
+            .word_separator(WordSeparator::Custom(|line| Box::new(LineWords { rest: line })))
             .word_splitter(WordSplitter::NoHyphenation);
         let filled = textwrap::fill(line.trim_end(), options);
         // Where the text begins, something else stands already.
@@ -66,11 +66,11 @@ pub(super) fn padded(text: &str, width: usize) -> String {
 }
 
 /// The words of a line, each with the blanks behind it.
-struct Words<'line> {
+struct LineWords<'line> {
     rest: &'line str,
 }
 
-impl<'line> Iterator for Words<'line> {
+impl<'line> Iterator for LineWords<'line> {
     type Item = Word<'line>;
 
     fn next(&mut self) -> Option<Self::Item> {

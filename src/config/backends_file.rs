@@ -13,12 +13,13 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::{
-    BackendSettings, CertificatePin, Confirm, FileSettings, NoHost, OperatorLimits, PrivateHost,
+    BackendSettings, CertificatePin, ConfirmPolicy, FileSettings, NoHost, OperatorLimits,
+    PrivateHost,
     env_vars::unexpanded_reference,
     keys,
     reader::{ConfigReader, ConfigSection, ConfigText},
 };
-use crate::access::{Levels, ToolPatterns};
+use crate::access::{AccessLevels, ToolPatterns};
 
 /// What a file holds.
 #[derive(Debug)]
@@ -168,7 +169,7 @@ impl ConfigReader {
         backend.url = self.read_url(section);
         backend.hint = self.read_string(section, "hint");
         self.read_policy(section, &mut backend);
-        let confirm = [("ask", Confirm::Ask), ("never", Confirm::Never)];
+        let confirm = [("ask", ConfirmPolicy::Ask), ("never", ConfirmPolicy::Never)];
         backend.confirm = self.read_choice(section, "confirm", &confirm).unwrap_or_default();
         backend.headers = self.read_headers(section);
         backend.ca_file = self.read_string(section, "ca_file").map(|path| directory.join(path));
@@ -270,7 +271,7 @@ impl ConfigReader {
                     self.report_error(code::UNKNOWN_VALUE, &word.span, message, help);
                 }
             }
-            backend.policy.levels = Levels::new(words.iter().map(|word| word.value));
+            backend.policy.levels = AccessLevels::new(words.iter().map(|word| word.value));
         }
         let ours = self.read_patterns(section, "tools");
         let theirs = self.read_patterns(section, "include_tools");

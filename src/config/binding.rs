@@ -6,11 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{BackendSettings, Origin, Provenance};
+use super::{BackendSettings, Origin, SettingsProvenance};
 
 /// Who asks for a credential, and where it would go.
 #[derive(Debug, Clone, Copy)]
-pub struct Recipient<'settings> {
+pub struct CredentialRecipient<'settings> {
     /// The backend.
     pub backend: &'settings BackendSettings,
     /// Every origin to which the credential, or what a login makes of it, is sent.
@@ -55,14 +55,14 @@ pub enum BindingError {
 
 /// How a stored credential that may go to a recipient is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bound {
+pub(super) enum BindingStatus {
     /// To all of its origins.
     Here,
     /// Not yet.
     NotYet,
 }
 
-impl Recipient<'_> {
+impl CredentialRecipient<'_> {
     /// Returns whether the credential `name`, stored for `bound`, may go to this recipient.
     ///
     /// # Errors
@@ -72,18 +72,18 @@ impl Recipient<'_> {
         &self,
         name: &str,
         bound: Option<&BTreeSet<Origin>>,
-    ) -> Result<Bound, BindingError> {
+    ) -> Result<BindingStatus, BindingError> {
         let Self { backend, origins } = self;
         let (name, command) = (name.to_owned(), backend.setup_command());
         let Some(bound) = bound else {
             // A recipient that goes nowhere is a mistake of ours.
-            if backend.provenance != Provenance::Flags && !origins.is_empty() {
-                return Ok(Bound::NotYet);
+            if backend.provenance != SettingsProvenance::Flags && !origins.is_empty() {
+                return Ok(BindingStatus::NotYet);
             }
             return Err(BindingError::Unbound { backend: backend.name.clone(), name, command });
         };
         if !origins.is_empty() && origins.is_subset(bound) {
-            return Ok(Bound::Here);
+            return Ok(BindingStatus::Here);
         }
         Err(BindingError::Elsewhere {
             backend: backend.name.clone(),
@@ -115,13 +115,13 @@ mod tests {
     }
 
     fn check(
-        provenance: Provenance,
+        provenance: SettingsProvenance,
         wanted: &[&str],
         bound: Option<&[&str]>,
-    ) -> Result<Bound, BindingError> {
+    ) -> Result<BindingStatus, BindingError> {
         let mut backend = BackendSettings::new("shop", "shop");
         backend.provenance = provenance;
-        let recipient = Recipient { backend: &backend, origins: &origins(wanted) };
+        let recipient = CredentialRecipient { backend: &backend, origins: &origins(wanted) };
         let bound = bound.map(origins);
         recipient.check("key", bound.as_ref())
     }
@@ -129,15 +129,19 @@ mod tests {
     #[test]
     fn what_is_bound_goes_nowhere_else() {
         let (a, b) = ("https://a.example", "https://b.example");
-        for provenance in [Provenance::Flags, Provenance::Own, Provenance::Named("x".into())] {
-            assert_eq!(check(provenance.clone(), &[a], Some(&[a])), Ok(Bound::Here));
-            assert_eq!(check(provenance.clone(), &[a], Some(&[a, b])), Ok(Bound::Here));
+        for provenance in [
+            SettingsProvenance::Flags,
+            SettingsProvenance::Own,
+            SettingsProvenance::Named("x".into()),
+        ] {
+            assert_eq!(check(provenance.clone(), &[a], Some(&[a])), Ok(BindingStatus::Here));
+            assert_eq!(check(provenance.clone(), &[a], Some(&[a, b])), Ok(BindingStatus::Here));
             assert!(check(provenance.clone(), &[a, b], Some(&[a])).is_err());
             assert!(check(provenance.clone(), &[], Some(&[a])).is_err());
             assert!(check(provenance, &[a], Some(&[])).is_err());
         }
         assert_eq!(
-            check(Provenance::Own, &[a, b], Some(&[a])).unwrap_err().to_string(),
+            check(SettingsProvenance::Own, &[a, b], Some(&[a])).unwrap_err().to_string(),
             "the stored credential `key` of backend \"shop\" goes to https://a.example only, not \
              to https://b.example; if it should, run `dadl-mcp setup shop`"
         );
@@ -146,11 +150,14 @@ mod tests {
     #[test]
     fn what_is_bound_to_nothing_waits_for_somebody_who_wrote_it_down() {
         let a = "https://a.example";
-        assert_eq!(check(Provenance::Own, &[a], None), Ok(Bound::NotYet));
-        assert_eq!(check(Provenance::Named("x".into()), &[a], None), Ok(Bound::NotYet));
-        assert!(check(Provenance::Own, &[], None).is_err());
+        assert_eq!(check(SettingsProvenance::Own, &[a], None), Ok(BindingStatus::NotYet));
         assert_eq!(
-            check(Provenance::Flags, &[a], None).unwrap_err().to_string(),
+            check(SettingsProvenance::Named("x".into()), &[a], None),
+            Ok(BindingStatus::NotYet)
+        );
+        assert!(check(SettingsProvenance::Own, &[], None).is_err());
+        assert_eq!(
+            check(SettingsProvenance::Flags, &[a], None).unwrap_err().to_string(),
             "the stored credential `key` of backend \"shop\" does not say yet where it may go, \
              and flags do not decide that; run `dadl-mcp setup shop --dadl shop` once"
         );
@@ -168,7 +175,7 @@ mod tests {
             let (wanted_texts, bound_texts) = (texts(&wanted), texts(&bound));
             let wanted_texts: Vec<&str> = wanted_texts.iter().map(String::as_str).collect();
             let bound_texts: Vec<&str> = bound_texts.iter().map(String::as_str).collect();
-            let checked = check(Provenance::Flags, &wanted_texts, Some(&bound_texts));
+            let checked = check(SettingsProvenance::Flags, &wanted_texts, Some(&bound_texts));
             prop_assert_eq!(checked.is_ok(), wanted.iter().all(|port| bound.contains(port)));
         }
     }

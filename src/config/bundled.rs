@@ -18,8 +18,8 @@ use dadl_descriptor::{
 use dadl_text::names::{OrMeant, nearest_name};
 
 use super::{
-    descriptor_folder::Folder,
-    file_trust::{self, Doubt},
+    descriptor_folder::DescriptorFolder,
+    file_trust::{self, FileDoubt},
 };
 
 /// The descriptors inside the binary, by name.
@@ -54,7 +54,7 @@ pub struct DescriptorText {
     /// What is there; not necessarily text.
     pub bytes: Vec<u8>,
     /// A file that has the name and is not used.
-    pub unused: Option<Unused>,
+    pub unused: Option<UnusedFile>,
 }
 
 /// Where descriptors are looked for, besides inside the binary.
@@ -69,7 +69,7 @@ pub struct DescriptorPaths {
 /// A file that could be taken for the descriptor of a name: once it was, so that somebody may rely
 /// on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unused {
+pub struct UnusedFile {
     /// The name.
     pub name: String,
     /// What is used instead: a path, or `bundled:` and the name.
@@ -78,7 +78,7 @@ pub struct Unused {
     pub path: String,
 }
 
-impl fmt::Display for Unused {
+impl fmt::Display for UnusedFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, origin, path } = self;
         let used = match origin.strip_prefix(ORIGIN_PREFIX) {
@@ -115,7 +115,7 @@ pub enum LocateError {
         /// The file.
         path: String,
         /// Why.
-        doubt: Doubt,
+        doubt: FileDoubt,
     },
     /// The file is there and cannot be read.
     #[error("descriptor {path} cannot be read: {error}")]
@@ -136,11 +136,11 @@ fn or_meant(nearest: Option<&str>, there: Option<&str>) -> String {
 
 impl DescriptorText {
     /// Returns the folder that it is in.
-    pub fn folder(&self) -> Folder {
+    pub fn folder(&self) -> DescriptorFolder {
         if self.origin.starts_with(ORIGIN_PREFIX) {
-            Folder::NONE
+            DescriptorFolder::NONE
         } else {
-            Folder::beside(Path::new(&self.origin))
+            DescriptorFolder::beside(Path::new(&self.origin))
         }
     }
 
@@ -217,7 +217,7 @@ pub fn locate_descriptor(
         let origin = path.display().to_string();
         let doubts =
             if is_path(dadl) { Vec::new() } else { file_trust::way_to(&path).unwrap_or_default() };
-        if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
+        if let Some(doubt) = doubts.into_iter().find(FileDoubt::is_anybodys) {
             return Err(LocateError::Untrusted { path: origin, doubt });
         }
         let unused = places.unused(dadl, &origin);
@@ -261,10 +261,10 @@ impl DescriptorPaths {
     }
 
     /// Returns the file that `name` could be taken for, when `origin` is used.
-    fn unused(&self, name: &str, origin: &str) -> Option<Unused> {
+    fn unused(&self, name: &str, origin: &str) -> Option<UnusedFile> {
         let path = self.other(name).filter(|path| path.display().to_string() != origin)?;
         let (name, origin, path) = (name.to_owned(), origin.to_owned(), self.written(&path));
-        Some(Unused { name, origin, path })
+        Some(UnusedFile { name, origin, path })
     }
 
     /// Returns what to write for a file.

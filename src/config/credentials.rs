@@ -35,11 +35,13 @@ pub use self::{
 pub use super::store::CredentialValue;
 use super::{
     BackendSettings,
-    binding::{BindingError, Bound, Recipient},
+    binding::{BindingError, BindingStatus, CredentialRecipient},
     dirs,
-    env_vars::{CREDENTIAL_PREFIX, Environment, PROXIES, Unexpanded, unexpanded_reference},
+    env_vars::{CREDENTIAL_PREFIX, Environment, PROXIES, UnexpandedVariable, unexpanded_reference},
     keyring::{Keyring, KeyringError, OsKeyring},
-    store::{CredentialStore, StoreError, StoreLock, StorePlace, Stored, text_fingerprint},
+    store::{
+        CredentialStore, StoreError, StoreLock, StorePlace, StoredCredential, text_fingerprint,
+    },
 };
 use crate::secrets::{self, Secrets};
 
@@ -48,17 +50,17 @@ use crate::secrets::{self, Secrets};
 pub struct CredentialResolver {
     environment: Environment,
     store: Option<CredentialStore>,
-    draft: Option<Draft>,
+    draft: Option<DraftValues>,
     secrets: Secrets,
 }
 
 /// Values that are used and not stored yet.
-type Draft = Arc<Mutex<Drafted>>;
+type DraftValues = Arc<Mutex<DraftState>>;
 
 #[derive(Debug, Default)]
-struct Drafted {
+struct DraftState {
     /// By the name of the credential.
-    values: BTreeMap<String, Stored>,
+    values: BTreeMap<String, StoredCredential>,
     /// Whether a server has replaced one of them, so that the one before is of no use.
     replaced: bool,
     /// Whether what is stored does not count, as it cannot be read.
@@ -80,7 +82,7 @@ pub enum CredentialError {
     },
     /// Whoever started the program did not replace the name of a variable.
     #[error("{0}, or name a file that holds it in {file}", file = file_of(&.0.variable))]
-    Unexpanded(Unexpanded),
+    Unexpanded(UnexpandedVariable),
     /// The file of a `_FILE` variable.
     #[error("{variable}: {path} {reason}")]
     File {
@@ -102,8 +104,8 @@ pub enum CredentialError {
     Binding(#[from] BindingError),
 }
 
-impl From<Unexpanded> for CredentialError {
-    fn from(unexpanded: Unexpanded) -> Self {
+impl From<UnexpandedVariable> for CredentialError {
+    fn from(unexpanded: UnexpandedVariable) -> Self {
         Self::Unexpanded(unexpanded)
     }
 }
@@ -115,7 +117,7 @@ fn file_of(variable: &str) -> String {
 
 /// What [`CredentialResolver::commit`] has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Committed {
+pub struct CommitReport {
     /// The names of what was stored.
     pub names: Vec<String>,
     /// Whether the backend's credentials were in another place before.
@@ -204,7 +206,7 @@ impl CredentialResolver {
     /// before all others, and nothing is written to the store.
     #[must_use]
     pub fn draft(&self) -> Self {
-        Self { draft: Some(Draft::default()), ..self.clone() }
+        Self { draft: Some(DraftValues::default()), ..self.clone() }
     }
 
     /// Adds a value to the draft.
@@ -258,7 +260,7 @@ impl CredentialResolver {
         self.drafted().is_some_and(|draft| draft.replaced)
     }
 
-    fn drafted(&self) -> Option<MutexGuard<'_, Drafted>> {
+    fn drafted(&self) -> Option<MutexGuard<'_, DraftState>> {
         Some(self.draft.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -270,17 +272,18 @@ impl CredentialResolver {
     /// The store cannot be written.
     pub fn commit(
         &self,
-        Recipient { backend, origins }: Recipient<'_>,
+        CredentialRecipient { backend, origins }: CredentialRecipient<'_>,
         place: StorePlace,
-    ) -> Result<Committed, CredentialError> {
+    ) -> Result<CommitReport, CredentialError> {
         let values = self.drafted().map(|draft| draft.values.clone()).unwrap_or_default();
         let mut entries = Vec::new();
-        for (name, Stored { credential, replaces, .. }) in values.clone() {
+        for (name, StoredCredential { credential, replaces, .. }) in values.clone() {
             let now = self.replaced(backend, &CredentialName(name.clone()))?;
             let origins = Some(origins.clone());
-            entries.push((name, Stored { credential, replaces: now.or(replaces), origins }));
+            entries
+                .push((name, StoredCredential { credential, replaces: now.or(replaces), origins }));
         }
-        let entries: Vec<(&str, Stored)> =
+        let entries: Vec<(&str, StoredCredential)> =
             entries.iter().map(|(name, stored)| (name.as_str(), stored.clone())).collect();
         let store = self.store()?;
         let now = store.place(&backend.name)?;
@@ -290,7 +293,7 @@ impl CredentialResolver {
             let keeps_others = !self.drafted().is_some_and(|draft| draft.ignores_store);
             left = store.save_at(place, &backend.name, &entries, keeps_others)?;
         }
-        Ok(Committed { names: values.into_keys().collect(), has_moved, left })
+        Ok(CommitReport { names: values.into_keys().collect(), has_moved, left })
     }
 
     /// Returns whether looking up or replacing a credential of `backend` may wait for a keyring.
@@ -306,7 +309,7 @@ impl CredentialResolver {
     /// The credential or the store is there, but cannot be used.
     pub fn latest(
         &self,
-        recipient: Recipient<'_>,
+        recipient: CredentialRecipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<CredentialValue>, CredentialError> {
         Ok(self.find_latest(recipient, name)?.map(|found| found.credential))
@@ -319,7 +322,7 @@ impl CredentialResolver {
     /// The store cannot be written, or has one that goes elsewhere.
     pub fn replace(
         &self,
-        recipient: Recipient<'_>,
+        recipient: CredentialRecipient<'_>,
         name: &CredentialName,
         credential: &CredentialValue,
     ) -> Result<(), CredentialError> {
@@ -329,9 +332,9 @@ impl CredentialResolver {
             return Ok(());
         }
         self.check_replaceable(recipient, name)?;
-        let Recipient { backend, origins } = recipient;
+        let CredentialRecipient { backend, origins } = recipient;
         let (replaces, origins) = (self.replaced(backend, name)?, Some(origins.clone()));
-        let stored = Stored { credential: credential.clone(), replaces, origins };
+        let stored = StoredCredential { credential: credential.clone(), replaces, origins };
         Ok(self.store()?.save(&backend.name, &[(&name.0, stored)])?)
     }
 
@@ -343,7 +346,7 @@ impl CredentialResolver {
     /// It would, or the store cannot be used.
     pub fn check_replaceable(
         &self,
-        recipient: Recipient<'_>,
+        recipient: CredentialRecipient<'_>,
         name: &CredentialName,
     ) -> Result<(), CredentialError> {
         if self.draft.is_some() {
@@ -371,7 +374,7 @@ impl CredentialResolver {
     }
 
     fn find_drafted(&self, name: &CredentialName) -> Option<FoundCredential> {
-        let Stored { credential, .. } = self.drafted()?.values.get(&name.0)?.clone();
+        let StoredCredential { credential, .. } = self.drafted()?.values.get(&name.0)?.clone();
         Some(FoundCredential { origin: DRAFTED.to_owned(), credential })
     }
 
@@ -422,7 +425,7 @@ impl CredentialResolver {
     /// The credential is set, but not in a usable way.
     pub fn resolve(
         &self,
-        recipient: Recipient<'_>,
+        recipient: CredentialRecipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<SecretString>, CredentialError> {
         Ok(self.find(recipient, name)?.map(|found| found.credential.value))
@@ -435,7 +438,7 @@ impl CredentialResolver {
     /// The credential is set, but not in a usable way.
     pub fn origin(
         &self,
-        recipient: Recipient<'_>,
+        recipient: CredentialRecipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<String>, CredentialError> {
         Ok(self.find(recipient, name)?.map(|found| found.origin))
@@ -468,7 +471,7 @@ impl CredentialResolver {
 
     fn find(
         &self,
-        recipient: Recipient<'_>,
+        recipient: CredentialRecipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<FoundCredential>, CredentialError> {
         if let Some(found) = self.find_drafted(name) {
@@ -482,7 +485,7 @@ impl CredentialResolver {
 
     fn find_latest(
         &self,
-        recipient: Recipient<'_>,
+        recipient: CredentialRecipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<FoundCredential>, CredentialError> {
         if let Some(found) = self.find_drafted(name) {
@@ -492,7 +495,7 @@ impl CredentialResolver {
             return self.find_stored(recipient, name, |_| true);
         };
         let print = text_fingerprint(outside.credential.value.expose_secret());
-        let replaced = |stored: &Stored| stored.replaces.as_ref() == Some(&print);
+        let replaced = |stored: &StoredCredential| stored.replaces.as_ref() == Some(&print);
         Ok(Some(self.find_stored(recipient, name, replaced)?.unwrap_or(outside)))
     }
 
@@ -511,9 +514,9 @@ impl CredentialResolver {
 
     fn find_stored(
         &self,
-        recipient: Recipient<'_>,
+        recipient: CredentialRecipient<'_>,
         name: &CredentialName,
-        counts: impl FnOnce(&Stored) -> bool,
+        counts: impl FnOnce(&StoredCredential) -> bool,
     ) -> Result<Option<FoundCredential>, CredentialError> {
         let Some(store) = &self.store else { return Ok(None) };
         if self.drafted().is_some_and(|draft| draft.ignores_store) {
@@ -523,7 +526,7 @@ impl CredentialResolver {
         let Some(mut stored) = store.entry(backend, &name.0)?.filter(counts) else {
             return Ok(None);
         };
-        if recipient.check(&name.0, stored.origins.as_ref())? == Bound::NotYet {
+        if recipient.check(&name.0, stored.origins.as_ref())? == BindingStatus::NotYet {
             match self.drafted() {
                 // It is bound when the draft is stored.
                 Some(mut draft) => {

@@ -10,19 +10,19 @@ use std::{
 };
 
 use dadl_descriptor::{
-    Files, FolderError,
+    FolderError, FragmentFiles,
     source::{MAX_BYTES, SourceError, SourceText},
 };
 use dadl_openapi::SiblingFiles;
 
 /// The folder of a descriptor.
 #[derive(Debug, Clone)]
-pub struct Folder {
+pub struct DescriptorFolder {
     /// `None` for a descriptor inside the binary.
     path: Option<PathBuf>,
 }
 
-impl Folder {
+impl DescriptorFolder {
     /// The folder of a descriptor that is in no folder.
     pub const NONE: Self = Self { path: None };
 
@@ -81,7 +81,7 @@ impl Folder {
     }
 }
 
-impl Files for Folder {
+impl FragmentFiles for DescriptorFolder {
     fn fragment(&mut self, path: &str) -> Result<SourceText, FolderError> {
         Self::fragment(self, path)
     }
@@ -90,7 +90,7 @@ impl Files for Folder {
 /// The files beside an OpenAPI document, and below.
 #[derive(Debug)]
 pub(crate) struct BesideDocument {
-    folder: Folder,
+    folder: DescriptorFolder,
     /// Where the document is in the folder, with a slash at the end.
     below: String,
     name: String,
@@ -100,11 +100,11 @@ impl BesideDocument {
     /// For the document at `path`.
     pub(crate) fn of(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { folder: Folder::beside(path), below: String::new(), name }
+        Self { folder: DescriptorFolder::beside(path), below: String::new(), name }
     }
 
     /// For the document at `path` in the folder of a descriptor, which nothing leaves.
-    pub(crate) fn within(folder: &Folder, path: &str) -> Self {
+    pub(crate) fn within(folder: &DescriptorFolder, path: &str) -> Self {
         let at = path.rfind('/').map_or(0, |at| at + 1);
         let (below, name) = path.split_at_checked(at).unwrap_or(("", path));
         Self { folder: folder.clone(), below: below.to_owned(), name: name.to_owned() }
@@ -133,7 +133,7 @@ mod tests {
         fs::create_dir_all(inner.join("common")).unwrap();
         fs::write(home.path().join("secret.yaml"), "outside").unwrap();
         fs::write(inner.join("common/a.yaml"), "a: 1").unwrap();
-        let folder = Folder::beside(&inner.join("x.dadl"));
+        let folder = DescriptorFolder::beside(&inner.join("x.dadl"));
         assert_eq!(folder.fragment("common/a.yaml").unwrap().text(), "a: 1");
         assert_eq!(folder.fragment("./common/a.yaml").unwrap().text(), "a: 1");
         let absolute = inner.join("common/a.yaml").display().to_string();
@@ -143,7 +143,7 @@ mod tests {
         }
         assert!(folder.fragment("missing.yaml").is_err());
         assert_eq!(folder.fragment("common").unwrap_err().to_string(), "it is not a file");
-        assert!(Folder::NONE.fragment("a.yaml").is_err());
+        assert!(DescriptorFolder::NONE.fragment("a.yaml").is_err());
     }
 
     #[cfg(unix)]
@@ -156,7 +156,7 @@ mod tests {
         fs::write(inner.join("a.yaml"), "a: 1").unwrap();
         std::os::unix::fs::symlink("../secret.yaml", inner.join("out.yaml")).unwrap();
         std::os::unix::fs::symlink("a.yaml", inner.join("in.yaml")).unwrap();
-        let folder = Folder::beside(&inner.join("x.dadl"));
+        let folder = DescriptorFolder::beside(&inner.join("x.dadl"));
         assert_eq!(folder.fragment("in.yaml").unwrap().text(), "a: 1");
         let error = folder.fragment("out.yaml").unwrap_err();
         assert_eq!(error.to_string(), "a link leads out of the folder of the descriptor");

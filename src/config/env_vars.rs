@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap, path::PathBuf};
 
 /// A variable and what it does.
 #[derive(Debug, Clone, Copy)]
-pub struct Variable {
+pub struct EnvVariable {
     /// The name; `<NAME>` stands for a part that the operator chooses.
     pub name: &'static str,
     /// What it does: an imperative sentence without a full stop.
@@ -43,79 +43,79 @@ pub const RUNTIME_DIRECTORY: &str = "XDG_RUNTIME_DIR";
 pub const CREDENTIAL_PREFIX: &str = "CREDENTIAL_";
 
 /// Every variable, in the order of the documentation.
-pub const ALL: &[Variable] = &[
-    Variable { name: CONFIG, meaning: "Read backends from this file", flag: Some("--config") },
-    Variable {
+pub const ALL: &[EnvVariable] = &[
+    EnvVariable { name: CONFIG, meaning: "Read backends from this file", flag: Some("--config") },
+    EnvVariable {
         name: ACCESS,
         meaning: "Allow at most these access levels, separated by commas",
         flag: Some("--access"),
     },
-    Variable {
+    EnvVariable {
         name: FILES,
         meaning: "Save downloads to this directory and read uploads from it",
         flag: Some("--files"),
     },
-    Variable {
+    EnvVariable {
         name: "CREDENTIAL_<NAME>",
         meaning: "Give the value of the credential `<name>` that a descriptor asks for: \
                   upper case, every character besides letters and digits as `_`",
         flag: None,
     },
-    Variable {
+    EnvVariable {
         name: "CREDENTIAL_<NAME>_FILE",
         meaning: "Give the path of a file that holds the credential",
         flag: None,
     },
-    Variable {
+    EnvVariable {
         name: HTTP_TOKEN,
         meaning: "Require this bearer token of clients of `serve --http`",
         flag: None,
     },
-    Variable {
+    EnvVariable {
         name: HTTP_TOKEN_FILE,
         meaning: "Give the path of a file that holds the bearer token",
         flag: Some("--http-token-file"),
     },
-    Variable {
+    EnvVariable {
         name: LOG,
         meaning: "Log what this filter lets through, such as `dadl_mcp=debug`",
         flag: Some("-v, -q"),
     },
-    Variable {
+    EnvVariable {
         name: STORE,
         meaning: "Store what `setup` asks for here: `keyring`, `file` or `auto`",
         flag: Some("--store"),
     },
-    Variable {
+    EnvVariable {
         name: NO_COLOR,
         meaning: "Write no color when this is set and not empty",
         flag: Some("--color"),
     },
-    Variable {
+    EnvVariable {
         name: "XDG_CONFIG_HOME",
         meaning: "Look for `dadl-mcp/backends.yaml` and `dadl-mcp/descriptors` here instead of \
                   in `~/.config` (Windows: `APPDATA`)",
         flag: None,
     },
-    Variable {
+    EnvVariable {
         name: "XDG_STATE_HOME",
         meaning: "Keep `dadl-mcp/files` and the credential store here instead of in \
                   `~/.local/state` (Windows: `LOCALAPPDATA`)",
         flag: None,
     },
-    Variable {
+    EnvVariable {
         name: "XDG_CACHE_HOME",
         meaning: "Keep here what is known of servers, in `dadl-mcp/fit`, instead of in `~/.cache` \
                   (Windows: `LOCALAPPDATA`)",
         flag: None,
     },
-    Variable {
+    EnvVariable {
         name: "DBUS_SESSION_BUS_ADDRESS, XDG_RUNTIME_DIR",
         meaning: "Reach the keyring over this bus, or over `bus` in this directory, instead of \
                   `/run/user/UID/bus` (Linux)",
         flag: None,
     },
-    Variable {
+    EnvVariable {
         name: "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
         meaning: "Reach backends through a proxy",
         flag: None,
@@ -129,7 +129,7 @@ pub const ALL: &[Variable] = &[
     "{variable} holds `{reference}`: the host did not put the value in; set that variable where the \
      host is started, or write the value itself"
 )]
-pub struct Unexpanded {
+pub struct UnexpandedVariable {
     /// The variable.
     pub variable: String,
     /// What it holds, without a value that stands in it.
@@ -138,7 +138,7 @@ pub struct Unexpanded {
 
 /// A reference to a variable where its value was meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference<'value> {
+pub struct VariableReference<'value> {
     /// The reference as it is shown: what counts where the variable is not set is left out, since it is
     /// a value like any other.
     pub shown: Cow<'value, str>,
@@ -150,7 +150,7 @@ pub struct Reference<'value> {
 /// `${NAME}`, `${env:NAME}`, `${NAME:-default}`, `$NAME`, `%NAME%`.
 ///
 /// A secret may have such characters in it, so the whole must be a reference.
-pub fn unexpanded_reference(value: &str) -> Option<Reference<'_>> {
+pub fn unexpanded_reference(value: &str) -> Option<VariableReference<'_>> {
     let value = value.trim();
     let is_name = |name: &str, is_capital: bool| {
         let is_letter =
@@ -160,7 +160,7 @@ pub fn unexpanded_reference(value: &str) -> Option<Reference<'_>> {
             && name.chars().all(|c| is_letter(c) || c.is_ascii_digit() || c == '_')
     };
     let whole = |is_reference: bool| {
-        is_reference.then_some(Reference { shown: Cow::Borrowed(value), default: None })
+        is_reference.then_some(VariableReference { shown: Cow::Borrowed(value), default: None })
     };
     if let Some(inner) = value.strip_prefix("${").and_then(|it| it.strip_suffix('}')) {
         return match inner.split_once(':') {
@@ -172,7 +172,7 @@ pub fn unexpanded_reference(value: &str) -> Option<Reference<'_>> {
                     }
                     let is_reference = is_name(name, false) && !default.contains(['{', '}']);
                     let shown = Cow::Owned(format!("${{{name}:{operator}..}}"));
-                    is_reference.then_some(Reference { shown, default: Some(default) })
+                    is_reference.then_some(VariableReference { shown, default: Some(default) })
                 }
                 // Editors have their own kinds: `env:NAME`, `input:some-id`.
                 _ => {
@@ -217,13 +217,13 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// [`Unexpanded`] when it is the name of another one.
-    pub fn expanded(&self, name: &str) -> Result<Option<&str>, Unexpanded> {
+    /// [`UnexpandedVariable`] when it is the name of another one.
+    pub fn expanded(&self, name: &str) -> Result<Option<&str>, UnexpandedVariable> {
         let value = self.get(name);
         match value.and_then(unexpanded_reference) {
             Some(reference) => {
                 let reference = reference.shown.into_owned();
-                Err(Unexpanded { variable: name.to_owned(), reference })
+                Err(UnexpandedVariable { variable: name.to_owned(), reference })
             }
             None => Ok(value),
         }

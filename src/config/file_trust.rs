@@ -17,7 +17,7 @@ use super::shell::shell_quoted;
 /// Why a file may not be what its user has written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.sentence())]
-pub struct Doubt {
+pub struct FileDoubt {
     /// The file, or a link or directory on the way to it.
     pub path: PathBuf,
     /// What is wrong with it.
@@ -45,7 +45,7 @@ pub enum FileProblem {
     Everybody,
 }
 
-impl Doubt {
+impl FileDoubt {
     /// Returns whether anybody on this machine could have made or changed it.
     pub fn is_anybodys(&self) -> bool {
         matches!(self.problem, FileProblem::Everybody | FileProblem::Owner { is_planted: true, .. })
@@ -81,7 +81,7 @@ impl Doubt {
 ///
 /// It is not there, or cannot be reached.
 #[cfg(unix)]
-pub fn way_to(path: &Path) -> io::Result<Vec<Doubt>> {
+pub fn way_to(path: &Path) -> io::Result<Vec<FileDoubt>> {
     unix::way_to(path)
 }
 
@@ -91,7 +91,7 @@ pub fn way_to(path: &Path) -> io::Result<Vec<Doubt>> {
 ///
 /// It is not there, or cannot be reached.
 #[cfg(not(unix))]
-pub fn way_to(path: &Path) -> io::Result<Vec<Doubt>> {
+pub fn way_to(path: &Path) -> io::Result<Vec<FileDoubt>> {
     std::fs::metadata(path).map(|_| Vec::new())
 }
 
@@ -101,7 +101,7 @@ pub fn way_to(path: &Path) -> io::Result<Vec<Doubt>> {
 /// # Errors
 ///
 /// It is not there, or cannot be reached.
-pub(super) fn way_to_own(directory: &Path) -> io::Result<Vec<Doubt>> {
+pub(super) fn way_to_own(directory: &Path) -> io::Result<Vec<FileDoubt>> {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "nothing is judged"))]
     let mut doubts = way_to(directory)?;
     #[cfg(unix)]
@@ -111,12 +111,12 @@ pub(super) fn way_to_own(directory: &Path) -> io::Result<Vec<Doubt>> {
 
 /// Examines a file that is open, whatever led to it.
 #[cfg(unix)]
-pub(super) fn check_opened(path: &Path, file: &File) -> io::Result<Option<Doubt>> {
+pub(super) fn check_opened(path: &Path, file: &File) -> io::Result<Option<FileDoubt>> {
     unix::check_opened(path, file)
 }
 
 #[cfg(not(unix))]
-pub(super) fn check_opened(_: &Path, _: &File) -> io::Result<Option<Doubt>> {
+pub(super) fn check_opened(_: &Path, _: &File) -> io::Result<Option<FileDoubt>> {
     Ok(None)
 }
 
@@ -135,7 +135,7 @@ mod unix {
         process::{getegid, geteuid},
     };
 
-    use super::{Doubt, FileProblem};
+    use super::{FileDoubt, FileProblem};
 
     /// As many links as Linux follows.
     const MOST_LINKS: usize = 40;
@@ -147,7 +147,7 @@ mod unix {
 
     /// What the system says about a file.
     #[derive(Debug, Clone, Copy)]
-    struct Facts {
+    struct FileFacts {
         owner: u32,
         group: u32,
         mode: u32,
@@ -155,7 +155,7 @@ mod unix {
         is_link: bool,
     }
 
-    impl From<&Metadata> for Facts {
+    impl From<&Metadata> for FileFacts {
         fn from(metadata: &Metadata) -> Self {
             Self {
                 owner: metadata.uid(),
@@ -169,12 +169,12 @@ mod unix {
 
     /// Judges a file that is in a directory to which everybody can write, or not.
     fn judge_facts(
-        facts: Facts,
+        facts: FileFacts,
         user: u32,
         in_open: bool,
         is_private: impl FnOnce(u32) -> bool,
     ) -> Option<FileProblem> {
-        let Facts { owner, group, mode, is_directory, is_link } = facts;
+        let FileFacts { owner, group, mode, is_directory, is_link } = facts;
         if owner != user && owner != ROOT {
             return Some(FileProblem::Owner { owner, user, is_planted: in_open });
         }
@@ -188,7 +188,7 @@ mod unix {
         (mode & GROUP_WRITES != 0 && !is_private(group)).then_some(FileProblem::Group(group))
     }
 
-    pub(super) fn way_to(path: &Path) -> io::Result<Vec<Doubt>> {
+    pub(super) fn way_to(path: &Path) -> io::Result<Vec<FileDoubt>> {
         let user = geteuid().as_raw();
         let mut doubts = Vec::new();
         let mut here = PathBuf::from("/");
@@ -204,14 +204,14 @@ mod unix {
                 _ => here.join(&part),
             };
             let metadata = fs::symlink_metadata(&next)?;
-            let facts = Facts::from(&metadata);
+            let facts = FileFacts::from(&metadata);
             let found = judge_facts(facts, user, in_open, |group| is_private(group, user));
             let mount = if facts.is_link { &here } else { &next };
             if let Some(problem) = found
                 && !statvfs(mount).is_ok_and(|mount| is_read_only(&mount))
             {
                 let is_on_the_way = facts.is_link || !rest.is_empty();
-                doubts.push(Doubt { path: next.clone(), problem, is_on_the_way });
+                doubts.push(FileDoubt { path: next.clone(), problem, is_on_the_way });
             }
             if facts.is_link {
                 links += 1;
@@ -246,24 +246,24 @@ mod unix {
         parts
     }
 
-    pub(super) fn check_shared_directory(directory: &Path) -> io::Result<Option<Doubt>> {
-        let facts = Facts::from(&fs::metadata(directory)?);
+    pub(super) fn check_shared_directory(directory: &Path) -> io::Result<Option<FileDoubt>> {
+        let facts = FileFacts::from(&fs::metadata(directory)?);
         let everybody = facts.mode & STICKY != 0 && facts.mode & (OTHERS_WRITE | GROUP_WRITES) != 0;
-        Ok(everybody.then(|| Doubt {
+        Ok(everybody.then(|| FileDoubt {
             path: directory.to_owned(),
             problem: FileProblem::Everybody,
             is_on_the_way: true,
         }))
     }
 
-    pub(super) fn check_opened(path: &Path, file: &File) -> io::Result<Option<Doubt>> {
+    pub(super) fn check_opened(path: &Path, file: &File) -> io::Result<Option<FileDoubt>> {
         let (user, metadata) = (geteuid().as_raw(), file.metadata()?);
         if !metadata.is_file() || fstatvfs(file).is_ok_and(|mount| is_read_only(&mount)) {
             return Ok(None);
         }
         let problem =
-            judge_facts(Facts::from(&metadata), user, false, |group| is_private(group, user));
-        let doubt = |problem| Doubt { path: path.to_owned(), problem, is_on_the_way: false };
+            judge_facts(FileFacts::from(&metadata), user, false, |group| is_private(group, user));
+        let doubt = |problem| FileDoubt { path: path.to_owned(), problem, is_on_the_way: false };
         Ok(problem.map(doubt))
     }
 
@@ -326,7 +326,7 @@ mod unix {
         fn doubts(home: &Path, path: &str) -> Vec<(String, FileProblem)> {
             let found = way_to(&home.join(path)).unwrap();
             let home = home.canonicalize().unwrap();
-            let below = |doubt: Doubt| {
+            let below = |doubt: FileDoubt| {
                 let path = doubt.path.strip_prefix(&home).unwrap().display().to_string();
                 (path, doubt.problem)
             };
@@ -425,7 +425,7 @@ mod unix {
                 is_directory in any::<bool>(),
                 private in any::<bool>(),
             ) {
-                let facts = Facts { owner, group: 9, mode, is_directory, is_link: false };
+                let facts = FileFacts { owner, group: 9, mode, is_directory, is_link: false };
                 let passes = judge_facts(facts, user, false, |_| private).is_none();
                 let is_ours = owner == user || owner == ROOT;
                 let keeps = is_directory && mode & STICKY != 0;

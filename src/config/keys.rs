@@ -375,8 +375,8 @@ mod tests {
     use dadl_descriptor::units;
 
     use super::super::{
-        DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TASK_AFTER, DEFAULT_TASK_WAIT, FileSettings,
-        OperatorLimits, Timeouts,
+        BackendTimeouts, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TASK_AFTER, DEFAULT_TASK_WAIT,
+        FileSettings, OperatorLimits,
     };
     use super::*;
 
@@ -386,7 +386,7 @@ mod tests {
             let key = OPTIONS.iter().find(|key| key.name == name).unwrap();
             key.default.trim_matches('`')
         };
-        let Timeouts { connect, read, call, first_byte, stall } = Timeouts::default();
+        let BackendTimeouts { connect, read, call, first_byte, stall } = BackendTimeouts::default();
         assert_eq!(units::parse_duration(default("first_byte_timeout")), Some(first_byte));
         assert_eq!(units::parse_duration(default("stall_timeout")), Some(stall));
         assert_eq!(units::parse_duration(default("timeout")), Some(call));

@@ -16,18 +16,18 @@ use uuid::Uuid;
 
 use super::{
     BackendSettings, CertificatePin, DescriptorPaths, FileSettings, OperatorLimits, PrivateHost,
-    Provenance, Settings, backends_file, dirs,
-    env_vars::{self, Environment, Unexpanded},
-    file_trust::{self, Doubt},
+    Settings, SettingsProvenance, backends_file, dirs,
+    env_vars::{self, Environment, UnexpandedVariable},
+    file_trust::{self, FileDoubt},
 };
-use crate::access::{ALL, AllowedOrigin, Levels};
+use crate::access::{ALL, AccessLevels, AllowedOrigin};
 
 /// The name under which settings are found without being named.
 const FILE_NAME: &str = "backends.yaml";
 
 /// What flags say; each wins over the environment and over the file.
 #[derive(Debug, Clone, Default)]
-pub struct Overrides {
+pub struct SettingsOverrides {
     /// `--config`
     pub config: Option<PathBuf>,
     /// `--dadl`: makes one backend without a file.
@@ -51,7 +51,7 @@ pub struct Overrides {
     /// `--tls-skip-verify` of that backend.
     pub tls_skip_verify: bool,
     /// `--access`
-    pub access: Option<Levels>,
+    pub access: Option<AccessLevels>,
     /// `--files`
     pub files: Option<PathBuf>,
 }
@@ -70,7 +70,7 @@ pub enum SettingsError {
     },
     /// A variable has the name of another one as its value.
     #[error(transparent)]
-    Unexpanded(#[from] Unexpanded),
+    Unexpanded(#[from] UnexpandedVariable),
     /// The file has errors.
     #[error("{} cannot be used", text.name())]
     Invalid {
@@ -103,7 +103,7 @@ pub enum SettingsError {
         /// The file.
         path: PathBuf,
         /// Why.
-        doubt: Doubt,
+        doubt: FileDoubt,
     },
     /// The file cannot be read.
     #[error("cannot read {path}")]
@@ -124,7 +124,7 @@ impl Settings {
     ///
     /// See [`SettingsError`]; a file's problems come all at once.
     pub fn load(
-        overrides: &Overrides,
+        overrides: &SettingsOverrides,
         environment: &Environment,
         directory: &Path,
     ) -> Result<Self, SettingsError> {
@@ -189,7 +189,7 @@ impl Settings {
 /// Says when anybody could have written a file that the operator has named: their word counts.
 fn file_warning(path: &Path) -> Option<String> {
     let doubts = file_trust::way_to(path).unwrap_or_default();
-    let doubt = doubts.into_iter().find(Doubt::is_anybodys)?;
+    let doubt = doubts.into_iter().find(FileDoubt::is_anybodys)?;
     Some(format!("{} is used, but {doubt}", path.display()))
 }
 
@@ -215,12 +215,12 @@ pub enum LevelsError {
 /// # Errors
 ///
 /// See [`LevelsError`].
-pub fn parse_levels(text: &str) -> Result<Levels, LevelsError> {
+pub fn parse_levels(text: &str) -> Result<AccessLevels, LevelsError> {
     let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
     match words.iter().find(|word| !backends_file::is_level(word)) {
         Some(word) => Err(LevelsError::Word((*word).to_owned())),
         None if words.is_empty() => Err(LevelsError::Empty),
-        None => Ok(Levels::new(words)),
+        None => Ok(AccessLevels::new(words)),
     }
 }
 
@@ -228,8 +228,8 @@ pub fn parse_levels(text: &str) -> Result<Levels, LevelsError> {
 /// widen `--access` and not a file that is not there.
 fn from_flags(
     dadl: &str,
-    overrides: &Overrides,
-    access: Option<Levels>,
+    overrides: &SettingsOverrides,
+    access: Option<AccessLevels>,
     directory: &Path,
 ) -> Result<BackendSettings, SettingsError> {
     let name = match &overrides.name {
@@ -258,7 +258,7 @@ fn from_flags(
     backend.tls_fingerprint.clone_from(&overrides.tls_fingerprint);
     backend.tls_skip_verify = overrides.tls_skip_verify;
     backend.policy.origins.clone_from(&overrides.allow_origins);
-    backend.policy.levels = Levels::new([ALL]);
+    backend.policy.levels = AccessLevels::new([ALL]);
     backend.policy.bound = Some(access.unwrap_or_default());
     Ok(backend)
 }
@@ -276,7 +276,7 @@ pub(super) fn name_of(dadl: &str) -> String {
 /// A settings file.
 struct FoundFile {
     path: PathBuf,
-    provenance: Provenance,
+    provenance: SettingsProvenance,
     /// Which other file is not used.
     warning: Option<String>,
 }
@@ -284,7 +284,7 @@ struct FoundFile {
 /// Returns the settings file: one that is named must be there; the user's own is there or not, and
 /// one of the working directory does not count.
 fn find_file(
-    overrides: &Overrides,
+    overrides: &SettingsOverrides,
     environment: &Environment,
     directory: &Path,
     config_home: Option<&Path>,
@@ -294,7 +294,7 @@ fn find_file(
         None => environment.expanded(env_vars::CONFIG)?.map(PathBuf::from),
     };
     if let Some(named) = named {
-        let (path, provenance) = (directory.join(&named), Provenance::Named(named));
+        let (path, provenance) = (directory.join(&named), SettingsProvenance::Named(named));
         return Ok(FoundFile { path, provenance, warning: None });
     }
     let own = config_home.map(|home| home.join(FILE_NAME));
@@ -307,7 +307,7 @@ fn find_file(
     };
     // It is found without a word of anybody's.
     let doubts = file_trust::way_to(&path).unwrap_or_default();
-    if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
+    if let Some(doubt) = doubts.into_iter().find(FileDoubt::is_anybodys) {
         return Err(SettingsError::Untrusted { path, doubt });
     }
     let same = |other: &PathBuf| path.canonicalize().ok() == other.canonicalize().ok();
@@ -318,13 +318,13 @@ fn find_file(
             path.display()
         )
     });
-    Ok(FoundFile { path, provenance: Provenance::Own, warning })
+    Ok(FoundFile { path, provenance: SettingsProvenance::Own, warning })
 }
 
 fn from_file(
     path: &Path,
-    provenance: Provenance,
-    bound: Option<Levels>,
+    provenance: SettingsProvenance,
+    bound: Option<AccessLevels>,
 ) -> Result<backends_file::ConfigFile, SettingsError> {
     let name = path.display().to_string();
     let bytes =

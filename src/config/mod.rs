@@ -41,11 +41,11 @@ pub use self::{
     certificate_pin::{CertificatePin, NoPin},
     file_settings::FileSettings,
     limits::OperatorLimits,
-    load::{LevelsError, Overrides, SettingsError, parse_levels},
-    network_reach::{AddressKey, NoHost, PrivateAddress, PrivateHost, Reach},
+    load::{LevelsError, SettingsError, SettingsOverrides, parse_levels},
+    network_reach::{AddressKey, NetworkReach, NoHost, PrivateAddress, PrivateHost},
     origin::{Origin, OriginError},
 };
-use crate::access::Policy;
+use crate::access::AccessPolicy;
 
 /// All that a run needs to know.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ pub struct Settings {
 
 /// Where the settings of a backend come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Provenance {
+pub enum SettingsProvenance {
     /// Flags: nobody has written down where the backend is.
     #[default]
     Flags,
@@ -88,7 +88,7 @@ pub struct BackendSettings {
     /// The name by which people and tool names call it.
     pub name: String,
     /// Where these settings come from.
-    pub provenance: Provenance,
+    pub provenance: SettingsProvenance,
     /// The path of a descriptor, or the name of one inside the binary or in a folder.
     pub dadl: String,
     /// Supplies or overrides the descriptor's `base_url`.
@@ -104,9 +104,9 @@ pub struct BackendSettings {
     /// What the operator tells models about this backend.
     pub hint: Option<String>,
     /// Which tools may be listed and called.
-    pub policy: Policy,
+    pub policy: AccessPolicy,
     /// Whether a person is asked before a dangerous call.
-    pub confirm: Confirm,
+    pub confirm: ConfirmPolicy,
     /// Header fields added to each request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Certificates to trust besides the system's, in PEM.
@@ -126,7 +126,7 @@ pub struct BackendSettings {
     /// Credential names that replace those of the descriptor.
     pub credentials: BTreeMap<String, String>,
     /// How long to wait.
-    pub timeouts: Timeouts,
+    pub timeouts: BackendTimeouts,
     /// Answers that are not saved to a file may have this many bytes.
     pub max_response_bytes: u64,
     /// How long a saved file is kept when its tool does not say (`blob_ttl`).
@@ -169,7 +169,7 @@ impl BackendSettings {
     pub fn new(name: impl Into<String>, dadl: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            provenance: Provenance::default(),
+            provenance: SettingsProvenance::default(),
             dadl: dadl.into(),
             url: None,
             allow_private_url: false,
@@ -177,8 +177,8 @@ impl BackendSettings {
             fetch_openapi: false,
             fit: true,
             hint: None,
-            policy: Policy::default(),
-            confirm: Confirm::default(),
+            policy: AccessPolicy::default(),
+            confirm: ConfirmPolicy::default(),
             headers: Vec::new(),
             ca_file: None,
             client_cert: None,
@@ -188,7 +188,7 @@ impl BackendSettings {
             login: None,
             defaults: BTreeMap::new(),
             credentials: BTreeMap::new(),
-            timeouts: Timeouts::default(),
+            timeouts: BackendTimeouts::default(),
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
             file_ttl: None,
             max_calls: OperatorLimits::CALLS_OF_BACKEND,
@@ -212,7 +212,7 @@ pub const DEFAULT_TASK_AFTER: Duration = Duration::from_secs(5);
 
 /// Whether a person is asked before a dangerous call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Confirm {
+pub enum ConfirmPolicy {
     /// Each time; refused where nobody can be asked.
     #[default]
     Ask,
@@ -222,7 +222,7 @@ pub enum Confirm {
 
 /// How long to wait for a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
+pub struct BackendTimeouts {
     /// For a connection, TLS included.
     pub connect: Duration,
     /// Between two pieces of an answer.
@@ -235,7 +235,7 @@ pub struct Timeouts {
     pub stall: Duration,
 }
 
-impl Default for Timeouts {
+impl Default for BackendTimeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),

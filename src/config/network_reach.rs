@@ -11,7 +11,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use dadl_text::names::path::{PathPiece, path_pieces};
 use url::{Host, Url};
 
-use super::{BackendSettings, Provenance, address, shell::shell_quoted};
+use super::{BackendSettings, SettingsProvenance, address, shell::shell_quoted};
 
 /// A key of a descriptor whose value is an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub struct NoHost;
 
 /// Where one backend may lead; see the module.
 #[derive(Debug, Clone)]
-pub struct Reach {
+pub struct NetworkReach {
     /// The origin that is the operator's own choice.
     own: Option<url::Origin>,
     named: Vec<PrivateHost>,
@@ -126,18 +126,18 @@ pub struct Reach {
 impl BackendSettings {
     /// Returns where the backend at `base` may lead; `of_descriptor` is the `base_url` of its
     /// descriptor.
-    pub fn reach(&self, base: &Url, of_descriptor: Option<&str>) -> Reach {
+    pub fn reach(&self, base: &Url, of_descriptor: Option<&str>) -> NetworkReach {
         let is_own = self.allow_private_url || self.gives_base(base, of_descriptor);
-        Reach {
+        NetworkReach {
             own: is_own.then(|| base.origin()),
             named: self.allow_private_hosts.clone(),
             descriptor: self.dadl.clone(),
-            is_from_flags: self.provenance == Provenance::Flags,
+            is_from_flags: self.provenance == SettingsProvenance::Flags,
         }
     }
 }
 
-impl Reach {
+impl NetworkReach {
     /// Returns whether `url` may have any address.
     pub fn covers(&self, url: &Url) -> bool {
         let host = host_of(url);
@@ -245,7 +245,7 @@ mod tests {
 
     fn settings(operators: Option<&str>, hosts: &[&str]) -> BackendSettings {
         let mut settings = BackendSettings::new("b", "b.dadl");
-        settings.provenance = Provenance::Own;
+        settings.provenance = SettingsProvenance::Own;
         settings.url = operators.map(str::to_owned);
         settings.allow_private_hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
         settings
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn a_backend_of_flags_is_told_the_flags() {
         let mut settings = settings(None, &[]);
-        settings.provenance = Provenance::Flags;
+        settings.provenance = SettingsProvenance::Flags;
         let refused = |key, private: &str| {
             let reach = settings.reach(&url("http://10.0.0.1"), None);
             reach.check(key, &url(private)).unwrap_err().to_string()

@@ -8,7 +8,7 @@ use std::{fmt, ops::Range, time::Duration};
 
 use dadl_descriptor::{
     code,
-    diagnostic::{Code, Diagnostic, Severity},
+    diagnostic::{Diagnostic, RuleCode, Severity},
     units,
     yaml::{YamlEntry, YamlNode, YamlValue},
 };
@@ -56,7 +56,7 @@ impl ConfigReader {
     /// Reports an error; `help` says what to write instead.
     pub(super) fn report_error(
         &mut self,
-        code: Code,
+        code: RuleCode,
         span: &Range<usize>,
         message: impl Into<String>,
         help: impl Into<String>,

@@ -19,15 +19,15 @@ use std::{
 use dadl_descriptor::{
     model::{
         RequestMethod,
-        fit::{FitSource, Version},
+        fit::{FitSource, ServerVersion},
     },
-    offer::{LONGEST_HAS, MOST_HAS, Offer},
+    offer::{LONGEST_HAS, MOST_HAS, ServerOffer},
 };
 use dadl_text::text::text_fingerprint;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    file_trust::{self, Doubt},
+    file_trust::{self, FileDoubt},
     private_files::{create_directory, create_private, make_private},
 };
 
@@ -58,7 +58,7 @@ pub struct NotePlace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerNote {
     /// What it has.
-    pub offer: Offer,
+    pub offer: ServerOffer,
     /// When it said so.
     pub checked: SystemTime,
 }
@@ -72,7 +72,7 @@ pub enum NoteError {
     Missing,
     /// Somebody else could have written it.
     #[error("{0}")]
-    Untrusted(Box<Doubt>),
+    Untrusted(Box<FileDoubt>),
     /// It is none, or about another server.
     #[error("{} is damaged", .0.display())]
     Damaged(PathBuf),
@@ -161,11 +161,11 @@ impl NotePlace {
         let is_bounded = below.len() <= LONGEST_HAS && has.len() <= MOST_HAS;
         let version = match version {
             None => None,
-            Some(text) => Some(text.parse::<Version>().ok().filter(|_| text.len() <= 40)?),
+            Some(text) => Some(text.parse::<ServerVersion>().ok().filter(|_| text.len() <= 40)?),
         };
         let are_operations = has.iter().all(|name| is_operation(name));
         let checked = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(checked))?;
-        let offer = Offer { version, below, has };
+        let offer = ServerOffer { version, below, has };
         (is_about && is_path && is_bounded && are_operations)
             .then_some(ServerNote { offer, checked })
     }
@@ -279,7 +279,7 @@ mod tests {
 
     fn note() -> ServerNote {
         let has = ["GET /vms", "POST /vms/{}/start", "system.listMethods"];
-        let offer = Offer {
+        let offer = ServerOffer {
             version: "1.2.3".parse().ok(),
             below: "/v1".to_owned(),
             has: has.map(str::to_owned).into(),
@@ -408,7 +408,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let place = place(home.path());
         let large: BTreeSet<String> = (0..2_000).map(|at| format!("GET /{at}")).collect();
-        let other = ServerNote { offer: Offer { has: large, ..note().offer }, ..note() };
+        let other = ServerNote { offer: ServerOffer { has: large, ..note().offer }, ..note() };
         place.write(&note()).unwrap();
         std::thread::scope(|scope| {
             for note in [note(), other.clone()] {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{BackendSettings, Provenance};
+use super::{BackendSettings, SettingsProvenance};
 
 impl BackendSettings {
     /// Returns the command that sets the backend up, with the flags that lead to it.
@@ -10,9 +10,9 @@ impl BackendSettings {
         let mut words = vec!["dadl-mcp".to_owned(), "setup".to_owned(), self.name.clone()];
         let mut flag = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
         match &self.provenance {
-            Provenance::Own => {}
-            Provenance::Named(path) => flag("--config", &path.display().to_string()),
-            Provenance::Flags => {
+            SettingsProvenance::Own => {}
+            SettingsProvenance::Named(path) => flag("--config", &path.display().to_string()),
+            SettingsProvenance::Flags => {
                 flag("--dadl", &self.dadl);
                 if let Some(url) = &self.url {
                     flag("--url", url);
@@ -105,9 +105,9 @@ mod tests {
         backend.tls_fingerprint = vec![pin.parse().unwrap()];
         let expected = format!("--url https://shop.example/v1 --tls-fingerprint {pin}");
         assert!(backend.setup_command().ends_with(&expected), "{}", backend.setup_command());
-        backend.provenance = Provenance::Named("./backends.yaml".into());
+        backend.provenance = SettingsProvenance::Named("./backends.yaml".into());
         assert_eq!(backend.setup_command(), "dadl-mcp setup shop --config ./backends.yaml");
-        backend.provenance = Provenance::Own;
+        backend.provenance = SettingsProvenance::Own;
         assert_eq!(backend.setup_command(), "dadl-mcp setup shop");
     }
 }

@@ -35,11 +35,11 @@ use uuid::Uuid;
 use self::content::{KeyringItem, KeyringNote, StoreContent, StoreEntry};
 pub use self::{
     error::StoreError,
-    listing::{CredentialListing, Forgotten},
+    listing::{CredentialListing, RemovedCredentials},
 };
 use super::{
     Origin,
-    file_trust::{self, Doubt},
+    file_trust::{self, FileDoubt},
     keyring::{self, Keyring, KeyringError},
     private_files::{create_directory, create_private, is_open_to_others, make_private},
 };
@@ -89,7 +89,7 @@ impl From<SecretString> for CredentialValue {
 
 /// A credential that is stored, or will be.
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub struct StoredCredential {
     /// What it is.
     pub credential: CredentialValue,
     /// The [`text_fingerprint`] of the value from outside that this one replaced, when there was one.
@@ -98,7 +98,7 @@ pub struct Stored {
     pub origins: Option<BTreeSet<Origin>>,
 }
 
-impl From<CredentialValue> for Stored {
+impl From<CredentialValue> for StoredCredential {
     fn from(credential: CredentialValue) -> Self {
         Self { credential, replaces: None, origins: None }
     }
@@ -155,13 +155,13 @@ impl CredentialStore {
     /// # Errors
     ///
     /// The file is there and cannot be used, or the keyring has the entry and does not give it.
-    pub fn entry(&self, backend: &str, name: &str) -> Result<Option<Stored>, StoreError> {
+    pub fn entry(&self, backend: &str, name: &str) -> Result<Option<StoredCredential>, StoreError> {
         let mut content = self.read()?;
         let entry = match content.keyring.get(backend) {
             Some(note) => self.item(backend, note)?.entries.remove(name),
             None => content.backends.get_mut(backend).and_then(|entries| entries.remove(name)),
         };
-        Ok(entry.map(Stored::from))
+        Ok(entry.map(StoredCredential::from))
     }
 
     /// Stores all of `entries` for `backend`, or none of them, where its others are.
@@ -169,7 +169,11 @@ impl CredentialStore {
     /// # Errors
     ///
     /// The file or the keyring cannot be read or written; it is then as it was.
-    pub fn save(&self, backend: &str, entries: &[(&str, Stored)]) -> Result<(), StoreError> {
+    pub fn save(
+        &self,
+        backend: &str,
+        entries: &[(&str, StoredCredential)],
+    ) -> Result<(), StoreError> {
         self.edit(backend, &|all| add_entries(all, entries))
     }
 
@@ -233,7 +237,7 @@ impl CredentialStore {
         &self,
         place: StorePlace,
         backend: &str,
-        entries: &[(&str, Stored)],
+        entries: &[(&str, StoredCredential)],
         keeps_others: bool,
     ) -> Result<Option<KeyringError>, StoreError> {
         if keeps_others && self.place(backend)? == Some(place) {
@@ -409,7 +413,7 @@ impl CredentialStore {
     }
 
     /// Refuses what somebody else could have put there.
-    fn trust(&self, doubts: Vec<Doubt>) -> Result<(), StoreError> {
+    fn trust(&self, doubts: Vec<FileDoubt>) -> Result<(), StoreError> {
         match doubts.into_iter().next() {
             Some(doubt) => {
                 Err(StoreError::Untrusted { path: self.path.display().to_string(), doubt })
@@ -519,7 +523,7 @@ fn next_step(error: &io::Error) -> &'static str {
     }
 }
 
-fn add_entries(stored: &mut BTreeMap<String, StoreEntry>, entries: &[(&str, Stored)]) {
+fn add_entries(stored: &mut BTreeMap<String, StoreEntry>, entries: &[(&str, StoredCredential)]) {
     stored
         .extend(entries.iter().map(|(name, entry)| ((*name).to_owned(), StoreEntry::from(entry))));
 }

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path, time::Duration};
 use dadl_descriptor::{model::AccessLevel, source::SourceText};
 
 use super::{env_vars::Environment, *};
-use crate::access::{Decision, Levels};
+use crate::access::{AccessDecision, AccessLevels};
 
 /// Reads a file that has no error.
 fn read(text: &str) -> Vec<BackendSettings> {
@@ -80,7 +80,7 @@ backends:
     assert_eq!(backend.name, "xo");
     assert_eq!(backend.url.as_deref(), Some("https://xo.example.com/rest/v0"));
     assert_eq!(backend.hint.as_deref(), Some("the lab"));
-    assert_eq!(backend.confirm, Confirm::Never);
+    assert_eq!(backend.confirm, ConfirmPolicy::Never);
     assert_eq!(backend.headers[0].0, "x-request-source");
     assert_eq!(backend.ca_file.as_deref(), Some(Path::new("/etc/dadl/lab.pem")));
     assert_eq!(backend.client_cert.as_deref(), Some(Path::new("/etc/dadl/me.pem")));
@@ -98,16 +98,16 @@ backends:
     assert_eq!(backend.timeouts.call, Duration::from_secs(120));
     assert_eq!(backend.timeouts.connect, Duration::from_secs(5));
     assert_eq!(backend.timeouts.read, Duration::from_secs(30));
-    let Timeouts { first_byte, stall, .. } = backend.timeouts;
+    let BackendTimeouts { first_byte, stall, .. } = backend.timeouts;
     assert_eq!((first_byte.as_secs(), stall.as_secs()), (45 * 60, 20 * 60));
     assert_eq!((backend.task_wait, backend.task_after), (Duration::from_secs(40), Duration::ZERO));
     assert_eq!(backend.max_response_bytes, 1024 * 1024);
     assert_eq!(backend.file_ttl, Some(Duration::from_secs(3600)));
     assert_eq!(backend.variables["REGION"], "eu-1");
     let decide = |tool, access| backend.policy.decide(tool, Some(&access), None);
-    assert_eq!(decide("start_vm", AccessLevel::Write), Decision::Allow);
-    assert_ne!(decide("delete_vm", AccessLevel::Write), Decision::Allow);
-    assert_ne!(decide("list_hosts", AccessLevel::Read), Decision::Allow);
+    assert_eq!(decide("start_vm", AccessLevel::Write), AccessDecision::Allow);
+    assert_ne!(decide("delete_vm", AccessLevel::Write), AccessDecision::Allow);
+    assert_ne!(decide("list_hosts", AccessLevel::Read), AccessDecision::Allow);
 }
 
 #[test]
@@ -263,9 +263,9 @@ fn an_entry_of_toolmesh_is_read_as_it_is() {
     );
     let policy = &backends[0].policy;
     let audit = AccessLevel::Custom("audit".into());
-    assert_eq!(policy.decide("x", Some(&audit), None), Decision::Allow);
-    assert_ne!(policy.decide("y", Some(&AccessLevel::Read), None), Decision::Allow);
-    assert_ne!(policy.decide("x", Some(&AccessLevel::Write), None), Decision::Allow);
+    assert_eq!(policy.decide("x", Some(&audit), None), AccessDecision::Allow);
+    assert_ne!(policy.decide("y", Some(&AccessLevel::Read), None), AccessDecision::Allow);
+    assert_ne!(policy.decide("x", Some(&AccessLevel::Write), None), AccessDecision::Allow);
 }
 
 /// A file with a mistake in nearly every line.
@@ -414,7 +414,7 @@ impl Home {
 
     fn load(
         &self,
-        overrides: &Overrides,
+        overrides: &SettingsOverrides,
         environment: &Environment,
     ) -> Result<Settings, SettingsError> {
         let directory = self.0.path().join("work");
@@ -423,7 +423,7 @@ impl Home {
     }
 
     /// The name of the only backend.
-    fn name(&self, overrides: &Overrides, environment: &Environment) -> String {
+    fn name(&self, overrides: &SettingsOverrides, environment: &Environment) -> String {
         self.load(overrides, environment).unwrap().backends.remove(0).name
     }
 }
@@ -433,7 +433,7 @@ impl Home {
 fn finds_the_file_that_is_named_or_the_users_own() {
     let home = Home::new();
     let environment = home.environment();
-    let none = Overrides::default();
+    let none = SettingsOverrides::default();
     let error = home.load(&none, &environment).unwrap_err().to_string();
     insta::assert_snapshot!(error, @"there is nothing to load: no --dadl was given, and no backends.yaml was found");
     // Whoever filled the working directory does not say where credentials go.
@@ -443,27 +443,33 @@ fn finds_the_file_that_is_named_or_the_users_own() {
     home.write(".config/dadl-mcp/backends.yaml", "user");
     let own = home.load(&none, &environment).unwrap();
     assert_eq!(own.backends[0].name, "user");
-    assert_eq!(own.backends[0].provenance, Provenance::Own);
+    assert_eq!(own.backends[0].provenance, SettingsProvenance::Own);
     let [warning] = &*own.warnings else { panic!("{:?}", own.warnings) };
     let warning = warning.replace(home.0.path().to_str().unwrap(), "~");
     insta::assert_snapshot!(warning, @"./backends.yaml is not used, because nobody named it; `--config ./backends.yaml` uses it instead of ~/.config/dadl-mcp/backends.yaml");
-    let project = Overrides { config: Some("./backends.yaml".into()), ..Overrides::default() };
+    let project = SettingsOverrides {
+        config: Some("./backends.yaml".into()),
+        ..SettingsOverrides::default()
+    };
     let project = home.load(&project, &environment).unwrap();
     assert_eq!((&*project.backends[0].name, &*project.warnings), ("project", &[][..]));
-    let named = Provenance::Named("./backends.yaml".into());
+    let named = SettingsProvenance::Named("./backends.yaml".into());
     assert_eq!(project.backends[0].provenance, named);
     home.write("work/variable.yaml", "variable");
     let environment = environment.with("DADL_MCP_CONFIG", "variable.yaml");
     assert_eq!(home.name(&none, &environment), "variable");
     home.write("work/flag.yaml", "flag");
-    let flag = Overrides { config: Some("flag.yaml".into()), ..Overrides::default() };
+    let flag =
+        SettingsOverrides { config: Some("flag.yaml".into()), ..SettingsOverrides::default() };
     assert_eq!(home.name(&flag, &environment), "flag");
-    let dadl = Overrides { dadl: Some("some/My_API.dadl".into()), ..Overrides::default() };
+    let dadl =
+        SettingsOverrides { dadl: Some("some/My_API.dadl".into()), ..SettingsOverrides::default() };
     assert_eq!(home.name(&dadl, &environment), "my-api");
     let flags = home.load(&dadl, &environment).unwrap();
-    assert_eq!(flags.backends[0].provenance, Provenance::Flags);
+    assert_eq!(flags.backends[0].provenance, SettingsProvenance::Flags);
     assert_eq!(flags.places.folders, [home.0.path().join(".config/dadl-mcp/descriptors")]);
-    let missing = Overrides { config: Some("missing.yaml".into()), ..Overrides::default() };
+    let missing =
+        SettingsOverrides { config: Some("missing.yaml".into()), ..SettingsOverrides::default() };
     assert!(home.load(&missing, &environment).unwrap_err().to_string().contains("missing.yaml"));
 }
 
@@ -472,18 +478,21 @@ fn access_bounds_a_file_and_sets_the_levels_of_a_flag() {
     let home = Home::new();
     home.write(".config/dadl-mcp/backends.yaml", "a");
     let environment = home.environment();
-    let write = Overrides { access: Some(Levels::new(["write"])), ..Overrides::default() };
-    let allows = |overrides: &Overrides, environment: &Environment, access| {
+    let write = SettingsOverrides {
+        access: Some(AccessLevels::new(["write"])),
+        ..SettingsOverrides::default()
+    };
+    let allows = |overrides: &SettingsOverrides, environment: &Environment, access| {
         let settings = home.load(overrides, environment).unwrap();
-        settings.backends[0].policy.decide("t", Some(&access), None) == Decision::Allow
+        settings.backends[0].policy.decide("t", Some(&access), None) == AccessDecision::Allow
     };
     // The file allows reads alone, the flag writes alone: nothing is left.
     assert!(!allows(&write, &environment, AccessLevel::Read));
     assert!(!allows(&write, &environment, AccessLevel::Write));
-    let flags = Overrides { dadl: Some("a.dadl".into()), ..write };
+    let flags = SettingsOverrides { dadl: Some("a.dadl".into()), ..write };
     assert!(allows(&flags, &environment, AccessLevel::Write));
     assert!(!allows(&flags, &environment, AccessLevel::Read));
-    let default = Overrides { dadl: Some("a.dadl".into()), ..Overrides::default() };
+    let default = SettingsOverrides { dadl: Some("a.dadl".into()), ..SettingsOverrides::default() };
     assert!(allows(&default, &environment, AccessLevel::Read));
     assert!(!allows(&default, &environment, AccessLevel::Write));
     let environment = environment.with("DADL_MCP_ACCESS", "read, admin");
@@ -497,15 +506,15 @@ fn access_bounds_a_file_and_sets_the_levels_of_a_flag() {
 fn flags_are_checked_like_the_file() {
     let home = Home::new();
     let error = |overrides| home.load(&overrides, &home.environment()).unwrap_err().to_string();
-    let dadl = || Overrides { dadl: Some("a.dadl".into()), ..Overrides::default() };
-    insta::assert_snapshot!(error(Overrides { name: Some("A".into()), ..dadl() }), @"--name: `A` is no name for a backend: use lower-case letters, digits and hyphens, and begin with a letter");
-    insta::assert_snapshot!(error(Overrides { url: Some("xo.example".into()), ..dadl() }), @"--url: it must begin with http:// or https://");
+    let dadl = || SettingsOverrides { dadl: Some("a.dadl".into()), ..SettingsOverrides::default() };
+    insta::assert_snapshot!(error(SettingsOverrides { name: Some("A".into()), ..dadl() }), @"--name: `A` is no name for a backend: use lower-case letters, digits and hyphens, and begin with a letter");
+    insta::assert_snapshot!(error(SettingsOverrides { url: Some("xo.example".into()), ..dadl() }), @"--url: it must begin with http:// or https://");
 }
 
 #[test]
 fn files_have_a_place_even_without_a_home() {
     let home = Home::new();
-    let dadl = Overrides { dadl: Some("a.dadl".into()), ..Overrides::default() };
+    let dadl = SettingsOverrides { dadl: Some("a.dadl".into()), ..SettingsOverrides::default() };
     let files = |environment| home.load(&dadl, &environment).unwrap().files;
     assert!(files(home.environment()).ends_with(".local/state/dadl-mcp/files"));
     // A link of this name in the working directory could lead anywhere.

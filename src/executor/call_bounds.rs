@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     config::OperatorLimits,
-    shares::{ClientKey, Full, Queue, Share, Shares, Turn},
+    shares::{BudgetShare, ClientKey, FairQueue, QueueFull, QueueTurn, SharedBudget},
 };
 
 use super::step_queue::StepQueue;
@@ -60,30 +60,30 @@ pub enum BusyError {
 #[derive(Debug, Clone)]
 pub(super) struct CallBounds {
     limits: OperatorLimits,
-    calls: Queue,
-    transfers: Queue,
+    calls: FairQueue,
+    transfers: FairQueue,
     /// By position of the backend, each with its bound.
-    of_backends: Arc<[(Queue, usize)]>,
-    memory: Shares,
+    of_backends: Arc<[(FairQueue, usize)]>,
+    memory: SharedBudget,
     work: StepQueue,
 }
 
 /// The right to make a call; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Turns(
-    #[expect(dead_code, reason = "held until the call ends")] [Option<Turn>; 2],
+pub(super) struct CallTurns(
+    #[expect(dead_code, reason = "held until the call ends")] [Option<QueueTurn>; 2],
 );
 
 impl CallBounds {
     /// Bounds calls by `limits`, and those of each backend by its own limit.
     pub(super) fn new(limits: OperatorLimits, of_backends: impl Iterator<Item = usize>) -> Self {
-        let of_backends = of_backends.map(|most| (Queue::new(most, limits.queued), most));
+        let of_backends = of_backends.map(|most| (FairQueue::new(most, limits.queued), most));
         Self {
             limits,
-            calls: Queue::new(limits.calls, limits.queued),
+            calls: FairQueue::new(limits.calls, limits.queued),
             transfers: transfer_queue(&limits),
             of_backends: of_backends.collect(),
-            memory: Shares::new(limits.memory),
+            memory: SharedBudget::new(limits.memory),
             work: StepQueue::default(),
         }
     }
@@ -104,7 +104,7 @@ impl CallBounds {
     }
 
     /// Makes turns for transfers.
-    pub(super) fn transfer_queue(&self) -> Queue {
+    pub(super) fn transfer_queue(&self) -> FairQueue {
         transfer_queue(&self.limits)
     }
 
@@ -119,29 +119,29 @@ impl CallBounds {
         backend: usize,
         client: &ClientKey,
         is_transfer: bool,
-    ) -> Result<Turns, BusyError> {
+    ) -> Result<CallTurns, BusyError> {
         if is_transfer {
             let most = self.limits.transfers;
             let turn = self.transfers.turn(client).await;
-            let turn = turn.map_err(|Full(waiting)| BusyError::Transfers { most, waiting })?;
-            return Ok(Turns([Some(turn), None]));
+            let turn = turn.map_err(|QueueFull(waiting)| BusyError::Transfers { most, waiting })?;
+            return Ok(CallTurns([Some(turn), None]));
         }
         let own = match self.of_backends.get(backend) {
             None => None,
             Some((queue, most)) => {
-                let busy = |Full(waiting)| BusyError::Backend { most: *most, waiting };
+                let busy = |QueueFull(waiting)| BusyError::Backend { most: *most, waiting };
                 Some(queue.turn(client).await.map_err(busy)?)
             }
         };
-        let busy = |Full(waiting)| BusyError::Calls { most: self.limits.calls, waiting };
+        let busy = |QueueFull(waiting)| BusyError::Calls { most: self.limits.calls, waiting };
         let turn = self.calls.turn(client).await.map_err(busy)?;
-        Ok(Turns([Some(turn), own]))
+        Ok(CallTurns([Some(turn), own]))
     }
 }
 
 /// Makes turns for transfers, of which the last part is for those who have few.
-fn transfer_queue(limits: &OperatorLimits) -> Queue {
-    Queue::keeping(limits.transfers / KEPT_TRANSFERS, limits.transfers, limits.queued)
+fn transfer_queue(limits: &OperatorLimits) -> FairQueue {
+    FairQueue::keeping(limits.transfers / KEPT_TRANSFERS, limits.transfers, limits.queued)
 }
 
 /// Where one call reads its answer: the bytes that it takes, and the turns to work on it.
@@ -149,7 +149,7 @@ fn transfer_queue(limits: &OperatorLimits) -> Queue {
 /// The bytes are given back when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct AnswerMemory {
-    share: Arc<Mutex<Share>>,
+    share: Arc<Mutex<BudgetShare>>,
     most: u64,
     work: StepQueue,
     client: ClientKey,
@@ -181,7 +181,7 @@ impl AnswerMemory {
         }
     }
 
-    fn share(&self) -> MutexGuard<'_, Share> {
+    fn share(&self) -> MutexGuard<'_, BudgetShare> {
         self.share.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

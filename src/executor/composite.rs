@@ -19,14 +19,14 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::{
-    Budget, CallContext, CallError, Executor, TaskError,
+    CallContext, CallError, Executor, TaskError, WaitBudget,
     call_bounds::NoRoom,
     script::{MOST_RUNS, ScriptRun},
 };
 use crate::{
     files::REFERENCE,
     gate::{Admitted, CallRefusal},
-    outcome::{CallOutcome, HeldMemory, JsonText, NextPage, Payload},
+    outcome::{AnswerPayload, CallOutcome, HeldMemory, JsonText, NextPage},
 };
 
 /// So many calls of one script are in flight; each may have an answer of the largest size.
@@ -59,7 +59,7 @@ pub(super) async fn run(
     let notes = Vec::new();
     // A script learns that a task goes on before its own time is over.
     let budget =
-        Budget::Until((Instant::now() + composite.timeout.saturating_sub(TO_LEARN)).into());
+        WaitBudget::Until((Instant::now() + composite.timeout.saturating_sub(TO_LEARN)).into());
     let context = &context.clone().waiting(budget).of_script(call.arguments());
     let unseen = Vec::new();
     let mut running =
@@ -96,7 +96,7 @@ pub(super) async fn run(
              together (`max_memory` of `limits`)"
         ))
     })?;
-    let (payload, notes) = (Payload::Json(value), running.notes);
+    let (payload, notes) = (AnswerPayload::Json(value), running.notes);
     Ok(CallOutcome { status: 200, payload, notes, next: None, held: HeldMemory::by(room) })
 }
 
@@ -127,11 +127,11 @@ struct InnerAnswer {
 /// The ids of the files that the calls of a script saved: they are its caller's, as those that the caller
 /// named.
 #[derive(Default)]
-struct Saved(Mutex<Vec<String>>);
+struct SavedIds(Mutex<Vec<String>>);
 
-impl Saved {
-    fn note(&self, payload: &Payload) {
-        let Payload::File(file) = payload else { return };
+impl SavedIds {
+    fn note(&self, payload: &AnswerPayload) {
+        let AnswerPayload::File(file) = payload else { return };
         let id = file.reference.as_deref().and_then(|it| it.strip_prefix(REFERENCE));
         self.lock().extend(id.map(str::to_owned));
     }
@@ -147,9 +147,9 @@ impl Saved {
 
 /// The pages that a script knows of and has not read.
 #[derive(Default)]
-struct Unread(Vec<(String, NextPage)>);
+struct UnreadPages(Vec<(String, NextPage)>);
 
-impl Unread {
+impl UnreadPages {
     /// Notes a call: one with the arguments of a page reads it.
     fn called(&mut self, tool: &str, arguments: &str) {
         if self.0.is_empty() {
@@ -204,12 +204,12 @@ impl RunningComposite<'_> {
         let mut run = ScriptRun::start(job, slot)
             .map_err(|error| internal(&format!("the system has no thread: {error}")))?;
         let turns = Semaphore::new(MOST_IN_FLIGHT);
-        let saved = Saved::default();
+        let saved = SavedIds::default();
         let mut calls = FuturesUnordered::new();
         let mut ended = None;
         let mut failed = HashMap::new();
         let mut unheard = Vec::new();
-        let mut unread = Unread::default();
+        let mut unread = UnreadPages::default();
         // Calls that nobody awaits are finished as well: half a request helps nobody.
         while ended.is_none() || !calls.is_empty() {
             tokio::select! {
@@ -343,7 +343,7 @@ impl Executor {
     /// Makes one call of a script.
     async fn inner(
         &self,
-        (composite, saved): (&Admitted<'_>, &Saved),
+        (composite, saved): (&Admitted<'_>, &SavedIds),
         context: &CallContext<'_>,
         id: u32,
         tool: String,
@@ -370,7 +370,7 @@ impl Executor {
                 let held = outcome.held.into_count();
                 saved.note(&outcome.payload);
                 let is_hidden =
-                    matches!(&outcome.payload, Payload::Task(report) if report.is_hidden);
+                    matches!(&outcome.payload, AnswerPayload::Task(report) if report.is_hidden);
                 let result = Ok(as_json(outcome.payload));
                 let reply = CallReply { id, result, held };
                 InnerAnswer { tool, reply, notes, next, is_blind: false, is_hidden }
@@ -392,13 +392,14 @@ impl Executor {
 
     async fn call_within(
         &self,
-        (composite, saved): (&Admitted<'_>, &Saved),
+        (composite, saved): (&Admitted<'_>, &SavedIds),
         context: &CallContext<'_>,
         tool: &str,
         arguments: &str,
-    ) -> Result<CallOutcome, Failed> {
-        let arguments: Map<String, Value> = serde_json::from_str(arguments)
-            .map_err(|error| Failed::new("invalid_input", format!("no arguments: {error}")))?;
+    ) -> Result<CallOutcome, InnerFailure> {
+        let arguments: Map<String, Value> = serde_json::from_str(arguments).map_err(|error| {
+            InnerFailure::new("invalid_input", format!("no arguments: {error}"))
+        })?;
         let call = composite.call_within(tool, arguments, || saved.ids()).map_err(|refusal| {
             let code = match refusal {
                 CallRefusal::Arguments(_)
@@ -406,21 +407,24 @@ impl Executor {
                 | CallRefusal::UnknownTool { .. } => "invalid_input",
                 CallRefusal::Denied { .. } | CallRefusal::NotConfirmed { .. } => "forbidden",
             };
-            Failed::new(code, refusal.to_string())
+            InnerFailure::new(code, refusal.to_string())
         })?;
         if let Some(report) = self.check_health(&call).await {
             return Ok(report.into());
         }
         // The gate admits tools only.
         let Some(tool) = call.entry().tool() else {
-            return Err(Failed::new("invalid_input", "a composite calls no composites".to_owned()));
+            return Err(InnerFailure::new(
+                "invalid_input",
+                "a composite calls no composites".to_owned(),
+            ));
         };
-        self.request(&call, tool, context).await.map_err(Failed::from)
+        self.request(&call, tool, context).await.map_err(InnerFailure::from)
     }
 }
 
 /// Why an inner call failed: what a script gets to see, and `whole`, all that is known.
-struct Failed {
+struct InnerFailure {
     code: String,
     http_status: Option<u16>,
     message: String,
@@ -430,7 +434,7 @@ struct Failed {
     is_blind: bool,
 }
 
-impl Failed {
+impl InnerFailure {
     fn new(code: &str, message: String) -> Self {
         let (code, whole) = (code.to_owned(), message.clone());
         let is_blind = false;
@@ -450,14 +454,14 @@ impl Failed {
     }
 }
 
-impl From<CallError> for Failed {
+impl From<CallError> for InnerFailure {
     fn from(error: CallError) -> Self {
         let is_blind = error.is_blind();
         Self { is_blind, ..Self::of(error) }
     }
 }
 
-impl Failed {
+impl InnerFailure {
     fn of(error: CallError) -> Self {
         let whole = error.for_model();
         if let Some(inner) = error.inner() {
@@ -498,12 +502,12 @@ impl Failed {
 }
 
 /// Returns what a script gets: a value, text, the description of a file, or null.
-fn as_json(payload: Payload) -> String {
+fn as_json(payload: AnswerPayload) -> String {
     match payload {
-        Payload::Empty => "null".to_owned(),
-        Payload::Json(text) => text.into_string(),
-        Payload::Text { text, .. } => Value::String(text).to_string(),
-        Payload::Task(report) => report.to_value().to_string(),
-        Payload::File(file) => file.to_value().to_string(),
+        AnswerPayload::Empty => "null".to_owned(),
+        AnswerPayload::Json(text) => text.into_string(),
+        AnswerPayload::Text { text, .. } => Value::String(text).to_string(),
+        AnswerPayload::Task(report) => report.to_value().to_string(),
+        AnswerPayload::File(file) => file.to_value().to_string(),
     }
 }

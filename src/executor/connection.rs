@@ -13,7 +13,7 @@ use super::{
     CallError, Executor,
     media::accept_advice,
     peek::header_text,
-    result::Filtering,
+    result::CallFilters,
     rpc,
     send::{rejected_error, retry_rules},
     step::{timed_out, to_usize},
@@ -21,13 +21,13 @@ use super::{
 use crate::{
     call::CallPlan,
     catalog::BackendId,
-    http::backend::{Backend, Exchange},
+    http::backend::{Backend, HttpExchange},
     outcome::{JsonText, chain},
     response::{
         decode::{self, BodyType},
         media,
         shape::{self, ShapeError},
-        stream_collector::{Collector, EndOfList},
+        stream_collector::{EndOfList, StreamCollector},
     },
     shares::ClientKey,
     worker::FilterError,
@@ -40,16 +40,16 @@ const MOST_ITEM_BYTES: u64 = 1024 * 1024;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A stream that is being read.
-pub(crate) struct Connection {
+pub(crate) struct StreamConnection {
     pieces: BoxStream<'static, reqwest::Result<Bytes>>,
-    collector: Collector,
+    collector: StreamCollector,
     most_bytes: u64,
     hides: bool,
 }
 
 /// Why a stream gives no more items.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Broken {
+pub(crate) struct BrokenStream {
     /// A part of a sentence.
     pub(crate) reason: String,
     /// Whether the server ended a list of lines, which is then whole.
@@ -83,10 +83,10 @@ pub(crate) enum ItemError {
     Transform(FilterError),
 }
 
-impl Connection {
+impl StreamConnection {
     /// Waits for the next items, which come as an array. Nothing is lost when the future is
     /// dropped.
-    pub(crate) async fn next(&mut self) -> Result<JsonText, Broken> {
+    pub(crate) async fn next(&mut self) -> Result<JsonText, BrokenStream> {
         loop {
             if let Some(items) = self.collector.take() {
                 return Ok(items);
@@ -114,7 +114,7 @@ impl Connection {
                         return Err(broken("the server ended it within an item".to_owned()));
                     }
                     let reason = "the server ended the stream".to_owned();
-                    return Err(Broken { reason, is_end: !self.collector.reads_events() });
+                    return Err(BrokenStream { reason, is_end: !self.collector.reads_events() });
                 }
             }
         }
@@ -130,7 +130,7 @@ impl Connection {
         self.collector.decoder()?.retry().map(Duration::from_millis)
     }
 
-    fn undecodable(&self, error: decode::DecodeError) -> Broken {
+    fn undecodable(&self, error: decode::DecodeError) -> BrokenStream {
         // What a tool hides must not show in a reason either.
         broken(if self.hides {
             format!("it is no valid {}", error.expected)
@@ -140,8 +140,8 @@ impl Connection {
     }
 }
 
-fn broken(reason: String) -> Broken {
-    Broken { reason, is_end: false }
+fn broken(reason: String) -> BrokenStream {
+    BrokenStream { reason, is_end: false }
 }
 
 impl Executor {
@@ -157,7 +157,7 @@ impl Executor {
         plan: &CallPlan,
         client: &ClientKey,
         last_id: Option<&str>,
-    ) -> Result<Connection, CallError> {
+    ) -> Result<StreamConnection, CallError> {
         let position = backend.0;
         let backend = self.backends.get(position).ok_or_else(|| CallError::Settings {
             message: "the backend of the stream is not configured".to_owned(),
@@ -178,7 +178,7 @@ impl Executor {
         tool: &Tool,
         plan: &CallPlan,
         last_id: Option<&str>,
-    ) -> Result<Connection, CallError> {
+    ) -> Result<StreamConnection, CallError> {
         let mut plan = self.numbered(plan.clone());
         // An identifier that no field can hold came from the server, which cannot get it back.
         if let Some(Ok(id)) = last_id.map(HeaderValue::from_str) {
@@ -188,7 +188,7 @@ impl Executor {
         if !exchange.response.status().is_success() {
             return Err(rejected_error(backend, tool, &plan, exchange).await);
         }
-        let Exchange { response, .. } = exchange;
+        let HttpExchange { response, .. } = exchange;
         let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
         let kind = BodyType::of(content_type);
         let most_bytes = backend.settings().max_response_bytes.min(MOST_ITEM_BYTES);
@@ -198,12 +198,12 @@ impl Executor {
         {
             let pieces = response.bytes_stream().boxed();
             let pieces = self.rpc_lines(backend, tool, &plan, sent, pieces).await?;
-            let collector = Collector::lines(None, backend.secrets());
-            return Ok(Connection { collector, most_bytes, hides, pieces });
+            let collector = StreamCollector::lines(None, backend.secrets());
+            return Ok(StreamConnection { collector, most_bytes, hides, pieces });
         }
         let collector = match kind {
-            BodyType::EventStream => Collector::events(None, backend.secrets()),
-            BodyType::Ndjson => Collector::lines(None, backend.secrets()),
+            BodyType::EventStream => StreamCollector::events(None, backend.secrets()),
+            BodyType::Ndjson => StreamCollector::lines(None, backend.secrets()),
             _ => {
                 let advice = media::is_page_type(content_type)
                     .then(|| accept_advice(backend.missing_path(), true));
@@ -214,7 +214,12 @@ impl Executor {
             }
         };
         let collector = collector.within(most_bytes);
-        Ok(Connection { collector, most_bytes, hides, pieces: response.bytes_stream().boxed() })
+        Ok(StreamConnection {
+            collector,
+            most_bytes,
+            hides,
+            pieces: response.bytes_stream().boxed(),
+        })
     }
 
     /// Takes items through `result_path`, `transform`, `redact` and the caller's jq program, as a
@@ -246,7 +251,7 @@ impl Executor {
         let selected =
             shape::select_path(items, rules.result_path.as_ref(), most).map_err(failed)?;
         let room = self.room(client);
-        let filters = Filtering { filters: &self.filters.of(client), room: &room };
+        let filters = CallFilters { filters: &self.filters.of(client), room: &room };
         let shaped = shape::shape_result(selected, &rules, jq, &filters, most).await;
         let (text, _) = shaped.map_err(failed)?;
         match text.items() {

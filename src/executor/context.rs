@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{call::Arguments, outcome::Observer, shares::ClientKey};
+use crate::{call::CallArguments, outcome::CallObserver, shares::ClientKey};
 
 /// What a call carries besides its arguments. By default the only client of the process makes it,
 /// nobody hears about it, and it waits for a task as usual.
@@ -22,9 +22,9 @@ pub struct CallContext<'call> {
     /// Whose call it is: what is scarce is shared among clients.
     pub client: ClientKey,
     /// Hears how far it is; says nothing about who asks.
-    pub observer: &'call dyn Observer,
+    pub observer: &'call dyn CallObserver,
     /// How long it waits for a task that it begins; its argument `wait` goes before it.
-    pub budget: Budget,
+    pub budget: WaitBudget,
     /// What becomes of the task when the call is dropped.
     pub on_drop: OnDrop,
     /// The end of the program: who waits for a task then gets its handle.
@@ -39,7 +39,7 @@ pub struct CallContext<'call> {
 
 impl<'call> CallContext<'call> {
     /// The context of a call about whose progress `observer` hears.
-    pub fn heard_by(observer: &'call dyn Observer) -> Self {
+    pub fn heard_by(observer: &'call dyn CallObserver) -> Self {
         Self { observer, ..Self::default() }
     }
 
@@ -51,7 +51,7 @@ impl<'call> CallContext<'call> {
 
     /// The same for a call that waits so long for its task.
     #[must_use]
-    pub fn waiting(self, budget: Budget) -> Self {
+    pub fn waiting(self, budget: WaitBudget) -> Self {
         Self { budget, ..self }
     }
 
@@ -63,7 +63,7 @@ impl<'call> CallContext<'call> {
 
     /// The same for a call of a script that was given these arguments.
     #[must_use]
-    pub(super) fn of_script(self, arguments: &Arguments) -> Self {
+    pub(super) fn of_script(self, arguments: &CallArguments) -> Self {
         let texts = arguments.iter().filter_map(|(_, value)| value.as_str().map(str::to_owned));
         Self { is_script: true, given: texts.collect(), ..self }
     }
@@ -97,7 +97,7 @@ impl Default for CallContext<'_> {
         Self {
             client: ClientKey::only(),
             observer: &(),
-            budget: Budget::default(),
+            budget: WaitBudget::default(),
             on_drop: OnDrop::default(),
             ends: None,
             is_script: false,
@@ -122,7 +122,7 @@ impl fmt::Debug for CallContext<'_> {
 
 /// How long a caller waits for a task. None of them is longer than the descriptor's `max_wait`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Budget {
+pub enum WaitBudget {
     /// Not at all: the task's handle is the result.
     AtOnce,
     /// `task_after` of the backend: who asks is told of the task in a way of its own.

@@ -23,10 +23,10 @@ use super::{
     step::{RequestStep, timed_out},
 };
 use crate::{
-    config::Timeouts,
-    files::{FileError, IncomingFile, Purpose, Saving, UnfinishedFile},
-    http::{backend::Exchange, error::SendErrorKind},
-    outcome::{CallOutcome, HeldMemory, Payload, Progress, transfer},
+    config::BackendTimeouts,
+    files::{FileError, FileSaving, IncomingFile, SavePurpose, UnfinishedFile},
+    http::{backend::HttpExchange, error::SendErrorKind},
+    outcome::{AnswerPayload, CallOutcome, CallProgress, HeldMemory, transfer},
 };
 
 /// A transfer is continued so many times.
@@ -46,16 +46,16 @@ enum ResumedBody {
 }
 
 /// An answer whose body goes to a file, and what is there of it already.
-pub(super) struct Download {
-    pub(super) exchange: Exchange,
+pub(super) struct FileDownload {
+    pub(super) exchange: HttpExchange,
     leftover: Option<UnfinishedFile>,
     /// What there is to say about it.
     pub(super) notes: Vec<String>,
 }
 
-impl Download {
+impl FileDownload {
     /// All of it is to come.
-    fn whole(exchange: Exchange) -> Self {
+    fn whole(exchange: HttpExchange) -> Self {
         Self { exchange, leftover: None, notes: Vec::new() }
     }
 }
@@ -89,18 +89,18 @@ impl RequestStep<'_> {
             } else {
                 settings.timeouts.read
             },
-            purpose: Purpose::Kept,
+            purpose: SavePurpose::Kept,
             client: self.room.client(),
         }
     }
 
     /// Sends the request; when a call before it left a part of its answer, for the rest alone.
-    pub(super) async fn send_or_continue(self) -> Result<Download, CallError> {
+    pub(super) async fn send_or_continue(self) -> Result<FileDownload, CallError> {
         let leftover = match self.fingerprint() {
             Some(request) => self.executor.files.leftover(&request).await,
             None => None,
         };
-        let Some(leftover) = leftover else { return self.send().await.map(Download::whole) };
+        let Some(leftover) = leftover else { return self.send().await.map(FileDownload::whole) };
         let offset = leftover.offset();
         let exchange = match ranged(self.plan, offset, &leftover.validator) {
             Some(rest) => self.with(&rest).send().await,
@@ -110,23 +110,23 @@ impl RequestStep<'_> {
             Ok(exchange) => exchange,
             Err(CallError::Api(error)) if error.status == StatusCode::RANGE_NOT_SATISFIABLE => {
                 leftover.discard();
-                return self.send().await.map(Download::whole);
+                return self.send().await.map(FileDownload::whole);
             }
             // It stays for another call.
             Err(error) => return Err(error),
         };
         match range::range_part(&exchange.response, offset, leftover.total, &leftover.validator) {
             RangePart::Rest => {
-                Ok(Download { exchange, leftover: Some(leftover), notes: Vec::new() })
+                Ok(FileDownload { exchange, leftover: Some(leftover), notes: Vec::new() })
             }
             RangePart::Whole => {
                 leftover.discard();
-                Ok(Download::whole(exchange))
+                Ok(FileDownload::whole(exchange))
             }
             RangePart::Other(reason) => {
                 tracing::debug!(%reason, "cannot go on with an unfinished file");
                 leftover.discard();
-                self.send().await.map(Download::whole)
+                self.send().await.map(FileDownload::whole)
             }
         }
     }
@@ -146,14 +146,15 @@ impl RequestStep<'_> {
     }
 
     /// Streams a body to a file.
-    pub(super) async fn download(self, download: Download) -> Result<CallOutcome, CallError> {
-        let Download { exchange: Exchange { response, .. }, leftover, notes: told } = download;
+    pub(super) async fn download(self, download: FileDownload) -> Result<CallOutcome, CallError> {
+        let FileDownload { exchange: HttpExchange { response, .. }, leftover, notes: told } =
+            download;
         let status = match leftover {
             Some(_) => StatusCode::OK,
             None => response.status(),
         };
         let observer = self.context.observer;
-        let mut ongoing = Ongoing::begin(self, &response, leftover).await?;
+        let mut ongoing = ResumableDownload::begin(self, &response, leftover).await?;
         let mut body = self.begun(response.bytes_stream().boxed()).await?;
         loop {
             let Err(error) = ongoing.saving.receive(body, observer).await else { break };
@@ -162,13 +163,13 @@ impl RequestStep<'_> {
             };
             (ongoing, body) = ongoing.go_on(received, reason).await?;
         }
-        let Ongoing { saving, resumes, mut notes, .. } = ongoing;
+        let ResumableDownload { saving, resumes, mut notes, .. } = ongoing;
         if resumes > 0 {
             let times = if resumes == 1 { "once".to_owned() } else { format!("{resumes} times") };
             notes.push(format!("the connection was lost {times} on the way"));
         }
         notes.extend(told);
-        let payload = Payload::File(saving.finish(observer).await?);
+        let payload = AnswerPayload::File(saving.finish(observer).await?);
         Ok(CallOutcome {
             status: status.as_u16(),
             payload,
@@ -180,9 +181,9 @@ impl RequestStep<'_> {
 }
 
 /// A transfer that goes on where it breaks off.
-struct Ongoing<'call> {
+struct ResumableDownload<'call> {
     step: RequestStep<'call>,
-    saving: Saving,
+    saving: FileSaving,
     /// Names the version that is being transferred; without it, what broke off is lost.
     validator: Option<String>,
     /// How many times it broke off.
@@ -190,7 +191,7 @@ struct Ongoing<'call> {
     notes: Vec<String>,
 }
 
-impl<'call> Ongoing<'call> {
+impl<'call> ResumableDownload<'call> {
     /// Begins with a file, or goes on with what there is of one.
     async fn begin(
         step: RequestStep<'call>,
@@ -246,7 +247,7 @@ impl<'call> Ongoing<'call> {
                 transfer::format_size(received),
                 self.resumes
             );
-            let progress = Progress { done: received, total: self.saving.total(), message };
+            let progress = CallProgress { done: received, total: self.saving.total(), message };
             self.step.context.observer.progress(progress);
             tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
             match self.rest(&version).await {
@@ -280,10 +281,10 @@ impl<'call> Ongoing<'call> {
         let Some(plan) = ranged(step.plan, offset, validator) else {
             return Ok(ResumedBody::Refused("its entity tag is no field value".to_owned()));
         };
-        let Timeouts { call, first_byte, .. } = step.backend.settings().timeouts;
+        let BackendTimeouts { call, first_byte, .. } = step.backend.settings().timeouts;
         let bound = call.saturating_add(first_byte);
         let sent = tokio::time::timeout(bound, step.with(&plan).send()).await;
-        let Exchange { response, .. } =
+        let HttpExchange { response, .. } =
             sent.unwrap_or_else(|_| Err(timed_out(step.backend, &plan)))?;
         Ok(match range::range_part(&response, offset, saving.total(), validator) {
             RangePart::Rest => ResumedBody::Part(response.bytes_stream().boxed()),

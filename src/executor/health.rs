@@ -12,15 +12,15 @@ use super::{
     media::{is_foreign_page, label, page_error},
     result::DecodedAnswer,
     send::{look_rules, refused_answer},
-    step::{Means, RequestStep},
+    step::{CallMeans, RequestStep},
 };
 use crate::{
     gate::Admitted,
     http::{
-        backend::{AnswerMode, BackendRefusal, Exchange},
+        backend::{AnswerMode, BackendRefusal, HttpExchange},
         error::SendErrorKind,
     },
-    outcome::{CallOutcome, HeldMemory, JsonText, Payload, timestamp},
+    outcome::{AnswerPayload, CallOutcome, HeldMemory, JsonText, timestamp},
     response::media::DeclaredMedia,
 };
 
@@ -71,7 +71,7 @@ impl HealthReport {
 
 impl From<HealthReport> for CallOutcome {
     fn from(report: HealthReport) -> Self {
-        let payload = Payload::Json(JsonText::from(&report.to_json()));
+        let payload = AnswerPayload::Json(JsonText::from(&report.to_json()));
         let status = report.http_status.unwrap_or_default();
         Self { status, payload, notes: Vec::new(), next: None, held: HeldMemory::default() }
     }
@@ -132,7 +132,7 @@ impl Executor {
         let plan = self.plan(call, &health.tool, backend)?;
         // It takes no turn, and is nobody's in particular.
         let context = CallContext::default();
-        let means = Means::new(self, backend, &context);
+        let means = CallMeans::new(self, backend, &context);
         let step = means.step(call, &health.tool, &plan);
         let bound = health.timeout.min(backend.settings().timeouts.call);
         let timed_out = |_| {
@@ -205,13 +205,13 @@ impl RequestStep<'_> {
     /// Reads the JSON of an answer at which the check `looks`.
     async fn value(
         self,
-        exchange: Exchange,
+        exchange: HttpExchange,
         looks: bool,
     ) -> Result<Option<JsonText>, BackendFault> {
         if self.tool.rpc().is_some() {
             // An error comes with the status of a success.
             return match self.answer(exchange).await {
-                Ok(DecodedAnswer { payload: Payload::Json(text), .. }) => Ok(Some(text)),
+                Ok(DecodedAnswer { payload: AnswerPayload::Json(text), .. }) => Ok(Some(text)),
                 Ok(_) => Ok(None),
                 Err(CallError::Api(error)) => Err(BackendFault::answered(error.to_string())),
                 Err(error) => Err(error.into()),
@@ -220,7 +220,7 @@ impl RequestStep<'_> {
         if !looks {
             return Ok(None);
         }
-        let Exchange { response, .. } = exchange;
+        let HttpExchange { response, .. } = exchange;
         let body = self.read(response).await?;
         let read = || {
             let body = self.backend.secrets().body(body.clone());

@@ -13,8 +13,8 @@ use super::{
     step::to_usize,
 };
 use crate::{
-    call::{self, Arguments, CallPlan, handle::Handle},
-    files::{FileStore, Inline, ReferenceError},
+    call::{self, CallArguments, CallPlan, handle::FileHandle},
+    files::{FileStore, InlineFile, ReferenceError},
     gate::Admitted,
     http::backend::Backend,
 };
@@ -27,20 +27,20 @@ const COPIES: u64 = 3;
 
 /// What is sent of a call whose arguments have files in them.
 #[derive(Debug)]
-pub(crate) struct Inlined {
-    pub(crate) arguments: Arguments,
+pub(crate) struct InlinedCall {
+    pub(crate) arguments: CallArguments,
     pub(crate) plan: CallPlan,
-    pub(crate) charge: Charge,
+    pub(crate) charge: MemoryCharge,
 }
 
 /// Memory that texts take, counted with a call until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Charge {
+pub(crate) struct MemoryCharge {
     room: AnswerMemory,
     bytes: u64,
 }
 
-impl Drop for Charge {
+impl Drop for MemoryCharge {
     fn drop(&mut self) {
         // Less always fits.
         let _ = self.room.resize(self.bytes, 0);
@@ -59,7 +59,7 @@ impl Executor {
         (tool, asked): (&Tool, &CallPlan),
         backend: &Backend,
         room: &AnswerMemory,
-    ) -> Result<Option<Inlined>, CallError> {
+    ) -> Result<Option<InlinedCall>, CallError> {
         let handles = call.arguments().handles();
         if handles.is_empty() {
             return Ok(None);
@@ -73,11 +73,11 @@ impl Executor {
             Ok::<_, CallError>((arguments, plan))
         };
         let (arguments, plan) = room.work(to_usize(charge.bytes), plan).await?;
-        Ok(Some(Inlined { arguments, plan, charge }))
+        Ok(Some(InlinedCall { arguments, plan, charge }))
     }
 
     /// Checks the handles that a script gets: it would find out when it has done other things already.
-    pub(super) async fn check_handles(&self, arguments: &Arguments) -> Result<(), CallError> {
+    pub(super) async fn check_handles(&self, arguments: &CallArguments) -> Result<(), CallError> {
         for text in arguments.handles_of_script() {
             look_up(&self.files, text).await?;
         }
@@ -90,8 +90,8 @@ async fn texts(
     files: &FileStore,
     handles: &[&str],
     room: &AnswerMemory,
-) -> Result<(HashMap<String, String>, Charge), CallError> {
-    let mut found: HashMap<&str, Inline> = HashMap::new();
+) -> Result<(HashMap<String, String>, MemoryCharge), CallError> {
+    let mut found: HashMap<&str, InlineFile> = HashMap::new();
     let (mut bytes, mut length) = (0_u64, 0_u64);
     for text in handles {
         let file = match found.get(text) {
@@ -107,7 +107,7 @@ async fn texts(
     }
     let taken = length.saturating_mul(COPIES);
     room.grow(taken).map_err(|NoRoom(limit)| BusyError::Memory(limit))?;
-    let charge = Charge { room: room.clone(), bytes: taken };
+    let charge = MemoryCharge { room: room.clone(), bytes: taken };
     let mut texts = HashMap::with_capacity(found.len());
     for (text, file) in found {
         texts.insert(text.to_owned(), files.inlined(text, file).await?);
@@ -115,9 +115,9 @@ async fn texts(
     Ok((texts, charge))
 }
 
-async fn look_up(files: &FileStore, text: &str) -> Result<Inline, CallError> {
+async fn look_up(files: &FileStore, text: &str) -> Result<InlineFile, CallError> {
     // Whoever gives a text has read it as a handle.
-    let handle = Handle::read(text).unwrap_or(Handle { id: text, form: "" });
+    let handle = FileHandle::read(text).unwrap_or(FileHandle { id: text, form: "" });
     Ok(files.inline(text, handle).await?)
 }
 

@@ -16,9 +16,9 @@ use std::{
 use dadl_descriptor::{
     model::{
         Descriptor,
-        fit::{Fit, FitSource, FitVersion, Version},
+        fit::{FitSource, FitVersion, ServerFit, ServerVersion},
     },
-    offer::{LONGEST_HAS, MOST_HAS, Offer, ToolAvailability, standing},
+    offer::{LONGEST_HAS, MOST_HAS, ServerOffer, ToolAvailability, standing},
 };
 use dadl_openapi::DocumentError;
 use dadl_text::json::scan;
@@ -34,7 +34,7 @@ use crate::{
         backend::Backend,
         document::{self, DocumentFetchError},
     },
-    outcome::{CallOutcome, Payload, SWITCHED_OFF},
+    outcome::{AnswerPayload, CallOutcome, SWITCHED_OFF},
     response::api_error::CREDENTIAL_REFUSED,
 };
 
@@ -55,7 +55,7 @@ const DONE: u8 = 2;
 /// What is known of the servers, by the position of the backend. By default nothing, and nothing is
 /// learned.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fits {
+pub(super) struct KnownServers {
     slots: Arc<[Option<KnownServer>]>,
     learns: bool,
 }
@@ -64,7 +64,7 @@ pub(super) struct Fits {
 #[derive(Debug)]
 pub struct KnownServer {
     place: Option<NotePlace>,
-    offer: RwLock<Option<Arc<Offer>>>,
+    offer: RwLock<Option<Arc<ServerOffer>>>,
     state: AtomicU8,
     asked: Mutex<Option<Instant>>,
 }
@@ -115,7 +115,7 @@ impl KnownServer {
     }
 
     /// Returns what the server has, as far as anybody knows.
-    pub fn offer(&self) -> Option<Arc<Offer>> {
+    pub fn offer(&self) -> Option<Arc<ServerOffer>> {
         self.offer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -140,7 +140,7 @@ impl KnownServer {
     }
 }
 
-impl Fits {
+impl KnownServers {
     fn of(&self, backend: BackendId) -> Option<&KnownServer> {
         self.slots.get(backend.0)?.as_ref()
     }
@@ -191,13 +191,13 @@ impl Executor {
     /// Knows this of the servers, by the position of the backend.
     #[must_use]
     pub fn with_known(self, known: impl Into<Arc<[Option<KnownServer>]>>) -> Self {
-        Self { fits: Fits { slots: known.into(), ..self.fits }, ..self }
+        Self { fits: KnownServers { slots: known.into(), ..self.fits }, ..self }
     }
 
     /// Learns what servers have after they have answered a call, for the next start.
     #[must_use]
     pub fn learning(self) -> Self {
-        Self { fits: Fits { learns: true, ..self.fits }, ..self }
+        Self { fits: KnownServers { learns: true, ..self.fits }, ..self }
     }
 
     /// Returns where it is kept what a server has, where anything is kept.
@@ -215,7 +215,7 @@ impl Executor {
         gate: &Gate,
         backend: BackendId,
         descriptor: &Descriptor,
-    ) -> Result<Arc<Offer>, LearnError> {
+    ) -> Result<Arc<ServerOffer>, LearnError> {
         let fit = descriptor.fit.as_ref().ok_or(LearnError::NotAsked)?;
         let known = self.fits.of(backend).ok_or(LearnError::NotAsked)?;
         let client = self.backends.get(backend.0).ok_or(LearnError::NotAsked)?;
@@ -230,7 +230,7 @@ impl Executor {
         let offer = Arc::new(offer);
         *known.offer.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&offer));
         if let Some(place) = known.place.clone() {
-            let note = ServerNote { offer: Offer::clone(&offer), checked: SystemTime::now() };
+            let note = ServerNote { offer: ServerOffer::clone(&offer), checked: SystemTime::now() };
             let written = tokio::task::spawn_blocking(move || place.write(&note)).await;
             // A start without a note lists what it would list anyway.
             if let Ok(Err(error)) = written {
@@ -245,8 +245,8 @@ impl Executor {
         gate: &Gate,
         backend: BackendId,
         client: &Backend,
-        fit: &Fit,
-    ) -> Result<Offer, LearnError> {
+        fit: &ServerFit,
+    ) -> Result<ServerOffer, LearnError> {
         let mut offer = match &fit.source {
             FitSource::OpenApi(path) => {
                 let base = client.base().as_str().trim_end_matches('/');
@@ -268,7 +268,7 @@ impl Executor {
             FitSource::Methods(tool) => {
                 let text = self.answer(gate.check_fit(backend), tool).await?;
                 let has = methods(&text).ok_or_else(|| LearnError::NoList(tool.clone()))?;
-                Offer { has, ..Offer::default() }
+                ServerOffer { has, ..ServerOffer::default() }
             }
         };
         if let Some(says) = &fit.version {
@@ -290,7 +290,7 @@ impl Executor {
         let context = CallContext::default();
         let done = self.execute(admitted, &context).await;
         match done.map_err(|error| LearnError::Call(Box::new(error)))? {
-            CallOutcome { payload: Payload::Json(text), next: None, notes, .. }
+            CallOutcome { payload: AnswerPayload::Json(text), next: None, notes, .. }
                 if notes.is_empty() =>
             {
                 Ok(text.into_string())
@@ -342,7 +342,7 @@ fn methods(text: &str) -> Option<BTreeSet<String>> {
     Some(has)
 }
 
-fn parse_version(text: &str, says: &FitVersion) -> Option<Version> {
+fn parse_version(text: &str, says: &FitVersion) -> Option<ServerVersion> {
     let found = match &says.path {
         Some(path) => path.look(text)?,
         None => text.trim(),
@@ -388,7 +388,7 @@ mod tests {
         // It said so a moment ago.
         known.reopen();
         assert!(!known.begins());
-        let note = ServerNote { offer: Offer::default(), checked: SystemTime::now() };
+        let note = ServerNote { offer: ServerOffer::default(), checked: SystemTime::now() };
         let fresh = KnownServer::new(None, Some(&note));
         assert!(!fresh.begins());
         fresh.reopen();

@@ -5,12 +5,12 @@ use dadl_descriptor::model::{ErrorRules, RetryStrategy, Tool};
 use super::{
     AnswerMemory, CallContext, CallError, Executor,
     send::{look_rules, refused_answer},
-    step::Means,
+    step::CallMeans,
 };
 use crate::{
     gate::Admitted,
     http::{backend::AnswerMode, retry::RetryRules},
-    outcome::{JsonText, Payload},
+    outcome::{AnswerPayload, JsonText},
 };
 
 /// What a call showed that only looks.
@@ -40,7 +40,7 @@ pub(super) async fn look_once(
 ) -> Result<Option<LookResult>, CallError> {
     let backend = executor.backend(call.entry())?;
     let plan = executor.plan(call, tool, backend)?;
-    let means = Means::new(executor, backend, context);
+    let means = CallMeans::new(executor, backend, context);
     let step = means.step(call, tool, &plan);
     let rules = RetryRules { is_patient: true, ..look_rules(tool) };
     let exchange =
@@ -49,7 +49,7 @@ pub(super) async fn look_once(
     let (text, rejected) = if status.is_success() {
         let answer = step.answer(exchange).await?;
         match step.readable(answer.payload)? {
-            Payload::Json(text) => (text, None),
+            AnswerPayload::Json(text) => (text, None),
             _ => return Ok(None),
         }
     } else {
@@ -69,7 +69,9 @@ pub(super) async fn look_once(
     };
     match seen.await {
         Ok(outcome) => Ok(match outcome.payload {
-            Payload::Json(text) => Some(LookResult { text, room: means.room.clone(), rejected }),
+            AnswerPayload::Json(text) => {
+                Some(LookResult { text, room: means.room.clone(), rejected })
+            }
             _ => None,
         }),
         Err(error) => Err(rejected.unwrap_or(error)),

@@ -10,8 +10,8 @@ use http::{HeaderMap, header};
 
 use super::{CallError, peek::header_text, step::RequestStep};
 use crate::{
-    http::backend::{Backend, Exchange},
-    outcome::{JsonText, Payload},
+    http::backend::{Backend, HttpExchange},
+    outcome::{AnswerPayload, JsonText},
     response::{
         decode::{BodyType, DecodeError},
         media::{self, DeclaredMedia},
@@ -103,7 +103,7 @@ impl<'call> RequestStep<'call> {
     }
 
     /// Refuses, by its head, an answer that is a page where none was declared.
-    pub(super) fn check_page(&self, exchange: &Exchange) -> Result<(), CallError> {
+    pub(super) fn check_page(&self, exchange: &HttpExchange) -> Result<(), CallError> {
         let headers = exchange.response.headers();
         if !media::is_page_type(header_text(headers, &header::CONTENT_TYPE)) {
             return Ok(());
@@ -121,7 +121,7 @@ impl<'call> RequestStep<'call> {
 
     /// Refuses, by its head, a file that is a page where another was declared; returns what there is
     /// to say about one of another type.
-    pub(super) fn check_file(&self, exchange: &Exchange) -> Result<Option<String>, CallError> {
+    pub(super) fn check_file(&self, exchange: &HttpExchange) -> Result<Option<String>, CallError> {
         let headers = exchange.response.headers();
         let sent = header_text(headers, &header::CONTENT_TYPE);
         let declared = self.declared();
@@ -153,21 +153,21 @@ impl<'call> RequestStep<'call> {
     /// would be taken for data.
     pub(super) fn as_declared(
         &self,
-        payload: Payload,
+        payload: AnswerPayload,
         (headers, status): (&HeaderMap, u16),
         landed: Option<&String>,
         notes: &mut Vec<String>,
-    ) -> Result<Payload, CallError> {
+    ) -> Result<AnswerPayload, CallError> {
         let sent = header_text(headers, &header::CONTENT_TYPE);
-        let is_text = matches!(payload, Payload::Text { .. });
+        let is_text = matches!(payload, AnswerPayload::Text { .. });
         // Most tools name no type, and most answers are JSON.
-        if matches!(payload, Payload::Empty)
+        if matches!(payload, AnswerPayload::Empty)
             || !is_text && self.tool.response.content_type.is_none()
         {
             return Ok(payload);
         }
         let declared = self.declared();
-        let Payload::Text { text, .. } = &payload else {
+        let AnswerPayload::Text { text, .. } = &payload else {
             let differs = |sent: &&str| declared.differs(sent);
             notes.extend(sent.filter(differs).map(|sent| self.told(sent)));
             return Ok(payload);
@@ -184,7 +184,7 @@ impl<'call> RequestStep<'call> {
                 let sent = self.backend.secrets().text(sent);
                 format!("the answer says that it is {sent}; it was read as the JSON that it is")
             }));
-            return Ok(Payload::Json(json));
+            return Ok(AnswerPayload::Json(json));
         }
         if begins_as_page(text.as_bytes()) {
             let request = self.request_line();
@@ -226,7 +226,7 @@ impl<'call> RequestStep<'call> {
         format!("the answer is {sent}, where {} is declared", self.declared().words())
     }
 
-    fn page(&self, exchange: &Exchange) -> CallError {
+    fn page(&self, exchange: &HttpExchange) -> CallError {
         let label = label(self.backend, exchange.response.headers());
         let from = (label.as_deref(), exchange.landed.clone());
         let status = exchange.response.status().as_u16();

@@ -49,12 +49,12 @@ use serde_json::Value;
 
 pub(crate) use self::call_bounds::AnswerMemory;
 use self::{
-    begun_tasks::BegunTasks, call_bounds::CallBounds, known_servers::Fits, script::Slots,
-    settle_write::LastWrites,
+    begun_tasks::BegunTasks, call_bounds::CallBounds, known_servers::KnownServers,
+    script::ScriptSlots, settle_write::LastWrites,
 };
 pub use self::{
     call_bounds::BusyError,
-    context::{Budget, CallContext, OnDrop},
+    context::{CallContext, OnDrop, WaitBudget},
     dry_run::DryRun,
     error::CallError,
     health::HealthReport,
@@ -73,8 +73,8 @@ use crate::{
     http::backend::Backend,
     outcome::{CallOutcome, task_report::TaskHandle},
     secrets::Secrets,
-    shares::{ClientKey, Queue},
-    worker::Filters,
+    shares::{ClientKey, FairQueue},
+    worker::FilterPool,
 };
 
 /// Executes calls.
@@ -83,12 +83,12 @@ pub struct Executor {
     backends: Arc<[Backend]>,
     secrets: Secrets,
     files: FileStore,
-    filters: Filters,
-    slots: Slots,
+    filters: FilterPool,
+    slots: ScriptSlots,
     bounds: CallBounds,
     begun: BegunTasks,
     written: LastWrites,
-    fits: Fits,
+    fits: KnownServers,
     /// How many JSON-RPC requests there were.
     requests: Arc<AtomicU64>,
 }
@@ -96,7 +96,7 @@ pub struct Executor {
 impl Executor {
     /// Executes calls of `backends`, whose order is that of the settings.
     pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
-        let (filters, slots) = (Filters::default(), Slots::default());
+        let (filters, slots) = (FilterPool::default(), ScriptSlots::default());
         let backends = backends.into();
         let bounds = call_bounds(OperatorLimits::default(), &backends);
         let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
@@ -113,7 +113,7 @@ impl Executor {
 
     /// Runs jq filters in these processes; by default they are this program.
     #[must_use]
-    pub fn with_filters(self, filters: Filters) -> Self {
+    pub fn with_filters(self, filters: FilterPool) -> Self {
         Self { filters, ..self }
     }
 
@@ -123,7 +123,7 @@ impl Executor {
     }
 
     /// Returns turns for transfers that are no part of calls: as many as calls have.
-    pub(crate) fn transfer_queue(&self) -> Queue {
+    pub(crate) fn transfer_queue(&self) -> FairQueue {
         self.bounds.transfer_queue()
     }
 

@@ -18,11 +18,11 @@ use super::{
     step::{RequestStep, to_usize},
 };
 use crate::{
-    call::{self, Arguments, CallPlan},
-    outcome::{CallOutcome, NextPage, Payload, Progress},
+    call::{self, CallArguments, CallPlan},
+    outcome::{AnswerPayload, CallOutcome, CallProgress, NextPage},
     response::{
-        joined_pages::{Added, Joined},
-        page::{self, Following, More, PageSignals, ResultPage, Total},
+        joined_pages::{JoinedPages, PageAddition},
+        page::{self, FollowingPage, MorePages, PageSignals, ResultPage, TotalSuffix},
     },
 };
 
@@ -34,13 +34,13 @@ pub(super) struct PageWalk<'call> {
 }
 
 /// How far a walk is.
-struct Walked {
+struct WalkProgress {
     /// What brought the last page.
     plan: CallPlan,
-    arguments: Arguments,
+    arguments: CallArguments,
     /// What the last page says about the one after it.
     signals: PageSignals,
-    joined: Joined,
+    joined: JoinedPages,
     /// The number of the last page, from 1.
     number: u32,
     /// The bytes of all pages.
@@ -88,7 +88,7 @@ impl<'call> PageWalk<'call> {
         let DecodedAnswer { status, headers, payload, size, notes, is_cut } = answer;
         let text = match payload {
             // Who names a page wants that page, and behind a part of a page comes its rest.
-            Payload::Json(text) if !self.names_page(&arguments) && !is_cut => text,
+            AnswerPayload::Json(text) if !self.names_page(&arguments) && !is_cut => text,
             payload => {
                 let answer = DecodedAnswer { status, headers, payload, size, notes, is_cut };
                 return step.finish(answer).await;
@@ -99,7 +99,7 @@ impl<'call> PageWalk<'call> {
             let signals = PageSignals::read(pagination, &step.plan.url, &headers, &text);
             let selected = step.select(text)?;
             let after = selected.as_str().len() as u64;
-            Ok::<_, CallError>((signals, after, Joined::begin(selected)))
+            Ok::<_, CallError>((signals, after, JoinedPages::begin(selected)))
         };
         let (signals, after, joined) = step.room.work(before, begun).await?;
         step.resize(before as u64, after)?;
@@ -109,9 +109,10 @@ impl<'call> PageWalk<'call> {
             Err(text) => return step.shape(text, status).await,
         };
         let (plan, number, seen) = (step.plan.clone(), 1, HashSet::new());
-        let mut walked = Walked { plan, arguments, signals, joined, number, size, notes, seen };
+        let mut walked =
+            WalkProgress { plan, arguments, signals, joined, number, size, notes, seen };
         let (left, following) = self.walk(&mut walked).await?;
-        let Walked { plan, joined, size, notes, .. } = walked;
+        let WalkProgress { plan, joined, size, notes, .. } = walked;
         let items = joined.count();
         let whole = step.room.work(to_usize(size), || joined.into_text()).await;
         let mut outcome = step.with(&plan).shape(whole, status).await?;
@@ -124,7 +125,10 @@ impl<'call> PageWalk<'call> {
 
     /// Walks to the last page, or for as long as there is a use in it; returns what was left, and what
     /// the last page says about the one after it.
-    async fn walk(&self, walked: &mut Walked) -> Result<(Option<WalkStop>, Following), CallError> {
+    async fn walk(
+        &self,
+        walked: &mut WalkProgress,
+    ) -> Result<(Option<WalkStop>, FollowingPage), CallError> {
         loop {
             let following = self.following(walked);
             let way = match self.next(walked, &following) {
@@ -132,7 +136,7 @@ impl<'call> PageWalk<'call> {
                 AfterPage::End(left) => return Ok((left, following)),
             };
             let (joined, read) = (&walked.joined, walked.number);
-            self.step.context.observer.progress(Progress {
+            self.step.context.observer.progress(CallProgress {
                 done: u64::from(read),
                 total: following.total.and_then(|total| pages(total, joined)),
                 message: format!("read {} items on {read} pages", joined.count()),
@@ -145,7 +149,7 @@ impl<'call> PageWalk<'call> {
             match self.add(walked).await {
                 Ok(true) => {}
                 Ok(false) => return Ok((None, following)),
-                Err(error) if following.more != More::Yes && is_past_the_end(&error) => {
+                Err(error) if following.more != MorePages::Yes && is_past_the_end(&error) => {
                     return Ok((None, following));
                 }
                 Err(error) => {
@@ -156,8 +160,8 @@ impl<'call> PageWalk<'call> {
     }
 
     /// Works out the page after the last one.
-    fn following(&self, walked: &Walked) -> Following {
-        let Walked { plan, arguments, signals, joined, .. } = walked;
+    fn following(&self, walked: &WalkProgress) -> FollowingPage {
+        let WalkProgress { plan, arguments, signals, joined, .. } = walked;
         let last = joined.last_length();
         let before = joined.count() - last;
         let page = ResultPage { arguments, url: &plan.url, signals, items: Some(last), before };
@@ -165,20 +169,20 @@ impl<'call> PageWalk<'call> {
     }
 
     /// Decides whether to go on, and where.
-    fn next(&self, walked: &mut Walked, following: &Following) -> AfterPage {
-        let Walked { joined, number, seen, .. } = walked;
-        if following.more == More::No || is_short(following, joined, *number) {
+    fn next(&self, walked: &mut WalkProgress, following: &FollowingPage) -> AfterPage {
+        let WalkProgress { joined, number, seen, .. } = walked;
+        if following.more == MorePages::No || is_short(following, joined, *number) {
             return AfterPage::End(None);
         }
         if let Some(most) = self.enough(joined.count(), following) {
             return AfterPage::End(Some(WalkStop::Items(most)));
         }
         let Some(way) = following.step.clone() else {
-            return AfterPage::End((following.more == More::Yes).then_some(WalkStop::NoWay));
+            return AfterPage::End((following.more == MorePages::Yes).then_some(WalkStop::NoWay));
         };
         if *number >= self.max_pages {
             // A page that is short of what was asked for is the last one of most backends.
-            let is_left = following.more != More::Unknown;
+            let is_left = following.more != MorePages::Unknown;
             return AfterPage::End(is_left.then_some(WalkStop::Pages(*number)));
         }
         if !seen.insert(page_key(&way)) {
@@ -188,8 +192,8 @@ impl<'call> PageWalk<'call> {
     }
 
     /// Asks for the page of the plan and adds it; returns whether others may follow.
-    async fn add(&self, walked: &mut Walked) -> Result<bool, CallError> {
-        let Walked { plan, signals, joined, size, notes, .. } = walked;
+    async fn add(&self, walked: &mut WalkProgress) -> Result<bool, CallError> {
+        let WalkProgress { plan, signals, joined, size, notes, .. } = walked;
         let step = self.step.with(plan);
         let odd = || CallError::PageShape { request: step.request_line() };
         let page = step.answer(step.send().await?).await?;
@@ -199,31 +203,33 @@ impl<'call> PageWalk<'call> {
             return Err(step.too_large());
         }
         let text = match page.payload {
-            Payload::Json(text) => text,
+            AnswerPayload::Json(text) => text,
             // Nothing at all is a page without items.
-            Payload::Empty => return Ok(false),
-            Payload::File(_) | Payload::Task(_) | Payload::Text { .. } => return Err(odd()),
+            AnswerPayload::Empty => return Ok(false),
+            AnswerPayload::File(_) | AnswerPayload::Task(_) | AnswerPayload::Text { .. } => {
+                return Err(odd());
+            }
         };
         let before = text.as_str().len();
         let added = || {
             let signals = PageSignals::read(self.pagination, &step.plan.url, &page.headers, &text);
             let selected = step.select(text)?;
             let added = joined.add(&selected);
-            let after = if added == Added::Yes { selected.as_str().len() } else { 0 };
+            let after = if added == PageAddition::Yes { selected.as_str().len() } else { 0 };
             step.resize(before as u64, after as u64)?;
             Ok::<_, CallError>((signals, added))
         };
         let (read, added) = step.room.work(before, added).await?;
         *signals = read;
         match added {
-            Added::Yes => Ok(!page.is_cut),
-            Added::Repeated => Ok(false),
-            Added::Odd => Err(odd()),
+            PageAddition::Yes => Ok(!page.is_cut),
+            PageAddition::Repeated => Ok(false),
+            PageAddition::Odd => Err(odd()),
         }
     }
 
     /// Returns whether the caller asked for a page of its own.
-    fn names_page(&self, arguments: &Arguments) -> bool {
+    fn names_page(&self, arguments: &CallArguments) -> bool {
         let Some(param) = self.pagination.strategy.param() else { return false };
         let given = arguments.iter().find(|(known, _)| known.name == param);
         // A default is what every call without an argument has.
@@ -232,23 +238,23 @@ impl<'call> PageWalk<'call> {
 
     /// Returns `max_items` when more pages could not add to the result. What a program makes of
     /// the items, nobody knows before.
-    fn enough(&self, items: usize, following: &Following) -> Option<usize> {
+    fn enough(&self, items: usize, following: &FollowingPage) -> Option<usize> {
         let RequestStep { call, tool, .. } = self.step;
         let most = tool.response.max_items?;
         if tool.response.transform.is_some() || call.arguments().jq().is_some() {
             return None;
         }
-        (items > most || (items == most && following.more == More::Yes)).then_some(most)
+        (items > most || (items == most && following.more == MorePages::Yes)).then_some(most)
     }
 
     /// Plans the request of the next page; gives a URL back that must not be followed.
     fn plan(
         &self,
         way: page::PageStep,
-        walked: &mut Walked,
+        walked: &mut WalkProgress,
     ) -> Result<Result<CallPlan, CallError>, Url> {
         let RequestStep { backend, call, tool, .. } = self.step;
-        let Walked { plan, arguments, .. } = walked;
+        let WalkProgress { plan, arguments, .. } = walked;
         match way {
             page::PageStep::Argument(name, value) => {
                 // Every strategy's parameter is one of the tool's: the catalog adds it.
@@ -268,8 +274,14 @@ impl<'call> PageWalk<'call> {
     }
 
     /// Says what was left and how to get it.
-    fn tell(&self, left: WalkStop, following: &Following, items: usize, outcome: &mut CallOutcome) {
-        let all = Total(following.total);
+    fn tell(
+        &self,
+        left: WalkStop,
+        following: &FollowingPage,
+        items: usize,
+        outcome: &mut CallOutcome,
+    ) {
+        let all = TotalSuffix(following.total);
         let entry = self.step.call.entry();
         let mut go_on = |reason: String| {
             let step = following.step.as_ref().and_then(|step| match step {
@@ -324,8 +336,10 @@ fn page_key(way: &page::PageStep) -> String {
 
 /// Returns whether a later page ends the list by being shorter than the first one. The first page may
 /// be short because the backend gives less than it is asked for.
-fn is_short(following: &Following, joined: &Joined, number: u32) -> bool {
-    following.more == More::Unknown && number > 1 && joined.last_length() < joined.first_length()
+fn is_short(following: &FollowingPage, joined: &JoinedPages, number: u32) -> bool {
+    following.more == MorePages::Unknown
+        && number > 1
+        && joined.last_length() < joined.first_length()
 }
 
 /// Some backends answer a page behind the last one with an error.
@@ -334,7 +348,7 @@ fn is_past_the_end(error: &CallError) -> bool {
 }
 
 /// Returns on how many pages `total` items are.
-fn pages(total: u64, joined: &Joined) -> Option<u64> {
+fn pages(total: u64, joined: &JoinedPages) -> Option<u64> {
     let length = joined.first_length() as u64;
     (length > 0).then(|| total.div_ceil(length))
 }

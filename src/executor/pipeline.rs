@@ -7,38 +7,38 @@ use tokio::time::Instant;
 
 use super::{
     BusyError, CallContext, CallError, Executor,
-    call_bounds::Turns,
-    download::Download,
-    inline::Inlined,
+    call_bounds::CallTurns,
+    download::FileDownload,
+    inline::InlinedCall,
     pages::PageWalk,
     preparing,
     result::DecodedAnswer,
     settle_write,
-    step::{Means, RequestStep, end_of_call, to_usize},
+    step::{CallMeans, RequestStep, end_of_call, to_usize},
     task,
 };
 use crate::{
     call::{self, CallPlan},
     catalog::CatalogEntry,
-    config::Timeouts,
+    config::BackendTimeouts,
     gate::Admitted,
     http::{
-        backend::{Backend, Exchange},
+        backend::{Backend, HttpExchange},
         upload,
     },
     outcome::{CallOutcome, HeldMemory},
 };
 
 /// What arrived within the time of the call.
-enum Received {
-    Download(Download),
+enum ReceivedAnswer {
+    Download(FileDownload),
     /// The head of an answer that may have no end.
-    Stream(Exchange),
-    Concluded(Concluded),
+    Stream(HttpExchange),
+    Concluded(PipelineOutcome),
 }
 
 /// What an answer came to.
-enum Concluded {
+enum PipelineOutcome {
     /// The id of a task that began.
     Task(String),
     Whole(Box<CallOutcome>),
@@ -74,26 +74,26 @@ impl Executor {
         self.check_filter(call, context).await?;
         let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
         let turns = self.turns(call.entry(), is_transfer, context).await?;
-        let means = Means::new(self, backend, context);
+        let means = CallMeans::new(self, backend, context);
         let sent = self.inlined(call, (tool, &plan), backend, &means.room).await?;
-        let sent = sent.map(|sent| Inlined { plan: self.numbered(sent.plan), ..sent });
+        let sent = sent.map(|sent| InlinedCall { plan: self.numbered(sent.plan), ..sent });
         let step = means.step(call, tool, &plan);
         let sending = match &sent {
-            Some(Inlined { plan, arguments, .. }) => RequestStep { plan, arguments, ..step },
+            Some(InlinedCall { plan, arguments, .. }) => RequestStep { plan, arguments, ..step },
             None => step,
         };
         let concluded = match sending.receive().await? {
-            Received::Concluded(concluded) => concluded,
-            Received::Stream(exchange) => sending.collect(exchange).await?,
+            ReceivedAnswer::Concluded(concluded) => concluded,
+            ReceivedAnswer::Stream(exchange) => sending.collect(exchange).await?,
             // Downloads last as long as they last; only silence ends them.
-            Received::Download(download) => return sending.download(download).await,
+            ReceivedAnswer::Download(download) => return sending.download(download).await,
         };
         match concluded {
-            Concluded::Whole(outcome) => {
+            PipelineOutcome::Whole(outcome) => {
                 Ok(CallOutcome { held: HeldMemory::by(means.room), ..*outcome })
             }
             // Tasks have a bound of their own, and leave their turn to others.
-            Concluded::Task(id) => {
+            PipelineOutcome::Task(id) => {
                 let right = call.task(id, sending.arguments);
                 drop(turns);
                 // A task may last for hours, and what it was given has been sent.
@@ -134,7 +134,7 @@ impl Executor {
         entry: &CatalogEntry,
         is_transfer: bool,
         context: &CallContext<'_>,
-    ) -> Result<Turns, CallError> {
+    ) -> Result<CallTurns, CallError> {
         let bound = self.backend(entry)?.settings().timeouts.call;
         let turns = self.bounds.turns(entry.backend.0, &context.client, is_transfer);
         let turns = tokio::time::timeout(bound, turns).await;
@@ -155,8 +155,8 @@ fn refuse_stream(call: &Admitted<'_>) -> Result<(), CallError> {
 
 impl RequestStep<'_> {
     /// Sends the request, and does with its answer what has to be done within the time of the call.
-    async fn receive(self) -> Result<Received, CallError> {
-        let Timeouts { call, first_byte, .. } = self.backend.settings().timeouts;
+    async fn receive(self) -> Result<ReceivedAnswer, CallError> {
+        let BackendTimeouts { call, first_byte, .. } = self.backend.settings().timeouts;
         let observer = self.context.observer;
         // Uploads last as long as they last, like downloads; only silence ends them.
         let received = if upload::is_streamed(&self.plan.body) {
@@ -175,12 +175,12 @@ impl RequestStep<'_> {
         received.ok_or_else(|| self.timed_out())?
     }
 
-    async fn send_and_read(self) -> Result<Received, CallError> {
+    async fn send_and_read(self) -> Result<ReceivedAnswer, CallError> {
         self.check_upload_size().await?;
         let mut download = self.send_or_continue().await?;
         if self.tool.response.is_private {
             let outcome = self.seal(download.exchange).await?;
-            return Ok(Received::Concluded(Concluded::Whole(Box::new(outcome))));
+            return Ok(ReceivedAnswer::Concluded(PipelineOutcome::Whole(Box::new(outcome))));
         }
         let response = &download.exchange.response;
         if self.is_download(response) {
@@ -188,17 +188,17 @@ impl RequestStep<'_> {
             if !self.tool.response.redact.is_empty() {
                 return Err(CallError::Redaction { request: self.request_line() });
             }
-            return Ok(Received::Download(download));
+            return Ok(ReceivedAnswer::Download(download));
         }
         if self.is_stream(response) {
-            return Ok(Received::Stream(download.exchange));
+            return Ok(ReceivedAnswer::Stream(download.exchange));
         }
         let answer = self.answer(download.exchange).await?;
-        self.conclude(answer).await.map(Received::Concluded)
+        self.conclude(answer).await.map(ReceivedAnswer::Concluded)
     }
 
     /// Reads an answer that may have no end. What came of it is not lost when the time is up.
-    async fn collect(self, exchange: Exchange) -> Result<Concluded, CallError> {
+    async fn collect(self, exchange: HttpExchange) -> Result<PipelineOutcome, CallError> {
         let is_upload = upload::is_streamed(&self.plan.body);
         let ends = if is_upload { end_of_call(self.backend) } else { self.ends };
         let step = Self { ends, ..self };
@@ -209,7 +209,7 @@ impl RequestStep<'_> {
     }
 
     /// Makes of an answer what the caller gets.
-    async fn conclude(self, answer: DecodedAnswer) -> Result<Concluded, CallError> {
+    async fn conclude(self, answer: DecodedAnswer) -> Result<PipelineOutcome, CallError> {
         let mut answer = answer;
         let judged = || {
             self.judge(&answer)?;
@@ -220,12 +220,12 @@ impl RequestStep<'_> {
         let (task, failures) = self.room.work(size, judged).await?;
         answer.notes.extend(failures);
         if let Some(id) = task {
-            return Ok(Concluded::Task(id));
+            return Ok(PipelineOutcome::Task(id));
         }
         let outcome = match PageWalk::of(self) {
             Some(walk) => walk.run(answer).await?,
             None => self.finish(answer).await?,
         };
-        Ok(Concluded::Whole(Box::new(outcome)))
+        Ok(PipelineOutcome::Whole(Box::new(outcome)))
     }
 }

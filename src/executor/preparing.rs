@@ -6,7 +6,7 @@ use std::{pin::pin, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::outcome::{Observer, Progress};
+use crate::outcome::{CallObserver, CallProgress};
 
 /// How often it is said.
 const TELL: Duration = Duration::from_secs(2);
@@ -14,7 +14,7 @@ const TELL: Duration = Duration::from_secs(2);
 /// Waits for `work` and tells `observer` for how long nothing has come since `since`; `most` is how long
 /// that may be.
 pub(super) async fn observed<T>(
-    observer: &dyn Observer,
+    observer: &dyn CallObserver,
     (backend, most): (&str, Duration),
     since: Instant,
     work: impl Future<Output = T>,
@@ -30,7 +30,7 @@ pub(super) async fn observed<T>(
             duration_words(waited),
             duration_words(most.as_secs())
         );
-        observer.progress(Progress { done: waited, total: None, message });
+        observer.progress(CallProgress { done: waited, total: None, message });
     }
 }
 
@@ -48,10 +48,10 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Heard(Mutex<Vec<Progress>>);
+    struct Heard(Mutex<Vec<CallProgress>>);
 
-    impl Observer for Heard {
-        fn progress(&self, progress: Progress) {
+    impl CallObserver for Heard {
+        fn progress(&self, progress: CallProgress) {
             self.0.lock().unwrap().push(progress);
         }
     }

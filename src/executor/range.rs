@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::{peek::header_text, step::RequestStep};
 use crate::{
     call::{CallPlan, PlannedBody},
-    files::Fingerprint,
+    files::RequestFingerprint,
 };
 
 /// What a part of an answer is.
@@ -34,7 +34,7 @@ pub(super) fn total(response: &reqwest::Response) -> Option<u64> {
 impl RequestStep<'_> {
     /// Names a request whose answer may come in parts: one that only reads, and asks for the bytes as
     /// they are.
-    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
+    pub(super) fn fingerprint(&self) -> Option<RequestFingerprint> {
         let Self { backend, tool, plan, .. } = self;
         let asks_for_a_part = plan.headers.iter().any(|(name, _)| *name == header::RANGE);
         if plan.method != RequestMethod::Get
@@ -55,7 +55,7 @@ impl RequestStep<'_> {
             add(name.as_str().as_bytes());
             add(value.as_bytes());
         }
-        Some(Fingerprint(digest.finalize().into()))
+        Some(RequestFingerprint(digest.finalize().into()))
     }
 }
 

@@ -15,20 +15,20 @@ use super::{
     stream::{AnswerStream, StreamBounds},
 };
 use crate::{
-    http::backend::Exchange,
-    outcome::Payload,
+    http::backend::HttpExchange,
+    outcome::AnswerPayload,
     response::{
         decode::{self, BodyType},
-        stream_collector::Collector,
+        stream_collector::StreamCollector,
     },
 };
 
 /// The body of an answer as it comes.
-pub(super) type Pieces = BoxStream<'static, reqwest::Result<Bytes>>;
+pub(super) type BodyPieces = BoxStream<'static, reqwest::Result<Bytes>>;
 
 impl RequestStep<'_> {
     /// Reads an answer and decodes it.
-    pub(super) async fn answer(self, exchange: Exchange) -> Result<DecodedAnswer, CallError> {
+    pub(super) async fn answer(self, exchange: HttpExchange) -> Result<DecodedAnswer, CallError> {
         self.check_page(&exchange)?;
         let kind = BodyType::of(self.content_type(exchange.response.headers()));
         if let Some(sent) = rpc::rpc_call(self.tool.rpc(), self.plan)
@@ -36,14 +36,14 @@ impl RequestStep<'_> {
         {
             return self.rpc_answer(sent, exchange).await;
         }
-        let Exchange { response, landed, .. } = exchange;
+        let HttpExchange { response, landed, .. } = exchange;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let secrets = self.backend.secrets();
         let most = || StreamBounds::of(self.call, self.tool, self.backend).items;
         let collector = match kind {
-            BodyType::EventStream => Some(Collector::events(most(), secrets)),
-            BodyType::Ndjson => Some(Collector::lines(most(), secrets)),
+            BodyType::EventStream => Some(StreamCollector::events(most(), secrets)),
+            BodyType::Ndjson => Some(StreamCollector::lines(most(), secrets)),
             _ => None,
         };
         if let Some(collector) = collector {
@@ -78,9 +78,9 @@ impl RequestStep<'_> {
         let decoded = || {
             Ok(match decode::decode(secrets.body(body), content_type, self.most())? {
                 // What a charset hides shows itself only now.
-                Payload::Text { content_type, text } => {
+                AnswerPayload::Text { content_type, text } => {
                     let content_type = secrets.text(&content_type).into_owned();
-                    Payload::Text { content_type, text: secrets.masked(text) }
+                    AnswerPayload::Text { content_type, text: secrets.masked(text) }
                 }
                 payload => payload,
             })
@@ -116,7 +116,7 @@ impl RequestStep<'_> {
         self,
         status: u16,
         headers: HeaderMap,
-        body: Pieces,
+        body: BodyPieces,
         total: Option<u64>,
     ) -> Result<DecodedAnswer, CallError> {
         if !self.tool.response.redact.is_empty() {
@@ -126,7 +126,7 @@ impl RequestStep<'_> {
         let incoming = self.incoming(&name, &content_type, total);
         let body = body.map(|piece| piece.map_err(std::io::Error::other));
         let file = self.executor.files.save(incoming, body, self.context.observer).await?;
-        let payload = Payload::File(file);
+        let payload = AnswerPayload::File(file);
         Ok(DecodedAnswer { status, headers, payload, size: 0, notes: Vec::new(), is_cut: false })
     }
 

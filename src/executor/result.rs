@@ -1,6 +1,6 @@
 //! An answer becomes the result of its call.
 
-use dadl_descriptor::model::entries::Failures;
+use dadl_descriptor::model::entries::EntryFailures;
 use http::HeaderMap;
 
 use super::{
@@ -9,23 +9,23 @@ use super::{
     step::{RequestStep, to_usize},
 };
 use crate::{
-    outcome::{CallOutcome, HeldMemory, JsonText, Payload},
+    outcome::{AnswerPayload, CallOutcome, HeldMemory, JsonText},
     response::{
-        api_error::Rejection,
+        api_error::RejectedAnswer,
         masked_error,
         media::is_page_type,
         page::{self, PageSignals},
         remarks,
         shape::{self, RunFilter, ShapeError},
     },
-    worker::{FilterError, Filters},
+    worker::{FilterError, FilterPool},
 };
 
 /// An answer that was read and decoded.
 pub(super) struct DecodedAnswer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
-    pub(super) payload: Payload,
+    pub(super) payload: AnswerPayload,
     /// The length of the body in bytes.
     pub(super) size: u64,
     /// What the caller should know about it.
@@ -38,14 +38,14 @@ impl RequestStep<'_> {
     /// Refuses a 2xx answer that says in its body that it is an error.
     pub(super) fn judge(&self, answer: &DecodedAnswer) -> Result<(), CallError> {
         let failed = &self.tool.errors.failed;
-        let (false, Payload::Json(text)) = (failed.is_empty(), &answer.payload) else {
+        let (false, AnswerPayload::Json(text)) = (failed.is_empty(), &answer.payload) else {
             return Ok(());
         };
         let text = text.as_str();
         if self.shows_tasks() || !failed.iter().any(|it| it.holds(text) == Some(true)) {
             return Ok(());
         }
-        let rejection = Rejection {
+        let rejection = RejectedAnswer {
             status: answer.status,
             body: text.as_bytes(),
             request: &self.request_line(),
@@ -61,8 +61,10 @@ impl RequestStep<'_> {
         answer: &DecodedAnswer,
     ) -> Result<Option<String>, CallError> {
         let rules = self.call.entry().descriptor().entries_of(&self.tool.name);
-        let (Some(rules), Payload::Json(text)) = (rules, &answer.payload) else { return Ok(None) };
-        let Some(failures) = Failures::of_list(text.as_str(), rules).sentence() else {
+        let (Some(rules), AnswerPayload::Json(text)) = (rules, &answer.payload) else {
+            return Ok(None);
+        };
+        let Some(failures) = EntryFailures::of_list(text.as_str(), rules).sentence() else {
             return Ok(None);
         };
         match answer.is_cut {
@@ -78,7 +80,7 @@ impl RequestStep<'_> {
         let size = payload.bytes();
         let prepared = || {
             let text = match self.readable(payload)? {
-                Payload::Json(text) => text,
+                AnswerPayload::Json(text) => text,
                 payload => return Ok(Err(payload)),
             };
             let signals = tool.pagination().map(|pagination| {
@@ -110,8 +112,8 @@ impl RequestStep<'_> {
 
     /// Returns what the rest of the pipeline works on. Programs work on JSON, whatever the content
     /// type says; other text is a string to them.
-    pub(super) fn readable(&self, payload: Payload) -> Result<Payload, CallError> {
-        let Payload::Text { text, .. } = &payload else { return Ok(payload) };
+    pub(super) fn readable(&self, payload: AnswerPayload) -> Result<AnswerPayload, CallError> {
+        let AnswerPayload::Text { text, .. } = &payload else { return Ok(payload) };
         let rules = &self.tool.response;
         if !rules.redact.is_empty() {
             return Err(CallError::Redaction { request: self.request_line() });
@@ -120,10 +122,10 @@ impl RequestStep<'_> {
             return Ok(payload);
         }
         if let Ok(text) = JsonText::parse(text) {
-            return Ok(Payload::Json(text));
+            return Ok(AnswerPayload::Json(text));
         }
         let text = JsonText::string_within(text, self.most());
-        text.map(Payload::Json).ok_or_else(|| self.too_large())
+        text.map(AnswerPayload::Json).ok_or_else(|| self.too_large())
     }
 
     /// Selects the result in an answer.
@@ -147,13 +149,13 @@ impl RequestStep<'_> {
             notes =
                 self.room.work(size, || remarks::remarks(arguments, &selected, &is_asked)).await;
         }
-        let filters = Filtering { filters: self.filters, room: self.room };
+        let filters = CallFilters { filters: self.filters, room: self.room };
         let (text, note) =
             shape::shape_result(selected, &self.tool.response, jq, &filters, self.most())
                 .await
                 .map_err(|error| self.misshapen(error))?;
         notes.extend(note);
-        let payload = Payload::Json(text);
+        let payload = AnswerPayload::Json(text);
         Ok(CallOutcome { status, payload, notes, next: None, held: HeldMemory::default() })
     }
 
@@ -176,10 +178,15 @@ impl RequestStep<'_> {
 }
 
 /// Makes the result of an answer that is no JSON.
-fn unread(status: u16, payload: Payload, notes: Vec<String>, expects_page: bool) -> CallOutcome {
+fn unread(
+    status: u16,
+    payload: AnswerPayload,
+    notes: Vec<String>,
+    expects_page: bool,
+) -> CallOutcome {
     let mut outcome =
         CallOutcome { status, payload, notes, next: None, held: HeldMemory::default() };
-    if let Payload::Text { content_type, .. } = &outcome.payload
+    if let AnswerPayload::Text { content_type, .. } = &outcome.payload
         && is_page_type(Some(content_type))
         && !expects_page
     {
@@ -191,12 +198,12 @@ fn unread(status: u16, payload: Payload, notes: Vec<String>, expects_page: bool)
 }
 
 /// The filters of a call, whose results are counted among its bytes.
-pub(super) struct Filtering<'call> {
-    pub(super) filters: &'call Filters,
+pub(super) struct CallFilters<'call> {
+    pub(super) filters: &'call FilterPool,
     pub(super) room: &'call AnswerMemory,
 }
 
-impl RunFilter for Filtering<'_> {
+impl RunFilter for CallFilters<'_> {
     type Error = FilterError;
 
     async fn run(&self, program: &str, input: &JsonText) -> Result<JsonText, FilterError> {

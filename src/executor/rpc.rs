@@ -10,45 +10,45 @@ use http::header;
 use super::{
     CallError, Executor,
     peek::header_text,
-    read::Pieces,
+    read::BodyPieces,
     result::DecodedAnswer,
     step::{RequestStep, to_usize},
     stream::{AnswerStream, StreamBounds},
 };
 use crate::{
     call::{CallPlan, PlannedBody, RpcCall},
-    http::backend::{Backend, Exchange, MOST_ERROR_BYTES},
-    outcome::Payload,
+    http::backend::{Backend, HttpExchange, MOST_ERROR_BYTES},
+    outcome::AnswerPayload,
     response::{
         MASK,
         decode::{BodyType, DecodeError},
         rpc::{self, RpcError, RpcHead, RpcReply},
         rpc_error::{self, RefusedCall},
-        stream_collector::Collector,
+        stream_collector::StreamCollector,
     },
     secrets::Secrets,
 };
 
 /// What an answer begins with.
-pub(super) enum Opening {
+pub(super) enum AnswerOpening {
     /// A list; its lines follow.
-    List(Pieces),
+    List(BodyPieces),
     /// Something else: its start, and the rest.
-    Other(BytesMut, Pieces),
+    Other(BytesMut, BodyPieces),
 }
 
 /// Why an answer has no beginning.
-pub(super) enum Unopened {
+pub(super) enum OpeningError {
     Broken(reqwest::Error),
     Odd(DecodeError),
 }
 
 /// Reads as much of an answer as shows what it is.
 pub(super) async fn open_envelope(
-    mut pieces: Pieces,
+    mut pieces: BodyPieces,
     id: u64,
     secrets: &Secrets,
-) -> Result<Opening, Unopened> {
+) -> Result<AnswerOpening, OpeningError> {
     let masked = |line: &[u8]| secrets.body(Bytes::copy_from_slice(line));
     let mut start = BytesMut::new();
     let mut searched = 0;
@@ -58,13 +58,13 @@ pub(super) async fn open_envelope(
             let line = start.get(..at).unwrap_or_default();
             // What keeps a connection alive may come before the first line.
             if !line.iter().all(u8::is_ascii_whitespace) {
-                return match rpc::read_head(&masked(line), id).map_err(Unopened::Odd)? {
+                return match rpc::read_head(&masked(line), id).map_err(OpeningError::Odd)? {
                     RpcHead::List => {
                         let rest = start.split_off(at + 1).freeze();
                         let rest = stream::once(std::future::ready(Ok(rest)));
-                        Ok(Opening::List(rest.chain(pieces).boxed()))
+                        Ok(AnswerOpening::List(rest.chain(pieces).boxed()))
                     }
-                    RpcHead::Other => Ok(Opening::Other(start, pieces)),
+                    RpcHead::Other => Ok(AnswerOpening::Other(start, pieces)),
                 };
             }
             let _ = start.split_to(at + 1);
@@ -73,15 +73,15 @@ pub(super) async fn open_envelope(
         }
         searched = start.len();
         if start.trim_ascii_start().len() > rpc::LONGEST_HEAD {
-            return Ok(Opening::Other(start, pieces));
+            return Ok(AnswerOpening::Other(start, pieces));
         }
         match pieces.next().await {
-            Some(piece) => start.extend_from_slice(&piece.map_err(Unopened::Broken)?),
+            Some(piece) => start.extend_from_slice(&piece.map_err(OpeningError::Broken)?),
             // A list without items may lack the end of its line as well.
             None => {
-                return match rpc::read_head(&masked(&start), id).map_err(Unopened::Odd)? {
-                    RpcHead::List => Ok(Opening::List(stream::empty().boxed())),
-                    RpcHead::Other => Ok(Opening::Other(start, pieces)),
+                return match rpc::read_head(&masked(&start), id).map_err(OpeningError::Odd)? {
+                    RpcHead::List => Ok(AnswerOpening::List(stream::empty().boxed())),
+                    RpcHead::Other => Ok(AnswerOpening::Other(start, pieces)),
                 };
             }
         }
@@ -103,9 +103,9 @@ impl RequestStep<'_> {
     pub(super) async fn rpc_answer(
         self,
         (rpc, sent): (&RpcMethod, &RpcCall),
-        exchange: Exchange,
+        exchange: HttpExchange,
     ) -> Result<DecodedAnswer, CallError> {
-        let Exchange { response, attempts, retry_after, .. } = exchange;
+        let HttpExchange { response, attempts, retry_after, .. } = exchange;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let secrets = self.backend.secrets();
@@ -119,18 +119,18 @@ impl RequestStep<'_> {
         let opening = open_envelope(response.bytes_stream().boxed(), sent.id, secrets);
         let opening = tokio::time::timeout_at(self.ends, opening).await.map_err(late)?;
         let (start, pieces) = match opening {
-            Ok(Opening::Other(start, pieces)) => (start, pieces),
-            Ok(Opening::List(lines)) if self.tool.response.binary => {
+            Ok(AnswerOpening::Other(start, pieces)) => (start, pieces),
+            Ok(AnswerOpening::List(lines)) if self.tool.response.binary => {
                 return self.keep(status, headers, lines, None).await;
             }
-            Ok(Opening::List(lines)) => {
+            Ok(AnswerOpening::List(lines)) => {
                 let most = StreamBounds::of(self.call, self.tool, self.backend).items;
-                let collector = Collector::lines(most, secrets);
+                let collector = StreamCollector::lines(most, secrets);
                 let stream = AnswerStream::new(self, status, headers, collector);
                 return AnswerStream { ends_silently: true, ..stream }.collect(lines).await;
             }
-            Err(Unopened::Broken(error)) => return Err(self.broken_off(&error)),
-            Err(Unopened::Odd(error)) => return Err(odd(error)),
+            Err(OpeningError::Broken(error)) => return Err(self.broken_off(&error)),
+            Err(OpeningError::Odd(error)) => return Err(odd(error)),
         };
         let taken = start.len() as u64;
         self.take_room(taken)?;
@@ -147,7 +147,7 @@ impl RequestStep<'_> {
                 self.keep(status, headers, body, None).await
             }
             RpcReply::Result(text) => {
-                let payload = Payload::Json(text);
+                let payload = AnswerPayload::Json(text);
                 self.resize(size, payload.bytes())?;
                 Ok(DecodedAnswer {
                     status,
@@ -220,8 +220,8 @@ impl Executor {
         tool: &Tool,
         plan: &CallPlan,
         (rpc, sent): (&RpcMethod, &RpcCall),
-        pieces: Pieces,
-    ) -> Result<Pieces, CallError> {
+        pieces: BodyPieces,
+    ) -> Result<BodyPieces, CallError> {
         let broken = |error| CallError::Send(backend.failure(plan, &error));
         let request = || backend.request_line(plan);
         let odd = |error: DecodeError| CallError::Decode {
@@ -231,10 +231,10 @@ impl Executor {
             error: DecodeError { excerpt: MASK.to_owned(), ..error },
         };
         let (mut body, mut pieces) = match open_envelope(pieces, sent.id, backend.secrets()).await {
-            Ok(Opening::List(lines)) => return Ok(lines),
-            Ok(Opening::Other(start, pieces)) => (start, pieces),
-            Err(Unopened::Broken(error)) => return Err(broken(error)),
-            Err(Unopened::Odd(error)) => return Err(odd(error)),
+            Ok(AnswerOpening::List(lines)) => return Ok(lines),
+            Ok(AnswerOpening::Other(start, pieces)) => (start, pieces),
+            Err(OpeningError::Broken(error)) => return Err(broken(error)),
+            Err(OpeningError::Odd(error)) => return Err(odd(error)),
         };
         while body.len() <= MOST_ERROR_BYTES
             && let Some(piece) = pieces.next().await

@@ -16,7 +16,7 @@ use std::{
 use dadl_descriptor::script::engine::{self, CallReply, ScriptEvent, ScriptJob};
 use tokio::sync::mpsc as events;
 
-use crate::shares::{ClientKey, Queue, Turn};
+use crate::shares::{ClientKey, FairQueue, QueueTurn};
 
 /// How many scripts run at once; each may take [`engine::MEMORY`].
 pub(super) const MOST_RUNS: usize = 16;
@@ -33,20 +33,20 @@ const NAME: &str = "composite";
 /// The right to run one script.
 #[derive(Debug)]
 pub(super) struct ScriptSlot {
-    _turn: Turn,
+    _turn: QueueTurn,
 }
 
 /// All slots of the program; those who wait take turns.
 #[derive(Debug, Clone)]
-pub(super) struct Slots(Queue);
+pub(super) struct ScriptSlots(FairQueue);
 
-impl Default for Slots {
+impl Default for ScriptSlots {
     fn default() -> Self {
-        Self(Queue::keeping(KEPT_RUNS, MOST_RUNS, MOST_WAITING))
+        Self(FairQueue::keeping(KEPT_RUNS, MOST_RUNS, MOST_WAITING))
     }
 }
 
-impl Slots {
+impl ScriptSlots {
     /// Waits for a slot; there is none when too many wait.
     pub(super) async fn take(&self, client: &ClientKey) -> Option<ScriptSlot> {
         self.0.turn(client).await.ok().map(|turn| ScriptSlot { _turn: turn })

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     files::extension_of,
-    http::backend::Exchange,
-    outcome::{CallOutcome, HeldMemory, Payload},
+    http::backend::HttpExchange,
+    outcome::{AnswerPayload, CallOutcome, HeldMemory},
     response::{
         decode::BodyType,
         rpc::{self as response, RpcReply},
@@ -26,8 +26,8 @@ const NOTE: &str = "the answer holds secrets: it was saved to a private file, wh
 
 impl RequestStep<'_> {
     /// Saves an answer to a private file. What says that there is none is an error as usual.
-    pub(super) async fn seal(self, exchange: Exchange) -> Result<CallOutcome, CallError> {
-        let Exchange { response, attempts, retry_after, .. } = exchange;
+    pub(super) async fn seal(self, exchange: HttpExchange) -> Result<CallOutcome, CallError> {
+        let HttpExchange { response, attempts, retry_after, .. } = exchange;
         let status = response.status().as_u16();
         let content_type = header_text(response.headers(), &header::CONTENT_TYPE)
             .unwrap_or("application/octet-stream")
@@ -56,19 +56,19 @@ impl RequestStep<'_> {
                     if is_nothing(result.as_str()) && is_one_line(&body) =>
                 {
                     self.resize(size, 0)?;
-                    return Ok(outcome(Payload::Empty, Vec::new()));
+                    return Ok(outcome(AnswerPayload::Empty, Vec::new()));
                 }
                 // Whatever it is, nobody sees it.
                 Ok(RpcReply::Result(_)) | Err(_) => extension = "ndjson",
             }
         }
         if body.is_empty() {
-            return Ok(outcome(Payload::Empty, Vec::new()));
+            return Ok(outcome(AnswerPayload::Empty, Vec::new()));
         }
         let name = format!("{}.{extension}", self.tool.name);
         let file = self.executor.files.seal(&name, &content_type, body).await?;
         self.resize(size, 0)?;
-        Ok(outcome(Payload::File(file), vec![NOTE.to_owned()]))
+        Ok(outcome(AnswerPayload::File(file), vec![NOTE.to_owned()]))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use dadl_descriptor::model::{ErrorFormat, Tool, condition::Condition};
+use dadl_descriptor::model::{ErrorFormat, Tool, condition::AnswerCondition};
 use dadl_text::{json::scan, text::begins_as_page};
 use http::HeaderValue;
 use uuid::Uuid;
@@ -12,19 +12,19 @@ use super::{CallError, media::missing_path, step::RequestStep};
 use crate::{
     call::CallPlan,
     http::{
-        backend::{AnswerMode, Backend, BackendRefusal, Exchange, MOST_ERROR_BYTES, start_of},
+        backend::{AnswerMode, Backend, BackendRefusal, HttpExchange, MOST_ERROR_BYTES, start_of},
         retry::RetryRules,
     },
     outcome::{ApiError, SWITCHED_OFF},
     response::{
-        api_error::{self, Rejection},
+        api_error::{self, RejectedAnswer},
         masked_error,
     },
 };
 
 impl RequestStep<'_> {
     /// Sends the request and turns a non-2xx answer into an error.
-    pub(super) async fn send(self) -> Result<Exchange, CallError> {
+    pub(super) async fn send(self) -> Result<HttpExchange, CallError> {
         let Self { executor, backend, tool, activity, .. } = self;
         let plan = &with_key(self.plan, tool);
         let rules = retry_rules(tool);
@@ -44,7 +44,8 @@ impl RequestStep<'_> {
         // Some APIs show a task that failed or was cancelled with a status of its own, or answer a
         // question with one; to see that is a success.
         let (start, exchange) = exchange.peeked(backend.settings().timeouts.read).await;
-        if (self.shows_tasks() && self.shows_task(&start)) || Condition::any_holds(results, &start)
+        if (self.shows_tasks() && self.shows_task(&start))
+            || AnswerCondition::any_holds(results, &start)
         {
             return Ok(exchange);
         }
@@ -85,7 +86,7 @@ pub(super) async fn rejected_error(
     backend: &Backend,
     tool: &Tool,
     plan: &CallPlan,
-    exchange: Exchange,
+    exchange: HttpExchange,
 ) -> CallError {
     let (error, _) = refused_answer(backend, tool, &backend.request_line(plan), exchange).await;
     Box::new(error).into()
@@ -96,14 +97,14 @@ pub(super) async fn refused_answer(
     backend: &Backend,
     tool: &Tool,
     request: &str,
-    exchange: Exchange,
+    exchange: HttpExchange,
 ) -> (ApiError, Bytes) {
-    let Exchange { response, attempts, retry_after, refusal, .. } = exchange;
+    let HttpExchange { response, attempts, retry_after, refusal, .. } = exchange;
     let status = response.status().as_u16();
     // A body that breaks off still has a status, which says most.
     let body = start_of(response, backend.settings().timeouts.read).await;
     let body = backend.masked(body).await;
-    let rejection = Rejection { status, body: &body, request, retry_after, attempts };
+    let rejection = RejectedAnswer { status, body: &body, request, retry_after, attempts };
     let mut error = masked_error::read_masked_error(rejection, tool);
     error.is_no_route = is_no_route(status, tool, &body);
     name_refusal(&mut error, refusal, tool);

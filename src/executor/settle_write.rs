@@ -13,7 +13,7 @@ use std::{
 
 use dadl_descriptor::model::{
     Tool,
-    settle::{Settle, SettleCondition},
+    settle::{SettleCondition, SettleRule},
 };
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ use super::{CallContext, CallError, Executor, look};
 use crate::{
     catalog::BackendId,
     gate::Admitted,
-    outcome::{ApiError, CallOutcome, Payload},
+    outcome::{AnswerPayload, ApiError, CallOutcome},
     shares::ClientKey,
 };
 
@@ -165,7 +165,7 @@ async fn wait_for_rule(
     call: &Admitted<'_>,
     (tool, arguments): (&Tool, &Map<String, Value>),
     context: &CallContext<'_>,
-    rule: &Settle,
+    rule: &SettleRule,
     outcome: &CallOutcome,
 ) -> Option<String> {
     let reader = call.gate().catalog().find_declared(call.entry().backend, &rule.look.tool);
@@ -179,18 +179,18 @@ async fn wait_for_rule(
     }
     let result = match &outcome.payload {
         // It has not been written yet.
-        Payload::Task(report) if report.is_running => return None,
+        AnswerPayload::Task(report) if report.is_running => return None,
         // The caller may not see the task, so nobody knows whether it has ended. A condition that only
         // the write can bring about is looked for all the same.
-        Payload::Task(report) if report.is_hidden && !rule.until.is_certain() => return None,
-        Payload::Json(text) => Some(text.as_str()),
+        AnswerPayload::Task(report) if report.is_hidden && !rule.until.is_certain() => return None,
+        AnswerPayload::Json(text) => Some(text.as_str()),
         _ => None,
     };
     let values = rule.values(arguments, result)?;
     let look = call.look(&rule.look, &values)?;
     let reader = look::once(look.entry().tool()?);
     let context = context.unheard();
-    let mut steady = Steady::default();
+    let mut steady = SteadyValue::default();
     let looks = async {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -235,16 +235,16 @@ enum SettleLook {
 
 /// The value that was last seen, and since when.
 #[derive(Default)]
-struct Steady(Option<(String, Instant)>);
+struct SteadyValue(Option<(String, Instant)>);
 
 async fn look_and_judge(
     executor: &Executor,
     context: &CallContext<'_>,
     call: &Admitted<'_>,
     reader: &Tool,
-    rule: &Settle,
+    rule: &SettleRule,
     values: &[(String, String)],
-    steady: &mut Steady,
+    steady: &mut SteadyValue,
 ) -> SettleLook {
     let shown = match look::look_once(executor, context, call, reader).await {
         Ok(Some(shown)) => shown,
@@ -269,7 +269,7 @@ async fn look_and_judge(
     if holds { SettleLook::Settled } else { SettleLook::NotYet }
 }
 
-fn missed(error: &CallError, rule: &Settle) -> SettleLook {
+fn missed(error: &CallError, rule: &SettleRule) -> SettleLook {
     let is_miss =
         error.is_gone() || matches!(error, CallError::Api(error) if error.code == "not_found");
     match &rule.until {

@@ -12,31 +12,31 @@ use super::{
     call_bounds::{AnswerMemory, NoRoom},
 };
 use crate::{
-    call::{Arguments, CallPlan},
+    call::{CallArguments, CallPlan},
     gate::Admitted,
-    http::{backend::Backend, error::SendErrorKind, upload::Activity},
+    http::{backend::Backend, error::SendErrorKind, upload::UploadActivity},
     response::{MASK, decode::DecodeError},
-    worker::Filters,
+    worker::FilterPool,
 };
 
 /// A bound that no clock can hold is as good as this one.
 const LONGEST_CALL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What a call is made with, until its end.
-pub(super) struct Means<'call> {
+pub(super) struct CallMeans<'call> {
     pub(super) executor: &'call Executor,
     pub(super) backend: &'call Backend,
     pub(super) context: &'call CallContext<'call>,
-    pub(super) filters: Filters,
+    pub(super) filters: FilterPool,
     /// What is being sent.
-    pub(super) activity: Activity,
+    pub(super) activity: UploadActivity,
     /// What is being read.
     pub(super) room: AnswerMemory,
     /// When the time of the call is over.
     pub(super) ends: Instant,
 }
 
-impl<'call> Means<'call> {
+impl<'call> CallMeans<'call> {
     /// Returns those of a call that begins now.
     pub(super) fn new(
         executor: &'call Executor,
@@ -48,7 +48,7 @@ impl<'call> Means<'call> {
             backend,
             context,
             filters: executor.filters.of(&context.client),
-            activity: Activity::default(),
+            activity: UploadActivity::default(),
             room: executor.room(&context.client),
             ends: end_of_call(backend),
         }
@@ -97,11 +97,11 @@ pub(super) struct RequestStep<'call> {
     pub(super) tool: &'call Tool,
     pub(super) plan: &'call CallPlan,
     /// What the plan was made of: those of the call, with files where it has their handles.
-    pub(super) arguments: &'call Arguments,
+    pub(super) arguments: &'call CallArguments,
     pub(super) context: &'call CallContext<'call>,
-    pub(super) filters: &'call Filters,
+    pub(super) filters: &'call FilterPool,
     /// What is being sent.
-    pub(super) activity: &'call Activity,
+    pub(super) activity: &'call UploadActivity,
     /// What is being read.
     pub(super) room: &'call AnswerMemory,
     /// When the time of the call is over.

@@ -4,7 +4,7 @@
 //! run at once: a step may need as much memory again as the answer it works on, which is given back at
 //! its end, and only what stays is counted among the answers that are being read.
 
-use crate::shares::{ClientKey, Queue};
+use crate::shares::{ClientKey, FairQueue};
 
 /// A step with less is shorter than the way to another thread, in bytes.
 const SMALL: usize = 128 * 1024;
@@ -18,14 +18,14 @@ const LARGE: usize = 16 * 1024 * 1024;
 /// The steps of all calls; a clone counts with it.
 #[derive(Debug, Clone)]
 pub(super) struct StepQueue {
-    turns: Queue,
-    large: Queue,
+    turns: FairQueue,
+    large: FairQueue,
 }
 
 impl Default for StepQueue {
     fn default() -> Self {
         // Who waits here has a turn among the calls, which are bounded.
-        Self { turns: Queue::new(MOST, usize::MAX), large: Queue::new(1, usize::MAX) }
+        Self { turns: FairQueue::new(MOST, usize::MAX), large: FairQueue::new(1, usize::MAX) }
     }
 }
 

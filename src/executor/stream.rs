@@ -13,10 +13,10 @@ use super::{CallError, result::DecodedAnswer, step::RequestStep, step_queue::Yie
 use crate::{
     gate::Admitted,
     http::backend::Backend,
-    outcome::{Payload, chain},
+    outcome::{AnswerPayload, chain},
     response::{
         decode::DecodeError,
-        stream_collector::{Collector, EndOfList, SoFar},
+        stream_collector::{EndOfList, SoFar, StreamCollector},
     },
 };
 
@@ -64,7 +64,7 @@ pub(super) struct AnswerStream<'call> {
     pub(super) step: RequestStep<'call>,
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
-    pub(super) collector: Collector,
+    pub(super) collector: StreamCollector,
     /// Whether the server says nothing when it fails in the middle: what shows it is told.
     pub(super) ends_silently: bool,
     /// Whether nobody expects an end.
@@ -77,7 +77,7 @@ impl<'call> AnswerStream<'call> {
         step: RequestStep<'call>,
         status: u16,
         headers: HeaderMap,
-        collector: Collector,
+        collector: StreamCollector,
     ) -> Self {
         let (ends_silently, is_endless) = (false, false);
         Self { step, status, headers, collector, ends_silently, is_endless }
@@ -94,7 +94,7 @@ impl<'call> AnswerStream<'call> {
         if streaming.handling == StreamHandling::Skip {
             let notes = vec!["the stream was not read (`stream_handling: skip`)".to_owned()];
             let Self { status, headers, .. } = self;
-            let (payload, size, is_cut) = (Payload::Empty, 0, false);
+            let (payload, size, is_cut) = (AnswerPayload::Empty, 0, false);
             return Ok(DecodedAnswer { status, headers, payload, size, notes, is_cut });
         }
         self.collector = self.collector.within(backend.settings().max_response_bytes);
@@ -152,7 +152,7 @@ impl<'call> AnswerStream<'call> {
             }
         }
         drop(pieces);
-        let payload = Payload::Json(self.collector.finish());
+        let payload = AnswerPayload::Json(self.collector.finish());
         self.step.resize(counted, payload.bytes())?;
         let Self { status, headers, .. } = self;
         Ok(DecodedAnswer { status, headers, payload, size, notes, is_cut })

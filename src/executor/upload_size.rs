@@ -7,8 +7,8 @@ use super::{CallError, step::RequestStep};
 use crate::{
     call::{self, PlannedBody},
     http::{
-        backend::Exchange,
-        upload::{self, Activity},
+        backend::HttpExchange,
+        upload::{self, UploadActivity},
     },
     outcome::JsonText,
 };
@@ -52,9 +52,9 @@ impl RequestStep<'_> {
         let arguments = self.arguments.of(&rule.tool);
         let asking =
             call::plan_call(call.entry(), &rule.tool, backend.base(), &arguments, call.door())?;
-        let activity = &Activity::default();
+        let activity = &UploadActivity::default();
         let step = RequestStep { tool: &rule.tool, plan: &asking, activity, ..self };
-        let Exchange { response, .. } = step.send().await?;
+        let HttpExchange { response, .. } = step.send().await?;
         let body = step.read(response).await?;
         let body = backend.secrets().body(body);
         let text = std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok());

@@ -12,7 +12,7 @@ use std::{
 
 /// How a file gets a name that nobody has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum NamingWay {
     /// The system renames it unless the name is taken.
     Exclusive,
     /// It gets a second name, and loses the first.
@@ -23,7 +23,7 @@ enum Way {
 
 /// In the order in which they are tried: file systems of cameras have no links, and network file
 /// systems often cannot rename exclusively.
-const WAYS: [Way; 3] = [Way::Exclusive, Way::Link, Way::Reserve];
+const WAYS: [NamingWay; 3] = [NamingWay::Exclusive, NamingWay::Link, NamingWay::Reserve];
 
 /// Calls the file at `from` `to`.
 ///
@@ -35,14 +35,14 @@ pub(crate) fn give(from: &Path, to: &Path) -> io::Result<()> {
     give_by(&WAYS, from, to)
 }
 
-fn give_by(ways: &[Way], from: &Path, to: &Path) -> io::Result<()> {
+fn give_by(ways: &[NamingWay], from: &Path, to: &Path) -> io::Result<()> {
     let mut lacking = io::ErrorKind::Unsupported.into();
     for way in ways {
         let done = match way {
-            Way::Exclusive => rename_exclusively(from, to),
+            NamingWay::Exclusive => rename_exclusively(from, to),
             // The name is given; what is left of the first one is swept up one day.
-            Way::Link => fs::hard_link(from, to).map(|()| drop(fs::remove_file(from))),
-            Way::Reserve => rename_to_reserved(from, to),
+            NamingWay::Link => fs::hard_link(from, to).map(|()| drop(fs::remove_file(from))),
+            NamingWay::Reserve => rename_to_reserved(from, to),
         };
         match done {
             // A file system without links says that they are not permitted.

@@ -15,9 +15,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    index::{self, FileRecord, Id},
+    index::{self, FileId, FileRecord},
     staging,
-    time::{Moment, Uptime, unix_seconds},
+    time::{ClockMoment, MachineUptime, unix_seconds},
 };
 
 /// Ends the name of what a first look saw.
@@ -32,11 +32,16 @@ const TOLERANCE: Duration = Duration::from_secs(60);
 struct ExpirySeen {
     /// By the clock, in seconds since 1970.
     at: u64,
-    uptime: Uptime,
+    uptime: MachineUptime,
 }
 
 /// Returns whether the file of a record is to be removed.
-pub(super) fn is_over(directory: &Path, id: &Id, record: &FileRecord, now: &Moment) -> bool {
+pub(super) fn is_over(
+    directory: &Path,
+    id: &FileId,
+    record: &FileRecord,
+    now: &ClockMoment,
+) -> bool {
     let Some(expires) = record.expires else { return false };
     if let Some(until) = record.until.as_ref().filter(|until| until.boot == now.uptime.boot) {
         return now.uptime.milliseconds >= until.milliseconds;
@@ -45,7 +50,7 @@ pub(super) fn is_over(directory: &Path, id: &Id, record: &FileRecord, now: &Mome
 }
 
 /// Forgets what a first look saw.
-pub(super) fn forget_expiry(directory: &Path, id: &Id) {
+pub(super) fn forget_expiry(directory: &Path, id: &FileId) {
     let path = staging::path_of(directory, id, SEEN);
     if path.exists() {
         index::remove_quietly(&path);
@@ -54,7 +59,7 @@ pub(super) fn forget_expiry(directory: &Path, id: &Id) {
 }
 
 /// Returns whether the clock has said so for long enough; writes down when it did first.
-fn is_confirmed(directory: &Path, id: &Id, now: &Moment) -> bool {
+fn is_confirmed(directory: &Path, id: &FileId, now: &ClockMoment) -> bool {
     let path = staging::path_of(directory, id, SEEN);
     let seen: Option<ExpirySeen> =
         fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());

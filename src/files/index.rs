@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{
     expiry, staging,
-    time::{Moment, Uptime},
+    time::{ClockMoment, MachineUptime},
     unfinished,
 };
 
@@ -30,9 +30,9 @@ const RECORD: &str = "json";
 
 /// The name of a stored file: 32 lower-case hexadecimal digits that cannot be guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Id(String);
+pub(crate) struct FileId(String);
 
-impl Id {
+impl FileId {
     /// Makes a new one of 122 random bits.
     pub(crate) fn random() -> Self {
         Self(Uuid::new_v4().simple().to_string())
@@ -70,7 +70,7 @@ pub(crate) struct FileRecord {
     pub(crate) expires: Option<u64>,
     /// The same by what no change of the clock touches, until the machine starts anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) until: Option<Uptime>,
+    pub(crate) until: Option<MachineUptime>,
     /// When it was last written to, in nanoseconds since 1970: a file with another time is
     /// somebody else's and stays.
     pub(crate) modified: u64,
@@ -84,7 +84,7 @@ pub(crate) struct FileRecord {
 
 impl FileRecord {
     /// Returns where the bytes are.
-    pub(crate) fn path(&self, directory: &Path, id: &Id) -> PathBuf {
+    pub(crate) fn path(&self, directory: &Path, id: &FileId) -> PathBuf {
         match &self.file {
             Some(file) => directory.join(file),
             None => directory.join(STORE).join(id.as_str()),
@@ -123,15 +123,15 @@ pub(crate) fn inode_of(_: &fs::Metadata) -> Option<u64> {
 
 /// The records of a directory, as of the last look.
 #[derive(Debug, Default)]
-pub(crate) struct Index {
-    records: HashMap<Id, FileRecord>,
+pub(crate) struct FileIndex {
+    records: HashMap<FileId, FileRecord>,
     /// Whether leftovers were looked for.
     swept: bool,
 }
 
-impl Index {
+impl FileIndex {
     /// Reads what is new and removes what has expired; the first time, leftovers too.
-    pub(crate) fn refresh(&mut self, directory: &Path, now: &Moment) {
+    pub(crate) fn refresh(&mut self, directory: &Path, now: &ClockMoment) {
         let mut present = HashMap::with_capacity(self.records.len());
         for (id, record_path) in records(directory) {
             let known = self.records.remove(&id);
@@ -164,7 +164,7 @@ impl Index {
     }
 
     /// Returns a record as of the last look.
-    pub(crate) fn get(&self, id: &Id) -> Option<&FileRecord> {
+    pub(crate) fn get(&self, id: &FileId) -> Option<&FileRecord> {
         self.records.get(id)
     }
 
@@ -186,7 +186,7 @@ impl Index {
     }
 
     /// Removes a file and its record; says whether there was one.
-    pub(crate) fn remove(&mut self, directory: &Path, id: &Id) -> bool {
+    pub(crate) fn remove(&mut self, directory: &Path, id: &FileId) -> bool {
         let Some(record) = self.records.remove(id) else { return false };
         let path = record.path(directory, id);
         if record.is_at(&path) {
@@ -198,7 +198,7 @@ impl Index {
     }
 
     /// Knows a file whose record was written.
-    pub(crate) fn insert(&mut self, id: Id, record: FileRecord) {
+    pub(crate) fn insert(&mut self, id: FileId, record: FileRecord) {
         self.records.insert(id, record);
     }
 }
@@ -214,29 +214,29 @@ pub(super) fn open_store(directory: &Path) -> io::Result<PathBuf> {
 }
 
 /// Writes a record, whole or not at all.
-pub(super) fn write_record(directory: &Path, id: &Id, record: &FileRecord) -> io::Result<()> {
+pub(super) fn write_record(directory: &Path, id: &FileId, record: &FileRecord) -> io::Result<()> {
     open_store(directory)?;
     staging::write_file(directory, &record_path(directory, id), &serde_json::to_vec(record)?)
 }
 
 /// Removes a record whose file did not get its name.
-pub(super) fn take_back(directory: &Path, id: &Id) {
+pub(super) fn take_back(directory: &Path, id: &FileId) {
     remove_quietly(&record_path(directory, id));
 }
 
-pub(super) fn record_path(directory: &Path, id: &Id) -> PathBuf {
+pub(super) fn record_path(directory: &Path, id: &FileId) -> PathBuf {
     directory.join(STORE).join(format!("{}.{RECORD}", id.as_str()))
 }
 
 /// Lists what has the name of a record; a store that is a link is none.
-fn records(directory: &Path) -> Vec<(Id, PathBuf)> {
+fn records(directory: &Path) -> Vec<(FileId, PathBuf)> {
     let store = directory.join(STORE);
     if !is_directory(&store) {
         return Vec::new();
     }
     let records = file_names(&store).into_iter().filter_map(|name| {
         let id = name.rsplit_once('.').filter(|(_, ending)| *ending == RECORD);
-        Some((Id::parse(id?.0)?, store.join(&name)))
+        Some((FileId::parse(id?.0)?, store.join(&name)))
     });
     records.collect()
 }

@@ -8,22 +8,22 @@ use futures_util::TryStreamExt as _;
 use mime::Mime;
 
 use super::{
-    FILES_PATH, FileError, FileRecord, FileStore, Id, LONGEST_REFERENCE, ReferenceError,
+    FILES_PATH, FileError, FileId, FileRecord, FileStore, LONGEST_REFERENCE, ReferenceError,
     open_stored,
 };
-use crate::call::handle::Handle;
+use crate::call::handle::FileHandle;
 
 /// A file may have so many bytes to become text.
 const MOST: u64 = 10 * 1024 * 1024;
 
 /// A file that will be text.
-pub(crate) struct Inline {
+pub(crate) struct InlineFile {
     /// What comes before its bytes; all there is of a URL.
     before: String,
     bytes: Option<(FileRecord, PathBuf)>,
 }
 
-impl Inline {
+impl InlineFile {
     /// Returns how many bytes of the file are read.
     pub(crate) fn size(&self) -> u64 {
         self.bytes.as_ref().map_or(0, |(record, _)| record.size)
@@ -41,14 +41,18 @@ impl FileStore {
     /// # Errors
     ///
     /// [`FileError::Reference`] when there is no such file, no such form, or too much of it.
-    pub(crate) async fn inline(&self, text: &str, handle: Handle<'_>) -> Result<Inline, FileError> {
+    pub(crate) async fn inline(
+        &self,
+        text: &str,
+        handle: FileHandle<'_>,
+    ) -> Result<InlineFile, FileError> {
         let found = self.found(handle).await;
         found.map_err(|reason| self.not_inlined(text, reason))
     }
 
     /// Reads what was found, and makes text of it.
-    pub(crate) async fn inlined(&self, text: &str, found: Inline) -> Result<String, FileError> {
-        let Inline { before, bytes } = found;
+    pub(crate) async fn inlined(&self, text: &str, found: InlineFile) -> Result<String, FileError> {
+        let InlineFile { before, bytes } = found;
         let Some((record, path)) = bytes else { return Ok(before) };
         let read = read(record, path).await;
         let bytes = read.map_err(|reason| self.not_inlined(text, reason))?;
@@ -77,17 +81,17 @@ impl FileStore {
         }
     }
 
-    async fn found(&self, handle: Handle<'_>) -> Result<Inline, ReferenceError> {
-        let Handle { id, form } = handle;
+    async fn found(&self, handle: FileHandle<'_>) -> Result<InlineFile, ReferenceError> {
+        let FileHandle { id, form } = handle;
         if !matches!(form, "base64" | "dataurl" | "url") {
             return Err(ReferenceError::Form(text_head(form, LONGEST_REFERENCE).to_owned()));
         }
-        let id = Id::parse(id).ok_or(ReferenceError::Gone)?;
+        let id = FileId::parse(id).ok_or(ReferenceError::Gone)?;
         let (record, path) = self.stored(&id).await.ok_or(ReferenceError::Gone)?;
         if form == "url" {
             let base = self.published().filter(|base| !base.is_empty());
             let base = base.ok_or(ReferenceError::NoAddress)?;
-            return Ok(Inline {
+            return Ok(InlineFile {
                 before: format!("{base}{FILES_PATH}/{}", id.as_str()),
                 bytes: None,
             });
@@ -99,7 +103,7 @@ impl FileStore {
             "dataurl" => format!("data:{};base64,", media_type(&record.content_type)),
             _ => String::new(),
         };
-        Ok(Inline { before, bytes: Some((record, path)) })
+        Ok(InlineFile { before, bytes: Some((record, path)) })
     }
 }
 

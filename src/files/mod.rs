@@ -44,27 +44,27 @@ use url::Url;
 
 use self::{
     error::io_error,
-    index::{Index, STORE},
+    index::{FileIndex, STORE},
     time::Timekeeper,
 };
 pub use self::{
     error::{FetchClientError, FileError, ReferenceError, UrlRefusal},
-    remote::{Resolver, SystemResolver},
-    space::{Gauge, Space},
+    remote::{HostResolver, SystemResolver},
+    space::{DiskSpace, SpaceGauge},
     time::SystemClock,
 };
 pub(crate) use self::{
-    index::{FileRecord, Id},
-    inline::Inline,
+    index::{FileId, FileRecord},
+    inline::InlineFile,
     media_type::{extension_of, of_name as media_type_of},
-    readable::Readable,
-    saving::Saving,
-    unfinished::{Fingerprint, UnfinishedFile},
+    readable::ReadableFile,
+    saving::FileSaving,
+    unfinished::{RequestFingerprint, UnfinishedFile},
 };
 pub(crate) use crate::call::handle::REFERENCE;
 use crate::{
     config::FileSettings,
-    shares::{ClientKey, Queue},
+    shares::{ClientKey, FairQueue},
 };
 
 /// Bytes are read in pieces of this size.
@@ -86,46 +86,46 @@ struct StoreInner {
     directory: PathBuf,
     settings: FileSettings,
     time: Timekeeper,
-    resolver: Arc<dyn Resolver>,
-    gauge: Gauge,
+    resolver: Arc<dyn HostResolver>,
+    gauge: SpaceGauge,
     /// What goes before the path of a stored file, once an HTTP server has it to give.
     published: OnceLock<String>,
     client: OnceLock<Result<reqwest::Client, FetchClientError>>,
     state: Mutex<StoreState>,
     /// Batches on their way to the disk.
-    writes: Queue,
+    writes: FairQueue,
 }
 
 #[derive(Default)]
 struct StoreState {
-    index: Index,
+    index: FileIndex,
     /// Files that are being written, and their bytes so far.
     unfinished: u64,
     unfinished_bytes: u64,
     /// What was announced and has not come yet.
     awaited_bytes: u64,
     /// The unfinished files of each host.
-    of_hosts: HashMap<String, Usage>,
+    of_hosts: HashMap<String, FileUsage>,
 }
 
 /// What files take: how many there are, and their bytes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Usage {
+struct FileUsage {
     files: u64,
     bytes: u64,
 }
 
 impl StoreState {
     /// Returns what a host has here, finished or not.
-    fn usage_of(&self, host: &str) -> Usage {
+    fn usage_of(&self, host: &str) -> FileUsage {
         let (files, bytes) = self.index.usage_of(host);
         let unfinished = self.of_hosts.get(host).copied().unwrap_or_default();
-        Usage { files: files + unfinished.files, bytes: bytes + unfinished.bytes }
+        FileUsage { files: files + unfinished.files, bytes: bytes + unfinished.bytes }
     }
 }
 
 /// A file that is about to be sent.
-pub(crate) struct Upload {
+pub(crate) struct FileUpload {
     /// The last part of its name.
     pub(crate) name: String,
     /// As it was stored or by its extension.
@@ -147,7 +147,7 @@ fn at_once() -> usize {
 
 /// Why a file is saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum SavePurpose {
     /// It is what somebody asked for.
     Kept,
     /// It is the whole of an answer that was shown in part: who saw the part has its name, and it is
@@ -170,7 +170,7 @@ pub(crate) struct IncomingFile<'a> {
     /// How long to wait for each piece.
     pub(crate) idle: Duration,
     /// Why it is saved.
-    pub(crate) purpose: Purpose,
+    pub(crate) purpose: SavePurpose,
     /// For whom it is saved: it counts as theirs for as long as it is kept.
     pub(crate) client: &'a ClientKey,
 }
@@ -197,7 +197,7 @@ impl FileStore {
         directory: PathBuf,
         settings: FileSettings,
         clock: SystemClock,
-        resolver: Arc<dyn Resolver>,
+        resolver: Arc<dyn HostResolver>,
     ) -> Self {
         Self::with_time(directory, settings, Timekeeper::of_clock(clock), resolver)
     }
@@ -206,11 +206,11 @@ impl FileStore {
         directory: PathBuf,
         settings: FileSettings,
         time: Timekeeper,
-        resolver: Arc<dyn Resolver>,
+        resolver: Arc<dyn HostResolver>,
     ) -> Self {
         let (published, client, state) = Default::default();
-        let gauge: Gauge = Arc::new(space::disk_space);
-        let writes = Queue::new(at_once(), usize::MAX);
+        let gauge: SpaceGauge = Arc::new(space::disk_space);
+        let writes = FairQueue::new(at_once(), usize::MAX);
         let inner = StoreInner {
             directory,
             settings,
@@ -227,7 +227,7 @@ impl FileStore {
 
     /// Measures the disk with `gauge`; a store that is shared already keeps its own.
     #[must_use]
-    pub fn with_gauge(mut self, gauge: Gauge) -> Self {
+    pub fn with_gauge(mut self, gauge: SpaceGauge) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.gauge = gauge;
         }
@@ -253,7 +253,7 @@ impl FileStore {
     }
 
     /// Returns a stored file and where its bytes are.
-    pub(crate) async fn stored(&self, id: &Id) -> Option<(FileRecord, PathBuf)> {
+    pub(crate) async fn stored(&self, id: &FileId) -> Option<(FileRecord, PathBuf)> {
         self.sweep().await;
         let record = self.state().index.get(id)?.clone();
         let path = record.path(&self.inner.directory, id);
@@ -280,7 +280,7 @@ impl FileStore {
     }
 
     /// Measures the disk of the directory, or of the nearest one above that is there.
-    fn space(&self) -> Option<Space> {
+    fn space(&self) -> Option<DiskSpace> {
         let mut above = self.inner.directory.ancestors();
         above
             .find(|directory| directory.exists())
@@ -298,7 +298,7 @@ impl FileStore {
     }
 
     /// Opens the file that a caller named, for sending.
-    pub(crate) async fn open(&self, reference: &str) -> Result<Upload, FileError> {
+    pub(crate) async fn open(&self, reference: &str) -> Result<FileUpload, FileError> {
         let stored = match self.id_of(reference) {
             Some(id) => self.stored(&id).await.map(Some).ok_or(()),
             None if reference.starts_with(REFERENCE) => Err(()),
@@ -356,16 +356,16 @@ impl FileStore {
     }
 
     /// Returns the id in `dadl-file:ID`, and in a URL or path that this server gave out.
-    fn id_of(&self, reference: &str) -> Option<Id> {
+    fn id_of(&self, reference: &str) -> Option<FileId> {
         if let Some(id) = reference.strip_prefix(REFERENCE) {
-            return Id::parse(id);
+            return FileId::parse(id);
         }
         self.inner.published.get()?;
         let (before, id) = reference.rsplit_once('/')?;
-        before.ends_with(FILES_PATH).then(|| Id::parse(id)).flatten()
+        before.ends_with(FILES_PATH).then(|| FileId::parse(id)).flatten()
     }
 
-    async fn fetch(&self, reference: &str) -> Result<Upload, ReferenceError> {
+    async fn fetch(&self, reference: &str) -> Result<FileUpload, ReferenceError> {
         let StoreInner { settings, resolver, client, .. } = &*self.inner;
         let client = client.get_or_init(|| remote::build_client(settings, Arc::clone(resolver)));
         let client = client.as_ref().map_err(Clone::clone)?;
@@ -373,7 +373,7 @@ impl FileStore {
     }
 
     /// Opens a file on this machine.
-    async fn open_local(&self, reference: &str) -> Result<Upload, ReferenceError> {
+    async fn open_local(&self, reference: &str) -> Result<FileUpload, ReferenceError> {
         self.sweep().await;
         let file_url = reference.strip_prefix("file://");
         let name = match file_url.map(|rest| (rest, Url::parse(reference))) {
@@ -435,7 +435,7 @@ fn create_private(directory: &Path) -> io::Result<()> {
     builder.create(directory)
 }
 
-async fn open_stored(record: FileRecord, path: &Path) -> Result<Upload, ReferenceError> {
+async fn open_stored(record: FileRecord, path: &Path) -> Result<FileUpload, ReferenceError> {
     open_file(path, record.name, record.content_type).await
 }
 
@@ -443,7 +443,7 @@ async fn open_file(
     path: &Path,
     name: String,
     content_type: String,
-) -> Result<Upload, ReferenceError> {
+) -> Result<FileUpload, ReferenceError> {
     let fail = |error: io::Error| ReferenceError::Unreadable(error.kind());
     // Opening a pipe would wait for somebody to write into it.
     if !tokio::fs::metadata(path).await.map_err(fail)?.is_file() {
@@ -453,7 +453,7 @@ async fn open_file(
     let size = file.metadata().await.map_err(fail)?.len();
     // A file that grows meanwhile must not outgrow the length that was announced.
     let stream = ReaderStream::with_capacity(file.take(size), READ_BUFFER).boxed();
-    Ok(Upload { name, content_type, size: Some(size), stream })
+    Ok(FileUpload { name, content_type, size: Some(size), stream })
 }
 
 #[cfg(test)]

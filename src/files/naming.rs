@@ -13,17 +13,17 @@ use dadl_text::text;
 
 use super::{
     FILES_PATH, FileError, FileStore, REFERENCE, candidate_names, exclusive_name,
-    index::{self, FileRecord, Id},
+    index::{self, FileId, FileRecord},
     io_error,
     saving::PartFile,
-    time::{self, Uptime},
+    time::{self, MachineUptime},
 };
 use crate::outcome::SavedFile;
 
 /// A file whose bytes are all there.
 pub(super) struct WholeFile {
     pub(super) store: FileStore,
-    pub(super) id: Id,
+    pub(super) id: FileId,
     /// What people call it.
     pub(super) name: String,
     /// What it is to be called on the disk; nothing when it is stored under its id.
@@ -32,7 +32,7 @@ pub(super) struct WholeFile {
     pub(super) size: u64,
     pub(super) digest: Vec<u8>,
     /// When it is removed: by the clock in seconds since 1970, and by the machine.
-    pub(super) expires: Option<(u64, Uptime)>,
+    pub(super) expires: Option<(u64, MachineUptime)>,
     /// Locked until it has its name.
     pub(super) file: File,
     pub(super) part: PartFile,
@@ -114,7 +114,7 @@ impl WholeFile {
 /// something has that name.
 fn take_name(
     directory: &Path,
-    id: &Id,
+    id: &FileId,
     record: &FileRecord,
     is_noted: bool,
     part: &PartFile,

@@ -4,11 +4,11 @@ use std::{path::PathBuf, time::UNIX_EPOCH};
 
 use url::Url;
 
-use super::{FileStore, Id, REFERENCE, index, media_type};
+use super::{FileId, FileStore, REFERENCE, index, media_type};
 
 /// A file that a host may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Readable {
+pub(crate) struct ReadableFile {
     /// Where it is.
     pub(crate) path: PathBuf,
     /// What people call it.
@@ -22,11 +22,11 @@ pub(crate) struct Readable {
 impl FileStore {
     /// Finds `dadl-file:ID`, and, where clients are on this machine, a `file://` URL below the
     /// directory of files. Query and fragment of a URL are no part of its path.
-    pub(crate) async fn readable(&self, uri: &str) -> Option<Readable> {
+    pub(crate) async fn readable(&self, uri: &str) -> Option<ReadableFile> {
         if let Some(id) = uri.strip_prefix(REFERENCE) {
-            let (record, path) = self.stored(&Id::parse(id)?).await?;
+            let (record, path) = self.stored(&FileId::parse(id)?).await?;
             let super::FileRecord { name, content_type, size, .. } = record;
-            return Some(Readable { path, name, content_type, size });
+            return Some(ReadableFile { path, name, content_type, size });
         }
         if self.inner.published.get().is_some() {
             return None;
@@ -50,7 +50,7 @@ impl FileStore {
     /// Returns the newest files that can be read, where clients are on this machine; elsewhere who has
     /// the name of a file got it in a result. So did who saw a part of an answer: the whole of it is
     /// not listed.
-    pub(crate) async fn listed(&self, most: usize) -> Vec<Readable> {
+    pub(crate) async fn listed(&self, most: usize) -> Vec<ReadableFile> {
         if self.inner.published.get().is_some() {
             return Vec::new();
         }
@@ -61,7 +61,7 @@ impl FileStore {
             let directory = directory.canonicalize().unwrap_or(directory);
             let is_listed = |name: &String| !name.starts_with('.') && !spilled.contains(name);
             let names = index::file_names(&directory).into_iter().filter(is_listed);
-            let mut files: Vec<Readable> =
+            let mut files: Vec<ReadableFile> =
                 names.filter_map(|name| readable_at(directory.join(name))).collect();
             files.sort_by_cached_key(|file| {
                 let metadata = std::fs::metadata(&file.path);
@@ -76,7 +76,7 @@ impl FileStore {
     }
 
     /// Removes a stored file; says whether there was one.
-    pub(crate) async fn remove(&self, id: &Id) -> bool {
+    pub(crate) async fn remove(&self, id: &FileId) -> bool {
         self.sweep().await;
         let (store, id) = (self.clone(), id.clone());
         let removed = tokio::task::spawn_blocking(move || {
@@ -90,12 +90,12 @@ impl FileStore {
 const PART: &str = ".part";
 
 /// Describes a regular file; `None` for what is not whole.
-fn readable_at(path: PathBuf) -> Option<Readable> {
+fn readable_at(path: PathBuf) -> Option<ReadableFile> {
     let metadata = std::fs::symlink_metadata(&path).ok()?;
     let name = path.file_name()?.to_string_lossy().into_owned();
     let is_whole = metadata.is_file() && !name.ends_with(PART);
     is_whole.then(|| {
         let content_type = media_type::of_name(&name).to_owned();
-        Readable { path, name, content_type, size: metadata.len() }
+        ReadableFile { path, name, content_type, size: metadata.len() }
     })
 }

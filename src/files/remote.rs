@@ -22,7 +22,7 @@ use reqwest::{
 use url::{Host, Url};
 
 use super::{
-    ByteStream, Upload,
+    ByteStream, FileUpload,
     error::{FetchClientError, ReferenceError, UrlRefusal},
     media_type,
 };
@@ -37,7 +37,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Finds the addresses of a host; tests bring their own.
-pub trait Resolver: Send + Sync + 'static {
+pub trait HostResolver: Send + Sync + 'static {
     /// Returns the addresses of `host`.
     fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
@@ -46,7 +46,7 @@ pub trait Resolver: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 
-impl Resolver for SystemResolver {
+impl HostResolver for SystemResolver {
     fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
             let found = tokio::net::lookup_host((host, 0)).await?;
@@ -58,7 +58,7 @@ impl Resolver for SystemResolver {
 /// Passes on those addresses alone that may be reached.
 struct AddressGuard {
     settings: FileSettings,
-    resolver: Arc<dyn Resolver>,
+    resolver: Arc<dyn HostResolver>,
 }
 
 impl Resolve for AddressGuard {
@@ -124,7 +124,7 @@ fn check_url(settings: &FileSettings, url: &Url) -> Result<(), UrlRefusal> {
 /// Builds the client that fetches.
 pub(crate) fn build_client(
     settings: &FileSettings,
-    resolver: Arc<dyn Resolver>,
+    resolver: Arc<dyn HostResolver>,
 ) -> Result<Client, FetchClientError> {
     // An error means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -156,7 +156,7 @@ pub(crate) async fn open_upload(
     client: &Client,
     settings: &FileSettings,
     reference: &str,
-) -> Result<Upload, ReferenceError> {
+) -> Result<FileUpload, ReferenceError> {
     let mut url = Url::parse(reference)?;
     let mut is_redirect = false;
     for _ in 0..=MOST_REDIRECTS {
@@ -184,7 +184,7 @@ fn upload(
     response: reqwest::Response,
     url: &Url,
     settings: &FileSettings,
-) -> Result<Upload, ReferenceError> {
+) -> Result<FileUpload, ReferenceError> {
     let most = settings.max_upload_bytes;
     let encoded = response.headers().contains_key(header::CONTENT_ENCODING);
     let size = response.content_length();
@@ -212,7 +212,7 @@ fn upload(
             Ok(piece)
         })
         .boxed();
-    Ok(Upload { name, content_type, size, stream })
+    Ok(FileUpload { name, content_type, size, stream })
 }
 
 /// Returns the last part of the path, as the name of a file.

@@ -17,22 +17,22 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::{
-    FileError, FileStore, IncomingFile, Purpose, READ_BUFFER, StoreState,
+    FileError, FileStore, IncomingFile, READ_BUFFER, SavePurpose, StoreState,
     candidate_names::{display_name, safe_name},
-    index::{self, Id},
+    index::{self, FileId},
     io_error,
     naming::WholeFile,
     space,
     sparse::SparseFile,
     staging::{self, StagedFile},
     time,
-    unfinished::{self, Fingerprint, Mark, UnfinishedFile},
+    unfinished::{self, RequestFingerprint, UnfinishedFile, UnfinishedMark},
 };
 use crate::{
     config::FileSettings,
     outcome::{
-        Observer, SavedFile,
-        transfer::{Direction, Meter},
+        CallObserver, SavedFile,
+        transfer::{TransferDirection, TransferMeter},
     },
     shares::{ClientKey, leaves_room},
 };
@@ -176,10 +176,10 @@ fn check_limit(
 }
 
 /// A file that is being saved. Dropping it removes what is there.
-pub(crate) struct Saving {
+pub(crate) struct FileSaving {
     store: FileStore,
     room: ReservedSpace,
-    id: Id,
+    id: FileId,
     name: String,
     /// What it is to be called on the disk; nothing when it is stored under its id.
     wanted: Option<String>,
@@ -187,14 +187,14 @@ pub(crate) struct Saving {
     ttl: Option<Duration>,
     idle: Duration,
     total: Option<u64>,
-    purpose: Purpose,
+    purpose: SavePurpose,
     received: u64,
     /// What is being written; `None` after a failure.
     writer: Option<FileWriter>,
     /// Before the file, so that nobody sees the one without the other.
-    mark: Option<Mark>,
+    mark: Option<UnfinishedMark>,
     part: PartFile,
-    resume: Option<(Fingerprint, String)>,
+    resume: Option<(RequestFingerprint, String)>,
 }
 
 /// Where the bytes go: idle, or at work on another thread.
@@ -205,20 +205,22 @@ enum FileWriter {
 
 impl FileStore {
     /// Makes a file for what is about to come. A file that cannot fit is refused here.
-    pub(crate) async fn begin(&self, incoming: IncomingFile<'_>) -> Result<Saving, FileError> {
+    pub(crate) async fn begin(&self, incoming: IncomingFile<'_>) -> Result<FileSaving, FileError> {
         let most = self.inner.settings.max_upload_bytes;
-        if incoming.purpose == Purpose::Upload && incoming.total.is_some_and(|total| total > most) {
+        if incoming.purpose == SavePurpose::Upload
+            && incoming.total.is_some_and(|total| total > most)
+        {
             return Err(FileError::Quota { setting: "max_upload_size", limit: most });
         }
         self.sweep().await;
         let room = ReservedSpace::take(self, incoming.client, incoming.total)?;
         let (file, part, id) = self.make().await?;
         let writer = FileWriter::Idle(SparseFile::new(file, Sha256::new()));
-        Ok(Saving::new(self, room, id, incoming, writer, part))
+        Ok(FileSaving::new(self, room, id, incoming, writer, part))
     }
 
     /// Finds what another process, or a call that failed, left of this request.
-    pub(crate) async fn leftover(&self, request: &Fingerprint) -> Option<UnfinishedFile> {
+    pub(crate) async fn leftover(&self, request: &RequestFingerprint) -> Option<UnfinishedFile> {
         self.sweep().await;
         let (store, request) = (self.clone(), request.clone());
         let found = tokio::task::spawn_blocking(move || {
@@ -234,8 +236,8 @@ impl FileStore {
         &self,
         incoming: IncomingFile<'_>,
         leftover: UnfinishedFile,
-        observer: &dyn Observer,
-    ) -> Result<Saving, FileError> {
+        observer: &dyn CallObserver,
+    ) -> Result<FileSaving, FileError> {
         let offset = leftover.offset();
         let UnfinishedFile { file, part, id, mut mark, .. } = leftover;
         let rest = incoming.total.map(|total| total.saturating_sub(offset));
@@ -248,7 +250,7 @@ impl FileStore {
         let path = part.path.clone();
         let fail = |error: io::Error| io_error("read", &path, &error);
         let (mut file, mut digest, mut read) = (file, Sha256::new(), 0);
-        let mut meter = Meter::new(Direction::Saved, 0);
+        let mut meter = TransferMeter::new(TransferDirection::Saved, 0);
         while read < offset {
             let length = (offset - read).min(16 * BATCH as u64);
             let done = tokio::task::spawn_blocking(move || {
@@ -275,7 +277,7 @@ impl FileStore {
         part.keep = false;
         mark.keep(false);
         let writer = FileWriter::Idle(SparseFile::new(file, digest));
-        let mut saving = Saving::new(self, room, id, incoming, writer, part);
+        let mut saving = FileSaving::new(self, room, id, incoming, writer, part);
         saving.received = offset;
         saving.mark = Some(mark);
         Ok(saving)
@@ -286,7 +288,7 @@ impl FileStore {
         &self,
         incoming: IncomingFile<'_>,
         body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-        observer: &dyn Observer,
+        observer: &dyn CallObserver,
     ) -> Result<SavedFile, FileError> {
         let mut saving = self.begin(incoming).await?;
         saving.receive(body, observer).await?;
@@ -294,7 +296,7 @@ impl FileStore {
     }
 
     /// Makes a file where unfinished ones are.
-    async fn make(&self) -> Result<(File, PartFile, Id), FileError> {
+    async fn make(&self) -> Result<(File, PartFile, FileId), FileError> {
         let store = self.clone();
         // A caller that goes away before the file is open leaves it to be removed by the task.
         let made = tokio::task::spawn_blocking(move || {
@@ -317,11 +319,11 @@ impl FileStore {
     }
 }
 
-impl Saving {
+impl FileSaving {
     fn new(
         store: &FileStore,
         room: ReservedSpace,
-        id: Id,
+        id: FileId,
         incoming: IncomingFile<'_>,
         writer: FileWriter,
         part: PartFile,
@@ -348,7 +350,7 @@ impl Saving {
 
     /// Lets another call go on with the file, if this process does not finish it: `validator`
     /// names the version of what `request` brings.
-    pub(crate) fn resumable(&mut self, request: Fingerprint, validator: String) {
+    pub(crate) fn resumable(&mut self, request: RequestFingerprint, validator: String) {
         self.resume = Some((request, validator));
     }
 
@@ -366,9 +368,9 @@ impl Saving {
     pub(crate) async fn receive<E: std::error::Error>(
         &mut self,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-        observer: &dyn Observer,
+        observer: &dyn CallObserver,
     ) -> Result<(), FileError> {
-        let mut meter = Meter::new(Direction::Saved, self.received);
+        let mut meter = TransferMeter::new(TransferDirection::Saved, self.received);
         let mut batch: Vec<Bytes> = Vec::new();
         let mut gathered = 0;
         observer.transfer(meter.now(self.received, self.total));
@@ -415,7 +417,7 @@ impl Saving {
     fn check_bounds(&mut self, came: u64) -> Result<(), FileError> {
         let most = self.store.inner.settings.max_upload_bytes;
         let received = self.received + came;
-        if self.purpose == Purpose::Upload && received > most {
+        if self.purpose == SavePurpose::Upload && received > most {
             return Err(FileError::Quota { setting: "max_upload_size", limit: most });
         }
         self.room.grow(came, received)?;
@@ -468,7 +470,7 @@ impl Saving {
     }
 
     /// Writes down how another call goes on with this file, where one can.
-    async fn marked(&self) -> Option<Mark> {
+    async fn marked(&self) -> Option<UnfinishedMark> {
         let (request, validator) = self.resume.clone()?;
         let (store, id, total) = (self.store.clone(), self.id.clone(), self.total);
         let marked = tokio::task::spawn_blocking(move || {
@@ -503,7 +505,10 @@ impl Saving {
     }
 
     /// Gives a whole file its name, and remembers it where that is needed.
-    pub(crate) async fn finish(mut self, observer: &dyn Observer) -> Result<SavedFile, FileError> {
+    pub(crate) async fn finish(
+        mut self,
+        observer: &dyn CallObserver,
+    ) -> Result<SavedFile, FileError> {
         let sparse = self.settled().await?;
         let Self {
             store, room, id, name, content_type, received, part, mark, wanted, purpose, ..
@@ -532,7 +537,7 @@ impl Saving {
                 file,
                 part,
                 host,
-                is_spilled: purpose == Purpose::Spilled,
+                is_spilled: purpose == SavePurpose::Spilled,
             }
             .settle()?;
             // Until here another process could go on with it.
@@ -543,7 +548,7 @@ impl Saving {
             Err(io_error("finish", Path::new("a file"), &io::Error::other(error)))
         })?;
         drop(room);
-        let meter = Meter::new(Direction::Saved, received);
+        let meter = TransferMeter::new(TransferDirection::Saved, received);
         observer.transfer(meter.now(received, Some(received)));
         Ok(saved)
     }

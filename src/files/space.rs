@@ -14,7 +14,7 @@ const MOST: u64 = i64::MAX as u64;
 
 /// The room of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Space {
+pub struct DiskSpace {
     /// In bytes, for this user.
     pub free: u64,
     /// In bytes.
@@ -23,9 +23,9 @@ pub struct Space {
 
 /// Measures the file system of a directory that is there; `None` where nobody knows. Tests bring
 /// their own.
-pub type Gauge = Arc<dyn Fn(&Path) -> Option<Space> + Send + Sync>;
+pub type SpaceGauge = Arc<dyn Fn(&Path) -> Option<DiskSpace> + Send + Sync>;
 
-impl Space {
+impl DiskSpace {
     /// Returns what has to stay free.
     pub(super) fn reserve(self) -> u64 {
         RESERVE.min(self.size / SMALL)
@@ -39,21 +39,21 @@ impl Space {
 
 /// Asks the system (`statvfs`).
 #[cfg(unix)]
-pub(super) fn disk_space(directory: &Path) -> Option<Space> {
+pub(super) fn disk_space(directory: &Path) -> Option<DiskSpace> {
     let found = rustix::fs::statvfs(directory).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-    Some(Space { free: bytes(found.f_bavail), size: bytes(found.f_blocks) })
+    Some(DiskSpace { free: bytes(found.f_bavail), size: bytes(found.f_blocks) })
 }
 
 /// Nobody knows: a full disk shows when it is written to.
 #[cfg(not(unix))]
-pub(super) fn disk_space(_: &Path) -> Option<Space> {
+pub(super) fn disk_space(_: &Path) -> Option<DiskSpace> {
     None
 }
 
 /// Checks that a file of this length fits beside those that are being written.
 pub(super) fn check_space(
-    space: Option<Space>,
+    space: Option<DiskSpace>,
     total: u64,
     state: &StoreState,
 ) -> Result<(), FileError> {
@@ -73,7 +73,7 @@ pub(super) fn check_space(
 }
 
 /// Checks that the disk has room for what comes next.
-pub(super) fn check_now(space: Option<Space>) -> Result<(), FileError> {
+pub(super) fn check_now(space: Option<DiskSpace>) -> Result<(), FileError> {
     match space {
         Some(space) if space.usable() == 0 => Err(FileError::DiskFull { total: None, usable: 0 }),
         _ => Ok(()),

@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     exclusive_name::{self, create_private, is_at},
-    index::{self, Id, STORE},
+    index::{self, FileId, STORE},
 };
 
 /// The name of the folder, in that of records.
@@ -40,7 +40,7 @@ pub(super) struct StagingFolder {
 pub(super) struct StagedFile {
     pub(super) file: File,
     pub(super) path: PathBuf,
-    pub(super) id: Id,
+    pub(super) id: FileId,
 }
 
 /// Returns where the folder is.
@@ -49,12 +49,12 @@ pub(super) fn folder(directory: &Path) -> PathBuf {
 }
 
 /// Returns where the unfinished file of an id is.
-pub(super) fn part_path(directory: &Path, id: &Id) -> PathBuf {
+pub(super) fn part_path(directory: &Path, id: &FileId) -> PathBuf {
     path_of(directory, id, PART)
 }
 
 /// Returns the path of a name in the folder.
-pub(super) fn path_of(directory: &Path, id: &Id, ending: &str) -> PathBuf {
+pub(super) fn path_of(directory: &Path, id: &FileId, ending: &str) -> PathBuf {
     folder(directory).join(format!("{}.{ending}", id.as_str()))
 }
 
@@ -68,7 +68,7 @@ pub(super) fn make_file(directory: &Path) -> io::Result<StagedFile> {
             // The last one has just left.
             continue;
         }
-        let id = Id::random();
+        let id = FileId::random();
         let path = part_path(directory, &id);
         let file = create_private(&path)?;
         let _ = file.try_lock();
@@ -172,10 +172,10 @@ impl StagingFolder {
     }
 
     /// Returns the files with this ending whose names we make.
-    pub(super) fn files(&self, ending: &str) -> impl Iterator<Item = (Id, PathBuf)> {
+    pub(super) fn files(&self, ending: &str) -> impl Iterator<Item = (FileId, PathBuf)> {
         let files = index::file_names(&self.path).into_iter().filter_map(move |name| {
             let (stem, found) = name.rsplit_once('.')?;
-            let id = Id::parse(stem).filter(|_| found == ending)?;
+            let id = FileId::parse(stem).filter(|_| found == ending)?;
             let path = self.path.join(&name);
             let is_file = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
             is_file.then_some((id, path))
@@ -185,7 +185,7 @@ impl StagingFolder {
 
     /// Replaces one of our small files while nobody else makes any.
     pub(super) fn replace(&self, path: &Path, text: &[u8]) -> io::Result<()> {
-        let new = self.path.join(format!("{}.{PART}", Id::random().as_str()));
+        let new = self.path.join(format!("{}.{PART}", FileId::random().as_str()));
         let mut file = create_private(&new)?;
         let written = io::Write::write_all(&mut file, text).and_then(|()| fs::rename(&new, path));
         if written.is_err() {

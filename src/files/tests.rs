@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use futures_util::{Stream, stream};
 
-use super::{staging::WORKSHOP, time::Uptime, *};
+use super::{staging::WORKSHOP, time::MachineUptime, *};
 use crate::outcome::SavedFile;
 
 mod ages;
@@ -17,7 +17,7 @@ fn named(total: Option<u64>) -> IncomingFile<'static> {
         total,
         ttl: None,
         idle: Duration::from_secs(60),
-        purpose: Purpose::Kept,
+        purpose: SavePurpose::Kept,
         client: &ONLY,
     }
 }
@@ -85,13 +85,13 @@ async fn sends_files_below_the_directory_only() {
 /// A store whose clock says what a test says.
 struct Bench {
     home: tempfile::TempDir,
-    now: Arc<Mutex<(SystemTime, Uptime)>>,
+    now: Arc<Mutex<(SystemTime, MachineUptime)>>,
     settings: FileSettings,
 }
 
 impl Bench {
     fn new(settings: FileSettings) -> Self {
-        let uptime = Uptime { boot: "first".to_owned(), milliseconds: 5000 };
+        let uptime = MachineUptime { boot: "first".to_owned(), milliseconds: 5000 };
         let now = Arc::new(Mutex::new((SystemTime::now(), uptime)));
         Self { home: tempfile::tempdir().unwrap(), now, settings }
     }
@@ -147,7 +147,7 @@ impl Bench {
     /// Starts the machine anew.
     fn restart(&self) {
         let mut now = self.now.lock().unwrap();
-        now.1 = Uptime { boot: format!("{}+", now.1.boot), milliseconds: 3000 };
+        now.1 = MachineUptime { boot: format!("{}+", now.1.boot), milliseconds: 3000 };
     }
 
     /// What is in the folder of unfinished files, without what shows whose it is.
@@ -387,7 +387,7 @@ async fn an_upload_has_a_bound_of_its_own() {
     let bench = Bench::new(FileSettings { max_upload_bytes: 4, ..FileSettings::default() });
     let store = bench.store();
     for total in [None, Some(5)] {
-        let incoming = IncomingFile { purpose: Purpose::Upload, ..named(total) };
+        let incoming = IncomingFile { purpose: SavePurpose::Upload, ..named(total) };
         let error = store.save(incoming, pieces(&["12", "345"]), &()).await.unwrap_err();
         assert!(error.to_string().contains("`max_upload_size`"), "{error}");
     }
@@ -404,7 +404,7 @@ async fn a_record_names_no_file_elsewhere() {
     let modified = index::modified(&std::fs::metadata(&victim).unwrap());
     let store = bench.home.path().join("files/.store");
     std::fs::create_dir_all(&store).unwrap();
-    let id = Id::random();
+    let id = FileId::random();
     for file in ["../victim", &victim.display().to_string()] {
         let record = serde_json::json!({
             "name": "x", "file": file, "content_type": "x/y", "size": 1, "sha256": "",

@@ -20,14 +20,14 @@ pub type SystemClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// For how long a machine has been running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Uptime {
+pub(crate) struct MachineUptime {
     /// What changes with each start of the machine; of the process where nothing tells.
     pub(crate) boot: String,
     /// Since then.
     pub(crate) milliseconds: u64,
 }
 
-impl Uptime {
+impl MachineUptime {
     /// Asks the system.
     pub(crate) fn now() -> Self {
         static PROCESS: LazyLock<(String, Instant)> =
@@ -75,22 +75,22 @@ fn since_boot() -> Option<Duration> {
 
 /// A moment, by the clock and by what nobody can set.
 #[derive(Debug, Clone)]
-pub(crate) struct Moment {
+pub(crate) struct ClockMoment {
     pub(crate) clock: SystemTime,
-    pub(crate) uptime: Uptime,
+    pub(crate) uptime: MachineUptime,
 }
 
 /// Where moments come from.
 #[derive(Clone)]
 pub(super) struct Timekeeper {
     clock: SystemClock,
-    uptime: Arc<dyn Fn() -> Uptime + Send + Sync>,
+    uptime: Arc<dyn Fn() -> MachineUptime + Send + Sync>,
 }
 
 impl Timekeeper {
     /// Asks the system.
     pub(super) fn of_system() -> Self {
-        Self { clock: Arc::new(SystemTime::now), uptime: Arc::new(Uptime::now) }
+        Self { clock: Arc::new(SystemTime::now), uptime: Arc::new(MachineUptime::now) }
     }
 
     /// Passes as `clock` does, which nobody sets.
@@ -98,18 +98,21 @@ impl Timekeeper {
         let steady = Arc::clone(&clock);
         let uptime = move || {
             let since = steady().duration_since(UNIX_EPOCH).unwrap_or_default();
-            Uptime { boot: "the clock".to_owned(), milliseconds: 0 }.after(since)
+            MachineUptime { boot: "the clock".to_owned(), milliseconds: 0 }.after(since)
         };
         Self { clock, uptime: Arc::new(uptime) }
     }
 
     #[cfg(test)]
-    pub(super) fn new(clock: SystemClock, uptime: Arc<dyn Fn() -> Uptime + Send + Sync>) -> Self {
+    pub(super) fn new(
+        clock: SystemClock,
+        uptime: Arc<dyn Fn() -> MachineUptime + Send + Sync>,
+    ) -> Self {
         Self { clock, uptime }
     }
 
-    pub(super) fn now(&self) -> Moment {
-        Moment { clock: (self.clock)(), uptime: (self.uptime)() }
+    pub(super) fn now(&self) -> ClockMoment {
+        ClockMoment { clock: (self.clock)(), uptime: (self.uptime)() }
     }
 }
 

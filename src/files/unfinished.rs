@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     exclusive_name::is_at,
     expiry::SEEN,
-    index::{self, Id},
+    index::{self, FileId},
     staging::{self, PART, StagingFolder},
-    time::{self, Uptime},
+    time::{self, MachineUptime},
 };
 
 /// Ends the name of a record.
@@ -32,12 +32,12 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What identifies a request: a digest of everything that makes it, without any secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
+pub(crate) struct RequestFingerprint(pub(crate) [u8; 32]);
 
-impl Fingerprint {
+impl RequestFingerprint {
     fn record(&self, directory: &Path) -> Option<PathBuf> {
         let digest = text::hex_text(&self.0);
-        let id = Id::parse(digest.get(..32)?)?;
+        let id = FileId::parse(digest.get(..32)?)?;
         Some(staging::path_of(directory, &id, UNFINISHED))
     }
 }
@@ -60,25 +60,25 @@ struct UnfinishedRecord {
     /// Whether it is to be stored under an id.
     is_published: bool,
     /// When somebody saw first that nobody writes it.
-    found: Option<Uptime>,
+    found: Option<MachineUptime>,
 }
 
 /// The record of a file that this process writes; it is removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct UnfinishedMark {
     directory: PathBuf,
     path: PathBuf,
     keep: bool,
 }
 
-impl Mark {
+impl UnfinishedMark {
     /// Lets the next process go on with the file, or not.
     pub(super) fn keep(&mut self, keep: bool) {
         self.keep = keep;
     }
 }
 
-impl Drop for Mark {
+impl Drop for UnfinishedMark {
     fn drop(&mut self) {
         if !self.keep {
             index::remove_quietly(&self.path);
@@ -93,8 +93,8 @@ impl Drop for Mark {
 pub(crate) struct UnfinishedFile {
     pub(super) file: File,
     pub(super) part: PathBuf,
-    pub(super) id: Id,
-    pub(super) mark: Mark,
+    pub(super) id: FileId,
+    pub(super) mark: UnfinishedMark,
     /// How many bytes of it are there.
     pub(super) size: u64,
     /// The length of the whole, where it was announced.
@@ -124,10 +124,10 @@ impl UnfinishedFile {
 /// call of the same kind may be under way, whose record stays.
 pub(super) fn write_mark(
     directory: &Path,
-    id: &Id,
+    id: &FileId,
     is_published: bool,
-    (request, validator, total): (&Fingerprint, &str, Option<u64>),
-) -> Option<Mark> {
+    (request, validator, total): (&RequestFingerprint, &str, Option<u64>),
+) -> Option<UnfinishedMark> {
     let path = request.record(directory)?;
     let metadata = fs::symlink_metadata(staging::part_path(directory, id)).ok()?;
     let record = UnfinishedRecord {
@@ -145,13 +145,13 @@ pub(super) fn write_mark(
         tracing::debug!(%error, path = %path.display(), "cannot mark an unfinished file");
     }
     written.ok()?;
-    Some(Mark { directory: directory.to_owned(), path, keep: false })
+    Some(UnfinishedMark { directory: directory.to_owned(), path, keep: false })
 }
 
 /// Takes over what another process did not finish of this request.
 pub(super) fn take_leftover(
     directory: &Path,
-    request: &Fingerprint,
+    request: &RequestFingerprint,
     is_published: bool,
 ) -> Option<UnfinishedFile> {
     let path = request.record(directory)?;
@@ -160,7 +160,7 @@ pub(super) fn take_leftover(
     if !same || record.is_published != is_published || time::boot() != Some(&record.boot) {
         return None;
     }
-    let id = Id::parse(&record.part)?;
+    let id = FileId::parse(&record.part)?;
     let part = staging::part_path(directory, &id);
     let file = lock_part(&part, record.inode)?;
     let size = file.metadata().ok()?.len();
@@ -170,21 +170,21 @@ pub(super) fn take_leftover(
     {
         tracing::debug!(%error, "cannot note that somebody goes on with an unfinished file");
     }
-    let mark = Mark { directory: directory.to_owned(), path, keep: true };
+    let mark = UnfinishedMark { directory: directory.to_owned(), path, keep: true };
     let UnfinishedRecord { validator, total, .. } = record;
     Some(UnfinishedFile { file, part, id, mark, size, total, validator })
 }
 
 /// Removes what dead processes left, unless another call may go on with it. Returns whether that
 /// was possible: nobody else may be beginning a file meanwhile.
-pub(super) fn sweep_leftovers(directory: &Path, now: &Uptime) -> bool {
+pub(super) fn sweep_leftovers(directory: &Path, now: &MachineUptime) -> bool {
     if !index::is_directory(&staging::folder(directory)) {
         return true;
     }
     let Some(workshop) = StagingFolder::alone(directory) else { return false };
     let mut kept = HashSet::new();
     for (_, path) in workshop.files(UNFINISHED) {
-        match read_record(&path).and_then(|record| Some((Id::parse(&record.part)?, record))) {
+        match read_record(&path).and_then(|record| Some((FileId::parse(&record.part)?, record))) {
             Some((id, record)) if is_of_use(directory, &workshop, &path, &id, &record, now) => {
                 kept.insert(id);
             }
@@ -212,9 +212,9 @@ fn is_of_use(
     directory: &Path,
     workshop: &StagingFolder,
     path: &Path,
-    id: &Id,
+    id: &FileId,
     record: &UnfinishedRecord,
-    now: &Uptime,
+    now: &MachineUptime,
 ) -> bool {
     let part = staging::part_path(directory, id);
     if !part.exists() {

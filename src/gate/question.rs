@@ -187,10 +187,10 @@ mod tests {
     use serde_json::{Map, json};
 
     use crate::{
-        access::{Levels, Policy},
+        access::{AccessLevels, AccessPolicy},
         call::BaseUrl,
         catalog::{BackendTools, Catalog},
-        config::Confirm,
+        config::ConfirmPolicy,
         gate::Gate,
         tests::hostile,
     };
@@ -219,11 +219,11 @@ backend:
         );
         let loaded = dadl_descriptor::load(&SourceText::new("t.dadl", source));
         let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
-        let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+        let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
         let descriptor = Arc::new(descriptor);
         let tools = [BackendTools { name: "fake", descriptor, policy: &policy }];
         let base = BaseUrl::parse("https://api.example.com/v1").unwrap();
-        Gate::new(Arc::new(Catalog::build(&tools)), vec![Confirm::Ask]).with_bases(vec![base])
+        Gate::new(Arc::new(Catalog::build(&tools)), vec![ConfirmPolicy::Ask]).with_bases(vec![base])
     }
 
     fn question(gate: &Gate, tool: &str, arguments: serde_json::Value) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use dadl_descriptor::model::{RequestMethod, RequestRate, switch::Switch};
+use dadl_descriptor::model::{RequestMethod, RequestRate, switch::McpSwitch};
 use dadl_text::text::cut_text;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -12,22 +12,22 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    auth::{Applied, Authenticator},
+    auth::{AppliedCredential, Authenticator},
     backend_origin::BackendOrigin,
-    client::{ClientError, Use},
+    client::{ClientError, ClientPurpose},
     connection_guard::ConnectionGuard,
     error::{SendError, SendErrorKind},
-    expect_continue::Sending,
+    expect_continue::HeldSending,
     login::{LoginError, LoginSite},
     rate_limiter::RateLimiter,
     redirect::{self, MOST_REDIRECTS},
     retry::RetryRules,
-    upload::{self, Activity, Attached, BodyTooLarge, UploadError},
+    upload::{self, AttachedBody, BodyTooLarge, UploadActivity, UploadError},
     wire_method,
 };
 use crate::{
     call::{BaseUrl, CallChannel, CallPlan, PlannedBody},
-    config::{BackendSettings, Timeouts},
+    config::{BackendSettings, BackendTimeouts},
     files::{FileError, FileStore},
     secrets::Secrets,
 };
@@ -52,7 +52,7 @@ pub struct Backend {
     /// Where else requests go, on the operator's word.
     others: Vec<BackendOrigin>,
     pacer: RateLimiter,
-    switch: Option<Switch>,
+    switch: Option<McpSwitch>,
     /// The path in which base URLs of the API end.
     base_path: Option<String>,
 }
@@ -87,7 +87,7 @@ impl From<UploadError> for ExchangeError {
 }
 
 /// An answer whose body nobody has read yet.
-pub(crate) struct Exchange {
+pub(crate) struct HttpExchange {
     /// The answer.
     pub(crate) response: reqwest::Response,
     /// How many requests were sent, redirects not counted.
@@ -99,7 +99,7 @@ pub(crate) struct Exchange {
     /// The path to which redirects led.
     pub(crate) landed: Option<String>,
     /// Ends the body of the request, if it is still being sent, when this is dropped.
-    pub(crate) _sending: Sending,
+    pub(crate) _sending: HeldSending,
 }
 
 /// How an answer is taken.
@@ -114,7 +114,7 @@ pub(crate) enum AnswerMode {
 }
 
 /// How an answer is taken, where the files of the request are, and what counts their bytes.
-type SendContext<'call> = (AnswerMode, &'call FileStore, &'call Activity);
+type SendContext<'call> = (AnswerMode, &'call FileStore, &'call UploadActivity);
 
 /// Why a backend refuses, whatever is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub(crate) enum BackendRefusal {
     SwitchedOff,
 }
 
-impl Exchange {
+impl HttpExchange {
     /// Reads the start of the answer, and gives one that begins with it and has no more.
     pub(crate) async fn peeked(self, silence: Duration) -> (Bytes, Self) {
         let (start, response) = peeked(self.response, silence).await;
@@ -172,7 +172,7 @@ impl Backend {
 
     /// Tells the API which calls come through MCP.
     #[must_use]
-    pub fn with_switch(self, switch: Option<Switch>) -> Self {
+    pub fn with_switch(self, switch: Option<McpSwitch>) -> Self {
         Self { switch, ..self }
     }
 
@@ -252,13 +252,13 @@ impl Backend {
         rules: RetryRules<'_>,
         taken: AnswerMode,
         files: &FileStore,
-        activity: &Activity,
-    ) -> Result<Exchange, ExchangeError> {
+        activity: &UploadActivity,
+    ) -> Result<HttpExchange, ExchangeError> {
         let plan = &*upload::settled(plan, files).await;
         let purpose = match (upload::is_streamed(&plan.body), taken) {
-            (true, _) => Use::Lasting,
-            (false, AnswerMode::File) => Use::Downloads,
-            (false, AnswerMode::Stream | AnswerMode::Whole) => Use::Answers,
+            (true, _) => ClientPurpose::Lasting,
+            (false, AnswerMode::File) => ClientPurpose::Downloads,
+            (false, AnswerMode::Stream | AnswerMode::Whole) => ClientPurpose::Answers,
         };
         self.send_by(purpose, plan, rules, (taken, files, activity)).await
     }
@@ -269,19 +269,24 @@ impl Backend {
         plan: &CallPlan,
         rules: RetryRules<'_>,
         files: &FileStore,
-    ) -> Result<Exchange, ExchangeError> {
+    ) -> Result<HttpExchange, ExchangeError> {
         let plan = &*upload::settled(plan, files).await;
-        self.send_by(Use::Lasting, plan, rules, (AnswerMode::Stream, files, &Activity::default()))
-            .await
+        self.send_by(
+            ClientPurpose::Lasting,
+            plan,
+            rules,
+            (AnswerMode::Stream, files, &UploadActivity::default()),
+        )
+        .await
     }
 
     async fn send_by(
         &self,
-        purpose: Use,
+        purpose: ClientPurpose,
         plan: &CallPlan,
         rules: RetryRules<'_>,
         how: SendContext<'_>,
-    ) -> Result<Exchange, ExchangeError> {
+    ) -> Result<HttpExchange, ExchangeError> {
         let place = self.place(plan)?;
         let client = &self.client(place, purpose)?;
         let mut applied = self.applied_to(place, plan).await?;
@@ -342,7 +347,7 @@ impl Backend {
                     let retry_after = rules.retry_after(response.headers());
                     let landed = self.landed(plan, &url);
                     let _sending = sending;
-                    Ok(Exchange { response, attempts, retry_after, refusal, landed, _sending })
+                    Ok(HttpExchange { response, attempts, retry_after, refusal, landed, _sending })
                 }
                 Err(ExchangeError::Send(error)) => Err(SendError { attempts, ..error }.into()),
                 Err(error) => Err(error),
@@ -373,8 +378,8 @@ impl Backend {
     async fn refusal(
         &self,
         place: &BackendOrigin,
-        outcome: Attempted,
-    ) -> (Attempted, Option<BackendRefusal>) {
+        outcome: AttemptOutcome,
+    ) -> (AttemptOutcome, Option<BackendRefusal>) {
         let (LocatedAnswer { response, url }, sending) = match outcome {
             Ok(answer) => answer,
             Err(error) => return (Err(error), None),
@@ -407,7 +412,7 @@ impl Backend {
         &self,
         place: &BackendOrigin,
         plan: &CallPlan,
-    ) -> Result<Arc<Applied>, ExchangeError> {
+    ) -> Result<Arc<AppliedCredential>, ExchangeError> {
         if !place.has_credential {
             return Ok(Arc::default());
         }
@@ -420,17 +425,21 @@ impl Backend {
         path: &str,
         door: CallChannel,
         is_optional: bool,
-    ) -> Result<Arc<Applied>, ExchangeError> {
+    ) -> Result<Arc<AppliedCredential>, ExchangeError> {
         let site = || {
-            let client = self.client(&self.own, Use::Answers).map_err(Unready::Client)?;
+            let client = self
+                .client(&self.own, ClientPurpose::Answers)
+                .map_err(CredentialUnready::Client)?;
             let (settings, base) = (self.settings.clone(), self.base.clone());
             let (guard, marks) = (self.guard.clone(), self.marks(door).to_vec());
             let missing_path = self.missing_path().map(str::to_owned);
             Ok(LoginSite { settings, base, client, guard, missing_path, marks })
         };
         self.authenticator.applied(path, is_optional, site).await.map_err(|error| match error {
-            Unready::Client(error) => error,
-            Unready::Login(error) => ExchangeError::Login(self.settings.name.clone(), error.into()),
+            CredentialUnready::Client(error) => error,
+            CredentialUnready::Login(error) => {
+                ExchangeError::Login(self.settings.name.clone(), error.into())
+            }
         })
     }
 
@@ -452,7 +461,11 @@ impl Backend {
     }
 
     /// Returns the client of `place` for `purpose`.
-    fn client(&self, place: &BackendOrigin, purpose: Use) -> Result<Client, ExchangeError> {
+    fn client(
+        &self,
+        place: &BackendOrigin,
+        purpose: ClientPurpose,
+    ) -> Result<Client, ExchangeError> {
         let client = place.client(&self.settings, &self.guard, purpose);
         client.map_err(|error| ExchangeError::Client(self.settings.name.clone(), error))
     }
@@ -463,9 +476,9 @@ impl Backend {
         client: &Client,
         plan: &CallPlan,
         headers: &HeaderMap,
-        applied: &Applied,
+        applied: &AppliedCredential,
         (taken, files, activity): SendContext<'_>,
-    ) -> Attempted {
+    ) -> AttemptOutcome {
         let mut may_expect = true;
         let mut url = plan.url.clone();
         let mut method = plan.method;
@@ -483,7 +496,7 @@ impl Backend {
             let limit = plan.limit.as_ref();
             let attached =
                 upload::attach(&mut request, body, limit, files, activity, may_expect).await?;
-            let Attached { fault, sending, expects } = attached;
+            let AttachedBody { fault, sending, expects } = attached;
             let answer = client.execute(request);
             let response = match self.answered(plan, taken, activity, answer).await? {
                 Ok(response) => response,
@@ -506,7 +519,7 @@ impl Backend {
             let Some(hop) = hop else {
                 // Nobody wants the rest of a body that was refused.
                 let sending =
-                    if response.status().is_success() { sending } else { Sending::default() };
+                    if response.status().is_success() { sending } else { HeldSending::default() };
                 return Ok((LocatedAnswer { response, url }, sending));
             };
             if hop.becomes_get {
@@ -529,10 +542,10 @@ impl Backend {
         &self,
         plan: &CallPlan,
         taken: AnswerMode,
-        activity: &Activity,
+        activity: &UploadActivity,
         answer: impl Future<Output = T>,
     ) -> Result<T, SendError> {
-        let Timeouts { connect, read, first_byte, .. } = self.settings.timeouts;
+        let BackendTimeouts { connect, read, first_byte, .. } = self.settings.timeouts;
         let (bound, after) = match taken {
             AnswerMode::File => ("first_byte_timeout", first_byte),
             AnswerMode::Stream | AnswerMode::Whole => ("read_timeout", read),
@@ -547,7 +560,7 @@ impl Backend {
     }
 
     /// Writes what was asked and how it went; neither arguments nor header fields.
-    fn log(&self, plan: &CallPlan, outcome: &Attempted, elapsed: Duration) {
+    fn log(&self, plan: &CallPlan, outcome: &AttemptOutcome, elapsed: Duration) {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
@@ -599,7 +612,7 @@ impl Backend {
 
     /// Names the request that failed.
     pub(crate) fn failure(&self, plan: &CallPlan, error: &reqwest::Error) -> SendError {
-        let Timeouts { connect, read, .. } = self.settings.timeouts;
+        let BackendTimeouts { connect, read, .. } = self.settings.timeouts;
         self.failed(plan, SendErrorKind::from_reqwest(error, connect, read))
     }
 
@@ -648,10 +661,10 @@ struct LocatedAnswer {
 }
 
 /// What one request came to.
-type Attempted = Result<(LocatedAnswer, Sending), ExchangeError>;
+type AttemptOutcome = Result<(LocatedAnswer, HeldSending), ExchangeError>;
 
 /// Returns how long to wait before retry number `retry`; `None` when there is none.
-fn pause_after(outcome: &Attempted, rules: RetryRules<'_>, retry: u32) -> Option<Duration> {
+fn pause_after(outcome: &AttemptOutcome, rules: RetryRules<'_>, retry: u32) -> Option<Duration> {
     match outcome {
         Ok((LocatedAnswer { response, .. }, _)) => {
             let repeats = rules.repeats_status(response.status().as_u16());
@@ -688,12 +701,12 @@ async fn peeked(response: reqwest::Response, silence: Duration) -> (Bytes, reqwe
 }
 
 /// Why there is no credential.
-enum Unready {
+enum CredentialUnready {
     Client(ExchangeError),
     Login(LoginError),
 }
 
-impl From<LoginError> for Unready {
+impl From<LoginError> for CredentialUnready {
     fn from(error: LoginError) -> Self {
         Self::Login(error)
     }

@@ -11,8 +11,8 @@ use reqwest::Client;
 use url::Url;
 
 use super::{
-    client::{self, ClientError, Use},
-    client_certificate::{ClientCertificate, IdentityFiles, Renewing},
+    client::{self, ClientError, ClientPurpose},
+    client_certificate::{ClientCertificate, IdentityFiles, RenewingClient},
     connection_guard::ConnectionGuard,
     throttle::BackendThrottle,
 };
@@ -35,7 +35,7 @@ pub(super) struct BackendOrigin {
     /// One for each use: answers, downloads, what lasts.
     clients: [OnceLock<Result<Client, ClientError>>; 3],
     /// The same, where a certificate is shown.
-    renewing: [Renewing; 3],
+    renewing: [RenewingClient; 3],
 }
 
 impl BackendOrigin {
@@ -69,7 +69,7 @@ impl BackendOrigin {
         &self,
         settings: &BackendSettings,
         guard: &ConnectionGuard,
-        purpose: Use,
+        purpose: ClientPurpose,
     ) -> Result<Client, ClientError> {
         let shows = self.has_credential && self.url.scheme() == "https";
         match IdentityFiles::of(settings).filter(|_| shows) {
@@ -88,7 +88,7 @@ impl BackendOrigin {
         settings: &BackendSettings,
         guard: &ConnectionGuard,
         identity: Option<&ClientCertificate>,
-        purpose: Use,
+        purpose: ClientPurpose,
     ) -> Result<Client, ClientError> {
         let mut settings = Cow::Borrowed(settings);
         let mut guard = Cow::Borrowed(guard);
@@ -103,10 +103,10 @@ impl BackendOrigin {
 }
 
 /// Returns what there is for one use.
-fn of<T>([answers, downloads, lasting]: &[T; 3], purpose: Use) -> &T {
+fn of<T>([answers, downloads, lasting]: &[T; 3], purpose: ClientPurpose) -> &T {
     match purpose {
-        Use::Answers => answers,
-        Use::Downloads => downloads,
-        Use::Lasting => lasting,
+        ClientPurpose::Answers => answers,
+        ClientPurpose::Downloads => downloads,
+        ClientPurpose::Lasting => lasting,
     }
 }

@@ -52,8 +52,8 @@ impl CertificateDetails {
 }
 
 fn read_details(der: &[u8]) -> Option<CertificateDetails> {
-    let mut signed = Elements(Elements(der).next_of(SEQUENCE)?);
-    let mut fields = Elements(signed.next_of(SEQUENCE)?);
+    let mut signed = DerElements(DerElements(der).next_of(SEQUENCE)?);
+    let mut fields = DerElements(signed.next_of(SEQUENCE)?);
     if fields.peek() == Some(VERSION) {
         fields.next()?;
     }
@@ -61,7 +61,7 @@ fn read_details(der: &[u8]) -> Option<CertificateDetails> {
     for _ in 0..3 {
         fields.next()?;
     }
-    let mut validity = Elements(fields.next_of(SEQUENCE)?);
+    let mut validity = DerElements(fields.next_of(SEQUENCE)?);
     let from = validity.next().and_then(|(tag, text)| time(tag, text));
     let until = validity.next().and_then(|(tag, text)| time(tag, text));
     let subject = subject(fields.next_of(SEQUENCE)?);
@@ -72,9 +72,9 @@ fn read_details(der: &[u8]) -> Option<CertificateDetails> {
 
 fn subject(name: &[u8]) -> String {
     let mut parts = Vec::new();
-    for (_, set) in Elements(name).filter(|(tag, _)| *tag == SET) {
-        for (_, pair) in Elements(set).filter(|(tag, _)| *tag == SEQUENCE) {
-            let mut pair = Elements(pair);
+    for (_, set) in DerElements(name).filter(|(tag, _)| *tag == SET) {
+        for (_, pair) in DerElements(set).filter(|(tag, _)| *tag == SEQUENCE) {
+            let mut pair = DerElements(pair);
             let part = pair.next_of(OBJECT).and_then(|object| {
                 let (_, word) = PARTS.iter().find(|(known, _)| *known == object)?;
                 let (tag, text) = pair.next()?;
@@ -88,16 +88,16 @@ fn subject(name: &[u8]) -> String {
 }
 
 fn alternative_names(extensions: &[u8]) -> Option<Vec<String>> {
-    let all = Elements(Elements(extensions).next_of(SEQUENCE)?);
+    let all = DerElements(DerElements(extensions).next_of(SEQUENCE)?);
     let found = all.filter(|(tag, _)| *tag == SEQUENCE).find_map(|(_, extension)| {
-        let mut extension = Elements(extension);
+        let mut extension = DerElements(extension);
         let is_it = extension.next_of(OBJECT)? == ALTERNATIVE_NAMES;
         if extension.peek() == Some(BOOLEAN) {
             extension.next()?;
         }
         is_it.then(|| extension.next_of(OCTETS)).flatten()
     })?;
-    let names = Elements(Elements(found).next_of(SEQUENCE)?);
+    let names = DerElements(DerElements(found).next_of(SEQUENCE)?);
     let name = |(tag, content): (u8, &[u8])| match (tag, content.len()) {
         (DNS_NAME, _) => Some(printable_text(content)),
         (IP_ADDRESS, 4) => Some(Ipv4Addr::from(<[u8; 4]>::try_from(content).ok()?).to_string()),
@@ -138,9 +138,9 @@ fn time(tag: u8, text: &[u8]) -> Option<String> {
 }
 
 /// The elements of a value, with their tags; ends at the first one that is not whole.
-struct Elements<'der>(&'der [u8]);
+struct DerElements<'der>(&'der [u8]);
 
-impl<'der> Elements<'der> {
+impl<'der> DerElements<'der> {
     fn peek(&self) -> Option<u8> {
         self.0.first().copied()
     }
@@ -151,7 +151,7 @@ impl<'der> Elements<'der> {
     }
 }
 
-impl<'der> Iterator for Elements<'der> {
+impl<'der> Iterator for DerElements<'der> {
     type Item = (u8, &'der [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -13,7 +13,7 @@ use super::{
     connection_guard::ConnectionGuard,
     tls,
 };
-use crate::config::{AddressKey, BackendSettings, PrivateAddress, Timeouts};
+use crate::config::{AddressKey, BackendSettings, BackendTimeouts, PrivateAddress};
 
 /// The user agent that backends see.
 const USER_AGENT: &str = concat!("dadl-mcp/", env!("CARGO_PKG_VERSION"));
@@ -24,7 +24,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// What a client is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
+pub(crate) enum ClientPurpose {
     /// Answers that are read at once.
     Answers,
     /// Files that are saved, which may take long to be prepared. A connection that carried one keeps a large buffer, and so hardly any of
@@ -34,7 +34,7 @@ pub(crate) enum Use {
     Lasting,
 }
 
-impl Use {
+impl ClientPurpose {
     /// How many connections to a backend stay open for the next request.
     fn idle_connections(self) -> usize {
         match self {
@@ -70,17 +70,17 @@ pub enum ClientError {
 /// `is_own` says so; `guard` decides where it connects. It shows `identity` to whoever asks for one.
 ///
 /// The read timeout of the client runs from the start of a request, however long that takes to be
-/// sent; the clients for what lasts and for files leave it out: [`super::upload::Activity`] takes its
+/// sent; the clients for what lasts and for files leave it out: [`super::upload::UploadActivity`] takes its
 /// place, or `first_byte_timeout` and `stall_timeout` do.
 pub(crate) fn build_client(
     settings: &BackendSettings,
     (key, url, is_own): (AddressKey, &Url, bool),
     guard: &ConnectionGuard,
     identity: Option<&ClientCertificate>,
-    purpose: Use,
+    purpose: ClientPurpose,
 ) -> Result<Client, ClientError> {
     tls::install_provider();
-    let Timeouts { connect, read, .. } = settings.timeouts;
+    let BackendTimeouts { connect, read, .. } = settings.timeouts;
     let mut builder: ClientBuilder = Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(connect)
@@ -88,7 +88,7 @@ pub(crate) fn build_client(
         .pool_max_idle_per_host(purpose.idle_connections())
         // Redirects are followed by `redirect`, which knows what may be repeated where.
         .redirect(Policy::none());
-    builder = if purpose != Use::Answers {
+    builder = if purpose != ClientPurpose::Answers {
         // A peer that is gone without a word is noticed, however long nothing is to be said.
         builder.tcp_keepalive(KEEP_ALIVE)
     } else {

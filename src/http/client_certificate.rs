@@ -161,17 +161,19 @@ impl<'settings> IdentityFiles<'settings> {
     }
 
     /// Looks at the files without reading them.
-    fn print(self) -> Print {
-        Print([Some(self.cert), self.key.map(PathBuf::as_path)].map(|path| Stamp::of(path?)))
+    fn print(self) -> FilesPrint {
+        FilesPrint(
+            [Some(self.cert), self.key.map(PathBuf::as_path)].map(|path| FileStamp::of(path?)),
+        )
     }
 }
 
 /// What two files were when they were looked at; `None` for one that was not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Print([Option<Stamp>; 2]);
+struct FilesPrint([Option<FileStamp>; 2]);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     length: u64,
     modified: Option<SystemTime>,
     /// Device, inode, and when anything of it changed.
@@ -179,7 +181,7 @@ struct Stamp {
     place: (u64, u64, i64, i64),
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         #[cfg(unix)]
@@ -198,16 +200,16 @@ impl Stamp {
 
 /// A client that shows a certificate.
 #[derive(Debug, Default)]
-pub(super) struct Renewing(Mutex<KeptClient>);
+pub(super) struct RenewingClient(Mutex<KeptClient>);
 
 #[derive(Debug, Default)]
 struct KeptClient {
-    client: Option<(Print, Client)>,
+    client: Option<(FilesPrint, Client)>,
     /// What could not be used, and has been told.
-    failed: Option<Print>,
+    failed: Option<FilesPrint>,
 }
 
-impl Renewing {
+impl RenewingClient {
     /// Returns the client that `build` makes of what the files hold now, or the one of before where that
     /// cannot be used.
     ///

@@ -24,15 +24,15 @@ use reqwest::{
 use url::{Host, Url};
 
 use crate::{
-    config::{AddressKey, PrivateAddress, Reach, address},
-    files::{Resolver, SystemResolver},
+    config::{AddressKey, NetworkReach, PrivateAddress, address},
+    files::{HostResolver, SystemResolver},
 };
 
 /// Decides about connections of one backend.
 #[derive(Clone)]
 pub struct ConnectionGuard {
-    reach: Reach,
-    resolver: Arc<dyn Resolver>,
+    reach: NetworkReach,
+    resolver: Arc<dyn HostResolver>,
 }
 
 impl fmt::Debug for ConnectionGuard {
@@ -43,13 +43,13 @@ impl fmt::Debug for ConnectionGuard {
 
 impl ConnectionGuard {
     /// Lets connections go where `reach` says.
-    pub fn new(reach: Reach) -> Self {
+    pub fn new(reach: NetworkReach) -> Self {
         Self { reach, resolver: Arc::new(SystemResolver) }
     }
 
     /// Finds addresses by `resolver`.
     #[must_use]
-    pub fn with_resolver(self, resolver: Arc<dyn Resolver>) -> Self {
+    pub fn with_resolver(self, resolver: Arc<dyn HostResolver>) -> Self {
         Self { resolver, ..self }
     }
 
@@ -136,7 +136,7 @@ struct GuardedResolver {
     refused: PrivateAddress,
     /// The proxy that the client asks for, if any: the operator named it.
     proxy: Option<String>,
-    resolver: Arc<dyn Resolver>,
+    resolver: Arc<dyn HostResolver>,
 }
 
 impl GuardedResolver {
@@ -210,7 +210,7 @@ mod tests {
 
     struct Fixed(Vec<IpAddr>);
 
-    impl Resolver for Fixed {
+    impl HostResolver for Fixed {
         fn resolve(&self, _: String) -> BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
             Box::pin(std::future::ready(Ok(self.0.clone())))
         }

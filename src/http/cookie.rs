@@ -23,7 +23,7 @@ const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// What becomes of a cookie.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Renewal {
+pub enum CookieRenewal {
     /// The server has ended it.
     Ended,
     /// It has another value.
@@ -43,7 +43,12 @@ pub struct SetCookie {
 
 /// Reads what an answer from `url` says about the cookie `name`: nothing, or what the last field about
 /// it does.
-pub fn renewal(name: &str, headers: &HeaderMap, url: &Url, now: SystemTime) -> Option<Renewal> {
+pub fn renewal(
+    name: &str,
+    headers: &HeaderMap,
+    url: &Url,
+    now: SystemTime,
+) -> Option<CookieRenewal> {
     let fields = headers.get_all(header::SET_COOKIE).iter();
     let values = fields.filter_map(|field| std::str::from_utf8(field.as_bytes()).ok());
     values.filter_map(|field| read_cookie(name, field, url, now)).next_back()
@@ -51,7 +56,7 @@ pub fn renewal(name: &str, headers: &HeaderMap, url: &Url, now: SystemTime) -> O
 
 /// What the attributes of a cookie say; the last of each kind counts.
 #[derive(Default)]
-struct Attributes<'field> {
+struct CookieAttributes<'field> {
     domain: Option<&'field str>,
     expires: Option<SystemTime>,
     is_secure: bool,
@@ -59,7 +64,7 @@ struct Attributes<'field> {
     path: Option<&'field str>,
 }
 
-impl<'field> Attributes<'field> {
+impl<'field> CookieAttributes<'field> {
     fn read(text: &'field str) -> Self {
         let mut all = Self::default();
         for attribute in text.split(';') {
@@ -82,7 +87,7 @@ impl<'field> Attributes<'field> {
 }
 
 /// Reads one field; `None` when it is about another cookie, or none that this host may set.
-fn read_cookie(name: &str, field: &str, url: &Url, now: SystemTime) -> Option<Renewal> {
+fn read_cookie(name: &str, field: &str, url: &Url, now: SystemTime) -> Option<CookieRenewal> {
     if field.chars().any(|letter| letter.is_ascii_control() && letter != '\t') {
         return None;
     }
@@ -92,7 +97,8 @@ fn read_cookie(name: &str, field: &str, url: &Url, now: SystemTime) -> Option<Re
     if own != name || own.len() + value.len() > MOST_BYTES || value.contains('\t') {
         return None;
     }
-    let Attributes { domain, expires, is_secure, max_age, path } = Attributes::read(attributes);
+    let CookieAttributes { domain, expires, is_secure, max_age, path } =
+        CookieAttributes::read(attributes);
     let is_tls = url.scheme() == "https";
     let domain = domain.filter(|domain| !domain.is_empty());
     if domain.is_some_and(|domain| !is_within(url, domain)) || (is_secure && !is_tls) {
@@ -124,11 +130,13 @@ fn read_cookie(name: &str, field: &str, url: &Url, now: SystemTime) -> Option<Re
         None => expires.map(|ends| Some(ends.min(now.checked_add(LONGEST)?))),
     };
     match ends {
-        Some(ends) if ends.is_none_or(|ends| ends <= now) => Some(Renewal::Ended),
-        _ if value.is_empty() => Some(Renewal::Ended),
-        ends => {
-            Some(Renewal::Set(SetCookie { value: value.to_owned(), path, ends: ends.flatten() }))
-        }
+        Some(ends) if ends.is_none_or(|ends| ends <= now) => Some(CookieRenewal::Ended),
+        _ if value.is_empty() => Some(CookieRenewal::Ended),
+        ends => Some(CookieRenewal::Set(SetCookie {
+            value: value.to_owned(),
+            path,
+            ends: ends.flatten(),
+        })),
     }
 }
 
@@ -245,8 +253,8 @@ mod tests {
         }
         match renewal(name, &headers, &Url::parse(url).unwrap(), now()) {
             None => "nothing".to_owned(),
-            Some(Renewal::Ended) => "ended".to_owned(),
-            Some(Renewal::Set(SetCookie { value, path, ends })) => {
+            Some(CookieRenewal::Ended) => "ended".to_owned(),
+            Some(CookieRenewal::Set(SetCookie { value, path, ends })) => {
                 let ends = ends.map(|ends| ends.duration_since(now()).unwrap().as_secs());
                 format!("{value} {path} {ends:?}")
             }
@@ -382,7 +390,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::SET_COOKIE, HeaderValue::from_str(&field).unwrap());
             let renewal = renewal("sid", &headers, &Url::parse(&url).unwrap(), now());
-            if let Some(Renewal::Set(SetCookie { value, path, ends })) = renewal {
+            if let Some(CookieRenewal::Set(SetCookie { value, path, ends })) = renewal {
                 prop_assert!(field.starts_with("sid="));
                 prop_assert!(!value.is_empty() && !value.contains(';') && path.starts_with('/'));
                 prop_assert!(ends.is_none_or(|ends| ends > now() && ends <= now() + LONGEST));

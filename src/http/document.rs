@@ -8,10 +8,10 @@ use http::{HeaderValue, header::ACCEPT};
 use url::Url;
 
 use super::{
-    backend::{AnswerMode, Backend, Exchange, ExchangeError},
+    backend::{AnswerMode, Backend, ExchangeError, HttpExchange},
     error::SendError,
     retry::RetryRules,
-    upload::Activity,
+    upload::UploadActivity,
 };
 use crate::{
     call::{CallChannel, CallPlan, PlannedBody},
@@ -74,8 +74,9 @@ pub(crate) async fn fetch(
         retry_unsafe: false,
         is_patient: false,
     };
-    let sent = backend.send(&plan, rules, AnswerMode::Whole, files, &Activity::default()).await;
-    let Exchange { response, .. } = sent.map_err(DocumentFetchError::Exchange)?;
+    let sent =
+        backend.send(&plan, rules, AnswerMode::Whole, files, &UploadActivity::default()).await;
+    let HttpExchange { response, .. } = sent.map_err(DocumentFetchError::Exchange)?;
     let request = backend.request_line(&plan);
     if !response.status().is_success() {
         return Err(DocumentFetchError::Status(request, response.status().as_u16()));

@@ -43,7 +43,7 @@ enum BodyDecision {
 
 /// Decides about a body that is being sent; dropping it ends the body.
 #[derive(Debug, Default)]
-pub(crate) struct Sending(Option<Arc<BodyGate>>);
+pub(crate) struct HeldSending(Option<Arc<BodyGate>>);
 
 #[derive(Debug)]
 struct BodyGate(Mutex<BodyState>);
@@ -61,7 +61,7 @@ impl BodyGate {
     }
 }
 
-impl Drop for Sending {
+impl Drop for HeldSending {
     fn drop(&mut self) {
         let Some(gate) = &self.0 else { return };
         let mut state = gate.state();
@@ -75,10 +75,10 @@ impl Drop for Sending {
 }
 
 /// Makes a body that waits if `holds`, and what decides about it.
-pub(crate) fn held(body: ByteStream, holds: bool) -> (ByteStream, Sending) {
+pub(crate) fn held(body: ByteStream, holds: bool) -> (ByteStream, HeldSending) {
     let verdict = if holds { BodyDecision::Hold } else { BodyDecision::Go };
     let gate = Arc::new(BodyGate(Mutex::new(BodyState { verdict, waker: None })));
-    let sending = Sending(Some(Arc::clone(&gate)));
+    let sending = HeldSending(Some(Arc::clone(&gate)));
     (Box::pin(HeldBody { body, gate, wait: None }), sending)
 }
 
@@ -121,15 +121,15 @@ impl Stream for HeldBody {
 struct ContinueWait {
     sleep: Pin<Box<Sleep>>,
     /// Set once the task that sends has had its first turn: from then on, something has come.
-    turned: Arc<Turned>,
+    turned: Arc<WakeFlag>,
     polls: u32,
     is_short: bool,
 }
 
 #[derive(Default)]
-struct Turned(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for Turned {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Release);
     }
@@ -137,7 +137,7 @@ impl Wake for Turned {
 
 impl ContinueWait {
     fn new() -> Self {
-        let turned = Arc::new(Turned::default());
+        let turned = Arc::new(WakeFlag::default());
         // Whoever yields is woken after the task that runs now has had its turn.
         let waker = Waker::from(Arc::clone(&turned));
         let mut yielding = Box::pin(tokio::task::yield_now());

@@ -15,7 +15,7 @@ pub(crate) const MOST_REDIRECTS: usize = 10;
 
 /// Where a redirect leads.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Hop {
+pub(crate) struct RedirectHop {
     /// The target, on the same origin.
     pub(crate) url: Url,
     /// Whether the request goes on as GET without a body.
@@ -31,7 +31,7 @@ pub(crate) fn follow_redirect(
     from: &Url,
     sent: &Url,
     method: RequestMethod,
-) -> Result<Option<Hop>, SendErrorKind> {
+) -> Result<Option<RedirectHop>, SendErrorKind> {
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
@@ -63,7 +63,7 @@ pub(crate) fn follow_redirect(
     if !keeps && status != 303 {
         return Err(SendErrorKind::RedirectUnsafe { status });
     }
-    Ok(Some(Hop { url, becomes_get: !keeps }))
+    Ok(Some(RedirectHop { url, becomes_get: !keeps }))
 }
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
         status: u16,
         method: RequestMethod,
         location: &str,
-    ) -> Result<Option<Hop>, SendErrorKind> {
+    ) -> Result<Option<RedirectHop>, SendErrorKind> {
         let mut headers = HeaderMap::new();
         headers.insert(header::LOCATION, HeaderValue::from_str(location).unwrap());
         let from = Url::parse("http://h:1/rest/v0/users/me").unwrap();

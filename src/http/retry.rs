@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use dadl_descriptor::model::{Backoff, ErrorRules, RateLimit, RequestMethod, RetryStrategy};
+use dadl_descriptor::model::{Backoff, ErrorRules, RateLimitHeaders, RequestMethod, RetryStrategy};
 use http::HeaderMap;
 
 use super::{error::SendErrorKind, throttle};
@@ -47,7 +47,7 @@ impl RetryRules<'_> {
 
     /// Returns how long an answer asks to wait, in the tool's own field or in `Retry-After`.
     pub(crate) fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
-        let usual = RateLimit::default();
+        let usual = RateLimitHeaders::default();
         let limit = self.errors.rate_limit.as_ref().unwrap_or(&usual);
         throttle::reset(headers, limit, SystemTime::now())
     }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use dadl_descriptor::model::RateLimit;
+use dadl_descriptor::model::RateLimitHeaders;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use tokio::time::Instant;
 
@@ -42,7 +42,12 @@ impl BackendThrottle {
 
     /// Holds requests back until the reset that an answer names, when none is left or it is a 429;
     /// without a reset it does nothing.
-    pub(crate) fn observe(&self, status: StatusCode, headers: &HeaderMap, limit: &RateLimit) {
+    pub(crate) fn observe(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        limit: &RateLimitHeaders,
+    ) {
         let remaining = limit.remaining.as_ref().and_then(|name| header_number(headers, name));
         if remaining != Some(0) && status != StatusCode::TOO_MANY_REQUESTS {
             return;
@@ -59,7 +64,11 @@ impl BackendThrottle {
 
 /// Returns after what time there are more requests: by the field that the descriptor names, else by
 /// `Retry-After`.
-pub(crate) fn reset(headers: &HeaderMap, limit: &RateLimit, now: SystemTime) -> Option<Duration> {
+pub(crate) fn reset(
+    headers: &HeaderMap,
+    limit: &RateLimitHeaders,
+    now: SystemTime,
+) -> Option<Duration> {
     let own = limit.reset.as_ref().and_then(|name| header_delay(headers, name, now));
     own.or_else(|| header_delay(headers, &header::RETRY_AFTER, now))
 }
@@ -95,8 +104,8 @@ mod tests {
 
     use super::*;
 
-    fn limit() -> RateLimit {
-        RateLimit {
+    fn limit() -> RateLimitHeaders {
+        RateLimitHeaders {
             remaining: Some(HeaderName::from_static("x-ratelimit-remaining")),
             reset: Some(HeaderName::from_static("x-ratelimit-reset")),
         }

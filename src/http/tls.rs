@@ -81,7 +81,7 @@ pub enum CertificateTrust {
 
 /// What a server presents.
 #[derive(Debug, Clone)]
-pub struct Presented {
+pub struct PresentedCertificate {
     /// What the certificate says.
     pub details: CertificateDetails,
     /// Its fingerprint.
@@ -111,10 +111,11 @@ pub async fn presented(
     settings: &BackendSettings,
     base: &BaseUrl,
     guard: &ConnectionGuard,
-) -> Result<Presented, PresentError> {
+) -> Result<PresentedCertificate, PresentError> {
     let url = base.as_url();
     let seen = Arc::new(Mutex::new(None));
-    let verifier = Verifier { seen: Some(Arc::clone(&seen)), ..verifier(settings, url, true)? };
+    let verifier =
+        OriginVerifier { seen: Some(Arc::clone(&seen)), ..verifier(settings, url, true)? };
     let builder = Client::builder()
         .connect_timeout(settings.timeouts.connect)
         .timeout(settings.timeouts.connect)
@@ -193,7 +194,10 @@ pub(super) fn install_provider() -> Arc<CryptoProvider> {
         .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
 }
 
-fn config_with_verifier(verifier: Verifier, identity: Option<&ClientCertificate>) -> ClientConfig {
+fn config_with_verifier(
+    verifier: OriginVerifier,
+    identity: Option<&ClientCertificate>,
+) -> ClientConfig {
     let provider = Arc::clone(&verifier.provider);
     let builder = ClientConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(rustls::ALL_VERSIONS);
@@ -208,7 +212,11 @@ fn config_with_verifier(verifier: Verifier, identity: Option<&ClientCertificate>
     config
 }
 
-fn verifier(settings: &BackendSettings, url: &Url, is_own: bool) -> Result<Verifier, ClientError> {
+fn verifier(
+    settings: &BackendSettings,
+    url: &Url,
+    is_own: bool,
+) -> Result<OriginVerifier, ClientError> {
     let provider = install_provider();
     let files = settings.ca_file.as_deref().map(certificates).transpose()?.unwrap_or_default();
     let known = files.iter().filter(|_| is_own).map(|it| CertificatePin::of(it)).collect();
@@ -224,7 +232,7 @@ fn verifier(settings: &BackendSettings, url: &Url, is_own: bool) -> Result<Verif
         Some(platform)
     };
     let pins = if is_own { settings.tls_fingerprint.clone() } else { Vec::new() };
-    Ok(Verifier { host: url_host(url), pins, known, chain, provider, seen: None })
+    Ok(OriginVerifier { host: url_host(url), pins, known, chain, provider, seen: None })
 }
 
 /// Returns the host as certificates name it.
@@ -239,7 +247,7 @@ fn url_host(url: &Url) -> String {
 
 /// Decides about the certificates of one origin.
 #[derive(Debug)]
-struct Verifier {
+struct OriginVerifier {
     /// A proxy on the way is another host.
     host: String,
     pins: Vec<CertificatePin>,
@@ -249,10 +257,10 @@ struct Verifier {
     chain: Option<Result<Platform, rustls::Error>>,
     provider: Arc<CryptoProvider>,
     /// Where it only looks: what it has seen.
-    seen: Option<Arc<Mutex<Option<Presented>>>>,
+    seen: Option<Arc<Mutex<Option<PresentedCertificate>>>>,
 }
 
-impl Verifier {
+impl OriginVerifier {
     fn judge(
         &self,
         certificate: &CertificateDer<'_>,
@@ -299,7 +307,7 @@ impl Verifier {
     }
 }
 
-impl ServerCertVerifier for Verifier {
+impl ServerCertVerifier for OriginVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -313,8 +321,11 @@ impl ServerCertVerifier for Verifier {
             && self.is_host(name)
         {
             let details = CertificateDetails::read(certificate);
-            let presented =
-                Presented { details, fingerprint: CertificatePin::of(certificate), trust };
+            let presented = PresentedCertificate {
+                details,
+                fingerprint: CertificatePin::of(certificate),
+                trust,
+            };
             *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(presented);
             return Err(rustls::Error::General("it was only looked at".to_owned()));
         }

@@ -18,16 +18,16 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, header};
 use uuid::Uuid;
 
-use super::expect_continue::{self, EXPECT_FROM, Sending};
+use super::expect_continue::{self, EXPECT_FROM, HeldSending};
 use crate::{
     call::{
-        BodyLimit, CallPlan, Multipart, PlannedBody,
+        BodyLimit, CallPlan, MultipartBody, PlannedBody,
         multipart::{self, FieldValue},
     },
-    files::{ByteStream, FileError, FileStore, Upload},
+    files::{ByteStream, FileError, FileStore, FileUpload},
     outcome::{
-        Observer,
-        transfer::{Direction, Meter},
+        CallObserver,
+        transfer::{TransferDirection, TransferMeter},
     },
 };
 
@@ -82,10 +82,10 @@ impl UploadFault {
 
 /// Counts the bytes of files that leave: an upload lasts as long as it lasts, only silence ends it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Activity(Arc<Counters>);
+pub(crate) struct UploadActivity(Arc<ActivityCounters>);
 
 #[derive(Debug, Default)]
-struct Counters {
+struct ActivityCounters {
     /// All bytes of all attempts.
     moved: AtomicU64,
     attempt: Mutex<Option<BodyAttempt>>,
@@ -100,7 +100,7 @@ struct BodyAttempt {
     total: Option<u64>,
 }
 
-impl Activity {
+impl UploadActivity {
     fn moved(&self, bytes: u64) {
         self.0.moved.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -124,11 +124,11 @@ impl Activity {
     /// Tells `observer` while `task` sends a file.
     pub(crate) async fn observed<T>(
         &self,
-        observer: &dyn Observer,
+        observer: &dyn CallObserver,
         task: impl Future<Output = T>,
     ) -> T {
         let mut task = pin!(task);
-        let mut meter = Meter::new(Direction::Sent, 0);
+        let mut meter = TransferMeter::new(TransferDirection::Sent, 0);
         let mut last = None;
         loop {
             let done = tokio::time::timeout(LOOK, &mut task).await;
@@ -188,11 +188,11 @@ pub(crate) fn is_streamed(body: &PlannedBody) -> bool {
 }
 
 /// A body on its way.
-pub(crate) struct Attached {
+pub(crate) struct AttachedBody {
     /// Why it broke off, if it did.
     pub(crate) fault: UploadFault,
     /// Ends the body when it is dropped.
-    pub(crate) sending: Sending,
+    pub(crate) sending: HeldSending,
     /// Whether the server is asked before the body is sent.
     pub(crate) expects: bool,
 }
@@ -204,9 +204,9 @@ pub(crate) async fn attach(
     body: &PlannedBody,
     limit: Option<&BodyLimit>,
     files: &FileStore,
-    activity: &Activity,
+    activity: &UploadActivity,
     may_expect: bool,
-) -> Result<Attached, UploadError> {
+) -> Result<AttachedBody, UploadError> {
     let mut guard = UploadGuard {
         limit: limit.cloned(),
         sent: Arc::default(),
@@ -246,7 +246,7 @@ pub(crate) async fn attach(
             let method = request.method().clone();
             frame_nothing(&method, request.headers_mut());
         }
-        return Ok(Attached { fault, sending: Sending::default(), expects: false });
+        return Ok(AttachedBody { fault, sending: HeldSending::default(), expects: false });
     };
     let expects = may_expect && length.is_some_and(|length| length >= EXPECT_FROM);
     if expects {
@@ -255,7 +255,7 @@ pub(crate) async fn attach(
     }
     let (stream, sending) = expect_continue::held(stream, expects);
     *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
-    Ok(Attached { fault, sending, expects })
+    Ok(AttachedBody { fault, sending, expects })
 }
 
 /// Says that there is no body, to methods whose body means something (RFC 9110, section 8.6): the client
@@ -274,7 +274,7 @@ fn length(request: &reqwest::Request) -> Option<u64> {
 /// Frames fields and files; returns the bytes, and how many of them are those of files.
 async fn frame(
     request: &mut reqwest::Request,
-    multipart: &Multipart,
+    multipart: &MultipartBody,
     guard: &mut UploadGuard,
     files: &FileStore,
 ) -> Result<(ByteStream, Option<u64>), UploadError> {
@@ -339,7 +339,7 @@ struct UploadGuard {
     /// The bytes of all files so far.
     sent: Arc<AtomicU64>,
     fault: UploadFault,
-    activity: Activity,
+    activity: UploadActivity,
 }
 
 impl UploadGuard {
@@ -358,11 +358,11 @@ impl UploadGuard {
     }
 
     /// Returns the bytes of a file; they break off where the bound is passed.
-    fn watch(&self, upload: Upload) -> ByteStream {
+    fn watch(&self, upload: FileUpload) -> ByteStream {
         let Self { limit, sent, fault, activity } = self;
         let (limit, sent, fault) = (limit.clone(), Arc::clone(sent), fault.clone());
         let activity = activity.clone();
-        let Upload { stream, name, .. } = upload;
+        let FileUpload { stream, name, .. } = upload;
         stream
             .map(move |piece| {
                 let piece = piece.inspect_err(|error| {
@@ -391,7 +391,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_upload_that_moves_is_not_cut_off() {
-        let activity = Activity::default();
+        let activity = UploadActivity::default();
         let second = Duration::from_secs(1);
         let uploading = async {
             for _ in 0..100 {

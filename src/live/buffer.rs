@@ -2,20 +2,20 @@
 
 use std::collections::VecDeque;
 
-use crate::shares::Share;
+use crate::shares::BudgetShare;
 
 /// What an item takes besides its text.
 const OVERHEAD: usize = 64;
 
 /// Items in their order. When there is no room, the oldest make it, and are counted.
 #[derive(Debug)]
-pub(super) struct Buffer {
+pub(super) struct ItemBuffer {
     items: VecDeque<String>,
     bytes: usize,
     most_items: usize,
     most_bytes: usize,
     /// Its part of what all buffers together may hold.
-    share: Share,
+    share: BudgetShare,
     /// The number of the first item that is held; the first of all has 0.
     first: u64,
     /// Dropped since the last read.
@@ -35,8 +35,8 @@ pub struct TakenItems {
     pub left: usize,
 }
 
-impl Buffer {
-    pub(super) fn new(most_items: usize, most_bytes: usize, share: Share) -> Self {
+impl ItemBuffer {
+    pub(super) fn new(most_items: usize, most_bytes: usize, share: BudgetShare) -> Self {
         let items = VecDeque::new();
         Self { items, bytes: 0, most_items, most_bytes, share, first: 0, dropped: 0 }
     }
@@ -124,15 +124,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::shares::{ClientKey, Shares};
+    use crate::shares::{ClientKey, SharedBudget};
 
-    fn of(most: usize) -> (Shares, Share) {
-        let shares = Shares::new(most as u64);
+    fn of(most: usize) -> (SharedBudget, BudgetShare) {
+        let shares = SharedBudget::new(most as u64);
         let share = shares.nothing(&ClientKey::only());
         (shares, share)
     }
 
-    fn numbered(count: usize, buffer: &mut Buffer) {
+    fn numbered(count: usize, buffer: &mut ItemBuffer) {
         for number in 0..count {
             buffer.push(number.to_string());
         }
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_oldest_items_make_room_and_are_counted() {
-        let mut buffer = Buffer::new(3, 10_000, of(10_000).1);
+        let mut buffer = ItemBuffer::new(3, 10_000, of(10_000).1);
         numbered(5, &mut buffer);
         let taken = buffer.take(2, 1000);
         let expected =
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_read_is_bounded_in_bytes_but_never_empty() {
-        let mut buffer = Buffer::new(10, 10_000, of(10_000).1);
+        let mut buffer = ItemBuffer::new(10, 10_000, of(10_000).1);
         for item in ["x".repeat(50), "y".repeat(5), "z".repeat(5)] {
             buffer.push(item);
         }
@@ -165,8 +165,8 @@ mod tests {
     #[test]
     fn all_buffers_share_a_bound() {
         let (shared, share) = of(10 * (OVERHEAD + 1));
-        let mut one = Buffer::new(100, 100_000, share);
-        let mut two = Buffer::new(100, 100_000, shared.nothing(&ClientKey::only()));
+        let mut one = ItemBuffer::new(100, 100_000, share);
+        let mut two = ItemBuffer::new(100, 100_000, shared.nothing(&ClientKey::only()));
         numbered(8, &mut one);
         numbered(5, &mut two);
         let taken = two.take(9, 1000);
@@ -188,7 +188,7 @@ mod tests {
             most in 1_usize..30,
         ) {
             let (shared, share) = of(20 * (OVERHEAD + 3));
-            let mut buffer = Buffer::new(most, 15 * (OVERHEAD + 3), share);
+            let mut buffer = ItemBuffer::new(most, 15 * (OVERHEAD + 3), share);
             let (mut pushed, mut expected) = (0_u64, 0_u64);
             for (push, take) in steps {
                 for _ in 0..push {

@@ -1,6 +1,6 @@
 //! Streams that stay open: what they bring is kept, bounded, until somebody reads it.
 //!
-//! A [`Hub`] holds the open streams of a process. Each has a handle that nobody can guess and
+//! A [`StreamHub`] holds the open streams of a process. Each has a handle that nobody can guess and
 //! belongs to the session that opened it; a task of its own reads it, connects again when it breaks
 //! off, and puts an item `{"gap": ..}` where items may be missing.
 //!
@@ -18,23 +18,23 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use dadl_descriptor::model::{StreamArgument, entries::Failures};
+use dadl_descriptor::model::{StreamArgument, entries::EntryFailures};
 use dadl_text::text::cut_text;
 use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 use uuid::Uuid;
 
 use self::{
-    buffer::Buffer,
-    reader::{Sink, StreamGap, StreamReader, WantedCollections},
+    buffer::ItemBuffer,
+    reader::{StreamGap, StreamReader, StreamSink, WantedCollections},
     source::StreamSource,
 };
 pub use self::{buffer::TakenItems, source::StreamError};
 use crate::{
     executor::{Executor, stream::StreamBounds},
     gate::Admitted,
-    outcome::{CallOutcome, HeldMemory, JsonText, Payload, timestamp},
-    shares::{ClientKey, Share, Shares},
+    outcome::{AnswerPayload, CallOutcome, HeldMemory, JsonText, timestamp},
+    shares::{BudgetShare, ClientKey, SharedBudget},
 };
 
 /// How many streams may be open in all; the last of them are for clients that have few.
@@ -63,15 +63,15 @@ pub enum StreamOwner {
 
 /// The open streams of a process; a clone holds the same.
 #[derive(Debug, Clone)]
-pub struct Hub {
+pub struct StreamHub {
     inner: Arc<HubInner>,
 }
 
 #[derive(Debug)]
 struct HubInner {
     streams: Mutex<HashMap<String, StreamSlot>>,
-    places: Shares,
-    bytes: Shares,
+    places: SharedBudget,
+    bytes: SharedBudget,
 }
 
 /// A stream and the task that reads it, which ends with it.
@@ -79,7 +79,7 @@ struct HubInner {
 struct StreamSlot {
     stream: Arc<LiveStream>,
     task: AbortHandle,
-    _place: Share,
+    _place: BudgetShare,
 }
 
 impl Drop for StreamSlot {
@@ -144,14 +144,15 @@ impl StreamPhase {
 )]
 pub struct NoSuchStream(String);
 
-impl Default for Hub {
+impl Default for StreamHub {
     fn default() -> Self {
-        let (places, bytes) = (Shares::new(MOST_STREAMS), Shares::new(MOST_BYTES_IN_ALL));
+        let (places, bytes) =
+            (SharedBudget::new(MOST_STREAMS), SharedBudget::new(MOST_BYTES_IN_ALL));
         Self { inner: Arc::new(HubInner { streams: Mutex::default(), places, bytes }) }
     }
 }
 
-impl Hub {
+impl StreamHub {
     /// Opens the stream of an admitted call and returns its handle.
     ///
     /// # Errors
@@ -183,9 +184,9 @@ impl Hub {
             source: source.clone(),
             jq,
             state: Mutex::new(StreamState {
-                buffer: Buffer::new(MOST_ITEMS, MOST_BYTES, self.inner.bytes.nothing(client)),
+                buffer: ItemBuffer::new(MOST_ITEMS, MOST_BYTES, self.inner.bytes.nothing(client)),
                 phase: StreamPhase::Open,
-                failures: Failures::default(),
+                failures: EntryFailures::default(),
                 told: true,
                 read: Instant::now(),
             }),
@@ -365,7 +366,7 @@ pub fn subscribes(call: &Admitted<'_>) -> bool {
 ///
 /// [`StreamError`] when it cannot be opened.
 pub async fn collect_once(
-    hub: &Hub,
+    hub: &StreamHub,
     executor: &Executor,
     call: &Admitted<'_>,
     client: &ClientKey,
@@ -412,7 +413,7 @@ pub async fn collect_once(
         }
     }
     let items: Vec<&str> = items.iter().map(String::as_str).collect();
-    let payload = Payload::Json(JsonText::array(&items));
+    let payload = AnswerPayload::Json(JsonText::array(&items));
     Ok(CallOutcome { status: 200, payload, notes, next: None, held: HeldMemory::default() })
 }
 
@@ -423,7 +424,7 @@ pub(crate) fn failed_subscriptions(failures: &str) -> String {
 
 /// Closes a stream when it is dropped.
 struct CloseOnDrop<'hub> {
-    hub: &'hub Hub,
+    hub: &'hub StreamHub,
     handle: &'hub str,
 }
 
@@ -461,10 +462,10 @@ struct LiveStream {
 
 #[derive(Debug)]
 struct StreamState {
-    buffer: Buffer,
+    buffer: ItemBuffer,
     phase: StreamPhase,
     /// What failed, as the entries say that have come.
-    failures: Failures,
+    failures: EntryFailures,
     /// Whether a reader knows the phase.
     told: bool,
     /// When somebody read last.
@@ -535,7 +536,7 @@ impl LiveStream {
     }
 }
 
-impl Sink for LiveStream {
+impl StreamSink for LiveStream {
     async fn items(&self, items: JsonText) {
         let Some(items) = without_keep_alive(&self.source, items) else { return };
         if let Some(rules) = self.source.entries() {

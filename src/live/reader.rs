@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 use tokio::{sync::Notify, time::Instant};
 
-use super::source::{Connected, StreamError, StreamSource};
+use super::source::{ConnectedStream, StreamError, StreamSource};
 use crate::{
     http::retry::unit_interval,
     outcome::{JsonText, timestamp},
@@ -45,7 +45,7 @@ impl StreamGap {
 }
 
 /// Takes what a stream gives.
-pub(super) trait Sink: Send + Sync + 'static {
+pub(super) trait StreamSink: Send + Sync + 'static {
     /// Takes items, which come as an array.
     fn items(&self, items: JsonText) -> impl Future<Output = ()> + Send;
     /// The stream broke off, and is opened again.
@@ -99,12 +99,12 @@ pub(super) struct StreamReader<S> {
 }
 
 /// The pauses between attempts.
-struct Pauses {
+struct ReconnectPauses {
     first: Duration,
     attempts: u32,
 }
 
-impl Pauses {
+impl ReconnectPauses {
     /// Returns the next pause: the pauses double, and vary so that clients do not come all at once.
     fn next(&mut self) -> Duration {
         let factor = 2_u32.saturating_pow(self.attempts.min(16));
@@ -114,11 +114,11 @@ impl Pauses {
     }
 }
 
-impl<S: Sink> StreamReader<S> {
+impl<S: StreamSink> StreamReader<S> {
     /// Reads `connected`, or connects first, until the stream has an end.
-    pub(super) async fn run(self, connected: Option<Connected>) {
+    pub(super) async fn run(self, connected: Option<ConnectedStream>) {
         let mut next = connected;
-        let mut pauses = Pauses { first: FIRST_PAUSE, attempts: 0 };
+        let mut pauses = ReconnectPauses { first: FIRST_PAUSE, attempts: 0 };
         let mut gap: Option<StreamGap> = None;
         let mut last_id: Option<String> = None;
         loop {
@@ -171,7 +171,11 @@ impl<S: Sink> StreamReader<S> {
     }
 
     /// Reads until the connection breaks off; returns why, and whether that is the end.
-    async fn read(&self, connected: &mut Connected, mut subscribed: Vec<String>) -> (String, bool) {
+    async fn read(
+        &self,
+        connected: &mut ConnectedStream,
+        mut subscribed: Vec<String>,
+    ) -> (String, bool) {
         for items in std::mem::take(&mut connected.first) {
             self.sink.items(items).await;
         }
@@ -238,7 +242,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_bound_and_vary() {
-        let mut pauses = Pauses { first: Duration::from_secs(1), attempts: 0 };
+        let mut pauses = ReconnectPauses { first: Duration::from_secs(1), attempts: 0 };
         for most in [1, 2, 4, 8, 16, 30, 30, 30] {
             let (pause, most) = (pauses.next(), Duration::from_secs(most));
             assert!(pause <= most && pause >= most.mul_f64(0.74), "{pause:?} {most:?}");

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use dadl_descriptor::model::{
     Tool,
     entries::EntryRules,
-    events::{EventRules, Subscribe},
+    events::{EventRules, SubscribeCall},
 };
 use dadl_text::json::scan;
 use serde_json::{Map, Value};
@@ -15,8 +15,8 @@ use crate::{
     catalog::BackendId,
     executor::{
         CallContext, CallError, Executor,
-        connection::{Broken, Connection},
-        inline::{Charge, Inlined},
+        connection::{BrokenStream, StreamConnection},
+        inline::{InlinedCall, MemoryCharge},
     },
     gate::{Admitted, Gate, PendingCall},
     outcome::JsonText,
@@ -35,7 +35,7 @@ pub(super) struct StreamSource {
     tool: Arc<Tool>,
     plan: CallPlan,
     /// Counts the files in it for as long as it may be sent again.
-    _charge: Option<Arc<Charge>>,
+    _charge: Option<Arc<MemoryCharge>>,
     events: Option<Arc<EventRules>>,
     entries: Option<Arc<EntryRules>>,
     /// Whose calls these are.
@@ -43,8 +43,8 @@ pub(super) struct StreamSource {
 }
 
 /// A stream that was opened, with what was read meanwhile.
-pub(super) struct Connected {
-    pub(super) connection: Connection,
+pub(super) struct ConnectedStream {
+    pub(super) connection: StreamConnection,
     /// Items that came before the subscriptions were made.
     pub(super) first: Vec<JsonText>,
     /// The identifier under which collections can be added.
@@ -113,7 +113,7 @@ impl StreamSource {
         let Some(backend) = self.executor.backends().get(self.backend.0) else { return Ok(self) };
         let room = self.executor.room(&self.client);
         let sent = self.executor.inlined(call, (&self.tool, &self.plan), backend, &room).await?;
-        if let Some(Inlined { plan, charge, .. }) = sent {
+        if let Some(InlinedCall { plan, charge, .. }) = sent {
             self.plan = plan;
             self._charge = Some(Arc::new(charge));
         }
@@ -148,7 +148,7 @@ impl StreamSource {
         self.events.as_deref()
     }
 
-    fn subscribe_rules(&self) -> Result<&Subscribe, StreamError> {
+    fn subscribe_rules(&self) -> Result<&SubscribeCall, StreamError> {
         let rules = self.events().and_then(|events| events.subscribe.as_ref());
         rules.ok_or_else(|| StreamError::of("the descriptor does not say how to subscribe"))
     }
@@ -158,10 +158,10 @@ impl StreamSource {
         &self,
         last_id: Option<&str>,
         collections: &[String],
-    ) -> Result<Connected, StreamError> {
+    ) -> Result<ConnectedStream, StreamError> {
         let Self { executor, backend, tool, plan, client, .. } = self;
         let connection = executor.connect(*backend, tool, plan, client, last_id).await?;
-        let mut connected = Connected { connection, first: Vec::new(), id: None };
+        let mut connected = ConnectedStream { connection, first: Vec::new(), id: None };
         if let Some(rules) = self.events().and_then(|events| events.subscribe.as_ref()) {
             let bound = executor.backends().get(backend.0).map(|it| it.settings().timeouts.call);
             let opening = connected.read_opening(rules);
@@ -216,9 +216,9 @@ impl StreamSource {
     }
 }
 
-impl Connected {
+impl ConnectedStream {
     /// Reads until the stream has said what its identifier is.
-    async fn read_opening(&mut self, rules: &Subscribe) -> Result<(), Broken> {
+    async fn read_opening(&mut self, rules: &SubscribeCall) -> Result<(), BrokenStream> {
         while self.id.is_none() {
             let items = self.connection.next().await?;
             let opening = JsonText::string(&rules.opening);

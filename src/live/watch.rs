@@ -25,16 +25,16 @@ use tokio::{sync::Notify, task::AbortHandle};
 
 pub use self::kinds::ObjectKind;
 use super::{
-    reader::{Sink, StreamGap, StreamReader, WantedCollections},
+    reader::{StreamGap, StreamReader, StreamSink, WantedCollections},
     source::{self, StreamError, StreamSource},
 };
 use crate::{
-    access::Decision,
+    access::AccessDecision,
     catalog::{BackendId, Catalog, CatalogEntry},
     executor::Executor,
     gate::{CallRefusal, Gate, PendingCall},
     outcome::JsonText,
-    shares::{ClientKey, Share, Shares},
+    shares::{BudgetShare, ClientKey, SharedBudget},
 };
 
 /// How many URIs a watcher may have.
@@ -59,7 +59,7 @@ struct ResourcesInner {
     executor: Executor,
     gate: Gate,
     backends: Vec<BackendResources>,
-    watchers: Shares,
+    watchers: SharedBudget,
 }
 
 /// The resources of one backend.
@@ -73,18 +73,18 @@ struct BackendResources {
     readers: Vec<events::ObjectReader>,
     /// The MCP name of the tool that opens the stream; `None` when changes cannot be watched.
     stream: Option<String>,
-    feed: Mutex<Option<Feed>>,
+    feed: Mutex<Option<SharedFeed>>,
 }
 
 /// The stream that all watchers of a backend share.
 #[derive(Debug)]
-struct Feed {
+struct SharedFeed {
     wanted: Arc<WantedCollections>,
-    fan: Arc<Fan>,
+    fan: Arc<FeedFanOut>,
     task: AbortHandle,
 }
 
-impl Drop for Feed {
+impl Drop for SharedFeed {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -92,7 +92,7 @@ impl Drop for Feed {
 
 /// A kind of resource, for lists.
 #[derive(Debug, Clone, Copy)]
-pub struct Template<'a> {
+pub struct TemplateKind<'a> {
     /// The scheme of its URIs.
     pub scheme: &'a str,
     /// The collection, which stands where URLs have a host.
@@ -127,14 +127,14 @@ impl ResourceHub {
                 backend.scheme = format!("{}+{}", backend.scheme, backend.name);
             }
         }
-        let watchers = Shares::new(MOST_WATCHERS);
+        let watchers = SharedBudget::new(MOST_WATCHERS);
         Self { inner: Arc::new(ResourcesInner { executor, gate, backends, watchers }) }
     }
 
     /// Returns the kinds of resources that can be read.
-    pub fn templates(&self) -> impl Iterator<Item = Template<'_>> {
+    pub fn templates(&self) -> impl Iterator<Item = TemplateKind<'_>> {
         self.inner.backends.iter().flat_map(|backend| {
-            backend.readers.iter().map(|reader| Template {
+            backend.readers.iter().map(|reader| TemplateKind {
                 scheme: &backend.scheme,
                 collection: &reader.collection,
                 backend: &backend.name,
@@ -205,7 +205,7 @@ fn backend_resources(catalog: &Catalog, entry: &CatalogEntry) -> Option<BackendR
     let resources = events.resources.as_ref()?;
     let allowed = |name: &str| {
         let entry = catalog.find_declared(entry.backend, name)?;
-        (entry.decision == Decision::Allow).then_some(entry)
+        (entry.decision == AccessDecision::Allow).then_some(entry)
     };
     let readers: Vec<events::ObjectReader> = resources
         .readers
@@ -234,18 +234,18 @@ fn backend_resources(catalog: &Catalog, entry: &CatalogEntry) -> Option<BackendR
 pub struct ResourceWatcher {
     resources: ResourceHub,
     told: Arc<WatcherState>,
-    _place: Share,
+    _place: BudgetShare,
 }
 
 /// What a client watches and what it has to be told.
 #[derive(Debug, Default)]
 struct WatcherState {
-    state: Mutex<Watched>,
+    state: Mutex<WatchedUris>,
     news: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Watched {
+struct WatchedUris {
     /// URIs as the client wrote them, by backend and identifier.
     uris: HashMap<(usize, String), Vec<WatchedUri>>,
     count: usize,
@@ -319,7 +319,7 @@ impl ResourceWatcher {
 
 impl Drop for ResourceWatcher {
     fn drop(&mut self) {
-        *self.told.lock() = Watched::default();
+        *self.told.lock() = WatchedUris::default();
         for backend in &self.resources.inner.backends {
             self.resources.clear(backend);
         }
@@ -327,7 +327,7 @@ impl Drop for ResourceWatcher {
 }
 
 impl WatcherState {
-    fn lock(&self) -> MutexGuard<'_, Watched> {
+    fn lock(&self) -> MutexGuard<'_, WatchedUris> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -378,7 +378,7 @@ impl WatcherState {
     /// Notes that an object changed; without its collection, that of any.
     fn mark(&self, backend: usize, id: &str, collection: Option<&str>) {
         let mut state = self.lock();
-        let Watched { uris, changed, .. } = &mut *state;
+        let WatchedUris { uris, changed, .. } = &mut *state;
         let Some(uris) = uris.get(&(backend, id.to_owned())) else { return };
         let of_it = |uri: &&WatchedUri| {
             collection.is_none_or(|collection| uri.collection.eq_ignore_ascii_case(collection))
@@ -395,7 +395,7 @@ impl WatcherState {
     /// Notes that everything of a backend may have changed.
     fn mark_all(&self, backend: usize) {
         let mut state = self.lock();
-        let Watched { uris, changed, .. } = &mut *state;
+        let WatchedUris { uris, changed, .. } = &mut *state;
         let known: HashSet<String> = changed.iter().cloned().collect();
         let of_backend = uris.iter().filter(|((owner, _), _)| *owner == backend);
         let all = of_backend.flat_map(|(_, uris)| uris).map(|uri| uri.text.clone());
@@ -420,7 +420,7 @@ impl ResourceHub {
         stream: &str,
         told: &Arc<WatcherState>,
         collection: &str,
-    ) -> Result<Arc<Fan>, StreamError> {
+    ) -> Result<Arc<FeedFanOut>, StreamError> {
         let mut feed = backend.lock();
         if let Some(feed) = feed.as_ref() {
             feed.fan.add(told);
@@ -432,7 +432,7 @@ impl ResourceHub {
         let admitted = gate.check(stream, Map::new()).and_then(PendingCall::admit);
         let admitted = admitted.map_err(|refusal| StreamError::of(refusal.to_string()))?;
         let source = StreamSource::new(executor, &admitted, &ClientKey::only())?;
-        let fan = Arc::new(Fan {
+        let fan = Arc::new(FeedFanOut {
             backend: backend.id.0,
             events: backend.events.clone(),
             told: Mutex::new(vec![Arc::clone(told)]),
@@ -452,7 +452,7 @@ impl ResourceHub {
             }
         });
         let task = task.abort_handle();
-        *feed = Some(Feed { wanted, fan: Arc::clone(&fan), task });
+        *feed = Some(SharedFeed { wanted, fan: Arc::clone(&fan), task });
         Ok(fan)
     }
 
@@ -476,14 +476,14 @@ impl ResourceHub {
 }
 
 impl BackendResources {
-    fn lock(&self) -> MutexGuard<'_, Option<Feed>> {
+    fn lock(&self) -> MutexGuard<'_, Option<SharedFeed>> {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Tells all watchers of a backend what its stream brings.
 #[derive(Debug)]
-struct Fan {
+struct FeedFanOut {
     backend: usize,
     events: EventRules,
     told: Mutex<Vec<Arc<WatcherState>>>,
@@ -494,7 +494,7 @@ struct Fan {
     is_broken: AtomicBool,
 }
 
-impl Fan {
+impl FeedFanOut {
     fn told(&self) -> MutexGuard<'_, Vec<Arc<WatcherState>>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -550,7 +550,7 @@ impl Fan {
     }
 }
 
-impl Sink for Fan {
+impl StreamSink for FeedFanOut {
     async fn items(&self, items: JsonText) {
         let EventRules { changes, object, collection, .. } = &self.events;
         for item in items.items().into_iter().flatten() {

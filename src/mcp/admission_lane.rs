@@ -7,12 +7,12 @@
 //! next piece of a long message. Only the start is put in order, by turns among the hosts, and nothing
 //! is refused; between two starts the runtime does whatever else is ready.
 
-use crate::shares::{ClientKey, Queue};
+use crate::shares::{ClientKey, FairQueue};
 
 /// Lets one begin after the other; a clone is the same lane.
 #[derive(Debug, Clone)]
 pub(super) struct AdmissionLane {
-    queue: Queue,
+    queue: FairQueue,
 }
 
 /// The lanes of a server.
@@ -30,7 +30,7 @@ impl Default for AdmissionLane {
     fn default() -> Self {
         // One turn at a time. The queue needs no bound of its own: a connection waits once at most, and
         // connections are bounded.
-        Self { queue: Queue::new(1, usize::MAX) }
+        Self { queue: FairQueue::new(1, usize::MAX) }
     }
 }
 

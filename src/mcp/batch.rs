@@ -176,22 +176,22 @@ pub(super) fn agreed(message: &TxJsonRpcMessage<RoleServer>) -> Option<&Protocol
 
 /// The batches of a stream that are not answered yet; a clone has the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Batches(Arc<Mutex<BatchTable>>);
+pub(super) struct OpenBatches(Arc<Mutex<BatchTable>>);
 
 #[derive(Debug, Default)]
 struct BatchTable {
     version: Option<ProtocolVersion>,
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingBatch>,
 }
 
 /// A batch and the answers that are there.
 #[derive(Debug)]
-struct Waiting {
+struct WaitingBatch {
     ids: HashSet<RequestId>,
     answers: Vec<Vec<u8>>,
 }
 
-impl Batches {
+impl OpenBatches {
     fn open(&self) -> MutexGuard<'_, BatchTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -206,7 +206,7 @@ impl Batches {
         if ids.is_empty() {
             return (!answers.is_empty()).then(|| join_answers(&answers));
         }
-        self.open().waiting.push(Waiting { ids, answers });
+        self.open().waiting.push(WaitingBatch { ids, answers });
         None
     }
 
@@ -252,7 +252,7 @@ impl BatchTable {
         if !waiting.ids.is_empty() {
             return None;
         }
-        let Waiting { answers, .. } = self.waiting.remove(at);
+        let WaitingBatch { answers, .. } = self.waiting.remove(at);
         (!answers.is_empty()).then(|| join_answers(&answers))
     }
 }
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn answers_wait_for_each_other() {
-        let batches = Batches::default();
+        let batches = OpenBatches::default();
         let id = RequestId::Number;
         let answer = |number: i64| {
             let message =

@@ -16,9 +16,9 @@ use super::result;
 use crate::{
     catalog::{CatalogEntry, EntryParam},
     executor::AnswerMemory,
-    files::{FileError, FileStore, IncomingFile, Purpose, extension_of},
-    outcome::{CallOutcome, Payload, SavedFile},
-    response::budget::{self, Cut, Cutting, Unit},
+    files::{FileError, FileStore, IncomingFile, SavePurpose, extension_of},
+    outcome::{AnswerPayload, CallOutcome, SavedFile},
+    response::budget::{self, CutResult, CutUnit, JsonCut},
     shares::ClientKey,
 };
 
@@ -44,10 +44,10 @@ const NARROWING: &[&[&str]] = &[
 
 /// A result that was cut.
 #[derive(Debug)]
-pub(super) struct Notice {
+pub(super) struct CutNotice {
     shown: usize,
     total: usize,
-    unit: Unit,
+    unit: CutUnit,
     place: String,
     /// The whole answer, or why it could not be kept.
     whole: Result<SavedFile, FileError>,
@@ -61,49 +61,64 @@ pub(super) async fn fit_outcome(
     files: &FileStore,
     most: usize,
     room: &AnswerMemory,
-) -> (CallOutcome, Option<Notice>) {
+) -> (CallOutcome, Option<CutNotice>) {
     let CallOutcome { status, payload, notes, next, held } = outcome;
     let size = usize::try_from(payload.bytes()).unwrap_or(usize::MAX);
     let (whole, content_type, payload, counted) = match payload {
-        Payload::Json(text) => match room.work(size, || budget::cut_json(&text, most)).await {
-            Cutting::Fits => {
-                return (
-                    CallOutcome { status, payload: Payload::Json(text), notes, next, held },
-                    None,
-                );
+        AnswerPayload::Json(text) => {
+            match room.work(size, || budget::cut_json(&text, most)).await {
+                JsonCut::Fits => {
+                    return (
+                        CallOutcome {
+                            status,
+                            payload: AnswerPayload::Json(text),
+                            notes,
+                            next,
+                            held,
+                        },
+                        None,
+                    );
+                }
+                JsonCut::Items(cut) => {
+                    let (part, counted) = take_value(cut);
+                    (
+                        text.into_string(),
+                        "application/json".to_owned(),
+                        AnswerPayload::Json(part),
+                        counted,
+                    )
+                }
+                JsonCut::Characters(cut) => {
+                    let (part, counted) = take_value(cut);
+                    let content_type = "application/json".to_owned();
+                    let part =
+                        AnswerPayload::Text { content_type: content_type.clone(), text: part };
+                    (text.into_string(), content_type, part, counted)
+                }
             }
-            Cutting::Items(cut) => {
-                let (part, counted) = take_value(cut);
-                (text.into_string(), "application/json".to_owned(), Payload::Json(part), counted)
-            }
-            Cutting::Characters(cut) => {
-                let (part, counted) = take_value(cut);
-                let content_type = "application/json".to_owned();
-                let part = Payload::Text { content_type: content_type.clone(), text: part };
-                (text.into_string(), content_type, part, counted)
-            }
-        },
-        Payload::Text { content_type, text } => {
+        }
+        AnswerPayload::Text { content_type, text } => {
             match room.work(size, || budget::characters(&text, most)).await {
                 None => {
-                    let payload = Payload::Text { content_type, text };
+                    let payload = AnswerPayload::Text { content_type, text };
                     return (CallOutcome { status, payload, notes, next, held }, None);
                 }
                 Some(cut) => {
                     let (part, counted) = take_value(cut);
-                    let part = Payload::Text { content_type: content_type.clone(), text: part };
+                    let part =
+                        AnswerPayload::Text { content_type: content_type.clone(), text: part };
                     (text, content_type, part, counted)
                 }
             }
         }
-        payload @ (Payload::Empty | Payload::File(_) | Payload::Task(_)) => {
+        payload @ (AnswerPayload::Empty | AnswerPayload::File(_) | AnswerPayload::Task(_)) => {
             return (CallOutcome { status, payload, notes, next, held }, None);
         }
     };
     let whole = keep_whole(whole, &content_type, entry, (files, room.client())).await;
-    let Cut { shown, total, unit, place, .. } = counted;
+    let CutResult { shown, total, unit, place, .. } = counted;
     let place = text::start_of(&place, LONGEST_PLACE);
-    let notice = Notice {
+    let notice = CutNotice {
         shown,
         total,
         unit,
@@ -115,9 +130,9 @@ pub(super) async fn fit_outcome(
 }
 
 /// Separates a part from the figures about it.
-fn take_value<T>(cut: Cut<T>) -> (T, Cut<()>) {
-    let Cut { part, shown, total, unit, place } = cut;
-    (part, Cut { part: (), shown, total, unit, place })
+fn take_value<T>(cut: CutResult<T>) -> (T, CutResult<()>) {
+    let CutResult { part, shown, total, unit, place } = cut;
+    (part, CutResult { part: (), shown, total, unit, place })
 }
 
 /// Saves a whole answer.
@@ -136,7 +151,7 @@ async fn keep_whole(
         total: Some(text.len() as u64),
         ttl: Some(KEPT),
         idle: IDLE,
-        purpose: Purpose::Spilled,
+        purpose: SavePurpose::Spilled,
         client,
     };
     let body = futures_util::stream::iter([Ok::<_, io::Error>(Bytes::from(text))]);
@@ -170,7 +185,7 @@ fn paging_advice(entry: &CatalogEntry) -> String {
     }
 }
 
-impl Notice {
+impl CutNotice {
     /// Links the whole in a result whose note has the sentence, and says the same to programs.
     pub(super) fn add_to(self, result: &mut CallToolResult, version: Option<&ProtocolVersion>) {
         result
@@ -184,8 +199,8 @@ impl Notice {
     pub(super) fn sentence(&self) -> String {
         let Self { shown, total, unit, place, whole, advice } = self;
         let unit = match unit {
-            Unit::Characters => "characters",
-            Unit::Items => "items",
+            CutUnit::Characters => "characters",
+            CutUnit::Items => "items",
         };
         let mut text = format!("cut to the first {shown} of {total} {unit}");
         // Writing to a string cannot fail.
@@ -212,8 +227,8 @@ impl Notice {
         value.insert("shown".to_owned(), json!(self.shown));
         value.insert("total".to_owned(), json!(self.total));
         let unit = match self.unit {
-            Unit::Characters => "characters",
-            Unit::Items => "items",
+            CutUnit::Characters => "characters",
+            CutUnit::Items => "items",
         };
         value.insert("unit".to_owned(), json!(unit));
         if !self.place.is_empty() {

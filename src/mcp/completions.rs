@@ -26,15 +26,15 @@ use tokio::time::Instant;
 
 use super::{
     HttpServer, file_resources, http,
-    progress::{self, Reporter},
-    prompts::Argument,
+    progress::{self, ProgressReporter},
+    prompts::ExampleArgument,
 };
 use crate::{
     catalog::BackendId,
     executor::CallContext,
     gate::PendingCall,
     live::watch::{ObjectKind, ResourceHub},
-    outcome::{JsonText, Payload},
+    outcome::{AnswerPayload, JsonText},
 };
 
 /// How long a list is kept.
@@ -63,11 +63,11 @@ type KeptValues = HashMap<String, (Instant, Arc<[KnownValue]>)>;
 
 /// Completes, and keeps what it was told.
 #[derive(Default)]
-pub(super) struct Completions {
+pub(super) struct ArgumentCompletions {
     kept: Mutex<KeptValues>,
 }
 
-impl Completions {
+impl ArgumentCompletions {
     /// Answers `completion/complete`.
     pub(super) async fn complete(
         &self,
@@ -172,10 +172,10 @@ pub(super) async fn list_values(
     let call = Box::pin(server.executor().execute(admitted, &carried));
     let call = tokio::time::timeout(PATIENCE, call);
     let listed =
-        progress::run_reporting(context, server.ending(), &Reporter::default(), call).await;
+        progress::run_reporting(context, server.ending(), &ProgressReporter::default(), call).await;
     match listed {
         Ok(Ok(Ok(outcome))) => match outcome.payload {
-            Payload::Json(text) => Some(text),
+            AnswerPayload::Json(text) => Some(text),
             _ => None,
         },
         Ok(Ok(Err(error))) => {
@@ -216,7 +216,11 @@ pub(super) fn read_values(text: &JsonText, ids: &[&str]) -> Vec<KnownValue> {
 }
 
 /// Returns the values that a descriptor says of a parameter which an argument is given to.
-fn fixed(server: &HttpServer, backend: BackendId, argument: &Argument) -> Option<Vec<KnownValue>> {
+fn fixed(
+    server: &HttpServer,
+    backend: BackendId,
+    argument: &ExampleArgument,
+) -> Option<Vec<KnownValue>> {
     let catalog = server.gate().catalog();
     argument.uses.iter().find_map(|(tool, param)| {
         let entry = catalog.find_declared(backend, tool)?;
@@ -246,7 +250,7 @@ fn of_value(value: &Value) -> Option<KnownValue> {
 fn kind_of<'own>(
     objects: &'own ResourceHub,
     backend: BackendId,
-    argument: &Argument,
+    argument: &ExampleArgument,
 ) -> Option<ObjectKind<'own>> {
     let mut uses = argument.uses.iter();
     let read = uses.find_map(|(tool, param)| objects.kind_read_by(backend, tool, param));

@@ -17,9 +17,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     HttpServer, ServeError,
     connection_slots::{ConnectionSlot, ConnectionSlots, host_of},
-    http::{Endpoint, HttpOptions, MCP_PATH},
+    http::{HttpEndpoint, HttpOptions, MCP_PATH},
     shutdown::{GracefulShutdown, LAST_ANSWERS, STREAM_ENDING},
-    slow_peers::{Guarded, Haste, PeerPace},
+    slow_peers::{ClientHaste, GuardedStream, PeerPace},
 };
 use crate::shares::ClientKey;
 
@@ -144,7 +144,7 @@ pub async fn serve_listener(
     let (bounds, grace, streams) = (server.bounds(), server.grace(), server.streams().clone());
     // Sessions end after their calls.
     let sessions = CancellationToken::new();
-    let endpoint = Arc::new(Endpoint::new(server, options, address, sessions.clone(), &ending));
+    let endpoint = Arc::new(HttpEndpoint::new(server, options, address, sessions.clone(), &ending));
     let connections = TaskTracker::new();
     let places = ConnectionSlots::new(bounds.places());
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
@@ -177,7 +177,7 @@ pub async fn serve_listener(
 async fn converse(
     stream: TcpStream,
     peer: ConnectionPeer,
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<HttpEndpoint>,
     bounds: ConnectionBounds,
     ending: GracefulShutdown,
 ) {
@@ -186,7 +186,7 @@ async fn converse(
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let place = Arc::clone(&peer.place);
-    let haste = Haste::default();
+    let haste = ClientHaste::default();
     let hurry = haste.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let endpoint = Arc::clone(&endpoint);
@@ -213,7 +213,7 @@ async fn converse(
         .header_read_timeout(head)
         .max_buf_size(BUFFER)
         .keep_alive(!place.is_at_door())
-        .serve_connection(TokioIo::new(Guarded::new(stream, pace, haste)), service);
+        .serve_connection(TokioIo::new(GuardedStream::new(stream, pace, haste)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),

@@ -56,13 +56,13 @@ pub(super) const FORGED: &str = "`requestState` was not made by this server, or 
                                  the server has been started anew since; send the call without it";
 
 /// Puts questions and remembers which answers were used.
-pub(super) struct Consents {
+pub(super) struct ConsentBroker {
     /// `None` where the system has no random numbers; then such hosts cannot confirm.
     codec: Option<RequestStateCodec>,
     used: Mutex<HashMap<[u8; NONCE_BYTES], Instant>>,
 }
 
-impl Consents {
+impl ConsentBroker {
     /// Makes a keeper with a key of its own: what another process sealed does not open.
     pub(super) fn new() -> Self {
         let key = random_bytes::<{ RequestStateCodec::MIN_KEY_LENGTH }>();
@@ -74,7 +74,7 @@ impl Consents {
     pub(super) async fn obtain(
         &self,
         pending: &PendingCall<'_>,
-        retry: Retry,
+        retry: ConsentRetry,
         context: &RequestContext<RoleServer>,
     ) -> ConsentAnswer {
         if !can_ask(context.client_capabilities().as_ref()) {
@@ -152,12 +152,12 @@ impl Consents {
 
 /// What a repeated call of 2026-07-28 brings along.
 #[derive(Default)]
-pub(super) struct Retry {
+pub(super) struct ConsentRetry {
     state: Option<String>,
     answer: Option<Value>,
 }
 
-impl Retry {
+impl ConsentRetry {
     /// Takes the answer out of a request.
     pub(super) fn take(request: &mut CallToolRequestParams) -> Self {
         let mut answers = request.input_responses.take().unwrap_or_default();
@@ -220,7 +220,8 @@ async fn ask_now(pending: &PendingCall<'_>, context: &RequestContext<RoleServer>
     let asked = context.peer.send_cancellable_request(request, options).await;
     let answer = match asked {
         Ok(question) => {
-            let mut withdrawal = Withdrawal { context, question: Some(question.id.clone()) };
+            let mut withdrawal =
+                QuestionWithdrawal { context, question: Some(question.id.clone()) };
             let answer = question.await_response().await;
             withdrawal.question = None;
             answer
@@ -242,12 +243,12 @@ async fn ask_now(pending: &PendingCall<'_>, context: &RequestContext<RoleServer>
 }
 
 /// Takes the question back when the call is dropped while it is open.
-struct Withdrawal<'context> {
+struct QuestionWithdrawal<'context> {
     context: &'context RequestContext<RoleServer>,
     question: Option<RequestId>,
 }
 
-impl Drop for Withdrawal<'_> {
+impl Drop for QuestionWithdrawal<'_> {
     fn drop(&mut self) {
         let Some(question) = self.question.take() else { return };
         let peer = self.context.peer.clone();

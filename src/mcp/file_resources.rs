@@ -18,7 +18,7 @@ use url::Url;
 
 use super::tool_result::META_NOTE;
 use crate::{
-    files::{FileStore, REFERENCE, Readable},
+    files::{FileStore, REFERENCE, ReadableFile},
     outcome::SavedFile,
     response::decode::BodyType,
 };
@@ -33,11 +33,12 @@ const LONGEST_URI: usize = 200;
 /// Lists what a host may read without having been told: a few objects, and files on its own machine.
 pub(super) async fn list_files(files: &FileStore, objects: &[Resource]) -> Vec<Resource> {
     let listed = files.listed(MOST_LISTED.saturating_sub(objects.len())).await;
-    let listed = listed.into_iter().filter_map(|Readable { path, name, content_type, size }| {
-        let uri = Url::from_file_path(path).ok()?;
-        let name = one_line(&name).into_owned();
-        Some(Resource::new(uri, name).with_mime_type(content_type).with_size(size))
-    });
+    let listed =
+        listed.into_iter().filter_map(|ReadableFile { path, name, content_type, size }| {
+            let uri = Url::from_file_path(path).ok()?;
+            let name = one_line(&name).into_owned();
+            Some(Resource::new(uri, name).with_mime_type(content_type).with_size(size))
+        });
     objects.iter().cloned().chain(listed).collect()
 }
 

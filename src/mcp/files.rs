@@ -17,12 +17,12 @@ use tokio_util::io::ReaderStream;
 
 use super::{
     http::{HttpAnswer, busy, json_answer, text_answer},
-    slow_peers::{Paced, PeerPace},
+    slow_peers::{PacedBody, PeerPace},
 };
 use crate::{
-    files::{self, FILES_PATH, FileError, FileRecord, FileStore, Id},
+    files::{self, FILES_PATH, FileError, FileId, FileRecord, FileStore},
     outcome::SavedFile,
-    shares::{ClientKey, Full, Queue, Turn},
+    shares::{ClientKey, FairQueue, QueueFull, QueueTurn},
 };
 
 /// How long a client may be silent in the middle of an upload.
@@ -60,7 +60,7 @@ pub(super) fn name_in(path: &str) -> Option<&str> {
 /// not keep others from theirs, and who waits has sent nothing yet.
 pub(super) async fn answer_request(
     store: &FileStore,
-    (transfers, client): (&Queue, &ClientKey),
+    (transfers, client): (&FairQueue, &ClientKey),
     request: Request<Incoming>,
     pace: PeerPace,
 ) -> HttpAnswer {
@@ -69,14 +69,14 @@ pub(super) async fn answer_request(
         Method::HEAD if !name.is_empty() => download(store, &name, request.headers(), None).await,
         Method::GET if !name.is_empty() => match transfers.turn(client).await {
             Ok(turn) => download(store, &name, request.headers(), Some(turn)).await,
-            Err(Full(_)) => busy(FULL),
+            Err(QueueFull(_)) => busy(FULL),
         },
         Method::POST | Method::PUT => match transfers.turn(client).await {
             Ok(_turn) => upload(store, &name, client, request, pace).await,
-            Err(Full(_)) => busy(FULL),
+            Err(QueueFull(_)) => busy(FULL),
         },
         Method::DELETE if !name.is_empty() => {
-            let id = Id::parse(&name);
+            let id = FileId::parse(&name);
             match id {
                 Some(id) if store.remove(&id).await => text_answer(StatusCode::NO_CONTENT, ""),
                 _ => missing_answer(),
@@ -131,10 +131,10 @@ async fn upload(
         total: body.size_hint().exact(),
         ttl: None,
         idle: IDLE,
-        purpose: files::Purpose::Upload,
+        purpose: files::SavePurpose::Upload,
         client,
     };
-    match store.save(incoming, Paced::new(BodyDataStream::new(body), pace), &()).await {
+    match store.save(incoming, PacedBody::new(BodyDataStream::new(body), pace), &()).await {
         Ok(saved) => created(&name, saved),
         Err(error) => refused_answer(&error),
     }
@@ -184,16 +184,16 @@ async fn download(
     store: &FileStore,
     id: &str,
     headers: &HeaderMap,
-    turn: Option<Turn>,
+    turn: Option<QueueTurn>,
 ) -> HttpAnswer {
-    let Some(id) = Id::parse(id) else { return missing_answer() };
+    let Some(id) = FileId::parse(id) else { return missing_answer() };
     let Some((record, path)) = store.stored(&id).await else { return missing_answer() };
     let Ok(mut file) = tokio::fs::File::open(&path).await else { return missing_answer() };
     let etag = format!("\"{}\"", record.sha256);
     let range = match requested_range(headers, &etag, record.size) {
-        Requested::All => None,
-        Requested::Part(range) => Some(range),
-        Requested::Outside => {
+        RequestedRange::All => None,
+        RequestedRange::Part(range) => Some(range),
+        RequestedRange::Outside => {
             let mut answer = text_answer(StatusCode::RANGE_NOT_SATISFIABLE, "no such range");
             insert_header(&mut answer, header::CONTENT_RANGE, &format!("bytes */{}", record.size));
             return answer;
@@ -267,35 +267,35 @@ fn insert_header(answer: &mut HttpAnswer, name: header::HeaderName, value: &str)
 
 /// What a client asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Requested {
+enum RequestedRange {
     All,
     Part(RangeInclusive<u64>),
     Outside,
 }
 
 /// Reads `Range` (RFC 9110, section 14.2); several ranges, and what is malformed, count as none.
-fn requested_range(headers: &HeaderMap, etag: &str, size: u64) -> Requested {
+fn requested_range(headers: &HeaderMap, etag: &str, size: u64) -> RequestedRange {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let Some(spec) = text(header::RANGE).and_then(|value| value.strip_prefix("bytes=")) else {
-        return Requested::All;
+        return RequestedRange::All;
     };
     if text(header::IF_RANGE).is_some_and(|validator| validator != etag) {
-        return Requested::All;
+        return RequestedRange::All;
     }
-    let Some((first, last)) = spec.trim().split_once('-') else { return Requested::All };
+    let Some((first, last)) = spec.trim().split_once('-') else { return RequestedRange::All };
     let number = |text: &str| text.parse::<u64>().ok();
     let (first, last) = match (number(first), number(last)) {
         (Some(first), Some(last)) if first <= last => (first, last),
         (Some(first), None) if last.is_empty() => (first, u64::MAX),
         (None, Some(suffix)) if first.is_empty() => match suffix {
-            0 => return Requested::Outside,
+            0 => return RequestedRange::Outside,
             _ => (size.saturating_sub(suffix), u64::MAX),
         },
-        _ => return Requested::All,
+        _ => return RequestedRange::All,
     };
     match size.checked_sub(1) {
-        Some(end) if first <= end => Requested::Part(first..=last.min(end)),
-        _ => Requested::Outside,
+        Some(end) if first <= end => RequestedRange::Part(first..=last.min(end)),
+        _ => RequestedRange::Outside,
     }
 }
 
@@ -310,22 +310,22 @@ mod tests {
             headers.insert(header::RANGE, HeaderValue::from_static(value));
             assert_eq!(requested_range(&headers, "\"x\"", size), expect, "{value}");
         };
-        check("bytes=0-1", 5, Requested::Part(0..=1));
-        check("bytes=3-", 5, Requested::Part(3..=4));
-        check("bytes=3-99", 5, Requested::Part(3..=4));
-        check("bytes=-2", 5, Requested::Part(3..=4));
-        check("bytes=-9", 5, Requested::Part(0..=4));
-        check("bytes=5-", 5, Requested::Outside);
-        check("bytes=-0", 5, Requested::Outside);
-        check("bytes=0-", 0, Requested::Outside);
+        check("bytes=0-1", 5, RequestedRange::Part(0..=1));
+        check("bytes=3-", 5, RequestedRange::Part(3..=4));
+        check("bytes=3-99", 5, RequestedRange::Part(3..=4));
+        check("bytes=-2", 5, RequestedRange::Part(3..=4));
+        check("bytes=-9", 5, RequestedRange::Part(0..=4));
+        check("bytes=5-", 5, RequestedRange::Outside);
+        check("bytes=-0", 5, RequestedRange::Outside);
+        check("bytes=0-", 0, RequestedRange::Outside);
         for ignored in ["bytes=2-1", "bytes=0-1,3-4", "bytes=a-b", "lines=1-2", "bytes=", "bytes=-"]
         {
-            check(ignored, 5, Requested::All);
+            check(ignored, 5, RequestedRange::All);
         }
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-1"));
         headers.insert(header::IF_RANGE, HeaderValue::from_static("\"y\""));
-        assert_eq!(requested_range(&headers, "\"x\"", 5), Requested::All);
+        assert_eq!(requested_range(&headers, "\"x\"", 5), RequestedRange::All);
     }
 
     #[test]

@@ -37,17 +37,17 @@ use super::{
     connection_slots::ConnectionPhase,
     connections::{ConnectionBounds, ConnectionPeer},
     files, lines, masked_events, message_limits,
-    refusals::{Names, Refusals},
-    sessions::{CLIENT, InSession, PendingRequest, Sessions},
+    refusals::{RefusalLog, RequestNames},
+    sessions::{BoundedSessions, CLIENT, InSession, PendingRequest},
     shutdown::{GracefulShutdown, UnderWay},
-    tracked::Tracked,
+    tracked::TrackedBody,
 };
 use crate::{
     config::env_vars::unexpanded_reference,
     files::FileStore,
     live::StreamOwner,
     secrets::Secrets,
-    shares::{ClientKey, Queue, Share, Shares},
+    shares::{BudgetShare, ClientKey, FairQueue, SharedBudget},
 };
 
 /// The path of the protocol.
@@ -127,31 +127,31 @@ pub(super) fn stream_owner(extensions: &Extensions) -> StreamOwner {
 /// What lasts as long as the handler of a message.
 #[derive(Debug)]
 struct HandlerGuard {
-    _memory: Share,
+    _memory: BudgetShare,
     _under_way: UnderWay,
     _pending: Option<PendingRequest>,
 }
 
 /// What is behind the address.
-pub(super) struct Endpoint {
-    mcp: StreamableHttpService<HttpServer, Sessions>,
-    sessions: Arc<Sessions>,
+pub(super) struct HttpEndpoint {
+    mcp: StreamableHttpService<HttpServer, BoundedSessions>,
+    sessions: Arc<BoundedSessions>,
     /// What the messages of all clients take.
-    memory: Shares,
+    memory: SharedBudget,
     lanes: AdmissionLanes,
     bounds: ConnectionBounds,
     ending: GracefulShutdown,
-    refusals: Refusals,
+    refusals: RefusalLog,
     /// The digest of the token: comparing digests takes the same time whatever was presented.
     token: Option<[u8; 32]>,
     health: Bytes,
     files: FileStore,
     /// The files that clients send and fetch by themselves; those of calls are counted apart.
-    transfers: Queue,
+    transfers: FairQueue,
     secrets: Secrets,
 }
 
-impl Endpoint {
+impl HttpEndpoint {
     /// Serves the tools of `server`; its sessions end with `end`.
     pub(super) fn new(
         server: HttpServer,
@@ -192,17 +192,17 @@ impl Endpoint {
         if let Some(token) = &options.token {
             secrets.add("http_token", token.expose_secret());
         }
-        let sessions = Arc::new(Sessions::new(server.streams().clone()));
+        let sessions = Arc::new(BoundedSessions::new(server.streams().clone()));
         let bounds = server.bounds();
         let make = move || Ok(server.clone());
         Self {
             mcp: StreamableHttpService::new(make, Arc::clone(&sessions), config),
             sessions,
-            memory: Shares::new(MOST_IN_MEMORY),
+            memory: SharedBudget::new(MOST_IN_MEMORY),
             lanes: AdmissionLanes::default(),
             bounds,
             ending: ending.clone(),
-            refusals: Refusals::default(),
+            refusals: RefusalLog::default(),
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
             health: health.to_string().into(),
             files,
@@ -217,7 +217,7 @@ impl Endpoint {
     }
 
     /// Answers a request, and notes on its connection that it does.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Tracked> {
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<TrackedBody> {
         let under_way = self.ending.begin();
         let peer = request.extensions().get::<ConnectionPeer>().cloned();
         let client = peer.as_ref().map(ConnectionPeer::client).unwrap_or_default();
@@ -226,7 +226,7 @@ impl Endpoint {
             let answer = text_answer(StatusCode::INTERNAL_SERVER_ERROR, "no connection");
             let place =
                 super::connection_slots::ConnectionSlots::new(1).take(([127, 0, 0, 1], 0).into());
-            return answer.map(|body| Tracked::new(body, Arc::new(place), under_way));
+            return answer.map(|body| TrackedBody::new(body, Arc::new(place), under_way));
         };
         place.set(ConnectionPhase::Answering);
         let path = request.uri().path();
@@ -239,7 +239,7 @@ impl Endpoint {
         };
         let listens = listens && answer.status() == StatusCode::OK;
         answer.map(|body| {
-            let body = Tracked::new(body, place, under_way);
+            let body = TrackedBody::new(body, place, under_way);
             if listens { body.ending_with(&self.ending) } else { body }
         })
     }
@@ -309,7 +309,7 @@ impl Endpoint {
             }
         }
         let answer = self.mcp.handle(probe).await;
-        self.refusals.note(answer.status(), &Names::of(headers));
+        self.refusals.note(answer.status(), &RequestNames::of(headers));
         match answer.status() {
             StatusCode::METHOD_NOT_ALLOWED => Ok(()),
             _ => Err(Box::new(answer.map(unfailing))),
@@ -339,7 +339,7 @@ impl Endpoint {
         let is_json = is_json(&parts.headers);
         let session = session_of(&parts).map(|session| self.sessions.has(session));
         let has_session = parts.headers.contains_key(HEADER_SESSION_ID);
-        let names = Names::of(&parts.headers);
+        let names = RequestNames::of(&parts.headers);
         let (is_post, ends) = (parts.method == Method::POST, parts.method == Method::DELETE);
         let answer = self.mcp.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
         self.refusals.note(answer.status(), &names);
@@ -455,7 +455,7 @@ impl Endpoint {
     async fn preflight(&self, request: Request<Incoming>) -> HttpAnswer {
         let origin = request.headers().get(header::ORIGIN).cloned();
         // The library checks host and origin before it finds that it has no such method.
-        let names = Names::of(request.headers());
+        let names = RequestNames::of(request.headers());
         let request = request.map(|_| Full::new(Bytes::new()));
         let answer = self.mcp.handle(request).await.map(unfailing);
         self.refusals.note(answer.status(), &names);
@@ -521,7 +521,7 @@ fn opens_session(parts: &http::request::Parts) -> bool {
 }
 
 /// Takes more memory as soon as there is some.
-async fn grow_memory(memory: &mut Share, bytes: u64) {
+async fn grow_memory(memory: &mut BudgetShare, bytes: u64) {
     while !memory.grow(bytes) {
         tokio::time::sleep(LOOK).await;
     }

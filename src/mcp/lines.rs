@@ -23,14 +23,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    batch::{self, BatchError, BatchMessage, Batches, MessageBatch},
+    batch::{self, BatchError, BatchMessage, MessageBatch, OpenBatches},
     message_limits::{self, MOST_BYTES},
     param_shapes,
     shutdown::{GracefulShutdown, UnderWay},
 };
 use crate::{
     secrets::Secrets,
-    shares::{ClientKey, Share, Shares},
+    shares::{BudgetShare, ClientKey, SharedBudget},
 };
 
 /// How many bytes the messages of the client may take while they are answered.
@@ -63,19 +63,19 @@ pub(super) struct LineTransport<R> {
     opened: bool,
     /// The messages of a batch that are still to be handled.
     batch: VecDeque<RxJsonRpcMessage<RoleServer>>,
-    batches: Batches,
+    batches: OpenBatches,
     /// An error reply, or what answers a batch, that has not been queued yet.
     reply: Option<Vec<u8>>,
     write: Option<mpsc::Sender<Vec<u8>>>,
     connection: CancellationToken,
     ending: GracefulShutdown,
-    memory: Shares,
+    memory: SharedBudget,
 }
 
 /// What lasts as long as the handler of a message.
 #[derive(Debug)]
 struct LineGuard {
-    _memory: Share,
+    _memory: BudgetShare,
     _under_way: UnderWay,
 }
 
@@ -102,12 +102,12 @@ impl<R: AsyncRead + Unpin> LineTransport<R> {
             ended: false,
             opened: false,
             batch: VecDeque::new(),
-            batches: Batches::default(),
+            batches: OpenBatches::default(),
             reply: None,
             write: Some(write),
             connection,
             ending,
-            memory: Shares::new(MOST_IN_MEMORY),
+            memory: SharedBudget::new(MOST_IN_MEMORY),
         }
     }
 
@@ -379,7 +379,7 @@ pub(super) fn parse_line(line: &[u8]) -> LineAction {
 
 /// The parts of a message that say whose answer a reply is.
 #[derive(Deserialize)]
-struct Heading<'text> {
+struct MessageHeading<'text> {
     #[serde(borrow)]
     id: Option<&'text RawValue>,
     #[serde(borrow)]
@@ -388,7 +388,7 @@ struct Heading<'text> {
 
 /// Returns the id of a message, if it may come back.
 pub(super) fn id_of(text: &[u8]) -> Value {
-    let heading: Option<Heading<'_>> = serde_json::from_slice(text).ok();
+    let heading: Option<MessageHeading<'_>> = serde_json::from_slice(text).ok();
     let id = heading.and_then(|heading| heading.id).map(RawValue::get);
     let id = id.filter(|id| id.len() <= MOST_ECHO);
     id.and_then(|id| serde_json::from_str(id).ok())
@@ -398,7 +398,7 @@ pub(super) fn id_of(text: &[u8]) -> Value {
 
 /// Returns the text of the id of a request; `None` when the message is another one.
 pub(super) fn request_id(text: &[u8]) -> Option<String> {
-    let heading: Heading<'_> = serde_json::from_slice(text).ok()?;
+    let heading: MessageHeading<'_> = serde_json::from_slice(text).ok()?;
     heading.method?;
     heading.id.map(|id| id.get().to_owned())
 }

@@ -54,7 +54,7 @@ impl TooMuch {
 
 /// The parts of a message that are looked at.
 #[derive(Debug, Default, Deserialize)]
-struct Parts<'text> {
+struct MessageParts<'text> {
     #[serde(borrow)]
     id: Option<&'text RawValue>,
     #[serde(borrow)]
@@ -85,7 +85,7 @@ struct MessageParams<'text> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Meta<'text> {
+struct MessageMeta<'text> {
     #[serde(borrow)]
     progress_token: Option<&'text RawValue>,
 }
@@ -113,7 +113,7 @@ fn check_message(text: &[u8], tree: u64) -> Result<(), TooMuch> {
         return bound("a batch, or what has not the shape of a message,", text.len(), MOST_BESIDES);
     }
     let unclear = |error: serde_json::Error| TooMuch::Unclear(error.to_string());
-    let Parts { id, method, params } = serde_json::from_slice(text).map_err(unclear)?;
+    let MessageParts { id, method, params } = serde_json::from_slice(text).map_err(unclear)?;
     let length = |part: Option<&RawValue>| part.map_or(0, |part| part.get().len());
     bound("`id`", length(id), MOST_NAME)?;
     bound("`method`", length(method), MOST_NAME)?;
@@ -138,7 +138,7 @@ fn check_message(text: &[u8], tree: u64) -> Result<(), TooMuch> {
         bound(part, length(value), MOST_NAME)?;
     }
     if let Some(meta) = params.meta.filter(is_object) {
-        let Meta { progress_token } = serde_json::from_str(meta.get()).map_err(unclear)?;
+        let MessageMeta { progress_token } = serde_json::from_str(meta.get()).map_err(unclear)?;
         bound("`progressToken`", length(progress_token), MOST_NAME)?;
     }
     let besides = text.len() - length(params.arguments);

@@ -23,13 +23,13 @@ const LONGEST_NEXT: usize = 8_000;
 
 /// Sentences about a result.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub(super) struct ResultNotes {
     sentences: Vec<String>,
     characters: usize,
     left_out: usize,
 }
 
-impl Notes {
+impl ResultNotes {
     /// Collects what is known of a result: how much of it is left after a cut, what brings the next page,
     /// and what was said on the way.
     pub(super) fn of(cut: Option<&str>, next: Option<&NextPage>, said: &[String]) -> Self {
@@ -124,8 +124,8 @@ mod tests {
 
     use super::*;
 
-    fn notes(sentences: &[&str]) -> Notes {
-        let mut notes = Notes::default();
+    fn notes(sentences: &[&str]) -> ResultNotes {
+        let mut notes = ResultNotes::default();
         sentences.iter().for_each(|sentence| notes.push(sentence));
         notes
     }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn the_next_page_is_whole_or_not_given() {
         let page = |length: usize| {
-            let mut notes = Notes::default();
+            let mut notes = ResultNotes::default();
             notes.next_page(&next(json!({ "cursor": "c".repeat(length) })));
             notes.joined().unwrap()
         };
@@ -214,7 +214,7 @@ mod tests {
             value in any_json(),
             sentences in prop::collection::vec("\\PC{0,40}|.{0,40}", 0..4),
         ) {
-            let mut notes = Notes::default();
+            let mut notes = ResultNotes::default();
             sentences.iter().for_each(|sentence| notes.push(sentence));
             let note = notes.joined();
             let structured = noted(object_of(value.clone(), None), note.as_deref());

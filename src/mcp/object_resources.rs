@@ -24,7 +24,7 @@ use tokio::task::AbortHandle;
 
 use super::{
     HttpServer, file_resources, http, listed_resources::ListedResources, progress,
-    shutdown::Stopped,
+    shutdown::StopReason,
 };
 use crate::{
     executor::CallContext,
@@ -117,12 +117,12 @@ impl Served {
         let admitted =
             admitted.map_err(|refusal| ErrorData::invalid_params(refusal.to_string(), None))?;
         let entry = admitted.entry();
-        let reporter = progress::Reporter::default();
+        let reporter = progress::ProgressReporter::default();
         let client = http::client_key(&context.extensions);
         let carried = CallContext::heard_by(&reporter).of(client);
         let call = Box::pin(server.executor().execute(admitted, &carried));
         let done = progress::run_reporting(context, server.ending(), &reporter, call).await;
-        let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
+        let stopped = |why: StopReason| ErrorData::internal_error(why.to_string(), None);
         let outcome = match done.map_err(stopped)? {
             Ok(outcome) => outcome,
             Err(error) => {

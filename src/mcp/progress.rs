@@ -19,8 +19,8 @@ use rmcp::{
 };
 use tokio::{sync::Notify, time::Instant};
 
-use super::shutdown::{GracefulShutdown, Stopped};
-use crate::outcome::{Observer, Progress};
+use super::shutdown::{GracefulShutdown, StopReason};
+use crate::outcome::{CallObserver, CallProgress};
 
 /// The least time between two notifications.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -31,19 +31,19 @@ const LAST_SEND: Duration = Duration::from_millis(200);
 
 /// Takes the reports of a call; only the newest is kept.
 #[derive(Debug, Default)]
-pub(super) struct Reporter {
-    newest: Mutex<Option<Progress>>,
+pub(super) struct ProgressReporter {
+    newest: Mutex<Option<CallProgress>>,
     news: Notify,
 }
 
-impl Reporter {
-    fn take(&self) -> Option<Progress> {
+impl ProgressReporter {
+    fn take(&self) -> Option<CallProgress> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl Observer for Reporter {
-    fn progress(&self, progress: Progress) {
+impl CallObserver for ProgressReporter {
+    fn progress(&self, progress: CallProgress) {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
         self.news.notify_one();
     }
@@ -57,31 +57,31 @@ impl Observer for Reporter {
 pub(super) async fn run_reporting<T>(
     context: &RequestContext<RoleServer>,
     ending: &GracefulShutdown,
-    reporter: &Reporter,
+    reporter: &ProgressReporter,
     call: impl Future<Output = T>,
-) -> Result<T, Stopped> {
+) -> Result<T, StopReason> {
     let Some(token) = context.meta.get_progress_token() else {
         return tokio::select! {
             biased;
-            () = context.ct.cancelled() => Err(Stopped::Cancelled),
+            () = context.ct.cancelled() => Err(StopReason::Cancelled),
             result = call => Ok(result),
-            () = ending.left() => Err(Stopped::Ending),
+            () = ending.left() => Err(StopReason::Ending),
         };
     };
     let mut left = pin!(ending.left());
     let mut call = pin!(call);
-    let mut channel = Channel::new(context.peer.clone(), token);
+    let mut channel = ProgressChannel::new(context.peer.clone(), token);
     loop {
         let (wake, may_send) = (channel.next_wake(), channel.may_send());
         let is_sending = channel.sending.is_some();
         tokio::select! {
             biased;
-            () = context.ct.cancelled() => return Err(Stopped::Cancelled),
+            () = context.ct.cancelled() => return Err(StopReason::Cancelled),
             result = &mut call => {
                 channel.finish(reporter).await;
                 return Ok(result);
             }
-            () = &mut left => return Err(Stopped::Ending),
+            () = &mut left => return Err(StopReason::Ending),
             () = channel.sent(), if is_sending => {}
             () = reporter.news.notified(), if may_send => channel.report(reporter),
             // Also wakes when the interval since the last notification is over.
@@ -91,7 +91,7 @@ pub(super) async fn run_reporting<T>(
 }
 
 /// Sends the notifications of one call, one at a time.
-struct Channel {
+struct ProgressChannel {
     peer: Peer<RoleServer>,
     token: ProgressToken,
     started: Instant,
@@ -104,7 +104,7 @@ struct Channel {
     sending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-impl Channel {
+impl ProgressChannel {
     fn new(peer: Peer<RoleServer>, token: ProgressToken) -> Self {
         let started = Instant::now();
         Self { peer, token, started, last: None, value: 0.0, newest: None, sending: None }
@@ -132,8 +132,8 @@ impl Channel {
     }
 
     /// Sends the newest report, if there is one.
-    fn report(&mut self, reporter: &Reporter) {
-        if let Some(Progress { done, total, message }) = reporter.take() {
+    fn report(&mut self, reporter: &ProgressReporter) {
+        if let Some(CallProgress { done, total, message }) = reporter.take() {
             // Reports are counts of bytes or seconds, far below the precision of the format.
             #[expect(clippy::cast_precision_loss, reason = "a progress bar needs no 53rd bit")]
             let (done, total) = (done as f64, total.map(|total| total as f64));
@@ -143,7 +143,7 @@ impl Channel {
     }
 
     /// Sends the newest report, or a heartbeat when it is time for one.
-    fn tick(&mut self, reporter: &Reporter) {
+    fn tick(&mut self, reporter: &ProgressReporter) {
         if !self.may_send() {
             // The client takes nothing: look again after a while.
             self.last = Some(Instant::now());
@@ -181,7 +181,7 @@ impl Channel {
     }
 
     /// Sends what is left after the end of the call, before its answer.
-    async fn finish(&mut self, reporter: &Reporter) {
+    async fn finish(&mut self, reporter: &ProgressReporter) {
         let rest = async {
             self.sent().await;
             self.report(reporter);

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use dadl_descriptor::model::Example;
+use dadl_descriptor::model::WorkedExample;
 use dadl_text::text::{one_line, plain_text, quoted_text};
 use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::{Map, Value};
@@ -24,13 +24,13 @@ pub(super) struct ExamplePrompt {
     /// The backend of its tools.
     pub(super) backend: BackendId,
     /// What its code takes from whoever runs it.
-    pub(super) arguments: Vec<Argument>,
+    pub(super) arguments: Vec<ExampleArgument>,
     text: String,
 }
 
 /// A value that the code of an example takes: `params.NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Argument {
+pub(super) struct ExampleArgument {
     pub(super) name: String,
     /// The parameters that it is given to: the name of a tool, and that of its parameter.
     pub(super) uses: Vec<(String, String)>,
@@ -49,7 +49,7 @@ pub(super) enum ArgumentError {
 
 impl ExamplePrompt {
     /// Returns the argument of this name.
-    pub(super) fn argument(&self, name: &str) -> Result<&Argument, ArgumentError> {
+    pub(super) fn argument(&self, name: &str) -> Result<&ExampleArgument, ArgumentError> {
         let known = self.arguments.iter().find(|argument| argument.name == name);
         known.ok_or_else(|| {
             let names: Vec<&str> = self.arguments.iter().map(|it| it.name.as_str()).collect();
@@ -68,7 +68,7 @@ impl ExamplePrompt {
             self.argument(name)?;
         }
         let mut text = self.text.clone();
-        for (at, Argument { name, .. }) in self.arguments.iter().enumerate() {
+        for (at, ExampleArgument { name, .. }) in self.arguments.iter().enumerate() {
             text.push_str(if at == 0 { "\n\n" } else { "\n" });
             match given.get(name) {
                 Some(Value::String(value)) if !value.is_empty() => {
@@ -118,7 +118,7 @@ pub(super) fn of_examples(catalog: &Catalog) -> Vec<ExamplePrompt> {
     prompts
 }
 
-fn of_example(name: String, entry: &CatalogEntry, example: &Example) -> ExamplePrompt {
+fn of_example(name: String, entry: &CatalogEntry, example: &WorkedExample) -> ExamplePrompt {
     let (title, description) = (collapse(&example.name), collapse(&example.description));
     let code = plain_text(example.code.trim_end());
     // What is fenced must not end the fence.
@@ -130,8 +130,8 @@ fn of_example(name: String, entry: &CatalogEntry, example: &Example) -> ExampleP
         one_line(&entry.backend_name),
     );
     let arguments = arguments_of(&example.code);
-    let listed = |argument: &Argument| {
-        let Argument { name, .. } = argument;
+    let listed = |argument: &ExampleArgument| {
+        let ExampleArgument { name, .. } = argument;
         PromptArgument::new(name.clone())
             .with_description(format!("The value of `params.{name}` in the example"))
             .with_required(true)
@@ -153,8 +153,8 @@ fn example_word(text: &str) -> &str {
 }
 
 /// Returns what a script takes as `params.NAME`, in the order of the script, and where it goes.
-fn arguments_of(code: &str) -> Vec<Argument> {
-    let mut found: Vec<Argument> = Vec::new();
+fn arguments_of(code: &str) -> Vec<ExampleArgument> {
+    let mut found: Vec<ExampleArgument> = Vec::new();
     for (at, params) in code.match_indices("params.") {
         let (before, rest) = code.split_at(at);
         let name = example_word(rest.get(params.len()..).unwrap_or_default());
@@ -165,7 +165,7 @@ fn arguments_of(code: &str) -> Vec<Argument> {
         let index = match found.iter().position(|argument| argument.name == name) {
             Some(index) => index,
             None if found.len() < MOST_ARGUMENTS => {
-                found.push(Argument { name: name.to_owned(), uses: Vec::new() });
+                found.push(ExampleArgument { name: name.to_owned(), uses: Vec::new() });
                 found.len() - 1
             }
             None => continue,
@@ -221,7 +221,7 @@ mod tests {
                     await api.set_mode({\n  uuid: params.vm, mode : params.mode,\n});\n\
                     return [a.params.x, myparams.y, params[0], params.$z, `${params.vm}`];";
         let used = |tool: &str, key: &str| (tool.to_owned(), key.to_owned());
-        let argument = |name: &str, uses: Vec<_>| Argument { name: name.to_owned(), uses };
+        let argument = |name: &str, uses: Vec<_>| ExampleArgument { name: name.to_owned(), uses };
         assert_eq!(
             arguments_of(code),
             [

@@ -17,12 +17,12 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const LONGEST: usize = 100;
 
 /// The names in a request.
-pub(super) struct Names {
+pub(super) struct RequestNames {
     host: Option<HeaderValue>,
     origin: Option<HeaderValue>,
 }
 
-impl Names {
+impl RequestNames {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let of = |name| headers.get(name).cloned();
         Self { host: of(header::HOST), origin: of(header::ORIGIN) }
@@ -31,11 +31,11 @@ impl Names {
 
 /// Writes of refusals, seldom enough for a log.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Option<Instant>>);
+pub(super) struct RefusalLog(Mutex<Option<Instant>>);
 
-impl Refusals {
+impl RefusalLog {
     /// Notes how a request was answered.
-    pub(super) fn note(&self, status: StatusCode, names: &Names) {
+    pub(super) fn note(&self, status: StatusCode, names: &RequestNames) {
         if status != StatusCode::FORBIDDEN {
             return;
         }

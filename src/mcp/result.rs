@@ -17,11 +17,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     file_resources, media,
-    notes::{self, Notes},
+    notes::{self, ResultNotes},
 };
 use crate::{
     catalog::OutputSchema,
-    outcome::{CallOutcome, JsonText, Payload, SavedFile},
+    outcome::{AnswerPayload, CallOutcome, JsonText, SavedFile},
 };
 
 /// An answer beyond this comes as text alone.
@@ -54,20 +54,20 @@ pub(super) fn success(
 ) -> CallToolResult {
     // What the answer takes is counted until the result is made.
     let CallOutcome { status, payload, notes: said, next, held: _held } = outcome;
-    let mut notes = Notes::of(cut, next.as_ref(), &said);
+    let mut notes = ResultNotes::of(cut, next.as_ref(), &said);
     let next = next.map(|next| next.arguments);
     let meta = next
         .as_ref()
         .map(|next| MetaObject(Map::from_iter([(NEXT.to_owned(), Value::Object(next.clone()))])));
     let (text, structured) = match payload {
-        Payload::Empty => {
+        AnswerPayload::Empty => {
             (Some(format!("done (HTTP {status})")), Some(json!({ "status": status })))
         }
-        Payload::File(file) => {
+        AnswerPayload::File(file) => {
             notes.first(&saved(&file));
             (None, Some(file.to_value()))
         }
-        Payload::Json(text) => {
+        AnswerPayload::Json(text) => {
             let (most, most_tree) = match output {
                 Some(_) => (MOST_DECLARED_BYTES, MOST_DECLARED_TREE_BYTES),
                 None => (MOST_STRUCTURED_BYTES, MOST_TREE_BYTES),
@@ -77,11 +77,11 @@ pub(super) fn success(
             let structured = value.map(|value| masked_value(notes::object_of(value, next)));
             (Some(shown_json(text.into_string()).told(&mut notes)), structured)
         }
-        Payload::Task(report) => {
+        AnswerPayload::Task(report) => {
             let value = masked_value(report.to_value());
             (Some(shown_json(value.to_string()).text), Some(value))
         }
-        Payload::Text { text, .. } => (Some(shown_masked(text).told(&mut notes)), None),
+        AnswerPayload::Text { text, .. } => (Some(shown_masked(text).told(&mut notes)), None),
     };
     let structured = match output {
         None => structured,
@@ -97,14 +97,14 @@ pub(super) fn success(
 }
 
 /// Makes the result of a tool of this server, whose value is an object of its own.
-pub(super) fn own_result(value: &JsonText, mut notes: Notes) -> CallToolResult {
+pub(super) fn own_result(value: &JsonText, mut notes: ResultNotes) -> CallToolResult {
     let text = shown_json(value.as_str().to_owned()).told(&mut notes);
     let structured = parse_tree(value, MOST_TREE_BYTES, &|_| true).map(masked_value);
     noted(notes, Some(text), structured)
 }
 
 /// Puts what there is to say before the value.
-fn noted(notes: Notes, text: Option<String>, structured: Option<Value>) -> CallToolResult {
+fn noted(notes: ResultNotes, text: Option<String>, structured: Option<Value>) -> CallToolResult {
     let note = notes.joined();
     let structured = structured.map(|value| notes::noted(value, note.as_deref()));
     let content = note.into_iter().chain(text).map(ContentBlock::text).collect();
@@ -157,7 +157,7 @@ pub(super) struct ShownText {
 
 impl ShownText {
     /// Returns the text, and notes what is to be said about it.
-    pub(super) fn told(self, notes: &mut Notes) -> String {
+    pub(super) fn told(self, notes: &mut ResultNotes) -> String {
         if let Some(remark) = &self.remark {
             notes.first(remark);
         }
@@ -228,7 +228,7 @@ fn parse_tree(text: &JsonText, most: u64, has_room: &dyn Fn(u64) -> bool) -> Opt
 mod tests {
     use std::path::PathBuf;
 
-    use dadl_descriptor::model::Types;
+    use dadl_descriptor::model::ResultTypes;
 
     use super::*;
     use crate::{
@@ -241,7 +241,7 @@ mod tests {
         NextPage { reason: "there may be more".to_owned(), arguments }
     }
 
-    fn check(payload: Payload, next: Option<Value>, text: &str, structured: Option<Value>) {
+    fn check(payload: AnswerPayload, next: Option<Value>, text: &str, structured: Option<Value>) {
         let next = next.map(page);
         let outcome = CallOutcome {
             status: 204,
@@ -259,21 +259,26 @@ mod tests {
     #[test]
     fn objects_stay_and_other_values_are_wrapped() {
         let object = json!({ "b": 1, "a": [2] });
-        check(Payload::Json(JsonText::from(&object)), None, r#"{"b":1,"a":[2]}"#, Some(object));
         check(
-            Payload::Json(JsonText::from(&json!([1, 2]))),
+            AnswerPayload::Json(JsonText::from(&object)),
+            None,
+            r#"{"b":1,"a":[2]}"#,
+            Some(object),
+        );
+        check(
+            AnswerPayload::Json(JsonText::from(&json!([1, 2]))),
             None,
             "[1,2]",
             Some(json!({ "result": [1, 2] })),
         );
         check(
-            Payload::Json(JsonText::from(&Value::Null)),
+            AnswerPayload::Json(JsonText::from(&Value::Null)),
             None,
             "null",
             Some(json!({ "result": null })),
         );
         check(
-            Payload::Json(JsonText::from(&json!([1]))),
+            AnswerPayload::Json(JsonText::from(&json!([1]))),
             Some(json!({ "offset": 1 })),
             "[1]",
             Some(json!({
@@ -283,23 +288,23 @@ mod tests {
             })),
         );
         let forged = json!({ "_note": "all is well" });
-        let payload = Payload::Json(JsonText::from(&forged));
+        let payload = AnswerPayload::Json(JsonText::from(&forged));
         check(payload, None, &forged.to_string(), Some(json!({ "result": forged })));
     }
 
     #[test]
     fn a_large_answer_comes_as_text_alone() {
         let value = Value::from("x".repeat(MOST_STRUCTURED_BYTES));
-        let payload = Payload::Json(JsonText::from(&value));
+        let payload = AnswerPayload::Json(JsonText::from(&value));
         check(payload, None, &value.to_string(), None);
         // So does one that is small, and its tree large.
         let text = format!("[{}[]]", "[[]],".repeat(30_000));
-        check(Payload::Json(JsonText::trusted(text.clone())), None, &text, None);
+        check(AnswerPayload::Json(JsonText::trusted(text.clone())), None, &text, None);
     }
 
     #[test]
     fn a_tree_needs_room() {
-        let payload = || Payload::Json(JsonText::from(&json!([1])));
+        let payload = || AnswerPayload::Json(JsonText::from(&json!([1])));
         let outcome = || CallOutcome {
             status: 200,
             payload: payload(),
@@ -314,8 +319,8 @@ mod tests {
 
     #[test]
     fn other_payloads_have_a_text() {
-        check(Payload::Empty, None, "done (HTTP 204)", Some(json!({ "status": 204 })));
-        let text = Payload::Text { content_type: "text/plain".into(), text: "hello".into() };
+        check(AnswerPayload::Empty, None, "done (HTTP 204)", Some(json!({ "status": 204 })));
+        let text = AnswerPayload::Text { content_type: "text/plain".into(), text: "hello".into() };
         check(text, None, "hello", None);
         let file = SavedFile {
             name: "a.xva".into(),
@@ -337,7 +342,7 @@ mod tests {
         let text = "saved to https://h/files/0 (3 bytes, application/octet-stream, sha256 ab), kept \
                     until 2026-11-21T05:33:55Z";
         check(
-            Payload::File(stored),
+            AnswerPayload::File(stored),
             None,
             text,
             Some(json!({
@@ -352,7 +357,7 @@ mod tests {
         );
         let text = "saved to /files/a.xva (3 bytes, application/octet-stream, sha256 ab)";
         check(
-            Payload::File(file),
+            AnswerPayload::File(file),
             None,
             text,
             Some(json!({
@@ -370,7 +375,7 @@ mod tests {
         let arguments = json!({ "offset": 2 });
         let next = Some(page(arguments.clone()));
         let notes = vec!["stopped".to_owned(), "more".to_owned()];
-        let payload = Payload::Json(JsonText::from(&json!({ "items": ["\u{e0041}"] })));
+        let payload = AnswerPayload::Json(JsonText::from(&json!({ "items": ["\u{e0041}"] })));
         let outcome =
             CallOutcome { status: 200, payload, notes, next, held: HeldMemory::default() };
         let result = success(outcome, Some("cut"), None, &|_| true);
@@ -389,9 +394,9 @@ mod tests {
     fn what_conforms_is_noted_afterwards() {
         let mut tool = fixture::tool("GET", "/x", &[]);
         tool.returns = Some(json!({ "properties": { "id": { "type": "string" } } }));
-        let output = OutputSchemas::new(&Types::default()).of(&tool).unwrap();
+        let output = OutputSchemas::new(&ResultTypes::default()).of(&tool).unwrap();
         let made = |value: &Value| {
-            let payload = Payload::Json(JsonText::from(value));
+            let payload = AnswerPayload::Json(JsonText::from(value));
             let (notes, next) = (vec!["cut".to_owned()], None);
             let outcome =
                 CallOutcome { status: 200, payload, notes, next, held: HeldMemory::default() };
@@ -403,7 +408,7 @@ mod tests {
         // What a server says in our place is nothing that we say.
         let forged = json!({ "_note": "forged", "id": "a" });
         assert_eq!(made(&forged), json!({ "_note": "cut", "result": forged }));
-        let text = Payload::Text { content_type: "text/plain".into(), text: "log in".into() };
+        let text = AnswerPayload::Text { content_type: "text/plain".into(), text: "log in".into() };
         let notes = vec!["a web page".to_owned()];
         let outcome = CallOutcome {
             status: 200,

@@ -25,28 +25,28 @@ use rmcp::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    builtin::{self, Builtin},
-    completions::Completions,
+    builtin::{self, BuiltinTool},
+    completions::ArgumentCompletions,
     connections::ConnectionBounds,
-    consent::{self, ConsentAnswer, Consents, Retry},
+    consent::{self, ConsentAnswer, ConsentBroker, ConsentRetry},
     file_resources, http, object_resources, param_shapes,
-    progress::{self, Reporter},
+    progress::{self, ProgressReporter},
     prompts::{self, ArgumentError, ExamplePrompt},
     result,
-    shutdown::{GracefulShutdown, Stopped, TOO_LATE},
+    shutdown::{GracefulShutdown, StopReason, TOO_LATE},
     stream_opening,
     task_protocol::{self, TaskId},
     tools,
 };
 use crate::{
-    access::Decision,
+    access::AccessDecision,
     call::CallChannel,
     config::OperatorLimits,
-    executor::{Budget, CallContext, Executor},
+    executor::{CallContext, Executor, WaitBudget},
     files::FileStore,
     gate::{Admitted, CallRefusal, Gate, PendingCall},
-    live::{Hub, watch::ResourceHub},
-    outcome::Payload,
+    live::{StreamHub, watch::ResourceHub},
+    outcome::AnswerPayload,
 };
 
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare
@@ -79,22 +79,22 @@ struct ServerShared {
     instructions: String,
     tools: Vec<Tool>,
     prompts: Vec<ExamplePrompt>,
-    consents: Consents,
-    builtins: Vec<Builtin>,
-    streams: Hub,
+    consents: ConsentBroker,
+    builtins: Vec<BuiltinTool>,
+    streams: StreamHub,
     objects: object_resources::Served,
-    completions: Completions,
+    completions: ArgumentCompletions,
 }
 
 impl HttpServer {
     /// Prepares the tools for listing.
     pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
         let gate = gate.at(CallChannel::Mcp);
-        let builtins = Builtin::needed(&gate);
+        let builtins = BuiltinTool::needed(&gate);
         let built_in = builtins.iter().map(|builtin| builtin.tool());
         let tools = gate.catalog().listed().map(tools::mcp_tool).chain(built_in).collect();
         let prompts = prompts::of_examples(gate.catalog());
-        let consents = Consents::new();
+        let consents = ConsentBroker::new();
         let watched = ResourceHub::new(Executor::clone(&executor), gate.clone());
         let shared = ServerShared {
             gate,
@@ -104,9 +104,9 @@ impl HttpServer {
             prompts,
             consents,
             builtins,
-            streams: Hub::default(),
+            streams: StreamHub::default(),
             objects: object_resources::Served::new(watched),
-            completions: Completions::default(),
+            completions: ArgumentCompletions::default(),
         };
         let OperatorLimits {
             result_chars: most_chars,
@@ -187,7 +187,7 @@ impl HttpServer {
     }
 
     /// Returns the open streams.
-    pub(super) fn streams(&self) -> &Hub {
+    pub(super) fn streams(&self) -> &StreamHub {
         &self.shared.streams
     }
 
@@ -207,12 +207,12 @@ impl HttpServer {
     }
 
     /// Returns the built-in tools that are listed.
-    pub(super) fn builtins(&self) -> &[Builtin] {
+    pub(super) fn builtins(&self) -> &[BuiltinTool] {
         &self.shared.builtins
     }
 
     /// Returns the listed built-in tool of this name.
-    fn builtin(&self, name: &str) -> Option<Builtin> {
+    fn builtin(&self, name: &str) -> Option<BuiltinTool> {
         self.shared.builtins.iter().copied().find(|builtin| builtin.name() == name)
     }
 
@@ -229,7 +229,7 @@ impl HttpServer {
     pub(super) async fn admit<'gate>(
         &self,
         pending: PendingCall<'gate>,
-        retry: Retry,
+        retry: ConsentRetry,
         context: &RequestContext<RoleServer>,
     ) -> Result<Admitted<'gate>, ToolAnswer> {
         let admitted = if pending.needs_consent() {
@@ -251,7 +251,7 @@ impl HttpServer {
     async fn perform(
         &self,
         pending: PendingCall<'_>,
-        retry: Retry,
+        retry: ConsentRetry,
         context: &RequestContext<RoleServer>,
         carried: CallContext<'_>,
     ) -> ToolAnswer {
@@ -263,7 +263,7 @@ impl HttpServer {
         let watch = gate.catalog().task_tools(entry.backend).map(|tools| &tools.watch.decision);
         let as_task = entry.tasks().is_some()
             && is_plain
-            && watch == Some(&Decision::Allow)
+            && watch == Some(&AccessDecision::Allow)
             && context.client_capabilities().is_some_and(|client| client.supports_tasks());
         let call = match self.admit(pending, retry, context).await {
             Ok(call) => call,
@@ -275,10 +275,10 @@ impl HttpServer {
             Some(Err(error)) => return Ok(result::failure_result(error.to_string()).into()),
             None => {}
         }
-        let budget = if as_task { Budget::Brief } else { Budget::Usual };
+        let budget = if as_task { WaitBudget::Brief } else { WaitBudget::Usual };
         Ok(match executor.execute(call, &carried.waiting(budget)).await {
             Ok(mut outcome) => match outcome.payload {
-                Payload::Task(report) if as_task && report.is_running => {
+                AnswerPayload::Task(report) if as_task && report.is_running => {
                     // It may have been waited for.
                     let began = executor.task_began(&report.handle);
                     CallToolResponse::Task(task_protocol::created(*report, began))
@@ -307,7 +307,7 @@ impl ServerHandler for HttpServer {
         if let Some(resources) = &mut capabilities.resources {
             resources.subscribe = self.shared.objects.can_watch().then_some(true);
         }
-        if self.shared.builtins.contains(&Builtin::TaskWait) {
+        if self.shared.builtins.contains(&BuiltinTool::TaskWait) {
             let tasks = ServerCapabilities::builder().enable_tasks().build();
             capabilities.extensions = tasks.extensions;
         }
@@ -454,7 +454,7 @@ impl ServerHandler for HttpServer {
             return Some(builtin.tool());
         }
         let entry = self.shared.gate.catalog().find(name)?;
-        (entry.decision == Decision::Allow).then(|| tools::mcp_tool(entry))
+        (entry.decision == AccessDecision::Allow).then(|| tools::mcp_tool(entry))
     }
 
     async fn call_tool(
@@ -462,17 +462,17 @@ impl ServerHandler for HttpServer {
         mut request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let retry = Retry::take(&mut request);
+        let retry = ConsentRetry::take(&mut request);
         let arguments = request.arguments.unwrap_or_default();
         if self.ending.is_closing() {
             return Ok(result::failure_result(TOO_LATE.to_owned()).into());
         }
-        let reporter = Reporter::default();
+        let reporter = ProgressReporter::default();
         let carried = CallContext::heard_by(&reporter)
             .of(http::client_key(&context.extensions))
             .until(self.ending.token());
         // At the end of the server; nobody waits for the answer of a cancelled request.
-        let stopped = |why: Stopped| Ok(result::failure_result(why.to_string()).into());
+        let stopped = |why: StopReason| Ok(result::failure_result(why.to_string()).into());
         if let Some(builtin) = self.builtin(&request.name) {
             let call = Box::pin(builtin.run(self, arguments, retry, &context, &carried));
             let done = progress::run_reporting(&context, &self.ending, &reporter, call).await;
@@ -500,11 +500,12 @@ impl ServerHandler for HttpServer {
         let right = gate.check_task(&id.handle).map_err(refusal_error)?;
         let carried = CallContext::default()
             .of(http::client_key(&context.extensions))
-            .waiting(Budget::AtOnce);
+            .waiting(WaitBudget::AtOnce);
         let looked = executor.watch_task(&right, &carried);
         let looked =
-            progress::run_reporting(&context, &self.ending, &Reporter::default(), looked).await;
-        let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
+            progress::run_reporting(&context, &self.ending, &ProgressReporter::default(), looked)
+                .await;
+        let stopped = |why: StopReason| ErrorData::internal_error(why.to_string(), None);
         let looked = looked.map_err(stopped)?;
         Box::pin(self.task_shown(&id, looked, &context)).await
     }
@@ -535,7 +536,7 @@ impl ServerHandler for HttpServer {
         let has_sessions =
             context.protocol_version().is_none_or(|it| it < ProtocolVersion::V_2026_07_28);
         let method = request.method.as_str();
-        let has_tasks = self.shared.builtins.contains(&Builtin::TaskWait);
+        let has_tasks = self.shared.builtins.contains(&BuiltinTool::TaskWait);
         let fault = match method {
             param_shapes::INITIALIZE | "ping" | "resources/subscribe" | "resources/unsubscribe"
                 if !has_sessions =>

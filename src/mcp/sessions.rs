@@ -34,7 +34,7 @@ use rmcp::{
 use tokio::time::Instant;
 
 use super::{batch, message_limits};
-use crate::{live::Hub, shares::ClientKey};
+use crate::{live::StreamHub, shares::ClientKey};
 
 /// How long a session may be silent, unless somebody listens to it.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -73,18 +73,18 @@ pub(super) enum SessionRefusal {
 pub(super) struct InSession(pub(super) SessionId);
 
 /// The library's sessions in memory, bounded.
-pub(super) struct Sessions {
+pub(super) struct BoundedSessions {
     local: LocalSessionManager,
-    open: Arc<Mutex<Table>>,
+    open: Arc<Mutex<SessionTable>>,
     most: usize,
     /// Those of a session end with it.
-    streams: Hub,
+    streams: StreamHub,
 }
 
 /// The sessions, and how many of them each host has: every request asks for the first, and the
 /// second is not counted anew for every session that is opened.
 #[derive(Debug, Default)]
-struct Table {
+struct SessionTable {
     sessions: HashMap<SessionId, OpenSession>,
     hosts: HashMap<String, Arc<AtomicUsize>>,
 }
@@ -110,7 +110,7 @@ struct OpenSession {
 /// A request of a session while it is under way.
 #[derive(Debug)]
 pub(super) struct PendingRequest {
-    open: Arc<Mutex<Table>>,
+    open: Arc<Mutex<SessionTable>>,
     session: SessionId,
     id: String,
 }
@@ -127,7 +127,7 @@ impl Drop for PendingRequest {
 
 /// A connection that listens to a session.
 struct SessionListener {
-    open: Arc<Mutex<Table>>,
+    open: Arc<Mutex<SessionTable>>,
     session: SessionId,
 }
 
@@ -141,7 +141,7 @@ impl Drop for SessionListener {
     }
 }
 
-impl Table {
+impl SessionTable {
     fn insert(&mut self, id: SessionId, host: String) {
         let of_host = match self.hosts.get(&host) {
             Some(count) => Arc::clone(count),
@@ -176,8 +176,8 @@ impl OpenSession {
     }
 }
 
-impl Sessions {
-    pub(super) fn new(streams: Hub) -> Self {
+impl BoundedSessions {
+    pub(super) fn new(streams: StreamHub) -> Self {
         let mut local = LocalSessionManager::default();
         // Who is silent is decided here.
         local.session_config.keep_alive = None;
@@ -186,7 +186,7 @@ impl Sessions {
         Self { local, open: Arc::default(), most: MOST_SESSIONS, streams }
     }
 
-    fn open(&self) -> MutexGuard<'_, Table> {
+    fn open(&self) -> MutexGuard<'_, SessionTable> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -289,7 +289,7 @@ impl Sessions {
     }
 }
 
-impl SessionManager for Sessions {
+impl SessionManager for BoundedSessions {
     type Error = SessionError;
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
@@ -371,12 +371,12 @@ impl SessionManager for Sessions {
 mod tests {
     use super::*;
 
-    fn sessions(most: usize) -> Sessions {
-        Sessions { most, ..Sessions::new(Hub::default()) }
+    fn sessions(most: usize) -> BoundedSessions {
+        BoundedSessions { most, ..BoundedSessions::new(StreamHub::default()) }
     }
 
     /// Opens a session of a host, a second after the one before.
-    async fn open(sessions: &Sessions, host: &str) -> Result<SessionId, SessionError> {
+    async fn open(sessions: &BoundedSessions, host: &str) -> Result<SessionId, SessionError> {
         tokio::time::advance(Duration::from_secs(1)).await;
         let client = ClientKey { host: host.to_owned(), session: String::new() };
         let created = CLIENT.scope(client, sessions.create_session()).await;
@@ -387,7 +387,7 @@ mod tests {
         })
     }
 
-    fn alive(sessions: &Sessions, ids: &[SessionId]) -> Vec<bool> {
+    fn alive(sessions: &BoundedSessions, ids: &[SessionId]) -> Vec<bool> {
         ids.iter().map(|id| sessions.open().sessions.contains_key(id)).collect()
     }
 

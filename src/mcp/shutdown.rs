@@ -32,12 +32,12 @@ pub(super) struct UnderWay(Arc<ShutdownState>);
 
 /// Why a call has no answer of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stopped {
+pub(super) enum StopReason {
     Cancelled,
     Ending,
 }
 
-impl fmt::Display for Stopped {
+impl fmt::Display for StopReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Cancelled => "the call was cancelled",

@@ -77,14 +77,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Whether a client waits for its answers. One that does not would have the server answer as fast
 /// as it can, beside others who wait; it lets them go first, and pauses for longer and longer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Haste {
+pub(super) struct ClientHaste {
     /// Everything that has come was read since the last request began.
     waited: Arc<AtomicBool>,
     /// How many requests in a row did not wait.
     hasty: Arc<AtomicU32>,
 }
 
-impl Haste {
+impl ClientHaste {
     /// Called when a request begins; returns how long it has to pause, and `None` when it is not
     /// hasty.
     pub(super) fn pause(&self) -> Option<Duration> {
@@ -103,14 +103,14 @@ impl Haste {
 
 /// A stream of bytes that fails when the peer does not take what is written.
 #[derive(Debug)]
-pub(super) struct Guarded<S> {
+pub(super) struct GuardedStream<S> {
     inner: S,
     writing: PaceTimer,
-    haste: Haste,
+    haste: ClientHaste,
 }
 
-impl<S> Guarded<S> {
-    pub(super) fn new(inner: S, pace: PeerPace, haste: Haste) -> Self {
+impl<S> GuardedStream<S> {
+    pub(super) fn new(inner: S, pace: PeerPace, haste: ClientHaste) -> Self {
         Self { inner, writing: PaceTimer::new(pace), haste }
     }
 
@@ -130,7 +130,7 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -144,7 +144,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -181,19 +181,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
 /// A body that fails when its sender is too slow.
 #[derive(Debug)]
-pub(super) struct Paced<B> {
+pub(super) struct PacedBody<B> {
     body: B,
     is_over: bool,
     reading: PaceTimer,
 }
 
-impl<B> Paced<B> {
+impl<B> PacedBody<B> {
     pub(super) fn new(body: B, pace: PeerPace) -> Self {
         Self { body, is_over: false, reading: PaceTimer::new(pace) }
     }
 }
 
-impl<B, E> Stream for Paced<B>
+impl<B, E> Stream for PacedBody<B>
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -231,7 +231,7 @@ mod tests {
     /// Lets a peer take `bytes` every `pause` and returns after how many seconds it is given up.
     async fn given_up(bytes: usize, pause: u64) -> Option<u64> {
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut guarded = Guarded::new(ours, PACE, Haste::default());
+        let mut guarded = GuardedStream::new(ours, PACE, ClientHaste::default());
         let start = Instant::now();
         let reading = tokio::spawn(async move {
             let mut buffer = vec![0; bytes];
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(given_up(64, 1).await.is_none(), 64 >= PACE.least);
         let fast = PeerPace { least: 50, ..PACE };
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut guarded = Guarded::new(ours, fast, Haste::default());
+        let mut guarded = GuardedStream::new(ours, fast, ClientHaste::default());
         let reading = tokio::spawn(async move {
             let (mut buffer, mut all) = (vec![0; 64], 0);
             while let Ok(count @ 1..) = theirs.read(&mut buffer).await {
@@ -292,7 +292,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 (count < 300).then(|| (Ok::<_, io::Error>(Bytes::from(vec![0; bytes])), count + 1))
             });
-            Paced::new(Box::pin(pieces), PACE).collect::<Vec<_>>()
+            PacedBody::new(Box::pin(pieces), PACE).collect::<Vec<_>>()
         };
         assert!(trickle(1).await.iter().any(Result::is_err));
         assert!(trickle(200).await.iter().all(Result::is_ok));
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn who_does_not_wait_for_answers_waits_for_longer_and_longer() {
-        let haste = Haste::default();
+        let haste = ClientHaste::default();
         let pauses: Vec<u128> = (0..30).map(|_| haste.pause().unwrap().as_millis()).collect();
         assert_eq!(pauses[..9], [0; 9]);
         assert_eq!(pauses[9..12], [2, 4, 8]);

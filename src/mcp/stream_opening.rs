@@ -7,7 +7,7 @@ use super::{HttpServer, http};
 use crate::{
     gate::Admitted,
     live::{self, StreamError},
-    outcome::{CallOutcome, HeldMemory, JsonText, Payload},
+    outcome::{AnswerPayload, CallOutcome, HeldMemory, JsonText},
 };
 
 /// Makes such a call; `None` when it is another one.
@@ -22,7 +22,7 @@ pub(super) async fn perform(
         let owner = http::stream_owner(&context.extensions);
         let opened = server.streams().open(executor, call, owner, &client).await;
         return Some(opened.map(|handle| {
-            let payload = Payload::Json(JsonText::from(&json!({ "stream": handle })));
+            let payload = AnswerPayload::Json(JsonText::from(&json!({ "stream": handle })));
             let note = "read it with stream_read, and close it with stream_close".to_owned();
             let held = HeldMemory::default();
             CallOutcome { status: 200, payload, notes: vec![note], next: None, held }

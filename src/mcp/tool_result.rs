@@ -10,16 +10,16 @@ use serde_json::Map;
 
 use super::{
     HttpServer,
-    budget::{self, Notice},
+    budget::{self, CutNotice},
     http, media,
-    notes::Notes,
+    notes::ResultNotes,
     result,
     task_protocol::{self, TaskId},
 };
 use crate::{
     catalog::CatalogEntry,
     executor::CallError,
-    outcome::{CallOutcome, Payload, SavedFile},
+    outcome::{AnswerPayload, CallOutcome, SavedFile},
 };
 
 /// What programs read about an object, below `_meta` of its contents.
@@ -41,7 +41,7 @@ impl HttpServer {
         let fit = budget::fit_outcome(outcome, entry, self.files(), self.most_chars(), &room);
         let (outcome, notice) = Box::pin(fit).await;
         let (file, medium) = match &outcome.payload {
-            Payload::File(file) if !file.is_private => {
+            AnswerPayload::File(file) if !file.is_private => {
                 let declared = entry.and_then(|it| it.tool()?.response.content_type.as_deref());
                 let most = self.most_media();
                 let medium = media::inline_content(file, declared, most, version.as_ref(), &room);
@@ -52,7 +52,7 @@ impl HttpServer {
         let output = entry.and_then(|entry| entry.output.as_deref());
         let has_room = |bytes| room.grow(bytes).is_ok();
         let size = usize::try_from(outcome.payload.bytes()).unwrap_or(usize::MAX);
-        let cut = notice.as_ref().map(Notice::sentence);
+        let cut = notice.as_ref().map(CutNotice::sentence);
         let success = || result::success(outcome, cut.as_deref(), output, &has_room);
         let mut result = room.work(size, success).await;
         match (file, medium) {
@@ -76,10 +76,10 @@ impl HttpServer {
     ) -> Result<GetTaskResult, ErrorData> {
         let is_hidden = matches!(
             &looked,
-            Ok(CallOutcome { payload: Payload::Task(report), .. }) if report.is_hidden
+            Ok(CallOutcome { payload: AnswerPayload::Task(report), .. }) if report.is_hidden
         );
         let ended = match looked {
-            Ok(CallOutcome { payload: Payload::Task(report), .. }) if report.is_running => {
+            Ok(CallOutcome { payload: AnswerPayload::Task(report), .. }) if report.is_running => {
                 return Ok(task_protocol::working(id, &report));
             }
             Ok(outcome) => {
@@ -106,23 +106,23 @@ impl HttpServer {
         let room = self.executor().room(&http::client_key(&context.extensions));
         let fit = budget::fit_outcome(outcome, Some(entry), self.files(), self.most_chars(), &room);
         let (outcome, notice) = Box::pin(fit).await;
-        let cut = notice.as_ref().map(Notice::sentence);
+        let cut = notice.as_ref().map(CutNotice::sentence);
         // What the answer takes is counted until the contents are made.
         let CallOutcome { payload, notes: said, next, held: _held, .. } = outcome;
-        let mut notes = Notes::of(cut.as_deref(), next.as_ref(), &said);
+        let mut notes = ResultNotes::of(cut.as_deref(), next.as_ref(), &said);
         let (text, content_type) = match payload {
-            Payload::Json(text) => {
+            AnswerPayload::Json(text) => {
                 let text = result::shown_json(text.into_string()).told(&mut notes);
                 (text, "application/json".to_owned())
             }
             // A part of JSON is no JSON.
-            Payload::Text { content_type, text } => {
+            AnswerPayload::Text { content_type, text } => {
                 let is_part = notice.is_some() && content_type == "application/json";
                 let content_type = if is_part { "text/plain".to_owned() } else { content_type };
                 (result::shown_masked(text).told(&mut notes), content_type)
             }
-            Payload::Empty => (String::new(), "text/plain".to_owned()),
-            Payload::File(_) | Payload::Task(_) => return None,
+            AnswerPayload::Empty => (String::new(), "text/plain".to_owned()),
+            AnswerPayload::File(_) | AnswerPayload::Task(_) => return None,
         };
         let value = ResourceContents::text(text, uri).with_mime_type(content_type);
         let Some(note) = notes.joined() else { return Some(vec![value]) };

@@ -20,7 +20,7 @@ use super::{
 const FAREWELL: &[u8] = b": the server is ending; connect again when it is back\n\n";
 
 /// A body, and what lasts as long as it does.
-pub(super) struct Tracked {
+pub(super) struct TrackedBody {
     body: BoxBody<Bytes, io::Error>,
     /// Ends a stream of events that has no end of its own.
     end: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
@@ -29,7 +29,7 @@ pub(super) struct Tracked {
     _under_way: UnderWay,
 }
 
-impl Tracked {
+impl TrackedBody {
     pub(super) fn new(
         body: BoxBody<Bytes, io::Error>,
         place: Arc<ConnectionSlot>,
@@ -46,7 +46,7 @@ impl Tracked {
     }
 }
 
-impl Body for Tracked {
+impl Body for TrackedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -75,7 +75,7 @@ impl Body for Tracked {
     }
 }
 
-impl Drop for Tracked {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
         self.place.set(ConnectionPhase::Idle);
     }

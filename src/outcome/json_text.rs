@@ -59,7 +59,7 @@ impl JsonText {
     }
 
     /// Returns the items of an array, one by one.
-    pub(crate) fn items(&self) -> Option<scan::Items<'_>> {
+    pub(crate) fn items(&self) -> Option<scan::ArrayItems<'_>> {
         scan::array_items(&self.0)
     }
 

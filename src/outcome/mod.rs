@@ -14,7 +14,7 @@ use self::task_report::TaskReport;
 
 pub use self::{
     json_text::JsonText,
-    transfer::{Direction, Transfer},
+    transfer::{TransferDirection, TransferProgress},
 };
 
 /// The result of a call that the backend accepted (2xx).
@@ -23,7 +23,7 @@ pub struct CallOutcome {
     /// The status of the answer.
     pub status: u16,
     /// What the answer holds.
-    pub payload: Payload,
+    pub payload: AnswerPayload,
     /// Sentences for the caller: what was cut, what was left.
     pub notes: Vec<String>,
     /// The next page, when there may be one.
@@ -65,7 +65,7 @@ impl fmt::Debug for HeldMemory {
 
 /// What an answer holds.
 #[derive(Debug, Clone)]
-pub enum Payload {
+pub enum AnswerPayload {
     /// Nothing (204, or an empty body).
     Empty,
     /// A file that was saved.
@@ -83,7 +83,7 @@ pub enum Payload {
     },
 }
 
-impl Payload {
+impl AnswerPayload {
     /// Returns how many bytes of memory it takes; little things take none.
     pub(crate) fn bytes(&self) -> u64 {
         match self {
@@ -142,7 +142,7 @@ impl SavedFile {
 
 /// How far a long call is.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Progress {
+pub struct CallProgress {
     /// Bytes or seconds done.
     pub done: u64,
     /// Of how many, when known.
@@ -152,12 +152,12 @@ pub struct Progress {
 }
 
 /// Hears about the progress of a call.
-pub trait Observer: Send + Sync {
+pub trait CallObserver: Send + Sync {
     /// Called when there is something new; must not block.
-    fn progress(&self, progress: Progress);
+    fn progress(&self, progress: CallProgress);
 
     /// Called when bytes of a file have moved; must not block.
-    fn transfer(&self, transfer: Transfer) {
+    fn transfer(&self, transfer: TransferProgress) {
         self.progress(transfer.into());
     }
 
@@ -167,8 +167,8 @@ pub trait Observer: Send + Sync {
     }
 }
 
-impl Observer for () {
-    fn progress(&self, _: Progress) {}
+impl CallObserver for () {
+    fn progress(&self, _: CallProgress) {}
 }
 
 /// The code of an answer that says that the administrator of the API has turned MCP off.

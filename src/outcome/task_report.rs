@@ -2,11 +2,13 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use dadl_descriptor::model::task::{TaskObservation, TaskPhase, TaskStep, carried::Carried, is_id};
+use dadl_descriptor::model::task::{
+    TaskObservation, TaskPhase, TaskStep, carried::CarriedValues, is_id,
+};
 use dadl_text::text::one_line;
 use serde_json::{Map, Value, json};
 
-use super::Progress;
+use super::CallProgress;
 
 /// Names a task of a backend: `BACKEND:TOOL:ID`, or `BACKEND:TOOL,NAME=VALUE:ID` where requests about it
 /// need something that the call had.
@@ -24,7 +26,7 @@ pub struct TaskHandle {
     /// The id in the words of the API.
     pub id: String,
     /// What it carries of the call.
-    pub carried: Carried,
+    pub carried: CarriedValues,
 }
 
 /// A text that is no handle.
@@ -41,7 +43,7 @@ impl FromStr for TaskHandle {
         let (tool, id) = rest.split_once(':').ok_or(NoHandle)?;
         let (tool, carried) = match tool.split_once(',') {
             Some((tool, carried)) => (tool, carried.parse().map_err(|_| NoHandle)?),
-            None => (tool, Carried::default()),
+            None => (tool, CarriedValues::default()),
         };
         let is_name = |name: &str| {
             let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -74,7 +76,7 @@ pub struct TaskReport {
     /// Whether it stops when it is asked to, as far as the descriptor says.
     pub stops: bool,
     /// For how long it has been running.
-    pub elapsed: Option<Elapsed>,
+    pub elapsed: Option<TaskAge>,
     /// What the last look at it showed; `None` when nobody has looked yet.
     pub glimpse: Option<TaskObservation>,
     /// Why the last looks showed nothing.
@@ -83,14 +85,14 @@ pub struct TaskReport {
 
 /// How long ago a task began, or else how long it has been watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Elapsed {
+pub enum TaskAge {
     /// Since a call of this process began it.
     Began(Duration),
     /// Since this process looks at it.
     Watched(Duration),
 }
 
-impl Elapsed {
+impl TaskAge {
     /// Returns it in whole seconds.
     fn seconds(self) -> u64 {
         match self {
@@ -99,7 +101,7 @@ impl Elapsed {
     }
 }
 
-impl fmt::Display for Elapsed {
+impl fmt::Display for TaskAge {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.seconds();
         let words = if matches!(self, Self::Began(_)) { "for" } else { "watched for" };
@@ -125,7 +127,7 @@ impl TaskReport {
     }
 
     /// Returns how long a task has been going on whose progress is not told.
-    fn going_on(&self) -> Option<Elapsed> {
+    fn going_on(&self) -> Option<TaskAge> {
         let is_told = self.glimpse.as_ref().is_some_and(|glimpse| glimpse.percent.is_some());
         self.elapsed.filter(|elapsed| self.is_running && !is_told && elapsed.seconds() > 0)
     }
@@ -141,7 +143,7 @@ impl TaskReport {
         if !self.is_hidden {
             task.insert("running".to_owned(), (*is_running).into());
         }
-        if let Some(elapsed @ Elapsed::Began(_)) = self.going_on() {
+        if let Some(elapsed @ TaskAge::Began(_)) = self.going_on() {
             task.insert("elapsed".to_owned(), elapsed.seconds().into());
         }
         if let Some(TaskObservation {
@@ -222,13 +224,13 @@ impl TaskReport {
 
     /// Returns the progress in percent, whose sentence has the handle: whoever hears it can go on with
     /// the task though the call has no answer.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> CallProgress {
         let percent = self.glimpse.as_ref().and_then(|glimpse| glimpse.percent);
         // From 0 to 100, so that nothing is lost; where nothing tells, seconds.
-        let elapsed = || self.going_on().map_or(0, Elapsed::seconds);
+        let elapsed = || self.going_on().map_or(0, TaskAge::seconds);
         let done = percent.map_or_else(elapsed, |percent| percent as u64);
         let message = format!("task {}: {}", self.handle, self.summary());
-        Progress { done, total: percent.map(|_| 100), message }
+        CallProgress { done, total: percent.map(|_| 100), message }
     }
 }
 
@@ -333,7 +335,7 @@ mod tests {
             stop_requested: true,
             ..report.glimpse.clone().unwrap()
         };
-        let elapsed = Some(Elapsed::Began(Duration::from_millis(12_900)));
+        let elapsed = Some(TaskAge::Began(Duration::from_millis(12_900)));
         let slow = TaskReport { glimpse: Some(glimpse), elapsed, stops: false, ..report.clone() };
         assert_eq!(
             slow.summary(),
@@ -343,7 +345,7 @@ mod tests {
         let task = &slow.to_value()["task"];
         assert_eq!((&task["elapsed"], task.get("progress")), (&json!(12), None));
         assert_eq!((&task["stop_requested"], &task["stoppable"]), (&json!(true), &json!(false)));
-        let watched = Some(Elapsed::Watched(Duration::from_secs(180)));
+        let watched = Some(TaskAge::Watched(Duration::from_secs(180)));
         let watched = TaskReport { elapsed: watched, ..slow };
         assert!(watched.summary().contains("pending watched for 3 min (copy)"));
         assert_eq!(watched.to_value()["task"].get("elapsed"), None, "when it began is not known");

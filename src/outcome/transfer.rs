@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
-use super::Progress;
+use super::CallProgress;
 
 /// A rate is worked out over at least this time.
 const TICK: Duration = Duration::from_millis(200);
@@ -17,7 +17,7 @@ const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /// Which way the bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum TransferDirection {
     /// From a backend into a file.
     Saved,
     /// From a file to a backend.
@@ -26,9 +26,9 @@ pub enum Direction {
 
 /// How far a transfer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Transfer {
+pub struct TransferProgress {
     /// Which way it goes.
-    pub direction: Direction,
+    pub direction: TransferDirection,
     /// In bytes.
     pub done: u64,
     /// In bytes, when known.
@@ -37,7 +37,7 @@ pub struct Transfer {
     pub rate: Option<u64>,
 }
 
-impl Transfer {
+impl TransferProgress {
     /// Returns how long the rest takes at this rate.
     pub fn left(&self) -> Option<Duration> {
         let rest = self.total?.checked_sub(self.done)?;
@@ -57,19 +57,19 @@ impl Transfer {
     }
 }
 
-impl From<Transfer> for Progress {
-    fn from(transfer: Transfer) -> Self {
-        let Transfer { done, total, .. } = transfer;
+impl From<TransferProgress> for CallProgress {
+    fn from(transfer: TransferProgress) -> Self {
+        let TransferProgress { done, total, .. } = transfer;
         Self { done, total, message: transfer.to_string() }
     }
 }
 
-impl fmt::Display for Transfer {
+impl fmt::Display for TransferProgress {
     /// Writes `saved 1.5 GiB of 10.0 GiB (15 %), 430.1 MiB/s, 20 s left`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = match self.direction {
-            Direction::Saved => "saved",
-            Direction::Sent => "sent",
+            TransferDirection::Saved => "saved",
+            TransferDirection::Sent => "sent",
         };
         write!(formatter, "{verb} {}", format_size(self.done))?;
         if let Some(total) = self.total {
@@ -105,8 +105,8 @@ pub(crate) fn format_size(bytes: u64) -> String {
 
 /// Measures a transfer, and says when there is something to report.
 #[derive(Debug)]
-pub(crate) struct Meter {
-    direction: Direction,
+pub(crate) struct TransferMeter {
+    direction: TransferDirection,
     measured: Instant,
     /// What was done then.
     before: u64,
@@ -114,14 +114,14 @@ pub(crate) struct Meter {
     rate: Option<f64>,
 }
 
-impl Meter {
+impl TransferMeter {
     /// Starts to measure a transfer of which `done` bytes are there already.
-    pub(crate) fn new(direction: Direction, done: u64) -> Self {
+    pub(crate) fn new(direction: TransferDirection, done: u64) -> Self {
         Self { direction, measured: Instant::now(), before: done, reported: done, rate: None }
     }
 
     /// Takes how far it is; returns what to report, when it is time.
-    pub(crate) fn tick(&mut self, done: u64, total: Option<u64>) -> Option<Transfer> {
+    pub(crate) fn tick(&mut self, done: u64, total: Option<u64>) -> Option<TransferProgress> {
         let elapsed = self.measured.elapsed();
         let is_due = elapsed >= TICK;
         if is_due {
@@ -135,10 +135,10 @@ impl Meter {
     }
 
     /// Returns how far it is.
-    pub(crate) fn now(&self, done: u64, total: Option<u64>) -> Transfer {
+    pub(crate) fn now(&self, done: u64, total: Option<u64>) -> TransferProgress {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
         let rate = self.rate.map(|rate| rate as u64);
-        Transfer { direction: self.direction, done, total, rate }
+        TransferProgress { direction: self.direction, done, total, rate }
     }
 
     fn measure(&mut self, done: u64, elapsed: Duration) {
@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn says_what_is_known() {
         let check = |done, total, rate, text: &str| {
-            let transfer = Transfer { direction: Direction::Saved, done, total, rate };
+            let transfer =
+                TransferProgress { direction: TransferDirection::Saved, done, total, rate };
             assert_eq!(transfer.to_string(), text);
         };
         check(5, None, None, "saved 5 bytes");
@@ -194,7 +195,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_rate_is_that_of_the_last_seconds() {
-        let mut meter = Meter::new(Direction::Sent, 1000);
+        let mut meter = TransferMeter::new(TransferDirection::Sent, 1000);
         assert_eq!(meter.tick(1000, None), None, "nothing has moved");
         let mut last = None;
         for second in 1..=60 {
@@ -221,9 +222,9 @@ mod tests {
 
         #[test]
         fn no_number_makes_it_panic(done: u64, total: Option<u64>, rate: Option<u64>) {
-            let transfer = Transfer { direction: Direction::Saved, done, total, rate };
+            let transfer = TransferProgress { direction: TransferDirection::Saved, done, total, rate };
             assert!(!transfer.to_string().is_empty());
-            let progress = Progress::from(transfer);
+            let progress = CallProgress::from(transfer);
             assert_eq!((progress.done, progress.total), (done, total));
         }
     }

@@ -28,7 +28,7 @@ pub(crate) const CREDENTIAL_REFUSED: &str = "unauthorized";
 
 /// A non-2xx answer as it came.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rejection<'answer> {
+pub(crate) struct RejectedAnswer<'answer> {
     pub(crate) status: u16,
     pub(crate) body: &'answer [u8],
     pub(crate) request: &'answer str,
@@ -37,8 +37,8 @@ pub(crate) struct Rejection<'answer> {
 }
 
 /// Reads `rejection` by the tool's rules.
-pub(crate) fn read_api_error(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
-    let Rejection { status, body, request, retry_after, attempts } = rejection;
+pub(crate) fn read_api_error(rejection: RejectedAnswer<'_>, rules: &ErrorRules) -> ApiError {
+    let RejectedAnswer { status, body, request, retry_after, attempts } = rejection;
     let value: Option<JsonText> = match rules.format {
         ErrorFormat::Json => {
             std::str::from_utf8(body).ok().and_then(|text| JsonText::parse(text).ok())
@@ -229,7 +229,7 @@ mod tests {
     }
 
     fn shown(status: u16, body: &str) -> String {
-        let rejection = Rejection {
+        let rejection = RejectedAnswer {
             status,
             body: body.as_bytes(),
             request: "GET /vms/x",
@@ -272,8 +272,13 @@ mod tests {
         let rules = ErrorRules { messages: paths.map(path).to_vec(), ..rules() };
         let message = |body: &str| {
             let body = body.as_bytes();
-            let rejection =
-                Rejection { status: 400, body, request: "PUT /x", retry_after: None, attempts: 1 };
+            let rejection = RejectedAnswer {
+                status: 400,
+                body,
+                request: "PUT /x",
+                retry_after: None,
+                attempts: 1,
+            };
             read_api_error(rejection, &rules).message
         };
         assert_eq!(message(r#"{"detail": "no", "result": "other"}"#), "no");
@@ -297,8 +302,13 @@ mod tests {
                 code_path: Some(JsonPath::compile(code).unwrap()),
                 ..ErrorRules::default()
             };
-            let rejection =
-                Rejection { status: 404, body, request: "GET /x", retry_after: None, attempts: 1 };
+            let rejection = RejectedAnswer {
+                status: 404,
+                body,
+                request: "GET /x",
+                retry_after: None,
+                attempts: 1,
+            };
             let shown = read_api_error(rejection, &rules).to_string();
             assert_eq!(shown, "[not_found] HTTP 404: no such key (code NoSuchKey) (GET /x)");
         }

@@ -17,7 +17,7 @@ const LEAST_SHARE: usize = 64;
 
 /// The part of an answer that fits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cut<T> {
+pub(crate) struct CutResult<T> {
     /// The part.
     pub(crate) part: T,
     /// How many items or characters it has.
@@ -25,45 +25,45 @@ pub(crate) struct Cut<T> {
     /// Of how many.
     pub(crate) total: usize,
     /// What was counted.
-    pub(crate) unit: Unit,
+    pub(crate) unit: CutUnit,
     /// The names that lead to the list that was cut, joined by dots; empty when it is the answer.
     pub(crate) place: String,
 }
 
 /// What a cut is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub(crate) enum CutUnit {
     Characters,
     Items,
 }
 
 /// What became of a JSON answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Cutting {
+pub(crate) enum JsonCut {
     /// It fits as it is.
     Fits,
     /// A list in it was cut; the part is JSON.
-    Items(Cut<JsonText>),
+    Items(CutResult<JsonText>),
     /// No list makes it large, or not one item fits: the start of its text, which is no JSON.
-    Characters(Cut<String>),
+    Characters(CutResult<String>),
 }
 
 /// Cuts a JSON answer to `most` characters.
-pub(crate) fn cut_json(text: &JsonText, most: usize) -> Cutting {
+pub(crate) fn cut_json(text: &JsonText, most: usize) -> JsonCut {
     if fits_budget(text.as_str(), most) {
-        return Cutting::Fits;
+        return JsonCut::Fits;
     }
     match cut_list(text.as_str(), most, DEEPEST) {
-        Some(cut) => Cutting::Items(cut),
+        Some(cut) => JsonCut::Items(cut),
         None => {
             let text = text.as_str();
-            Cutting::Characters(characters(text, most).unwrap_or_else(|| whole_text(text)))
+            JsonCut::Characters(characters(text, most).unwrap_or_else(|| whole_text(text)))
         }
     }
 }
 
 /// Cuts a text to `most` characters, at the end of a line where there is one; `None` when it fits.
-pub(crate) fn characters(text: &str, most: usize) -> Option<Cut<String>> {
+pub(crate) fn characters(text: &str, most: usize) -> Option<CutResult<String>> {
     if fits_budget(text, most) {
         return None;
     }
@@ -73,17 +73,17 @@ pub(crate) fn characters(text: &str, most: usize) -> Option<Cut<String>> {
     let line = start.rfind('\n').map(|at| at + 1).filter(|at| *at > end / 2);
     let part = start.get(..line.unwrap_or(end))?.to_owned();
     let (shown, total) = (count_characters(&part), count_characters(text));
-    Some(Cut { part, shown, total, unit: Unit::Characters, place: String::new() })
+    Some(CutResult { part, shown, total, unit: CutUnit::Characters, place: String::new() })
 }
 
-fn whole_text(text: &str) -> Cut<String> {
+fn whole_text(text: &str) -> CutResult<String> {
     let total = count_characters(text);
     let part = text.to_owned();
-    Cut { part, shown: total, total, unit: Unit::Characters, place: String::new() }
+    CutResult { part, shown: total, total, unit: CutUnit::Characters, place: String::new() }
 }
 
 /// Cuts the largest list in `text`: `text` itself, or the largest member, object by object.
-fn cut_list(text: &str, most: usize, depth: usize) -> Option<Cut<JsonText>> {
+fn cut_list(text: &str, most: usize, depth: usize) -> Option<CutResult<JsonText>> {
     if let Some(items) = scan::array_items(text) {
         let mut length = "[]".len();
         let mut fitting: Vec<&str> = Vec::new();
@@ -99,8 +99,8 @@ fn cut_list(text: &str, most: usize, depth: usize) -> Option<Cut<JsonText>> {
         }
         let shown = fitting.len();
         let part = JsonText::array(&fitting);
-        let (unit, place) = (Unit::Items, String::new());
-        return (shown > 0).then_some(Cut { part, shown, total, unit, place });
+        let (unit, place) = (CutUnit::Items, String::new());
+        return (shown > 0).then_some(CutResult { part, shown, total, unit, place });
     }
     let depth = depth.checked_sub(1)?;
     let (name, largest) = scan::object_members(text)?.max_by_key(|(_, value)| value.len())?;
@@ -117,7 +117,7 @@ fn cut_list(text: &str, most: usize, depth: usize) -> Option<Cut<JsonText>> {
         "" => name.into_owned(),
         inner => format!("{name}.{inner}"),
     };
-    Some(Cut { part: JsonText::trusted(object), place, ..cut })
+    Some(CutResult { part: JsonText::trusted(object), place, ..cut })
 }
 
 fn fits_budget(text: &str, most: usize) -> bool {
@@ -136,13 +136,13 @@ mod tests {
 
     use super::*;
 
-    fn cut(value: &Value, most: usize) -> Cutting {
+    fn cut(value: &Value, most: usize) -> JsonCut {
         cut_json(&JsonText::from(value), most)
     }
 
     fn items(value: &Value, most: usize) -> (String, usize, usize, String) {
         match cut(value, most) {
-            Cutting::Items(cut) => (cut.part.into_string(), cut.shown, cut.total, cut.place),
+            JsonCut::Items(cut) => (cut.part.into_string(), cut.shown, cut.total, cut.place),
             other => panic!("{other:?}"),
         }
     }
@@ -151,7 +151,7 @@ mod tests {
     fn a_list_far_within_is_cut_and_told_with_its_place() {
         let list = format!("[{}0]", "0,".repeat(500));
         let text = format!("{}{list}{}", "{\"a\":".repeat(7), "}".repeat(7));
-        let Cutting::Items(cut) = cut_json(&JsonText::trusted(text), 200) else {
+        let JsonCut::Items(cut) = cut_json(&JsonText::trusted(text), 200) else {
             panic!("not cut")
         };
         assert!(cut.part.as_str().starts_with(&("{\"a\":".repeat(7) + "[0,")));
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_list_ends_with_a_whole_item() {
         let list = json!(["aaaa", "bbbb", "cccc"]);
-        assert_eq!(cut(&list, 22), Cutting::Fits);
+        assert_eq!(cut(&list, 22), JsonCut::Fits);
         assert_eq!(items(&list, 21), (r#"["aaaa","bbbb"]"#.to_owned(), 2, 3, String::new()));
         assert_eq!(items(&list, 15).1, 2);
         assert_eq!(items(&list, 14).1, 1);
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn characters_count_and_not_bytes() {
-        assert_eq!(cut(&json!(["ääää", "öööö"]), 15), Cutting::Fits);
+        assert_eq!(cut(&json!(["ääää", "öööö"]), 15), JsonCut::Fits);
         assert_eq!(items(&json!(["ääää", "öööö"]), 14).1, 1);
     }
 
@@ -191,7 +191,7 @@ mod tests {
     fn what_has_no_list_is_cut_as_text() {
         for value in [json!({ "log": "x".repeat(100) }), json!(["x".repeat(100)])] {
             match cut(&value, 50) {
-                Cutting::Characters(cut) => {
+                JsonCut::Characters(cut) => {
                     assert_eq!(cut.part.len(), 50);
                     assert_eq!((cut.shown, cut.total), (50, value.to_string().len()));
                 }
@@ -220,8 +220,8 @@ mod tests {
         ) {
             let value = if wrap { json!({ "n": 1, "items": list }) } else { json!(list) };
             match cut(&value, most) {
-                Cutting::Fits => prop_assert!(count_characters(&value.to_string()) <= most),
-                Cutting::Items(cut) => {
+                JsonCut::Fits => prop_assert!(count_characters(&value.to_string()) <= most),
+                JsonCut::Items(cut) => {
                     prop_assert!(count_characters(cut.part.as_str()) <= most);
                     let part = cut.part.value().unwrap();
                     let shown = if wrap { part["items"].clone() } else { part };
@@ -229,7 +229,7 @@ mod tests {
                     prop_assert!(cut.shown < list.len());
                     prop_assert_eq!(shown, json!(list[..cut.shown]));
                 }
-                Cutting::Characters(cut) => prop_assert!(count_characters(&cut.part) <= most),
+                JsonCut::Characters(cut) => prop_assert!(count_characters(&cut.part) <= most),
             }
         }
     }

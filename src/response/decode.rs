@@ -6,9 +6,9 @@ use encoding_rs::Encoding;
 use mime::Mime;
 use serde_json::Value;
 
-use super::{MASK, stream_collector::Collector};
+use super::{MASK, stream_collector::StreamCollector};
 use crate::{
-    outcome::{JsonText, Payload},
+    outcome::{AnswerPayload, JsonText},
     secrets::Secrets,
 };
 
@@ -88,14 +88,14 @@ pub fn decode(
     body: Bytes,
     content_type: Option<&str>,
     most: usize,
-) -> Result<Payload, DecodeError> {
+) -> Result<AnswerPayload, DecodeError> {
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Payload::Empty);
+        return Ok(AnswerPayload::Empty);
     }
     match BodyType::of(content_type) {
-        BodyType::Json => decode_json(body).map(Payload::Json),
-        BodyType::Ndjson => ndjson(&body).map(Payload::Json),
-        BodyType::Unknown if is_json(&body) => decode_json(body).map(Payload::Json),
+        BodyType::Json => decode_json(body).map(AnswerPayload::Json),
+        BodyType::Ndjson => ndjson(&body).map(AnswerPayload::Json),
+        BodyType::Unknown if is_json(&body) => decode_json(body).map(AnswerPayload::Json),
         BodyType::Unknown => decode_text(body, None, most),
         BodyType::Text | BodyType::EventStream | BodyType::Binary => {
             decode_text(body, content_type, most)
@@ -150,7 +150,7 @@ fn is_json(body: &[u8]) -> bool {
 }
 
 fn ndjson(body: &[u8]) -> Result<JsonText, DecodeError> {
-    let mut collector = Collector::lines(None, &Secrets::default());
+    let mut collector = StreamCollector::lines(None, &Secrets::default());
     collector.push(body)?;
     collector.end()?;
     Ok(collector.finish())
@@ -161,7 +161,7 @@ fn decode_text(
     body: Bytes,
     content_type: Option<&str>,
     most: usize,
-) -> Result<Payload, DecodeError> {
+) -> Result<AnswerPayload, DecodeError> {
     let charset = content_type
         .and_then(|text| text.parse::<Mime>().ok())
         .and_then(|mime| mime.get_param(mime::CHARSET).map(|name| name.to_string()));
@@ -182,7 +182,7 @@ fn decode_text(
         })?
     };
     let content_type = content_type.unwrap_or("text/plain").to_owned();
-    Ok(Payload::Text { content_type, text })
+    Ok(AnswerPayload::Text { content_type, text })
 }
 
 /// Decodes `body` piece by piece; `None` when it has more than `most` bytes then.
@@ -214,13 +214,13 @@ mod tests {
 
     use super::*;
 
-    fn decode(body: &[u8], content_type: Option<&str>) -> Result<Payload, DecodeError> {
+    fn decode(body: &[u8], content_type: Option<&str>) -> Result<AnswerPayload, DecodeError> {
         super::decode(Bytes::copy_from_slice(body), content_type, usize::MAX)
     }
 
     fn value(body: &[u8], content_type: &str) -> Value {
         match decode(body, Some(content_type)).unwrap() {
-            Payload::Json(text) => text.value().unwrap(),
+            AnswerPayload::Json(text) => text.value().unwrap(),
             other => panic!("{other:?}"),
         }
     }
@@ -263,15 +263,15 @@ mod tests {
 
     #[test]
     fn text_follows_its_charset() {
-        let Payload::Text { text, .. } =
+        let AnswerPayload::Text { text, .. } =
             decode(b"caf\xe9", Some("text/plain; charset=iso-8859-1")).unwrap()
         else {
             panic!("no text")
         };
         assert_eq!(text, "café");
-        assert!(matches!(decode(b" \n", Some("text/plain")).unwrap(), Payload::Empty));
-        assert!(matches!(decode(b"[1]", None).unwrap(), Payload::Json(_)));
-        assert!(matches!(decode(b"hello", None).unwrap(), Payload::Text { .. }));
+        assert!(matches!(decode(b" \n", Some("text/plain")).unwrap(), AnswerPayload::Empty));
+        assert!(matches!(decode(b"[1]", None).unwrap(), AnswerPayload::Json(_)));
+        assert!(matches!(decode(b"hello", None).unwrap(), AnswerPayload::Text { .. }));
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
         {
             let error = decoded(&body, charset, 179_999).unwrap_err().to_string();
             assert!(error.contains("max_response_size"), "{error}");
-            let Payload::Text { text, .. } = decoded(&body, charset, 180_000).unwrap() else {
+            let AnswerPayload::Text { text, .. } = decoded(&body, charset, 180_000).unwrap() else {
                 panic!("no text")
             };
             assert_eq!(text.chars().count(), 60_000);
@@ -308,7 +308,7 @@ mod tests {
         }
         for (body, expected) in [(&b"\xFF\xFEa\0"[..], "a"), (b"\xEF\xBB\xBFa\xC3\xA9", "a\u{e9}")]
         {
-            let Payload::Text { text, .. } = decode(body, Some("text/plain")).unwrap() else {
+            let AnswerPayload::Text { text, .. } = decode(body, Some("text/plain")).unwrap() else {
                 panic!("no text")
             };
             assert_eq!(text, expected);
@@ -319,7 +319,8 @@ mod tests {
     fn json_is_not_copied() {
         let body = b"[ 1 , 2 ]".to_vec();
         let place = body.as_ptr();
-        let Payload::Json(text) = super::decode(body.into(), Some("application/json"), 0).unwrap()
+        let AnswerPayload::Json(text) =
+            super::decode(body.into(), Some("application/json"), 0).unwrap()
         else {
             panic!("no JSON")
         };

@@ -40,9 +40,9 @@ const PLACES: &[&str] = &["path", "loc", "field", "property", "instancePath"];
 
 /// Issues in their order.
 #[derive(Default)]
-struct Issues(Vec<Issue>);
+struct IssueCollector(Vec<ValidationIssue>);
 
-struct Issue {
+struct ValidationIssue {
     /// The field; empty: the whole.
     place: String,
     text: String,
@@ -55,7 +55,7 @@ pub(crate) fn issues_sentence(value: &str) -> Option<String> {
     if cost::parse_cost(value) > LARGEST {
         return None;
     }
-    let mut issues = Issues::default();
+    let mut issues = IssueCollector::default();
     let value: Value = serde_json::from_str(value).ok()?;
     // An error of its own, with a code or more beside its message, is no list of fields.
     if let Some(message) = value.get("message") {
@@ -68,7 +68,7 @@ pub(crate) fn issues_sentence(value: &str) -> Option<String> {
 /// Makes a sentence of the issues that are inside of a message; `None` when it has none.
 pub(crate) fn inside(message: &str) -> Option<String> {
     let at = message.find(INSIDE)?;
-    let mut issues = Issues::default();
+    let mut issues = IssueCollector::default();
     issues.message("", message, 0);
     issues.written().or_else(|| {
         let start = message.get(..at)?.trim_end();
@@ -76,7 +76,7 @@ pub(crate) fn inside(message: &str) -> Option<String> {
     })
 }
 
-impl Issues {
+impl IssueCollector {
     /// Collects the issues of a value about `place`; `None` when something in it is no issue.
     fn collect(&mut self, value: &Value, place: &str, depth: usize) -> Option<()> {
         if depth > DEEPEST {
@@ -150,7 +150,11 @@ impl Issues {
                 let new: Vec<String> = new.collect();
                 known.words.extend(new);
             }
-            None => self.0.push(Issue { place: place.into_owned(), text: text.to_owned(), words }),
+            None => self.0.push(ValidationIssue {
+                place: place.into_owned(),
+                text: text.to_owned(),
+                words,
+            }),
         }
     }
 
@@ -160,13 +164,14 @@ impl Issues {
             self.0.iter().filter(|it| !it.words.is_empty()).map(|it| it.place.clone()).collect();
         self.0.retain(|it| !it.words.is_empty() || !listed.contains(&it.place));
         let more = self.0.len().saturating_sub(MOST);
-        let sentences: Vec<String> = self.0.iter().take(MOST).map(Issue::written).collect();
+        let sentences: Vec<String> =
+            self.0.iter().take(MOST).map(ValidationIssue::written).collect();
         let tail = if more > 0 { format!("; and {more} more") } else { String::new() };
         (!sentences.is_empty()).then(|| sentences.join("; ") + &tail)
     }
 }
 
-impl Issue {
+impl ValidationIssue {
     fn written(&self) -> String {
         let Self { place, text, words } = self;
         let mut sentence = if place.is_empty() { String::new() } else { format!("{place}: ") };

@@ -8,7 +8,7 @@ use crate::outcome::JsonText;
 
 /// The pages so far: one list, in the place where the first page had its own.
 #[derive(Debug)]
-pub(crate) struct Joined {
+pub(crate) struct JoinedPages {
     /// What the first page has around its list.
     head: String,
     tail: String,
@@ -32,14 +32,14 @@ enum ListPlace {
 /// The items of one page.
 #[derive(Debug, Clone)]
 struct PageItems {
-    /// Where they are in [`Joined::items`].
+    /// Where they are in [`JoinedPages::items`].
     range: Range<usize>,
     count: usize,
 }
 
 /// What became of a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Added {
+pub(crate) enum PageAddition {
     /// It was added.
     Yes,
     /// It is the page before it once more, or the first one, and was left out.
@@ -48,7 +48,7 @@ pub(crate) enum Added {
     Odd,
 }
 
-impl Joined {
+impl JoinedPages {
     /// Begins with the first page, after `result_path`; gives it back when it has no list.
     pub(crate) fn begin(page: JsonText) -> Result<Self, JsonText> {
         let Some((place, head, list, tail)) = around(page.as_str()) else { return Err(page) };
@@ -60,19 +60,19 @@ impl Joined {
     }
 
     /// Adds the next page, after `result_path`.
-    pub(crate) fn add(&mut self, page: &JsonText) -> Added {
+    pub(crate) fn add(&mut self, page: &JsonText) -> PageAddition {
         let list = match &self.place {
             ListPlace::Whole => Some(page.as_str()),
             ListPlace::Member(name) => scan::member_at(page.as_str(), &[name]),
         };
         let items =
             list.and_then(|list| Some((list_inner(list), scan::array_items(list)?.count())));
-        let Some((text, count)) = items else { return Added::Odd };
+        let Some((text, count)) = items else { return PageAddition::Odd };
         let is_repeated = |part: &PageItems| {
             self.items.get(part.range.clone()).is_some_and(|known| known == text)
         };
         if count > 0 && (is_repeated(&self.last) || is_repeated(&self.first)) {
-            return Added::Repeated;
+            return PageAddition::Repeated;
         }
         if !self.items.is_empty() && count > 0 {
             growth::append_text(&mut self.items, ",");
@@ -81,7 +81,7 @@ impl Joined {
         growth::append_text(&mut self.items, text);
         self.count += count;
         self.last = PageItems { range: from..self.items.len(), count };
-        Added::Yes
+        PageAddition::Yes
     }
 
     /// Returns how many items there are.
@@ -134,36 +134,36 @@ mod tests {
 
     #[test]
     fn lists_are_joined_where_the_first_page_has_its_own() {
-        let mut joined = Joined::begin(text("[1, 2.50]")).unwrap();
-        assert_eq!(joined.add(&text("[18446744073709551616]")), Added::Yes);
+        let mut joined = JoinedPages::begin(text("[1, 2.50]")).unwrap();
+        assert_eq!(joined.add(&text("[18446744073709551616]")), PageAddition::Yes);
         assert_eq!((joined.count(), joined.first_length(), joined.last_length()), (3, 2, 1));
         assert_eq!(joined.into_text().as_str(), "[1,2.50,18446744073709551616]");
         let page = r#"{"total": 3, "rows": [{"a": [1]}, 2], "page": 1}"#;
-        let mut joined = Joined::begin(text(page)).unwrap();
-        assert_eq!(joined.add(&text(r#"{"total": 3, "rows": [3], "page": 2}"#)), Added::Yes);
-        assert_eq!(joined.add(&text(r#"{"rows": []}"#)), Added::Yes);
-        assert_eq!(joined.add(&text(r#"{"error": "x"}"#)), Added::Odd);
+        let mut joined = JoinedPages::begin(text(page)).unwrap();
+        assert_eq!(joined.add(&text(r#"{"total": 3, "rows": [3], "page": 2}"#)), PageAddition::Yes);
+        assert_eq!(joined.add(&text(r#"{"rows": []}"#)), PageAddition::Yes);
+        assert_eq!(joined.add(&text(r#"{"error": "x"}"#)), PageAddition::Odd);
         let all = r#"{"total":3,"rows":[{"a":[1]},2,3],"page":1}"#;
         assert_eq!(joined.into_text().as_str(), all);
-        let mut joined = Joined::begin(text("[]")).unwrap();
-        assert_eq!(joined.add(&text("[1]")), Added::Yes);
+        let mut joined = JoinedPages::begin(text("[]")).unwrap();
+        assert_eq!(joined.add(&text("[1]")), PageAddition::Yes);
         assert_eq!(joined.into_text().as_str(), "[1]");
     }
 
     #[test]
     fn a_page_that_comes_again_is_left_out() {
-        let mut joined = Joined::begin(text("[1, 2]")).unwrap();
-        assert_eq!(joined.add(&text("[1,2]")), Added::Repeated);
-        assert_eq!(joined.add(&text("[3, 4]")), Added::Yes);
-        assert_eq!(joined.add(&text("[3, 4]")), Added::Repeated);
-        assert_eq!(joined.add(&text("[1, 2]")), Added::Repeated);
+        let mut joined = JoinedPages::begin(text("[1, 2]")).unwrap();
+        assert_eq!(joined.add(&text("[1,2]")), PageAddition::Repeated);
+        assert_eq!(joined.add(&text("[3, 4]")), PageAddition::Yes);
+        assert_eq!(joined.add(&text("[3, 4]")), PageAddition::Repeated);
+        assert_eq!(joined.add(&text("[1, 2]")), PageAddition::Repeated);
         assert_eq!(joined.into_text().as_str(), "[1,2,3,4]");
     }
 
     #[test]
     fn what_has_no_single_list_is_given_back() {
         for page in [r#"{"a":[],"b":[]}"#, r#"{"a":1}"#, "1", "null", "\"[\""] {
-            assert_eq!(Joined::begin(text(page)).unwrap_err().as_str(), page);
+            assert_eq!(JoinedPages::begin(text(page)).unwrap_err().as_str(), page);
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     MASK,
-    api_error::{self, Rejection},
+    api_error::{self, RejectedAnswer},
 };
 use crate::outcome::ApiError;
 
@@ -26,7 +26,7 @@ const UNSEEN: &str =
     "its body is not shown: the tool hides values (`redact`), and nothing can be hidden in it";
 
 /// Reads an error by the rules of a tool, without what it hides.
-pub(crate) fn read_masked_error(rejection: Rejection<'_>, tool: &Tool) -> ApiError {
+pub(crate) fn read_masked_error(rejection: RejectedAnswer<'_>, tool: &Tool) -> ApiError {
     if tool.response.redact.is_empty() {
         return api_error::read_api_error(rejection, &tool.errors);
     }
@@ -38,14 +38,16 @@ pub(crate) fn read_masked_error(rejection: Rejection<'_>, tool: &Tool) -> ApiErr
     }
     let Some((body, hidden)) = parted else {
         let mut error =
-            api_error::read_api_error(Rejection { body: b"", ..rejection }, &tool.errors);
+            api_error::read_api_error(RejectedAnswer { body: b"", ..rejection }, &tool.errors);
         if !rejection.body.trim_ascii().is_empty() {
             UNSEEN.clone_into(&mut error.message);
         }
         return error;
     };
-    let error =
-        api_error::read_api_error(Rejection { body: body.as_bytes(), ..rejection }, &tool.errors);
+    let error = api_error::read_api_error(
+        RejectedAnswer { body: body.as_bytes(), ..rejection },
+        &tool.errors,
+    );
     let provider_code = error.provider_code.map(|code| in_text(code, &hidden));
     ApiError { message: in_text(error.message, &hidden), provider_code, ..error }
 }

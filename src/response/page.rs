@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::{
-    call::Arguments,
+    call::CallArguments,
     catalog::CatalogEntry,
     outcome::{JsonText, NextPage},
 };
@@ -69,7 +69,7 @@ impl PageSignals {
 #[derive(Clone, Copy)]
 pub(crate) struct ResultPage<'page> {
     /// What was asked, the defaults included.
-    pub(crate) arguments: &'page Arguments,
+    pub(crate) arguments: &'page CallArguments,
     /// Where it was asked.
     pub(crate) url: &'page Url,
     /// What the answer says.
@@ -82,9 +82,9 @@ pub(crate) struct ResultPage<'page> {
 
 /// What a page says about the one after it.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Following {
+pub(crate) struct FollowingPage {
     /// Whether there is one.
-    pub(crate) more: More,
+    pub(crate) more: MorePages,
     /// How to get it, if there is one and the answer or the strategy tells.
     pub(crate) step: Option<PageStep>,
     /// The number of items on all pages, when the answer says.
@@ -93,7 +93,7 @@ pub(crate) struct Following {
 
 /// Whether another page follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum More {
+pub(crate) enum MorePages {
     /// The answer says so.
     Yes,
     /// The answer says that there is none.
@@ -115,7 +115,7 @@ pub(crate) enum PageStep {
 }
 
 /// Works out the page after `page`.
-pub(crate) fn following(pagination: &Pagination, page: ResultPage<'_>) -> Following {
+pub(crate) fn following(pagination: &Pagination, page: ResultPage<'_>) -> FollowingPage {
     let number = |name: &Option<String>| {
         name.as_deref().and_then(|name| page.arguments.get(name)).and_then(Value::as_u64)
     };
@@ -152,11 +152,11 @@ pub(crate) fn following(pagination: &Pagination, page: ResultPage<'_>) -> Follow
     let says = page.signals.has_more.or_else(by_pages).or_else(by_total);
     let is_full = page.items.is_some() && limit.is_some_and(|limit| limit > 0 && items >= limit);
     let counted = match says {
-        Some(true) => More::Yes,
-        Some(false) => More::No,
-        None if page.items == Some(0) => More::No,
-        None if is_full => More::Full,
-        None => More::Unknown,
+        Some(true) => MorePages::Yes,
+        Some(false) => MorePages::No,
+        None if page.items == Some(0) => MorePages::No,
+        None if is_full => MorePages::Full,
+        None => MorePages::Unknown,
     };
     let argument = |param: &Option<String>, value: Value| {
         param.as_ref().map(|param| PageStep::Argument(param.clone(), value))
@@ -167,8 +167,8 @@ pub(crate) fn following(pagination: &Pagination, page: ResultPage<'_>) -> Follow
             let step = cursor.and_then(|cursor| by_cursor(param.as_deref(), cursor, page.url));
             // Without a cursor there is no way on, and by its absence servers mark the end.
             match (says, &step) {
-                (None, Some(_)) => (More::Yes, step),
-                (None, None) if next.is_some() => (More::No, None),
+                (None, Some(_)) => (MorePages::Yes, step),
+                (None, None) if next.is_some() => (MorePages::No, None),
                 _ => (counted, step),
             }
         }
@@ -176,9 +176,9 @@ pub(crate) fn following(pagination: &Pagination, page: ResultPage<'_>) -> Follow
             let target = page.signals.link.clone();
             let step = target.map(|target| by_link(param.as_deref(), target));
             match says {
-                Some(false) => (More::No, None),
-                _ if step.is_some() => (More::Yes, step),
-                _ => (More::No, None),
+                Some(false) => (MorePages::No, None),
+                _ if step.is_some() => (MorePages::Yes, step),
+                _ => (MorePages::No, None),
             }
         }
         PageStrategy::Offset { param } => {
@@ -188,8 +188,8 @@ pub(crate) fn following(pagination: &Pagination, page: ResultPage<'_>) -> Follow
             (counted, argument(param, json!(number(param).unwrap_or(1).saturating_add(1))))
         }
     };
-    let step = step.filter(|_| more != More::No);
-    Following { more, step, total }
+    let step = step.filter(|_| more != MorePages::No);
+    FollowingPage { more, step, total }
 }
 
 /// A cursor is a value for its parameter, or a URL that has it in its query.
@@ -237,14 +237,14 @@ pub(crate) enum PageNote {
 pub(crate) fn page_note(
     entry: &CatalogEntry,
     pagination: &Pagination,
-    following: Following,
+    following: FollowingPage,
     items: Option<usize>,
 ) -> Option<PageNote> {
-    let is_worth_saying = matches!(following.more, More::Yes | More::Full);
+    let is_worth_saying = matches!(following.more, MorePages::Yes | MorePages::Full);
     if !is_worth_saying {
         return None;
     }
-    let all = Total(following.total);
+    let all = TotalSuffix(following.total);
     if let Some(PageStep::Argument(wire, value)) = following.step
         && let Some(property) = wire_property(entry, &wire)
     {
@@ -265,9 +265,9 @@ pub(crate) fn page_note(
 }
 
 /// Writes ` (120 in all)`, or nothing.
-pub(crate) struct Total(pub(crate) Option<u64>);
+pub(crate) struct TotalSuffix(pub(crate) Option<u64>);
 
-impl fmt::Display for Total {
+impl fmt::Display for TotalSuffix {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(total) => write!(formatter, " ({total} in all)"),

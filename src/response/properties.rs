@@ -4,7 +4,7 @@ use dadl_descriptor::model::{ErrorRules, json_path::JsonPath};
 use proptest::prelude::*;
 
 use super::{
-    api_error::{self, Rejection},
+    api_error::{self, RejectedAnswer},
     decode,
 };
 
@@ -71,7 +71,7 @@ proptest! {
             message_path: Some(JsonPath::compile("$.error").unwrap()),
             ..ErrorRules::default()
         };
-        let rejection = Rejection {
+        let rejection = RejectedAnswer {
             status, body: &body, request: "GET /x", retry_after: None, attempts: 1,
         };
         prop_assert!(!api_error::read_api_error(rejection, &rules).message.is_empty());

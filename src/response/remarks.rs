@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use dadl_text::{json::scan, text::cut_text};
 use serde_json::Value;
 
-use crate::{call::Arguments, outcome::JsonText};
+use crate::{call::CallArguments, outcome::JsonText};
 
 /// So many missing members are named.
 const MOST_NAMES: usize = 10;
@@ -21,14 +21,14 @@ const LONGEST_NAME: usize = 60;
 const MOST_WANTED: usize = 200;
 
 /// Returns whether any argument is one that an answer can say something about.
-pub(crate) fn may_be_made(arguments: &Arguments) -> bool {
+pub(crate) fn may_be_made(arguments: &CallArguments) -> bool {
     arguments.iter().any(|(param, _)| param.rules.is_some())
 }
 
 /// Returns what the selected answer says about the arguments that somebody is to hear about, in
 /// sentences.
 pub(crate) fn remarks(
-    arguments: &Arguments,
+    arguments: &CallArguments,
     selected: &JsonText,
     is_asked: &dyn Fn(&str) -> bool,
 ) -> Vec<String> {
@@ -99,7 +99,7 @@ fn has_member(item: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::model::{ValueRules, filters::Language};
+    use dadl_descriptor::model::{ValueRules, filters::FilterLanguage};
     use serde_json::json;
 
     use super::*;
@@ -108,8 +108,11 @@ mod tests {
     fn said(arguments: Value, answer: &str) -> Vec<String> {
         let mut tool =
             fixture::tool("GET", "/x", &["filter:query:string", "fields:query:string=\"id\""]);
-        let language =
-            Language { units: true, said: "write a:b".to_owned(), ..Language::default() };
+        let language = FilterLanguage {
+            units: true,
+            said: "write a:b".to_owned(),
+            ..FilterLanguage::default()
+        };
         tool.params[0].rules =
             Some(Box::new(ValueRules { language: Some(language.into()), ..ValueRules::default() }));
         tool.params[1].rules =

@@ -10,7 +10,7 @@ use dadl_text::{
 use serde_json::Value;
 
 use super::decode::{self, DecodeError};
-use crate::outcome::{JsonText, Payload};
+use crate::outcome::{AnswerPayload, JsonText};
 
 /// The line before a list is not longer; what is, begins another answer.
 pub const LONGEST_HEAD: usize = 4 * 1024;
@@ -75,7 +75,7 @@ pub fn read_reply(whole: Bytes, id: u64) -> Result<RpcReply, DecodeError> {
     // The body becomes the text.
     let start = decode::skip_blank(&whole).to_vec();
     let body = start.as_slice();
-    let Payload::Json(text) = decode::decode(whole, Some("application/json"), 0)? else {
+    let AnswerPayload::Json(text) = decode::decode(whole, Some("application/json"), 0)? else {
         return Err(odd_answer("it is empty".to_owned(), body));
     };
     let none = "it is no JSON object with `result` or `error`";

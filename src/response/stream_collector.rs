@@ -17,7 +17,7 @@ const NOT_QUOTED: &str = "…";
 
 /// Takes the bytes of a stream apart; each item is one of the result.
 #[derive(Debug)]
-pub(crate) struct Collector {
+pub(crate) struct StreamCollector {
     source: StreamFormat,
     most: usize,
     /// The bytes that an item has at most.
@@ -53,7 +53,7 @@ pub(crate) enum EndOfList {
     Whole,
 }
 
-impl Collector {
+impl StreamCollector {
     /// Collects up to `most` server-sent events, without `secrets`.
     pub(crate) fn events(most: Option<usize>, secrets: &Secrets) -> Self {
         Self::new(StreamFormat::Events(EventDecoder::default()), most, secrets)
@@ -290,7 +290,7 @@ mod tests {
 
     use super::*;
 
-    fn collect(mut collector: Collector, pieces: &[&[u8]]) -> Result<String, String> {
+    fn collect(mut collector: StreamCollector, pieces: &[&[u8]]) -> Result<String, String> {
         let mut run = || {
             for piece in pieces {
                 collector.push(piece)?;
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn lines_become_items_with_every_digit() {
         let pieces: [&[u8]; 3] = [b"{\"a\": 1.", b"50}\n\n\x1E[18446744073", b"709551616]"];
-        let lines = || Collector::lines(None, &Secrets::default());
+        let lines = || StreamCollector::lines(None, &Secrets::default());
         assert_eq!(collect(lines(), &pieces).unwrap(), r#"[{"a":1.50},[18446744073709551616]]"#);
         assert_eq!(collect(lines(), &[]).unwrap(), "[]");
         let error = collect(lines(), &[b"{}\nx\n"]).unwrap_err();
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn a_long_line_becomes_the_array() {
         let line = format!("\x1E [ \"{}\" ] \r\n", "x".repeat(LARGE));
-        let mut collector = Collector::lines(None, &Secrets::default());
+        let mut collector = StreamCollector::lines(None, &Secrets::default());
         for piece in line.as_bytes().chunks(100_000) {
             collector.push(piece).unwrap();
         }
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn an_event_that_becomes_too_large_is_none() {
-        let mut collector = Collector::events(None, &Secrets::default()).within(1000);
+        let mut collector = StreamCollector::events(None, &Secrets::default()).within(1000);
         collector.push(b"data: 1\n\ndata: ").unwrap();
         collector.push(&[1].repeat(900)).unwrap();
         assert!(!collector.is_over());
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_taken_piece_by_piece() {
-        let mut collector = Collector::lines(None, &Secrets::default());
+        let mut collector = StreamCollector::lines(None, &Secrets::default());
         collector.push(b"1\n2\n3").unwrap();
         assert_eq!(collector.take().unwrap().as_str(), "[1,2]");
         assert!(collector.take().is_none());
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn the_end_of_a_list_shows_whether_it_was_cut() {
         let end = |bytes: &[u8]| {
-            let mut collector = Collector::lines(None, &Secrets::default());
+            let mut collector = StreamCollector::lines(None, &Secrets::default());
             collector.push(bytes).unwrap();
             let end = collector.end_of_list();
             (end.ok(), collector.finish().into_string())
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_line_that_breaks_off_is_not_quoted() {
-        let mut collector = Collector::lines(None, &Secrets::default());
+        let mut collector = StreamCollector::lines(None, &Secrets::default());
         collector.push(b"{\"token\": \"s3cr").unwrap();
         let error = collector.end_of_list().unwrap_err().to_string();
         assert!(error.contains("line 1") && !error.contains("s3cr"), "{error}");
@@ -378,7 +378,7 @@ mod tests {
             (b"data: 1\n\ndata: 2\n", EndOfList::Cut),
             (b"data: 1\n\ndata: {\"a", EndOfList::Cut),
         ] {
-            let mut collector = Collector::events(None, &Secrets::default());
+            let mut collector = StreamCollector::events(None, &Secrets::default());
             collector.push(bytes).unwrap();
             assert_eq!(collector.end_of_list(), Ok(expected));
             assert_eq!(collector.finish().as_str(), r#"[{"event":"message","data":1}]"#);
@@ -388,16 +388,17 @@ mod tests {
     #[test]
     fn no_more_items_are_taken_than_wanted() {
         assert_eq!(
-            collect(Collector::lines(Some(2), &Secrets::default()), &[b"1\n2\n3\nx\n"]).unwrap(),
+            collect(StreamCollector::lines(Some(2), &Secrets::default()), &[b"1\n2\n3\nx\n"])
+                .unwrap(),
             "[1,2]"
         );
         assert_eq!(
-            collect(Collector::lines(Some(2), &Secrets::default()), &[b"1\n2"]).unwrap(),
+            collect(StreamCollector::lines(Some(2), &Secrets::default()), &[b"1\n2"]).unwrap(),
             "[1,2]"
         );
         let stream: &[u8] = b"data: 1\n\ndata: 2\n\n";
         assert_eq!(
-            collect(Collector::events(Some(1), &Secrets::default()), &[stream]).unwrap(),
+            collect(StreamCollector::events(Some(1), &Secrets::default()), &[stream]).unwrap(),
             r#"[{"event":"message","data":1}]"#
         );
     }
@@ -411,8 +412,8 @@ mod tests {
             size in 1_usize..9,
         ) {
             for mut collector in [
-                Collector::lines(None, &Secrets::default()),
-                Collector::events(None, &Secrets::default()),
+                StreamCollector::lines(None, &Secrets::default()),
+                StreamCollector::events(None, &Secrets::default()),
             ] {
                 for piece in text.as_bytes().chunks(size) {
                     let (before, may_end) = (collector.items(), collector.may_end(piece));
@@ -429,7 +430,7 @@ mod tests {
             pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..8),
         ) {
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
-            for collector in [Collector::lines(Some(3), &Secrets::default()), Collector::events(Some(3), &Secrets::default())] {
+            for collector in [StreamCollector::lines(Some(3), &Secrets::default()), StreamCollector::events(Some(3), &Secrets::default())] {
                 if let Ok(text) = collect(collector, &pieces) {
                     prop_assert!(JsonText::parse(&text).is_ok());
                 }

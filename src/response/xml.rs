@@ -20,7 +20,7 @@ const MOST_NODES: usize = 2_000;
 
 /// An element whose end has not come.
 #[derive(Default)]
-struct Element {
+struct XmlElement {
     name: String,
     members: Map<String, Value>,
     text: String,
@@ -30,7 +30,7 @@ struct Element {
 pub(crate) fn xml_value(body: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(body).ok()?;
     let mut reader = Reader::from_str(text);
-    let mut open = vec![Element::default()];
+    let mut open = vec![XmlElement::default()];
     let mut nodes = 0;
     loop {
         if nodes > MOST_NODES {
@@ -42,11 +42,11 @@ pub(crate) fn xml_value(body: &[u8]) -> Option<Value> {
                 if open.len() > DEEPEST {
                     return None;
                 }
-                open.push(Element::begin(&start, &mut nodes)?);
+                open.push(XmlElement::begin(&start, &mut nodes)?);
             }
             Event::Empty(start) => {
                 nodes += 1;
-                close_element(Element::begin(&start, &mut nodes)?, &mut open)?;
+                close_element(XmlElement::begin(&start, &mut nodes)?, &mut open)?;
             }
             Event::End(_) => {
                 let element = open.pop()?;
@@ -75,7 +75,7 @@ pub(crate) fn xml_value(body: &[u8]) -> Option<Value> {
     (open.is_empty() && document.members.len() == 1).then_some(Value::Object(document.members))
 }
 
-impl Element {
+impl XmlElement {
     fn begin(start: &BytesStart<'_>, nodes: &mut usize) -> Option<Self> {
         let mut element = Self { name: start.local_name().as_ref().to_owned(), ..Self::default() };
         for attribute in start.attributes() {
@@ -96,8 +96,8 @@ impl Element {
 }
 
 /// Puts an element into the one around it.
-fn close_element(element: Element, open: &mut [Element]) -> Option<()> {
-    let Element { name, mut members, text } = element;
+fn close_element(element: XmlElement, open: &mut [XmlElement]) -> Option<()> {
+    let XmlElement { name, mut members, text } = element;
     let text = text.trim();
     let value = if members.is_empty() {
         Value::from(text)

@@ -9,7 +9,7 @@ const MOST_SEQUENCE: usize = 32;
 
 /// What an escape stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum EscapeMeaning {
     Byte(u8),
     Char(char),
     /// Nothing that anybody sees.
@@ -18,29 +18,30 @@ pub(super) enum Meaning {
 
 /// An escape at the beginning of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Escape {
-    pub(super) meaning: Meaning,
+pub(super) struct EscapeSequence {
+    pub(super) meaning: EscapeMeaning,
     pub(super) length: usize,
 }
 
-impl Escape {
+impl EscapeSequence {
     fn byte(byte: u8, length: usize) -> Self {
         let meaning = if is_shown(char::from(byte)) || byte >= 0x80 {
-            Meaning::Byte(byte)
+            EscapeMeaning::Byte(byte)
         } else {
-            Meaning::Nothing
+            EscapeMeaning::Nothing
         };
         Self { meaning, length }
     }
 
     fn code(code: u32, length: usize) -> Self {
         let letter = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-        let meaning = if is_shown(letter) { Meaning::Char(letter) } else { Meaning::Nothing };
+        let meaning =
+            if is_shown(letter) { EscapeMeaning::Char(letter) } else { EscapeMeaning::Nothing };
         Self { meaning, length }
     }
 
     fn nothing(length: usize) -> Self {
-        Self { meaning: Meaning::Nothing, length }
+        Self { meaning: EscapeMeaning::Nothing, length }
     }
 }
 
@@ -98,7 +99,7 @@ pub(super) enum EscapeReading {
 }
 
 /// Reads the escape that `text` begins with.
-pub(super) fn read_escape(text: &[u8], reading: EscapeReading) -> Option<Escape> {
+pub(super) fn read_escape(text: &[u8], reading: EscapeReading) -> Option<EscapeSequence> {
     match text.first()? {
         b'\\' | b'%' | b'&' if reading == EscapeReading::Unseen => None,
         b'\\' => backslash(text),
@@ -108,11 +109,11 @@ pub(super) fn read_escape(text: &[u8], reading: EscapeReading) -> Option<Escape>
     }
 }
 
-fn backslash(text: &[u8]) -> Option<Escape> {
+fn backslash(text: &[u8]) -> Option<EscapeSequence> {
     match text.get(1)? {
         b'u' if text.get(2) == Some(&b'{') => {
             let end = text.iter().take(12).position(|byte| *byte == b'}')?;
-            Some(Escape::code(hex_number(text.get(3..end)?)?, end + 1))
+            Some(EscapeSequence::code(hex_number(text.get(3..end)?)?, end + 1))
         }
         b'u' => {
             let code = hex_number(text.get(2..6)?)?;
@@ -123,34 +124,35 @@ fn backslash(text: &[u8]) -> Option<Escape> {
             };
             match code {
                 0xD800..0xDC00 => Some(match low() {
-                    Some(low) => {
-                        Escape::code(0x1_0000 + ((code - 0xD800) << 10) + (low - 0xDC00), 12)
-                    }
-                    None => Escape::code(code, 6),
+                    Some(low) => EscapeSequence::code(
+                        0x1_0000 + ((code - 0xD800) << 10) + (low - 0xDC00),
+                        12,
+                    ),
+                    None => EscapeSequence::code(code, 6),
                 }),
-                _ => Some(Escape::code(code, 6)),
+                _ => Some(EscapeSequence::code(code, 6)),
             }
         }
-        b'U' => Some(Escape::code(hex_number(text.get(2..10)?)?, 10)),
-        b'x' => Some(Escape::byte(u8::try_from(hex_number(text.get(2..4)?)?).ok()?, 4)),
-        b'n' => Some(Escape::byte(b'\n', 2)),
-        b'r' => Some(Escape::byte(b'\r', 2)),
-        b't' => Some(Escape::byte(b'\t', 2)),
-        b'0' | b'a' | b'b' | b'f' | b'v' => Some(Escape::nothing(2)),
-        byte @ (b'"' | b'\'' | b'`' | b'\\' | b'/') => Some(Escape::byte(*byte, 2)),
+        b'U' => Some(EscapeSequence::code(hex_number(text.get(2..10)?)?, 10)),
+        b'x' => Some(EscapeSequence::byte(u8::try_from(hex_number(text.get(2..4)?)?).ok()?, 4)),
+        b'n' => Some(EscapeSequence::byte(b'\n', 2)),
+        b'r' => Some(EscapeSequence::byte(b'\r', 2)),
+        b't' => Some(EscapeSequence::byte(b'\t', 2)),
+        b'0' | b'a' | b'b' | b'f' | b'v' => Some(EscapeSequence::nothing(2)),
+        byte @ (b'"' | b'\'' | b'`' | b'\\' | b'/') => Some(EscapeSequence::byte(*byte, 2)),
         _ => None,
     }
 }
 
-fn percent_escape(text: &[u8]) -> Option<Escape> {
+fn percent_escape(text: &[u8]) -> Option<EscapeSequence> {
     if matches!(text.get(1)?, b'u' | b'U') {
-        return Some(Escape::code(hex_number(text.get(2..6)?)?, 6));
+        return Some(EscapeSequence::code(hex_number(text.get(2..6)?)?, 6));
     }
-    Some(Escape::byte(u8::try_from(hex_number(text.get(1..3)?)?).ok()?, 3))
+    Some(EscapeSequence::byte(u8::try_from(hex_number(text.get(1..3)?)?).ok()?, 3))
 }
 
 /// Reads a character reference of HTML.
-fn character_reference(text: &[u8], is_loose: bool) -> Option<Escape> {
+fn character_reference(text: &[u8], is_loose: bool) -> Option<EscapeSequence> {
     let body = text.get(1..)?;
     if let Some(number) = body.strip_prefix(b"#") {
         let (digits, radix, before) = match number.split_first()? {
@@ -163,13 +165,13 @@ fn character_reference(text: &[u8], is_loose: bool) -> Option<Escape> {
         let code = u32::from_str_radix(code, radix).ok()?;
         let is_whole = digits.get(count) == Some(&b';');
         let length = before + count + usize::from(is_whole);
-        return (is_whole || is_loose).then(|| Escape::code(code, length));
+        return (is_whole || is_loose).then(|| EscapeSequence::code(code, length));
     }
     let count = body.iter().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let name = std::str::from_utf8(body.get(..count)?).ok()?;
     if body.get(count) == Some(&b';') {
         let (_, letter) = NAMES.iter().find(|(known, _)| *known == name)?;
-        return Some(Escape::code(u32::from(*letter), count + 2));
+        return Some(EscapeSequence::code(u32::from(*letter), count + 2));
     }
     if !is_loose {
         return None;
@@ -178,11 +180,11 @@ fn character_reference(text: &[u8], is_loose: bool) -> Option<Escape> {
     let old = ["amp", "AMP", "lt", "LT", "gt", "GT", "quot", "QUOT"];
     let known = old.iter().find(|old| name.starts_with(**old))?;
     let (_, letter) = NAMES.iter().find(|(name, _)| name == known)?;
-    Some(Escape::code(u32::from(*letter), known.len() + 1))
+    Some(EscapeSequence::code(u32::from(*letter), known.len() + 1))
 }
 
 /// Reads bytes that show nothing.
-fn unseen_character(text: &[u8]) -> Option<Escape> {
+fn unseen_character(text: &[u8]) -> Option<EscapeSequence> {
     let length = match text {
         [0x1B, b'[', rest @ ..] => {
             let end = rest.iter().take(MOST_SEQUENCE).position(|byte| (0x40..0x7F).contains(byte));
@@ -201,7 +203,7 @@ fn unseen_character(text: &[u8]) -> Option<Escape> {
         [0xEF, 0xBB, 0xBF, ..] => 3,
         _ => return None,
     };
-    Some(Escape::nothing(length))
+    Some(EscapeSequence::nothing(length))
 }
 
 fn hex_number(digits: &[u8]) -> Option<u32> {
@@ -282,31 +284,31 @@ mod tests {
 
     #[test]
     fn escapes_of_all_kinds_are_read() {
-        let cases: &[(&str, Option<(Meaning, usize)>)] = &[
-            (r"\u0041bc", Some((Meaning::Char('A'), 6))),
-            (r"\uD83D\uDE00", Some((Meaning::Char('😀'), 12))),
-            (r"\u{1F600}", Some((Meaning::Char('😀'), 9))),
-            (r"\x41", Some((Meaning::Byte(b'A'), 4))),
-            (r"\/", Some((Meaning::Byte(b'/'), 2))),
-            (r"\0", Some((Meaning::Nothing, 2))),
-            (r"\u200b", Some((Meaning::Nothing, 6))),
+        let cases: &[(&str, Option<(EscapeMeaning, usize)>)] = &[
+            (r"\u0041bc", Some((EscapeMeaning::Char('A'), 6))),
+            (r"\uD83D\uDE00", Some((EscapeMeaning::Char('😀'), 12))),
+            (r"\u{1F600}", Some((EscapeMeaning::Char('😀'), 9))),
+            (r"\x41", Some((EscapeMeaning::Byte(b'A'), 4))),
+            (r"\/", Some((EscapeMeaning::Byte(b'/'), 2))),
+            (r"\0", Some((EscapeMeaning::Nothing, 2))),
+            (r"\u200b", Some((EscapeMeaning::Nothing, 6))),
             (r"\q", None),
             (r"\u00", None),
-            ("%41", Some((Meaning::Byte(b'A'), 3))),
-            ("%u0041", Some((Meaning::Char('A'), 6))),
+            ("%41", Some((EscapeMeaning::Byte(b'A'), 3))),
+            ("%u0041", Some((EscapeMeaning::Char('A'), 6))),
             ("%4", None),
             ("% 1", None),
-            ("&#65;", Some((Meaning::Char('A'), 5))),
-            ("&#0000065;", Some((Meaning::Char('A'), 10))),
-            ("&#x41 ", Some((Meaning::Char('A'), 5))),
-            ("&amp;", Some((Meaning::Char('&'), 5))),
-            ("&ampx", Some((Meaning::Char('&'), 4))),
-            ("&sol;", Some((Meaning::Char('/'), 5))),
+            ("&#65;", Some((EscapeMeaning::Char('A'), 5))),
+            ("&#0000065;", Some((EscapeMeaning::Char('A'), 10))),
+            ("&#x41 ", Some((EscapeMeaning::Char('A'), 5))),
+            ("&amp;", Some((EscapeMeaning::Char('&'), 5))),
+            ("&ampx", Some((EscapeMeaning::Char('&'), 4))),
+            ("&sol;", Some((EscapeMeaning::Char('/'), 5))),
             ("&none;", None),
             ("&#;", None),
-            ("\0", Some((Meaning::Nothing, 1))),
-            ("\u{1B}[31mx", Some((Meaning::Nothing, 5))),
-            ("\u{200B}", Some((Meaning::Nothing, 3))),
+            ("\0", Some((EscapeMeaning::Nothing, 1))),
+            ("\u{1B}[31mx", Some((EscapeMeaning::Nothing, 5))),
+            ("\u{200B}", Some((EscapeMeaning::Nothing, 3))),
             ("\n", None),
             ("é", None),
         ];

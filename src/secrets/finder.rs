@@ -10,9 +10,9 @@ use aho_corasick::AhoCorasick;
 use dadl_text::growth;
 
 use super::{
-    escapes::{self, EscapeReading, Meaning},
+    escapes::{self, EscapeMeaning, EscapeReading},
     runs, short,
-    spellings::{self, Spelling},
+    spellings::{self, SecretSpelling},
     view::TextView,
 };
 
@@ -34,7 +34,7 @@ const BLOCK: usize = 256 * 1024;
 
 /// Which runs may hold the shortest secret.
 #[derive(Debug, Clone, Copy)]
-struct Least {
+struct LeastRuns {
     base64: usize,
     hex: usize,
     /// So many bytes of ASCII in a row; none where a secret is something else.
@@ -53,7 +53,7 @@ pub(super) struct SecretFinder {
     short: Option<short::ShortSecretFinder>,
     /// The bytes that spellings consist of.
     alphabet: [bool; 256],
-    least: Least,
+    least: LeastRuns,
     /// The bytes that the longest secret may take.
     most: usize,
 }
@@ -106,7 +106,7 @@ impl SecretFinder {
         let shortest = shortest.max(short::SHORTEST);
         let longest = wanted.iter().map(|it| it.value.len()).max().unwrap_or_default();
         let is_ascii = wanted.iter().all(|it| it.value.is_ascii());
-        let bytes = all.iter().map(|Spelling { bytes, .. }| bytes);
+        let bytes = all.iter().map(|SecretSpelling { bytes, .. }| bytes);
         Self {
             // More spellings than it can hold would be gigabytes.
             long: (!all.is_empty()).then(|| AhoCorasick::new(bytes).ok()).flatten(),
@@ -114,7 +114,7 @@ impl SecretFinder {
             forms: (!forms.is_empty()).then(|| AhoCorasick::new(forms).ok()).flatten(),
             short,
             alphabet,
-            least: Least {
+            least: LeastRuns {
                 base64: (shortest * 4).div_ceil(3),
                 hex: shortest * 2,
                 ascii: if is_ascii { shortest } else { 0 },
@@ -253,9 +253,9 @@ impl SecretFinder {
                 continue;
             };
             let matters = match escape.meaning {
-                Meaning::Nothing => true,
-                Meaning::Byte(byte) => counts(byte),
-                Meaning::Char(letter) => letter.encode_utf8(&mut [0; 4]).bytes().any(counts),
+                EscapeMeaning::Nothing => true,
+                EscapeMeaning::Byte(byte) => counts(byte),
+                EscapeMeaning::Char(letter) => letter.encode_utf8(&mut [0; 4]).bytes().any(counts),
             };
             if matters {
                 return true;

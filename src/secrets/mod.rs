@@ -51,11 +51,11 @@ const MOST_GIVEN: usize = 1024;
 /// The secrets in use; a clone holds the same ones.
 #[derive(Clone)]
 pub struct Secrets {
-    lists: Vec<Arc<List>>,
+    lists: Vec<Arc<SecretList>>,
 }
 
 #[derive(Default)]
-struct List {
+struct SecretList {
     known: Mutex<KnownSecrets>,
     /// What finds them, unless there are new ones.
     finder: RwLock<Option<Arc<SecretFinder>>>,
@@ -92,7 +92,7 @@ impl fmt::Debug for Secrets {
 impl Secrets {
     /// Returns all the secrets of several places; what is added goes to the first.
     pub fn joined<'all>(all: impl IntoIterator<Item = &'all Self>) -> Self {
-        let mut lists: Vec<Arc<List>> = Vec::new();
+        let mut lists: Vec<Arc<SecretList>> = Vec::new();
         for list in all.into_iter().flat_map(|secrets| &secrets.lists) {
             if !lists.iter().any(|known| Arc::ptr_eq(known, list)) {
                 lists.push(Arc::clone(list));
@@ -237,7 +237,7 @@ impl Secrets {
     }
 }
 
-impl List {
+impl SecretList {
     fn known(&self) -> MutexGuard<'_, KnownSecrets> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -100,8 +100,8 @@ fn is_common(secret: &str) -> bool {
 /// Looks for short secrets.
 #[derive(Debug)]
 pub(super) struct ShortSecretFinder {
-    values: Values,
-    spellings: Vec<Spelled>,
+    values: SpellingSearch,
+    spellings: Vec<SpelledSecret>,
     /// The names of credentials, in lower case, letters and digits only.
     names: Vec<String>,
 }
@@ -109,13 +109,13 @@ pub(super) struct ShortSecretFinder {
 /// Finds spellings; one pass for each is faster than one for all while they are few, since hardly any byte
 /// is looked at by itself.
 #[derive(Debug)]
-enum Values {
+enum SpellingSearch {
     Few(Vec<memmem::Finder<'static>>),
     Many(AhoCorasick),
 }
 
-impl Values {
-    fn new(spellings: &[Spelled]) -> Option<Self> {
+impl SpellingSearch {
+    fn new(spellings: &[SpelledSecret]) -> Option<Self> {
         let bytes = spellings.iter().map(|it| &it.bytes);
         if spellings.len() <= MOST_PASSES {
             return Some(Self::Few(
@@ -147,7 +147,7 @@ impl Values {
 }
 
 #[derive(Debug)]
-struct Spelled {
+struct SpelledSecret {
     bytes: Vec<u8>,
     is_common: bool,
 }
@@ -163,7 +163,7 @@ impl ShortSecretFinder {
             let is_common = is_common(value);
             bytes.sort_unstable();
             bytes.dedup();
-            all.extend(bytes.into_iter().map(|bytes| Spelled { bytes, is_common }));
+            all.extend(bytes.into_iter().map(|bytes| SpelledSecret { bytes, is_common }));
             for name in *own {
                 let last = name.rsplit(['/', '.']).next().unwrap_or(name);
                 names.extend([plain_name(name.as_bytes()), plain_name(last.as_bytes())]);
@@ -175,7 +175,7 @@ impl ShortSecretFinder {
         if all.is_empty() {
             return None;
         }
-        let values = Values::new(&all)?;
+        let values = SpellingSearch::new(&all)?;
         Some(Self { values, spellings: all, names })
     }
 

@@ -11,9 +11,9 @@ use base64::{
 };
 
 /// Choices, which end in zeros.
-pub(crate) struct Choices<'bytes>(&'bytes [u8]);
+pub(crate) struct ByteChoices<'bytes>(&'bytes [u8]);
 
-impl<'bytes> Choices<'bytes> {
+impl<'bytes> ByteChoices<'bytes> {
     /// Takes choices from `bytes`.
     pub(crate) fn new(bytes: &'bytes [u8]) -> Self {
         Self(bytes)
@@ -28,7 +28,7 @@ impl<'bytes> Choices<'bytes> {
 }
 
 /// Writes `text` in one way of many.
-pub(crate) fn spell(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+pub(crate) fn spell(text: &[u8], choices: &mut ByteChoices<'_>) -> Vec<u8> {
     match choices.below(10) {
         0 => json(text, choices),
         1 => percent(text, choices),
@@ -49,7 +49,7 @@ fn has_unseen(text: &[u8]) -> bool {
 }
 
 /// Writes some letters as escapes of JSON.
-fn json(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn json(text: &[u8], choices: &mut ByteChoices<'_>) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(text) else { return text.to_vec() };
     let mut out = String::new();
     for letter in text.chars() {
@@ -73,7 +73,7 @@ fn units(letter: char, out: &mut String, is_upper: bool) {
 }
 
 /// Writes some bytes as escapes of URLs.
-fn percent(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn percent(text: &[u8], choices: &mut ByteChoices<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     for byte in text {
         match (byte, choices.below(3)) {
@@ -87,7 +87,7 @@ fn percent(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Writes some letters as references of HTML.
-fn html(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn html(text: &[u8], choices: &mut ByteChoices<'_>) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(text) else { return text.to_vec() };
     let mut out = String::new();
     for letter in text.chars() {
@@ -106,7 +106,7 @@ fn html(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Writes it in Base64, as a part of something or by itself.
-fn base64(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn base64(text: &[u8], choices: &mut ByteChoices<'_>) -> Vec<u8> {
     let (before, behind) = (usize::from(choices.below(6)), usize::from(choices.below(4)));
     let around = b"user:x";
     let mut whole = around.get(..before).unwrap_or_default().to_vec();
@@ -122,7 +122,7 @@ fn base64(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Writes it in hexadecimal digits.
-fn hex(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn hex(text: &[u8], choices: &mut ByteChoices<'_>) -> Vec<u8> {
     let digits = text.iter().flat_map(|byte| match choices.below(2) {
         0 => format!("{byte:02x}").into_bytes(),
         _ => format!("{byte:02X}").into_bytes(),
@@ -131,7 +131,7 @@ fn hex(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Writes it in UTF-16.
-fn wide(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn wide(text: &[u8], choices: &mut ByteChoices<'_>) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(text) else { return text.to_vec() };
     match choices.below(3) {
         0 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
@@ -143,7 +143,7 @@ fn wide(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Puts what nobody sees between letters.
-fn unseen(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn unseen(text: &[u8], choices: &mut ByteChoices<'_>) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(text) else { return text.to_vec() };
     let mut out = String::new();
     for letter in text.chars() {

@@ -25,23 +25,23 @@ const LONGEST_ESCAPE: usize = 16;
 
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Spelling {
+pub(super) struct SecretSpelling {
     pub(super) bytes: Vec<u8>,
     /// Whether a character of Base64 before it holds some of its bits, and one behind it.
     pub(super) shares: (bool, bool),
 }
 
-impl Spelling {
+impl SecretSpelling {
     fn whole(bytes: impl Into<Vec<u8>>) -> Self {
         Self { bytes: bytes.into(), shares: (false, false) }
     }
 }
 
 /// Adds the spellings of a secret that is masked wherever it is.
-pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
+pub(super) fn of_long(secret: &str, all: &mut Vec<SecretSpelling>) {
     let bytes = secret.as_bytes();
     let bytes = bytes.get(..MOST).unwrap_or(bytes);
-    all.extend(spelling_parts(bytes).map(Spelling::whole));
+    all.extend(spelling_parts(bytes).map(SecretSpelling::whole));
     // One that looks as if it had escapes is also what these stand for, as they are taken out with
     // those that it is written with.
     let mut meant = bytes.to_vec();
@@ -51,7 +51,7 @@ pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
         if next == meant || next.len() < SHORTEST {
             break;
         }
-        all.extend(spelling_parts(&next).map(Spelling::whole));
+        all.extend(spelling_parts(&next).map(SecretSpelling::whole));
         meant = next;
     }
     // What stands before it may make an escape of its beginning, as `\` does with `n` and `%` with two
@@ -59,17 +59,17 @@ pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
     for count in 1..=MOST_EATEN {
         for text in [bytes, &meant] {
             let rest = text.get(count..).filter(|rest| rest.len() >= SHORTEST).unwrap_or_default();
-            all.extend(spelling_parts(rest).map(Spelling::whole));
+            all.extend(spelling_parts(rest).map(SecretSpelling::whole));
         }
     }
     // Its backslashes, one by one, may be taken for those of escapes around them.
     let plain: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\\').collect();
     if plain.len() >= SHORTEST && plain.len() < bytes.len() {
-        all.extend(spelling_parts(&plain).map(Spelling::whole));
+        all.extend(spelling_parts(&plain).map(SecretSpelling::whole));
     }
     // What stands behind it may make an escape of its last ones, as a quote does with `\`.
     for text in [bytes, &meant] {
-        all.extend(before_escapes(text).flat_map(spelling_parts).map(Spelling::whole));
+        all.extend(before_escapes(text).flat_map(spelling_parts).map(SecretSpelling::whole));
     }
     spelling_parts(bytes).for_each(|part| in_base64(part, all));
     let rest = bytes.get(MOST_EATEN..).filter(|rest| rest.len() >= SHORTEST).unwrap_or_default();
@@ -80,20 +80,20 @@ pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
         let core = wide.get(..wide.len().saturating_sub(1)).unwrap_or_default();
         spelling_parts(core).for_each(|part| in_base64(part, all));
         // In hexadecimal digits.
-        all.extend(spelling_parts(core).map(Spelling::whole));
+        all.extend(spelling_parts(core).map(SecretSpelling::whole));
         return;
     }
     let swapped: Vec<u8> = secret.encode_utf16().flat_map(u16::to_be_bytes).take(MOST).collect();
     for wide in [&wide, &swapped] {
         spelling_parts(wide).for_each(|part| in_base64(part, all));
-        all.push(Spelling::whole(wide.clone()));
+        all.push(SecretSpelling::whole(wide.clone()));
         // Bytes of zero are passed over, like everything that shows nothing.
         let shown = wide.iter().copied().filter(|byte| *byte != 0);
-        all.push(Spelling::whole(shown.collect::<Vec<u8>>()));
+        all.push(SecretSpelling::whole(shown.collect::<Vec<u8>>()));
     }
     let narrow: Option<Vec<u8>> =
         secret.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect();
-    all.extend(narrow.map(Spelling::whole));
+    all.extend(narrow.map(SecretSpelling::whole));
 }
 
 /// Adds the spellings of a short secret, which is masked as a whole value or beside a name.
@@ -135,7 +135,7 @@ fn spelling_parts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Adds what Base64 makes of `part` at each of the three places that it can have in a larger text:
 /// the characters that depend on nothing else.
-fn in_base64(part: &[u8], all: &mut Vec<Spelling>) {
+fn in_base64(part: &[u8], all: &mut Vec<SecretSpelling>) {
     for before in 0..3 {
         let mut padded = vec![0; before];
         padded.extend_from_slice(part);
@@ -150,8 +150,8 @@ fn in_base64(part: &[u8], all: &mut Vec<Spelling>) {
                 b'/' => b'_',
                 byte => *byte,
             });
-            all.push(Spelling { bytes: swapped.collect(), shares });
+            all.push(SecretSpelling { bytes: swapped.collect(), shares });
         }
-        all.push(Spelling { bytes: own.to_vec(), shares });
+        all.push(SecretSpelling { bytes: own.to_vec(), shares });
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     MaskedWriter, Secrets,
-    spell::{self, Choices, says},
+    spell::{self, ByteChoices, says},
 };
 
 const SECRET: &str = "s3cr3t/T0ken+\"q&x";
@@ -232,7 +232,7 @@ proptest! {
         prop_assume!(!secret.contains('\\'));
         prop_assume!(secret.len() >= 12 || !before.contains(['\\', '%', '&']));
         let secrets = secrets(&[&secret]);
-        let mut choices = Choices::new(&choices);
+        let mut choices = ByteChoices::new(&choices);
         let once = spell::spell(secret.as_bytes(), &mut choices);
         let twice = spell::spell(&once, &mut choices);
         for spelled in [once, twice] {

@@ -2,21 +2,21 @@
 
 use std::ops::Range;
 
-use super::escapes::{self, Escape, EscapeReading, Meaning};
+use super::escapes::{self, EscapeMeaning, EscapeReading, EscapeSequence};
 
 /// A text, or what a text stands for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TextView<'text> {
     pub(super) bytes: &'text [u8],
     /// Where each byte came from, unless it is the text itself.
-    spans: Option<&'text [Span]>,
+    spans: Option<&'text [OriginSpan]>,
     /// Where the text begins in that of which places are told.
     base: usize,
 }
 
 /// Where a byte came from, from the beginning of a block.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
+pub(super) struct OriginSpan {
     from: u32,
     to: u32,
 }
@@ -25,7 +25,7 @@ pub(super) struct Span {
 #[derive(Debug, Default)]
 pub(super) struct DecodedView {
     bytes: Vec<u8>,
-    spans: Vec<Span>,
+    spans: Vec<OriginSpan>,
     base: usize,
 }
 
@@ -40,7 +40,7 @@ impl<'text> TextView<'text> {
         let Some(spans) = self.spans else {
             return self.base + range.start..self.base + range.end;
         };
-        let of = |at: usize| spans.get(at).copied().unwrap_or(Span { from: 0, to: 0 });
+        let of = |at: usize| spans.get(at).copied().unwrap_or(OriginSpan { from: 0, to: 0 });
         let (first, last) = (of(range.start), of(range.end.saturating_sub(1)));
         self.base + first.from as usize..self.base + last.to as usize
     }
@@ -52,12 +52,13 @@ impl<'text> TextView<'text> {
         Self { bytes: self.bytes.get(range).unwrap_or_default(), spans, base }
     }
 
-    fn span(&self, from: usize, to: usize) -> Span {
+    fn span(&self, from: usize, to: usize) -> OriginSpan {
         match self.spans {
-            None => Span { from: narrow(from), to: narrow(to) },
+            None => OriginSpan { from: narrow(from), to: narrow(to) },
             Some(spans) => {
-                let of = |at: usize| spans.get(at).copied().unwrap_or(Span { from: 0, to: 0 });
-                Span { from: of(from).from, to: of(to.saturating_sub(1)).to }
+                let of =
+                    |at: usize| spans.get(at).copied().unwrap_or(OriginSpan { from: 0, to: 0 });
+                OriginSpan { from: of(from).from, to: of(to.saturating_sub(1)).to }
             }
         }
     }
@@ -74,18 +75,18 @@ impl<'text> TextView<'text> {
             let escape = escapes::may_begin(*byte)
                 .then(|| escapes::read_escape(self.bytes.get(at..).unwrap_or_default(), reading))
                 .flatten();
-            let Some(Escape { meaning, length }) = escape else {
+            let Some(EscapeSequence { meaning, length }) = escape else {
                 view.push(&[*byte], self.span(at, at + 1));
                 at += 1;
                 continue;
             };
             let span = self.span(at, at + length);
             match meaning {
-                Meaning::Byte(byte) => view.push(&[byte], span),
-                Meaning::Char(letter) => {
+                EscapeMeaning::Byte(byte) => view.push(&[byte], span),
+                EscapeMeaning::Char(letter) => {
                     view.push(letter.encode_utf8(&mut [0; 4]).as_bytes(), span);
                 }
-                Meaning::Nothing => {}
+                EscapeMeaning::Nothing => {}
             }
             at += length;
         }
@@ -108,7 +109,7 @@ impl DecodedView {
         TextView { bytes: &self.bytes, spans: Some(&self.spans), base: self.base }
     }
 
-    fn push(&mut self, bytes: &[u8], span: Span) {
+    fn push(&mut self, bytes: &[u8], span: OriginSpan) {
         self.bytes.extend_from_slice(bytes);
         self.spans.extend(std::iter::repeat_n(span, bytes.len()));
     }

@@ -18,7 +18,7 @@ const UNEVEN: usize = 2;
 
 /// Lets a bounded number of things run at once; a clone is the same queue.
 #[derive(Debug, Clone)]
-pub struct Queue {
+pub struct FairQueue {
     state: Arc<Mutex<QueueState>>,
 }
 
@@ -53,8 +53,8 @@ struct SessionQueue {
 
 /// The right to run; given back when it is dropped.
 #[derive(Debug)]
-pub struct Turn {
-    queue: Queue,
+pub struct QueueTurn {
+    queue: FairQueue,
     host: String,
 }
 
@@ -69,9 +69,9 @@ enum TurnDecision {
 /// Why there is no turn: so many wait already.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} wait for a turn")]
-pub struct Full(pub usize);
+pub struct QueueFull(pub usize);
 
-impl Queue {
+impl FairQueue {
     /// Lets `most` run at once and `most_waiting` wait.
     pub fn new(most: usize, most_waiting: usize) -> Self {
         Self::keeping(0, most, most_waiting)
@@ -96,16 +96,16 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`Full`], at once or when others who wait less often need the place.
-    pub async fn turn(&self, client: &ClientKey) -> Result<Turn, Full> {
-        let turn = || Turn { queue: self.clone(), host: client.host.clone() };
+    /// [`QueueFull`], at once or when others who wait less often need the place.
+    pub async fn turn(&self, client: &ClientKey) -> Result<QueueTurn, QueueFull> {
+        let turn = || QueueTurn { queue: self.clone(), host: client.host.clone() };
         let Some(mut wait) = self.enter(client)? else { return Ok(turn()) };
         let given = (&mut wait.given).await;
         wait.is_over = true;
         match given {
             Ok(TurnDecision::Turn) => Ok(turn()),
             // The sender is dropped with the queue only, which this borrows.
-            Ok(TurnDecision::Nothing) | Err(_) => Err(Full(self.lock().waiting)),
+            Ok(TurnDecision::Nothing) | Err(_) => Err(QueueFull(self.lock().waiting)),
         }
     }
 
@@ -113,14 +113,14 @@ impl Queue {
     fn enter<'queue>(
         &'queue self,
         client: &'queue ClientKey,
-    ) -> Result<Option<QueueWait<'queue>>, Full> {
+    ) -> Result<Option<QueueWait<'queue>>, QueueFull> {
         let mut state = self.lock();
         if state.may_run(&client.host) {
             state.run(&client.host);
             return Ok(None);
         }
         if state.waiting >= state.most_waiting && !state.make_room(client) {
-            return Err(Full(state.waiting));
+            return Err(QueueFull(state.waiting));
         }
         let (give, given) = oneshot::channel();
         state.push(client, give);
@@ -275,7 +275,7 @@ impl HostQueue {
     }
 }
 
-impl Drop for Turn {
+impl Drop for QueueTurn {
     fn drop(&mut self) {
         self.queue.give_back(&self.host);
     }
@@ -283,7 +283,7 @@ impl Drop for Turn {
 
 /// One that waits for its turn.
 struct QueueWait<'queue> {
-    queue: &'queue Queue,
+    queue: &'queue FairQueue,
     client: &'queue ClientKey,
     given: oneshot::Receiver<TurnDecision>,
     is_over: bool,
@@ -327,7 +327,7 @@ mod tests {
 
     /// Lets all wait for the only turn and returns in which order they get it.
     async fn order(waiting: &[&str]) -> Vec<String> {
-        let queue = Queue::new(1, 99);
+        let queue = FairQueue::new(1, 99);
         let first = queue.turn(&client("first")).await.unwrap();
         let order = Mutex::new(Vec::new());
         let calls = waiting.iter().map(|name| {
@@ -359,7 +359,7 @@ mod tests {
 
     #[tokio::test]
     async fn some_turns_are_kept_for_those_who_have_none() {
-        let queue = Queue::keeping(1, 3, 9);
+        let queue = FairQueue::keeping(1, 3, 9);
         let mut turns = Vec::new();
         for _ in 0..2 {
             turns.push(queue.turn(&client("a/1")).await.unwrap());
@@ -379,7 +379,7 @@ mod tests {
         drop(other);
         assert!((&mut third).now_or_never().is_some());
         drop(turns);
-        let queue = Queue::keeping(1, 3, 9);
+        let queue = FairQueue::keeping(1, 3, 9);
         let only = [(); 3].map(|()| {
             let queue = &queue;
             async move { queue.turn(&ClientKey::only()).await.unwrap() }
@@ -389,12 +389,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses() {
-        let queue = Queue::new(1, 1);
+        let queue = FairQueue::new(1, 1);
         let turn = queue.turn(&client("a")).await.unwrap();
         let a = client("a");
         let mut waiting = Box::pin(queue.turn(&a));
         assert!((&mut waiting).now_or_never().is_none());
-        assert_eq!(queue.turn(&client("b")).await.unwrap_err(), Full(1));
+        assert_eq!(queue.turn(&client("b")).await.unwrap_err(), QueueFull(1));
         drop(turn);
         drop(waiting.await.unwrap());
         assert!(queue.turn(&client("b")).now_or_never().is_some());
@@ -404,7 +404,7 @@ mod tests {
     async fn who_waits_most_often_makes_room() {
         for (many, few) in [("a", "b"), ("a/1", "a/2")] {
             let (many, few) = (client(many), client(few));
-            let queue = Queue::new(1, 3);
+            let queue = FairQueue::new(1, 3);
             let turn = queue.turn(&many).await.unwrap();
             let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(queue.turn(&many))).collect();
             for wait in &mut waiting {
@@ -413,9 +413,9 @@ mod tests {
             let mut other = Box::pin(queue.turn(&few));
             assert!((&mut other).now_or_never().is_none());
             let last = waiting.pop().unwrap();
-            assert_eq!(last.await.unwrap_err(), Full(3));
+            assert_eq!(last.await.unwrap_err(), QueueFull(3));
             // Two beside one is as fair as it gets.
-            assert_eq!(queue.turn(&few).now_or_never().unwrap().unwrap_err(), Full(3));
+            assert_eq!(queue.turn(&few).now_or_never().unwrap().unwrap_err(), QueueFull(3));
             drop(turn);
             drop(waiting.remove(0).await.unwrap());
             drop(other.await.unwrap());
@@ -427,7 +427,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_goes_away_leaves_the_queue() {
-        let queue = Queue::new(1, 1);
+        let queue = FairQueue::new(1, 1);
         let a = client("a");
         let turn = queue.turn(&a).await.unwrap();
         // Before its turn, and after it was given and not taken.
@@ -454,7 +454,7 @@ mod tests {
             most_waiting in 0_usize..6,
         ) {
             let names = ["a/1", "a/2", "a/3", "b", "c", ""].map(client);
-            let queue = Queue::keeping(kept, most, most_waiting);
+            let queue = FairQueue::keeping(kept, most, most_waiting);
             let (mut turns, mut waiting) = (Vec::new(), Vec::new());
             for (who, what, at) in steps {
                 match what {

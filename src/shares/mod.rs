@@ -1,16 +1,16 @@
 //! What is scarce, and who gets it.
 //!
 //! Everything that one client could take from another is given out here: turns that come back soon
-//! by a [`Queue`], where who waits gets the next one by turns, and places and bytes that are held
-//! for long by [`Shares`], whose last part is kept for those who have little. A lone client of a
+//! by a [`FairQueue`], where who waits gets the next one by turns, and places and bytes that are held
+//! for long by [`SharedBudget`], whose last part is kept for those who have little. A lone client of a
 //! process is bounded by nothing but the whole.
 
 mod fair_queue;
 mod shared_budget;
 
 pub use self::{
-    fair_queue::{Full, Queue, Turn},
-    shared_budget::{Share, Shares, leaves_room},
+    fair_queue::{FairQueue, QueueFull, QueueTurn},
+    shared_budget::{BudgetShare, SharedBudget, leaves_room},
 };
 
 /// Who wants something.

@@ -21,7 +21,7 @@ pub fn leaves_room(most: u64, used: u64, own: u64) -> bool {
 ///
 /// Nobody waits: there is room or there is none, so that no two clients can wait for each other.
 #[derive(Debug, Clone)]
-pub struct Shares {
+pub struct SharedBudget {
     state: Arc<Mutex<BudgetState>>,
     most: u64,
 }
@@ -34,21 +34,21 @@ struct BudgetState {
 
 /// What a client holds; given back when it is dropped.
 #[derive(Debug)]
-pub struct Share {
-    shares: Shares,
+pub struct BudgetShare {
+    shares: SharedBudget,
     host: String,
     amount: u64,
 }
 
-impl Shares {
+impl SharedBudget {
     /// There is so much.
     pub fn new(most: u64) -> Self {
         Self { state: Arc::default(), most }
     }
 
     /// Takes something for `client`; `None` when there is no room for it.
-    pub fn take(&self, client: &ClientKey, amount: u64) -> Option<Share> {
-        self.add(&client.host, amount).then(|| Share {
+    pub fn take(&self, client: &ClientKey, amount: u64) -> Option<BudgetShare> {
+        self.add(&client.host, amount).then(|| BudgetShare {
             shares: self.clone(),
             host: client.host.clone(),
             amount,
@@ -56,8 +56,8 @@ impl Shares {
     }
 
     /// Takes nothing yet.
-    pub fn nothing(&self, client: &ClientKey) -> Share {
-        Share { shares: self.clone(), host: client.host.clone(), amount: 0 }
+    pub fn nothing(&self, client: &ClientKey) -> BudgetShare {
+        BudgetShare { shares: self.clone(), host: client.host.clone(), amount: 0 }
     }
 
     /// Returns how much is taken.
@@ -100,7 +100,7 @@ impl Shares {
     }
 }
 
-impl Share {
+impl BudgetShare {
     /// Takes more; returns whether there was room.
     #[must_use]
     pub fn grow(&mut self, amount: u64) -> bool {
@@ -124,7 +124,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
         self.shares.give_back(&self.host, self.amount);
     }
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_only_client_may_have_everything() {
-        let shares = Shares::new(16);
+        let shares = SharedBudget::new(16);
         let all = shares.take(&ClientKey::only(), 16).unwrap();
         assert!(shares.take(&client("a"), 1).is_none());
         drop(all);
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_last_part_is_for_those_who_have_little() {
-        let shares = Shares::new(16);
+        let shares = SharedBudget::new(16);
         let mut greedy = shares.take(&client("a"), 14).unwrap();
         assert!(!greedy.grow(1));
         assert!(shares.take(&client("a"), 1).is_none());
@@ -169,8 +169,8 @@ mod tests {
             steps in proptest::collection::vec((0_usize..4, 0_u64..9, any::<bool>()), 1..60),
             most in 0_u64..40,
         ) {
-            let shares = Shares::new(most);
-            let mut held: Vec<Share> = Vec::new();
+            let shares = SharedBudget::new(most);
+            let mut held: Vec<BudgetShare> = Vec::new();
             for (host, amount, gives) in steps {
                 if gives && !held.is_empty() {
                     held.remove(host % held.len());
@@ -178,7 +178,7 @@ mod tests {
                     let name = ["", "a", "b", "c"][host];
                     held.extend(shares.take(&client(name), amount));
                 }
-                let sum: u64 = held.iter().map(Share::amount).sum();
+                let sum: u64 = held.iter().map(BudgetShare::amount).sum();
                 prop_assert_eq!(shares.used(), sum);
                 prop_assert!(sum <= most);
             }

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use dadl_descriptor::jq::{Program, RunError};
+use dadl_descriptor::jq::{JqProgram, RunError};
 
 use super::{COMPILE_ONLY, ChildStatus, GREETING, OUTPUT, RETIRES};
 
@@ -107,7 +107,7 @@ fn read_request(stdin: &mut impl Read) -> io::Result<FilterRequest> {
 /// Answers requests, one after the other.
 fn answer_requests(requests: &mpsc::Receiver<FilterRequest>) {
     let mut stdout = io::stdout().lock();
-    let mut programs: Vec<(String, Rc<Program>)> = Vec::with_capacity(PROGRAMS);
+    let mut programs: Vec<(String, Rc<JqProgram>)> = Vec::with_capacity(PROGRAMS);
     let mut write = |status: ChildStatus, bytes: &[u8]| {
         let mut head = [0; 9];
         let (first, length) = head.split_at_mut(1);
@@ -148,14 +148,14 @@ fn write_greeting() -> io::Result<()> {
 }
 
 fn run_filter(
-    programs: &mut Vec<(String, Rc<Program>)>,
+    programs: &mut Vec<(String, Rc<JqProgram>)>,
     text: String,
     input: Option<Vec<u8>>,
 ) -> (ChildStatus, Vec<u8>) {
     let known = programs.iter().find(|(known, _)| *known == text);
     let program = match known.map(|(_, program)| Rc::clone(program)) {
         Some(program) => program,
-        None => match Program::compile(&text) {
+        None => match JqProgram::compile(&text) {
             Ok(program) => {
                 let program = Rc::new(program);
                 if programs.len() == PROGRAMS {

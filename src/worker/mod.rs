@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use self::{
     child::serve_requests,
-    pool::{Filters, Pool},
+    pool::{ChildPool, FilterPool},
 };
 
 /// What the subcommand is called.

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::shares::{ClientKey, Full, Queue};
+use crate::shares::{ClientKey, FairQueue, QueueFull};
 
 use super::{COMPILE_ONLY, ChildStatus, FilterError, GREETING, OUTPUT, RETIRES, SUBCOMMAND, TIME};
 
@@ -34,28 +34,28 @@ const LAST_WORDS: u64 = 4096;
 
 /// Runs jq filters; clones share their children.
 #[derive(Clone)]
-pub struct Filters {
-    pool: Arc<Pool>,
+pub struct FilterPool {
+    pool: Arc<ChildPool>,
     time: Duration,
     /// Whose they are.
     client: ClientKey,
 }
 
 /// The children of a process.
-pub struct Pool {
+pub struct ChildPool {
     /// The program to start; `None` for this one.
     executable: Option<PathBuf>,
     idle: Mutex<Vec<FilterChild>>,
-    turns: Queue,
+    turns: FairQueue,
 }
 
-impl fmt::Debug for Filters {
+impl fmt::Debug for FilterPool {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Filters").field("executable", &self.pool.executable).finish()
     }
 }
 
-impl Default for Filters {
+impl Default for FilterPool {
     /// The children are this program.
     fn default() -> Self {
         Self::new(None)
@@ -79,27 +79,27 @@ struct ChildAnswer {
 }
 
 /// Why a child's answer is not read.
-enum Unanswered {
+enum AnswerFault {
     Gone(io::Error),
     /// There is no room for it; so much there is in all.
     Room(u64),
 }
 
-impl From<io::Error> for Unanswered {
+impl From<io::Error> for AnswerFault {
     fn from(error: io::Error) -> Self {
         Self::Gone(error)
     }
 }
 
-impl Filters {
+impl FilterPool {
     /// The children are `executable`, which is this program: a test is another one.
     pub fn with_executable(executable: impl Into<PathBuf>) -> Self {
         Self::new(Some(executable.into()))
     }
 
     fn new(executable: Option<PathBuf>) -> Self {
-        let turns = Queue::keeping(KEPT, MOST, MOST_WAITING);
-        let pool = Pool { executable, idle: Mutex::default(), turns };
+        let turns = FairQueue::keeping(KEPT, MOST, MOST_WAITING);
+        let pool = ChildPool { executable, idle: Mutex::default(), turns };
         Self { pool: Arc::new(pool), time: TIME, client: ClientKey::only() }
     }
 
@@ -157,7 +157,7 @@ impl Filters {
     ) -> Result<String, FilterError> {
         let pool = &*self.pool;
         let turn = pool.turns.turn(&self.client).await;
-        let _turn = turn.map_err(|Full(waiting)| FilterError::Busy(waiting))?;
+        let _turn = turn.map_err(|QueueFull(waiting)| FilterError::Busy(waiting))?;
         let deadline = Instant::now() + self.time;
         let late = FilterError::Time(self.time);
         let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -186,8 +186,8 @@ impl Filters {
                     ChildStatus::TooLarge => Err(FilterError::Output),
                 }
             }
-            Err(Unanswered::Room(most)) => Err(FilterError::Room(most)),
-            Err(Unanswered::Gone(error)) => {
+            Err(AnswerFault::Room(most)) => Err(FilterError::Room(most)),
+            Err(AnswerFault::Gone(error)) => {
                 Err(timeout_at(deadline, worker.post_mortem(&error)).await.unwrap_or(late))
             }
         }
@@ -198,7 +198,7 @@ fn ended_error(error: &impl fmt::Display) -> FilterError {
     FilterError::Process(error.to_string())
 }
 
-impl Pool {
+impl ChildPool {
     /// Starts a child and waits for its greeting.
     async fn start(&self) -> io::Result<FilterChild> {
         let mut child = Command::new(self.program()?)
@@ -241,7 +241,7 @@ impl FilterChild {
         program: &str,
         input: Option<&[u8]>,
         room: impl Fn(u64) -> Result<(), u64> + Send,
-    ) -> Result<ChildAnswer, Unanswered> {
+    ) -> Result<ChildAnswer, AnswerFault> {
         let length = u32::try_from(program.len()).map_err(io::Error::other)?;
         let mut head = Vec::with_capacity(12 + program.len());
         head.extend_from_slice(&length.to_be_bytes());
@@ -258,7 +258,7 @@ impl FilterChild {
         let status = status
             .filter(|_| length <= 2 * OUTPUT)
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-        room(length as u64).map_err(Unanswered::Room)?;
+        room(length as u64).map_err(AnswerFault::Room)?;
         let mut bytes = growth::byte_buffer(length);
         bytes.resize(length, 0);
         self.stdout.read_exact(&mut bytes).await?;

@@ -11,15 +11,15 @@ use std::{
 };
 
 use dadl_mcp::{
-    access::{Levels, Policy},
+    access::{AccessLevels, AccessPolicy},
     app::{App, BuildError},
     call::BaseUrl,
     config::{
-        BackendSettings, DescriptorPaths, FileSettings, OperatorLimits, Provenance, Settings,
-        credentials::CredentialResolver, env_vars::Environment,
+        BackendSettings, DescriptorPaths, FileSettings, OperatorLimits, Settings,
+        SettingsProvenance, credentials::CredentialResolver, env_vars::Environment,
     },
     executor::CallContext,
-    files::Resolver,
+    files::HostResolver,
     http::{self, connection_guard::ConnectionGuard},
 };
 use futures_util::future::BoxFuture;
@@ -49,7 +49,7 @@ impl Everywhere {
     }
 }
 
-impl Resolver for Everywhere {
+impl HostResolver for Everywhere {
     fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         self.asked.lock().unwrap().push(host);
         Box::pin(std::future::ready(Ok(self.addresses.clone())))
@@ -95,8 +95,9 @@ impl Program {
         let path = home.path().join("fake.dadl");
         std::fs::write(&path, text).unwrap();
         let mut backend = BackendSettings::new("fake", path.to_str().unwrap());
-        backend.provenance = Provenance::Own;
-        backend.policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+        backend.provenance = SettingsProvenance::Own;
+        backend.policy =
+            AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
         change(&mut backend);
         let settings = Settings {
             backends: vec![backend],

@@ -1,10 +1,10 @@
 //! Answers that a server may give that wants a secret to be seen: any status, fields and body. The
 //! fuzz targets include this file.
 
-use super::spell::{self, Choices};
+use super::spell::{self, ByteChoices};
 
 /// An answer as it goes over the wire.
-pub(crate) fn answer(secret: &str, choices: &mut Choices<'_>) -> Vec<u8> {
+pub(crate) fn answer(secret: &str, choices: &mut ByteChoices<'_>) -> Vec<u8> {
     let status = [200, 201, 204, 302, 400, 401, 403, 404, 429, 500, 503];
     let status = pick(&status, choices);
     let kinds = [
@@ -44,12 +44,12 @@ pub(crate) fn answer(secret: &str, choices: &mut Choices<'_>) -> Vec<u8> {
     [head.into_bytes(), body].concat()
 }
 
-fn pick<T: Copy>(all: &[T], choices: &mut Choices<'_>) -> T {
+fn pick<T: Copy>(all: &[T], choices: &mut ByteChoices<'_>) -> T {
     let at = usize::from(choices.below(u8::try_from(all.len()).unwrap_or(u8::MAX)));
     *all.get(at).or(all.first()).expect("something to choose from")
 }
 
-fn spelled(secret: &str, choices: &mut Choices<'_>) -> Vec<u8> {
+fn spelled(secret: &str, choices: &mut ByteChoices<'_>) -> Vec<u8> {
     let once = spell::spell(secret.as_bytes(), choices);
     if choices.below(2) == 0 { once } else { spell::spell(&once, choices) }
 }
@@ -59,7 +59,7 @@ fn field(bytes: &[u8]) -> String {
     bytes.iter().filter(|byte| (0x20..0x7F).contains(*byte)).map(|byte| char::from(*byte)).collect()
 }
 
-fn body(secret: &str, choices: &mut Choices<'_>) -> Vec<u8> {
+fn body(secret: &str, choices: &mut ByteChoices<'_>) -> Vec<u8> {
     let mut body = Vec::new();
     for _ in 0..=choices.below(4) {
         let spelled = spelled(secret, choices);

@@ -3,11 +3,11 @@
 
 use dadl_descriptor::source::SourceText;
 use dadl_mcp::{
-    access::{Levels, Policy},
+    access::{AccessLevels, AccessPolicy},
     config::BackendSettings,
-    executor::{Budget, CallContext},
+    executor::{CallContext, WaitBudget},
     gate::CallRefusal,
-    outcome::{CallOutcome, Payload, task_report::TaskHandle},
+    outcome::{AnswerPayload, CallOutcome, task_report::TaskHandle},
     shares::ClientKey,
 };
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ fn bench(url: &str, change: impl FnOnce(&mut BackendSettings)) -> Harness {
 }
 
 fn handle(outcome: CallOutcome) -> String {
-    let Payload::Task(report) = outcome.payload else { panic!("{outcome:?}") };
+    let AnswerPayload::Task(report) = outcome.payload else { panic!("{outcome:?}") };
     report.to_value()["task"]["handle"].as_str().unwrap().to_owned()
 }
 
@@ -104,7 +104,7 @@ async fn the_call_itself_looks_and_stops_with_its_values() {
     let bench = bench(&upstream.url(), |_| {});
     let Value::Object(arguments) = arguments else { panic!() };
     let call = bench.gate.check("backup", arguments).unwrap().admit().unwrap();
-    let context = CallContext::default().waiting(Budget::Longest);
+    let context = CallContext::default().waiting(WaitBudget::Longest);
     tokio::select! {
         ended = bench.executor.execute(call, &context) => panic!("{ended:?}"),
         () = async {
@@ -122,8 +122,10 @@ async fn the_call_itself_looks_and_stops_with_its_values() {
 
 #[tokio::test]
 async fn a_forged_handle_does_no_more_than_its_caller_may() {
-    let levels =
-        |words: &[&str]| Policy { levels: Levels::new(words.iter().copied()), ..Policy::default() };
+    let levels = |words: &[&str]| AccessPolicy {
+        levels: AccessLevels::new(words.iter().copied()),
+        ..AccessPolicy::default()
+    };
     let bench = bench("http://127.0.0.1:9", |it| it.policy = levels(&["read"]));
     let forged: TaskHandle = "fake:backup,dc=other:1".parse().unwrap();
     assert!(bench.gate.check_task(&forged).is_ok(), "so does calling the tool");
@@ -139,7 +141,7 @@ async fn a_forged_handle_does_no_more_than_its_caller_may() {
     let wrong = "fake:backup,disk=two:1".parse().unwrap();
     assert!(matches!(all.gate.check_cancel(&wrong), Err(CallRefusal::Arguments(_))));
     let right = all.gate.check_task(&"fake:backup,dc=a:1".parse().unwrap()).unwrap();
-    let context = CallContext::default().waiting(Budget::AtOnce);
+    let context = CallContext::default().waiting(WaitBudget::AtOnce);
     assert!(all.executor.watch_task(&right, &context).await.is_ok(), "nobody is there: it goes on");
 }
 

@@ -14,7 +14,7 @@ use dadl_descriptor::{
 };
 use dadl_mcp::cli::{
     check::{self, CheckOutcome},
-    report::{Color, Format},
+    report::{ColorMode, ReportFormat},
 };
 use serde_json::Value;
 
@@ -22,14 +22,14 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn run(files: &[PathBuf], format: Format) -> (CheckOutcome, String) {
+fn run(files: &[PathBuf], format: ReportFormat) -> (CheckOutcome, String) {
     let mut out = Vec::new();
-    let outcome = check::run(files, format, Color::Never, &mut out).unwrap();
+    let outcome = check::run(files, format, ColorMode::Never, &mut out).unwrap();
     (outcome, String::from_utf8(out).unwrap())
 }
 
 fn json(file: &Path) -> Value {
-    serde_json::from_str(&run(&[file.to_owned()], Format::Json).1).unwrap()
+    serde_json::from_str(&run(&[file.to_owned()], ReportFormat::Json).1).unwrap()
 }
 
 fn codes(file: &Path) -> Vec<String> {
@@ -78,7 +78,7 @@ fn reports_all_files_at_once() {
         folder.join("D008/fail.dadl"),
         folder.join("D301/pass.dadl"),
     ];
-    let (outcome, text) = run(&files, Format::Text);
+    let (outcome, text) = run(&files, ReportFormat::Text);
     let expected =
         CheckOutcome { files: 4, readable: 3, errors: 2, warnings: 1, notes: 0, fixable: 1 };
     assert_eq!(outcome, expected);
@@ -92,14 +92,14 @@ fn reports_all_files_at_once() {
 #[test]
 fn exit_status_follows_the_findings() {
     let folder = root().join("tests/fixtures/check");
-    let exit = |name: &str| run(&[folder.join(name)], Format::Text).0.exit_code();
+    let exit = |name: &str| run(&[folder.join(name)], ReportFormat::Text).0.exit_code();
     assert_eq!(exit("D301/pass.dadl"), 0);
     assert_eq!(exit("D107/fail.dadl"), 0, "notes alone pass");
     assert_eq!(exit("D008/fail.dadl"), 1);
     assert_eq!(exit("D301/fail.dadl"), 1);
     assert_eq!(exit("D001/fail.dadl"), 3);
     assert_eq!(exit("missing.dadl"), 3);
-    assert_eq!(run(&[], Format::Text).0.exit_code(), 3);
+    assert_eq!(run(&[], ReportFormat::Text).0.exit_code(), 3);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn json_has_places_and_a_summary() {
 #[test]
 fn sarif_names_the_rule_and_the_region() {
     let file = root().join("tests/fixtures/check/D301/fail.dadl");
-    let log: Value = serde_json::from_str(&run(&[file], Format::Sarif).1).unwrap();
+    let log: Value = serde_json::from_str(&run(&[file], ReportFormat::Sarif).1).unwrap();
     assert_eq!(log["version"], "2.1.0");
     let run = &log["runs"][0];
     let result = &run["results"][0];
@@ -135,7 +135,7 @@ fn the_bundled_descriptors_have_no_finding() {
     let files: Vec<PathBuf> =
         files.filter(|path| path.extension().is_some_and(|it| it == "dadl")).collect();
     assert!(files.len() > 1, "{files:?}");
-    let (outcome, report) = run(&files, Format::Text);
+    let (outcome, report) = run(&files, ReportFormat::Text);
     assert_eq!((outcome.errors, outcome.warnings, outcome.notes), (0, 0, 0), "{report}");
 }
 
@@ -157,14 +157,15 @@ const BROKEN: &str = "spec: https://dadl.ai/spec/dadl-spec-v0.1.md\nbackend:\n  
                       idempotency: {header: Idempotency-Key}\n";
 
 /// Runs `check --fix` on a file with this text; returns outcome, report, log, and the text after.
-fn fix(text: &str, fixing: check::Fixing) -> (CheckOutcome, String, String, String) {
+fn fix(text: &str, fixing: check::FixMode) -> (CheckOutcome, String, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.dadl");
     fs::write(&file, text).unwrap();
     let (mut out, mut log) = (Vec::new(), Vec::new());
     let files = [file.clone()];
     let outcome =
-        check::run_fixing(&files, fixing, Format::Text, Color::Never, &mut out, &mut log).unwrap();
+        check::run_fixing(&files, fixing, ReportFormat::Text, ColorMode::Never, &mut out, &mut log)
+            .unwrap();
     let folder = folder.path().display().to_string();
     let utf8 = |bytes| String::from_utf8(bytes).unwrap().replace(&folder, "");
     (outcome, utf8(out), utf8(log), fs::read_to_string(file).unwrap())
@@ -172,7 +173,7 @@ fn fix(text: &str, fixing: check::Fixing) -> (CheckOutcome, String, String, Stri
 
 #[test]
 fn fix_mends_a_file_and_says_what_it_did() {
-    let (outcome, report, log, after) = fix(BROKEN, check::Fixing::Apply);
+    let (outcome, report, log, after) = fix(BROKEN, check::FixMode::Apply);
     let expected = BROKEN
         .replace("v0.1.md\n", "v0.2.md\nrequires:\n  features: [idempotency]\n")
         .replace("api_key", "apikey")
@@ -188,7 +189,7 @@ fn fix_mends_a_file_and_says_what_it_did() {
 
 #[test]
 fn a_dry_run_changes_nothing() {
-    let (outcome, report, log, after) = fix(BROKEN, check::Fixing::DryRun);
+    let (outcome, report, log, after) = fix(BROKEN, check::FixMode::DryRun);
     assert_eq!(after, BROKEN);
     assert_eq!(outcome.exit_code(), 1);
     assert!(log.contains("would write `access` for `acess`"), "{log}");
@@ -198,9 +199,9 @@ fn a_dry_run_changes_nothing() {
 #[test]
 fn a_file_without_anything_to_mend_is_not_written() {
     let text = BROKEN.replace("post", "FETCH");
-    let (_, _, log, after) = fix(&text, check::Fixing::Apply);
+    let (_, _, log, after) = fix(&text, check::FixMode::Apply);
     assert!(after.contains("FETCH") && after.contains("access"), "{log}");
-    let (_, report, log, after) = fix("a: [", check::Fixing::Apply);
+    let (_, report, log, after) = fix("a: [", check::FixMode::Apply);
     assert_eq!((log.as_str(), after.as_str()), ("", "a: ["));
     assert!(report.contains("error[D002]"), "{report}");
 }
@@ -210,7 +211,7 @@ fn the_reports_of_machines_carry_the_change() {
     let file = root().join("tests/fixtures/check/D008/fail.dadl");
     let fix = &json(&file)["findings"][0]["fix"];
     assert_eq!(fix["replacement"], "access");
-    let log: Value = serde_json::from_str(&run(&[file], Format::Sarif).1).unwrap();
+    let log: Value = serde_json::from_str(&run(&[file], ReportFormat::Sarif).1).unwrap();
     let fix = &log["runs"][0]["results"][0]["fixes"][0]["artifactChanges"][0];
     assert_eq!(fix["replacements"][0]["insertedContent"]["text"], "access");
     assert_eq!(

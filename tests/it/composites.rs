@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use dadl_mcp::{
-    access::{Levels, Policy},
-    config::{BackendSettings, Confirm},
+    access::{AccessLevels, AccessPolicy},
+    config::{BackendSettings, ConfirmPolicy},
     executor::CallContext,
     gate::{CallConsent, CallRefusal},
-    outcome::Payload,
+    outcome::AnswerPayload,
 };
 use serde_json::{Value, json};
 
@@ -149,7 +149,7 @@ async fn what_was_cut_is_a_note_of_the_composite() {
     let outcome = bench.call("run", json!({})).await.unwrap();
     assert_eq!(outcome.notes.len(), 1, "{:?}", outcome.notes);
     assert!(outcome.notes[0].starts_with("list: "), "{:?}", outcome.notes);
-    assert!(matches!(outcome.payload, Payload::Json(text) if text.as_str() == "2"));
+    assert!(matches!(outcome.payload, AnswerPayload::Json(text) if text.as_str() == "2"));
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn identifiers_keep_their_digits_from_answer_to_request_to_result() {
                 await api.put({ id: a.id, owner: a.owner });\n\
                 return a;";
     let bench = bench(&upstream.url(), "", code);
-    let Payload::Json(text) = bench.call("run", json!({})).await.unwrap().payload else {
+    let AnswerPayload::Json(text) = bench.call("run", json!({})).await.unwrap().payload else {
         panic!("no JSON")
     };
     assert_eq!(text.as_str(), r#"{"owner":9007199254740993,"id":18446744073709551615}"#);
@@ -304,7 +304,8 @@ async fn a_result_that_is_too_large_is_an_error() {
 #[tokio::test]
 async fn an_inner_call_is_denied_as_the_callers_own() {
     let reads = |settings: &mut BackendSettings| {
-        settings.policy = Policy { levels: Levels::new(["read"]), ..Policy::default() };
+        settings.policy =
+            AccessPolicy { levels: AccessLevels::new(["read"]), ..AccessPolicy::default() };
     };
     let code = "try { await api.put({ id: 1 }) } catch (e) { return [e.code, e.message] }";
     let upstream = Upstream::start(vec![ok("{}")]).await;
@@ -349,12 +350,12 @@ async fn a_dangerous_call_needs_a_consent_that_names_it() {
     assert_eq!(upstream.requests().len(), 1);
 
     // The operator wants no questions.
-    let never = |settings: &mut BackendSettings| settings.confirm = Confirm::Never;
+    let never = |settings: &mut BackendSettings| settings.confirm = ConfirmPolicy::Never;
     let bench = bench_with(&upstream.url(), "", code, never);
     let pending = bench.gate.check("run", Default::default()).unwrap();
     let call = pending.admit().unwrap();
     let outcome = bench.executor.execute(call, &CallContext::default()).await.unwrap();
-    assert!(matches!(outcome.payload, Payload::Json(text) if text.as_str() == "{}"));
+    assert!(matches!(outcome.payload, AnswerPayload::Json(text) if text.as_str() == "{}"));
 }
 
 #[tokio::test]

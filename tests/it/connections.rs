@@ -5,7 +5,7 @@ use std::time::Duration;
 use dadl_mcp::{
     mcp::ConnectionBounds,
     shares::ClientKey,
-    worker::{FilterError, Filters},
+    worker::{FilterError, FilterPool},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -378,7 +378,7 @@ async fn a_session_that_a_client_invents_is_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn filters_of_one_client_leave_room_for_those_of_another() {
-    let filters = Filters::with_executable(env!("CARGO_BIN_EXE_dadl-mcp"));
+    let filters = FilterPool::with_executable(env!("CARGO_BIN_EXE_dadl-mcp"));
     let host = |name: &str| ClientKey { host: name.to_owned(), session: String::new() };
     let (greedy, modest) = (host("192.0.2.1"), host("192.0.2.2"));
     // Without an end, for as long as anybody may wait.

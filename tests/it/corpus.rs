@@ -21,7 +21,7 @@ use dadl_descriptor::{
     source::SourceText,
 };
 use dadl_mcp::{
-    access::{Levels, Policy},
+    access::{AccessLevels, AccessPolicy},
     call::{self, BaseUrl},
     catalog::{BackendTools, Catalog},
 };
@@ -67,7 +67,7 @@ pub(crate) fn plain() -> Texts {
 }
 
 fn catalog(descriptor: Descriptor) -> Catalog {
-    let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+    let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let descriptor = Arc::new(descriptor);
     Catalog::build(&[BackendTools { name: "it", descriptor, policy: &policy }])
 }

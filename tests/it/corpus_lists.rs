@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use dadl_descriptor::{load, model::AccessLevel, source::SourceText};
 use dadl_mcp::{
-    access::{Levels, Policy},
+    access::{AccessLevels, AccessPolicy},
     catalog::{BackendTools, Catalog, CatalogEntry},
 };
 use dadl_text::names::{
-    Danger, split_words,
+    DangerLevel, split_words,
     verbs::{self, VerbKind},
 };
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ use crate::corpus::{self, Texts};
 fn catalogs(texts: Texts) -> impl Iterator<Item = (String, Catalog)> {
     texts.into_iter().filter_map(|(name, text)| {
         let descriptor = load(&SourceText::from_bytes(&*name, text).unwrap()).descriptor?;
-        let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+        let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
         let descriptor = Arc::new(descriptor);
         Some((name, Catalog::build(&[BackendTools { name: "it", descriptor, policy: &policy }])))
     })
@@ -127,11 +127,11 @@ fn no_name_leads_to_danger(texts: Texts) -> usize {
                 let context = format!("{name}: {wanted} leads to {offered} ({danger:?})");
                 let kind = VerbKind::of(verb).unwrap();
                 match kind {
-                    VerbKind::Reads => assert_eq!(danger, Danger::Reads, "{context}"),
+                    VerbKind::Reads => assert_eq!(danger, DangerLevel::Reads, "{context}"),
                     kind if kind.removes() => {}
-                    VerbKind::Changes(_) => assert!(danger < Danger::Endangers, "{context}"),
+                    VerbKind::Changes(_) => assert!(danger < DangerLevel::Endangers, "{context}"),
                 }
-                if danger > Danger::Reads {
+                if danger > DangerLevel::Reads {
                     assert!(has.iter().any(|it| VerbKind::of(it) == Some(kind)), "{context}");
                     let asked = split_words(&wanted);
                     let is_worse = |it: &&String| {

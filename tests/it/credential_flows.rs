@@ -5,7 +5,7 @@ use std::{path::Path, process::Stdio, sync::Arc};
 
 use dadl_mcp::{
     app::App,
-    config::{Overrides, Settings, credentials::CredentialResolver, env_vars::Environment},
+    config::{Settings, SettingsOverrides, credentials::CredentialResolver, env_vars::Environment},
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -84,7 +84,7 @@ MORE
         let path = self.home.path().join("backends.yaml");
         std::fs::write(&path, format!("backends:\n{}", self.entries)).unwrap();
         let environment: Environment = variables.iter().copied().collect();
-        let overrides = Overrides { config: Some(path), ..Overrides::default() };
+        let overrides = SettingsOverrides { config: Some(path), ..SettingsOverrides::default() };
         let settings = Settings::load(&overrides, &environment, Path::new("")).unwrap();
         (settings, environment)
     }

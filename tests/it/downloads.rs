@@ -8,8 +8,8 @@ use std::{
 };
 
 use dadl_mcp::{
-    files::{FileStore, Space},
-    outcome::{CallOutcome, Payload, SavedFile},
+    files::{DiskSpace, FileStore},
+    outcome::{AnswerPayload, CallOutcome, SavedFile},
 };
 use serde_json::json;
 
@@ -51,7 +51,9 @@ fn rest(fields: &[(&str, &str)], range: &str, bytes: &[u8]) -> Answer {
 }
 
 fn file(outcome: CallOutcome) -> (SavedFile, String) {
-    let Payload::File(file) = outcome.payload else { panic!("no file: {:?}", outcome.payload) };
+    let AnswerPayload::File(file) = outcome.payload else {
+        panic!("no file: {:?}", outcome.payload)
+    };
     (file, outcome.notes.join("\n"))
 }
 
@@ -256,7 +258,7 @@ async fn a_full_disk_is_noticed_before_the_first_byte() {
     let free = |free| {
         move |directory| {
             FileStore::new(directory)
-                .with_gauge(Arc::new(move |_| Some(Space { free, size: 100_000_000 })))
+                .with_gauge(Arc::new(move |_| Some(DiskSpace { free, size: 100_000_000 })))
         }
     };
     let credential = || Fixed(Ok(String::new()));

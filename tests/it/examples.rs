@@ -9,7 +9,7 @@ use dadl_descriptor::{
     model::{AccessLevel, Descriptor},
     source::SourceText,
 };
-use dadl_mcp::{config::bundled, outcome::Payload};
+use dadl_mcp::{config::bundled, outcome::AnswerPayload};
 use dadl_simulator::{Product, SimulatorOptions};
 use serde_json::{Map, Value, json};
 
@@ -104,7 +104,7 @@ async fn every_example_works() {
             let harness = Harness::new(&with_example, &simulator.url(), token(), |_| {});
             match harness.call("example", Value::Object(arguments)).await {
                 Ok(outcome) => {
-                    let Payload::Json(text) = &outcome.payload else {
+                    let AnswerPayload::Json(text) = &outcome.payload else {
                         panic!("{place}: {outcome:?}")
                     };
                     let finds_something = !matches!(text.as_str(), "null" | "[]" | "{}");

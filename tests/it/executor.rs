@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dadl_mcp::{config::BackendSettings, outcome::Payload};
+use dadl_mcp::{config::BackendSettings, outcome::AnswerPayload};
 use serde_json::{Value, json};
 
 use crate::{
@@ -346,7 +346,7 @@ async fn a_binary_answer_becomes_a_file() {
     let upstream = Upstream::start(vec![answer]).await;
     let bench = bench(&upstream.url());
     let outcome = bench.call("export", json!({ "id": "../x" })).await.unwrap();
-    let Payload::File(file) = outcome.payload else { panic!("no file") };
+    let AnswerPayload::File(file) = outcome.payload else { panic!("no file") };
     assert_eq!(std::fs::read(&file.path).unwrap(), b"hello");
     assert_eq!(file.path.parent(), Some(bench.executor.files().directory()));
     assert_eq!(file.size, 5);
@@ -388,7 +388,7 @@ async fn results_are_selected_and_bounded() {
     let upstream = Upstream::start(vec![answer, Answer::json(200, "{}")]).await;
     let bench = bench(&upstream.url());
     let outcome = bench.call("wrapped", json!({})).await.unwrap();
-    assert!(matches!(outcome.payload, Payload::Json(text) if text.as_str() == "[1,2]"));
+    assert!(matches!(outcome.payload, AnswerPayload::Json(text) if text.as_str() == "[1,2]"));
     assert!(outcome.notes[0].contains("first 2 of 3"), "{:?}", outcome.notes);
     let error = bench.call("wrapped", json!({})).await.unwrap_err().for_model();
     assert!(error.contains("nothing at $.data.items"), "{error}");
@@ -425,7 +425,7 @@ async fn empty_answers_and_web_pages_are_told_apart_from_data() {
     let upstream = Upstream::start(vec![Answer::full(204, &[], b""), page]).await;
     let bench = bench(&upstream.url());
     let empty = bench.call("get", json!({})).await.unwrap();
-    assert!(matches!(empty.payload, Payload::Empty) && empty.status == 204);
+    assert!(matches!(empty.payload, AnswerPayload::Empty) && empty.status == 204);
     // Whether it is refused depends on what the tool declares (`media_types`).
     let page = bench.call("get", json!({})).await;
     let told = page.map_or_else(|error| error.for_model(), |page| page.notes.concat());

@@ -10,7 +10,7 @@ use std::{
 
 use dadl_mcp::{
     config::FileSettings,
-    files::{FileStore, Resolver},
+    files::{FileStore, HostResolver},
 };
 use serde_json::json;
 use tokio::{
@@ -52,7 +52,7 @@ impl Scripted {
 /// The store owns its resolver, and the test asks it as well.
 struct Shared(Arc<Scripted>);
 
-impl Resolver for Shared {
+impl HostResolver for Shared {
     fn resolve(
         &self,
         host: String,

@@ -1,6 +1,6 @@
 //! What a file is called, and which answers are no files.
 
-use dadl_mcp::outcome::{CallOutcome, Payload};
+use dadl_mcp::outcome::{AnswerPayload, CallOutcome};
 use serde_json::json;
 
 use crate::{
@@ -59,13 +59,13 @@ async fn the_extension_follows_the_name_the_path_and_the_type() {
     ] {
         let outcome =
             outcome(tool, json!({}), answer(content_type, disposition, b"x")).await.unwrap();
-        let Payload::File(file) = outcome.payload else { panic!("{tool}: no file") };
+        let AnswerPayload::File(file) = outcome.payload else { panic!("{tool}: no file") };
         assert_eq!(file.path.file_name().unwrap(), expected, "{tool} {content_type} {disposition}");
     }
     for (format, expected) in [("vhd", "packed.vhd"), ("20261105", "packed-20261105.zip")] {
         let answer = answer("application/zip", "", b"x");
         let outcome = outcome("packed", json!({ "format": format }), answer).await.unwrap();
-        let Payload::File(file) = outcome.payload else { panic!("no file") };
+        let AnswerPayload::File(file) = outcome.payload else { panic!("no file") };
         assert_eq!(file.path.file_name().unwrap(), expected);
     }
 }
@@ -76,18 +76,20 @@ async fn text_that_a_tool_declares_stays_text() {
         for body in ["plain", "[1]", "grün\n"] {
             let outcome =
                 outcome("log", json!({}), answer(nothing, "", body.as_bytes())).await.unwrap();
-            let Payload::Text { content_type, text } = outcome.payload else { panic!("{body}") };
+            let AnswerPayload::Text { content_type, text } = outcome.payload else {
+                panic!("{body}")
+            };
             assert_eq!((content_type.as_str(), text.as_str()), ("text/plain", body));
         }
         let rows = outcome("rows", json!({}), answer(nothing, "", b"[ 1 ]")).await.unwrap();
-        let Payload::Json(text) = rows.payload else { panic!("no JSON") };
+        let AnswerPayload::Json(text) = rows.payload else { panic!("no JSON") };
         assert_eq!(text.as_str(), "[1]");
         let word = outcome("rows", json!({}), answer(nothing, "", b"done")).await.unwrap();
-        assert!(matches!(word.payload, Payload::Text { text, .. } if text == "done"));
+        assert!(matches!(word.payload, AnswerPayload::Text { text, .. } if text == "done"));
     }
     let hidden = answer(NOTHING, "", br#"{"key":"k"}"#);
     let outcome = outcome("hidden", json!({}), hidden).await.unwrap();
-    let Payload::Json(text) = outcome.payload else { panic!("no JSON") };
+    let AnswerPayload::Json(text) = outcome.payload else { panic!("no JSON") };
     assert!(!text.as_str().contains("\"k\""), "{}", text.as_str());
 }
 
@@ -101,7 +103,7 @@ async fn what_is_no_text_is_a_file_whatever_a_tool_declares() {
         ("rows", "application/zip", b"{}", "rows.zip"),
     ] {
         let outcome = outcome(tool, json!({}), answer(content_type, "", body)).await.unwrap();
-        let Payload::File(file) = outcome.payload else { panic!("{tool} {content_type}") };
+        let AnswerPayload::File(file) = outcome.payload else { panic!("{tool} {content_type}") };
         assert_eq!(file.path.file_name().unwrap(), expected);
         assert_eq!(file.size, body.len() as u64);
     }
@@ -120,7 +122,7 @@ async fn what_is_too_long_to_be_read_as_text_is_a_file() {
             settings.max_response_bytes = 100_000;
         });
     let outcome = harness.call("log", json!({})).await.unwrap();
-    let Payload::File(file) = outcome.payload else { panic!("no file") };
+    let AnswerPayload::File(file) = outcome.payload else { panic!("no file") };
     assert_eq!(std::fs::read_to_string(&file.path).unwrap(), body);
     // What has values to hide is not kept.
     let error = harness.call("hidden", json!({})).await.unwrap_err().to_string();

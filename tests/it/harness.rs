@@ -7,7 +7,7 @@ use dadl_descriptor::{
     source::SourceText,
 };
 use dadl_mcp::{
-    access::{Levels, Policy},
+    access::{AccessLevels, AccessPolicy},
     call::BaseUrl,
     catalog::{BackendTools, Catalog},
     config::{
@@ -18,7 +18,7 @@ use dadl_mcp::{
     files::FileStore,
     gate::{CallConsent, Gate},
     http::{auth::Authenticator, backend::Backend},
-    outcome::{CallOutcome, Payload},
+    outcome::{AnswerPayload, CallOutcome},
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -66,7 +66,8 @@ impl Harness {
             }));
         let mut settings = BackendSettings::new(descriptor.name.clone(), "test.dadl");
         settings.url = Some(url.to_owned());
-        settings.policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+        settings.policy =
+            AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
         change(&mut settings);
         let catalog = Catalog::build(&[BackendTools {
             name: &settings.name,
@@ -103,7 +104,7 @@ impl Harness {
     /// Calls a tool that answers JSON.
     pub(crate) async fn value(&self, tool: &str, arguments: Value) -> Value {
         match self.call(tool, arguments).await.unwrap().payload {
-            Payload::Json(text) => text.value().unwrap(),
+            AnswerPayload::Json(text) => text.value().unwrap(),
             other => panic!("{other:?}"),
         }
     }

@@ -138,7 +138,7 @@ async fn a_check_is_no_way_around_the_access_levels() {
         (listed, operator.map(|pending| pending.is_ok()))
     };
     let read: fn(&mut dadl_mcp::config::BackendSettings) =
-        |settings| settings.policy = dadl_mcp::access::Policy::default();
+        |settings| settings.policy = dadl_mcp::access::AccessPolicy::default();
     assert_eq!(
         names("{ tool: status }", read),
         (vec!["status".into(), "health".into()], Some(true))

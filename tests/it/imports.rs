@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use dadl_mcp::{
     executor::{CallContext, CallError},
     gate::CallConsent,
-    outcome::{CallOutcome, Observer, Progress},
+    outcome::{CallObserver, CallOutcome, CallProgress},
 };
 use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
@@ -45,10 +45,10 @@ struct Bench {
 
 /// All that was reported.
 #[derive(Default)]
-struct Heard(Mutex<Vec<Progress>>);
+struct Heard(Mutex<Vec<CallProgress>>);
 
-impl Observer for Heard {
-    fn progress(&self, progress: Progress) {
+impl CallObserver for Heard {
+    fn progress(&self, progress: CallProgress) {
         self.0.lock().unwrap().push(progress);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dadl_mcp::worker::{FilterError, Filters};
+use dadl_mcp::worker::{FilterError, FilterPool};
 use serde_json::{Value, json};
 
 use crate::{
@@ -80,7 +80,7 @@ async fn numbers_and_members_stay_as_they_came() {
     let body = r#"[{"z":1,"id":123456789012345678901234567890,"a":1.10}]"#;
     let (bench, _upstream) = bench(Answer::json(200, body)).await;
     let text = |outcome: dadl_mcp::outcome::CallOutcome| match outcome.payload {
-        dadl_mcp::outcome::Payload::Json(text) => text.into_string(),
+        dadl_mcp::outcome::AnswerPayload::Json(text) => text.into_string(),
         other => panic!("{other:?}"),
     };
     let same = bench.call("plain", json!({ "jq": "map(.)" })).await.unwrap();
@@ -161,8 +161,8 @@ async fn text_is_a_string_unless_it_is_json() {
 }
 
 /// Filters whose time does not run out on a slow machine.
-pub(crate) fn filters() -> Filters {
-    let filters = Filters::with_executable(env!("CARGO_BIN_EXE_dadl-mcp"));
+pub(crate) fn filters() -> FilterPool {
+    let filters = FilterPool::with_executable(env!("CARGO_BIN_EXE_dadl-mcp"));
     filters.with_time(Duration::from_secs(300))
 }
 
@@ -233,7 +233,7 @@ async fn deep_programs_are_programs_or_errors() {
 
 #[tokio::test]
 async fn a_process_that_is_no_worker_is_an_error() {
-    let filters = Filters::with_executable("/bin/echo");
+    let filters = FilterPool::with_executable("/bin/echo");
     let error = filters.run(".", b"1").await.unwrap_err().to_string();
     assert!(error.contains("not the filter process of dadl-mcp"), "{error}");
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use dadl_mcp::{
     config::BackendSettings,
     gate::PendingCall,
-    live::{Hub, StreamOwner, StreamPhase},
-    outcome::Payload,
+    live::{StreamHub, StreamOwner, StreamPhase},
+    outcome::AnswerPayload,
 };
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ async fn gives(answer: Answer, tool: &str) -> (Value, Vec<String>) {
     let upstream = Upstream::start(vec![answer]).await;
     let outcome = bench(&upstream.url()).call(tool, json!({})).await.unwrap();
     match outcome.payload {
-        Payload::Json(text) => (text.value().unwrap(), outcome.notes),
+        AnswerPayload::Json(text) => (text.value().unwrap(), outcome.notes),
         other => panic!("{other:?}"),
     }
 }
@@ -155,7 +155,7 @@ async fn results_are_shaped_as_others_are() {
     let digits = "[1.50,123456789012345678901234567890]";
     let upstream = Upstream::start(vec![result(1, digits)]).await;
     let outcome = self::bench(&upstream.url()).call("list", json!({})).await.unwrap();
-    assert!(matches!(outcome.payload, Payload::Json(text) if text.as_str() == digits));
+    assert!(matches!(outcome.payload, AnswerPayload::Json(text) if text.as_str() == digits));
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn binary_answers_are_files() {
     let upstream = Upstream::start(vec![bytes]).await;
     let bench = bench(&upstream.url());
     let outcome = bench.call("file", json!({})).await.unwrap();
-    let Payload::File(file) = outcome.payload else { panic!("{:?}", outcome.payload) };
+    let AnswerPayload::File(file) = outcome.payload else { panic!("{:?}", outcome.payload) };
     assert_eq!((file.name.as_str(), file.size), ("file.zip", 4));
     assert_eq!(bench.files().len(), 1);
     assert_eq!(body(&upstream.requests()[0])["params"], json!({ "format": "zip" }));
@@ -235,7 +235,7 @@ async fn a_tool_that_answers_files_can_answer_an_error_and_keeps_a_list() {
     let upstream = Upstream::start(vec![log]).await;
     let bench = bench(&upstream.url());
     let outcome = bench.call("file", json!({})).await.unwrap();
-    let Payload::File(file) = outcome.payload else { panic!("{:?}", outcome.payload) };
+    let AnswerPayload::File(file) = outcome.payload else { panic!("{:?}", outcome.payload) };
     assert_eq!(std::fs::read_to_string(&file.path).unwrap(), "{\"event\":\"start\"}\n");
 }
 
@@ -399,14 +399,14 @@ async fn a_stream_is_collected_for_its_time() {
     let upstream = Upstream::start(vec![Answer::Hang(lines)]).await;
     let bench = bench(&upstream.url());
     let outcome = bench.call("follow", json!({ "max_items": 2 })).await.unwrap();
-    let Payload::Json(text) = outcome.payload else { panic!("{:?}", outcome.payload) };
+    let AnswerPayload::Json(text) = outcome.payload else { panic!("{:?}", outcome.payload) };
     assert_eq!(text.as_str(), "[1,2]");
     assert!(outcome.notes[0].contains("stopped after 2 items"), "{:?}", outcome.notes);
     assert_eq!(upstream.requests().len(), 1);
 }
 
 /// Opens the stream of `follow`, which is more than a read.
-async fn opened(upstream: &Upstream, hub: &Hub) -> Result<String, String> {
+async fn opened(upstream: &Upstream, hub: &StreamHub) -> Result<String, String> {
     let bench = bench(&upstream.url());
     let arguments = json!({ "open": true }).as_object().unwrap().clone();
     let call = bench.gate.check("follow", arguments).and_then(PendingCall::admit).unwrap();
@@ -420,7 +420,7 @@ async fn opened(upstream: &Upstream, hub: &Hub) -> Result<String, String> {
 async fn a_list_can_stay_open_and_is_not_begun_again() {
     let lines = chunked("application/json", &format!("{LIST}1\n \n2\n"));
     let upstream = Upstream::start(vec![Answer::Close(lines)]).await;
-    let hub = Hub::default();
+    let hub = StreamHub::default();
     let handle = opened(&upstream, &hub).await.unwrap();
     let mut items = Vec::new();
     let reason = loop {
@@ -439,7 +439,7 @@ async fn a_list_can_stay_open_and_is_not_begun_again() {
 
 #[tokio::test]
 async fn what_is_no_list_cannot_stay_open() {
-    let hub = Hub::default();
+    let hub = StreamHub::default();
     let error = r#"{"code":1,"message":"no such job"}"#;
     for (answer, expected) in [
         (refusal(error), "[not_found] no such job"),

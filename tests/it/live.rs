@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dadl_mcp::{
     gate::{Admitted, PendingCall},
-    live::{Hub, ItemBatch, StreamError, StreamOwner, StreamPhase},
+    live::{ItemBatch, StreamError, StreamHub, StreamOwner, StreamPhase},
 };
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -62,25 +62,25 @@ fn session(name: &str) -> StreamOwner {
     StreamOwner::Session(name.to_owned())
 }
 
-async fn open(bench: &Harness, hub: &Hub, tool: &str) -> Result<String, StreamError> {
+async fn open(bench: &Harness, hub: &StreamHub, tool: &str) -> Result<String, StreamError> {
     let name = if tool == "watch" { "stream_open" } else { "open" };
     let call = admitted(bench, tool, json!({ name: true }));
     hub.open(&bench.executor, &call, session("a"), &dadl_mcp::shares::ClientKey::only()).await
 }
 
 /// Opens a stream of events that begins with `body`.
-async fn opened(bench: &Harness, feed: &ByHand, hub: &Hub, body: &str) -> (String, Asked) {
+async fn opened(bench: &Harness, feed: &ByHand, hub: &StreamHub, body: &str) -> (String, Asked) {
     let (handle, asked) =
         tokio::join!(open(bench, hub, "watch"), begin(feed, "text/event-stream", body));
     (handle.unwrap(), asked)
 }
 
-async fn read(hub: &Hub, handle: &str) -> ItemBatch {
+async fn read(hub: &StreamHub, handle: &str) -> ItemBatch {
     hub.read(handle, &session("a"), Duration::from_secs(60), 100, 100_000).await.unwrap()
 }
 
 /// Reads until this many items are there.
-async fn items(hub: &Hub, handle: &str, count: usize) -> Vec<Value> {
+async fn items(hub: &StreamHub, handle: &str, count: usize) -> Vec<Value> {
     let mut items = Vec::new();
     while items.len() < count {
         let batch = read(hub, handle).await;
@@ -91,7 +91,7 @@ async fn items(hub: &Hub, handle: &str, count: usize) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_stream_is_opened_read_and_closed() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("", &feed);
     let (handle, mut asked) = opened(&bench, &feed, &hub, "data: 1\n\nevent: x\ndata: {}\n").await;
     assert!(asked.head.starts_with("GET /events HTTP"), "{}", asked.head);
@@ -111,7 +111,7 @@ async fn a_stream_is_opened_read_and_closed() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_off_is_opened_again_with_a_gap_in_its_place() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("", &feed);
     let body = "retry: 50\nid: 7\ndata: 1\n\n";
     let (handle, asked) = opened(&bench, &feed, &hub, body).await;
@@ -140,7 +140,7 @@ async fn a_stream_that_breaks_off_is_opened_again_with_a_gap_in_its_place() {
 
 #[tokio::test]
 async fn a_server_that_refuses_ends_the_stream() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("", &feed);
     let (handle, asked) = opened(&bench, &feed, &hub, "retry: 50\ndata: 1\n\n").await;
     drop(asked);
@@ -159,7 +159,7 @@ async fn a_server_that_refuses_ends_the_stream() {
 
 #[tokio::test]
 async fn lines_end_where_the_server_ends_them() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("", &feed);
     let content_type = "application/x-ndjson";
     let (handle, asked) =
@@ -175,7 +175,7 @@ async fn lines_end_where_the_server_ends_them() {
 
 #[tokio::test]
 async fn what_is_no_stream_cannot_be_opened() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("", &feed);
     let answer = async {
         let mut asked = feed.asked().await;
@@ -194,7 +194,7 @@ async fn what_is_no_stream_cannot_be_opened() {
 
 #[tokio::test]
 async fn items_are_shaped_and_secrets_hidden_as_in_a_collected_stream() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("result_path: '$[*].data', redact: ['$[*].password']", &feed);
     let body = format!("data: {{\"password\": 1, \"key\": \"{TOKEN}\", \"n\": 1.0}}\n\n");
     let (handle, _asked) = opened(&bench, &feed, &hub, &body).await;
@@ -204,7 +204,7 @@ async fn items_are_shaped_and_secrets_hidden_as_in_a_collected_stream() {
 
 #[tokio::test]
 async fn what_is_broken_is_a_gap_and_not_a_silence() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("transform: 'map(.data.n + 1)'", &feed);
     let body = "data: {\"n\": 1}\n\n";
     let (handle, mut asked) = opened(&bench, &feed, &hub, body).await;
@@ -218,7 +218,7 @@ async fn what_is_broken_is_a_gap_and_not_a_silence() {
 
 #[tokio::test]
 async fn another_session_has_no_access_and_a_handle_alone_suffices_where_there_is_none() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("", &feed);
     let (handle, _one) = opened(&bench, &feed, &hub, "data: 1\n\n").await;
     let now = Duration::ZERO;
@@ -244,7 +244,7 @@ async fn another_session_has_no_access_and_a_handle_alone_suffices_where_there_i
 
 #[tokio::test]
 async fn a_session_has_so_many_streams_and_no_more() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("", &feed);
     let mut kept = Vec::new();
     for _ in 0..16 {
@@ -258,7 +258,7 @@ async fn a_session_has_so_many_streams_and_no_more() {
 
 #[tokio::test]
 async fn a_stream_that_nobody_reads_is_closed() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("", &feed);
     let (handle, asked) = opened(&bench, &feed, &hub, "data: 1\n\n").await;
     items(&hub, &handle, 1).await;
@@ -272,7 +272,7 @@ async fn a_stream_that_nobody_reads_is_closed() {
 
 #[tokio::test]
 async fn a_server_that_is_silent_for_too_long_is_left() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let events = "\n_dadl_mcp: { events: { stream: watch, silence: 60s, keep_alive: [ping] } }\n";
     let key = Fixed(Ok(TOKEN.into()));
     let bench = Harness::new(&(descriptor("") + events), &feed.origin(), key, |_| {});
@@ -291,7 +291,7 @@ async fn a_server_that_is_silent_for_too_long_is_left() {
 
 #[tokio::test]
 async fn an_item_without_an_end_is_no_reason_to_fill_the_memory() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("", &feed);
     let (handle, mut asked) = opened(&bench, &feed, &hub, "retry: 50\ndata: ").await;
     let flood = "x".repeat(1 << 16);
@@ -305,7 +305,7 @@ async fn an_item_without_an_end_is_no_reason_to_fill_the_memory() {
 
 #[tokio::test]
 async fn dropping_the_hub_closes_all_streams() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let bench = bench("", &feed);
     let (_, asked) = opened(&bench, &feed, &hub, "data: 1\n\n").await;
     drop(hub);
@@ -314,7 +314,7 @@ async fn dropping_the_hub_closes_all_streams() {
 
 #[tokio::test]
 async fn an_open_stream_holds_no_turn() {
-    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, StreamHub::default());
     let key = Fixed(Ok(TOKEN.into()));
     let bench =
         Harness::new(&descriptor(""), &feed.origin(), key, |settings| settings.max_calls = 1);
@@ -425,7 +425,7 @@ pub(crate) mod events {
         NonZeroU32::new(rate).unwrap()
     }
 
-    async fn subscribed(bench: &Harness, hub: &Hub, collections: &[&str]) -> String {
+    async fn subscribed(bench: &Harness, hub: &StreamHub, collections: &[&str]) -> String {
         let arguments = json!({ "open": true, "subscribe": collections });
         let call = admitted(bench, "open_events_stream", arguments);
         hub.open(&bench.executor, &call, session("a"), &dadl_mcp::shares::ClientKey::only())
@@ -440,7 +440,7 @@ pub(crate) mod events {
     #[tokio::test]
     async fn one_call_opens_the_stream_and_subscribes() {
         let simulator = XenOrchestra::start(SimulatorOptions::default()).await.unwrap();
-        let (bench, hub) = (xen_orchestra(&simulator.url()), Hub::default());
+        let (bench, hub) = (xen_orchestra(&simulator.url()), StreamHub::default());
         let handle = subscribed(&bench, &hub, &["VM", "host", "VM"]).await;
         assert_eq!(simulator.event_streams(), (1, 2));
         let vm = simulator.make_changes(2, per_second(1000));
@@ -462,14 +462,14 @@ pub(crate) mod events {
         let call = admitted(&bench, "open_events_stream", arguments);
         simulator.make_changes(1_000_000, per_second(500));
         let outcome = dadl_mcp::live::collect_once(
-            &Hub::default(),
+            &StreamHub::default(),
             &bench.executor,
             &call,
             &dadl_mcp::shares::ClientKey::only(),
         )
         .await
         .unwrap();
-        let dadl_mcp::outcome::Payload::Json(text) = outcome.payload else { panic!() };
+        let dadl_mcp::outcome::AnswerPayload::Json(text) = outcome.payload else { panic!() };
         assert_eq!(text.value().unwrap().as_array().unwrap().len(), 3);
         assert_eq!(outcome.notes, ["stopped after 3 items (`max_items`); there may be more"]);
     }
@@ -485,7 +485,7 @@ pub(crate) mod events {
         });
         let call =
             admitted(&bench, "open_events_stream", json!({ "open": true, "subscribe": ["VM"] }));
-        let hub = Hub::default();
+        let hub = StreamHub::default();
         let error = hub
             .open(&bench.executor, &call, session("a"), &dadl_mcp::shares::ClientKey::only())
             .await
@@ -502,7 +502,7 @@ pub(crate) mod events {
     async fn ten_thousand_events_at_a_thousand_a_second_arrive_in_order() {
         const COUNT: usize = 10_000;
         let simulator = XenOrchestra::start(SimulatorOptions::default()).await.unwrap();
-        let (bench, hub) = (xen_orchestra(&simulator.url()), Hub::default());
+        let (bench, hub) = (xen_orchestra(&simulator.url()), StreamHub::default());
         let handle = subscribed(&bench, &hub, &["VM"]).await;
         simulator.make_changes(COUNT as u64, per_second(1000));
         let (mut next, mut number) = (0, 0);
@@ -525,7 +525,7 @@ pub(crate) mod events {
     async fn a_server_that_is_killed_and_comes_back_leaves_a_gap() {
         let options = SimulatorOptions::default();
         let simulator = XenOrchestra::start(options.clone()).await.unwrap();
-        let (bench, hub) = (xen_orchestra(&simulator.url()), Hub::default());
+        let (bench, hub) = (xen_orchestra(&simulator.url()), StreamHub::default());
         let handle = subscribed(&bench, &hub, &["VM", "task"]).await;
         simulator.make_changes(3, per_second(1000));
         assert_eq!(described(&items(&hub, &handle, 4).await[3]), Some("change 2"));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dadl_mcp::{executor::CallContext, outcome::Payload};
+use dadl_mcp::{executor::CallContext, outcome::AnswerPayload};
 use serde_json::{Value, json};
 
 use crate::{
@@ -117,7 +117,7 @@ async fn what_nobody_may_see_goes_to_a_private_file() {
     let bench = bench(&upstream);
     let outcome = bench.call("dump", json!({})).await.unwrap();
     assert!(outcome.notes[0].contains("shown to nobody"), "{:?}", outcome.notes);
-    let Payload::File(file) = &outcome.payload else { panic!("{outcome:?}") };
+    let AnswerPayload::File(file) = &outcome.payload else { panic!("{outcome:?}") };
     assert!(!format!("{outcome:?}").contains(SECRET));
     let bytes = std::fs::read_to_string(&file.path).unwrap();
     assert!(bytes.contains(SECRET) && bytes.ends_with("{\"id\":2}\n"), "as it came: {bytes}");
@@ -170,5 +170,5 @@ async fn an_error_of_a_private_tool_is_an_error() {
     assert!(!bench.executor.files().directory().join(".private").exists());
     let upstream = Upstream::start(vec![Answer::full(204, &[], b"")]).await;
     let outcome = self::bench(&upstream).call("sealed", json!({})).await.unwrap();
-    assert!(matches!(outcome.payload, Payload::Empty));
+    assert!(matches!(outcome.payload, AnswerPayload::Empty));
 }

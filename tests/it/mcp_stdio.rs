@@ -351,7 +351,7 @@ async fn a_model_cannot_confirm() {
 async fn the_operator_can_vouch_for_the_host() {
     let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;
     let served = serve_with(&upstream.url(), |settings| {
-        settings.confirm = dadl_mcp::config::Confirm::Never;
+        settings.confirm = dadl_mcp::config::ConfirmPolicy::Never;
     });
     let mut client = Client::legacy(served, json!({})).await;
     assert_eq!(text(&client.call(1, "drop_thing", json!({ "id": "a" })).await), "{}");

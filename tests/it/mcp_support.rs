@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dadl_mcp::{
-    access::{Levels, Policy},
+    access::{AccessLevels, AccessPolicy},
     config::BackendSettings,
     mcp::{self, HttpServer},
 };
@@ -75,8 +75,8 @@ pub(crate) fn serve_tools(
     change: impl FnOnce(&mut BackendSettings),
 ) -> Served {
     let harness = Harness::new(tools, url, Fixed(Ok("t0ken-of-the-test".into())), |settings| {
-        let levels = Levels::new(["read", "write", "dangerous"]);
-        settings.policy = Policy { levels, ..Policy::default() };
+        let levels = AccessLevels::new(["read", "write", "dangerous"]);
+        settings.policy = AccessPolicy { levels, ..AccessPolicy::default() };
         change(settings);
     });
     serve_harness(harness, "One fake.")

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use dadl_mcp::{
-    access::{Levels, Policy, ToolPatterns},
+    access::{AccessLevels, AccessPolicy, ToolPatterns},
     config::BackendSettings,
     http::settled,
 };
@@ -29,7 +29,7 @@ async fn client(upstream: &Upstream) -> Client {
 }
 
 /// The tools that a policy leaves to list.
-async fn listed(policy: Policy) -> Vec<String> {
+async fn listed(policy: AccessPolicy) -> Vec<String> {
     let served = serve_tools(TOOLS, "http://127.0.0.1:9", |it| it.policy = policy);
     let mut client = Client::legacy(served, json!({})).await;
     let answer = client.request(1, "tools/list", json!({})).await;
@@ -39,19 +39,21 @@ async fn listed(policy: Policy) -> Vec<String> {
 
 #[tokio::test]
 async fn the_built_in_tools_are_listed_where_they_are_needed() {
-    let levels =
-        |words: &[&str]| Policy { levels: Levels::new(words.iter().copied()), ..Policy::default() };
+    let levels = |words: &[&str]| AccessPolicy {
+        levels: AccessLevels::new(words.iter().copied()),
+        ..AccessPolicy::default()
+    };
     let all = listed(levels(&["all"])).await;
     assert_eq!(all[all.len() - 3..], ["task_wait", "task_cancel", "task_list"]);
     // A tool of the descriptor that is called so gets another name.
     assert!(all.iter().any(|name| name.starts_with("task_cancel_")), "{all:?}");
     assert_eq!(listed(levels(&["read"])).await, ["task_status"], "nothing begins a task");
-    let only = Policy {
+    let only = AccessPolicy {
         tools: Some(ToolPatterns::new(["backup"]).unwrap()),
         ..levels(&["read", "write"])
     };
     assert_eq!(listed(only).await, ["backup", "task_wait", "task_cancel", "task_list"]);
-    let excluded = Policy {
+    let excluded = AccessPolicy {
         exclude_tools: ToolPatterns::new(["task_*", "both", "hasty"]).unwrap(),
         ..levels(&["all"])
     };

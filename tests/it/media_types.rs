@@ -3,7 +3,7 @@
 
 use dadl_mcp::{
     executor::CallError,
-    outcome::{CallOutcome, Payload},
+    outcome::{AnswerPayload, CallOutcome},
 };
 use serde_json::{Value, json};
 
@@ -144,7 +144,7 @@ async fn a_later_page_of_a_list_that_is_a_page_of_a_browser_fails_the_call() {
 async fn what_is_declared_as_a_page_or_as_text_stays_one() {
     for tool in ["page", "plain", "export"] {
         let outcome = called(tool, vec![page()]).await.unwrap();
-        assert!(matches!(outcome.payload, Payload::Text { .. }), "{tool}: {outcome:?}");
+        assert!(matches!(outcome.payload, AnswerPayload::Text { .. }), "{tool}: {outcome:?}");
     }
     let notes = called("plain", vec![page()]).await.unwrap().notes;
     assert!(notes[0].contains("where text/plain is declared"), "{notes:?}");
@@ -157,13 +157,13 @@ async fn json_that_is_labelled_as_text_is_json_where_json_is_declared() {
     for tool in ["asked", "shaped", "json"] {
         let outcome = called(tool, vec![typed("text/plain", b"[1]")]).await.unwrap();
         assert!(
-            matches!(&outcome.payload, Payload::Json(text) if text.as_str() == "[1]"),
+            matches!(&outcome.payload, AnswerPayload::Json(text) if text.as_str() == "[1]"),
             "{tool}"
         );
         assert_eq!(outcome.notes.is_empty(), tool != "json", "{tool}: {:?}", outcome.notes);
     }
     let outcome = called("bare", vec![typed("text/plain", b"[1]")]).await.unwrap();
-    assert!(matches!(outcome.payload, Payload::Text { .. }) && outcome.notes.is_empty());
+    assert!(matches!(outcome.payload, AnswerPayload::Text { .. }) && outcome.notes.is_empty());
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn a_file_that_is_a_page_is_not_saved_as_an_export() {
     let fields =
         [("Content-Type", "text/html"), ("Content-Disposition", "attachment; filename=a.html")];
     let named = called("bytes", vec![Answer::full(200, &fields, PAGE)]).await.unwrap();
-    assert!(named.notes.is_empty() && matches!(named.payload, Payload::File(_)), "{named:?}");
+    assert!(named.notes.is_empty() && matches!(named.payload, AnswerPayload::File(_)), "{named:?}");
     let notes = called("saved", vec![page()]).await.unwrap().notes;
     assert_eq!(notes, ["the file is a web page (text/html)"]);
     // An image where a list is declared goes to a file, and is told.
@@ -214,7 +214,7 @@ async fn a_script_takes_no_page_for_data() {
     // One that swallows what it cannot read has not checked it.
     let text = typed("text/plain", b"busy");
     let outcome = called("problems", vec![text, page(), page()]).await.unwrap();
-    let Payload::Json(result) = &outcome.payload else { panic!("{outcome:?}") };
+    let AnswerPayload::Json(result) = &outcome.payload else { panic!("{outcome:?}") };
     assert_eq!(result.value().unwrap(), json!({ "problems": [] }));
     for (tool, why) in [("asked", "a web page"), ("bare", "a web page"), ("shaped", "text/plain")] {
         let told =

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use dadl_mcp::{
     config::{BackendSettings, OperatorLimits},
     executor::CallError,
-    outcome::Payload,
+    outcome::AnswerPayload,
 };
 use serde_json::{Value, json};
 
@@ -94,8 +94,8 @@ async fn any_shape_gives_a_result_or_a_typed_error_and_the_memory_back() {
                     Ok(outcome) => {
                         let held = bench.executor.bytes_in_memory();
                         let size = match &outcome.payload {
-                            Payload::Json(text) => text.as_str().len(),
-                            Payload::Text { text, .. } => text.len(),
+                            AnswerPayload::Json(text) => text.as_str().len(),
+                            AnswerPayload::Text { text, .. } => text.len(),
                             _ => 0,
                         };
                         assert!(held >= size as u64, "{shape}, {tool}: {held} of {size}");
@@ -204,7 +204,7 @@ async fn an_honest_list_of_ten_megabytes_is_selected_and_redacted() {
     let bench =
         Harness::new(&tools, &upstream.url(), Fixed(Ok("t0ken-of-the-test".into())), |_| {});
     let outcome = bench.call("selected", json!({})).await.unwrap();
-    let Payload::Json(text) = outcome.payload else { panic!() };
+    let AnswerPayload::Json(text) = outcome.payload else { panic!() };
     let expected = items.join(",").replace("hunter2", "[REDACTED]");
     assert!(text.as_str() == format!("[{expected}]"));
 }

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use dadl_mcp::{
-    executor::{Budget, CallContext, CallError},
+    executor::{CallContext, CallError, WaitBudget},
     http::error::SendErrorKind,
-    live::{Hub, StreamOwner},
-    outcome::Payload,
+    live::{StreamHub, StreamOwner},
+    outcome::AnswerPayload,
 };
 use serde_json::json;
 
@@ -139,7 +139,7 @@ async fn a_stream_comes_again_after_a_bounded_pause() {
         let bench = bench(&upstream);
         let arguments = json!({ "open": true }).as_object().unwrap().clone();
         let call = bench.gate.check("events", arguments).unwrap().admit().unwrap();
-        let (hub, owner) = (Hub::default(), StreamOwner::Session(String::new()));
+        let (hub, owner) = (StreamHub::default(), StreamOwner::Session(String::new()));
         let stream = hub
             .open(&bench.executor, &call, owner.clone(), &dadl_mcp::shares::ClientKey::only())
             .await
@@ -181,7 +181,7 @@ async fn a_rest_whose_lengths_contradict_each_other_is_not_taken() {
         let error = bench.call("save", json!({})).await.unwrap_err().to_string();
         assert!(error.contains("another part than the one from byte"), "{range}: {error}");
         let outcome = bench.call("save", json!({})).await.unwrap();
-        let Payload::File(file) = outcome.payload else { panic!("{outcome:?}") };
+        let AnswerPayload::File(file) = outcome.payload else { panic!("{outcome:?}") };
         assert_eq!(file.size, size, "{range}");
     }
 }
@@ -275,9 +275,9 @@ async fn a_task_is_as_far_as_it_can_be() {
         bench.executor.execute(call, &CallContext::default()).await.unwrap();
         let handle = "numbers:begin:7".parse().unwrap();
         let right = bench.gate.check_task(&handle).unwrap();
-        let context = CallContext::default().waiting(Budget::For(Duration::ZERO));
+        let context = CallContext::default().waiting(WaitBudget::For(Duration::ZERO));
         let outcome = bench.executor.watch_task(&right, &context).await.unwrap();
-        let Payload::Task(report) = outcome.payload else { panic!("{outcome:?}") };
+        let AnswerPayload::Task(report) = outcome.payload else { panic!("{outcome:?}") };
         assert_eq!(report.glimpse.unwrap().percent, expected, "{progress}");
     }
 }
@@ -290,7 +290,7 @@ async fn a_wait_of_any_length_ends_with_its_task() {
     let upstream = Upstream::start(vec![begun, done]).await;
     let bench = bench(&upstream);
     let outcome = bench.call("begin", json!({ "wait": i64::MAX })).await.unwrap();
-    assert!(matches!(outcome.payload, Payload::Task(_)), "{outcome:?}");
+    assert!(matches!(outcome.payload, AnswerPayload::Task(_)), "{outcome:?}");
 }
 
 #[tokio::test]

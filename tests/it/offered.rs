@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dadl_text::names::{Danger, KnownOperation, nearest_operation, split_words, verbs::VerbKind};
+use dadl_text::names::{
+    DangerLevel, KnownOperation, nearest_operation, split_words, verbs::VerbKind,
+};
 
 #[derive(serde::Deserialize)]
 struct Document {
@@ -20,13 +22,13 @@ struct Tool {
 }
 
 /// The names of a descriptor, those that a function accepts.
-fn names_of(text: &str) -> Vec<(String, Danger)> {
+fn names_of(text: &str) -> Vec<(String, DangerLevel)> {
     let document: Document = serde_saphyr::from_str(text).unwrap();
     let danger = |tool: &Tool| match tool.access.as_deref() {
-        Some("read") => Danger::Reads,
-        Some("write") => Danger::Writes,
-        Some("admin") => Danger::Administers,
-        _ => Danger::Endangers,
+        Some("read") => DangerLevel::Reads,
+        Some("write") => DangerLevel::Writes,
+        Some("admin") => DangerLevel::Administers,
+        _ => DangerLevel::Endangers,
     };
     document.backend.tools.iter().map(|(name, tool)| (name.clone(), danger(tool))).collect()
 }
@@ -75,9 +77,9 @@ fn over_real_descriptors_a_verb_leads_to_its_kind() {
                 let of_kind = offered_words.iter().take(2).any(|it| VerbKind::of(it) == Some(kind));
                 assert!(of_kind, "{context}");
                 match kind {
-                    VerbKind::Reads => assert_eq!(danger, Danger::Reads, "{context}"),
+                    VerbKind::Reads => assert_eq!(danger, DangerLevel::Reads, "{context}"),
                     kind if kind.removes() => {}
-                    VerbKind::Changes(_) => assert!(danger < Danger::Endangers, "{context}"),
+                    VerbKind::Changes(_) => assert!(danger < DangerLevel::Endangers, "{context}"),
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! What became of the work of a task: at every door, whatever the state of the task says.
 
 use dadl_mcp::{
-    executor::{Budget, CallContext},
-    outcome::{CallOutcome, Payload, task_report::TaskHandle},
+    executor::{CallContext, WaitBudget},
+    outcome::{AnswerPayload, CallOutcome, task_report::TaskHandle},
 };
 use serde_json::{Value, json};
 
@@ -106,8 +106,8 @@ async fn client(upstream: &Upstream) -> Client {
 
 fn value(outcome: CallOutcome) -> Value {
     match outcome.payload {
-        Payload::Json(text) => text.value().unwrap(),
-        Payload::Task(report) => report.to_value(),
+        AnswerPayload::Json(text) => text.value().unwrap(),
+        AnswerPayload::Task(report) => report.to_value(),
         other => panic!("{other:?}"),
     }
 }
@@ -328,7 +328,7 @@ async fn a_handle_shows_an_outcome_to_those_who_may_see_it() {
     let error = harness.call("run", json!({})).await.unwrap_err().for_model();
     assert_eq!(error, BROKEN);
     let right = harness.gate.check_task(&HANDLE.parse().unwrap()).unwrap();
-    let context = CallContext::default().waiting(Budget::AtOnce);
+    let context = CallContext::default().waiting(WaitBudget::AtOnce);
     let outcome = harness.executor.watch_task(&right, &context).await.unwrap();
     assert!(outcome.notes[0].contains("is not allowed"), "{:?}", outcome.notes);
 }

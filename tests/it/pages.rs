@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use dadl_mcp::{
     executor::CallContext,
     gate::CallConsent,
-    outcome::{Observer, Payload, Progress},
+    outcome::{AnswerPayload, CallObserver, CallProgress},
 };
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ async fn call(descriptor: &str, answers: Vec<Answer>, arguments: Value) -> Seen 
     let upstream = Upstream::start(answers).await;
     let bench = Harness::new(descriptor, &upstream.url(), Fixed(Ok(String::new())), |_| {});
     let outcome = bench.call("list", arguments).await.unwrap_or_else(|error| panic!("{error}"));
-    let Payload::Json(text) = outcome.payload else { panic!("{:?}", outcome.payload) };
+    let AnswerPayload::Json(text) = outcome.payload else { panic!("{:?}", outcome.payload) };
     Seen {
         value: text.value().unwrap(),
         notes: outcome.notes,
@@ -262,8 +262,8 @@ async fn all_pages_together_keep_within_the_size_limit() {
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
 
-impl Observer for Heard {
-    fn progress(&self, progress: Progress) {
+impl CallObserver for Heard {
+    fn progress(&self, progress: CallProgress) {
         self.0.lock().unwrap().push(progress.message);
     }
 }

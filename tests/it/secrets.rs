@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dadl_mcp::{executor::CallError, outcome::Payload};
+use dadl_mcp::{executor::CallError, outcome::AnswerPayload};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::{
     api::api,
     harness::{Fixed, Harness},
     mcp_support::{Client, serve_harness},
-    spell::{Choices, says},
+    spell::{ByteChoices, says},
     upstream::{Answer, Upstream},
 };
 
@@ -160,7 +160,7 @@ async fn a_file_is_saved_byte_for_byte_under_a_masked_name() {
     let headers = [("Content-Type", "text/plain"), ("Content-Disposition", name.as_str())];
     let upstream = Upstream::start(vec![Answer::full(200, &headers, TOKEN.as_bytes())]).await;
     let bench = bench(&upstream.url(), TOKEN);
-    let Payload::File(file) = bench.call("save", json!({})).await.unwrap().payload else {
+    let AnswerPayload::File(file) = bench.call("save", json!({})).await.unwrap().payload else {
         panic!()
     };
     assert_eq!(std::fs::read_to_string(&file.path).unwrap(), TOKEN);
@@ -352,7 +352,7 @@ fn generated_answers_show_no_secret() {
     let config =
         ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() };
     proptest!(config, |(bytes in prop::collection::vec(any::<u8>(), 0..400))| {
-        let answer = answers::answer(GENERATED, &mut Choices::new(&bytes));
+        let answer = answers::answer(GENERATED, &mut ByteChoices::new(&bytes));
         let wire = String::from_utf8_lossy(&answer).into_owned();
         let message = runtime.block_on(shown(answer));
         prop_assert!(message["result"].is_object(), "{}", message);

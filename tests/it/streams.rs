@@ -3,9 +3,9 @@
 use std::{process::Command, time::Duration};
 
 use dadl_mcp::{
-    config::{BackendSettings, Timeouts},
+    config::{BackendSettings, BackendTimeouts},
     executor::CallError,
-    outcome::{CallOutcome, Payload},
+    outcome::{AnswerPayload, CallOutcome},
 };
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ async fn call_with(response: &str, answer: Answer, arguments: Value) -> (CallOut
 
 fn value(outcome: &CallOutcome) -> Value {
     match &outcome.payload {
-        Payload::Json(text) => text.value().unwrap(),
+        AnswerPayload::Json(text) => text.value().unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -136,7 +136,7 @@ async fn a_bound_of_nothing_is_refused() {
 async fn a_skipped_stream_is_not_read() {
     let answer = Answer::Hang(head("text/event-stream", EVENTS));
     let (outcome, upstream) = call("streaming: true, stream_handling: skip", answer).await;
-    assert!(matches!(outcome.payload, Payload::Empty));
+    assert!(matches!(outcome.payload, AnswerPayload::Empty));
     assert!(outcome.notes[0].contains("was not read"), "{:?}", outcome.notes);
     upstream.connection_closed().await;
 }
@@ -231,7 +231,7 @@ async fn bounded(
 
 /// The time for a call, and the one without a byte.
 fn patience(call: Duration, read: Duration) -> impl Fn(&mut BackendSettings) {
-    move |settings| settings.timeouts = Timeouts { call, read, ..settings.timeouts }
+    move |settings| settings.timeouts = BackendTimeouts { call, read, ..settings.timeouts }
 }
 
 const SOON: Duration = Duration::from_millis(300);

@@ -5,10 +5,10 @@ use std::{process::Output, time::Duration};
 
 use dadl_mcp::{
     call::CallChannel,
-    executor::{Budget, CallContext, CallError},
+    executor::{CallContext, CallError, WaitBudget},
     gate::CallConsent,
-    live::{Hub, StreamOwner, StreamPhase},
-    outcome::{ApiError, Payload, task_report::TaskHandle},
+    live::{StreamHub, StreamOwner, StreamPhase},
+    outcome::{AnswerPayload, ApiError, task_report::TaskHandle},
 };
 use dadl_simulator::{RecordedRequest, SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
@@ -141,7 +141,7 @@ async fn looks_at_a_task_and_the_end_of_it_have_the_door_of_the_call() {
         bench.call("begin", json!({})).await.unwrap();
         let handle: TaskHandle = "shop:begin:8".parse().unwrap();
         let right = bench.gate.check_task(&handle).unwrap();
-        let context = CallContext::default().waiting(Budget::AtOnce);
+        let context = CallContext::default().waiting(WaitBudget::AtOnce);
         bench.executor.watch_task(&right, &context).await.unwrap();
         let cancel = bench.gate.check_cancel(&handle).unwrap().admit().unwrap();
         bench.executor.cancel_task(cancel, &handle, None, &context).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_stream_that_is_opened_again_says_so_too_and_ends_when_mcp_is_turned_o
     let bench = shop(&upstream);
     let arguments = json!({ "open": true }).as_object().unwrap().clone();
     let call = bench.gate.check("events", arguments).unwrap().admit().unwrap();
-    let (hub, owner) = (Hub::default(), StreamOwner::Session(String::new()));
+    let (hub, owner) = (StreamHub::default(), StreamOwner::Session(String::new()));
     let stream = hub
         .open(&bench.executor, &call, owner.clone(), &dadl_mcp::shares::ClientKey::only())
         .await
@@ -371,7 +371,7 @@ async fn when_it_is_off_each_door_of_a_model_is_told_and_a_person_is_let_in() {
         simulator.take_requests();
         let result = bench.call(tool, arguments.clone()).await;
         if *tool == "health" {
-            let Payload::Json(report) = result.unwrap().payload else { panic!("no report") };
+            let AnswerPayload::Json(report) = result.unwrap().payload else { panic!("no report") };
             assert!(report.as_str().contains(text), "{report:?}");
             continue;
         }
@@ -392,7 +392,7 @@ async fn when_it_is_off_each_door_of_a_model_is_told_and_a_person_is_let_in() {
     }
     let arguments = json!({ "open": true, "subscribe": ["VM"] }).as_object().unwrap().clone();
     let call = bench.gate.check("open_events_stream", arguments).unwrap().admit().unwrap();
-    let opened = Hub::default()
+    let opened = StreamHub::default()
         .open(&bench.executor, &call, StreamOwner::Anybody, &dadl_mcp::shares::ClientKey::only())
         .await;
     assert!(opened.unwrap_err().to_string().contains(text));

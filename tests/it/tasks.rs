@@ -7,12 +7,12 @@ use std::{
 };
 
 use dadl_mcp::{
-    access::{Levels, Policy, ToolPatterns},
+    access::{AccessLevels, AccessPolicy, ToolPatterns},
     config::BackendSettings,
-    executor::{Budget, CallContext, CallError, OnDrop},
+    executor::{CallContext, CallError, OnDrop, WaitBudget},
     gate::{CallConsent, CallRefusal},
     outcome::{
-        CallOutcome, Observer, Payload, Progress,
+        AnswerPayload, CallObserver, CallOutcome, CallProgress,
         task_report::{TaskHandle, TaskReport},
     },
     shares::ClientKey,
@@ -119,14 +119,14 @@ pub(crate) fn lines(upstream: &Upstream) -> Vec<String> {
 
 fn value(outcome: CallOutcome) -> Value {
     match outcome.payload {
-        Payload::Json(text) => text.value().unwrap(),
-        Payload::Task(report) => report.to_value(),
+        AnswerPayload::Json(text) => text.value().unwrap(),
+        AnswerPayload::Task(report) => report.to_value(),
         other => panic!("{other:?}"),
     }
 }
 
 /// The context of a call that waits so long, and that nobody hears.
-fn waiting(budget: Budget) -> CallContext<'static> {
+fn waiting(budget: WaitBudget) -> CallContext<'static> {
     CallContext::default().waiting(budget)
 }
 
@@ -134,8 +134,8 @@ fn waiting(budget: Budget) -> CallContext<'static> {
 #[derive(Default)]
 struct Heard(Mutex<Vec<TaskReport>>);
 
-impl Observer for Heard {
-    fn progress(&self, _: Progress) {}
+impl CallObserver for Heard {
+    fn progress(&self, _: CallProgress) {}
 
     fn task(&self, report: &TaskReport) {
         self.0.lock().unwrap().push(report.clone());
@@ -318,7 +318,7 @@ async fn a_server_that_does_not_come_back_ends_the_waiting() {
     let handle: TaskHandle = "fake:backup:1-a:b".parse().unwrap();
     let right = bench.gate.check_task(&handle).unwrap();
     let started = Instant::now();
-    let outcome = bench.executor.watch_task(&right, &waiting(Budget::Longest)).await.unwrap();
+    let outcome = bench.executor.watch_task(&right, &waiting(WaitBudget::Longest)).await.unwrap();
     let elapsed = started.elapsed().as_secs();
     assert!((120..600).contains(&elapsed), "after {elapsed} s of an hour");
     let task = &value(outcome)["task"];
@@ -381,7 +381,7 @@ async fn the_usual_wait_counts_from_when_the_call_came() {
     assert_eq!(value(outcome)["task"]["running"], true);
     assert_eq!(lines(&upstream), [STARTED], "the handle comes at once");
     // What a caller asks for counts from now.
-    let context = context.waiting(Budget::For(Duration::from_millis(300)));
+    let context = context.waiting(WaitBudget::For(Duration::from_millis(300)));
     bench.executor.execute(call(), &context).await.unwrap();
     assert!(lines(&upstream).len() > 2);
 }
@@ -393,7 +393,7 @@ async fn what_was_begun_is_listed_for_whoever_began_it() {
     let client = |session: &str| ClientKey { host: "h".to_owned(), session: session.to_owned() };
     let arguments = json!({ "vm": "web" }).as_object().unwrap().clone();
     let call = bench.gate.check("backup", arguments).unwrap().admit().unwrap();
-    let context = waiting(Budget::AtOnce).of(client("1"));
+    let context = waiting(WaitBudget::AtOnce).of(client("1"));
     bench.executor.execute(call, &context).await.unwrap();
     let begun = bench.executor.begun(&client("1")).remove(0);
     assert_eq!((&begun["task"], &begun["running"]), (&json!("fake:backup:1-a:b"), &json!(true)));
@@ -401,7 +401,7 @@ async fn what_was_begun_is_listed_for_whoever_began_it() {
     assert!(bench.executor.begun(&client("2")).is_empty());
     // Whoever looks, the list says how it was last seen.
     let right = bench.gate.check_task(&"fake:backup:1-a:b".parse().unwrap()).unwrap();
-    bench.executor.watch_task(&right, &waiting(Budget::Usual)).await.unwrap();
+    bench.executor.watch_task(&right, &waiting(WaitBudget::Usual)).await.unwrap();
     let begun = bench.executor.begun(&client("1")).remove(0);
     assert_eq!((&begun["state"], &begun["running"]), (&json!("SUCCESS"), &json!(false)));
     assert!(bench.executor.begun(&ClientKey::only()).is_empty(), "it began nothing");
@@ -433,7 +433,7 @@ async fn begun_and_dropped(upstream: &Upstream, is_stopped: bool) -> Harness {
     let heard = Heard::default();
     let arguments = json!({ "vm": "web" }).as_object().unwrap().clone();
     let call = bench.gate.check("backup", arguments).unwrap().admit().unwrap();
-    let context = CallContext::heard_by(&heard).waiting(Budget::Longest);
+    let context = CallContext::heard_by(&heard).waiting(WaitBudget::Longest);
     let begun = async {
         while heard.0.lock().unwrap().is_empty() {
             tokio::task::yield_now().await;
@@ -462,9 +462,9 @@ async fn a_handle_is_enough_to_go_on() {
     // Nothing began a task here.
     let bench = bench(&upstream.url());
     let right = bench.gate.check_task(&handle).unwrap();
-    let once = bench.executor.watch_task(&right, &waiting(Budget::AtOnce)).await.unwrap();
+    let once = bench.executor.watch_task(&right, &waiting(WaitBudget::AtOnce)).await.unwrap();
     assert_eq!(value(once)["task"]["state"], "STARTED");
-    let ended = bench.executor.watch_task(&right, &waiting(Budget::Usual)).await.unwrap();
+    let ended = bench.executor.watch_task(&right, &waiting(WaitBudget::Usual)).await.unwrap();
     assert_eq!(value(ended), json!({ "token": "[REDACTED]", "name": "n" }), "its rules apply");
     assert_eq!(lines(&upstream), [LOOK, LOOK, LOOK]);
 }
@@ -486,8 +486,10 @@ async fn the_gate_refuses_what_is_no_task_or_not_allowed() {
         "there is no task \"fake:task_cancel:1\": backend \"fake\" has no tool \"task_cancel\" that \
          begins tasks"
     );
-    let levels =
-        |words: &[&str]| Policy { levels: Levels::new(words.iter().copied()), ..Policy::default() };
+    let levels = |words: &[&str]| AccessPolicy {
+        levels: AccessLevels::new(words.iter().copied()),
+        ..AccessPolicy::default()
+    };
     let handle: TaskHandle = "fake:backup:1".parse().unwrap();
     // A process that may only write cannot look at what another has begun.
     let bench = bench_with("http://127.0.0.1:9", |it| it.policy = levels(&["write"]));
@@ -511,7 +513,8 @@ async fn the_gate_refuses_what_is_no_task_or_not_allowed() {
 async fn watching_belongs_to_the_call_that_was_allowed() {
     let upstream = Upstream::start(vec![pending(), success(json!(1))]).await;
     let bench = bench_with(&upstream.url(), |it| {
-        it.policy = Policy { levels: Levels::new(["write"]), ..Policy::default() };
+        it.policy =
+            AccessPolicy { levels: AccessLevels::new(["write"]), ..AccessPolicy::default() };
     });
     assert_eq!(bench.value("backup", json!({ "vm": "web" })).await, json!(1));
 }
@@ -619,7 +622,7 @@ async fn an_action_of_xen_orchestra_gives_its_end_at_once() {
             json!({ "uuid": id_of(&bench, "list_vms", "web-06").await, "sync": true }),
         )
         .await;
-    assert!(matches!(outcome.unwrap().payload, Payload::Empty));
+    assert!(matches!(outcome.unwrap().payload, AnswerPayload::Empty));
 }
 
 #[tokio::test]
@@ -692,7 +695,7 @@ async fn an_action_of_xen_orchestra_goes_on_when_a_person_stops_it() {
     while !asked().await {}
     simulator.end_tasks();
     let right = bench.gate.check_task(&handle).unwrap();
-    bench.executor.watch_task(&right, &waiting(Budget::Longest)).await.unwrap();
+    bench.executor.watch_task(&right, &waiting(WaitBudget::Longest)).await.unwrap();
     let vm = bench.value("get_vm", json!({ "uuid": vm })).await;
     assert_eq!(vm["power_state"], "Running");
 }

@@ -6,7 +6,7 @@ use std::{io::Write as _, time::Duration};
 use dadl_mcp::{
     config::BackendSettings,
     executor::CallError,
-    outcome::{CallOutcome, Payload},
+    outcome::{AnswerPayload, CallOutcome},
 };
 use flate2::{Compression, write::GzEncoder};
 use serde_json::json;
@@ -137,7 +137,7 @@ async fn the_bounds_of_other_answers_do_not_end_an_export() {
         asked
     };
     let (outcome, _asked) = tokio::join!(bench.call("export_vm", json!({})), answer);
-    assert!(matches!(outcome.unwrap().payload, Payload::File(file) if file.size == 6));
+    assert!(matches!(outcome.unwrap().payload, AnswerPayload::File(file) if file.size == 6));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Request bodies with files, as a server that reads sockets sees them.
 
-use dadl_mcp::outcome::Payload;
+use dadl_mcp::outcome::AnswerPayload;
 use serde_json::json;
 
 use crate::{
@@ -66,7 +66,7 @@ async fn a_multipart_body_arrives_with_its_length() {
     write(&harness, "a \"b\".png", b"\x00\r\n--\xff");
     let arguments = json!({ "file": "a \"b\".png", "tags": ["x", "ü"], "meta": { "n": 1 } });
     let outcome = harness.call("attach", arguments).await.unwrap();
-    assert!(matches!(outcome.payload, Payload::Json(_)));
+    assert!(matches!(outcome.payload, AnswerPayload::Json(_)));
     let request = upstream.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let head = head.to_ascii_lowercase();

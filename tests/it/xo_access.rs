@@ -6,7 +6,7 @@ use dadl_descriptor::{
     model::{AccessLevel, Descriptor},
     source::SourceText,
 };
-use dadl_openapi::Word;
+use dadl_openapi::AccessWord;
 
 use crate::openapi_documents;
 
@@ -139,8 +139,8 @@ fn each_place_that_is_more_generous_than_xo_has_a_reason() {
                 });
             let level = tool.access.as_ref().map_or("none", AccessLevel::as_str);
             let asks = match word {
-                Word::Allow => true,
-                Word::Confirm | Word::Deny | Word::No => level == "dangerous",
+                AccessWord::Allow => true,
+                AccessWord::Confirm | AccessWord::Deny | AccessWord::No => level == "dangerous",
             };
             if tool.method() == operation.method && is_it && !asks {
                 found.insert(tool.name.clone(), (word.as_str(), level.to_owned()));

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dadl_mcp::{
-    access::{Levels, Policy, ToolPatterns},
+    access::{AccessLevels, AccessPolicy, ToolPatterns},
     config::BackendSettings,
     executor::CallError,
     outcome::CallOutcome,
@@ -85,8 +85,8 @@ impl Bench {
 
 fn levels(levels: &'static [&'static str]) -> impl FnOnce(&mut BackendSettings) {
     |settings| {
-        let levels = Levels::new(levels.iter().copied());
-        settings.policy = Policy { levels, ..Policy::default() };
+        let levels = AccessLevels::new(levels.iter().copied());
+        settings.policy = AccessPolicy { levels, ..AccessPolicy::default() };
     }
 }
 
@@ -251,8 +251,8 @@ async fn problems_say_what_was_not_checked() {
     let broken = ["/alarms", "/pools/{uuid}/missing_patches"];
     let no_servers = |settings: &mut BackendSettings| {
         let exclude_tools = ToolPatterns::new(["*_server*"]).unwrap();
-        let levels = Levels::new(["read"]);
-        settings.policy = Policy { levels, exclude_tools, ..Policy::default() };
+        let levels = AccessLevels::new(["read"]);
+        settings.policy = AccessPolicy { levels, exclude_tools, ..AccessPolicy::default() };
     };
     let bench = Bench::with(no_servers, &broken, "").await;
     let answer = bench.value("find_problems", json!({})).await;

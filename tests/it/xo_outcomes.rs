@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use dadl_mcp::{
-    executor::{Budget, CallContext},
-    outcome::{CallOutcome, Payload, task_report::TaskReport},
+    executor::{CallContext, WaitBudget},
+    outcome::{AnswerPayload, CallOutcome, task_report::TaskReport},
 };
-use dadl_simulator::{Lag, SimulatorOptions, XenOrchestra};
+use dadl_simulator::{SimulatorOptions, WriteLag, XenOrchestra};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,13 +17,13 @@ use crate::{
 
 fn report(outcome: &CallOutcome) -> &TaskReport {
     match &outcome.payload {
-        Payload::Task(report) => report,
+        AnswerPayload::Task(report) => report,
         other => panic!("{other:?}"),
     }
 }
 
 /// A simulator with these options, and a backend for it.
-async fn simulated(task_duration: Duration, lag: Lag) -> (XenOrchestra, Harness) {
+async fn simulated(task_duration: Duration, lag: WriteLag) -> (XenOrchestra, Harness) {
     let options = SimulatorOptions { task_duration, lag, ..SimulatorOptions::default() };
     let simulator = XenOrchestra::start(options).await.unwrap();
     let harness = xo_world::harness(&simulator.url(), simulator.token());
@@ -45,7 +45,7 @@ async fn a_backup_that_failed_is_a_failed_call_although_its_task_succeeded() {
         match bench.call("run_schedule", json!({ "id": schedule["id"] })).await {
             Ok(outcome) => {
                 // A sequence has no log of its own.
-                let Payload::Json(log) = &outcome.payload else { continue };
+                let AnswerPayload::Json(log) = &outcome.payload else { continue };
                 let log = log.value().unwrap();
                 assert_eq!(
                     (&log["status"], &log["jobId"]),
@@ -67,7 +67,7 @@ async fn a_backup_that_failed_is_a_failed_call_although_its_task_succeeded() {
 
 #[tokio::test]
 async fn a_migration_that_is_asked_to_stop_goes_on_and_that_is_said() {
-    let (simulator, bench) = simulated(Duration::from_secs(3600), Lag::None).await;
+    let (simulator, bench) = simulated(Duration::from_secs(3600), WriteLag::None).await;
     let vm = id_of(&bench, "list_vms", "web-01").await;
     let host = id_of(&bench, "list_hosts", "xcp-02").await;
     let arguments = json!({ "uuid": vm, "hostId": host, "wait": 0 });
@@ -80,7 +80,8 @@ async fn a_migration_that_is_asked_to_stop_goes_on_and_that_is_said() {
     assert!(asked.notes[0].contains("tasks of migrate_vm cannot be stopped"), "{:?}", asked.notes);
     assert!(report(&asked).glimpse.as_ref().unwrap().stop_requested);
     simulator.end_tasks();
-    let ended = bench.executor.watch_task(&right, &context.waiting(Budget::Longest)).await.unwrap();
+    let ended =
+        bench.executor.watch_task(&right, &context.waiting(WaitBudget::Longest)).await.unwrap();
     assert_eq!(report(&ended).glimpse.as_ref().unwrap().state, "success");
 }
 
@@ -109,7 +110,7 @@ async fn who_may_start_a_machine_and_not_see_tasks_starts_it() {
 
 #[tokio::test]
 async fn what_was_written_is_there_for_the_next_call() {
-    let (_simulator, bench) = simulated(Duration::ZERO, Lag::Looks(3)).await;
+    let (_simulator, bench) = simulated(Duration::ZERO, WriteLag::Looks(3)).await;
     let vm = id_of(&bench, "list_vms", "web-06").await;
     let state = async || bench.value("get_vm", json!({ "uuid": vm })).await["power_state"].clone();
     assert_eq!(state().await, "Halted");
@@ -125,7 +126,7 @@ async fn what_was_written_is_there_for_the_next_call() {
 
 #[tokio::test]
 async fn a_revert_tells_the_state_that_the_machine_is_in() {
-    let (_simulator, bench) = simulated(Duration::ZERO, Lag::Looks(3)).await;
+    let (_simulator, bench) = simulated(Duration::ZERO, WriteLag::Looks(3)).await;
     let vm = id_of(&bench, "list_vms", "web-01").await;
     bench.value("snapshot_vm", json!({ "uuid": vm, "name_label": "before" })).await;
     for start in [false, true] {

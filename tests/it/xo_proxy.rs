@@ -8,8 +8,8 @@ use std::{
 
 use dadl_descriptor::{model::Descriptor, source::SourceText};
 use dadl_mcp::{
-    access::{Levels, Policy},
-    outcome::Payload,
+    access::{AccessLevels, AccessPolicy},
+    outcome::AnswerPayload,
 };
 use dadl_simulator::{SimulatorOptions, XoProxy, XoProxyOptions};
 use serde_json::{Map, Value, json};
@@ -193,7 +193,7 @@ async fn every_tool_is_called_with_success() {
         run.proxy.take_requests();
         let outcome = run.harness.call(&name, arguments.clone()).await;
         let outcome = outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
-        let is_file = matches!(outcome.payload, Payload::File(_));
+        let is_file = matches!(outcome.payload, AnswerPayload::File(_));
         let files = ["fetch_partition_files", "restore_metadata_backup"];
         assert_eq!(is_file, files.contains(&name.as_str()), "{name}");
         let request = run.proxy.take_requests().remove(0);
@@ -238,7 +238,7 @@ async fn results_have_the_shape_that_is_declared() {
     assert_eq!(run.value("list_vm_backups", ids).await, json!(9));
     let outcome = run.arguments().await.remove("fetch_partition_files").unwrap();
     let outcome = run.harness.call("fetch_partition_files", outcome).await.unwrap();
-    let Payload::File(file) = outcome.payload else { panic!("{:?}", outcome.payload) };
+    let AnswerPayload::File(file) = outcome.payload else { panic!("{:?}", outcome.payload) };
     assert_eq!((file.name.as_str(), file.size), ("fetch_partition_files.tgz", 1024));
 }
 
@@ -414,8 +414,8 @@ async fn a_job_that_runs_is_not_run_twice() {
 async fn served(run: &Run, levels: &[&str]) -> Served {
     let token = Fixed(Ok(run.proxy.token().to_owned()));
     let harness = Harness::new(DESCRIPTOR, &run.proxy.url(), token, |settings| {
-        let levels = Levels::new(levels.iter().copied());
-        settings.policy = Policy { levels, ..Policy::default() };
+        let levels = AccessLevels::new(levels.iter().copied());
+        settings.policy = AccessPolicy { levels, ..AccessPolicy::default() };
     });
     serve_harness(harness, "")
 }

@@ -12,8 +12,8 @@ use dadl_descriptor::{
     source::SourceText,
 };
 use dadl_mcp::{
-    access::{Levels, Policy, ToolPatterns},
-    outcome::Payload,
+    access::{AccessLevels, AccessPolicy, ToolPatterns},
+    outcome::AnswerPayload,
 };
 use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Map, Value, json};
@@ -121,7 +121,7 @@ async fn answers_conform() {
                     assert!(tool.name.ends_with("_stats"), "{of}: {outcome:?}");
                     continue;
                 };
-                let Payload::Json(answer) = outcome.payload else { panic!("{of}") };
+                let AnswerPayload::Json(answer) = outcome.payload else { panic!("{of}") };
                 let answer = answer.value().unwrap();
                 conforms(&schema, &answer, &of);
                 objects += answer.as_array().map_or(1, Vec::len);
@@ -257,9 +257,9 @@ fn some(simulator: &XenOrchestra, tools: &'static [&'static str]) -> Harness {
     let token = Fixed(Ok(simulator.token().to_owned()));
     Harness::new(DESCRIPTOR, &simulator.url(), token, |settings| {
         if !tools.is_empty() {
-            let levels = Levels::new(["all"]);
+            let levels = AccessLevels::new(["all"]);
             let tools = Some(ToolPatterns::new(tools.iter().copied()).unwrap());
-            settings.policy = Policy { levels, tools, ..Policy::default() };
+            settings.policy = AccessPolicy { levels, tools, ..AccessPolicy::default() };
         }
     })
 }
@@ -374,7 +374,7 @@ async fn secrets_are_hidden() {
             }
             let outcome = harness.call(&tool.name, Value::Object(arguments)).await;
             let Ok(outcome) = outcome else { continue };
-            let Payload::Json(answer) = outcome.payload else { panic!("{}", tool.name) };
+            let AnswerPayload::Json(answer) = outcome.payload else { panic!("{}", tool.name) };
             for secret in &secrets {
                 assert!(!answer.as_str().contains(secret.as_str()), "{}: {answer:?}", tool.name);
             }

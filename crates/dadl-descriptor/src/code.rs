@@ -5,14 +5,14 @@
 //! references between parts of the file, `D6xx` composites, `D7xx` what authors and reviewers look
 //! for, `D9xx` what this version does not support.
 
-use crate::diagnostic::Code;
+use crate::diagnostic::RuleCode;
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $title:literal;)*) => {
-        $(#[doc = $title] pub const $name: Code = Code($code);)*
+        $(#[doc = $title] pub const $name: RuleCode = RuleCode($code);)*
 
         /// Every code with its title, in order.
-        pub const ALL: &[(Code, &str)] = &[$(($name, $title)),*];
+        pub const ALL: &[(RuleCode, &str)] = &[$(($name, $title)),*];
     };
 }
 

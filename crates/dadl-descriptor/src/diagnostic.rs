@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use dadl_text::names::{Meant, meant_or};
+use dadl_text::names::{MeantName, meant_or};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +22,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The stable code, such as `D101`.
-    pub code: Code,
+    pub code: RuleCode,
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong, naming the thing; lower case, no full stop.
@@ -50,7 +50,7 @@ impl Diagnostic {
     /// Makes a finding that says what is wrong, and nothing else yet.
     pub fn new(
         severity: Severity,
-        code: Code,
+        code: RuleCode,
         span: Range<usize>,
         message: impl Into<String>,
     ) -> Self {
@@ -73,7 +73,7 @@ impl Diagnostic {
     /// Says which name was meant, where one was.
     pub fn meant(&mut self, name: Option<&str>) -> &mut Self {
         if let Some(name) = name {
-            self.help(Meant(name).to_string());
+            self.help(MeantName(name).to_string());
         }
         self
     }
@@ -92,4 +92,4 @@ impl Diagnostic {
 
 /// The stable code of a rule; listed in `docs/checks.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Code(pub &'static str);
+pub struct RuleCode(pub &'static str);

@@ -39,7 +39,7 @@ pub enum FolderError {
 }
 
 /// The files beside a descriptor.
-pub trait Files {
+pub trait FragmentFiles {
     /// Returns the fragment at a path as `includes` has it.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ pub trait Files {
 /// For a text that is in no folder.
 pub(super) struct NoFiles;
 
-impl Files for NoFiles {
+impl FragmentFiles for NoFiles {
     fn fragment(&mut self, _: &str) -> Result<SourceText, FolderError> {
         Err(FolderError::Text)
     }

@@ -3,7 +3,7 @@
 //! A `.dadl` file describes an HTTP API: its tools, their parameters, and how answers are read. [`load`]
 //! reads one, [`check`] also says what authors and reviewers care about, [`format::format`] writes it in the one
 //! layout, and [`mend`] takes the corrections that findings offer. No network, no environment; files
-//! come through [`Files`].
+//! come through [`FragmentFiles`].
 //!
 //! ```
 //! use dadl_descriptor::{check, source::SourceText};
@@ -50,12 +50,12 @@ use std::ops::Range;
 
 use diagnostic::{Diagnostic, Severity};
 use files::NoFiles;
-use lower::include::{self, Fragments, IncludeOutcome};
+use lower::include::{self, FragmentTexts, IncludeOutcome};
 use model::Descriptor;
 use source::{SourceError, SourceText};
 use yaml::YamlNode;
 
-pub use files::{Files, FolderError};
+pub use files::{FolderError, FragmentFiles};
 
 /// So many findings of one file are kept, errors first.
 const MAX_FINDINGS: usize = 1_000;
@@ -107,33 +107,39 @@ fn read_fragments(source: &SourceText, with_lints: bool) -> LoadedDescriptor {
         let fragment = NoFiles.fragment(&path);
         (path, fragment.map(|_| 0..0))
     };
-    let fragments: Fragments = paths.into_iter().map(without).collect();
+    let fragments: FragmentTexts = paths.into_iter().map(without).collect();
     finish_loading(root, source, &fragments, with_lints, diagnostics)
 }
 
 /// Reads a descriptor out of `source` and the fragments that it includes.
 ///
 /// The spans of findings refer to the source that comes back.
-pub fn load_with(source: SourceText, files: &mut dyn Files) -> (SourceText, LoadedDescriptor) {
+pub fn load_with(
+    source: SourceText,
+    files: &mut dyn FragmentFiles,
+) -> (SourceText, LoadedDescriptor) {
     read_with(source, false, files)
 }
 
 /// Does what [`load_with`] does, and applies the rules that only authors and reviewers care about.
-pub fn check_with(source: SourceText, files: &mut dyn Files) -> (SourceText, LoadedDescriptor) {
+pub fn check_with(
+    source: SourceText,
+    files: &mut dyn FragmentFiles,
+) -> (SourceText, LoadedDescriptor) {
     read_with(source, true, files)
 }
 
 fn read_with(
     mut source: SourceText,
     with_lints: bool,
-    files: &mut dyn Files,
+    files: &mut dyn FragmentFiles,
 ) -> (SourceText, LoadedDescriptor) {
     let end = source.text().len();
     let mut diagnostics = Vec::new();
     let root = yaml::parse_yaml(source.text(), &mut diagnostics);
     let paths = root.as_ref().map(include::include_paths).unwrap_or_default();
     if paths.is_empty() {
-        let loaded = finish_loading(root, &source, &Fragments::new(), with_lints, diagnostics);
+        let loaded = finish_loading(root, &source, &FragmentTexts::new(), with_lints, diagnostics);
         return (source, loaded);
     }
     let fragments = include::read_fragments(paths, &mut source, &mut |path| files.fragment(path));
@@ -148,7 +154,7 @@ fn read_with(
 fn finish_loading<'tree>(
     root: Option<YamlNode<'tree>>,
     source: &'tree SourceText,
-    fragments: &Fragments,
+    fragments: &FragmentTexts,
     with_lints: bool,
     mut diagnostics: Vec<Diagnostic>,
 ) -> LoadedDescriptor {

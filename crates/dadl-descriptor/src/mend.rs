@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use crate::{
-    Files, LoadedDescriptor, check_with,
-    diagnostic::{Code, Diagnostic, Severity, TextEdit},
+    FragmentFiles, LoadedDescriptor, check_with,
+    diagnostic::{Diagnostic, RuleCode, Severity, TextEdit},
     files::NoFiles,
     source::SourceText,
 };
@@ -23,7 +23,7 @@ const MAX_SINGLE: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedChange {
     /// The rule that asked for it.
-    pub code: Code,
+    pub code: RuleCode,
     /// The line of the text as it was before this change.
     pub line: usize,
     /// The text that went; empty where something was only added.
@@ -34,7 +34,7 @@ pub struct AppliedChange {
 
 /// A text after all changes.
 #[derive(Debug, Clone)]
-pub struct Mended {
+pub struct MendedText {
     /// The new text, without fragments.
     pub source: SourceText,
     /// What [`check_with`] says about it.
@@ -44,15 +44,15 @@ pub struct Mended {
 }
 
 /// Mends what has one obvious mending, in a text without fragments.
-pub fn mend(source: SourceText) -> Mended {
+pub fn mend(source: SourceText) -> MendedText {
     mend_with(source, &mut NoFiles)
 }
 
 /// Mends what has one obvious mending in the file itself; fragments come from `files` and stay as
 /// they are.
-pub fn mend_with(source: SourceText, files: &mut dyn Files) -> Mended {
+pub fn mend_with(source: SourceText, files: &mut dyn FragmentFiles) -> MendedText {
     let (_, loaded) = check_with(source.clone(), files);
-    let mut mended = Mended { source, loaded, changes: Vec::new() };
+    let mut mended = MendedText { source, loaded, changes: Vec::new() };
     for _ in 0..MAX_ROUNDS {
         if !mended.round(files) {
             break;
@@ -61,9 +61,9 @@ pub fn mend_with(source: SourceText, files: &mut dyn Files) -> Mended {
     mended
 }
 
-impl Mended {
+impl MendedText {
     /// Makes the changes that the findings offer; returns whether there was one.
-    fn round(&mut self, files: &mut dyn Files) -> bool {
+    fn round(&mut self, files: &mut dyn FragmentFiles) -> bool {
         let mut edits = apart(&self.loaded.diagnostics);
         // The text of fragments follows.
         edits.retain(|(_, edit)| edit.span.end <= self.source.text().len());
@@ -78,7 +78,11 @@ impl Mended {
     }
 
     /// Makes `edits` if the text is better for it.
-    fn make_edits(&mut self, edits: &[(Code, TextEdit)], files: &mut dyn Files) -> bool {
+    fn make_edits(
+        &mut self,
+        edits: &[(RuleCode, TextEdit)],
+        files: &mut dyn FragmentFiles,
+    ) -> bool {
         let text = apply_edits(self.source.text(), edits);
         let source = SourceText::new(self.source.name(), text);
         let (_, loaded) = check_with(source.clone(), files);
@@ -99,8 +103,8 @@ impl Mended {
 }
 
 /// Returns the offered changes that do not touch each other, by their place.
-fn apart(findings: &[Diagnostic]) -> Vec<(Code, TextEdit)> {
-    let mut edits: Vec<(Code, TextEdit)> =
+fn apart(findings: &[Diagnostic]) -> Vec<(RuleCode, TextEdit)> {
+    let mut edits: Vec<(RuleCode, TextEdit)> =
         findings.iter().filter_map(|finding| Some((finding.code, *finding.fix.clone()?))).collect();
     edits.sort_by_key(|(_, edit)| (edit.span.start, edit.span.end));
     edits.dedup_by(|later, earlier| later.1.span.start <= earlier.1.span.end);
@@ -108,7 +112,7 @@ fn apart(findings: &[Diagnostic]) -> Vec<(Code, TextEdit)> {
 }
 
 /// Returns `text` with `edits`, which are in order and apart.
-fn apply_edits(text: &str, edits: &[(Code, TextEdit)]) -> String {
+fn apply_edits(text: &str, edits: &[(RuleCode, TextEdit)]) -> String {
     let mut changed = String::with_capacity(text.len());
     let mut at = 0;
     for (_, edit) in edits {
@@ -130,7 +134,7 @@ fn is_better(after: &[Diagnostic], before: &[Diagnostic]) -> bool {
         [Severity::Error, Severity::Warning, Severity::Note]
             .map(|severity| worth(findings, severity))
     };
-    let mut counts: HashMap<(Severity, Code), (usize, usize)> = HashMap::new();
+    let mut counts: HashMap<(Severity, RuleCode), (usize, usize)> = HashMap::new();
     for finding in before.iter().filter(|finding| finding.severity > Severity::Note) {
         counts.entry((finding.severity, finding.code)).or_default().0 += 1;
     }

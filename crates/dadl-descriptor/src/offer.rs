@@ -9,7 +9,7 @@ use dadl_text::names::path::{anonymous, of_base_url, spellings};
 
 use crate::model::{
     Composite, Descriptor, Tool,
-    fit::{Fit, ToolNeeds, Version},
+    fit::{ServerFit, ServerVersion, ToolNeeds},
 };
 
 /// What has more operations says nothing.
@@ -20,9 +20,9 @@ pub const LONGEST_HAS: usize = 512;
 
 /// What a server has, as it said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Offer {
+pub struct ServerOffer {
     /// Its version, where it says one.
-    pub version: Option<Version>,
+    pub version: Option<ServerVersion>,
     /// The path before those of all operations, such as `/rest/v0`.
     pub below: String,
     /// The operations: `GET /vms/{}`, or the names of JSON-RPC methods.
@@ -37,7 +37,7 @@ pub struct UnmetNeed {
     /// What the server is, where that is known: `rest-api 0.33.0 (XO 6.5)`.
     pub server: Option<String>,
     /// What it lacks.
-    pub reason: Reason,
+    pub reason: UnmetReason,
     /// What a person can do.
     pub remedy: Option<String>,
     /// The tool to call instead.
@@ -46,7 +46,7 @@ pub struct UnmetNeed {
 
 /// What a server lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub enum UnmetReason {
     /// It is older than this version.
     Since(String),
     /// It has no such plugin.
@@ -66,7 +66,7 @@ pub enum ToolAvailability {
     Unknown(Option<UnmetNeed>),
 }
 
-impl Offer {
+impl ServerOffer {
     /// Returns whether it can be what a server of this descriptor has: half of the tools are there of
     /// which the descriptor says that every server has them.
     pub fn is_plausible(&self, descriptor: &Descriptor) -> bool {
@@ -104,7 +104,11 @@ impl Offer {
 }
 
 /// Says whether the server that made `offer` has the tool or composite called `name`.
-pub fn standing(descriptor: &Descriptor, name: &str, offer: Option<&Offer>) -> ToolAvailability {
+pub fn standing(
+    descriptor: &Descriptor,
+    name: &str,
+    offer: Option<&ServerOffer>,
+) -> ToolAvailability {
     let Some(fit) = &descriptor.fit else { return ToolAvailability::Has };
     let base = anonymous(of_base_url(descriptor.base_url.as_deref()));
     let judge = AvailabilityCheck { descriptor, fit, offer, base: &base };
@@ -118,14 +122,14 @@ pub fn standing(descriptor: &Descriptor, name: &str, offer: Option<&Offer>) -> T
 /// What a judgement looks at.
 struct AvailabilityCheck<'a> {
     descriptor: &'a Descriptor,
-    fit: &'a Fit,
-    offer: Option<&'a Offer>,
+    fit: &'a ServerFit,
+    offer: Option<&'a ServerOffer>,
     base: &'a str,
 }
 
 impl AvailabilityCheck<'_> {
     /// Returns what the server said, where that judges anything.
-    fn said(&self) -> Option<&Offer> {
+    fn said(&self) -> Option<&ServerOffer> {
         let offer = self.offer?;
         let is_complete = match (self.fit.complete_since, offer.version) {
             (None, _) => true,
@@ -159,7 +163,7 @@ impl AvailabilityCheck<'_> {
     fn shown(
         &self,
         needs: &ToolNeeds,
-        offer: &Offer,
+        offer: &ServerOffer,
         lack: impl Fn() -> UnmetNeed,
     ) -> ToolAvailability {
         let mut others =
@@ -224,9 +228,9 @@ impl AvailabilityCheck<'_> {
         // A version that is new enough is not what is wrong.
         let since = since.filter(|since| version.is_none_or(|version| version < **since));
         let (reason, remedy) = match (since, needs.and_then(|needs| needs.plugin.as_ref())) {
-            (Some(since), _) => (Reason::Since(fit.named(*since)), fit.update.as_ref()),
-            (None, Some(plugin)) => (Reason::Plugin(plugin.clone()), None),
-            (None, None) => (Reason::Operation(operation()), None),
+            (Some(since), _) => (UnmetReason::Since(fit.named(*since)), fit.update.as_ref()),
+            (None, Some(plugin)) => (UnmetReason::Plugin(plugin.clone()), None),
+            (None, None) => (UnmetReason::Operation(operation()), None),
         };
         let remedy = needs.and_then(|needs| needs.remedy.as_ref()).or(remedy);
         let server = self.offer.map(|_| match version {
@@ -247,22 +251,24 @@ impl UnmetNeed {
     /// Says what is missing without naming the tool, for a list of tools that lack the same.
     pub fn of_all(&self) -> String {
         let mut text = match (&self.server, &self.reason) {
-            (Some(server), Reason::Since(since)) => {
+            (Some(server), UnmetReason::Since(since)) => {
                 format!("this server has {server}, and these need {since} or later")
             }
-            (Some(server), Reason::Plugin(plugin)) => {
+            (Some(server), UnmetReason::Plugin(plugin)) => {
                 format!(
                     "these need the plugin {plugin}, which this server ({server}) has not loaded"
                 )
             }
-            (Some(server), Reason::Operation(_)) => format!("this server ({server}) lacks these"),
-            (None, Reason::Since(since)) => format!("these need {since} or later"),
-            (None, Reason::Plugin(plugin)) => {
+            (Some(server), UnmetReason::Operation(_)) => {
+                format!("this server ({server}) lacks these")
+            }
+            (None, UnmetReason::Since(since)) => format!("these need {since} or later"),
+            (None, UnmetReason::Plugin(plugin)) => {
                 format!(
                     "these need the plugin {plugin}, and nobody knows whether the server has it"
                 )
             }
-            (None, Reason::Operation(_)) => "few servers have these".to_owned(),
+            (None, UnmetReason::Operation(_)) => "few servers have these".to_owned(),
         };
         self.add_advice(&mut text);
         text
@@ -283,23 +289,23 @@ impl fmt::Display for UnmetNeed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tool = &self.tool;
         let mut text = match (&self.server, &self.reason) {
-            (Some(server), Reason::Since(since)) => {
+            (Some(server), UnmetReason::Since(since)) => {
                 format!("`{tool}` needs {since} or later, and this server has {server}")
             }
-            (Some(server), Reason::Plugin(plugin)) => format!(
+            (Some(server), UnmetReason::Plugin(plugin)) => format!(
                 "`{tool}` needs the plugin {plugin}, which this server ({server}) has not loaded"
             ),
-            (Some(server), Reason::Operation(operation)) if operation == tool => {
+            (Some(server), UnmetReason::Operation(operation)) if operation == tool => {
                 format!("this server ({server}) has nothing that `{tool}` calls")
             }
-            (Some(server), Reason::Operation(operation)) => {
+            (Some(server), UnmetReason::Operation(operation)) => {
                 format!("this server ({server}) has no {operation}, which `{tool}` calls")
             }
             (None, reason) => {
                 let what = match reason {
-                    Reason::Since(since) => format!("{since} or later"),
-                    Reason::Plugin(plugin) => format!("the plugin {plugin}"),
-                    Reason::Operation(operation) => operation.clone(),
+                    UnmetReason::Since(since) => format!("{since} or later"),
+                    UnmetReason::Plugin(plugin) => format!("the plugin {plugin}"),
+                    UnmetReason::Operation(operation) => operation.clone(),
                 };
                 format!("this server may lack what `{tool}` needs: {what}")
             }

@@ -17,12 +17,12 @@ pub struct SourceText {
     /// The offset at which each line begins.
     line_starts: Vec<usize>,
     /// The fragments behind the file, in the order of their texts.
-    fragments: Vec<Fragment>,
+    fragments: Vec<SourceFragment>,
 }
 
 /// The name of a fragment, and where its text begins.
 #[derive(Debug, Clone)]
-struct Fragment {
+struct SourceFragment {
     name: String,
     start: usize,
     /// The number of lines before it.
@@ -31,7 +31,7 @@ struct Fragment {
 
 /// A place as people count: from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
+pub struct SourcePosition {
     /// The line.
     pub line: usize,
     /// The character within the line.
@@ -73,7 +73,7 @@ impl SourceText {
         self.line_starts.push(self.text.len() + 1);
         self.text.push('\n');
         let start = self.text.len();
-        self.fragments.push(Fragment {
+        self.fragments.push(SourceFragment {
             name: fragment.name.clone(),
             start,
             lines_before: self.line_starts.len() - 1,
@@ -109,7 +109,7 @@ impl SourceText {
         self.fragment_at(offset).is_none()
     }
 
-    fn fragment_at(&self, offset: usize) -> Option<&Fragment> {
+    fn fragment_at(&self, offset: usize) -> Option<&SourceFragment> {
         self.fragments.iter().rev().find(|fragment| fragment.start <= offset)
     }
 
@@ -124,13 +124,13 @@ impl SourceText {
     }
 
     /// Returns where `offset` is in its file; an offset behind the end counts as the end.
-    pub fn position(&self, offset: usize) -> Position {
+    pub fn position(&self, offset: usize) -> SourcePosition {
         let offset = self.text.floor_char_boundary(offset);
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let start = line.checked_sub(1).and_then(|index| self.line_starts.get(index));
         let before = self.slice(start.copied().unwrap_or_default()..offset);
         let lines_before = self.fragment_at(offset).map_or(0, |fragment| fragment.lines_before);
-        Position { line: (line - lines_before).max(1), column: before.chars().count() + 1 }
+        SourcePosition { line: (line - lines_before).max(1), column: before.chars().count() + 1 }
     }
 
     /// Returns the line of this number, counted from 1, with its line break; empty when there is
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn position(text: &str, offset: usize) -> (usize, usize) {
-        let Position { line, column } = SourceText::new("t", text).position(offset);
+        let SourcePosition { line, column } = SourceText::new("t", text).position(offset);
         (line, column)
     }
 
@@ -189,7 +189,7 @@ mod tests {
         let second = source.append(&SourceText::new("c", ""));
         assert_eq!(source.slice(first.clone()), "three\nfour\n");
         let place = |offset: usize| {
-            let Position { line, column } = source.position(offset);
+            let SourcePosition { line, column } = source.position(offset);
             (source.name_at(offset), line, column)
         };
         assert_eq!(place(0), ("a", 1, 1));

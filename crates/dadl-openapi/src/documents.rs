@@ -102,7 +102,7 @@ impl UnresolvedReference {
 
 /// A document and the files that it refers to; the first is the document.
 #[derive(Debug)]
-pub(super) struct Documents {
+pub(super) struct DocumentSet {
     list: Vec<DocumentFile>,
     /// The files by their paths below the folder.
     files: HashMap<String, Result<usize, UnresolvedReference>>,
@@ -121,7 +121,7 @@ struct DocumentFile {
     anchors: HashMap<String, String>,
 }
 
-impl Documents {
+impl DocumentSet {
     /// Reads a document and the files that it refers to.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl Documents {
     /// Adds a file; returns the files that it refers to, with its number.
     fn add(&mut self, path: String, root: Value) -> Vec<(usize, String)> {
         let number = self.list.len();
-        let mut found = Collected::default();
+        let mut found = CollectedReferences::default();
         found.collect(&root, &mut Vec::new());
         for (address, pointer) in found.addresses {
             self.addresses.entry(address).or_insert((number, pointer));
@@ -418,7 +418,7 @@ fn path_of(base: &str, file: &str) -> Result<String, UnresolvedReference> {
 
 /// What a file refers to, and what it can be referred to by.
 #[derive(Default)]
-struct Collected {
+struct CollectedReferences {
     files: BTreeSet<String>,
     anchors: HashMap<String, String>,
     addresses: Vec<(String, String)>,
@@ -431,7 +431,7 @@ enum PointerStep<'doc> {
     Index(usize),
 }
 
-impl Collected {
+impl CollectedReferences {
     fn collect<'doc>(&mut self, value: &'doc Value, way: &mut Vec<PointerStep<'doc>>) {
         match value {
             Value::Object(map) => {

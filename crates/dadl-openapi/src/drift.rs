@@ -13,7 +13,7 @@ use dadl_descriptor::{
         AccessLevel, AuthScheme, BodyKind, Descriptor, KindList, Param, ParamKind, ParamLocation,
         ParamStyle, RestOperation, Tool,
     },
-    offer::{Offer, ToolAvailability, UnmetNeed, standing},
+    offer::{ServerOffer, ToolAvailability, UnmetNeed, standing},
 };
 use dadl_text::names::{
     nearest_loosely,
@@ -22,9 +22,9 @@ use dadl_text::names::{
 use serde_json::Value;
 
 use super::{
-    hint::{Hint, Word},
-    matching::{self, FixedSegments, Targets, path_input},
-    model::{Api, ApiOperation, BodyEncoding, Input},
+    hint::{AccessHint, AccessWord},
+    matching::{self, FixedSegments, PathTargets, path_input},
+    model::{ApiModel, ApiOperation, BodyEncoding, OperationInput},
     read::media_essence,
     text,
 };
@@ -101,7 +101,7 @@ impl fmt::Display for DifferenceKind {
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct ApiDifference {
     /// What differs.
     pub what: DifferenceKind,
     /// Method and path, as the side has it that has the operation; the document's if both do.
@@ -118,9 +118,9 @@ pub struct Difference {
 
 /// What a comparison found.
 #[derive(Debug, Default)]
-pub struct Drift {
+pub struct DriftReport {
     /// The differences: by operation, then by tool.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<ApiDifference>,
     /// How many operations both sides have.
     pub shared: usize,
     /// What the API lacks because of its version or its plugins, as the descriptor has it, which is no
@@ -131,9 +131,9 @@ pub struct Drift {
 }
 
 /// Compares `descriptor` with `api`.
-pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
-    let targets = Targets::new(api, descriptor.base_url.as_deref());
-    let mut drift = Drift::default();
+pub fn drift(descriptor: &Descriptor, api: &ApiModel) -> DriftReport {
+    let targets = PathTargets::new(api, descriptor.base_url.as_deref());
+    let mut drift = DriftReport::default();
     let mut covered: HashMap<usize, Vec<FixedSegments>> = HashMap::new();
     let mut unmatched = Vec::new();
     for tool in &descriptor.tools {
@@ -161,7 +161,7 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
             None if operation.deprecated => drift.deprecated_left_out += 1,
             // No call of it could succeed, or the API gives it to no model.
             None if operation.hopeless.is_some() => {}
-            None if operation.hint.as_ref().is_some_and(|hint| hint.word == Word::No) => {}
+            None if operation.hint.as_ref().is_some_and(|hint| hint.word == AccessWord::No) => {}
             None => drift.differences.push(missing_difference(operation)),
         }
     }
@@ -170,7 +170,7 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
         methods.entry(anonymous(&operation.path)).or_default().push(operation.method.as_str());
     }
     let version = api.version.as_deref().and_then(|version| version.parse().ok());
-    let offer = Offer { version, ..Offer::default() };
+    let offer = ServerOffer { version, ..ServerOffer::default() };
     for tool in unmatched {
         match known_lack(descriptor, tool, &offer) {
             Some(lack) => drift.left_out.push(lack),
@@ -180,7 +180,7 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
         }
     }
     drift.differences.sort_by(|left, right| {
-        let key = |it: &Difference| {
+        let key = |it: &ApiDifference| {
             let path = it.operation.split_once(' ').map_or("", |(_, path)| path);
             (path.to_owned(), it.operation.clone(), it.tool.clone(), it.what, it.parameter.clone())
         };
@@ -190,7 +190,7 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
 }
 
 /// Returns why a server of this version may lack a tool, where the descriptor says so.
-fn known_lack(descriptor: &Descriptor, tool: &Tool, offer: &Offer) -> Option<UnmetNeed> {
+fn known_lack(descriptor: &Descriptor, tool: &Tool, offer: &ServerOffer) -> Option<UnmetNeed> {
     let fit = descriptor.fit.as_ref()?;
     let is_newer = match (fit.since.get(&tool.name), offer.version) {
         (Some(since), Some(version)) => *since > version,
@@ -205,9 +205,9 @@ fn known_lack(descriptor: &Descriptor, tool: &Tool, offer: &Offer) -> Option<Unm
     }
 }
 
-fn missing_difference(operation: &ApiOperation) -> Difference {
+fn missing_difference(operation: &ApiOperation) -> ApiDifference {
     let called = operation.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
-    Difference {
+    ApiDifference {
         what: DifferenceKind::MissingOperation,
         operation: operation.line(),
         tool: None,
@@ -217,7 +217,7 @@ fn missing_difference(operation: &ApiOperation) -> Difference {
     }
 }
 
-fn unknown_difference(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Difference {
+fn unknown_difference(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> ApiDifference {
     let path = tool.path().as_str();
     let methods = methods.get(&anonymous(path)).map(Vec::as_slice).unwrap_or_default();
     let message = if methods.is_empty() {
@@ -225,7 +225,7 @@ fn unknown_difference(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>)
     } else {
         format!("the API has the path with {} only", methods.join(", "))
     };
-    Difference {
+    ApiDifference {
         what: DifferenceKind::UnknownOperation,
         operation: tool.line(),
         tool: Some(tool.name.clone()),
@@ -236,7 +236,7 @@ fn unknown_difference(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>)
 }
 
 /// Reports the values of a placeholder that no tool writes into its path.
-fn uncovered(operation: &ApiOperation, covered: &[FixedSegments]) -> Vec<Difference> {
+fn uncovered(operation: &ApiOperation, covered: &[FixedSegments]) -> Vec<ApiDifference> {
     let mut found = Vec::new();
     for (number, name) in path_placeholders(&operation.path).enumerate() {
         let fixed: Vec<&String> = covered
@@ -253,7 +253,7 @@ fn uncovered(operation: &ApiOperation, covered: &[FixedSegments]) -> Vec<Differe
         let missing: Vec<&str> =
             texts.filter(|value| !fixed.iter().any(|fixed| fixed == value)).collect();
         if !missing.is_empty() {
-            found.push(Difference {
+            found.push(ApiDifference {
                 what: DifferenceKind::Enum,
                 operation: operation.line(),
                 tool: None,
@@ -276,11 +276,11 @@ struct ToolOperation<'a> {
 }
 
 impl ToolOperation<'_> {
-    fn compare(&self, found: &mut Vec<Difference>) {
+    fn compare(&self, found: &mut Vec<ApiDifference>) {
         self.deprecation(found);
         self.access(found);
         let mut used = BTreeSet::new();
-        let mut missing: Vec<&Input> = Vec::new();
+        let mut missing: Vec<&OperationInput> = Vec::new();
         self.in_path(&mut used, found);
         let raw = matches!(self.operation.body, BodyEncoding::Raw(_));
         for input in self.operation.inputs.iter().filter(|it| it.location != ParamLocation::Path) {
@@ -355,7 +355,7 @@ impl ToolOperation<'_> {
         self.body(found);
     }
 
-    fn deprecation(&self, found: &mut Vec<Difference>) {
+    fn deprecation(&self, found: &mut Vec<ApiDifference>) {
         if self.operation.deprecated && self.tool.deprecated.is_none() {
             let message = "the API calls it deprecated, the tool is not marked".to_owned();
             let place = &self.operation.place;
@@ -363,10 +363,11 @@ impl ToolOperation<'_> {
         }
     }
 
-    fn access(&self, found: &mut Vec<Difference>) {
+    fn access(&self, found: &mut Vec<ApiDifference>) {
         let access = self.tool.access.as_ref();
         let hint = self.operation.hint.as_ref();
-        let Some(Hint { word, key, .. }) = hint.filter(|hint| hint.word.is_exceeded_by(access))
+        let Some(AccessHint { word, key, .. }) =
+            hint.filter(|hint| hint.word.is_exceeded_by(access))
         else {
             return;
         };
@@ -384,8 +385,8 @@ impl ToolOperation<'_> {
         parameter: Option<&str>,
         message: String,
         place: &str,
-    ) -> Difference {
-        Difference {
+    ) -> ApiDifference {
+        ApiDifference {
             what,
             operation: self.operation.line(),
             tool: Some(self.tool.name.clone()),
@@ -396,7 +397,7 @@ impl ToolOperation<'_> {
     }
 
     /// Compares the parameters of the path, which are told apart by their order.
-    fn in_path(&self, used: &mut BTreeSet<usize>, found: &mut Vec<Difference>) {
+    fn in_path(&self, used: &mut BTreeSet<usize>, found: &mut Vec<ApiDifference>) {
         for (at, input) in matching::in_path(self.tool, self.operation, self.fixed) {
             used.insert(at);
             if let Some(param) = self.tool.params.get(at) {
@@ -410,7 +411,7 @@ impl ToolOperation<'_> {
         }
     }
 
-    fn param(&self, input: &Input) -> Option<(usize, &Param)> {
+    fn param(&self, input: &OperationInput) -> Option<(usize, &Param)> {
         let at = matching::matching_param(self.tool, input)?;
         Some((at, self.tool.params.get(at)?))
     }
@@ -418,9 +419,9 @@ impl ToolOperation<'_> {
     /// Compares the one parameter that is the whole body, whatever its name is.
     fn whole_body(
         &self,
-        input: &Input,
+        input: &OperationInput,
         used: &mut BTreeSet<usize>,
-        found: &mut Vec<Difference>,
+        found: &mut Vec<ApiDifference>,
     ) -> bool {
         let in_body: Vec<(usize, &Param)> = self
             .tool
@@ -449,7 +450,7 @@ impl ToolOperation<'_> {
     }
 
     /// Returns whether the parameter is sent without being one of the tool.
-    fn is_covered(&self, input: &Input, used: &mut BTreeSet<usize>) -> bool {
+    fn is_covered(&self, input: &OperationInput, used: &mut BTreeSet<usize>) -> bool {
         let Self { tool, http, descriptor, .. } = self;
         match input.location {
             ParamLocation::Query => {
@@ -495,7 +496,7 @@ impl ToolOperation<'_> {
         })
     }
 
-    fn values(&self, input: &Input, param: &Param, found: &mut Vec<Difference>) {
+    fn values(&self, input: &OperationInput, param: &Param, found: &mut Vec<ApiDifference>) {
         if input.location != ParamLocation::Path && input.required != param.required {
             // A default is what a call without the parameter sends.
             if !(input.required && param.default.is_some()) {
@@ -526,7 +527,7 @@ impl ToolOperation<'_> {
         }
     }
 
-    fn requiredness(&self, input: &Input, param: &Param, found: &mut Vec<Difference>) {
+    fn requiredness(&self, input: &OperationInput, param: &Param, found: &mut Vec<ApiDifference>) {
         let word = |required| if required { "required" } else { "optional" };
         let message =
             format!("the API has it {}, the tool {}", word(input.required), word(param.required));
@@ -539,7 +540,7 @@ impl ToolOperation<'_> {
     }
 
     /// Compares the values of the document with what a caller can read: the descriptions.
-    fn enumeration(&self, input: &Input, param: &Param) -> Option<String> {
+    fn enumeration(&self, input: &OperationInput, param: &Param) -> Option<String> {
         let all_boolean = input.values.iter().all(Value::is_boolean);
         if input.values.is_empty() || (all_boolean && param.kind == ParamKind::Boolean) {
             return None;
@@ -577,7 +578,7 @@ impl ToolOperation<'_> {
         }
     }
 
-    fn body(&self, found: &mut Vec<Difference>) {
+    fn body(&self, found: &mut Vec<ApiDifference>) {
         let has_body = self.tool.params.iter().any(|param| param.is_in(ParamLocation::Body));
         let theirs = match &self.operation.body {
             BodyEncoding::None => return,
@@ -610,7 +611,7 @@ impl ToolOperation<'_> {
 
 /// Returns whether the type of a parameter is what the document says: one type is one of several, since
 /// a descriptor may have no use for the others, and a list of types has all of them and no more.
-fn is_said(param: &Param, input: &Input) -> bool {
+fn is_said(param: &Param, input: &OperationInput) -> bool {
     let ParamKind::Union(own) = param.kind else { return input.kinds.contains(&param.kind) };
     let theirs = KindList::of(input.kinds.iter().copied());
     // What is one text on the wire can be given as a list.

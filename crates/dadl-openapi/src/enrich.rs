@@ -11,11 +11,11 @@ use serde_json::{Map, Number, Value, json};
 
 use super::{
     document::DocumentError,
-    documents::{Documents, NoSiblings, SiblingFiles},
-    matching::{self, Targets},
-    model::{ApiOperation, Input},
+    documents::{DocumentSet, NoSiblings, SiblingFiles},
+    matching::{self, PathTargets},
+    model::{ApiOperation, OperationInput},
     read::read_for_descriptor,
-    results::Results,
+    results::ResultSchemas,
     schema::ValueShape,
     text,
     text::clean_description,
@@ -47,10 +47,10 @@ pub fn enrich_beside(
     document: &[u8],
     beside: &mut dyn SiblingFiles,
 ) -> Result<usize, DocumentError> {
-    let documents = Documents::read(document, beside)?;
+    let documents = DocumentSet::read(document, beside)?;
     let api = read_for_descriptor(&documents);
-    let targets = Targets::new(&api, descriptor.base_url.as_deref());
-    let mut results = Results::new(&documents, &descriptor.types);
+    let targets = PathTargets::new(&api, descriptor.base_url.as_deref());
+    let mut results = ResultSchemas::new(&documents, &descriptor.types);
     let mut known = 0;
     for tool in &mut descriptor.tools {
         let Some(target) = targets.of(tool) else { continue };
@@ -120,9 +120,10 @@ fn widen(param: &mut Param, shape: &ValueShape) {
 }
 
 /// Returns the shape that a dotted name leads to, from a member of the body on.
-fn nested<'api>(inputs: &'api [Input], name: &str) -> Option<&'api ValueShape> {
+fn nested<'api>(inputs: &'api [OperationInput], name: &str) -> Option<&'api ValueShape> {
     let (first, mut rest) = name.split_once('.')?;
-    let is_first = |input: &&Input| input.location == ParamLocation::Body && input.wire() == first;
+    let is_first =
+        |input: &&OperationInput| input.location == ParamLocation::Body && input.wire() == first;
     let mut shape = inputs.iter().find(is_first)?.shape.as_deref()?;
     loop {
         let member = |name: &str| shape.members.iter().find(|member| member.name == name);

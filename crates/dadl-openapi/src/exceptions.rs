@@ -6,7 +6,7 @@ use dadl_descriptor::yaml::{self, YamlEntry, YamlNode, YamlValue};
 use thiserror::Error;
 
 use super::{
-    drift::{Difference, DifferenceKind},
+    drift::{ApiDifference, DifferenceKind},
     pattern::{PatternError, SchemaPattern},
 };
 
@@ -18,13 +18,13 @@ const MAX_EXCEPTIONS: usize = 2_000;
 
 /// A file of exceptions.
 #[derive(Debug, Default)]
-pub struct Exceptions {
-    list: Vec<Exception>,
+pub struct ExceptionFile {
+    list: Vec<DriftException>,
 }
 
 /// One exception: what is given must fit.
 #[derive(Debug)]
-pub struct Exception {
+pub struct DriftException {
     /// The line that it begins on, from 1.
     pub line: usize,
     /// Why the difference stays.
@@ -102,14 +102,14 @@ impl ExceptionMistake {
 #[derive(Debug, Default)]
 pub struct JudgedDifferences<'a> {
     /// Differences that no exception has, in their order.
-    pub left: Vec<&'a Difference>,
+    pub left: Vec<&'a ApiDifference>,
     /// Differences that one has.
-    pub excepted: Vec<(&'a Difference, &'a Exception)>,
+    pub excepted: Vec<(&'a ApiDifference, &'a DriftException)>,
     /// Exceptions that no difference needs.
-    pub stale: Vec<&'a Exception>,
+    pub stale: Vec<&'a DriftException>,
 }
 
-impl Exceptions {
+impl ExceptionFile {
     /// Reads a file.
     ///
     /// # Errors
@@ -160,7 +160,7 @@ impl Exceptions {
     }
 
     /// Sorts differences into those that an exception has and those that none has.
-    pub fn judge<'a>(&'a self, differences: &'a [Difference]) -> JudgedDifferences<'a> {
+    pub fn judge<'a>(&'a self, differences: &'a [ApiDifference]) -> JudgedDifferences<'a> {
         let mut judged = JudgedDifferences::default();
         let mut used = vec![false; self.list.len()];
         for difference in differences {
@@ -183,8 +183,8 @@ impl Exceptions {
     }
 }
 
-impl Exception {
-    fn fits(&self, difference: &Difference) -> bool {
+impl DriftException {
+    fn fits(&self, difference: &ApiDifference) -> bool {
         let matches = |pattern: &Option<SchemaPattern>, text: Option<&str>| match (pattern, text) {
             (None, _) => true,
             (Some(pattern), Some(text)) => pattern.matches(text),
@@ -212,12 +212,12 @@ impl Exception {
     }
 }
 
-fn exception(node: &YamlNode<'_>, line: usize) -> Result<Exception, Vec<ExceptionProblem>> {
+fn exception(node: &YamlNode<'_>, line: usize) -> Result<DriftException, Vec<ExceptionProblem>> {
     let YamlValue::Mapping(entries) = &node.value else {
         return Err(vec![ExceptionMistake::NoMapping.on(line)]);
     };
     let mut problems = Vec::new();
-    let mut exception = Exception {
+    let mut exception = DriftException {
         line,
         reason: String::new(),
         what: Vec::new(),

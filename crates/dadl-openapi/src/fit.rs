@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dadl_descriptor::offer::{LONGEST_HAS, MOST_HAS, Offer};
+use dadl_descriptor::offer::{LONGEST_HAS, MOST_HAS, ServerOffer};
 use dadl_text::{json::cost, names::path::anonymous};
 
 use super::{DocumentError, matching::expanded, read::read_document};
@@ -16,7 +16,7 @@ const MAX_TREE: u64 = 64 * 1024 * 1024;
 /// # Errors
 ///
 /// The bytes are no document, or one without bounds.
-pub fn document_offer(bytes: &[u8]) -> Result<Offer, DocumentError> {
+pub fn document_offer(bytes: &[u8]) -> Result<ServerOffer, DocumentError> {
     let text = std::str::from_utf8(bytes).map_err(|_| DocumentError::Encoding)?;
     // What is no JSON has bounds of its own.
     if text.trim_start().starts_with('{') && cost::parse_cost(text) > MAX_TREE {
@@ -41,7 +41,7 @@ pub fn document_offer(bytes: &[u8]) -> Result<Offer, DocumentError> {
     if below.len() > LONGEST_HAS {
         return Err(DocumentError::TooComplex);
     }
-    Ok(Offer { version, below, has })
+    Ok(ServerOffer { version, below, has })
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const CONSEQUENTIAL: [&str; 3] =
 
 /// The word of an API about one operation, from the most generous to the strictest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Word {
+pub enum AccessWord {
     /// A model may call it.
     Allow,
     /// A person is asked first.
@@ -39,16 +39,16 @@ pub enum Word {
 
 /// What an API says about one operation, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hint {
+pub struct AccessHint {
     /// What it says.
-    pub word: Word,
+    pub word: AccessWord,
     /// The key that says it, as the document writes it.
     pub key: String,
     /// Whether the word itself is not known, and was taken for the strictest.
     pub is_odd: bool,
 }
 
-impl Word {
+impl AccessWord {
     fn read(text: &str) -> Option<Self> {
         match text {
             "allow" => Some(Self::Allow),
@@ -89,13 +89,13 @@ impl Word {
     }
 }
 
-impl fmt::Display for Word {
+impl fmt::Display for AccessWord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
 }
 
-impl Hint {
+impl AccessHint {
     /// Reads what an operation, its path and the document say. Of what they say about giving it to a
     /// model the nearest counts, and so it is with what they say about consequences; of the two, and
     /// of several keys of one object, the stricter one.
@@ -120,7 +120,7 @@ impl Hint {
 }
 
 /// Of two that say the same the first counts: a document is read alike each time.
-fn strictest(hints: impl Iterator<Item = Hint>) -> Option<Hint> {
+fn strictest(hints: impl Iterator<Item = AccessHint>) -> Option<AccessHint> {
     hints.reduce(|one, other| if other.word > one.word { other } else { one })
 }
 
@@ -129,40 +129,48 @@ fn is_about_giving(key: &str) -> bool {
 }
 
 /// Returns what a key says, and whether that is a guess.
-fn said_word(key: &str, value: &Value) -> Option<(Word, bool)> {
+fn said_word(key: &str, value: &Value) -> Option<(AccessWord, bool)> {
     if key == EXPOSURE {
-        let known = value.as_str().and_then(Word::read);
-        return Some((known.unwrap_or(Word::Deny), known.is_none()));
+        let known = value.as_str().and_then(AccessWord::read);
+        return Some((known.unwrap_or(AccessWord::Deny), known.is_none()));
     }
     let is_true = is_flag(value, true);
     let word = if GIVEN.contains(&key) {
         given_word(value)
     } else if WITHHELD.contains(&key) {
         // A `true` of the others gives it to a model, and so does a `false` of these.
-        if is_true { Some(Word::No) } else { is_flag(value, false).then_some(Word::Allow) }
+        if is_true {
+            Some(AccessWord::No)
+        } else {
+            is_flag(value, false).then_some(AccessWord::Allow)
+        }
     } else if CONSEQUENTIAL.contains(&key) {
-        is_true.then_some(Word::Confirm)
+        is_true.then_some(AccessWord::Confirm)
     } else {
         match key {
-            "x-ms-visibility" => (value.as_str() == Some("internal")).then_some(Word::Confirm),
+            "x-ms-visibility" => {
+                (value.as_str() == Some("internal")).then_some(AccessWord::Confirm)
+            }
             "x-mcp-annotations" => annotations(value),
-            "x-mcp-destructive" => is_true.then_some(Word::Deny),
-            "x-mcp-read-only" | "x-mcp-readonly" => is_flag(value, false).then_some(Word::Confirm),
+            "x-mcp-destructive" => is_true.then_some(AccessWord::Deny),
+            "x-mcp-read-only" | "x-mcp-readonly" => {
+                is_flag(value, false).then_some(AccessWord::Confirm)
+            }
             _ => None,
         }
     };
     word.map(|word| (word, false))
 }
 
-fn given_word(value: &Value) -> Option<Word> {
-    if let Some(text) = value.as_str().filter(|text| Word::read(text).is_some()) {
-        return Word::read(text);
+fn given_word(value: &Value) -> Option<AccessWord> {
+    if let Some(text) = value.as_str().filter(|text| AccessWord::read(text).is_some()) {
+        return AccessWord::read(text);
     }
     if is_flag(value, false) {
-        return Some(Word::No);
+        return Some(AccessWord::No);
     }
     if is_flag(value, true) {
-        return Some(Word::Allow);
+        return Some(AccessWord::Allow);
     }
     let map = value.as_object()?;
     let flag = |key: &str, wanted: bool| map.get(key).is_some_and(|value| is_flag(value, wanted));
@@ -171,23 +179,23 @@ fn given_word(value: &Value) -> Option<Word> {
             .into_iter()
             .any(|key| flag(key, true));
     if is_out {
-        return Some(Word::No);
+        return Some(AccessWord::No);
     }
     let words = ["exposure", "access"].into_iter().filter_map(|key| map.get(key)?.as_str());
-    let word = words.filter_map(Word::read).max();
+    let word = words.filter_map(AccessWord::read).max();
     let own = annotations(value);
     let nested = map.get("annotations").and_then(annotations);
     let is_in = ["enabled", "include", "expose"].into_iter().any(|key| flag(key, true));
-    word.max(own).max(nested).max(is_in.then_some(Word::Allow))
+    word.max(own).max(nested).max(is_in.then_some(AccessWord::Allow))
 }
 
 /// Reads the annotations of MCP.
-fn annotations(value: &Value) -> Option<Word> {
+fn annotations(value: &Value) -> Option<AccessWord> {
     let flag = |key: &str, wanted: bool| value.get(key).is_some_and(|value| is_flag(value, wanted));
     if flag("destructiveHint", true) {
-        Some(Word::Deny)
+        Some(AccessWord::Deny)
     } else if flag("readOnlyHint", false) {
-        Some(Word::Confirm)
+        Some(AccessWord::Confirm)
     } else {
         None
     }
@@ -221,10 +229,10 @@ mod tests {
             &custom,
         ];
         for (word, expected) in [
-            (Word::Allow, [false; 5]),
-            (Word::Confirm, [true, false, false, false, false]),
-            (Word::Deny, [true, true, true, false, true]),
-            (Word::No, [true, true, true, false, true]),
+            (AccessWord::Allow, [false; 5]),
+            (AccessWord::Confirm, [true, false, false, false, false]),
+            (AccessWord::Deny, [true, true, true, false, true]),
+            (AccessWord::No, [true, true, true, false, true]),
         ] {
             let found = levels.map(|level| word.is_exceeded_by(Some(level)));
             assert_eq!(found, expected, "{word}");
@@ -232,36 +240,40 @@ mod tests {
         }
     }
 
-    fn word(key: &str, value: Value) -> Option<Word> {
+    fn word(key: &str, value: Value) -> Option<AccessWord> {
         let map = Map::from_iter([(key.to_owned(), value)]);
-        Hint::read([&map].into_iter()).map(|hint| hint.word)
+        AccessHint::read([&map].into_iter()).map(|hint| hint.word)
     }
 
     #[test]
     fn keys_of_several_makers_are_known() {
         for (key, value, expected) in [
-            ("x-mcp-exposure", json!("confirm"), Some(Word::Confirm)),
-            ("x-mcp-exposure", json!("whatever"), Some(Word::Deny)),
-            ("x-mcp", json!(false), Some(Word::No)),
-            ("x-mcp", json!("false"), Some(Word::No)),
-            ("x-mcp", json!(true), Some(Word::Allow)),
-            ("x-mcp", json!({ "enabled": false }), Some(Word::No)),
-            ("x-mcp", json!({ "ignore": true }), Some(Word::No)),
-            ("x-mcp", json!({ "exposure": "deny" }), Some(Word::Deny)),
-            ("x-mcp", json!({ "annotations": { "destructiveHint": true } }), Some(Word::Deny)),
+            ("x-mcp-exposure", json!("confirm"), Some(AccessWord::Confirm)),
+            ("x-mcp-exposure", json!("whatever"), Some(AccessWord::Deny)),
+            ("x-mcp", json!(false), Some(AccessWord::No)),
+            ("x-mcp", json!("false"), Some(AccessWord::No)),
+            ("x-mcp", json!(true), Some(AccessWord::Allow)),
+            ("x-mcp", json!({ "enabled": false }), Some(AccessWord::No)),
+            ("x-mcp", json!({ "ignore": true }), Some(AccessWord::No)),
+            ("x-mcp", json!({ "exposure": "deny" }), Some(AccessWord::Deny)),
+            (
+                "x-mcp",
+                json!({ "annotations": { "destructiveHint": true } }),
+                Some(AccessWord::Deny),
+            ),
             ("x-mcp", json!({ "name": "list" }), None),
-            ("x-mcp", json!("deny"), Some(Word::Deny)),
-            ("X-MCP-Ignore", json!(true), Some(Word::No)),
-            ("x_mcp_enabled", json!(false), Some(Word::No)),
-            ("x-mcp_enabled", json!(false), Some(Word::No)),
-            ("x-speakeasy-mcp", json!({ "disabled": true }), Some(Word::No)),
-            ("x-openai-isConsequential", json!(true), Some(Word::Confirm)),
+            ("x-mcp", json!("deny"), Some(AccessWord::Deny)),
+            ("X-MCP-Ignore", json!(true), Some(AccessWord::No)),
+            ("x_mcp_enabled", json!(false), Some(AccessWord::No)),
+            ("x-mcp_enabled", json!(false), Some(AccessWord::No)),
+            ("x-speakeasy-mcp", json!({ "disabled": true }), Some(AccessWord::No)),
+            ("x-openai-isConsequential", json!(true), Some(AccessWord::Confirm)),
             ("x-openai-isConsequential", json!(false), None),
-            ("x-ms-visibility", json!("internal"), Some(Word::Confirm)),
+            ("x-ms-visibility", json!("internal"), Some(AccessWord::Confirm)),
             ("x-ms-visibility", json!("important"), None),
-            ("x-mcp-destructive", json!(true), Some(Word::Deny)),
+            ("x-mcp-destructive", json!(true), Some(AccessWord::Deny)),
             ("x-mcp-read-only", json!(true), None),
-            ("x-mcp-read-only", json!(false), Some(Word::Confirm)),
+            ("x-mcp-read-only", json!(false), Some(AccessWord::Confirm)),
             ("x-other", json!(false), None),
         ] {
             assert_eq!(word(key, value.clone()), expected, "{key}: {value}");
@@ -272,18 +284,21 @@ mod tests {
     fn the_strictest_key_of_the_nearest_level_counts() {
         let map = |value: Value| value.as_object().cloned().unwrap();
         let all = map(json!({ "x-mcp": true, "x-openai-isConsequential": true }));
-        let hint = Hint::read([&all].into_iter()).unwrap();
-        assert_eq!((hint.word, hint.key.as_str()), (Word::Confirm, "x-openai-isConsequential"));
+        let hint = AccessHint::read([&all].into_iter()).unwrap();
+        assert_eq!(
+            (hint.word, hint.key.as_str()),
+            (AccessWord::Confirm, "x-openai-isConsequential")
+        );
         let (own, path) = (map(json!({ "x-mcp": true })), map(json!({})));
         let document = map(json!({ "x-mcp": false }));
         let word = |levels: &[&Map<String, Value>]| {
-            Hint::read(levels.iter().copied()).map(|hint| hint.word)
+            AccessHint::read(levels.iter().copied()).map(|hint| hint.word)
         };
-        assert_eq!(word(&[&own, &path, &document]), Some(Word::Allow));
-        assert_eq!(word(&[&path, &path, &document]), Some(Word::No));
+        assert_eq!(word(&[&own, &path, &document]), Some(AccessWord::Allow));
+        assert_eq!(word(&[&path, &path, &document]), Some(AccessWord::No));
         assert_eq!(word(&[&path]), None);
         // Consequences take nothing back.
         let own = map(json!({ "x-openai-isConsequential": true }));
-        assert_eq!(word(&[&own, &path, &document]), Some(Word::No));
+        assert_eq!(word(&[&own, &path, &document]), Some(AccessWord::No));
     }
 }

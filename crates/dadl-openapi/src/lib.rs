@@ -1,8 +1,8 @@
 //! OpenAPI documents: what an API says about itself (OpenAPI 3.0, 3.1, Swagger 2.0).
 //!
-//! [`read_document()`] makes an [`Api`] of a document: what a descriptor can say about it, with a remark
+//! [`read_document()`] makes an [`ApiModel`] of a document: what a descriptor can say about it, with a remark
 //! for each thing that a descriptor cannot say, and for each that is wrong in the document and was
-//! mended. [`import_api()`] writes an [`Api`] down as a descriptor, [`drift()`] compares one with a
+//! mended. [`import_api()`] writes an [`ApiModel`] down as a descriptor, [`drift()`] compares one with a
 //! descriptor, and [`enrich()`] fills in what a descriptor does not say.
 //!
 //! The reader works on plain JSON values and not on a typed model of OpenAPI: typed readers refuse
@@ -48,14 +48,14 @@ pub use document::{DocumentError, MAX_BYTES};
 pub use documents::SiblingFiles;
 pub use drift::drift;
 pub use enrich::{enrich, enrich_beside};
-pub use hint::{Hint, Word};
+pub use hint::{AccessHint, AccessWord};
 pub use import::import_api;
 pub use model::{
-    Api, ApiAuth, ApiOperation, Base, BodyEncoding, CredentialNeed, Input, OperationAnswer,
-    SecurityScheme,
+    ApiAuth, ApiBase, ApiModel, ApiOperation, BodyEncoding, CredentialNeed, OperationAnswer,
+    OperationInput, SecurityScheme,
 };
 pub use read::{read_beside, read_document};
-pub use schema::{Kinds, ShapeMember, ValueShape};
+pub use schema::{JsonTypes, ShapeMember, ValueShape};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use dadl_descriptor::model::{Param, ParamLocation, RequestMethod, Tool};
 use dadl_text::names::path::{anonymous, of_base_url, path_placeholders, spellings};
 use serde_json::Value;
 
-use super::model::{Api, ApiOperation, Input};
+use super::model::{ApiModel, ApiOperation, OperationInput};
 
 /// So many paths one operation stands for, when values are written into its path.
 const MAX_PATHS: usize = 64;
@@ -21,21 +21,21 @@ pub(super) type FixedSegments = Vec<(usize, String)>;
 /// An operation under one of its paths.
 #[derive(Clone)]
 pub(super) struct PathTarget {
-    /// Its number in [`Api::operations`].
+    /// Its number in [`ApiModel::operations`].
     pub(super) operation: usize,
     pub(super) fixed: FixedSegments,
 }
 
 /// The operations by method and path, without the names of placeholders.
-pub(super) struct Targets {
+pub(super) struct PathTargets {
     by_path: HashMap<(RequestMethod, String), PathTarget>,
     /// The path of the descriptor's base URL, without the names of placeholders.
     base: String,
 }
 
-impl Targets {
+impl PathTargets {
     /// Returns the operations of `api` for a descriptor with this base URL.
-    pub(super) fn new(api: &Api, base_url: Option<&str>) -> Self {
+    pub(super) fn new(api: &ApiModel, base_url: Option<&str>) -> Self {
         let mut targets = Self { by_path: HashMap::new(), base: anonymous(of_base_url(base_url)) };
         // A path as the document has it counts before one that values are written into.
         for (index, operation) in api.operations.iter().enumerate() {
@@ -51,7 +51,7 @@ impl Targets {
 
     fn add(
         &mut self,
-        api: &Api,
+        api: &ApiModel,
         method: RequestMethod,
         path: &str,
         operation: usize,
@@ -112,7 +112,10 @@ pub(super) fn expanded(operation: &ApiOperation) -> Vec<(String, FixedSegments)>
 }
 
 /// Returns the path parameter with this name.
-pub(super) fn path_input<'api>(operation: &'api ApiOperation, name: &str) -> Option<&'api Input> {
+pub(super) fn path_input<'api>(
+    operation: &'api ApiOperation,
+    name: &str,
+) -> Option<&'api OperationInput> {
     let mut inputs = operation.inputs.iter();
     inputs.find(|input| input.location == ParamLocation::Path && input.name == name)
 }
@@ -123,7 +126,7 @@ pub(super) fn in_path<'api>(
     tool: &Tool,
     operation: &'api ApiOperation,
     fixed: &[(usize, String)],
-) -> Vec<(usize, &'api Input)> {
+) -> Vec<(usize, &'api OperationInput)> {
     let theirs = path_placeholders(&operation.path)
         .enumerate()
         .filter(|(number, _)| !fixed.iter().any(|(at, _)| at == number))
@@ -137,7 +140,7 @@ pub(super) fn in_path<'api>(
 }
 
 /// Returns the number of the parameter that sends what `input` is, in another place than the path.
-pub(super) fn matching_param(tool: &Tool, input: &Input) -> Option<usize> {
+pub(super) fn matching_param(tool: &Tool, input: &OperationInput) -> Option<usize> {
     let is_place = |param: &Param| param.is_in(input.location);
     let plain = |name: &str| name.trim_end_matches("[]").to_owned();
     let is_same = |param: &Param| is_place(param) && param.wire() == input.wire();

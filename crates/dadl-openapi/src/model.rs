@@ -1,7 +1,7 @@
 //! An API as a document describes it, in the words of a descriptor.
 //!
 //! What a descriptor cannot say is not here: it was reported while the document was read. `import`
-//! writes an [`Api`] down, `drift` compares one with a descriptor, and `enrich` fills in what a
+//! writes an [`ApiModel`] down, `drift` compares one with a descriptor, and `enrich` fills in what a
 //! descriptor does not say, so that all have the same understanding of a document.
 
 use dadl_descriptor::model::{
@@ -10,13 +10,13 @@ use dadl_descriptor::model::{
 use serde_json::{Map, Value};
 
 use super::{
-    hint::Hint,
-    schema::{Kinds, ValueShape},
+    hint::AccessHint,
+    schema::{JsonTypes, ValueShape},
 };
 
 /// What a document describes.
 #[derive(Debug, Clone, Default)]
-pub struct Api {
+pub struct ApiModel {
     /// `info.title`.
     pub title: String,
     /// `info.version`, when it has the form of a descriptor's.
@@ -26,7 +26,7 @@ pub struct Api {
     /// Where further documentation is.
     pub docs: Option<String>,
     /// Where the API is.
-    pub base: Base,
+    pub base: ApiBase,
     /// How requests authenticate.
     pub auth: ApiAuth,
     /// How many operations the document has, with those that no descriptor can have.
@@ -37,7 +37,7 @@ pub struct Api {
 
 /// Where an API is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Base {
+pub struct ApiBase {
     /// An absolute URL that can be a `base_url`; the document may not know its host.
     pub url: Option<String>,
     /// The path that comes before all others, without a slash at its end.
@@ -66,9 +66,9 @@ pub struct ApiOperation {
     /// What the credential is to it.
     pub credential: CredentialNeed,
     /// Whether models may call it, as the API has it.
-    pub hint: Option<Hint>,
+    pub hint: Option<AccessHint>,
     /// What it takes, in the order path, query, header, body.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<OperationInput>,
     /// Why no call of it could succeed, if so: it is no tool.
     pub hopeless: Option<String>,
     /// Parameters that no descriptor can have: place and name.
@@ -87,7 +87,7 @@ pub struct ApiOperation {
 
 /// One thing that an operation takes.
 #[derive(Debug, Clone)]
-pub struct Input {
+pub struct OperationInput {
     /// Its name on the wire; that of a path parameter may have been changed.
     pub name: String,
     /// The name on the wire, where another input has that name.
@@ -153,7 +153,7 @@ pub struct OperationAnswer {
     /// Whether the answer says in a `Link` header where the next page is.
     pub has_link: bool,
     /// Members of a JSON answer that may tell how a list goes on: paths and types.
-    pub members: Vec<(String, Kinds)>,
+    pub members: Vec<(String, JsonTypes)>,
     /// Where the schema of a JSON answer is, of one that says that all is well.
     pub(super) schema: Option<String>,
 }
@@ -213,7 +213,7 @@ pub enum SecurityScheme {
     Query(String),
 }
 
-impl Input {
+impl OperationInput {
     /// Makes an input about which nothing else is known.
     pub(super) fn new(name: &str, location: ParamLocation, kind: ParamKind, place: &str) -> Self {
         Self {

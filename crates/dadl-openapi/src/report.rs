@@ -46,7 +46,7 @@ impl fmt::Display for RemarkKind {
 
 /// One thing that was lost, mended or said in another way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Remark {
+pub struct ImportRemark {
     /// What kind of thing.
     pub kind: RemarkKind,
     /// Where in the document: a JSON Pointer (RFC 6901).
@@ -59,14 +59,14 @@ pub struct Remark {
 
 /// Remarks in the order in which they were made, each once.
 #[derive(Debug, Default)]
-pub struct Remarks {
-    list: Vec<Remark>,
-    seen: HashSet<Remark>,
+pub struct ImportRemarks {
+    list: Vec<ImportRemark>,
+    seen: HashSet<ImportRemark>,
     counts: HashMap<RemarkKind, usize>,
     dropped: usize,
 }
 
-impl Remarks {
+impl ImportRemarks {
     /// Adds a remark, unless it is there or there are too many.
     pub(super) fn add(
         &mut self,
@@ -75,7 +75,7 @@ impl Remarks {
         message: impl Into<String>,
         help: &'static str,
     ) {
-        let remark = Remark { kind, place: place.to_owned(), message: message.into(), help };
+        let remark = ImportRemark { kind, place: place.to_owned(), message: message.into(), help };
         if self.seen.contains(&remark) {
             return;
         }
@@ -106,7 +106,7 @@ impl Remarks {
     }
 
     /// Returns the remarks.
-    pub fn list(&self) -> &[Remark] {
+    pub fn list(&self) -> &[ImportRemark] {
         &self.list
     }
 
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_same_remark_is_made_once() {
-        let mut remarks = Remarks::default();
+        let mut remarks = ImportRemarks::default();
         for _ in 0..2 {
             remarks.lost("/a", "gone", "look");
             remarks.mended("/a", "gone", "look");

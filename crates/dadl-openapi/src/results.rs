@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use dadl_descriptor::model::{TYPE_REF, Tool, Types};
+use dadl_descriptor::model::{ResultTypes, TYPE_REF, Tool};
 use serde_json::{Map, Value, json};
 
 use super::{
-    documents::Documents, model::OperationAnswer, schema::Schemas, text::clean_description,
+    documents::DocumentSet, model::OperationAnswer, schema::SchemaReader, text::clean_description,
 };
 
 /// Schemas nest at most so deep.
@@ -24,11 +24,11 @@ const MAX_COMPOSED: usize = 8;
 const KEYWORDS: [&str; 5] = ["type", "required", "enum", "description", "format"];
 
 /// Collects the schemas that results need.
-pub(super) struct Results<'doc> {
-    schemas: Schemas<'doc>,
+pub(super) struct ResultSchemas<'doc> {
+    schemas: SchemaReader<'doc>,
     /// The author's types; those of the document do not replace them.
     own: BTreeSet<String>,
-    types: Types,
+    types: ResultTypes,
     /// References that were kept and not followed yet: the name of the type, and its schema.
     wanted: Vec<(String, &'doc Value, String)>,
     /// Where the types are that have their names.
@@ -36,13 +36,13 @@ pub(super) struct Results<'doc> {
     nodes: usize,
 }
 
-impl<'doc> Results<'doc> {
+impl<'doc> ResultSchemas<'doc> {
     /// Begins for a document and a descriptor with types of its own.
-    pub(super) fn new(documents: &'doc Documents, own: &Types) -> Self {
+    pub(super) fn new(documents: &'doc DocumentSet, own: &ResultTypes) -> Self {
         Self {
-            schemas: Schemas::new(documents),
+            schemas: SchemaReader::new(documents),
             own: own.keys().cloned().collect(),
-            types: Types::new(),
+            types: ResultTypes::new(),
             wanted: Vec::new(),
             places: HashMap::new(),
             nodes: 0,
@@ -63,7 +63,7 @@ impl<'doc> Results<'doc> {
     }
 
     /// Returns the types that the results refer to, and those that these refer to.
-    pub(super) fn into_types(mut self) -> Types {
+    pub(super) fn into_types(mut self) -> ResultTypes {
         while let Some((name, schema, place)) = self.wanted.pop() {
             if !self.types.contains_key(&name) {
                 let schema = self.keep(schema, &place, 0);

@@ -33,7 +33,7 @@ mod xen_orchestra;
 mod xo_proxy;
 
 pub use self::danube_cloud::DanubeCloud;
-pub use self::product::{PRODUCTS, Product, Simulated};
+pub use self::product::{PRODUCTS, Product, SimulatedProduct};
 pub use self::server::RecordedRequest;
 pub use self::xen_orchestra::XenOrchestra;
 pub use self::xo_proxy::{XoProxy, XoProxyOptions};
@@ -58,7 +58,7 @@ pub struct SimulatorOptions {
     /// How long an ordinary action takes; zero ends it as soon as it is polled.
     pub task_duration: Duration,
     /// How long those who read do not see what was written, where the product has it so.
-    pub lag: Lag,
+    pub lag: WriteLag,
     /// Bytes of each exported disk or VM.
     pub export_size: u64,
     /// How often a second an object changes by itself; never when it is not given.
@@ -79,7 +79,7 @@ pub struct SimulatorOptions {
 
 /// How long what was written stays unseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lag {
+pub enum WriteLag {
     /// Not at all.
     None,
     /// The next so many requests that look at objects do not see it.
@@ -88,7 +88,7 @@ pub enum Lag {
     Time(Duration),
 }
 
-impl Lag {
+impl WriteLag {
     /// That of a real Xen Orchestra.
     pub const REAL: Self = Self::Time(Duration::from_millis(150));
 }
@@ -99,7 +99,7 @@ impl Default for SimulatorOptions {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             token: "demo-token".to_owned(),
             task_duration: Duration::from_secs(2),
-            lag: Lag::None,
+            lag: WriteLag::None,
             export_size: 8 * 1024 * 1024,
             changes_per_second: None,
             mcp: true,

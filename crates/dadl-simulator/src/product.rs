@@ -22,7 +22,7 @@ pub struct Product {
     pub changes: bool,
     /// Whether its administrator can turn MCP off (`mcp`).
     pub switch: bool,
-    start: fn(SimulatorOptions) -> Starting,
+    start: fn(SimulatorOptions) -> StartingProduct,
 }
 
 impl Product {
@@ -36,7 +36,7 @@ impl Product {
     /// # Errors
     ///
     /// The address cannot be listened on.
-    pub async fn start(&self, options: SimulatorOptions) -> io::Result<Box<dyn Simulated>> {
+    pub async fn start(&self, options: SimulatorOptions) -> io::Result<Box<dyn SimulatedProduct>> {
         (self.start)(options).await
     }
 }
@@ -48,7 +48,7 @@ impl fmt::Debug for Product {
 }
 
 /// A running simulated product; dropping it stops it.
-pub trait Simulated: fmt::Debug + Send {
+pub trait SimulatedProduct: fmt::Debug + Send {
     /// Returns the base URL of the API, without a slash at the end.
     fn url(&self) -> String;
     /// Returns the credential that the server accepts.
@@ -58,7 +58,7 @@ pub trait Simulated: fmt::Debug + Send {
 /// What every product's handle has under the same names.
 macro_rules! simulated {
     ($($product:ty),*) => {$(
-        impl Simulated for $product {
+        impl SimulatedProduct for $product {
             fn url(&self) -> String {
                 Self::url(self)
             }
@@ -73,13 +73,13 @@ macro_rules! simulated {
 simulated!(DanubeCloud, XenOrchestra, XoProxy);
 
 /// A product on its way up.
-type Starting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Simulated>>> + Send>>;
+type StartingProduct = Pin<Box<dyn Future<Output = io::Result<Box<dyn SimulatedProduct>>> + Send>>;
 
 /// Forgets which product it is.
-fn boxed<S: Simulated + 'static>(
+fn boxed<S: SimulatedProduct + 'static>(
     starting: impl Future<Output = io::Result<S>> + Send + 'static,
-) -> Starting {
-    Box::pin(async { Ok(Box::new(starting.await?) as Box<dyn Simulated>) })
+) -> StartingProduct {
+    Box::pin(async { Ok(Box::new(starting.await?) as Box<dyn SimulatedProduct>) })
 }
 
 /// Every product.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dadl_mcp::{access::{Levels, Policy}, call::{self, BaseUrl, CallPlan, CallChannel}, catalog::{BackendTools, Catalog}};
+use dadl_mcp::{access::{AccessLevels, AccessPolicy}, call::{self, BaseUrl, CallPlan, CallChannel}, catalog::{BackendTools, Catalog}};
 use dadl_descriptor::{load, source::SourceText};
 use serde_json::{Map, Value};
 
@@ -20,7 +20,7 @@ pub fn catalog(tool: &Value) -> Option<Catalog> {
         },
     });
     let loaded = load(&SourceText::new("fuzz.dadl", descriptor.to_string()));
-    let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+    let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let descriptor = Arc::new(loaded.descriptor?);
     Some(Catalog::build(&[BackendTools { name: "fuzz", descriptor, policy: &policy }]))
 }

@@ -9,12 +9,12 @@ use std::{collections::HashMap, sync::Arc};
 use dadl_descriptor::model::{Param, ParamRole, ParamStyle};
 use serde_json::{Map, Value};
 
-use super::Arguments;
-use crate::call::handle::{self, Handle};
+use super::CallArguments;
+use crate::call::handle::{self, FileHandle};
 
 /// Where texts name files, and whether they may.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Handles {
+pub(super) struct FileHandles {
     /// The places of the values that were given and name one.
     at: Vec<usize>,
     /// Whether what no parameter is for names one.
@@ -34,7 +34,7 @@ enum WordTrust {
     Script(Arc<[String]>),
 }
 
-impl Handles {
+impl FileHandles {
     /// Looks at a value that was given for the parameter at this place.
     pub(super) fn note(&mut self, at: usize, value: &Value) {
         if names_file(value) {
@@ -52,7 +52,7 @@ fn names_file(value: &Value) -> bool {
     handle::any_text(value, &|text| handle::id_of(text).is_some())
 }
 
-impl Arguments {
+impl CallArguments {
     /// The same as the words of a caller, whose handles count.
     #[must_use]
     pub(crate) fn of_caller(mut self) -> Self {
@@ -78,7 +78,7 @@ impl Arguments {
         let sent = self.places().filter(|(param, _)| matches!(param.role, ParamRole::Sent(_)));
         for value in sent.map(|(_, value)| value).chain(self.named_in_others()) {
             handle::each_text(value, &mut |text| {
-                let counts = Handle::read(text).is_some_and(|handle| self.trusts(handle.id));
+                let counts = FileHandle::read(text).is_some_and(|handle| self.trusts(handle.id));
                 found.extend(counts.then_some(text));
             });
         }
@@ -90,7 +90,7 @@ impl Arguments {
         let mut found = Vec::new();
         for (_, value) in self.places() {
             handle::each_text(value, &mut |text| {
-                found.extend(Handle::read(text).is_some().then_some(text));
+                found.extend(FileHandle::read(text).is_some().then_some(text));
             });
         }
         found
@@ -109,7 +109,7 @@ impl Arguments {
 
     /// Returns whether a text in the value of a parameter stands for a file.
     pub(crate) fn stands_for_file(&self, param: &Param) -> bool {
-        let is_handle = |text: &str| Handle::read(text).is_some();
+        let is_handle = |text: &str| FileHandle::read(text).is_some();
         self.places()
             .any(|(other, value)| other.name == param.name && handle::any_text(value, &is_handle))
     }

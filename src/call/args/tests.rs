@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::catalog::fixture;
 
-fn checked(params: &[&str], arguments: Value) -> Result<Arguments, ArgumentError> {
+fn checked(params: &[&str], arguments: Value) -> Result<CallArguments, ArgumentError> {
     let path: String = params
         .iter()
         .filter_map(|text| text.split_once(":path:"))

@@ -50,7 +50,7 @@ fn read(body: &[u8], boundary: &str) -> Vec<Read> {
 }
 
 /// Puts a body together as the sender does; `files` are the bytes behind the references.
-fn body(multipart: &Multipart, boundary: &str, files: &[(String, Vec<u8>)]) -> Vec<u8> {
+fn body(multipart: &MultipartBody, boundary: &str, files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut body = Vec::new();
     let mut files = files.iter();
     for field in &multipart.fields {
@@ -122,7 +122,7 @@ proptest! {
             (text(), text(), proptest::collection::vec(any::<u8>(), 0..64)), 0..3,
         ),
     ) {
-        let mut multipart = Multipart { fields: Vec::new() };
+        let mut multipart = MultipartBody { fields: Vec::new() };
         for (name, value) in &texts {
             multipart.push(name, &json!(value));
         }
@@ -151,7 +151,7 @@ proptest! {
 
 #[test]
 fn arrays_repeat_the_field_and_objects_are_json() {
-    let mut multipart = Multipart { fields: Vec::new() };
+    let mut multipart = MultipartBody { fields: Vec::new() };
     multipart.push("a[]", &json!([1, "b", null, { "c": [2] }, [3]]));
     multipart.push("o", &json!({ "x": "ü" }));
     multipart.push("n", &json!(null));
@@ -176,7 +176,7 @@ fn arrays_repeat_the_field_and_objects_are_json() {
 
 #[test]
 fn a_boundary_that_occurs_is_not_taken() {
-    let mut multipart = Multipart { fields: Vec::new() };
+    let mut multipart = MultipartBody { fields: Vec::new() };
     multipart.push("a", &json!("x dadl-mcp-1 y"));
     multipart.push("dadl-mcp-2", &json!("x"));
     let mut number = 0;

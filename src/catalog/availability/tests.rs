@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    access::{Decision, Levels, Policy, ToolPatterns},
+    access::{AccessDecision, AccessLevels, AccessPolicy, ToolPatterns},
     catalog::{BackendTools, Catalog, CatalogEntry},
 };
 
@@ -45,15 +45,15 @@ fn descriptor() -> Arc<Descriptor> {
     Arc::new(loaded.descriptor.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)))
 }
 
-fn offer(version: &str, has: &[&str]) -> Offer {
-    Offer {
+fn offer(version: &str, has: &[&str]) -> ServerOffer {
+    ServerOffer {
         version: version.parse().ok(),
         below: String::new(),
         has: has.iter().map(|&text| text.to_owned()).collect(),
     }
 }
 
-fn said(name: &str, offer: Option<&Offer>) -> String {
+fn said(name: &str, offer: Option<&ServerOffer>) -> String {
     match standing(&descriptor(), name, offer) {
         ToolAvailability::Has => "has".to_owned(),
         ToolAvailability::Lacks(lack) => format!("lacks: {lack}"),
@@ -100,7 +100,7 @@ fn what_the_document_lacks_is_lacking() {
 fn a_base_path_on_either_side_matches() {
     let rooted = offer("2", &["GET /rest/v0/things", "GET /rest/v0/things/{}"]);
     assert_eq!(said("get", Some(&rooted)), "has");
-    let below = Offer { below: "/rest/v0".to_owned(), ..offer("2", &["GET /things/{}"]) };
+    let below = ServerOffer { below: "/rest/v0".to_owned(), ..offer("2", &["GET /things/{}"]) };
     assert_eq!(said("get", Some(&below)), "has");
     let elsewhere = offer("2", &["GET /rest/v1/things/{}"]);
     assert!(said("get", Some(&elsewhere)).starts_with("lacks: "));
@@ -142,7 +142,7 @@ fn what_is_half_another_api_is_not_believed() {
     assert!(!offer("2", &[]).is_plausible(&descriptor));
 }
 
-fn catalog(policy: &Policy, offer: Option<Offer>) -> Catalog {
+fn catalog(policy: &AccessPolicy, offer: Option<ServerOffer>) -> Catalog {
     let backend = BackendTools { name: "test", descriptor: descriptor(), policy };
     Catalog::fitted(&[backend], &[offer.map(Arc::new)])
 }
@@ -153,12 +153,13 @@ fn listed(catalog: &Catalog) -> Vec<&str> {
 
 #[test]
 fn who_names_a_tool_wants_it() {
-    let levels = Levels::new(["all"]);
-    let policy = Policy { levels: levels.clone(), ..Policy::default() };
+    let levels = AccessLevels::new(["all"]);
+    let policy = AccessPolicy { levels: levels.clone(), ..AccessPolicy::default() };
     let unknown = catalog(&policy, None);
     assert_eq!(listed(&unknown), ["list", "get", "add", "newer", "safely", "rules"]);
     let tools = |words: &[&str]| Some(ToolPatterns::new(words.iter().copied()).unwrap());
-    let policy = Policy { tools: tools(&["join", "add*"]), levels, ..Policy::default() };
+    let policy =
+        AccessPolicy { tools: tools(&["join", "add*"]), levels, ..AccessPolicy::default() };
     assert_eq!(listed(&catalog(&policy, None)), ["add", "join"]);
     // What is known to be missing is not listed for anybody.
     assert_eq!(listed(&catalog(&policy, Some(offer("2", &ALL[..3])))), ["add"]);
@@ -173,7 +174,7 @@ proptest! {
         version in "[0-3]\\.[0-9]",
         level in proptest::sample::select(vec!["read", "write", "all"]),
     ) {
-        let policy = Policy { levels: Levels::new([level]), ..Policy::default() };
+        let policy = AccessPolicy { levels: AccessLevels::new([level]), ..AccessPolicy::default() };
         let without = catalog(&policy, None);
         let with = catalog(&policy, Some(offer(&version, &has)));
         let needs = descriptor().fit.clone().map(|fit| fit.needs).unwrap_or_default();
@@ -187,7 +188,7 @@ proptest! {
             prop_assert!(before.contains(&name) || needs.contains_key(name), "{}", name);
         }
         for entry in with.left_out() {
-            prop_assert!(entry.decision == Decision::Allow && entry.absence.is_some());
+            prop_assert!(entry.decision == AccessDecision::Allow && entry.absence.is_some());
         }
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use crate::{
-    access::{AllowedOrigin, Levels},
-    config::{CertificatePin, Overrides, PrivateHost, parse_levels},
+    access::{AccessLevels, AllowedOrigin},
+    config::{CertificatePin, PrivateHost, SettingsOverrides, parse_levels},
 };
 
 /// What says which backends there are: a demo has one of its own.
@@ -67,7 +67,7 @@ pub struct BackendArgs {
     /// With --dadl these are the levels that are allowed (default: read). With a settings file
     /// they are an upper bound over all of its backends.
     #[arg(long, value_name = "LEVELS", value_parser = parse_levels)]
-    pub access: Option<Levels>,
+    pub access: Option<AccessLevels>,
     /// Save downloads to this directory and read uploads from it [env: DADL_MCP_FILES]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub files: Option<PathBuf>,
@@ -81,7 +81,7 @@ pub struct SimulatedArgs {
     pub demo: bool,
 }
 
-impl From<&BackendArgs> for Overrides {
+impl From<&BackendArgs> for SettingsOverrides {
     fn from(args: &BackendArgs) -> Self {
         let BackendArgs {
             config,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dadl_descriptor::{
-    model::{Descriptor, fit::Fit},
-    offer::{Offer, ToolAvailability, standing},
+    model::{Descriptor, fit::ServerFit},
+    offer::{ServerOffer, ToolAvailability, standing},
 };
 
 use super::DoctorReport;
@@ -49,7 +49,12 @@ pub(super) async fn describe_fit(
     }
 }
 
-fn describe_offer(descriptor: &Descriptor, fit: &Fit, offer: &Offer, report: &mut DoctorReport) {
+fn describe_offer(
+    descriptor: &Descriptor,
+    fit: &ServerFit,
+    offer: &ServerOffer,
+    report: &mut DoctorReport,
+) {
     let server = offer.version.map_or_else(|| fit.product.clone(), |it| fit.named(it));
     let (mut all, mut has) = (0_usize, 0_usize);
     // What lacks the same stands once.

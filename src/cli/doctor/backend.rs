@@ -3,7 +3,8 @@
 use dadl_descriptor::{
     diagnostic::{Diagnostic, Severity},
     model::{
-        AccessLevel, AuthScheme, ParamLocation, RequestMethod, ToolRequest, auth::rules::Optional,
+        AccessLevel, AuthScheme, ParamLocation, RequestMethod, ToolRequest,
+        auth::rules::OptionalAuth,
     },
 };
 use serde_json::{Map, Value, json};
@@ -16,7 +17,7 @@ use crate::{
     cli::load,
     config::{
         BackendSettings, Settings,
-        binding::Recipient,
+        binding::CredentialRecipient,
         bundled::LocateError,
         credentials::{CredentialError, CredentialResolver},
     },
@@ -194,11 +195,11 @@ fn describe_credentials(
     }
     let mut complete = true;
     let origins = backend.origins();
-    let recipient = Recipient { backend: &backend.settings, origins: &origins };
+    let recipient = CredentialRecipient { backend: &backend.settings, origins: &origins };
     for name in names {
         match credentials.origin(recipient, name) {
             Ok(Some(variable)) => report.ok("credential", format!("`{name}` from {variable}")),
-            Ok(None) if backend.descriptor.auth_rules.optional == Optional::All => {
+            Ok(None) if backend.descriptor.auth_rules.optional == OptionalAuth::All => {
                 report.ok("credential", format!("`{name}` is not set, and optional"));
             }
             Ok(None) => {

@@ -11,7 +11,7 @@ use crate::{
     cli::pinning,
     http::{
         client_certificate,
-        tls::{self, CertificateTrust, Presented, RefusedCertificate},
+        tls::{self, CertificateTrust, PresentedCertificate, RefusedCertificate},
     },
     outcome::timestamp,
 };
@@ -69,8 +69,12 @@ fn describe_own(backend: &LoadedBackend, report: &mut DoctorReport) {
     }
 }
 
-fn tell_certificate(presented: &Presented, backend: &LoadedBackend, report: &mut DoctorReport) {
-    let Presented { details, fingerprint, trust } = presented;
+fn tell_certificate(
+    presented: &PresentedCertificate,
+    backend: &LoadedBackend,
+    report: &mut DoctorReport,
+) {
+    let PresentedCertificate { details, fingerprint, trust } = presented;
     let until = details.until.as_deref();
     let valid = until.map(|until| format!(", valid until {until}")).unwrap_or_default();
     let finding = format!("SHA-256 {fingerprint}{valid}");

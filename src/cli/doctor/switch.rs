@@ -9,7 +9,7 @@ use crate::{
     app::App,
     catalog::BackendId,
     executor::{CallContext, CallError},
-    outcome::{ApiError, Payload, SWITCHED_OFF},
+    outcome::{AnswerPayload, ApiError, SWITCHED_OFF},
 };
 
 /// What the lines are about.
@@ -73,7 +73,7 @@ enum SwitchStatus {
 }
 
 /// Reads what the tool of the switch gave.
-fn read_status(answer: Result<Payload, CallError>, state: &SwitchState) -> SwitchStatus {
+fn read_status(answer: Result<AnswerPayload, CallError>, state: &SwitchState) -> SwitchStatus {
     let payload = match answer {
         Ok(payload) => payload,
         Err(CallError::Api(error)) => return refused_status(&error),
@@ -85,7 +85,7 @@ fn read_status(answer: Result<Payload, CallError>, state: &SwitchState) -> Switc
     let Some(on) = &state.on else { return SwitchStatus::On };
     let unclear =
         || SwitchStatus::Unclear(format!("what `{}` answers does not say it", state.tool));
-    let Payload::Json(text) = payload else { return unclear() };
+    let AnswerPayload::Json(text) = payload else { return unclear() };
     match on.holds(text.as_str()) {
         Some(true) => SwitchStatus::On,
         Some(false) => SwitchStatus::Off(String::new()),
@@ -104,19 +104,19 @@ fn refused_status(error: &ApiError) -> SwitchStatus {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::model::condition::Condition;
+    use dadl_descriptor::model::condition::AnswerCondition;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::outcome::JsonText;
 
-    fn standing(answer: Result<Payload, CallError>) -> SwitchStatus {
-        let on = Some(Condition::compile("$.enabled").unwrap());
+    fn standing(answer: Result<AnswerPayload, CallError>) -> SwitchStatus {
+        let on = Some(AnswerCondition::compile("$.enabled").unwrap());
         read_status(answer, &SwitchState { tool: "status".to_owned(), on })
     }
 
     fn says(value: Value) -> SwitchStatus {
-        standing(Ok(Payload::Json(JsonText::from(&value))))
+        standing(Ok(AnswerPayload::Json(JsonText::from(&value))))
     }
 
     fn answers(status: u16, code: &str) -> SwitchStatus {
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(says(json!({"enabled": true})), SwitchStatus::On);
         assert_eq!(says(json!({"enabled": false})), SwitchStatus::Off(String::new()));
         assert!(matches!(says(json!({})), SwitchStatus::Unclear(_)));
-        assert!(matches!(standing(Ok(Payload::Empty)), SwitchStatus::Unclear(_)));
+        assert!(matches!(standing(Ok(AnswerPayload::Empty)), SwitchStatus::Unclear(_)));
         assert!(matches!(answers(503, SWITCHED_OFF), SwitchStatus::Off(_)));
         assert!(matches!(answers(403, SWITCHED_OFF), SwitchStatus::Off(_)));
         assert_eq!(answers(404, "not_found"), SwitchStatus::NoSwitch(404));

@@ -7,16 +7,16 @@ mod text;
 use std::{borrow::Cow, path::Path};
 
 use dadl_openapi::{
-    drift::{Difference, Drift},
-    exceptions::{self, Exceptions, JudgedDifferences},
+    drift::{ApiDifference, DriftReport},
+    exceptions::{self, ExceptionFile, JudgedDifferences},
 };
 use serde_json::{Value, json};
 
-use self::source::Compared;
+use self::source::ComparedSides;
 use super::{
     args::{DriftArgs, FormatArg},
     console::Console,
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
     import,
 };
@@ -24,7 +24,7 @@ use crate::config::{bundled, env_vars::Environment};
 
 /// Which differences stay.
 struct AcceptedDifferences<'args> {
-    exceptions: Exceptions,
+    exceptions: ExceptionFile,
     /// Where they are from: a file, or the program itself.
     from: Option<Cow<'args, str>>,
     /// Whether each of them has to be needed: those of the program can be mended by nobody here.
@@ -36,7 +36,7 @@ pub(super) async fn run(
     args: &DriftArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Exit, CliFailure> {
+) -> Result<ExitReason, CliFailure> {
     let compared = source::open_sides(args, environment, console).await?;
     let excepted = excepted(args, &compared)?;
     let drift = dadl_openapi::drift(&compared.descriptor, &compared.api);
@@ -53,7 +53,7 @@ pub(super) async fn run(
         }
         FormatArg::Text => text::write_text(&compared, &excepted, &drift, &judged, console)?,
     }
-    Ok(if is_clean(&excepted, &judged) { Exit::Ok } else { Exit::Drift })
+    Ok(if is_clean(&excepted, &judged) { ExitReason::Ok } else { ExitReason::Drift })
 }
 
 fn is_clean(excepted: &AcceptedDifferences<'_>, judged: &JudgedDifferences<'_>) -> bool {
@@ -63,7 +63,7 @@ fn is_clean(excepted: &AcceptedDifferences<'_>, judged: &JudgedDifferences<'_>) 
 /// Returns the exceptions of the file that is named, or else those that a built-in descriptor has.
 fn excepted<'args>(
     args: &'args DriftArgs,
-    compared: &Compared,
+    compared: &ComparedSides,
 ) -> Result<AcceptedDifferences<'args>, CliFailure> {
     if let Some(path) = &args.exceptions {
         let exceptions = read_exceptions(path)?;
@@ -76,13 +76,13 @@ fn excepted<'args>(
     let built_in = bundled::bundled_exceptions(&compared.source).filter(|_| !args.no_exceptions);
     let exceptions = match built_in {
         Some(text) => parse_exceptions("built in", text)?,
-        None => Exceptions::default(),
+        None => ExceptionFile::default(),
     };
     let from = built_in.map(|_| Cow::Borrowed("built in"));
     Ok(AcceptedDifferences { exceptions, from, are_strict: false })
 }
 
-fn read_exceptions(path: &Path) -> Result<Exceptions, CliFailure> {
+fn read_exceptions(path: &Path) -> Result<ExceptionFile, CliFailure> {
     let name = path.display();
     let bytes = import::read_bytes(path, exceptions::MAX_BYTES)
         .map_err(|error| CliFailure::settings(format!("{name} cannot be read: {error}")))?;
@@ -95,8 +95,8 @@ fn read_exceptions(path: &Path) -> Result<Exceptions, CliFailure> {
     parse_exceptions(&name.to_string(), &text)
 }
 
-fn parse_exceptions(name: &str, text: &str) -> Result<Exceptions, CliFailure> {
-    Exceptions::parse(text).map_err(|problems| {
+fn parse_exceptions(name: &str, text: &str) -> Result<ExceptionFile, CliFailure> {
+    ExceptionFile::parse(text).map_err(|problems| {
         let lines: Vec<String> =
             problems.iter().map(|problem| format!("{name}:{problem}")).collect();
         CliFailure::settings(format!("the exceptions cannot be used\n{}", lines.join("\n")))
@@ -105,12 +105,12 @@ fn parse_exceptions(name: &str, text: &str) -> Result<Exceptions, CliFailure> {
 }
 
 fn json_report(
-    compared: &Compared,
+    compared: &ComparedSides,
     excepted: &AcceptedDifferences<'_>,
-    drift: &Drift,
+    drift: &DriftReport,
     judged: &JudgedDifferences<'_>,
 ) -> Value {
-    let difference = |it: &Difference| {
+    let difference = |it: &ApiDifference| {
         json!({
             "difference": it.what.as_str(),
             "operation": it.operation,

@@ -1,14 +1,14 @@
 //! The differences as SARIF 2.1.0, which code hosts show beside the descriptor.
 
 use dadl_openapi::{
-    drift::{DifferenceKind, Drift},
+    drift::{DifferenceKind, DriftReport},
     exceptions::JudgedDifferences,
 };
 use serde_json::{Value, json};
 
 use super::{
     super::report::sarif::{self, uri},
-    AcceptedDifferences, Compared,
+    AcceptedDifferences, ComparedSides,
 };
 
 /// The rule of an exception that no difference needs.
@@ -18,9 +18,9 @@ const LEFT_OUT: &str = "left-out";
 
 /// Makes the log.
 pub(super) fn sarif_log(
-    compared: &Compared,
+    compared: &ComparedSides,
     excepted: &AcceptedDifferences<'_>,
-    drift: &Drift,
+    drift: &DriftReport,
     judged: &JudgedDifferences<'_>,
 ) -> Value {
     let rules = DifferenceKind::ALL.iter().map(|what| what.as_str()).chain([STALE, LEFT_OUT]);

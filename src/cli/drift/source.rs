@@ -14,13 +14,13 @@ use dadl_descriptor::{
     model::{Descriptor, fit::FitSource},
     source::SourceText,
 };
-use dadl_openapi::Api;
+use dadl_openapi::ApiModel;
 use url::Url;
 
 use super::super::{
     args::DriftArgs,
     console::{Console, SECRETS},
-    exit::Exit,
+    exit::ExitReason,
     failure::CliFailure,
     import, load,
 };
@@ -28,7 +28,7 @@ use crate::{
     app::{App, openapi::document_url},
     call::CallChannel,
     config::{
-        Overrides, Settings,
+        Settings, SettingsOverrides,
         bundled::{self, DescriptorPaths},
         credentials::CredentialResolver,
         env_vars::Environment,
@@ -46,15 +46,15 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const ENDINGS: [&str; 3] = [".json", ".yaml", ".yml"];
 
 /// The two sides.
-pub(super) struct Compared {
+pub(super) struct ComparedSides {
     pub(super) source: SourceText,
     pub(super) descriptor: Descriptor,
-    pub(super) api: Api,
+    pub(super) api: ApiModel,
     /// Where the document is.
     pub(super) document: String,
 }
 
-impl Compared {
+impl ComparedSides {
     /// Returns the line on which a tool is described.
     pub(super) fn line(&self, tool: &str) -> usize {
         let begins = |line: &str| {
@@ -70,7 +70,7 @@ pub(super) async fn open_sides(
     args: &DriftArgs,
     environment: Environment,
     console: &mut Console,
-) -> Result<Compared, CliFailure> {
+) -> Result<ComparedSides, CliFailure> {
     let url = args.document.as_deref().and_then(Path::to_str);
     let url = url.filter(|text| text.starts_with("http://") || text.starts_with("https://"));
     let Some(document) = args.document.as_deref().filter(|_| url.is_none()) else {
@@ -80,7 +80,7 @@ pub(super) async fn open_sides(
     let (source, descriptor) = read_descriptor(&args.descriptor, &places, console)?;
     refuse_rpc(&descriptor, &args.descriptor)?;
     let (api, _) = import::read_document(document)?;
-    Ok(Compared { source, descriptor, api, document: document.display().to_string() })
+    Ok(ComparedSides { source, descriptor, api, document: document.display().to_string() })
 }
 
 /// Fetches the document of a server: at a URL, or that of a backend of the settings.
@@ -89,7 +89,7 @@ async fn of_server(
     url: Option<&str>,
     environment: Environment,
     console: &mut Console,
-) -> Result<Compared, CliFailure> {
+) -> Result<ComparedSides, CliFailure> {
     let (settings, named) = match url {
         Some(text) => at_url(args, text, &environment)?,
         None => (of_settings(args, &environment)?, None),
@@ -119,25 +119,25 @@ async fn of_server(
         Ok(fetched) => fetched.map_err(|error| unfetched(&document, error))?,
         Err(_) => {
             let message = format!("{document}: no answer within {} s", TIMEOUT.as_secs());
-            return Err(CliFailure::new(Exit::Unreachable, anyhow::Error::msg(message)));
+            return Err(CliFailure::new(ExitReason::Unreachable, anyhow::Error::msg(message)));
         }
     };
     let (api, _) = dadl_openapi::read_document(&bytes).map_err(|reason| {
         CliFailure::settings(format!("{document} is no OpenAPI document: {reason}"))
             .hint("name the URL of the document itself")
     })?;
-    Ok(Compared { source, descriptor, api, document: document.to_string() })
+    Ok(ComparedSides { source, descriptor, api, document: document.to_string() })
 }
 
 fn unfetched(document: &Url, error: DocumentFetchError) -> CliFailure {
     let exit = match &error {
         DocumentFetchError::Status(..)
         | DocumentFetchError::Page { .. }
-        | DocumentFetchError::TooLarge(_) => Exit::Api,
+        | DocumentFetchError::TooLarge(_) => ExitReason::Api,
         DocumentFetchError::Exchange(ExchangeError::Login(..) | ExchangeError::Client(..)) => {
-            Exit::Settings
+            ExitReason::Settings
         }
-        _ => Exit::Unreachable,
+        _ => ExitReason::Unreachable,
     };
     CliFailure::new(exit, anyhow::Error::new(error).context(format!("{document} cannot be had")))
 }
@@ -155,13 +155,13 @@ fn at_url(
     }
     let is_document = ENDINGS.iter().any(|ending| url.path().ends_with(ending));
     let base = if is_document { url.origin().ascii_serialization() } else { text.to_owned() };
-    let overrides = Overrides {
+    let overrides = SettingsOverrides {
         dadl: Some(args.descriptor.clone()),
         url: Some(base),
         ca_file: args.ca_file.clone(),
         tls_fingerprint: args.tls_fingerprints.clone(),
         tls_skip_verify: args.tls_skip_verify,
-        ..Overrides::default()
+        ..SettingsOverrides::default()
     };
     if is_document && (!url.username().is_empty() || url.password().is_some()) {
         let message = "a URL must not contain a user name or a password; use a credential";
@@ -173,7 +173,8 @@ fn at_url(
 
 /// Returns the settings of the backend that is named.
 fn of_settings(args: &DriftArgs, environment: &Environment) -> Result<Settings, CliFailure> {
-    let overrides = Overrides { config: args.config.clone(), ..Overrides::default() };
+    let overrides =
+        SettingsOverrides { config: args.config.clone(), ..SettingsOverrides::default() };
     let settings = Settings::load(&overrides, environment, Path::new(""))?;
     let alone = settings.only(&args.descriptor);
     if alone.backends.is_empty() {

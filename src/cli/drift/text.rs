@@ -3,21 +3,21 @@
 use std::io::{self, Write as _};
 
 use dadl_openapi::{
-    drift::{Difference, DifferenceKind, Drift},
+    drift::{ApiDifference, DifferenceKind, DriftReport},
     exceptions::JudgedDifferences,
 };
 use dadl_text::text::one_line;
 
 use super::{
     super::console::{BAD, Console, DOUBTFUL, GOOD, NAME},
-    AcceptedDifferences, Compared, is_clean,
+    AcceptedDifferences, ComparedSides, is_clean,
 };
 
 /// Writes the differences and a summary; around them, for a person, what was compared and what to do.
 pub(super) fn write_text(
-    compared: &Compared,
+    compared: &ComparedSides,
     excepted: &AcceptedDifferences<'_>,
-    drift: &Drift,
+    drift: &DriftReport,
     judged: &JudgedDifferences<'_>,
     console: &mut Console,
 ) -> io::Result<()> {
@@ -34,7 +34,7 @@ pub(super) fn write_text(
         writeln!(console.err, "{name}{with} and {title} {} of {document}", one_line(version))?;
     }
     let mut last = "";
-    for Difference { what, operation, tool, parameter, message, .. } in &judged.left {
+    for ApiDifference { what, operation, tool, parameter, message, .. } in &judged.left {
         if operation != last {
             writeln!(console.out, "{NAME}{}{NAME:#}", one_line(operation))?;
             last = operation;
@@ -80,7 +80,7 @@ pub(super) fn write_text(
 }
 
 /// Says what to do about each kind of difference that is there.
-fn drift_advice(compared: &Compared, judged: &JudgedDifferences<'_>) -> Vec<String> {
+fn drift_advice(compared: &ComparedSides, judged: &JudgedDifferences<'_>) -> Vec<String> {
     let has = |what: DifferenceKind| judged.left.iter().any(|it| it.what == what);
     let mut advice = Vec::new();
     if has(DifferenceKind::MissingOperation) {
@@ -97,7 +97,7 @@ fn drift_advice(compared: &Compared, judged: &JudgedDifferences<'_>) -> Vec<Stri
                 .to_owned(),
         );
     }
-    let is_other = |it: &&Difference| {
+    let is_other = |it: &&ApiDifference| {
         !matches!(it.what, DifferenceKind::MissingOperation | DifferenceKind::UnknownOperation)
     };
     if judged.left.iter().copied().any(|it| is_other(&it)) {

@@ -10,14 +10,14 @@ use crate::cli::check::CheckOutcome;
 #[derive(Serialize)]
 struct JsonReport<'report> {
     files: Vec<&'report str>,
-    findings: Vec<Finding<'report>>,
+    findings: Vec<JsonFinding<'report>>,
     credentials: Vec<JsonCredential<'report>>,
-    summary: Summary,
+    summary: JsonSummary,
 }
 
 /// Lines and columns count from 1, columns in characters; the end is the first character after.
 #[derive(Serialize)]
-struct Finding<'report> {
+struct JsonFinding<'report> {
     file: &'report str,
     line: usize,
     column: usize,
@@ -28,7 +28,7 @@ struct Finding<'report> {
     message: &'report str,
     label: Option<&'report str>,
     help: Option<&'report str>,
-    fix: Option<Fix<'report>>,
+    fix: Option<JsonFix<'report>>,
 }
 
 /// A credential that a descriptor gets, and where it goes.
@@ -43,7 +43,7 @@ struct JsonCredential<'report> {
 
 /// What `--fix` would put in the place of what is between the two positions.
 #[derive(Serialize)]
-struct Fix<'report> {
+struct JsonFix<'report> {
     line: usize,
     column: usize,
     end_line: usize,
@@ -52,7 +52,7 @@ struct Fix<'report> {
 }
 
 #[derive(Serialize)]
-struct Summary {
+struct JsonSummary {
     files: usize,
     errors: usize,
     warnings: usize,
@@ -69,7 +69,7 @@ pub(super) fn write(
         files: files.iter().map(|file| file.source.name()).collect(),
         findings: files.iter().flat_map(findings).collect(),
         credentials: files.iter().flat_map(json_credentials).collect(),
-        summary: Summary {
+        summary: JsonSummary {
             files: outcome.files,
             errors: outcome.errors,
             warnings: outcome.warnings,
@@ -90,11 +90,11 @@ fn json_credentials(file: &CheckedFile) -> impl Iterator<Item = JsonCredential<'
     })
 }
 
-fn findings(file: &CheckedFile) -> impl Iterator<Item = Finding<'_>> {
+fn findings(file: &CheckedFile) -> impl Iterator<Item = JsonFinding<'_>> {
     file.diagnostics.iter().map(|finding| {
         let start = file.source.position(finding.span.start);
         let end = file.source.position(finding.span.end);
-        Finding {
+        JsonFinding {
             file: file.source.name_at(finding.span.start),
             line: start.line,
             column: start.column,
@@ -108,7 +108,7 @@ fn findings(file: &CheckedFile) -> impl Iterator<Item = Finding<'_>> {
             fix: finding.fix.as_ref().map(|fix| {
                 let start = file.source.position(fix.span.start);
                 let end = file.source.position(fix.span.end);
-                Fix {
+                JsonFix {
                     line: start.line,
                     column: start.column,
                     end_line: end.line,

@@ -8,7 +8,7 @@ mod wanted;
 use std::io;
 
 use dadl_descriptor::{
-    diagnostic::{Code, Diagnostic, Severity},
+    diagnostic::{Diagnostic, RuleCode, Severity},
     source::SourceText,
 };
 
@@ -17,7 +17,7 @@ use super::check::CheckOutcome;
 
 /// How findings are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum ReportFormat {
     /// One JSON object.
     Json,
     /// SARIF 2.1.0 (OASIS), which code hosts read.
@@ -29,7 +29,7 @@ pub enum Format {
 
 /// Whether text may hold escape sequences for color.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Color {
+pub enum ColorMode {
     /// Escape sequences are written.
     Always,
     /// Plain text is written.
@@ -60,19 +60,19 @@ impl CheckedFile {
 pub fn write(
     files: &[CheckedFile],
     outcome: &CheckOutcome,
-    format: Format,
-    color: Color,
+    format: ReportFormat,
+    color: ColorMode,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     match format {
-        Format::Json => json::write(files, outcome, out),
-        Format::Sarif => sarif::write(files, out),
-        Format::Text => text::write(files, outcome, color, out),
+        ReportFormat::Json => json::write(files, outcome, out),
+        ReportFormat::Sarif => sarif::write(files, out),
+        ReportFormat::Text => text::write(files, outcome, color, out),
     }
 }
 
 /// Renders one finding as text, for the log of a server that loads the file.
-pub fn render_finding(source: &SourceText, finding: &Diagnostic, color: Color) -> String {
+pub fn render_finding(source: &SourceText, finding: &Diagnostic, color: ColorMode) -> String {
     text::render_excerpt(source, finding, color)
 }
 
@@ -86,6 +86,6 @@ fn severity_word(severity: Severity) -> &'static str {
 }
 
 /// Returns where a code is explained, for programs.
-fn documentation(code: Code) -> String {
+fn documentation(code: RuleCode) -> String {
     format!("docs/checks.md#{}", code.0.to_ascii_lowercase())
 }

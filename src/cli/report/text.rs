@@ -10,14 +10,14 @@ use dadl_descriptor::{
 };
 use dadl_text::text;
 
-use super::{CheckedFile, Color};
+use super::{CheckedFile, ColorMode};
 use crate::cli::check::CheckOutcome;
 
 /// Writes all findings and a line that counts them.
 pub(super) fn write(
     files: &[CheckedFile],
     outcome: &CheckOutcome,
-    color: Color,
+    color: ColorMode,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     for file in files {
@@ -48,7 +48,11 @@ fn plural(count: usize, what: &str) -> String {
 }
 
 /// Renders one finding, without a line break at its end.
-pub(super) fn render_excerpt(source: &SourceText, finding: &Diagnostic, color: Color) -> String {
+pub(super) fn render_excerpt(
+    source: &SourceText,
+    finding: &Diagnostic,
+    color: ColorMode,
+) -> String {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Note => Level::NOTE,
@@ -81,8 +85,8 @@ pub(super) fn render_excerpt(source: &SourceText, finding: &Diagnostic, color: C
     let see = format!("dadl-mcp explain {}", finding.code.0);
     group = group.element(Level::NOTE.with_name("see").message(see));
     let renderer = match color {
-        Color::Always => Renderer::styled(),
-        Color::Never => Renderer::plain(),
+        ColorMode::Always => Renderer::styled(),
+        ColorMode::Never => Renderer::plain(),
     };
     renderer.render(&[group])
 }
@@ -158,8 +162,10 @@ mod tests {
         );
         let source = SourceText::new("example.dadl", text);
         let findings = load(&source).diagnostics;
-        let rendered: Vec<String> =
-            findings.iter().map(|finding| render_excerpt(&source, finding, Color::Never)).collect();
+        let rendered: Vec<String> = findings
+            .iter()
+            .map(|finding| render_excerpt(&source, finding, ColorMode::Never))
+            .collect();
         rendered.join("\n\n")
     }
 
@@ -249,7 +255,7 @@ mod tests {
             SourceText::new("example.dadl", format!("# ä curl -H 'token: {token}' now\na: 1\n"));
         let findings = dadl_descriptor::check(&source).diagnostics;
         let secret = findings.iter().find(|finding| finding.code == code::SECRET).unwrap();
-        assert_snapshot!(render_excerpt(&source, secret, Color::Never), @r"
+        assert_snapshot!(render_excerpt(&source, secret, ColorMode::Never), @r"
         warning[D703]: this looks like a secret
          --> example.dadl:1:21
           |
@@ -265,8 +271,8 @@ mod tests {
     fn writes_color_only_when_asked() {
         let source = SourceText::new("empty.dadl", "");
         let finding = load(&source).diagnostics.remove(0);
-        assert!(render_excerpt(&source, &finding, Color::Always).contains('\u{1b}'));
-        assert_snapshot!(render_excerpt(&source, &finding, Color::Never), @r#"
+        assert!(render_excerpt(&source, &finding, ColorMode::Always).contains('\u{1b}'));
+        assert_snapshot!(render_excerpt(&source, &finding, ColorMode::Never), @r#"
         error[D006]: the file is empty
         --> empty.dadl
          = see: dadl-mcp explain D006
@@ -290,7 +296,7 @@ mod tests {
                 help: None,
                 fix: None,
             };
-            assert!(render_excerpt(&source, &finding, Color::Never).starts_with("error[D303]: m"));
+            assert!(render_excerpt(&source, &finding, ColorMode::Never).starts_with("error[D303]: m"));
         }
     }
 
@@ -313,7 +319,7 @@ mod tests {
                 fix: None,
             };
             let source = SourceText::new(text.clone(), text);
-            let plain = render_excerpt(&source, &finding, Color::Never);
+            let plain = render_excerpt(&source, &finding, ColorMode::Never);
             // What depends on a neighbor may have lost it where a long line is cut.
             let depends = |it: char| {
                 matches!(it, '\u{200c}'..='\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
@@ -322,7 +328,7 @@ mod tests {
                 assert_eq!(text::shown_text(&character), character);
             }
             let styles = regex::Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
-            let colored = render_excerpt(&source, &finding, Color::Always);
+            let colored = render_excerpt(&source, &finding, ColorMode::Always);
             assert_eq!(styles.replace_all(&colored, ""), plain);
         }
     }
@@ -331,7 +337,7 @@ mod tests {
     fn shows_no_control_characters_of_a_file() {
         let source = SourceText::new("a.dadl", "\"\\e[31m\": 1\n\u{9b}x: 1\n");
         for finding in load(&source).diagnostics {
-            let text = render_excerpt(&source, &finding, Color::Never);
+            let text = render_excerpt(&source, &finding, ColorMode::Never);
             assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! Which credentials a descriptor wants, and where they would go.
 
-use dadl_descriptor::model::{Descriptor, auth::receivers::Receiver};
+use dadl_descriptor::model::{Descriptor, auth::receivers::CredentialReceiver};
 
 use crate::config::Origin;
 
@@ -28,8 +28,8 @@ impl WantedCredential {
                 let (token, sent): (Vec<_>, Vec<_>) = auth
                     .receivers(name)
                     .into_iter()
-                    .partition(|receiver| *receiver == Receiver::ApiByToken);
-                let places = |receivers: Vec<Receiver<'_>>| {
+                    .partition(|receiver| *receiver == CredentialReceiver::ApiByToken);
+                let places = |receivers: Vec<CredentialReceiver<'_>>| {
                     receivers
                         .into_iter()
                         .map(|receiver| receiver_place(receiver, descriptor))
@@ -63,15 +63,17 @@ impl WantedCredential {
 }
 
 /// Says where a receiver is.
-fn receiver_place(receiver: Receiver<'_>, descriptor: &Descriptor) -> String {
+fn receiver_place(receiver: CredentialReceiver<'_>, descriptor: &Descriptor) -> String {
     match receiver {
-        Receiver::Api | Receiver::ApiByToken => {
+        CredentialReceiver::Api | CredentialReceiver::ApiByToken => {
             let base = descriptor.base_url.as_deref().and_then(|base| base.parse::<Origin>().ok());
             // A placeholder is no host.
             let base = base.filter(|base| !base.as_str().contains(['{', '}']));
             base.map_or_else(|| "the `url` of the backend".to_owned(), String::from)
         }
-        Receiver::Authorize(url) | Receiver::Token(url) => url.origin().ascii_serialization(),
-        Receiver::TokenOfItsOwn => "the token endpoint that it names".to_owned(),
+        CredentialReceiver::Authorize(url) | CredentialReceiver::Token(url) => {
+            url.origin().ascii_serialization()
+        }
+        CredentialReceiver::TokenOfItsOwn => "the token endpoint that it names".to_owned(),
     }
 }

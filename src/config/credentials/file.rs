@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::super::{
     env_vars::unexpanded_reference,
-    file_trust::{self, Doubt},
+    file_trust::{self, FileDoubt},
 };
 
 /// Credential files are tokens and passwords; this is a file that is something else.
@@ -34,7 +34,7 @@ pub enum SecretFileError {
     Unexpanded(String),
     /// Somebody else could have written it.
     #[error("cannot be trusted: {0}")]
-    Untrusted(Doubt),
+    Untrusted(FileDoubt),
 }
 
 /// Reads a secret from a file; one line break at its end does not belong to it.

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::{CredentialError, CredentialResolver, CredentialValue};
 use crate::{
-    config::{BackendSettings, Origin, binding::Recipient},
+    config::{BackendSettings, Origin, binding::CredentialRecipient},
     secrets::Secrets,
 };
 
@@ -117,8 +117,8 @@ pub struct BackendCredentials {
 }
 
 impl BackendCredentials {
-    fn recipient(&self) -> Recipient<'_> {
-        Recipient { backend: &self.backend, origins: &self.origins }
+    fn recipient(&self) -> CredentialRecipient<'_> {
+        CredentialRecipient { backend: &self.backend, origins: &self.origins }
     }
 
     fn missing(&self, name: &CredentialName) -> SourceError {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io::Write as _};
 
 use super::{
-    super::{Origin, Provenance, store::AccessToken},
+    super::{Origin, SettingsProvenance, store::AccessToken},
     *,
 };
 
@@ -31,7 +31,7 @@ fn resolve(
     let credentials = CredentialResolver::new(variables.iter().copied().collect());
     let name = CredentialName(name.to_owned());
     let origins = here();
-    let recipient = Recipient { backend, origins: &origins };
+    let recipient = CredentialRecipient { backend, origins: &origins };
     let found = credentials.resolve(recipient, &name)?;
     Ok(found.map(|secret| secret.expose_secret().to_owned()))
 }
@@ -107,7 +107,7 @@ fn the_store_comes_after_the_environment() {
         CredentialResolver::new(environment.with("XDG_STATE_HOME", state))
     };
     let (owner, origins) = (backend(&[]), here());
-    let one = Recipient { backend: &owner, origins: &origins };
+    let one = CredentialRecipient { backend: &owner, origins: &origins };
     let name = CredentialName("a".to_owned());
     let text = |found: Result<Option<SecretString>, CredentialError>| {
         found.unwrap().map(|secret| secret.expose_secret().to_owned())
@@ -138,7 +138,7 @@ fn a_draft_is_stored_whole_or_not_at_all() {
     let environment: Environment = [("CREDENTIAL_A", "outside")].into_iter().collect();
     let credentials = CredentialResolver::new(environment.with("XDG_STATE_HOME", state));
     let (owner, origins) = (backend(&[]), here());
-    let one = Recipient { backend: &owner, origins: &origins };
+    let one = CredentialRecipient { backend: &owner, origins: &origins };
     let name = |text: &str| CredentialName(text.to_owned());
     let draft = credentials.draft();
     draft.set(&name("a"), "new-a".into());
@@ -174,7 +174,7 @@ fn debug_shows_no_value() {
 /// A backend in settings that somebody has written down, and where it goes.
 fn written(origin: &str) -> (BackendSettings, BTreeSet<Origin>) {
     let mut backend = backend(&[]);
-    backend.provenance = Provenance::Own;
+    backend.provenance = SettingsProvenance::Own;
     (backend, BTreeSet::from([origin.parse().unwrap()]))
 }
 
@@ -203,7 +203,7 @@ fn what_was_stored_before_is_bound_by_the_first_who_wrote_it_down() {
     let name = CredentialName("a".to_owned());
     let (first, second) = (written("https://first.example"), written("https://second.example"));
     let resolve = |credentials: &CredentialResolver, owner: &BackendSettings, origins| {
-        let recipient = Recipient { backend: owner, origins };
+        let recipient = CredentialRecipient { backend: owner, origins };
         let found = credentials.resolve(recipient, &name).map_err(|error| error.to_string());
         found.map(|found| found.unwrap().expose_secret().to_owned())
     };
@@ -217,7 +217,7 @@ fn what_was_stored_before_is_bound_by_the_first_who_wrote_it_down() {
     assert!(error.contains("goes to https://first.example only, not to https://second.example"));
     assert_eq!(resolve(&credentials, &flags, &first.1).as_deref(), Ok("old"));
     // A draft is somebody's consent when it is stored, and not before.
-    let recipient = Recipient { backend: &second.0, origins: &second.1 };
+    let recipient = CredentialRecipient { backend: &second.0, origins: &second.1 };
     draft.commit(recipient, StorePlace::File).unwrap();
     assert_eq!(resolve(&credentials, &second.0, &second.1).as_deref(), Ok("old"));
     assert!(resolve(&credentials, &first.0, &first.1).is_err());
@@ -229,8 +229,8 @@ fn what_is_stored_elsewhere_is_not_replaced() {
     let credentials = with_old_store(&home);
     let name = CredentialName("a".to_owned());
     let (first, second) = (written("https://first.example"), written("https://second.example"));
-    let here = Recipient { backend: &first.0, origins: &first.1 };
-    let there = Recipient { backend: &second.0, origins: &second.1 };
+    let here = CredentialRecipient { backend: &first.0, origins: &first.1 };
+    let there = CredentialRecipient { backend: &second.0, origins: &second.1 };
     credentials.replace(here, &name, &secret("next")).unwrap();
     for refused in [
         credentials.check_replaceable(there, &name),

@@ -9,7 +9,7 @@ use std::{
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessToken, CredentialValue, Stored};
+use super::{AccessToken, CredentialValue, StoredCredential};
 use crate::config::Origin;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ pub(super) struct AccessEntry {
     pub(super) ends: u64,
 }
 
-impl From<StoreEntry> for Stored {
+impl From<StoreEntry> for StoredCredential {
     fn from(StoreEntry { value, replaces, access, origins }: StoreEntry) -> Self {
         let access = access.and_then(|AccessEntry { token, ends }| {
             let ends = UNIX_EPOCH.checked_add(Duration::from_secs(ends))?;
@@ -71,8 +71,8 @@ impl From<StoreEntry> for Stored {
     }
 }
 
-impl From<&Stored> for StoreEntry {
-    fn from(stored: &Stored) -> Self {
+impl From<&StoredCredential> for StoreEntry {
+    fn from(stored: &StoredCredential) -> Self {
         let CredentialValue { value, access } = &stored.credential;
         let access = access.as_ref().map(|AccessToken { token, ends }| AccessEntry {
             token: token.expose_secret().to_owned(),

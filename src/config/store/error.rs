@@ -1,7 +1,7 @@
 //! Why the store cannot be used.
 
 use super::super::{
-    file_trust::Doubt,
+    file_trust::FileDoubt,
     keyring::{self, KeyringError},
 };
 
@@ -23,7 +23,7 @@ pub enum StoreError {
         /// The file.
         path: String,
         /// Who.
-        doubt: Doubt,
+        doubt: FileDoubt,
     },
     /// The keyring has the entries of a backend, and does not give or take them.
     #[error(

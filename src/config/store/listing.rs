@@ -22,7 +22,7 @@ pub struct CredentialListing {
 
 /// What [`CredentialStore::forget`] has removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forgotten {
+pub struct RemovedCredentials {
     /// Where the entries were.
     pub place: StorePlace,
     /// Their names, as far as they could be read.
@@ -77,7 +77,7 @@ impl CredentialStore {
     ///
     /// The file cannot be written, or the keyring does not remove its item; the file then still
     /// leads to it, so that it can be removed later.
-    pub fn forget(&self, backend: &str) -> Result<Option<Forgotten>, StoreError> {
+    pub fn forget(&self, backend: &str) -> Result<Option<RemovedCredentials>, StoreError> {
         let _place = self.lock(&place_lock(backend))?;
         let StoreContent { backends, keyring, .. } = self.read()?;
         let forgotten = match (keyring.get(backend), backends.get(backend)) {
@@ -87,11 +87,12 @@ impl CredentialStore {
                 self.keyring
                     .remove(&note.account)
                     .map_err(|error| StoreError::Keyring { backend: backend.to_owned(), error })?;
-                Forgotten { place: StorePlace::Keyring, names: names.unwrap_or_default() }
+                RemovedCredentials { place: StorePlace::Keyring, names: names.unwrap_or_default() }
             }
-            (None, Some(entries)) => {
-                Forgotten { place: StorePlace::File, names: entries.keys().cloned().collect() }
-            }
+            (None, Some(entries)) => RemovedCredentials {
+                place: StorePlace::File,
+                names: entries.keys().cloned().collect(),
+            },
             (None, None) => return Ok(None),
         };
         self.change(|content| {

@@ -17,8 +17,11 @@ fn here() -> BTreeSet<Origin> {
     BTreeSet::from(["https://a.example".parse().unwrap()])
 }
 
-fn stored(value: &str) -> Stored {
-    Stored { origins: Some(here()), ..CredentialValue::from(SecretString::from(value)).into() }
+fn stored(value: &str) -> StoredCredential {
+    StoredCredential {
+        origins: Some(here()),
+        ..CredentialValue::from(SecretString::from(value)).into()
+    }
 }
 
 fn value(store: &CredentialStore, backend: &str, name: &str) -> Option<String> {
@@ -136,7 +139,7 @@ impl Bench {
     fn move_to(
         &self,
         place: StorePlace,
-        entries: &[(&str, Stored)],
+        entries: &[(&str, StoredCredential)],
     ) -> Result<Option<KeyringError>, StoreError> {
         self.store.save_at(place, "a", entries, true)
     }
@@ -264,7 +267,7 @@ fn access_tokens_give_way_where_an_item_has_little_room() {
     let bench = Bench::new(Some(300));
     let access = AccessToken { token: "t".repeat(200).into(), ends: UNIX_EPOCH };
     let credential = CredentialValue { value: "refresh".into(), access: Some(access) };
-    let entry = Stored { credential, ..stored("refresh") };
+    let entry = StoredCredential { credential, ..stored("refresh") };
     bench.store.save("a", &[("x", entry)]).unwrap();
     let found = bench.other().entry("a", "x").unwrap().unwrap();
     assert!(found.credential.access.is_none());

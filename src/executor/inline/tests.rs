@@ -33,7 +33,7 @@ async fn stored(store: &FileStore, bytes: &'static [u8]) -> String {
         total: None,
         ttl: None,
         idle: Duration::from_secs(60),
-        purpose: crate::files::Purpose::Upload,
+        purpose: crate::files::SavePurpose::Upload,
         client: &ClientKey::only(),
     };
     let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(bytes))]);

@@ -41,7 +41,7 @@ async fn run_with(
         tools: vec!["get".to_owned(), "set".to_owned()],
         deadline: Instant::now() + time,
     };
-    let slot = Slots::default().take(&ClientKey::only()).await.unwrap();
+    let slot = ScriptSlots::default().take(&ClientKey::only()).await.unwrap();
     let mut run = ScriptRun::start(job, slot).unwrap();
     let (mut calls, mut log) = (Vec::new(), Vec::new());
     loop {
@@ -304,7 +304,7 @@ async fn a_script_that_leaves_its_function_gains_nothing() {
 
 #[tokio::test]
 async fn dropping_a_run_ends_it() {
-    let slots = Slots::default();
+    let slots = ScriptSlots::default();
     let mut busy = Vec::new();
     for _ in 0..MOST_RUNS {
         let job = ScriptJob {

@@ -15,10 +15,10 @@ const CANCEL_TIME: Duration = Duration::from_secs(8);
 /// Sees to a task when the call that began it is dropped. A request to stop it is made in a task of
 /// its own, which the process waits for at its end.
 pub(super) struct TaskGuard {
-    armed: Option<Armed>,
+    armed: Option<ArmedGuard>,
 }
 
-struct Armed {
+struct ArmedGuard {
     executor: Executor,
     right: TaskRight,
     on_drop: OnDrop,
@@ -30,7 +30,7 @@ impl TaskGuard {
     pub(super) fn new(executor: &Executor, right: &TaskRight, context: &CallContext<'_>) -> Self {
         let CallContext { client, on_drop, .. } = context.clone();
         let (executor, right) = (executor.clone(), right.clone());
-        Self { armed: Some(Armed { executor, right, on_drop, client }) }
+        Self { armed: Some(ArmedGuard { executor, right, on_drop, client }) }
     }
 
     pub(super) fn disarm(&mut self) {
@@ -40,7 +40,9 @@ impl TaskGuard {
 
 impl Drop for TaskGuard {
     fn drop(&mut self) {
-        let Some(Armed { executor, right, on_drop, client }) = self.armed.take() else { return };
+        let Some(ArmedGuard { executor, right, on_drop, client }) = self.armed.take() else {
+            return;
+        };
         let task = right.handle().to_string();
         if !on_drop.stops() {
             tracing::info!("nobody waits for the task {task} any more; it goes on");

@@ -23,13 +23,13 @@ use self::{
     watch::{TaskLook, TaskPoller, WatchEnd},
 };
 use super::{
-    Budget, CallContext, CallError, Executor, result::DecodedAnswer, settle_write,
+    CallContext, CallError, Executor, WaitBudget, result::DecodedAnswer, settle_write,
     step::RequestStep,
 };
 use crate::{
     gate::{Admitted, TaskRight},
     outcome::{
-        CallOutcome, HeldMemory, Payload,
+        AnswerPayload, CallOutcome, HeldMemory,
         task_report::{TaskHandle, TaskReport},
     },
 };
@@ -44,7 +44,7 @@ pub(super) fn begun_task(
 ) -> Result<Option<String>, CallError> {
     let Some(tasks) = call.entry().tasks() else { return Ok(None) };
     let text = match &answer.payload {
-        Payload::Json(text) => text.as_str(),
+        AnswerPayload::Json(text) => text.as_str(),
         _ => "null",
     };
     match tasks.begun_task_id(answer.status, text) {
@@ -69,7 +69,7 @@ pub(super) async fn follow_task(
     let budget = call_wait(call).unwrap_or(context.budget);
     // A script that waits longer than it may would take the task with it.
     let last = match context.budget {
-        Budget::Until(end) => Some(end),
+        WaitBudget::Until(end) => Some(end),
         _ => None,
     };
     let deadline = watcher.deadline(budget);
@@ -98,11 +98,11 @@ pub(super) async fn follow_task(
 }
 
 /// Returns how long the caller of a call wants to wait for its task.
-fn call_wait(call: &Admitted<'_>) -> Option<Budget> {
+fn call_wait(call: &Admitted<'_>) -> Option<WaitBudget> {
     let wait = call.arguments().given(ParamRole::Wait)?;
     Some(match wait.as_u64()? {
-        0 => Budget::AtOnce,
-        seconds => Budget::For(Duration::from_secs(seconds)),
+        0 => WaitBudget::AtOnce,
+        seconds => WaitBudget::For(Duration::from_secs(seconds)),
     })
 }
 
@@ -114,7 +114,7 @@ fn open_outcome(report: TaskReport) -> CallOutcome {
         )
     });
     let notes = notes.into_iter().collect();
-    let payload = Payload::Task(Box::new(report));
+    let payload = AnswerPayload::Task(Box::new(report));
     CallOutcome { status: 202, payload, notes, next: None, held: HeldMemory::default() }
 }
 

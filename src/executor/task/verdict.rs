@@ -22,7 +22,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What became of the work.
-pub(super) enum Decided {
+pub(super) enum TaskVerdict {
     /// It succeeded.
     Good(LookResult),
     /// It did not; the tool says so.
@@ -33,11 +33,11 @@ pub(super) enum Decided {
 
 impl TaskPoller<'_> {
     /// Finds out what became of the work of a task that succeeded; `None` when its state says it.
-    pub(super) async fn decided(&self, seen: &TaskLook) -> Option<Decided> {
+    pub(super) async fn decided(&self, seen: &TaskLook) -> Option<TaskVerdict> {
         let handle = self.right.handle();
         let (at, verdict) = self.tasks.verdict_of(&handle.tool)?;
         let tool = verdict.call.tool.clone();
-        let unknown = |why: String| Decided::Unknown { tool: tool.clone(), why };
+        let unknown = |why: String| TaskVerdict::Unknown { tool: tool.clone(), why };
         let values = match verdict.values_in(seen.shown.as_str(), &handle.id) {
             Ok(values) => values,
             Err(path) => return Some(unknown(format!("the task has nothing usable at {path}"))),
@@ -47,8 +47,8 @@ impl TaskPoller<'_> {
         loop {
             let why = match self.look_once(at, verdict, &values).await {
                 Ok(decided) => return Some(decided),
-                Err(Undecided::Lasting(why)) => return Some(unknown(why)),
-                Err(Undecided::Passing(why)) => why,
+                Err(UndecidedLook::Lasting(why)) => return Some(unknown(why)),
+                Err(UndecidedLook::Passing(why)) => why,
             };
             if Instant::now() + pause >= ends {
                 return Some(unknown(why));
@@ -63,15 +63,15 @@ impl TaskPoller<'_> {
         at: usize,
         verdict: &VerdictRule,
         values: &[(String, String)],
-    ) -> Result<Decided, Undecided> {
+    ) -> Result<TaskVerdict, UndecidedLook> {
         let lasting = |error: CallError| match error.is_transient() {
-            true => Undecided::Passing(format!("it failed: {error}")),
-            false => Undecided::Lasting(format!("it failed: {}", error.for_model())),
+            true => UndecidedLook::Passing(format!("it failed: {error}")),
+            false => UndecidedLook::Lasting(format!("it failed: {}", error.for_model())),
         };
-        let refused = |error: crate::gate::CallRefusal| Undecided::Lasting(error.to_string());
+        let refused = |error: crate::gate::CallRefusal| UndecidedLook::Lasting(error.to_string());
         let call = self.right.verdict(at, values).map_err(refused)?;
         let Some(tool) = call.entry().tool() else {
-            return Err(Undecided::Lasting("it cannot be called".to_owned()));
+            return Err(UndecidedLook::Lasting("it cannot be called".to_owned()));
         };
         let shown = self.shown(&call, tool).await.map_err(lasting)?;
         if let Some(rejected) = shown.rejected {
@@ -81,25 +81,25 @@ impl TaskPoller<'_> {
         // What cannot be hidden is not told.
         let text = match &hidden {
             Some(Some(hidden)) => hidden.as_str(),
-            Some(None) => return Err(Undecided::Lasting("it cannot be shown".to_owned())),
+            Some(None) => return Err(UndecidedLook::Lasting("it cannot be shown".to_owned())),
             None => shown.text.as_str(),
         };
         match verdict.read(text) {
-            Ok(JudgedOutcome { phase: TaskPhase::Succeeded, .. }) => Ok(Decided::Good(shown)),
+            Ok(JudgedOutcome { phase: TaskPhase::Succeeded, .. }) => Ok(TaskVerdict::Good(shown)),
             Ok(JudgedOutcome { phase: TaskPhase::Running, state, .. }) => {
-                Err(Undecided::Passing(format!("it says \"{state}\"")))
+                Err(UndecidedLook::Passing(format!("it says \"{state}\"")))
             }
-            Ok(judged) => Ok(Decided::Bad { tool: tool.name.clone(), judged }),
+            Ok(judged) => Ok(TaskVerdict::Bad { tool: tool.name.clone(), judged }),
             Err(error @ TaskStateError::Absent { .. }) => {
-                Err(Undecided::Passing(format!("what it shows {error}")))
+                Err(UndecidedLook::Passing(format!("what it shows {error}")))
             }
-            Err(error) => Err(Undecided::Lasting(format!("what it shows {error}"))),
+            Err(error) => Err(UndecidedLook::Lasting(format!("what it shows {error}"))),
         }
     }
 }
 
 /// Why a look did not tell.
-enum Undecided {
+enum UndecidedLook {
     /// A later one may.
     Passing(String),
     /// None will.

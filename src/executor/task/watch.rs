@@ -8,20 +8,20 @@ use dadl_descriptor::model::{
 };
 use tokio::time::Instant;
 
-use super::{TaskError, TaskFailure, verdict::Decided};
+use super::{TaskError, TaskFailure, verdict::TaskVerdict};
 use crate::{
     call,
     catalog::CatalogOperation,
     executor::{
-        AnswerMemory, Budget, CallContext, CallError, Executor,
+        AnswerMemory, CallContext, CallError, Executor, WaitBudget,
         look::{self, LookResult},
-        step::{Means, to_usize},
+        step::{CallMeans, to_usize},
     },
     gate::{Admitted, TaskRight},
     http::error::{SendError, SendErrorKind},
     outcome::{
-        CallOutcome, HeldMemory, JsonText, Payload,
-        task_report::{Elapsed, TaskReport},
+        AnswerPayload, CallOutcome, HeldMemory, JsonText,
+        task_report::{TaskAge, TaskReport},
     },
     response::{masked_error, shape},
 };
@@ -41,11 +41,11 @@ pub(super) struct TaskLook {
     /// Counts what that takes.
     room: AnswerMemory,
     /// What became of the work, where the state of the task does not say.
-    decided: Option<Decided>,
+    decided: Option<TaskVerdict>,
 }
 
 /// A look that showed nothing.
-enum Missed {
+enum MissedLook {
     /// It may pass.
     Passing { error: CallError, retry_after: Option<Duration> },
     /// It will not.
@@ -72,7 +72,7 @@ pub(super) struct TaskPoller<'run> {
     tool: Tool,
 }
 
-type LookFuture<'run> = Pin<Box<dyn Future<Output = Result<TaskLook, Missed>> + Send + 'run>>;
+type LookFuture<'run> = Pin<Box<dyn Future<Output = Result<TaskLook, MissedLook>> + Send + 'run>>;
 
 impl<'run> TaskPoller<'run> {
     pub(super) fn new(
@@ -88,7 +88,7 @@ impl<'run> TaskPoller<'run> {
     }
 
     /// Returns until when to wait.
-    pub(super) fn deadline(&self, budget: Budget) -> Instant {
+    pub(super) fn deadline(&self, budget: WaitBudget) -> Instant {
         let settings = self.admit(false).ok().and_then(|call| {
             let settings = self.executor.backend(call.entry()).ok()?.settings();
             Some((settings.task_wait, settings.task_after))
@@ -96,13 +96,13 @@ impl<'run> TaskPoller<'run> {
         let (usual, brief) = settings.unwrap_or_default();
         let now = Instant::now();
         let (from, time) = match budget {
-            Budget::AtOnce => (now, Duration::ZERO),
-            Budget::Brief => (now, brief),
-            Budget::Longest => (now, self.tasks.max_wait),
-            Budget::For(time) => (now, time),
-            Budget::Until(end) => (now, end.saturating_duration_since(now)),
+            WaitBudget::AtOnce => (now, Duration::ZERO),
+            WaitBudget::Brief => (now, brief),
+            WaitBudget::Longest => (now, self.tasks.max_wait),
+            WaitBudget::For(time) => (now, time),
+            WaitBudget::Until(end) => (now, end.saturating_duration_since(now)),
             // What was before the task, such as a person's answer, took of the host's time as well.
-            Budget::Usual => (self.context.since, usual),
+            WaitBudget::Usual => (self.context.since, usual),
         };
         // A point in time that no clock may reach.
         from.checked_add(time.min(self.tasks.max_wait)).unwrap_or(now + LONGEST_TROUBLE)
@@ -119,7 +119,7 @@ impl<'run> TaskPoller<'run> {
     async fn ended(&self, mut seen: TaskLook) -> WatchEnd {
         if seen.glimpse.phase == TaskPhase::Succeeded {
             seen.decided = self.decided(&seen).await;
-            if let Some(Decided::Bad { judged, .. }) = &seen.decided {
+            if let Some(TaskVerdict::Bad { judged, .. }) = &seen.decided {
                 seen.glimpse.phase = judged.phase;
                 seen.glimpse.state.clone_from(&judged.state);
                 seen.glimpse.reason.clone_from(&judged.reason);
@@ -155,7 +155,7 @@ impl<'run> TaskPoller<'run> {
     /// Returns the report about a task that nobody has looked at.
     pub(super) fn unseen(&self) -> TaskReport {
         let (since, is_known) = self.since;
-        let elapsed = if is_known { Elapsed::Began } else { Elapsed::Watched };
+        let elapsed = if is_known { TaskAge::Began } else { TaskAge::Watched };
         TaskReport {
             stops: self.right.stops(),
             elapsed: Some(elapsed(since.elapsed())),
@@ -179,8 +179,8 @@ impl<'run> TaskPoller<'run> {
                 return Ok(self.ended(seen).await);
             }
             Ok(seen) => TaskReport { glimpse: Some(seen.glimpse), ..self.unseen() },
-            Err(Missed::Lasting(error)) => return self.lost(error),
-            Err(Missed::Passing { error, .. }) => {
+            Err(MissedLook::Lasting(error)) => return self.lost(error),
+            Err(MissedLook::Passing { error, .. }) => {
                 TaskReport { trouble: Some(error.to_string()), ..self.unseen() }
             }
         };
@@ -218,11 +218,11 @@ impl<'run> TaskPoller<'run> {
                         return Ok(self.ended(seen).await);
                     }
                     // A server or a proxy that waits for a while only: ask again.
-                    Ok(_) | Err(Missed::Passing { .. }) => {
+                    Ok(_) | Err(MissedLook::Passing { .. }) => {
                         blocking = Some(self.look_after(self.tasks.pause(usize::MAX), true));
                     }
                     // The polls find out whether that is so for them too.
-                    Err(Missed::Lasting(_)) => blocking = None,
+                    Err(MissedLook::Lasting(_)) => blocking = None,
                 },
                 seen = &mut poll => {
                     looks += 1;
@@ -236,8 +236,8 @@ impl<'run> TaskPoller<'run> {
                             report.trouble = None;
                             report.glimpse = Some(seen.glimpse);
                         }
-                        Err(Missed::Lasting(error)) => return self.lost(error),
-                        Err(Missed::Passing { error, retry_after }) => {
+                        Err(MissedLook::Lasting(error)) => return self.lost(error),
+                        Err(MissedLook::Passing { error, retry_after }) => {
                             let since = *troubled.get_or_insert_with(Instant::now);
                             report.trouble = Some(format!("the last look failed: {error}"));
                             if since.elapsed() > LONGEST_TROUBLE {
@@ -263,9 +263,9 @@ impl<'run> TaskPoller<'run> {
     }
 
     /// Looks at the task once.
-    async fn look(&self, blocking: bool) -> Result<TaskLook, Missed> {
-        let call = self.admit(blocking).map_err(Missed::Lasting)?;
-        let settings = self.executor.backend(call.entry()).map_err(Missed::Lasting)?.settings();
+    async fn look(&self, blocking: bool) -> Result<TaskLook, MissedLook> {
+        let call = self.admit(blocking).map_err(MissedLook::Lasting)?;
+        let settings = self.executor.backend(call.entry()).map_err(MissedLook::Lasting)?.settings();
         let bound = settings.timeouts.call;
         let seen = tokio::time::timeout(bound, self.look_through(&call)).await;
         let seen = seen.unwrap_or_else(|_| {
@@ -307,11 +307,11 @@ impl<'run> TaskPoller<'run> {
     }
 
     /// Decides whether another look may help.
-    fn missed(&self, error: CallError) -> Missed {
+    fn missed(&self, error: CallError) -> MissedLook {
         if error.is_transient() {
-            return Missed::Passing { retry_after: error.retry_after(), error };
+            return MissedLook::Passing { retry_after: error.retry_after(), error };
         }
-        Missed::Lasting(match error {
+        MissedLook::Lasting(match error {
             error @ CallError::Task(_) => error,
             error => {
                 let (handle, error) = (self.right.handle().clone(), Box::new(error));
@@ -336,12 +336,12 @@ impl<'run> TaskPoller<'run> {
         let mut told_by = None;
         match decided {
             None => {}
-            Some(Decided::Bad { tool, .. }) => told_by = Some(tool),
-            Some(Decided::Good(seen)) => {
+            Some(TaskVerdict::Bad { tool, .. }) => told_by = Some(tool),
+            Some(TaskVerdict::Good(seen)) => {
                 result = tasks.verdict_of(&handle.tool).and_then(|(_, it)| it.result.as_ref());
                 (shown, room) = (seen.text, seen.room);
             }
-            Some(Decided::Unknown { tool, why }) => notes.push(format!(
+            Some(TaskVerdict::Unknown { tool, why }) => notes.push(format!(
                 "the task ended, which does not say whether its work succeeded: `{tool}` would tell, \
                  but {why}"
             )),
@@ -371,7 +371,7 @@ impl<'run> TaskPoller<'run> {
             Some(selected).filter(|selected| selected.as_str() != "null")
         };
         let Some(result) = room.work(before, result).await else {
-            let payload = Payload::Task(Box::new(done));
+            let payload = AnswerPayload::Task(Box::new(done));
             let held = HeldMemory::default();
             return Ok(CallOutcome { status: 200, payload, notes, next: None, held });
         };
@@ -380,7 +380,7 @@ impl<'run> TaskPoller<'run> {
         let (arguments, door) = (look.arguments(), look.door());
         let plan = call::plan_call(look.entry(), &self.tool, backend.base(), arguments, door)?;
         // What it takes was counted with the look.
-        let means = Means { room, ..Means::new(executor, backend, context) };
+        let means = CallMeans { room, ..CallMeans::new(executor, backend, context) };
         let step = means.step(call, starter, &plan);
         step.resize(before as u64, result.as_str().len() as u64)?;
         let mut outcome = step.shape(result, 200).await?;

@@ -118,7 +118,7 @@ async fn a_file_that_was_removed_takes_what_was_seen_with_it() {
     let store = bench.published();
     assert!(is_there(&store, &reference).await);
     assert_eq!(bench.unfinished().len(), 1);
-    let id = Id::parse(reference.strip_prefix(REFERENCE).unwrap()).unwrap();
+    let id = FileId::parse(reference.strip_prefix(REFERENCE).unwrap()).unwrap();
     assert!(store.remove(&id).await);
     assert_eq!(bench.names(""), [".store"]);
 }

@@ -5,7 +5,7 @@ use super::*;
 const YEAR: u64 = 365 * 24 * 60 * 60;
 
 fn id() -> String {
-    Id::random().as_str().to_owned()
+    FileId::random().as_str().to_owned()
 }
 
 /// All that a process does at its start and later, on both kinds of servers.
@@ -44,7 +44,7 @@ async fn another_file_of_the_same_name_size_and_time_is_theirs() {
         std::fs::rename(&theirs, &saved.path).unwrap();
         if removes {
             let records = bench.names(".store");
-            let id = Id::parse(records[0].strip_suffix(".json").unwrap()).unwrap();
+            let id = FileId::parse(records[0].strip_suffix(".json").unwrap()).unwrap();
             store.remove(&id).await;
         } else {
             bench.pass(61);
@@ -168,7 +168,7 @@ async fn what_can_be_continued_is_kept_for_a_day_after_it_was_found() {
     let bench = Bench::new(FileSettings::default());
     std::fs::create_dir_all(bench.directory()).unwrap();
     let made = staging::make_file(&bench.directory()).unwrap();
-    let request = Fingerprint([7; 32]);
+    let request = RequestFingerprint([7; 32]);
     let resume = (&request, "\"v1\"", None);
     unfinished::write_mark(&bench.directory(), &made.id, false, resume).unwrap().keep(true);
     drop(made.file);
@@ -203,7 +203,7 @@ async fn a_record_waits_for_a_file_that_is_about_to_get_its_name() {
     let bench = Bench::new(FileSettings::default());
     let store = bench.published();
     let reference = save(&store, Some(60), "x").await.reference.unwrap();
-    let id = Id::parse(reference.strip_prefix(REFERENCE).unwrap()).unwrap();
+    let id = FileId::parse(reference.strip_prefix(REFERENCE).unwrap()).unwrap();
     // As it was a moment before the name was given.
     staging::make_file(&bench.directory()).unwrap();
     let part = staging::part_path(&bench.directory(), &id);

@@ -1,43 +1,48 @@
 //! A credential as requests carry it.
 
-use dadl_descriptor::model::Placement;
+use dadl_descriptor::model::TokenPlacement;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::http::login::Unsendable;
+use crate::http::login::UnsendableValue;
 
 /// A credential in the form in which it is sent.
 #[derive(Default)]
-pub(crate) struct Applied {
+pub(crate) struct AppliedCredential {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     query: Vec<(String, SecretString)>,
     /// Whether a backend gave it instead of the configured one.
     pub(super) is_renewed: bool,
 }
 
-impl Applied {
+impl AppliedCredential {
     /// Sends `headers`.
     pub(crate) fn fields(headers: Vec<(HeaderName, HeaderValue)>) -> Self {
         Self { headers, ..Self::default() }
     }
 
     /// Sends `token` at `placement`.
-    pub(crate) fn token(placement: &Placement, token: &SecretString) -> Result<Self, Unsendable> {
+    pub(crate) fn token(
+        placement: &TokenPlacement,
+        token: &SecretString,
+    ) -> Result<Self, UnsendableValue> {
         let value = token.expose_secret();
         let (field, query) = match placement {
-            Placement::Cookie(name) => (Some((header::COOKIE, cookie_field(name, value)?)), None),
-            Placement::Header { name, prefix } => {
+            TokenPlacement::Cookie(name) => {
+                (Some((header::COOKIE, cookie_field(name, value)?)), None)
+            }
+            TokenPlacement::Header { name, prefix } => {
                 (Some((name.clone(), sensitive(&format!("{prefix}{value}"))?)), None)
             }
-            Placement::Query(name) => (None, Some((name.clone(), token.clone()))),
+            TokenPlacement::Query(name) => (None, Some((name.clone(), token.clone()))),
         };
         let (headers, query) = (field.into_iter().collect(), query.into_iter().collect());
         Ok(Self { headers, query, is_renewed: false })
     }
 
     /// Sends a cookie as a backend has set it.
-    pub(super) fn renewed_cookie(name: &str, value: &str) -> Result<Self, Unsendable> {
+    pub(super) fn renewed_cookie(name: &str, value: &str) -> Result<Self, UnsendableValue> {
         let fields = vec![(header::COOKIE, sensitive(&format!("{name}={value}"))?)];
         Ok(Self { is_renewed: true, ..Self::fields(fields) })
     }
@@ -73,16 +78,16 @@ impl Applied {
 }
 
 /// Makes the value of a `Cookie` field.
-pub(super) fn cookie_field(name: &str, value: &str) -> Result<HeaderValue, Unsendable> {
+pub(super) fn cookie_field(name: &str, value: &str) -> Result<HeaderValue, UnsendableValue> {
     if value.contains([';', ',', ' ', '"', '\\']) {
-        return Err(Unsendable::Cookie);
+        return Err(UnsendableValue::Cookie);
     }
     sensitive(&format!("{name}={value}"))
 }
 
 /// Makes a header value that `Debug` does not print.
-pub(crate) fn sensitive(text: &str) -> Result<HeaderValue, Unsendable> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| Unsendable::Field)?;
+pub(crate) fn sensitive(text: &str) -> Result<HeaderValue, UnsendableValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| UnsendableValue::Field)?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -23,8 +23,8 @@ use std::{
 };
 
 use dadl_descriptor::model::{
-    AuthScheme, CredentialName, Placement,
-    auth::rules::{AuthRules, Optional, RefusalRules},
+    AuthScheme, CredentialName, TokenPlacement,
+    auth::rules::{AuthRules, OptionalAuth, RefusalRules},
 };
 use dadl_text::text::MASK;
 use http::{HeaderMap, StatusCode, header};
@@ -33,11 +33,11 @@ use url::Url;
 
 use self::state::{AuthState, HeldCookie};
 pub(crate) use self::{
-    applied::{Applied, sensitive},
+    applied::{AppliedCredential, sensitive},
     source::AsyncSource,
 };
 use super::{
-    cookie::{self, Renewal, SetCookie},
+    cookie::{self, CookieRenewal, SetCookie},
     login::{LoginError, LoginKind, LoginSite},
 };
 use crate::{
@@ -104,7 +104,7 @@ impl Authenticator {
         path: &str,
         is_optional: bool,
         site: impl FnOnce() -> Result<LoginSite, E>,
-    ) -> Result<Arc<Applied>, E> {
+    ) -> Result<Arc<AppliedCredential>, E> {
         if let Some(applied) = self.state.renewed(path) {
             return Ok(applied);
         }
@@ -128,12 +128,12 @@ impl Authenticator {
 
     /// Returns whether every request can go without the credential.
     pub(crate) fn is_optional(&self) -> bool {
-        self.state.rules.optional == Optional::All
+        self.state.rules.optional == OptionalAuth::All
     }
 
     /// Returns whether the backend gave this one instead of the configured credential, which it may
     /// still take when it takes this one no more.
-    pub(crate) fn is_renewed(&self, applied: &Arc<Applied>) -> bool {
+    pub(crate) fn is_renewed(&self, applied: &Arc<AppliedCredential>) -> bool {
         let renewed = self.state.renewed.read().unwrap_or_else(PoisonError::into_inner);
         let is_held = renewed.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, applied));
         is_held || applied.is_renewed
@@ -147,7 +147,7 @@ impl Authenticator {
     /// Forgets the credential that a backend refused: the next call looks it up or renews it, so
     /// that a new token in its file is found without a restart. Another one that has come in the
     /// meantime stays.
-    pub(crate) fn forget(&self, refused: &Arc<Applied>) {
+    pub(crate) fn forget(&self, refused: &Arc<AppliedCredential>) {
         let mut renewed = self.state.renewed.write().unwrap_or_else(PoisonError::into_inner);
         if renewed.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, refused)) {
             *renewed = None;
@@ -167,7 +167,8 @@ impl Authenticator {
     /// Takes over what an answer of the backend from `url` does to the credential's cookie, unless
     /// it is one that refuses something. Of several credentials none is renewed so.
     pub(crate) fn observe(&self, status: StatusCode, headers: &HeaderMap, url: &Url) {
-        let AuthScheme::Token { placement: Placement::Cookie(name), .. } = &self.state.auth else {
+        let AuthScheme::Token { placement: TokenPlacement::Cookie(name), .. } = &self.state.auth
+        else {
             return;
         };
         let refuses = matches!(
@@ -182,13 +183,15 @@ impl Authenticator {
         }
         let held = match cookie::renewal(name, headers, url, SystemTime::now()) {
             None => return,
-            Some(Renewal::Ended) => None,
-            Some(Renewal::Set(SetCookie { value, path, ends })) => {
+            Some(CookieRenewal::Ended) => None,
+            Some(CookieRenewal::Set(SetCookie { value, path, ends })) => {
                 if self.state.is_configured(name, &value) {
                     None
                 } else {
                     self.secrets().add_derived(name, &value);
-                    let Ok(applied) = Applied::renewed_cookie(name, &value) else { return };
+                    let Ok(applied) = AppliedCredential::renewed_cookie(name, &value) else {
+                        return;
+                    };
                     Some(HeldCookie { applied: Arc::new(applied), path, ends })
                 }
             }
@@ -225,8 +228,8 @@ fn masked_header(auth: &AuthScheme) -> Option<String> {
         AuthScheme::Token { placement, .. } => placement,
     };
     Some(match placement {
-        Placement::Cookie(name) => format!("Cookie: {name}={MASK}"),
-        Placement::Header { name, prefix } => format!("{name}: {prefix}{MASK}"),
-        Placement::Query(name) => format!("(query) {name}={MASK}"),
+        TokenPlacement::Cookie(name) => format!("Cookie: {name}={MASK}"),
+        TokenPlacement::Header { name, prefix } => format!("{name}: {prefix}{MASK}"),
+        TokenPlacement::Query(name) => format!("(query) {name}={MASK}"),
     })
 }

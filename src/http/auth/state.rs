@@ -15,14 +15,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::{
-    applied::{Applied, cookie_field, sensitive},
+    applied::{AppliedCredential, cookie_field, sensitive},
     source::AsyncSource,
 };
 use crate::{
     config::{credentials::SourceError, store::text_fingerprint},
     http::{
         cookie,
-        login::{self, LoginError, LoginKind, LoginSite, Memory, Renewed},
+        login::{self, LoginError, LoginKind, LoginMemory, LoginSite, RenewedLogin},
         under_way::UnderWay,
     },
 };
@@ -44,7 +44,7 @@ pub(super) struct AuthState {
     pub(super) renewed: RwLock<Option<HeldCookie>>,
     flight: Mutex<Option<RenewalInFlight>>,
     refusal: Mutex<Option<LoginRefusal>>,
-    memory: Memory,
+    memory: LoginMemory,
 }
 
 /// A login that the server refused.
@@ -59,14 +59,14 @@ struct LoginRefusal {
 
 /// A credential that is in use.
 pub(super) struct HeldCredential {
-    pub(super) applied: Arc<Applied>,
+    pub(super) applied: Arc<AppliedCredential>,
     ends: Option<Instant>,
     renew: Option<Instant>,
 }
 
 /// A cookie that a backend gave instead of the credential's.
 pub(super) struct HeldCookie {
-    pub(super) applied: Arc<Applied>,
+    pub(super) applied: Arc<AppliedCredential>,
     /// It goes with requests below this path.
     pub(super) path: String,
     pub(super) ends: Option<SystemTime>,
@@ -74,10 +74,10 @@ pub(super) struct HeldCookie {
 
 /// A renewal that is under way, for all who wait for it.
 pub(super) type RenewalInFlight =
-    Shared<Pin<Box<dyn Future<Output = Result<Arc<Applied>, LoginError>> + Send>>>;
+    Shared<Pin<Box<dyn Future<Output = Result<Arc<AppliedCredential>, LoginError>> + Send>>>;
 
 impl HeldCredential {
-    fn forever(applied: Arc<Applied>) -> Self {
+    fn forever(applied: Arc<AppliedCredential>) -> Self {
         Self { applied, ends: None, renew: None }
     }
 }
@@ -92,7 +92,7 @@ impl AuthState {
             renewed: RwLock::default(),
             flight: Mutex::default(),
             refusal: Mutex::default(),
-            memory: Memory::default(),
+            memory: LoginMemory::default(),
         }
     }
 
@@ -108,7 +108,7 @@ impl AuthState {
     }
 
     /// Returns the credential in use, unless it is time for another.
-    pub(super) fn fresh(&self) -> Option<Arc<Applied>> {
+    pub(super) fn fresh(&self) -> Option<Arc<AppliedCredential>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let held = current.as_ref()?;
         let is_fresh = held.renew.is_none_or(|renew| Instant::now() < renew);
@@ -116,7 +116,7 @@ impl AuthState {
     }
 
     /// Returns the cookie that the backend gave for requests of `path`, unless it has ended.
-    pub(super) fn renewed(&self, path: &str) -> Option<Arc<Applied>> {
+    pub(super) fn renewed(&self, path: &str) -> Option<Arc<AppliedCredential>> {
         let renewed = self.renewed.read().unwrap_or_else(PoisonError::into_inner);
         let held = renewed.as_ref().filter(|held| cookie::is_for(&held.path, path))?;
         let is_over = held.ends.is_some_and(|ends| ends <= SystemTime::now());
@@ -136,7 +136,7 @@ impl AuthState {
     }
 
     /// Looks up a credential that is sent as it is.
-    pub(super) async fn looked_up(&self) -> Result<Arc<Applied>, LoginError> {
+    pub(super) async fn looked_up(&self) -> Result<Arc<AppliedCredential>, LoginError> {
         let applied = Arc::new(self.prepare().await?);
         self.hold(HeldCredential::forever(Arc::clone(&applied)));
         Ok(applied)
@@ -170,14 +170,14 @@ impl AuthState {
     }
 
     /// Logs in, and holds what that gives.
-    async fn renew(&self, site: &LoginSite) -> Result<Arc<Applied>, LoginError> {
+    async fn renew(&self, site: &LoginSite) -> Result<Arc<AppliedCredential>, LoginError> {
         let Some(login) = self.login() else { return self.looked_up().await };
         let renewed = match self.refused().await {
             Some(error) => Err(error),
             None => login::renew_login(login, &self.source, &self.memory, site).await,
         };
         match renewed {
-            Ok(Renewed { applied, ends, renew }) => {
+            Ok(RenewedLogin { applied, ends, renew }) => {
                 tracing::debug!(backend = %site.settings.name, "logged in");
                 let applied = Arc::new(applied);
                 self.hold(HeldCredential { applied: Arc::clone(&applied), ends, renew });
@@ -250,18 +250,18 @@ impl AuthState {
         true
     }
 
-    async fn prepare(&self) -> Result<Applied, LoginError> {
+    async fn prepare(&self) -> Result<AppliedCredential, LoginError> {
         let AuthScheme::Several(all) = &self.auth else {
             return self.prepare_one(&self.auth).await;
         };
-        let mut joined = Applied::default();
+        let mut joined = AppliedCredential::default();
         for auth in all {
             joined = joined.and(self.prepare_one(auth).await?);
         }
         Ok(joined)
     }
 
-    async fn prepare_one(&self, auth: &AuthScheme) -> Result<Applied, LoginError> {
+    async fn prepare_one(&self, auth: &AuthScheme) -> Result<AppliedCredential, LoginError> {
         match auth {
             AuthScheme::Basic { username, password } => {
                 let (username, password) = match password {
@@ -280,18 +280,18 @@ impl AuthState {
                 self.source.secrets().add_derived("basic", &encoded);
                 let value = sensitive(&format!("Basic {encoded}"))
                     .map_err(|reason| reason.of("the user name or the password"))?;
-                Ok(Applied::fields(vec![(header::AUTHORIZATION, value)]))
+                Ok(AppliedCredential::fields(vec![(header::AUTHORIZATION, value)]))
             }
             AuthScheme::Token { credential, placement } => {
                 let token = self.source.find(credential).await?;
-                Applied::token(placement, &token)
+                AppliedCredential::token(placement, &token)
                     .map_err(|reason| reason.of(format!("credential `{credential}`")))
             }
             // Logins are made by [`AuthState::renew`], and several hold none of their kind.
             AuthScheme::None
             | AuthScheme::OAuth2(_)
             | AuthScheme::Session(_)
-            | AuthScheme::Several(_) => Ok(Applied::default()),
+            | AuthScheme::Several(_) => Ok(AppliedCredential::default()),
         }
     }
 }

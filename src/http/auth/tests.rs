@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use dadl_descriptor::model::{CredentialName, Placement};
+use dadl_descriptor::model::{CredentialName, TokenPlacement};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use secrecy::SecretString;
 use url::Url;
 
-use super::{applied::Applied, state::AuthState, *};
+use super::{applied::AppliedCredential, state::AuthState, *};
 use crate::{config::credentials::SourceError, http::login::LoginError};
 
 struct Fixed(&'static str);
@@ -23,7 +23,7 @@ impl CredentialSource for Fixed {
 }
 
 /// Nothing here waits.
-fn looked_up(state: &AuthState) -> Result<Arc<Applied>, LoginError> {
+fn looked_up(state: &AuthState) -> Result<Arc<AppliedCredential>, LoginError> {
     state.looked_up().now_or_never().unwrap()
 }
 
@@ -35,25 +35,26 @@ fn sent(auth: AuthScheme, value: &'static str) -> (String, HeaderMap) {
     (url.to_string(), headers)
 }
 
-fn lower_token(placement: Placement) -> AuthScheme {
+fn lower_token(placement: TokenPlacement) -> AuthScheme {
     AuthScheme::Token { credential: CredentialName("t".into()), placement }
 }
 
 #[test]
 fn puts_a_token_where_the_descriptor_says() {
-    let (_, headers) = sent(lower_token(Placement::Cookie("session".into())), "tok");
+    let (_, headers) = sent(lower_token(TokenPlacement::Cookie("session".into())), "tok");
     assert_eq!(headers[header::COOKIE], "session=tok");
-    let bearer = Placement::Header { name: header::AUTHORIZATION, prefix: "Bearer ".to_owned() };
+    let bearer =
+        TokenPlacement::Header { name: header::AUTHORIZATION, prefix: "Bearer ".to_owned() };
     let (_, headers) = sent(lower_token(bearer), "tok");
     assert_eq!(headers[header::AUTHORIZATION], "Bearer tok");
     assert!(headers[header::AUTHORIZATION].is_sensitive());
-    let (url, _) = sent(lower_token(Placement::Query("key".into())), "a b");
+    let (url, _) = sent(lower_token(TokenPlacement::Query("key".into())), "a b");
     assert_eq!(url, "http://h/p?a=1&key=a+b");
 }
 
 #[test]
 fn a_cookie_joins_those_of_the_operator() {
-    let auth = lower_token(Placement::Cookie("session".into()));
+    let auth = lower_token(TokenPlacement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, Box::new(Fixed("tok")));
     let mut headers = HeaderMap::new();
     headers.insert(header::COOKIE, HeaderValue::from_static("lang=en"));
@@ -78,9 +79,11 @@ fn two() -> AuthScheme {
         credential: CredentialName(name.into()),
         placement,
     };
-    let header =
-        Placement::Header { name: http::HeaderName::from_static("x-id"), prefix: String::new() };
-    AuthScheme::Several(vec![token("a", header), token("b", Placement::Query("key".into()))])
+    let header = TokenPlacement::Header {
+        name: http::HeaderName::from_static("x-id"),
+        prefix: String::new(),
+    };
+    AuthScheme::Several(vec![token("a", header), token("b", TokenPlacement::Query("key".into()))])
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn encodes_basic_credentials() {
 
 #[test]
 fn refuses_a_token_that_would_break_the_header() {
-    let auth = lower_token(Placement::Cookie("session".into()));
+    let auth = lower_token(TokenPlacement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, Box::new(Fixed("a;b")));
     let error = looked_up(&authenticator.state).err().unwrap().to_string();
     assert!(error.contains("cookie cannot hold"), "{error}");
@@ -145,7 +148,7 @@ fn sent_to(authenticator: &Authenticator, path: &str) -> String {
 
 #[test]
 fn a_renewed_cookie_goes_where_it_is_for_until_it_ends_or_is_refused() {
-    let auth = lower_token(Placement::Cookie("session".into()));
+    let auth = lower_token(TokenPlacement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, Box::new(Fixed("old")));
     let observe = |status: StatusCode, field: &'static str| {
         let mut answer = HeaderMap::new();
@@ -184,11 +187,11 @@ fn a_refused_credential_is_looked_up_again() {
         }
     }
     let source = Counting(std::sync::atomic::AtomicU32::new(0));
-    let auth = lower_token(Placement::Cookie("session".into()));
+    let auth = lower_token(TokenPlacement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, Box::new(source));
     let state = &authenticator.state;
     let current = || state.fresh().unwrap_or_else(|| looked_up(state).unwrap());
-    let cookie = |applied: &Applied| applied.headers[0].1.to_str().unwrap().to_owned();
+    let cookie = |applied: &AppliedCredential| applied.headers[0].1.to_str().unwrap().to_owned();
     assert_eq!([current(), current()].map(|one| cookie(&one)), ["session=token-0"; 2]);
     let first = current();
     authenticator.forget(&first);
@@ -200,7 +203,7 @@ fn a_refused_credential_is_looked_up_again() {
 
 #[test]
 fn debug_shows_no_secret() {
-    let auth = lower_token(Placement::Cookie("session".into()));
+    let auth = lower_token(TokenPlacement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, Box::new(Fixed("s3cr3t")));
     looked_up(&authenticator.state).unwrap();
     assert!(!format!("{authenticator:?}").contains("s3cr3t"));
@@ -221,7 +224,7 @@ async fn a_keyring_that_waits_for_somebody_holds_up_nobody_else() {
     }
     let (unlock, unlocked) = std::sync::mpsc::channel();
     let source = Box::new(Locked(Mutex::new(unlocked)));
-    let auth = lower_token(Placement::Cookie("session".into()));
+    let auth = lower_token(TokenPlacement::Cookie("session".into()));
     let authenticator = Authenticator::new(auth, source);
     let other = async { unlock.send(()).unwrap() };
     let (found, ()) = tokio::join!(authenticator.state.looked_up(), other);

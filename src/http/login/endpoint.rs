@@ -166,7 +166,13 @@ impl TokenEndpoint {
         let identity =
             files.map(|files| files.read(&url)).transpose().map_err(ClientError::from)?;
         let identity = identity.as_ref();
-        let client = client::build_client(&settings, place, guard, identity, client::Use::Answers)?;
+        let client = client::build_client(
+            &settings,
+            place,
+            guard,
+            identity,
+            client::ClientPurpose::Answers,
+        )?;
         Ok(Self { url, client, auth, secrets: Secrets::default() })
     }
 

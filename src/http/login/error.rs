@@ -93,7 +93,7 @@ pub enum LoginError {
         /// Whose value it is.
         what: String,
         /// Why not.
-        reason: Unsendable,
+        reason: UnsendableValue,
     },
     /// The remote or the author: an answer that holds no credential.
     #[error("{text}")]
@@ -108,7 +108,7 @@ pub enum LoginError {
 
 /// Why a value cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unsendable {
+pub enum UnsendableValue {
     /// It would end the cookie.
     #[error("has characters that a cookie cannot hold (RFC 6265)")]
     Cookie,
@@ -117,7 +117,7 @@ pub enum Unsendable {
     Field,
 }
 
-impl Unsendable {
+impl UnsendableValue {
     /// Says whose value it is.
     pub(crate) fn of(self, what: impl Into<String>) -> LoginError {
         LoginError::Unsendable { what: what.into(), reason: self }

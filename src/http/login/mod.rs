@@ -21,7 +21,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use dadl_descriptor::model::{
-    RateLimit,
+    RateLimitHeaders,
     auth::login::{OAuth2, SessionAuth},
 };
 use dadl_text::text::{MASK, begins_as_page, cut_text, one_line, plain_text};
@@ -35,10 +35,10 @@ use self::oauth2::LOCK_WAIT;
 pub use self::{
     assertion::AccountError,
     endpoint::{ClientIdentity, TokenEndpoint, TokenError, TokenResponse},
-    error::{LoginError, Unsendable},
+    error::{LoginError, UnsendableValue},
 };
 use super::{
-    auth::{Applied, AsyncSource},
+    auth::{AppliedCredential, AsyncSource},
     connection_guard::{self, ConnectionGuard},
     error::SendErrorKind,
     throttle, tls,
@@ -74,9 +74,9 @@ pub(crate) struct LoginSite {
 }
 
 /// What a login gave.
-pub(crate) struct Renewed {
+pub(crate) struct RenewedLogin {
     /// What requests carry.
-    pub(crate) applied: Applied,
+    pub(crate) applied: AppliedCredential,
     /// When it ends, when that is known.
     pub(crate) ends: Option<Instant>,
     /// When to renew it.
@@ -85,7 +85,7 @@ pub(crate) struct Renewed {
 
 /// What a login remembers between two renewals.
 #[derive(Default)]
-pub(crate) struct Memory {
+pub(crate) struct LoginMemory {
     /// A refresh token that the server gave and that could not be stored.
     unsaved: Mutex<Option<SecretString>>,
     /// The access token that was used last: whoever asks for another has no use for it.
@@ -108,9 +108,9 @@ pub(crate) enum LoginKind<'auth> {
 pub(crate) async fn renew_login(
     login: LoginKind<'_>,
     source: &AsyncSource,
-    memory: &Memory,
+    memory: &LoginMemory,
     site: &LoginSite,
-) -> Result<Renewed, LoginError> {
+) -> Result<RenewedLogin, LoginError> {
     let renewed = async {
         match login {
             LoginKind::OAuth2(oauth2) => oauth2::renew(oauth2, source, memory, site).await,
@@ -178,7 +178,7 @@ fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
 
 /// Returns how long an answer asks to wait.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    throttle::reset(headers, &RateLimit::default(), SystemTime::now())
+    throttle::reset(headers, &RateLimitHeaders::default(), SystemTime::now())
 }
 
 /// Makes a server's words fit for a message: without `secrets` and `known`, on one line, not too long.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    ClientIdentity, LoginError, LoginSite, Memory, Renewed, TokenEndpoint, TokenError,
+    ClientIdentity, LoginError, LoginMemory, LoginSite, RenewedLogin, TokenEndpoint, TokenError,
     TokenResponse, assertion::ServiceAccount,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         credentials::{CredentialValue, SourceError},
         store::AccessToken,
     },
-    http::auth::{Applied, AsyncSource},
+    http::auth::{AppliedCredential, AsyncSource},
 };
 
 /// Clocks that differ by more make another assertion worth a try.
@@ -40,9 +40,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 pub(super) async fn renew(
     oauth2: &OAuth2,
     source: &AsyncSource,
-    memory: &Memory,
+    memory: &LoginMemory,
     site: &LoginSite,
-) -> Result<Renewed, LoginError> {
+) -> Result<RenewedLogin, LoginError> {
     let tokens = match &oauth2.grant {
         OAuth2Grant::ClientCredentials { client_id, client_secret } => {
             let identity = identity(source, client_id, Some(client_secret)).await?;
@@ -88,7 +88,8 @@ pub(super) async fn renew(
         OAuth2Grant::RefreshToken { client_id, client_secret, refresh_token, rotates, .. } => {
             let identity = identity(source, client_id, client_secret.as_ref()).await?;
             let endpoint = endpoint(oauth2, None, site)?.noting(source.secrets());
-            let chain = Chain { source, memory, name: refresh_token, rotates: *rotates };
+            let chain =
+                RefreshTokenChain { source, memory, name: refresh_token, rotates: *rotates };
             let tokens = chain.renew(&endpoint, &identity, oauth2, site).await?;
             let used = Some(tokens.access.clone());
             *memory.used.lock().unwrap_or_else(PoisonError::into_inner) = used;
@@ -96,13 +97,13 @@ pub(super) async fn renew(
         }
     };
     let lifetime = tokens.lifetime;
-    let applied = Applied::token(&oauth2.placement, &tokens.access)
+    let applied = AppliedCredential::token(&oauth2.placement, &tokens.access)
         .map_err(|reason| reason.of("the access token"))?;
     let ends = lifetime.and_then(|lifetime| tokens.asked.checked_add(lifetime));
     // A margin that is longer than half of the lifetime would renew for nearly every call.
     let early = lifetime.map(|lifetime| lifetime - oauth2.renew_before.min(lifetime / 2));
     let renew = early.and_then(|early| tokens.asked.checked_add(early));
-    Ok(Renewed { applied, ends, renew })
+    Ok(RenewedLogin { applied, ends, renew })
 }
 
 /// Returns who asks for a token.
@@ -176,14 +177,14 @@ fn login_failure(
 }
 
 /// A refresh token and those that replace it.
-struct Chain<'login> {
+struct RefreshTokenChain<'login> {
     source: &'login AsyncSource,
-    memory: &'login Memory,
+    memory: &'login LoginMemory,
     name: &'login CredentialName,
     rotates: bool,
 }
 
-impl Chain<'_> {
+impl RefreshTokenChain<'_> {
     async fn renew(
         &self,
         endpoint: &TokenEndpoint,

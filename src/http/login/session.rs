@@ -11,13 +11,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    LoginError, LoginSite, NoAnswer, Renewed, describe_answer, is_page, no_answer, read_answer,
-    retry_after,
+    LoginError, LoginSite, NoAnswer, RenewedLogin, describe_answer, is_page, no_answer,
+    read_answer, retry_after,
 };
 use crate::{
     config::credentials::SourceError,
     http::{
-        auth::{Applied, AsyncSource, sensitive},
+        auth::{AppliedCredential, AsyncSource, sensitive},
         upload::frame_nothing,
         wire_method,
     },
@@ -41,7 +41,7 @@ pub(super) async fn renew(
     lifetime: Option<Duration>,
     source: &AsyncSource,
     site: &LoginSite,
-) -> Result<Renewed, LoginError> {
+) -> Result<RenewedLogin, LoginError> {
     // It counts from the login, which begins no later than now.
     let begun = Instant::now();
     let attempt = SessionLogin { session, source, site };
@@ -66,12 +66,12 @@ pub(super) async fn renew(
         return Err(attempt.unusable(reason));
     }
     let extracted = attempt.extracted(answer)?;
-    let applied = Applied::fields(attempt.fields(&extracted)?);
+    let applied = AppliedCredential::fields(attempt.fields(&extracted)?);
     // Where nothing says how long a session lasts, it does until the backend refuses it.
     let after = |time: Duration| begun.checked_add(time);
     let ends = lifetime.and_then(after);
     let renew = lifetime.and_then(|lifetime| after(lifetime - EARLY.min(lifetime / 10)));
-    Ok(Renewed { applied, ends, renew })
+    Ok(RenewedLogin { applied, ends, renew })
 }
 
 /// One login.

@@ -9,7 +9,7 @@ use serde_json::Map;
 
 use super::{BackendResources, ResourceHub};
 use crate::{
-    access::Decision,
+    access::AccessDecision,
     catalog::{BackendId, CatalogEntry},
     gate::PendingCall,
 };
@@ -83,7 +83,7 @@ impl ResourceHub {
         let all = entry_path(one)?.strip_suffix(&format!("/{{{}}}", reader.param))?;
         let lists = |entry: &&CatalogEntry| {
             entry.backend == backend.id
-                && entry.decision == Decision::Allow
+                && entry.decision == AccessDecision::Allow
                 && entry.annotations.read_only
                 && entry_path(entry) == Some(all)
                 && entry.params.iter().all(|it| !it.param.required)
@@ -101,7 +101,7 @@ impl ResourceHub {
             listers.iter().filter_map(move |lister| {
                 let kind = object_kind(backend, |reader| reader.collection == lister.collection)?;
                 let entry = gate.catalog().find_declared(backend.id, &lister.tool)?;
-                let may = entry.decision == Decision::Allow && entry.annotations.read_only;
+                let may = entry.decision == AccessDecision::Allow && entry.annotations.read_only;
                 let pending = may.then(|| gate.check(&entry.name, Map::new()).ok())??;
                 (!pending.needs_consent()).then_some((kind, pending))
             })

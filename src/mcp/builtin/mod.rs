@@ -20,12 +20,12 @@ use rmcp::{
 use serde_json::{Map, Value, json};
 
 pub(super) use self::task_tools::advise;
-use super::{HttpServer, consent::Retry, server::ToolAnswer};
-use crate::{access::Decision, catalog::CatalogEntry, executor::CallContext, gate::Gate};
+use super::{HttpServer, consent::ConsentRetry, server::ToolAnswer};
+use crate::{access::AccessDecision, catalog::CatalogEntry, executor::CallContext, gate::Gate};
 
 /// A tool that belongs to no descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Builtin {
+pub(super) enum BuiltinTool {
     /// Waits for a task that a call began.
     TaskWait,
     /// Asks a task to stop.
@@ -45,19 +45,19 @@ struct ToolListing {
     name: &'static str,
     title: &'static str,
     description: &'static str,
-    properties: &'static [Property],
+    properties: &'static [ListedProperty],
     effect: CallEffect,
 }
 
 /// A parameter: its name, its type in JSON Schema, and what it is.
-struct Property {
+struct ListedProperty {
     name: &'static str,
     kind: &'static str,
     description: &'static str,
     is_required: bool,
 }
 
-impl Property {
+impl ListedProperty {
     const fn required(name: &'static str, kind: &'static str, description: &'static str) -> Self {
         Self { name, kind, description, is_required: true }
     }
@@ -75,7 +75,7 @@ struct CallEffect {
     is_open_world: bool,
 }
 
-impl Builtin {
+impl BuiltinTool {
     /// All, in the order of the list.
     const ALL: [Self; 6] = [
         Self::TaskWait,
@@ -88,7 +88,7 @@ impl Builtin {
 
     /// Returns those that the allowed tools of `gate` need.
     pub(super) fn needed(gate: &Gate) -> Vec<Self> {
-        let is_allowed = |entry: &CatalogEntry| entry.decision == Decision::Allow;
+        let is_allowed = |entry: &CatalogEntry| entry.decision == AccessDecision::Allow;
         let starters: Vec<_> = gate.catalog().task_starters().collect();
         let mut cancels = starters.iter().filter_map(|tools| tools.cancel.as_ref());
         let can_wait = starters.iter().any(|tools| is_allowed(&tools.watch));
@@ -123,7 +123,7 @@ impl Builtin {
     /// Makes the tool that hosts see.
     pub(super) fn tool(self) -> Tool {
         let ToolListing { name, title, description, properties, effect } = self.listing();
-        let property = |it: &Property| {
+        let property = |it: &ListedProperty| {
             (it.name.to_owned(), json!({ "type": it.kind, "description": it.description }))
         };
         let required = properties.iter().filter(|it| it.is_required).map(|it| it.name);
@@ -150,7 +150,7 @@ impl Builtin {
         self,
         server: &HttpServer,
         arguments: Map<String, Value>,
-        retry: Retry,
+        retry: ConsentRetry,
         context: &RequestContext<RoleServer>,
         carried: &CallContext<'_>,
     ) -> ToolAnswer {
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_names_are_reserved() {
-        let mut names = Builtin::ALL.map(Builtin::name);
+        let mut names = BuiltinTool::ALL.map(BuiltinTool::name);
         names.sort_unstable();
         assert_eq!(names, dadl_text::names::RESERVED);
     }

@@ -9,16 +9,16 @@ use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
 use serde_json::{Map, Value, json};
 
 use super::{
-    CallEffect, Property, ToolListing,
+    CallEffect, ListedProperty, ToolListing,
     arguments::{self, ArgumentsError, GivenArguments},
 };
 use crate::{
     live::{self, ItemBatch, LONGEST_WAIT, NoSuchStream, StreamOwner, StreamPhase},
-    mcp::{HttpServer, http, notes::Notes, result},
+    mcp::{HttpServer, http, notes::ResultNotes, result},
     outcome::JsonText,
 };
 
-const STREAM: Property = Property::required("stream", "string", "Handle");
+const STREAM: ListedProperty = ListedProperty::required("stream", "string", "Handle");
 
 pub(super) const READ: ToolListing = ToolListing {
     name: "stream_read",
@@ -28,8 +28,12 @@ pub(super) const READ: ToolListing = ToolListing {
                   `dropped` counts items that came too fast; `left` wait for the next read.",
     properties: &[
         STREAM,
-        Property::optional("wait", "number", "Seconds to wait when nothing has come, 0 by default"),
-        Property::optional("max_items", "integer", "1000 by default"),
+        ListedProperty::optional(
+            "wait",
+            "number",
+            "Seconds to wait when nothing has come, 0 by default",
+        ),
+        ListedProperty::optional("max_items", "integer", "1000 by default"),
     ],
     effect: CallEffect {
         is_read_only: true,
@@ -93,7 +97,7 @@ async fn take_items(
     server: &HttpServer,
     arguments: Map<String, Value>,
     owner: &StreamOwner,
-) -> Result<(JsonText, Notes), StreamToolError> {
+) -> Result<(JsonText, ResultNotes), StreamToolError> {
     let ReadArguments { stream, wait, items } = ReadArguments::read(arguments)?;
     let room = server.most_chars().saturating_sub(AROUND);
     let taken = server.streams().read(&stream, owner, wait, items, room).await?;
@@ -118,7 +122,7 @@ pub(super) fn close_stream(
     arguments: Map<String, Value>,
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {
-    let closed = || -> Result<(JsonText, Notes), StreamToolError> {
+    let closed = || -> Result<(JsonText, ResultNotes), StreamToolError> {
         let mut given = GivenArguments::new(CLOSE.name, arguments);
         let stream = handle_argument(&mut given);
         let stream = given.finish(stream)?;
@@ -192,9 +196,9 @@ fn batch(batch: &ItemBatch) -> JsonText {
 }
 
 /// Says what a read leaves out: what waits, what is lost, and why nothing more comes.
-fn batch_notes(batch: &ItemBatch) -> Notes {
+fn batch_notes(batch: &ItemBatch) -> ResultNotes {
     let ItemBatch { taken, phase, failures } = batch;
-    let mut notes = Notes::default();
+    let mut notes = ResultNotes::default();
     if let Some(failures) = failures {
         notes.push(&live::failed_subscriptions(failures));
     }
@@ -214,7 +218,7 @@ fn batch_notes(batch: &ItemBatch) -> Notes {
     notes
 }
 
-fn tool_response(shown: Result<(JsonText, Notes), StreamToolError>) -> CallToolResponse {
+fn tool_response(shown: Result<(JsonText, ResultNotes), StreamToolError>) -> CallToolResponse {
     match shown {
         Ok((value, notes)) => result::own_result(&value, notes).into(),
         Err(error) => result::failure_result(error.to_string()).into(),
@@ -222,8 +226,8 @@ fn tool_response(shown: Result<(JsonText, Notes), StreamToolError>) -> CallToolR
 }
 
 /// What has nothing to say besides its value.
-fn plain_value(value: &Value) -> (JsonText, Notes) {
-    (JsonText::from(value), Notes::default())
+fn plain_value(value: &Value) -> (JsonText, ResultNotes) {
+    (JsonText::from(value), ResultNotes::default())
 }
 
 #[cfg(test)]

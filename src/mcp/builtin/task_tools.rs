@@ -7,23 +7,26 @@ use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Builtin, CallEffect, Property, ToolListing,
+    BuiltinTool, CallEffect, ListedProperty, ToolListing,
     arguments::{ArgumentsError, GivenArguments, start_of},
 };
 use crate::{
-    executor::{Budget, CallContext, CallError},
-    mcp::{HttpServer, consent::Retry, notes::Notes, result, server::ToolAnswer},
-    outcome::{CallOutcome, JsonText, Payload, task_report::TaskHandle},
+    executor::{CallContext, CallError, WaitBudget},
+    mcp::{HttpServer, consent::ConsentRetry, notes::ResultNotes, result, server::ToolAnswer},
+    outcome::{AnswerPayload, CallOutcome, JsonText, task_report::TaskHandle},
 };
 
-const TASK: Property = Property::required("task", "string", "Its handle");
+const TASK: ListedProperty = ListedProperty::required("task", "string", "Its handle");
 
 pub(super) const WAIT: ToolListing = ToolListing {
     name: "task_wait",
     title: "Task wait",
     description: "Wait for a task that a call began, and get its outcome; or its progress, while it \
                   goes on.",
-    properties: &[TASK, Property::optional("wait", "integer", "Seconds to wait; 0 looks once")],
+    properties: &[
+        TASK,
+        ListedProperty::optional("wait", "integer", "Seconds to wait; 0 looks once"),
+    ],
     effect: CallEffect {
         is_read_only: true,
         is_destructive: false,
@@ -68,7 +71,7 @@ pub(super) fn list_tasks(
     match GivenArguments::new(LIST.name, arguments).finish(Some(())) {
         Ok(()) => {
             let tasks = json!({ "tasks": server.executor().begun(&carried.client) });
-            result::own_result(&JsonText::from(&tasks), Notes::default()).into()
+            result::own_result(&JsonText::from(&tasks), ResultNotes::default()).into()
         }
         Err(error) => result::failure_result(error.to_string()).into(),
     }
@@ -81,7 +84,7 @@ pub(super) async fn wait_for_task(
     context: &RequestContext<RoleServer>,
     carried: &CallContext<'_>,
 ) -> CallToolResponse {
-    let Waited { handle, budget } = match Waited::read(arguments) {
+    let WaitArguments { handle, budget } = match WaitArguments::read(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return result::failure_result(error.to_string()).into(),
     };
@@ -109,7 +112,7 @@ pub(super) async fn wait_for_task(
 pub(super) async fn cancel_task(
     server: &HttpServer,
     arguments: Map<String, Value>,
-    retry: Retry,
+    retry: ConsentRetry,
     context: &RequestContext<RoleServer>,
     carried: &CallContext<'_>,
 ) -> ToolAnswer {
@@ -148,20 +151,20 @@ async fn outcome_response(
 
 /// The arguments of a wait.
 #[derive(Debug, PartialEq)]
-struct Waited {
+struct WaitArguments {
     handle: TaskHandle,
     /// How long, when the caller says.
-    budget: Option<Budget>,
+    budget: Option<WaitBudget>,
 }
 
-impl Waited {
+impl WaitArguments {
     fn read(arguments: Map<String, Value>) -> Result<Self, ArgumentsError> {
         let mut given = GivenArguments::new(WAIT.name, arguments);
         let handle = handle_argument(&mut given);
         let budget = given.optional("wait", "a number of seconds", |wait| {
             let seconds = ParamKind::Integer.coerce(wait).ok()?.as_u64()?;
             let time = Duration::from_secs(seconds);
-            Some(if seconds == 0 { Budget::AtOnce } else { Budget::For(time) })
+            Some(if seconds == 0 { WaitBudget::AtOnce } else { WaitBudget::For(time) })
         });
         given.finish(handle.map(|handle| Self { handle, budget }))
     }
@@ -183,10 +186,10 @@ fn handle_argument(given: &mut GivenArguments) -> Option<TaskHandle> {
 }
 
 /// Says in a result how to go on with a task that does.
-pub(in crate::mcp) fn advise(outcome: &mut CallOutcome, builtins: &[Builtin]) {
-    if let Payload::Task(report) = &outcome.payload
+pub(in crate::mcp) fn advise(outcome: &mut CallOutcome, builtins: &[BuiltinTool]) {
+    if let AnswerPayload::Task(report) = &outcome.payload
         && report.is_running
-        && builtins.contains(&Builtin::TaskWait)
+        && builtins.contains(&BuiltinTool::TaskWait)
     {
         let arguments = json!({ "task": report.handle.to_string() });
         let stops = if report.stops { "" } else { "; it cannot be stopped" };
@@ -201,18 +204,18 @@ pub(in crate::mcp) fn advise(outcome: &mut CallOutcome, builtins: &[Builtin]) {
 mod tests {
     use super::*;
 
-    fn read(given: Value) -> Result<Waited, ArgumentsError> {
+    fn read(given: Value) -> Result<WaitArguments, ArgumentsError> {
         let Value::Object(given) = given else { panic!("not an object") };
-        Waited::read(given)
+        WaitArguments::read(given)
     }
 
     #[test]
     fn arguments_are_read_or_refused() {
         let read_wait =
             |wait: Value| read(json!({ "task": " a:b:c ", "wait": wait })).map(|it| it.budget);
-        let seconds = |seconds| Ok(Some(Budget::For(Duration::from_secs(seconds))));
+        let seconds = |seconds| Ok(Some(WaitBudget::For(Duration::from_secs(seconds))));
         assert_eq!(read_wait(json!(null)), Ok(None));
-        assert_eq!(read_wait(json!(0)), Ok(Some(Budget::AtOnce)));
+        assert_eq!(read_wait(json!(0)), Ok(Some(WaitBudget::AtOnce)));
         assert_eq!(read_wait(json!("7")), seconds(7));
         let error = |given| read(given).unwrap_err().to_string();
         for wrong in [json!(-1), json!(1.5), json!("soon"), json!([])] {

@@ -15,7 +15,7 @@ use hyper::body::{Body, Frame};
 use rmcp::model::ErrorCode;
 use serde_json::Value;
 
-use super::{Endpoint, HttpAnswer, is_json, json_answer, session_of, text_answer, unfailing};
+use super::{HttpAnswer, HttpEndpoint, is_json, json_answer, session_of, text_answer, unfailing};
 use crate::mcp::{
     accept,
     batch::{self, MessageBatch},
@@ -24,7 +24,7 @@ use crate::mcp::{
     sessions::PendingRequest,
 };
 
-impl Endpoint {
+impl HttpEndpoint {
     /// Answers a batch, under the same checks as a message.
     pub(super) async fn batch(&self, mut parts: Parts, body: &Bytes) -> HttpAnswer {
         if let Err(refused) = self.check_names(parts.uri.clone(), &parts.headers).await {

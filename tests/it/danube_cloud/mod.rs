@@ -14,10 +14,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use dadl_mcp::{
     app::App,
-    config::{Overrides, Settings, credentials::CredentialResolver, env_vars::Environment},
-    executor::{Budget, CallContext, CallError},
+    config::{Settings, SettingsOverrides, credentials::CredentialResolver, env_vars::Environment},
+    executor::{CallContext, CallError, WaitBudget},
     gate::{CallConsent, CallRefusal},
-    outcome::{CallOutcome, Payload},
+    outcome::{AnswerPayload, CallOutcome},
 };
 use dadl_simulator::{DanubeCloud, RecordedRequest, SimulatorOptions};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ impl Bench {
         let consent = CallConsent::given_for(pending.digest());
         let call = pending.admit_with(&consent).unwrap();
         // As long as it takes, so that a task is seen to its end.
-        let context = CallContext::default().waiting(Budget::Longest);
+        let context = CallContext::default().waiting(WaitBudget::Longest);
         self.app.executor.execute(call, &context).await
     }
 
@@ -92,8 +92,8 @@ fn object(value: Value) -> serde_json::Map<String, Value> {
 
 fn value(outcome: CallOutcome) -> Value {
     match outcome.payload {
-        Payload::Json(text) => text.value().unwrap(),
-        Payload::Task(report) => report.to_value(),
+        AnswerPayload::Json(text) => text.value().unwrap(),
+        AnswerPayload::Task(report) => report.to_value(),
         other => panic!("{other:?}"),
     }
 }
@@ -121,7 +121,7 @@ fn program(
     ];
     let environment: Environment = usual.into_iter().chain(variables.iter().copied()).collect();
     let files = Some(home.path().join("files"));
-    let overrides = Overrides { config: Some(path), files, ..Overrides::default() };
+    let overrides = SettingsOverrides { config: Some(path), files, ..SettingsOverrides::default() };
     let settings = Settings::load(&overrides, &environment, home.path()).unwrap();
     let app = App::build(&settings, &CredentialResolver::new(environment));
     app.map(|app| (app, home)).map_err(|error| error.to_string())

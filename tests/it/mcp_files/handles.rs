@@ -426,7 +426,7 @@ async fn a_stream_is_opened_with_the_file() {
     let arguments = json!({ "q": format!("{file}#base64"), "open": true });
     let Value::Object(arguments) = arguments else { unreachable!() };
     let call = harness.gate.check("events", arguments).and_then(PendingCall::admit).unwrap();
-    let hub = dadl_mcp::live::Hub::default();
+    let hub = dadl_mcp::live::StreamHub::default();
     let owner = dadl_mcp::live::StreamOwner::Session("a".to_owned());
     let client = ClientKey::only();
     let (opened, asked) =
@@ -439,7 +439,8 @@ async fn a_stream_is_opened_with_the_file() {
     let Value::Object(wrong) = wrong else { unreachable!() };
     let call = harness.gate.check("events", wrong).and_then(PendingCall::admit).unwrap();
     let owner = dadl_mcp::live::StreamOwner::Session("a".to_owned());
-    let said = dadl_mcp::live::Hub::default().open(&harness.executor, &call, owner, &client).await;
+    let said =
+        dadl_mcp::live::StreamHub::default().open(&harness.executor, &call, owner, &client).await;
     assert!(said.unwrap_err().to_string().contains("is not in the store"));
 }
 

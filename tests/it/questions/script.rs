@@ -1,6 +1,6 @@
 //! The question set as it is written down; the head of `tests/questions.yaml` explains it.
 
-use dadl_descriptor::jq::Program;
+use dadl_descriptor::jq::JqProgram;
 use serde_json::{Map, Value, json};
 
 const TEXT: &str = include_str!("../../questions.yaml");
@@ -198,7 +198,8 @@ impl Bound {
             text.push_str(&format!(".bound.{name} as ${name} | "));
         }
         text.push_str(&format!(".answer | ({program})"));
-        let compiled = Program::compile(&text).map_err(|error| format!("`{program}`: {error}"))?;
+        let compiled =
+            JqProgram::compile(&text).map_err(|error| format!("`{program}`: {error}"))?;
         let input = json!({ "bound": self.0, "answer": answer }).to_string();
         let output =
             compiled.run(input, 1 << 20).map_err(|error| format!("`{program}`: {error}"))?;

@@ -11,7 +11,7 @@ use serde_saphyr::granit_parser::{Options, ScalarStyle, Scanner, StrInput, Token
 use super::quotes::is_plain_word;
 
 /// A text in the one layout.
-pub(super) struct Printed {
+pub(super) struct FormattedText {
     pub(super) text: String,
     /// The comments from top to bottom, without the spaces at their ends.
     pub(super) comments: Vec<String>,
@@ -27,7 +27,7 @@ type PrintResult<T = ()> = Result<T, UnsupportedSyntax>;
 
 /// An open block collection.
 #[derive(Clone, Copy)]
-struct Level {
+struct OpenCollection {
     kind: CollectionKind,
     /// Its column in the old text and in the new one.
     old: usize,
@@ -62,7 +62,7 @@ enum LastPrinted {
 /// What lies between two tokens.
 #[derive(Default)]
 struct TokenGap<'text> {
-    comments: Vec<Comment<'text>>,
+    comments: Vec<GapComment<'text>>,
     /// Whether a line break comes directly before the next token.
     breaks: bool,
     /// Whether an empty line does.
@@ -71,7 +71,7 @@ struct TokenGap<'text> {
     is_empty: bool,
 }
 
-struct Comment<'text> {
+struct GapComment<'text> {
     text: &'text str,
     /// Whether it has a line of its own.
     own_line: bool,
@@ -82,12 +82,12 @@ struct Comment<'text> {
 }
 
 /// A token with text.
-struct Token<'text> {
+struct TextToken<'text> {
     kind: TokenType<'text>,
     span: Range<usize>,
 }
 
-struct Printer<'text> {
+struct YamlPrinter<'text> {
     text: &'text str,
     /// What comes before this is printed.
     at: usize,
@@ -97,9 +97,9 @@ struct Printer<'text> {
     joins: bool,
     out: String,
     comments: Vec<String>,
-    levels: Vec<Level>,
+    levels: Vec<OpenCollection>,
     /// The levels when the last token was printed: a comment may belong to one that ended.
-    before: Vec<Level>,
+    before: Vec<OpenCollection>,
     /// The key of each level that is being printed, for the path.
     keys: Vec<String>,
     flow: usize,
@@ -118,16 +118,16 @@ struct Printer<'text> {
 }
 
 /// Prints `text`, which has Unix line breaks and has been parsed without an error.
-pub(super) fn print_yaml(text: &str) -> PrintResult<Printed> {
+pub(super) fn print_yaml(text: &str) -> PrintResult<FormattedText> {
     let mut tokens = Vec::new();
     for token in Scanner::with_options(StrInput::new(text), options()) {
         let Ok(token) = token else {
             return Err(UnsupportedSyntax { offset: 0, message: "this is not YAML" });
         };
         let span = token.span().byte_range().unwrap_or_default();
-        tokens.push(Token { kind: token.token_type().clone(), span });
+        tokens.push(TextToken { kind: token.token_type().clone(), span });
     }
-    let mut printer = Printer::new(text);
+    let mut printer = YamlPrinter::new(text);
     for (index, token) in tokens.iter().enumerate() {
         printer.print_token(token, tokens.get(index + 1..).unwrap_or_default())?;
     }
@@ -140,7 +140,7 @@ fn options() -> Options {
     options
 }
 
-impl<'text> Printer<'text> {
+impl<'text> YamlPrinter<'text> {
     fn new(text: &'text str) -> Self {
         Self {
             text,
@@ -163,7 +163,7 @@ impl<'text> Printer<'text> {
         }
     }
 
-    fn print_token(&mut self, token: &Token<'text>, rest: &[Token<'text>]) -> PrintResult {
+    fn print_token(&mut self, token: &TextToken<'text>, rest: &[TextToken<'text>]) -> PrintResult {
         match &token.kind {
             TokenType::StreamStart | TokenType::StreamEnd => {}
             TokenType::BlockMappingStart => self.open_collection(CollectionKind::Mapping, rest),
@@ -206,14 +206,14 @@ impl<'text> Printer<'text> {
         Err(UnsupportedSyntax { offset: self.at, message })
     }
 
-    fn finish_text(mut self) -> PrintResult<Printed> {
+    fn finish_text(mut self) -> PrintResult<FormattedText> {
         let gap = self.gap(self.text.len())?;
         self.line_at = None;
         self.comments(&gap, 0, None);
         if !self.out.is_empty() {
             self.out.push('\n');
         }
-        Ok(Printed { text: self.out, comments: self.comments })
+        Ok(FormattedText { text: self.out, comments: self.comments })
     }
 
     /// Returns the column of a place in the old text, in bytes.
@@ -234,7 +234,7 @@ impl<'text> Printer<'text> {
         }
     }
 
-    fn open_collection(&mut self, kind: CollectionKind, rest: &[Token<'text>]) {
+    fn open_collection(&mut self, kind: CollectionKind, rest: &[TextToken<'text>]) {
         let old = match kind {
             // The scanner's token has no place; the dash is the next thing in the text.
             CollectionKind::Sequence => self.peek(),
@@ -246,7 +246,7 @@ impl<'text> Printer<'text> {
         let new = self.inner_column();
         // A property would belong to the first key if it stood on the same line.
         let stays = self.last == LastPrinted::Dash;
-        self.levels.push(Level { kind, old: self.column(old), new });
+        self.levels.push(OpenCollection { kind, old: self.column(old), new });
         self.keys.resize(self.levels.len(), String::new());
         self.line_at = Some(new).filter(|_| !stays);
         self.joins = stays;
@@ -282,7 +282,7 @@ impl<'text> Printer<'text> {
         self.levels.len() == 3 && matches!(path.as_slice(), ["backend", "tools" | "composites", _])
     }
 
-    fn print_key(&mut self, token: &Token<'text>, rest: &[Token<'text>]) -> PrintResult {
+    fn print_key(&mut self, token: &TextToken<'text>, rest: &[TextToken<'text>]) -> PrintResult {
         let begins = self.peek();
         let next = rest.iter().find(|next| !next.span.is_empty()).map(|next| next.span.start);
         let is_explicit = self.text.get(begins..).is_some_and(|rest| rest.starts_with('?'))
@@ -321,7 +321,7 @@ impl<'text> Printer<'text> {
         if self.levels.last().is_some_and(|level| level.kind == CollectionKind::Mapping) {
             let old = self.column(self.peek());
             let new = self.inner_column();
-            self.levels.push(Level { kind: CollectionKind::Flush, old, new });
+            self.levels.push(OpenCollection { kind: CollectionKind::Flush, old, new });
             self.keys.resize(self.levels.len(), String::new());
         }
         let at = self.peek();
@@ -351,7 +351,7 @@ impl<'text> Printer<'text> {
                     let rest = text.get(offset..).unwrap_or_default();
                     let line = rest.split('\n').next().unwrap_or_default();
                     let lead = text.get(..offset).unwrap_or_default();
-                    gap.comments.push(Comment {
+                    gap.comments.push(GapComment {
                         text: line.trim_end(),
                         own_line: breaks > 0 || self.last == LastPrinted::Start,
                         blank_before: breaks > 1,
@@ -374,7 +374,7 @@ impl<'text> Printer<'text> {
     }
 
     /// Prints the comments of a gap; `next` is the level of the token behind it.
-    fn comments(&mut self, gap: &TokenGap<'text>, indent: usize, next: Option<Level>) {
+    fn comments(&mut self, gap: &TokenGap<'text>, indent: usize, next: Option<OpenCollection>) {
         self.wants_blank &= !self.keeps;
         let blank_anywhere = gap.blank || gap.comments.iter().any(|it| it.blank_before);
         for comment in &gap.comments {
@@ -396,12 +396,12 @@ impl<'text> Printer<'text> {
     }
 
     /// Returns the column of a comment: that of the collection it was in.
-    fn comment_column(&self, old: usize, next: Option<Level>) -> usize {
+    fn comment_column(&self, old: usize, next: Option<OpenCollection>) -> usize {
         if let Some(level) = next.filter(|level| level.old == old) {
             return level.new;
         }
         let open = self.before.iter().chain(&self.levels);
-        let inside: Vec<&Level> = open.filter(|level| level.old <= old).collect();
+        let inside: Vec<&OpenCollection> = open.filter(|level| level.old <= old).collect();
         let Some(deepest) = inside.iter().map(|level| level.old).max() else { return 0 };
         let columns = inside.iter().filter(|level| level.old == deepest).map(|level| level.new);
         // Of a list in the column of its key, what stands in that column means the key.

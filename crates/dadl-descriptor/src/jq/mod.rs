@@ -5,7 +5,7 @@
 //! modules, no environment, no further inputs.
 //!
 //! Nothing here bounds time, memory or depth: an interpreter cannot be interrupted from outside.
-//! Only a process of its own (the module `worker`) may call [`Program::run`].
+//! Only a process of its own (the module `worker`) may call [`JqProgram::run`].
 
 mod corrections;
 mod definitions;
@@ -18,5 +18,5 @@ mod tests;
 
 pub use self::{
     error::{CompileError, RunError},
-    program::{JqFilter, LONGEST_PROGRAM, Program},
+    program::{JqFilter, JqProgram, LONGEST_PROGRAM},
 };

@@ -43,11 +43,11 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// A compiled program.
-pub struct Program {
+pub struct JqProgram {
     filter: jaq_core::Filter<JustLut<Val>>,
 }
 
-impl fmt::Debug for Program {
+impl fmt::Debug for JqProgram {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Program")
     }
@@ -86,14 +86,14 @@ fn check_program(text: &str) -> Result<(), CompileError> {
     thread::scope(|scope| {
         thread::Builder::new()
             .stack_size(STACK)
-            .spawn_scoped(scope, || Program::compile(text).map(|_| ()))
+            .spawn_scoped(scope, || JqProgram::compile(text).map(|_| ()))
             .map_err(|_| failed())?
             .join()
             .map_err(|_| failed())?
     })
 }
 
-impl Program {
+impl JqProgram {
     /// Compiles `text`. Deeply nested texts overflow a small stack; see `check`.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::*;
 
 fn run(program: &str, input: &str) -> Result<String, String> {
-    let program = Program::compile(program).map_err(|error| error.to_string())?;
+    let program = JqProgram::compile(program).map_err(|error| error.to_string())?;
     let output = program.run(input.to_owned(), 1 << 10).map_err(|error| error.to_string())?;
     Ok(String::from_utf8(output).unwrap())
 }
@@ -78,9 +78,9 @@ fn errors_have_a_place() {
 
 #[test]
 fn a_result_has_a_bound() {
-    let program = Program::compile("[range(1000)]").unwrap();
+    let program = JqProgram::compile("[range(1000)]").unwrap();
     assert_eq!(program.run("1", 100), Err(RunError::Output(100)));
-    let error = Program::compile("error(\"x\" * 2000)").unwrap().run("1", 100).unwrap_err();
+    let error = JqProgram::compile("error(\"x\" * 2000)").unwrap().run("1", 100).unwrap_err();
     assert!(error.to_string().len() < 600);
 }
 
@@ -99,7 +99,7 @@ fn a_program_gets_all_definitions_that_it_uses() {
             0 => name.to_owned(),
             _ => format!("{name}({})", vec!["."; arity].join("; ")),
         };
-        let compiled = Program::compile(&program).map(|_| ());
+        let compiled = JqProgram::compile(&program).map(|_| ());
         assert_eq!(compiled, Ok(()), "{program}");
     }
     gives(".[0] += 1 | @json \"\\(.)\"", "[1]", "\"[2]\"");
@@ -216,7 +216,7 @@ proptest! {
 
     #[test]
     fn any_text_is_a_program_or_an_error_with_a_place(text in program()) {
-        match Program::compile(&text) {
+        match JqProgram::compile(&text) {
             Ok(_) => prop_assert!(JqFilter::new(&text).is_ok()),
             Err(error) => {
                 prop_assert!(!error.message.is_empty());
@@ -228,7 +228,7 @@ proptest! {
     #[test]
     fn the_identity_changes_nothing(value in lower_value()) {
         let text = value.to_string();
-        let program = Program::compile(".").unwrap();
+        let program = JqProgram::compile(".").unwrap();
         let printed = program.run(text.clone(), 1 << 20).unwrap();
         let printed: Value = serde_json::from_slice(&printed).unwrap();
         prop_assert_eq!(printed.to_string(), text);

@@ -2,14 +2,14 @@
 
 use dadl_text::names::{path::fixed_parts, split_words, verbs};
 
-use super::{Lint, tool::ToolView};
+use super::{LintContext, tool::ToolView};
 use crate::{code, diagnostic::Severity};
 
 /// Words in the names of parameters that only a question has.
 const ASKS: &[&str] = &["cursor", "filter", "filters", "offset", "page", "query", "sort"];
 
 /// Looks at each tool by itself.
-pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
+pub(super) fn check(tools: &[ToolView<'_>], lint: &mut LintContext<'_>) {
     // Where nothing is a GET, POST is how everything is asked for.
     let has_get = tools.iter().any(|tool| tool.method == "GET");
     for tool in tools {

@@ -22,7 +22,7 @@ mod unlimited_list;
 use std::{collections::HashSet, ops::Range};
 
 use super::{
-    diagnostic::{Code, Diagnostic, Severity},
+    diagnostic::{Diagnostic, RuleCode, Severity},
     source::SourceText,
     yaml::{YamlNode, YamlValue},
 };
@@ -30,16 +30,16 @@ pub(super) use secret::names_a_secret;
 use tool::ToolView;
 
 /// The findings so far, and the file they are about.
-struct Lint<'tree> {
+struct LintContext<'tree> {
     source: &'tree SourceText,
     findings: Vec<Diagnostic>,
 }
 
-impl Lint<'_> {
+impl LintContext<'_> {
     fn report(
         &mut self,
         severity: Severity,
-        code: Code,
+        code: RuleCode,
         span: &Range<usize>,
         message: String,
     ) -> &mut Diagnostic {
@@ -58,7 +58,7 @@ impl Lint<'_> {
 
 /// Applies all rules to a document.
 pub(super) fn run(root: &YamlNode<'_>, source: &SourceText) -> Vec<Diagnostic> {
-    let mut lint = Lint { source, findings: Vec::new() };
+    let mut lint = LintContext { source, findings: Vec::new() };
     let backend = root.get("backend");
     let defaults = backend.and_then(|backend| backend.get("defaults"));
     let tools: Vec<ToolView<'_>> = backend

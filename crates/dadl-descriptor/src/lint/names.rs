@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{Lint, tool::ToolView};
+use super::{LintContext, tool::ToolView};
 use crate::{code, diagnostic::Severity};
 
 /// Warns about names of tools that differ only by case, and about such header parameters: the
 /// names of header fields are the same in any case (RFC 9110, section 5.1).
-pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
+pub(super) fn check(tools: &[ToolView<'_>], lint: &mut LintContext<'_>) {
     let mut seen: HashMap<String, &str> = HashMap::new();
     for tool in tools {
         if let Some(other) = seen.insert(tool.name.to_lowercase(), tool.name) {

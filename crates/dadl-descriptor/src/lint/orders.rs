@@ -14,7 +14,7 @@ use std::{ops::Range, sync::LazyLock};
 use dadl_text::text::{first_hidden, plain_text};
 use regex::Regex;
 
-use super::{Lint, LintText, each_text};
+use super::{LintContext, LintText, each_text};
 use crate::{
     code,
     diagnostic::Severity,
@@ -73,7 +73,7 @@ fn is_read(path: &[&str]) -> bool {
 }
 
 /// Warns about each text with an order or with what nobody sees, at its first one.
-pub(super) fn check(root: &YamlNode<'_>, lint: &mut Lint<'_>) {
+pub(super) fn check(root: &YamlNode<'_>, lint: &mut LintContext<'_>) {
     let before = lint.findings.len();
     each_text(root, &mut |text| {
         let key = text.path.last().copied().unwrap_or_default();
@@ -86,7 +86,7 @@ pub(super) fn check(root: &YamlNode<'_>, lint: &mut Lint<'_>) {
     check_elsewhere(before, lint);
 }
 
-fn order(text: &LintText<'_, '_>, lint: &mut Lint<'_>) {
+fn order(text: &LintText<'_, '_>, lint: &mut LintContext<'_>) {
     // A word with a character in it that nobody sees is the word all the same.
     let value = plain_text(text.value);
     let Some(found) = ORDERS.as_ref().and_then(|orders| orders.find(&value)) else { return };
@@ -99,7 +99,7 @@ fn order(text: &LintText<'_, '_>, lint: &mut Lint<'_>) {
 }
 
 /// Reports the first character of a text that nobody sees, or that changes how it is read.
-fn hidden(value: &str, span: &Range<usize>, key: &str, is_read: bool, lint: &mut Lint<'_>) {
+fn hidden(value: &str, span: &Range<usize>, key: &str, is_read: bool, lint: &mut LintContext<'_>) {
     let Some(found) = first_hidden(value) else { return };
     let span = lint.place(span, found.encode_utf8(&mut [0; 4]));
     let message =
@@ -113,7 +113,7 @@ fn hidden(value: &str, span: &Range<usize>, key: &str, is_read: bool, lint: &mut
 }
 
 /// Reports names with such characters.
-fn check_names(node: &YamlNode<'_>, lint: &mut Lint<'_>) {
+fn check_names(node: &YamlNode<'_>, lint: &mut LintContext<'_>) {
     match &node.value {
         YamlValue::Mapping(entries) => {
             for entry in entries {
@@ -127,7 +127,7 @@ fn check_names(node: &YamlNode<'_>, lint: &mut Lint<'_>) {
 }
 
 /// Reports lines with such characters that no finding after the first `before` is about.
-fn check_elsewhere(before: usize, lint: &mut Lint<'_>) {
+fn check_elsewhere(before: usize, lint: &mut LintContext<'_>) {
     let mut at = 0;
     let mut lines = Vec::new();
     for line in lint.source.text().split_inclusive('\n') {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use dadl_text::names::path::path_placeholders;
 
-use super::{Lint, tool::ToolView};
+use super::{LintContext, tool::ToolView};
 use crate::{
     code,
     diagnostic::Severity,
@@ -29,7 +29,7 @@ struct RequestIdentity<'tree> {
 }
 
 /// Reports each tool that repeats an earlier one.
-pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
+pub(super) fn check(tools: &[ToolView<'_>], lint: &mut LintContext<'_>) {
     let mut seen: HashMap<RequestIdentity<'_>, &str> = HashMap::new();
     for tool in tools {
         let is_rpc = tool.rpc_method.is_some();

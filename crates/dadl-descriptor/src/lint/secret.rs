@@ -10,7 +10,7 @@ use std::{collections::HashSet, sync::LazyLock};
 use dadl_text::names::split_words;
 use regex::Regex;
 
-use super::{Lint, LintText, each_text};
+use super::{LintContext, LintText, each_text};
 use crate::{code, diagnostic::Severity, yaml::YamlNode};
 
 /// Forms that belong to one issuer; the first group is what must look random.
@@ -61,7 +61,7 @@ const SECRET_WORDS: &[&str] =
     &["apikey", "authorization", "cookie", "passphrase", "passwd", "password", "secret", "token"];
 
 /// Reports secrets in the text of the file.
-pub(super) fn check(root: &YamlNode<'_>, lint: &mut Lint<'_>) {
+pub(super) fn check(root: &YamlNode<'_>, lint: &mut LintContext<'_>) {
     let mut found: HashSet<(usize, usize)> = HashSet::new();
     let text = lint.source.text();
     if let Some(marked) = MARKED.as_ref() {
@@ -100,7 +100,11 @@ pub(super) fn check(root: &YamlNode<'_>, lint: &mut Lint<'_>) {
 }
 
 /// Finds values whose key or whose words say that they are secret.
-fn check_named(text: &LintText<'_, '_>, lint: &Lint<'_>, found: &mut HashSet<(usize, usize)>) {
+fn check_named(
+    text: &LintText<'_, '_>,
+    lint: &LintContext<'_>,
+    found: &mut HashSet<(usize, usize)>,
+) {
     let mut add = |value: &str| {
         let span = lint.place(text.span, value);
         found.insert((span.start, span.end));

@@ -1,13 +1,13 @@
 //! Values that this program understands and the specification spells otherwise.
 
-use super::Lint;
+use super::LintContext;
 use crate::{code, diagnostic::Severity, yaml::YamlNode};
 
 /// The keys that lead to a value, what is accepted there, and what the specification says.
 const SPELLINGS: &[(&[&str], &str, &str)] = &[(&["auth", "type"], "api_key", "apikey")];
 
 /// Notes them.
-pub(super) fn check(backend: Option<&YamlNode<'_>>, lint: &mut Lint<'_>) {
+pub(super) fn check(backend: Option<&YamlNode<'_>>, lint: &mut LintContext<'_>) {
     let Some(backend) = backend else { return };
     for (path, other, right) in SPELLINGS {
         let found = path.iter().try_fold(backend, |node, key| node.get(key));

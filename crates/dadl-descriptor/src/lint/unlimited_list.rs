@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use dadl_text::names::{path::anonymous, split_words};
 
-use super::{Lint, tool::ToolView};
+use super::{LintContext, tool::ToolView};
 use crate::{code, diagnostic::Severity};
 
 /// Words in the name of a parameter that bounds or narrows a list.
@@ -56,7 +56,7 @@ const SHORT: &[&str] = &["top", "first", "last", "latest", "recent"];
 ///
 /// Only a list that other tools add to or remove from counts: an enumeration that the API has by
 /// nature is as long as it is.
-pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
+pub(super) fn check(tools: &[ToolView<'_>], lint: &mut LintContext<'_>) {
     // What a POST or PUT adds to, or a DELETE takes from, grows with use.
     let collections: HashSet<String> = tools
         .iter()

@@ -14,7 +14,7 @@ use crate::{
     code,
     model::{
         AuthScheme, Descriptor, ParamLocation, Tool,
-        auth::rules::{AuthRules, Optional, RefusalRules},
+        auth::rules::{AuthRules, OptionalAuth, RefusalRules},
     },
     yaml::YamlValue,
 };
@@ -104,11 +104,11 @@ fn lower_optional<'tree>(
     section: &YamlSection<'tree>,
     descriptor: &mut Descriptor,
     context: &mut LowerContext<'tree>,
-) -> Optional {
-    let Some(entry) = section.entry("optional") else { return Optional::No };
+) -> OptionalAuth {
+    let Some(entry) = section.entry("optional") else { return OptionalAuth::No };
     let optional = match entry.value.value {
-        YamlValue::Bool(true) => Optional::All,
-        YamlValue::Bool(false) => Optional::No,
+        YamlValue::Bool(true) => OptionalAuth::All,
+        YamlValue::Bool(false) => OptionalAuth::No,
         YamlValue::Sequence(_) => {
             let mut known = BTreeSet::new();
             for text in context.texts(section, "optional") {
@@ -121,11 +121,11 @@ fn lower_optional<'tree>(
                 let message = format!("there is no tool `{}`", text.value);
                 context.warning(code::CREDENTIALS, &text.span, message).meant(meant);
             }
-            Optional::Tools(known)
+            OptionalAuth::Tools(known)
         }
         _ => {
             context.wrong_type(&entry.value, "`optional`", "`true` or a list of tools");
-            Optional::No
+            OptionalAuth::No
         }
     };
     for tool in &mut descriptor.tools {

@@ -11,7 +11,7 @@ use super::{
     named::value_fits,
 };
 use crate::{
-    diagnostic::Code,
+    diagnostic::RuleCode,
     model::{BodyKind, Param, ParamKind, Tool, task::TaskCall},
 };
 
@@ -20,7 +20,7 @@ pub(super) struct ReadOnlyCall<'names> {
     /// What names in braces may stand for.
     pub(super) known: &'names BTreeSet<&'names str>,
     /// The code of its findings.
-    pub(super) code: Code,
+    pub(super) code: RuleCode,
     /// The key that names the tool.
     pub(super) tool_key: &'static str,
 }

@@ -14,11 +14,11 @@ use super::{
     meta::description,
     named::declared_names,
     params,
-    tool::{self, Hints},
+    tool::{self, HintsByTool},
 };
 use crate::{
     code,
-    model::{AccessLevel, Composite, HealthCheck, Script, Tool},
+    model::{AccessLevel, Composite, CompositeScript, HealthCheck, Tool},
     script,
     source::SourceText,
     yaml::YamlEntry,
@@ -42,7 +42,7 @@ pub(super) fn lower_all<'tree>(
     backend: &YamlSection<'tree>,
     tools: &[Tool],
     health: Option<&HealthCheck>,
-    hints: &mut Hints<'tree>,
+    hints: &mut HintsByTool<'tree>,
     context: &mut LowerContext<'tree>,
 ) -> Vec<Composite> {
     let Some(entry) = backend.entry("composites") else { return Vec::new() };
@@ -213,7 +213,7 @@ fn lower_script<'tree>(
     text: &YamlText<'tree>,
     known: &DeclaredTools<'_, 'tree>,
     context: &mut LowerContext<'tree>,
-) -> Option<(Script, script::ParsedScript)> {
+) -> Option<(CompositeScript, script::ParsedScript)> {
     let layout = script_layout(text, context.source);
     let parsed = match known.parser.parse(text.value) {
         Ok(parsed) => parsed,
@@ -244,7 +244,8 @@ fn lower_script<'tree>(
             finding.meant(Some(&format!("api.{meant}")));
         }
     }
-    let script = Script { code: parsed.code.clone(), first_line: layout.map(|layout| layout.line) };
+    let script =
+        CompositeScript { code: parsed.code.clone(), first_line: layout.map(|layout| layout.line) };
     Some((script, parsed))
 }
 
@@ -299,7 +300,7 @@ const MOST_EMPTY_LINES: usize = 16;
 
 /// Where the lines of a script are in the file.
 #[derive(Debug, Clone, Copy)]
-struct Layout {
+struct ScriptLayout {
     /// The line that holds the first line of the code.
     line: usize,
     /// The byte at which it begins.
@@ -307,7 +308,7 @@ struct Layout {
 }
 
 /// Returns where the code is, when the lines of code and file are the same.
-fn script_layout(text: &YamlText<'_>, source: &SourceText) -> Option<Layout> {
+fn script_layout(text: &YamlText<'_>, source: &SourceText) -> Option<ScriptLayout> {
     let file = source.text();
     let mut first = source.position(text.span.start).line;
     let mut start = file.get(..text.span.start)?.rfind('\n').map_or(0, |at| at + 1);
@@ -324,7 +325,7 @@ fn script_layout(text: &YamlText<'_>, source: &SourceText) -> Option<Layout> {
         let mut lines = rest.lines();
         if text.value.lines().all(|line| lines.next().is_some_and(|raw| raw.trim() == line.trim()))
         {
-            return Some(Layout { line, start });
+            return Some(ScriptLayout { line, start });
         }
         start += rest.find('\n')? + 1;
     }
@@ -335,7 +336,7 @@ fn script_layout(text: &YamlText<'_>, source: &SourceText) -> Option<Layout> {
 fn place_in_file(
     text: &YamlText<'_>,
     part: &Range<usize>,
-    layout: Option<Layout>,
+    layout: Option<ScriptLayout>,
     source: &SourceText,
 ) -> Range<usize> {
     let find = || {

@@ -11,7 +11,7 @@ use super::fix;
 use crate::jq::{CompileError, JqFilter};
 use crate::{
     code,
-    diagnostic::{Code, Diagnostic, Severity},
+    diagnostic::{Diagnostic, RuleCode, Severity},
     model::{
         json_path::JsonPath,
         template::{NAMES_A_HOST, OtherHost, PathTemplate, TemplateError},
@@ -134,7 +134,7 @@ impl<'tree> LowerContext<'tree> {
 
     pub(crate) fn error(
         &mut self,
-        code: Code,
+        code: RuleCode,
         span: &Range<usize>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
@@ -143,7 +143,7 @@ impl<'tree> LowerContext<'tree> {
 
     pub(crate) fn warning(
         &mut self,
-        code: Code,
+        code: RuleCode,
         span: &Range<usize>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
@@ -152,7 +152,7 @@ impl<'tree> LowerContext<'tree> {
 
     pub(crate) fn note(
         &mut self,
-        code: Code,
+        code: RuleCode,
         span: &Range<usize>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
@@ -163,7 +163,7 @@ impl<'tree> LowerContext<'tree> {
     fn report(
         &mut self,
         severity: Severity,
-        code: Code,
+        code: RuleCode,
         span: &Range<usize>,
         message: String,
     ) -> &mut Diagnostic {

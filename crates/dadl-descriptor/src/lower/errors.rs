@@ -7,7 +7,7 @@ use http::HeaderName;
 use super::context::{LowerContext, MappingPlace, YamlSection};
 use crate::{
     code,
-    model::{Backoff, ErrorFormat, ErrorRules, RateLimit, RetryStrategy},
+    model::{Backoff, ErrorFormat, ErrorRules, RateLimitHeaders, RetryStrategy},
     yaml::{YamlNode, YamlValue},
 };
 
@@ -136,7 +136,7 @@ fn retry_strategy<'tree>(
 fn rate_limit<'tree>(
     section: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Option<RateLimit> {
+) -> Option<RateLimitHeaders> {
     let keys = ["header", "retry_after_header"];
     let section = context.subsection(section, "rate_limit", &keys)?;
     let mut field = |key: &'static str| {
@@ -148,7 +148,7 @@ fn rate_limit<'tree>(
         }
         name
     };
-    Some(RateLimit { remaining: field("header"), reset: field("retry_after_header") })
+    Some(RateLimitHeaders { remaining: field("header"), reset: field("retry_after_header") })
 }
 
 fn lower_hints_by_status<'tree>(

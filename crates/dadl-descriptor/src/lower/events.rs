@@ -1,13 +1,13 @@
 //! `_dadl_mcp.events`: which stream tells what changes, and what it is about.
 
-use dadl_text::names::Meant;
+use dadl_text::names::MeantName;
 
 use super::context::{LowerContext, YamlSection};
 use crate::{
     code,
     model::{
         AccessLevel, Descriptor, Param, ParamKind, Tool,
-        events::{EventRules, Lister, ObjectReader, ResourceRules, Subscribe},
+        events::{CollectionLister, EventRules, ObjectReader, ResourceRules, SubscribeCall},
     },
 };
 
@@ -107,7 +107,7 @@ fn meant_tool(
         return None;
     }
     let names = descriptor.tools.iter().map(|tool| tool.name.as_str());
-    context.nearest_tool(name, names).map(|meant| Meant(meant).to_string())
+    context.nearest_tool(name, names).map(|meant| MeantName(meant).to_string())
 }
 
 /// Reads how a collection is added to a stream.
@@ -115,7 +115,7 @@ fn lower_subscribe<'tree>(
     events: &YamlSection<'tree>,
     descriptor: &Descriptor,
     context: &mut LowerContext<'tree>,
-) -> Option<Subscribe> {
+) -> Option<SubscribeCall> {
     let section = context.subsection(events, "subscribe", SUBSCRIBE_KEYS)?;
     let opening = context.required_text(&section, "opening");
     let name = context.required_text(&section, "tool");
@@ -160,7 +160,7 @@ fn lower_subscribe<'tree>(
         let message = format!("the subscription has no `{}`, which is required", param.name);
         context.error(code::EVENTS_SUBSCRIBE, span, message);
     }
-    for placeholder in [Subscribe::STREAM, Subscribe::COLLECTION] {
+    for placeholder in [SubscribeCall::STREAM, SubscribeCall::COLLECTION] {
         if entry.is_some() && arguments.iter().all(|(_, value)| value != placeholder) {
             context
                 .error(
@@ -171,7 +171,7 @@ fn lower_subscribe<'tree>(
                 .help("the stream's identifier and the collection are put in their places");
         }
     }
-    Some(Subscribe {
+    Some(SubscribeCall {
         opening: opening?.value.to_owned(),
         id: id?,
         tool: tool.name.clone(),
@@ -267,7 +267,7 @@ fn lower_listers<'tree>(
     readers: &[ObjectReader],
     descriptor: &Descriptor,
     context: &mut LowerContext<'tree>,
-) -> Vec<Lister> {
+) -> Vec<CollectionLister> {
     let Some(entry) = resources.entry("list") else { return Vec::new() };
     let place = super::context::MappingPlace::Key("list");
     let Some(list) = context.open(&entry.value, &entry.key_span, place) else { return Vec::new() };
@@ -303,7 +303,7 @@ fn lower_listers<'tree>(
             }
         } else if let (Some(tool), Some(reader)) = (tool, reader) {
             let (collection, tool) = (reader.collection.clone(), tool.name.clone());
-            listers.push(Lister { collection, tool });
+            listers.push(CollectionLister { collection, tool });
         }
     }
     listers

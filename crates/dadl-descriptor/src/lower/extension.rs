@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use dadl_text::names::Meant;
+use dadl_text::names::MeantName;
 use http::{HeaderName, HeaderValue};
 
 use super::{
@@ -108,7 +108,7 @@ fn unlisted_params<'tree>(
         let (message, help) = if named.is_none() {
             let meant = context.nearest(text.value, required.keys().copied());
             let message = format!("no tool has a parameter `{}`", text.value);
-            (message, meant.map(|meant| Meant(meant).to_string()))
+            (message, meant.map(|meant| MeantName(meant).to_string()))
         } else if named == Some(&true) {
             let message = format!("`{}` is required and cannot be unlisted", text.value);
             (message, None)

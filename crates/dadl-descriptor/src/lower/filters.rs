@@ -8,7 +8,7 @@ use crate::{
     code,
     model::{
         Descriptor, Param, ParamKind, ValueRules,
-        filters::{Language, PairSyntax},
+        filters::{FilterLanguage, PairSyntax},
     },
     yaml::{YamlEntry, YamlValue},
 };
@@ -54,7 +54,7 @@ fn lower_filters<'tree>(
 fn lower_language<'tree>(
     section: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Language {
+) -> FilterLanguage {
     let mut pair = |key: &'static str, example: &str| {
         let text = context.text(section, key)?;
         let pair = PairSyntax::parse(text.value);
@@ -84,7 +84,7 @@ fn lower_language<'tree>(
     let (not, compare) = (sign("not", "!a", "a"), sign("compare", "a:>1", ">1"));
     let units = context.boolean(section, "units").unwrap_or(true);
     let said = lower_said(section, context);
-    Language { or, and, not, equals, compare, units, said }
+    FilterLanguage { or, and, not, equals, compare, units, said }
 }
 
 /// Reads the sentence for who gets nothing.

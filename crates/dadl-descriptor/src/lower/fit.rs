@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use dadl_text::{
-    names::{Danger, path::is_dot_segment},
+    names::{DangerLevel, path::is_dot_segment},
     text::first_hidden,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     code,
     model::{
         AccessLevel, Descriptor, Tool,
-        fit::{Fit, FitSource, FitVersion, ToolNeeds, Version, VersionError},
+        fit::{FitSource, FitVersion, ServerFit, ServerVersion, ToolNeeds, VersionError},
     },
     yaml::YamlValue,
 };
@@ -44,12 +44,12 @@ pub(super) fn lower<'tree>(
     extension: &YamlSection<'tree>,
     descriptor: &Descriptor,
     context: &mut LowerContext<'tree>,
-) -> Option<Fit> {
+) -> Option<ServerFit> {
     let section = context.subsection(extension, "fit", KEYS)?;
     let mut reader = FitReader { descriptor, context };
     let source = reader.read_source(&section);
     let product = reader.read_product(&section);
-    let fit = Fit {
+    let fit = ServerFit {
         public: reader.context.boolean(&section, "public").unwrap_or(false),
         version: reader.says_version(&section),
         complete_since: reader.version_of(&section, "complete_since"),
@@ -155,12 +155,16 @@ impl<'tree> FitReader<'_, 'tree> {
         Some(FitVersion { tool, path })
     }
 
-    fn version_of(&mut self, section: &YamlSection<'tree>, key: &'static str) -> Option<Version> {
+    fn version_of(
+        &mut self,
+        section: &YamlSection<'tree>,
+        key: &'static str,
+    ) -> Option<ServerVersion> {
         let text = self.context.text(section, key)?;
         self.read_version(text.value, &text.span)
     }
 
-    fn read_version(&mut self, text: &str, span: &Range<usize>) -> Option<Version> {
+    fn read_version(&mut self, text: &str, span: &Range<usize>) -> Option<ServerVersion> {
         match text.parse() {
             Ok(version) => Some(version),
             Err(error) => {
@@ -192,8 +196,8 @@ impl<'tree> FitReader<'_, 'tree> {
         is_line.then(|| text.value.trim().to_owned())
     }
 
-    fn read_releases(&mut self, section: &YamlSection<'tree>) -> Vec<(Version, String)> {
-        let mut releases: Vec<(Version, String)> = Vec::new();
+    fn read_releases(&mut self, section: &YamlSection<'tree>) -> Vec<(ServerVersion, String)> {
+        let mut releases: Vec<(ServerVersion, String)> = Vec::new();
         let Some(entry) = section.entry("releases") else { return releases };
         let place = MappingPlace::Key("releases");
         let Some(section) = self.context.open(&entry.value, &entry.key_span, place) else {
@@ -215,7 +219,7 @@ impl<'tree> FitReader<'_, 'tree> {
         releases
     }
 
-    fn read_since(&mut self, section: &YamlSection<'tree>) -> BTreeMap<String, Version> {
+    fn read_since(&mut self, section: &YamlSection<'tree>) -> BTreeMap<String, ServerVersion> {
         let mut since = BTreeMap::new();
         let Some(entry) = section.entry("since") else { return since };
         let place = MappingPlace::Key("since");
@@ -297,7 +301,7 @@ impl<'tree> FitReader<'_, 'tree> {
         }
     }
 
-    fn tool_danger(&self, name: &str) -> Danger {
+    fn tool_danger(&self, name: &str) -> DangerLevel {
         let tools = self.descriptor.tools.iter().map(|tool| (&tool.name, tool.access.as_ref()));
         let composites = &self.descriptor.composites;
         let composites = composites.iter().map(|it| (&it.name, it.access.as_ref()));
@@ -331,7 +335,7 @@ impl<'tree> FitReader<'_, 'tree> {
 mod tests {
     use crate::{
         LoadedDescriptor, load,
-        model::fit::{FitSource, Version},
+        model::fit::{FitSource, ServerVersion},
         source::SourceText,
     };
 
@@ -368,7 +372,7 @@ mod tests {
         let fit = loaded.descriptor.unwrap().fit.unwrap();
         assert_eq!(fit.source, FitSource::OpenApi("/api/doc.json".to_owned()));
         assert!(fit.public);
-        let version = |text: &str| text.parse::<Version>().unwrap();
+        let version = |text: &str| text.parse::<ServerVersion>().unwrap();
         assert_eq!(fit.since.get("make"), Some(&version("1.5.0")));
         assert_eq!(fit.since.get("list"), Some(&version("2.0.0")));
         assert_eq!(fit.named(version("1.9.9")), "api 1.9.9 (One)");

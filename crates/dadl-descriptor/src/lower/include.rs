@@ -28,7 +28,7 @@ const MARK: &str = "_fragment";
 
 /// Where the texts of fragments are in their source, or why one has no text; by the path that
 /// `includes` gives.
-pub(crate) type Fragments = HashMap<String, Result<Range<usize>, FolderError>>;
+pub(crate) type FragmentTexts = HashMap<String, Result<Range<usize>, FolderError>>;
 
 /// Returns the paths that a file includes, each once.
 pub(crate) fn include_paths(root: &YamlNode<'_>) -> Vec<String> {
@@ -50,9 +50,9 @@ pub(crate) fn read_fragments(
     paths: Vec<String>,
     source: &mut SourceText,
     read: &mut dyn FnMut(&str) -> Result<SourceText, FolderError>,
-) -> Fragments {
+) -> FragmentTexts {
     let mut room = MAX_BYTES;
-    let mut fragments = Fragments::new();
+    let mut fragments = FragmentTexts::new();
     for path in paths {
         let text = read(&path).and_then(|fragment| {
             room = room.checked_sub(fragment.text().len()).ok_or(FolderError::NoRoom(MAX_BYTES))?;
@@ -98,7 +98,7 @@ pub(crate) enum IncludeOutcome<'tree> {
 pub(crate) fn merge_fragments<'tree>(
     root: &'tree YamlNode<'tree>,
     source: &'tree SourceText,
-    fragments: &'tree Fragments,
+    fragments: &'tree FragmentTexts,
     findings: &mut Vec<Diagnostic>,
 ) -> IncludeOutcome<'tree> {
     let YamlValue::Mapping(entries) = &root.value else { return IncludeOutcome::Nothing };
@@ -106,7 +106,7 @@ pub(crate) fn merge_fragments<'tree>(
         return IncludeOutcome::Nothing;
     }
     let mut context = LowerContext::new(source, root);
-    let mut merger = Merger { tree: root.clone(), parsed: HashMap::new(), room: MAX_NODES };
+    let mut merger = IncludeMerger { tree: root.clone(), parsed: HashMap::new(), room: MAX_NODES };
     let mut whole = true;
     let start = root.span.start..root.span.start;
     if let Some(top) = context.open(root, &start, MappingPlace::Only("the file")) {
@@ -124,7 +124,7 @@ pub(crate) fn merge_fragments<'tree>(
     if whole { IncludeOutcome::Tree(merger.tree) } else { IncludeOutcome::Broken }
 }
 
-struct Merger<'tree> {
+struct IncludeMerger<'tree> {
     tree: YamlNode<'tree>,
     /// The keys of each fragment; `None` when it cannot be used, which was said.
     parsed: HashMap<&'tree str, Option<Vec<YamlEntry<'tree>>>>,
@@ -132,12 +132,12 @@ struct Merger<'tree> {
     room: usize,
 }
 
-impl<'tree> Merger<'tree> {
+impl<'tree> IncludeMerger<'tree> {
     /// Merges one include; `None` when that failed, with a finding.
     fn merge_include(
         &mut self,
         item: &'tree YamlNode<'tree>,
-        fragments: &'tree Fragments,
+        fragments: &'tree FragmentTexts,
         context: &mut LowerContext<'tree>,
     ) -> Option<()> {
         let place = MappingPlace::Only("an include");
@@ -192,7 +192,7 @@ impl<'tree> Merger<'tree> {
         &mut self,
         path: &'tree str,
         span: &Range<usize>,
-        fragments: &'tree Fragments,
+        fragments: &'tree FragmentTexts,
         context: &mut LowerContext<'tree>,
     ) -> Option<Vec<YamlEntry<'tree>>> {
         let range = match fragments.get(path) {
@@ -379,7 +379,7 @@ backend:
 
     struct Beside<'a>(&'a [(&'a str, &'a str)]);
 
-    impl crate::Files for Beside<'_> {
+    impl crate::FragmentFiles for Beside<'_> {
         fn fragment(&mut self, path: &str) -> Result<SourceText, FolderError> {
             let found = self.0.iter().find(|(name, _)| *name == path);
             let missing =

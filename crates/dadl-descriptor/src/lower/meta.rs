@@ -3,7 +3,7 @@
 use super::context::{LowerContext, MappingPlace, YamlSection};
 use crate::{
     code,
-    model::{Coverage, Example, Setup},
+    model::{ApiCoverage, CredentialSetup, WorkedExample},
     yaml::YamlValue,
 };
 
@@ -84,7 +84,7 @@ fn is_version(text: &str) -> bool {
 pub(super) fn lower_examples<'tree>(
     backend: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Vec<Example> {
+) -> Vec<WorkedExample> {
     let mut examples = Vec::new();
     for item in context.items(backend, "examples") {
         let place = MappingPlace::Only("an example");
@@ -93,7 +93,7 @@ pub(super) fn lower_examples<'tree>(
         let mut text = |key| context.required_text(&section, key).map(|text| text.value.to_owned());
         let (name, description, code) = (text("name"), text("description"), text("code"));
         if let (Some(name), Some(description), Some(code)) = (name, description, code) {
-            examples.push(Example { name, description, code });
+            examples.push(WorkedExample { name, description, code });
         }
     }
     examples
@@ -103,7 +103,7 @@ pub(super) fn lower_examples<'tree>(
 pub(super) fn lower_coverage<'tree>(
     backend: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Option<Coverage> {
+) -> Option<ApiCoverage> {
     const KEYS: &[&str] =
         &["endpoints", "total_endpoints", "percentage", "focus", "missing", "last_reviewed"];
     let section = context.subsection(backend, "coverage", KEYS)?;
@@ -129,7 +129,7 @@ pub(super) fn lower_coverage<'tree>(
     if let (Some(101..), Some(entry)) = (percentage, section.entry("percentage")) {
         context.error(code::RANGE, &entry.value.span, "`percentage` cannot exceed 100");
     }
-    Some(Coverage {
+    Some(ApiCoverage {
         endpoints,
         total_endpoints: context.count(&section, "total_endpoints"),
         focus: context.string(&section, "focus"),
@@ -142,7 +142,7 @@ pub(super) fn lower_coverage<'tree>(
 pub(super) fn lower_setup<'tree>(
     backend: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Option<Setup> {
+) -> Option<CredentialSetup> {
     const KEYS: &[&str] = &[
         "credential_steps",
         "env_var",
@@ -153,7 +153,7 @@ pub(super) fn lower_setup<'tree>(
         "notes",
     ];
     let section = context.subsection(backend, "setup", KEYS)?;
-    Some(Setup {
+    Some(CredentialSetup {
         credential_steps: context.strings(&section, "credential_steps"),
         env_var: context.string(&section, "env_var"),
         backends_yaml: context.string(&section, "backends_yaml"),

@@ -5,7 +5,7 @@ use http::HeaderName;
 use super::context::{LowerContext, YamlSection};
 use crate::{
     code,
-    model::{PageBehavior, PageStrategy, Pagination, condition::Condition},
+    model::{PageBehavior, PageStrategy, Pagination, condition::AnswerCondition},
 };
 
 const KEYS: &[&str] = &["strategy", "request", "response", "behavior", "max_pages"];
@@ -20,7 +20,7 @@ const RESPONSE_KEYS: &[&str] =
 const DEFAULT_MAX_PAGES: u32 = 100;
 
 #[derive(Clone, Copy)]
-enum Strategy {
+enum StrategyKind {
     Cursor,
     LinkHeader,
     Offset,
@@ -43,10 +43,10 @@ pub(super) fn lower<'tree>(
         .unwrap_or_default();
     let max_pages = max_pages(&section, context);
     let strategies = [
-        ("cursor", Strategy::Cursor),
-        ("offset", Strategy::Offset),
-        ("page", Strategy::Page),
-        ("link_header", Strategy::LinkHeader),
+        ("cursor", StrategyKind::Cursor),
+        ("offset", StrategyKind::Offset),
+        ("page", StrategyKind::Page),
+        ("link_header", StrategyKind::LinkHeader),
     ];
     let strategy = context
         .required_text(&section, "strategy")
@@ -67,10 +67,10 @@ pub(super) fn lower<'tree>(
         total_count = lower_header(response, "total_count_header", context);
     }
     let strategy = match strategy? {
-        Strategy::Cursor => PageStrategy::Cursor { param: cursor_param, next },
-        Strategy::LinkHeader => PageStrategy::LinkHeader { param: page_param.or(cursor_param) },
-        Strategy::Offset => PageStrategy::Offset { param: offset_param.or(cursor_param) },
-        Strategy::Page => PageStrategy::Page { param: page_param.or(cursor_param) },
+        StrategyKind::Cursor => PageStrategy::Cursor { param: cursor_param, next },
+        StrategyKind::LinkHeader => PageStrategy::LinkHeader { param: page_param.or(cursor_param) },
+        StrategyKind::Offset => PageStrategy::Offset { param: offset_param.or(cursor_param) },
+        StrategyKind::Page => PageStrategy::Page { param: page_param.or(cursor_param) },
     };
     Some(Pagination {
         behavior: if is_auto { PageBehavior::Auto { max_pages } } else { PageBehavior::Expose },
@@ -100,9 +100,9 @@ fn lower_condition<'tree>(
     response: &YamlSection<'tree>,
     is_auto: bool,
     context: &mut LowerContext<'tree>,
-) -> Option<Condition> {
+) -> Option<AnswerCondition> {
     let text = context.text(response, "has_more")?;
-    let reason = match Condition::compile(text.value) {
+    let reason = match AnswerCondition::compile(text.value) {
         Ok(condition) => {
             if !condition.is_path() {
                 context

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use super::context::{LowerContext, YamlSection, YamlText, join_names};
 use crate::{
     code,
-    model::{CredentialName, Placement},
+    model::{CredentialName, TokenPlacement},
 };
 
 /// The keys of every type, so that a key of another type is not called unknown.
@@ -77,7 +77,7 @@ pub(super) fn lower_placement<'tree>(
     section: &YamlSection<'tree>,
     kind: AuthKind,
     context: &mut LowerContext<'tree>,
-) -> Option<Placement> {
+) -> Option<TokenPlacement> {
     let places = [("header", false), ("query", true)];
     let in_query = match context.text(section, "inject_into") {
         Some(text) => context.choice(&text, "place", &places)?,
@@ -89,7 +89,7 @@ pub(super) fn lower_placement<'tree>(
 fn lower_query<'tree>(
     section: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Option<Placement> {
+) -> Option<TokenPlacement> {
     for key in ["header_name", "prefix"] {
         if let Some(entry) = section.entry(key) {
             context
@@ -106,14 +106,14 @@ fn lower_query<'tree>(
         context.error(code::AUTH_HEADER, &text.span, "the query parameter has no name");
         return None;
     }
-    Some(Placement::Query(text.value.to_owned()))
+    Some(TokenPlacement::Query(text.value.to_owned()))
 }
 
 pub(super) fn lower_header<'tree>(
     section: &YamlSection<'tree>,
     kind: AuthKind,
     context: &mut LowerContext<'tree>,
-) -> Option<Placement> {
+) -> Option<TokenPlacement> {
     if let Some(entry) = section.entry("query_param") {
         context
             .warning(
@@ -147,7 +147,7 @@ pub(super) fn lower_header<'tree>(
         return None;
     }
     let prefix = prefix.map_or(usual, |text| text.value).to_owned();
-    Some(Placement::Header { name, prefix })
+    Some(TokenPlacement::Header { name, prefix })
 }
 
 /// Reads `prefix: "name="` as the name of a cookie (RFC 6265, section 4.1.1).
@@ -155,7 +155,7 @@ pub(super) fn lower_cookie<'tree>(
     section: &YamlSection<'tree>,
     prefix: Option<&YamlText<'tree>>,
     context: &mut LowerContext<'tree>,
-) -> Option<Placement> {
+) -> Option<TokenPlacement> {
     // A cookie name is a token, as the name of a header is.
     let name = prefix
         .and_then(|text| text.value.strip_suffix('='))
@@ -166,7 +166,7 @@ pub(super) fn lower_cookie<'tree>(
             .error(code::AUTH_HEADER, span, "a cookie needs a name")
             .help("write the name and `=` as the prefix, such as `prefix: \"session=\"`");
     }
-    name.map(|name| Placement::Cookie(name.to_owned()))
+    name.map(|name| TokenPlacement::Cookie(name.to_owned()))
 }
 
 /// Reads the name of a credential; it becomes the name of an environment variable.

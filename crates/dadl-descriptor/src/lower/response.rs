@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::context::{LowerContext, YamlSection};
 use crate::{
     code,
-    model::{ResponseRules, StreamHandling, Streaming},
+    model::{ResponseRules, StreamHandling, StreamRules},
     yaml::YamlValue,
 };
 
@@ -75,7 +75,7 @@ pub(super) fn lower<'tree>(
 fn lower_streaming<'tree>(
     section: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Streaming {
+) -> StreamRules {
     let handlings = [("collect", StreamHandling::Collect), ("skip", StreamHandling::Skip)];
     let is_declared = context.boolean(section, "streaming").unwrap_or_default();
     for key in ["stream_handling", "max_duration"] {
@@ -88,7 +88,7 @@ fn lower_streaming<'tree>(
         .text(section, "stream_handling")
         .and_then(|text| context.choice(&text, "stream handling", &handlings));
     let max_duration = context.duration(section, "max_duration");
-    Streaming {
+    StreamRules {
         is_declared,
         handling: handling.filter(|_| is_declared).unwrap_or_default(),
         max_duration: max_duration.filter(|_| is_declared),

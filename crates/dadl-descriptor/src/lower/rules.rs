@@ -10,8 +10,8 @@ use super::{
 use crate::{
     code,
     model::{
-        Descriptor, ErrorHint, ParamKind, ParamLocation, RequestRate, Tool, condition::Condition,
-        json_path::JsonPath,
+        Descriptor, ErrorHint, ParamKind, ParamLocation, RequestRate, Tool,
+        condition::AnswerCondition, json_path::JsonPath,
     },
     yaml::{YamlNode, YamlValue},
 };
@@ -56,11 +56,11 @@ pub(super) fn lower_conditions<'tree>(
     section: &YamlSection<'tree>,
     key: &str,
     context: &mut LowerContext<'tree>,
-) -> Vec<Condition> {
+) -> Vec<AnswerCondition> {
     let mut conditions = Vec::new();
     for node in one_or_more(section, key) {
         let Some(text) = context.node_text(node, format_args!("`{key}`")) else { continue };
-        match Condition::compile(text.value) {
+        match AnswerCondition::compile(text.value) {
             Ok(condition) => conditions.push(condition),
             Err(error) => {
                 context
@@ -229,7 +229,7 @@ fn lower_enforced<'tree>(
 fn report_unknown_tool<'tree>(
     text: &YamlText<'tree>,
     message: String,
-    code: crate::diagnostic::Code,
+    code: crate::diagnostic::RuleCode,
     descriptor: &Descriptor,
     context: &mut LowerContext<'tree>,
 ) {

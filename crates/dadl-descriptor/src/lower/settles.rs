@@ -14,7 +14,7 @@ use crate::{
     code,
     model::{
         Tool,
-        settle::{MADE, Settle, SettleCondition},
+        settle::{MADE, SettleCondition, SettleRule},
     },
 };
 
@@ -33,7 +33,7 @@ pub(super) fn lower<'tree>(
     backend: &YamlSection<'tree>,
     tools: &[Tool],
     context: &mut LowerContext<'tree>,
-) -> Vec<Settle> {
+) -> Vec<SettleRule> {
     let nodes = context.items(extension, "settles");
     if nodes.is_empty() {
         return Vec::new();
@@ -52,7 +52,7 @@ fn lower_settle<'tree>(
     section: &YamlSection<'tree>,
     known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
-) -> Option<Settle> {
+) -> Option<SettleRule> {
     if section.entry("after").is_none() {
         context.report_missing(section, "after");
     }
@@ -98,7 +98,7 @@ fn lower_settle<'tree>(
         used.extend(named);
     }
     let after = after.into_iter().map(str::to_owned).collect();
-    Some(Settle { after, id, look: call, names: used.into_iter().collect(), until, within })
+    Some(SettleRule { after, id, look: call, names: used.into_iter().collect(), until, within })
 }
 
 /// Reads when it is there.

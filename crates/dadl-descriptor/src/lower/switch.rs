@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     code,
-    diagnostic::Code,
+    diagnostic::RuleCode,
     model::{
         AccessLevel, Descriptor, Param, ParamLocation, Tool,
-        switch::{Off, Switch, SwitchState},
+        switch::{McpSwitch, OffAnswers, SwitchState},
     },
     yaml::YamlValue,
 };
@@ -42,7 +42,7 @@ pub(super) fn lower<'tree>(
     extension: &YamlSection<'tree>,
     descriptor: &Descriptor,
     context: &mut LowerContext<'tree>,
-) -> Option<Switch> {
+) -> Option<McpSwitch> {
     let section = context.subsection(extension, "switch", KEYS)?;
     let headers = lower_headers(&section, descriptor, context);
     let off = lower_off(&section, context);
@@ -59,7 +59,7 @@ pub(super) fn lower<'tree>(
         }
         return None;
     }
-    Some(Switch { headers, off, state })
+    Some(McpSwitch { headers, off, state })
 }
 
 fn lower_headers<'tree>(
@@ -146,7 +146,7 @@ fn occupied_by(name: &HeaderName, descriptor: &Descriptor) -> Option<String> {
 fn lower_off<'tree>(
     section: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Option<Off> {
+) -> Option<OffAnswers> {
     let off = context.subsection(section, "off", OFF_KEYS)?;
     for key in OFF_KEYS {
         if off.entry(key).is_none() {
@@ -179,7 +179,7 @@ fn lower_off<'tree>(
                 .help("write a condition on the body, such as `$.code == \"mcp_disabled\"`");
         }
     }
-    (!statuses.is_empty() && !when.is_empty()).then_some(Off { statuses, when })
+    (!statuses.is_empty() && !when.is_empty()).then_some(OffAnswers { statuses, when })
 }
 
 fn lower_state<'tree>(
@@ -198,7 +198,7 @@ fn lower_state<'tree>(
 pub(super) fn asked_tool<'tools, 'tree>(
     name: &YamlText<'tree>,
     tools: &'tools [Tool],
-    code: Code,
+    code: RuleCode,
     context: &mut LowerContext<'tree>,
 ) -> Option<&'tools Tool> {
     let Some(tool) = tools.iter().find(|tool| tool.name == name.value) else {

@@ -19,7 +19,7 @@ use crate::{
     code,
     model::{
         BodyKind, Param, ParamKind, Tool,
-        condition::Condition,
+        condition::AnswerCondition,
         json_path::JsonPath,
         task::{TASK, TaskCall, TaskRules, carried},
     },
@@ -73,7 +73,8 @@ pub(super) fn lower<'tree>(
     let id = required_path(&section, "id", context);
     let watch = lower_watch(&section, &known, context);
     let state = lower_state(&section, context);
-    let Cancel { call: cancel, stopping, stop_requested } = lower_cancel(&section, &known, context);
+    let CancelRules { call: cancel, stopping, stop_requested } =
+        lower_cancel(&section, &known, context);
     let max_wait = max_wait(&section, watch.as_ref(), context);
     let progress_of = progress_of(&section, context);
     let result = context.json_path(&section, "result");
@@ -122,7 +123,7 @@ pub(super) fn lower<'tree>(
 
 /// How a task is asked to stop.
 #[derive(Default)]
-struct Cancel {
+struct CancelRules {
     call: Option<TaskCall>,
     stopping: Option<BTreeSet<String>>,
     stop_requested: Option<JsonPath>,
@@ -132,22 +133,22 @@ fn lower_cancel<'tree>(
     section: &YamlSection<'tree>,
     known: &KnownTools<'tree, '_>,
     context: &mut LowerContext<'tree>,
-) -> Cancel {
+) -> CancelRules {
     let keys = &["tool", "arguments", "only", "requested"];
     let Some(cancel) = context.subsection(section, "cancel", keys) else {
-        return Cancel::default();
+        return CancelRules::default();
     };
     let stopping = tool_names(&cancel, "only", known, context);
     let stopping = stopping.map(|names| names.into_iter().map(str::to_owned).collect());
     let stop_requested = context.json_path(&cancel, "requested");
-    Cancel { call: lower_call(&cancel, known, context), stopping, stop_requested }
+    CancelRules { call: lower_call(&cancel, known, context), stopping, stop_requested }
 }
 
 /// Reads what shows that a task began: statuses, and conditions on the answer.
 fn lower_started<'tree>(
     section: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Option<(Vec<u16>, Vec<Condition>)> {
+) -> Option<(Vec<u16>, Vec<AnswerCondition>)> {
     if section.entry("started").is_none() {
         context.report_missing(section, "started");
     }

@@ -7,7 +7,7 @@ use crate::{
     code,
     model::{
         json_path::JsonPath,
-        task::{Steps, TaskPhase},
+        task::{TaskPhase, TaskSteps},
     },
     yaml::YamlValue,
 };
@@ -79,7 +79,7 @@ pub(super) fn lower_errors<'tree>(
 pub(super) fn lower_steps<'tree>(
     section: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Option<Steps> {
+) -> Option<TaskSteps> {
     let keys = &["path", "name", "progress", "state", "error"];
     let steps = context.subsection(section, "steps", keys)?;
     let path = required_path(&steps, "path", context);
@@ -87,5 +87,5 @@ pub(super) fn lower_steps<'tree>(
     let progress = context.json_path(&steps, "progress");
     let state = context.json_path(&steps, "state");
     let errors = lower_errors(&steps, context);
-    Some(Steps { path: path?, name: name?, progress, state, errors })
+    Some(TaskSteps { path: path?, name: name?, progress, state, errors })
 }

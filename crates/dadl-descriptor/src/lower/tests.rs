@@ -7,7 +7,7 @@ use crate::{
     load,
     model::{
         AccessLevel, AuthScheme, BodyKind, CredentialName, Descriptor, ErrorFormat, PageBehavior,
-        PageStrategy, ParamKind, Placement, StreamHandling, Tool,
+        PageStrategy, ParamKind, StreamHandling, TokenPlacement, Tool,
         auth::login::{ClientAuth, OAuth2Grant},
     },
     source::SourceText,
@@ -151,7 +151,7 @@ fn token_authentication() {
         AuthScheme::Token { placement, .. } => placement,
         other => panic!("{other:?}"),
     };
-    let header = |name: &'static str, prefix: &str| Placement::Header {
+    let header = |name: &'static str, prefix: &str| TokenPlacement::Header {
         name: http::HeaderName::from_static(name),
         prefix: prefix.to_owned(),
     };
@@ -164,11 +164,11 @@ fn token_authentication() {
     );
     assert_eq!(
         placement("type: bearer, credential: a, header_name: cookie, prefix: session="),
-        Placement::Cookie("session".to_owned())
+        TokenPlacement::Cookie("session".to_owned())
     );
     assert_eq!(
         placement("type: apikey, credential: a, inject_into: query, query_param: key"),
-        Placement::Query("key".to_owned())
+        TokenPlacement::Query("key".to_owned())
     );
 }
 
@@ -188,7 +188,7 @@ fn flows_of_oauth2() {
     let names: Vec<&str> = plain.grant.credentials().iter().map(|name| name.0.as_str()).collect();
     assert_eq!(names, ["id", "s"]);
     let bearer =
-        Placement::Header { name: http::header::AUTHORIZATION, prefix: "Bearer ".to_owned() };
+        TokenPlacement::Header { name: http::header::AUTHORIZATION, prefix: "Bearer ".to_owned() };
     assert_eq!(plain.placement, bearer);
 
     let more = "client_secret_credential: none, refresh_token_credential: r, flow: refresh_token, \
@@ -199,7 +199,7 @@ fn flows_of_oauth2() {
     assert_eq!(refreshing.client_auth, ClientAuth::Basic);
     assert_eq!(refreshing.renew_before.as_secs(), 300);
     assert_eq!(refreshing.scopes, ["a", "b"]);
-    assert_eq!(refreshing.placement, Placement::Query("t".to_owned()));
+    assert_eq!(refreshing.placement, TokenPlacement::Query("t".to_owned()));
     assert_eq!(refreshing.rotating(), None);
     assert_eq!(refreshing.grant.credentials().len(), 2);
 

@@ -59,7 +59,7 @@ pub(super) fn lower_all<'tree>(
     names: &BTreeSet<&'tree str>,
     types: &[&'tree str],
     context: &mut LowerContext<'tree>,
-) -> (Vec<Tool>, Hints<'tree>) {
+) -> (Vec<Tool>, HintsByTool<'tree>) {
     let Some(entry) = backend.entry("tools") else {
         context.report_missing(backend, "tools");
         return Default::default();
@@ -403,14 +403,14 @@ pub(super) fn unknown_tool<'tree>(
 }
 
 /// The hints of each tool, by its name.
-pub(super) type Hints<'tree> = HashMap<&'tree str, Vec<(String, String)>>;
+pub(super) type HintsByTool<'tree> = HashMap<&'tree str, Vec<(String, String)>>;
 
 fn lower_hints<'tree>(
     backend: &YamlSection<'tree>,
     names: &BTreeSet<&'tree str>,
     context: &mut LowerContext<'tree>,
-) -> Hints<'tree> {
-    let mut hints = Hints::new();
+) -> HintsByTool<'tree> {
+    let mut hints = HintsByTool::new();
     let Some(entry) = backend.entry("hints") else { return hints };
     let place = MappingPlace::Key("hints");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else { return hints };

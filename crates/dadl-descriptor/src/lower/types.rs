@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json, json};
 use super::context::{LowerContext, MappingPlace, YamlSection, join_names};
 use crate::{
     code,
-    model::{TYPE_REF, Types},
+    model::{ResultTypes, TYPE_REF},
     yaml::{YamlEntry, YamlNode, YamlValue},
 };
 
@@ -28,13 +28,13 @@ pub(super) fn lower<'tree>(
     backend: &YamlSection<'tree>,
     names: &[&'tree str],
     context: &mut LowerContext<'tree>,
-) -> Types {
+) -> ResultTypes {
     let Some(entry) = backend.entry("types") else { return BTreeMap::new() };
     let Some(section) = context.open(&entry.value, &entry.key_span, MappingPlace::Key("types"))
     else {
         return BTreeMap::new();
     };
-    let mut types = Types::new();
+    let mut types = ResultTypes::new();
     for entry in section.entries() {
         let schema = lower_schema(&entry.value, names, context).unwrap_or_else(|| json!({}));
         types.insert(entry.key.clone().into_owned(), schema);

@@ -130,7 +130,7 @@ fn asked_tool<'tree>(
 fn report_unknown_tool<'tree>(
     name: &YamlText<'tree>,
     tools: &[Tool],
-    code: crate::diagnostic::Code,
+    code: crate::diagnostic::RuleCode,
     context: &mut LowerContext<'tree>,
 ) {
     let names = tools.iter().map(|tool| tool.name.as_str());

@@ -2,7 +2,7 @@
 
 /// A worked example.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Example {
+pub struct WorkedExample {
     /// What it shows.
     pub name: String,
     /// One sentence more.
@@ -13,7 +13,7 @@ pub struct Example {
 
 /// What the author says is covered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Coverage {
+pub struct ApiCoverage {
     /// The number of tools.
     pub endpoints: Option<u64>,
     /// The number of operations that the API has.
@@ -28,7 +28,7 @@ pub struct Coverage {
 
 /// How an operator obtains a credential.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Setup {
+pub struct CredentialSetup {
     /// Steps for a person.
     pub credential_steps: Vec<String>,
     /// The environment variable that the author suggests.

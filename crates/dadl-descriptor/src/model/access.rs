@@ -1,6 +1,6 @@
 //! How dangerous a call is.
 
-use dadl_text::names::Danger;
+use dadl_text::names::DangerLevel;
 
 /// An access level: DADL's well-known values and any other word.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,12 +30,12 @@ impl AccessLevel {
     }
 
     /// Returns how far a tool of this level goes; of one without a level nobody knows.
-    pub fn danger(access: Option<&Self>) -> Danger {
+    pub fn danger(access: Option<&Self>) -> DangerLevel {
         match access {
-            Some(Self::Read) => Danger::Reads,
-            Some(Self::Write) => Danger::Writes,
-            Some(Self::Admin) => Danger::Administers,
-            Some(Self::Dangerous | Self::Custom(_)) | None => Danger::Endangers,
+            Some(Self::Read) => DangerLevel::Reads,
+            Some(Self::Write) => DangerLevel::Writes,
+            Some(Self::Admin) => DangerLevel::Administers,
+            Some(Self::Dangerous | Self::Custom(_)) | None => DangerLevel::Endangers,
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Composite {
     /// JSON Schema. Hosts list them; nobody enforces them here.
     pub value_hints: BTreeMap<String, Map<String, Value>>,
     /// What runs.
-    pub script: Script,
+    pub script: CompositeScript,
     /// The time for everything, inner calls included: 30 s unless the author says otherwise, and
     /// never more than 120 s.
     pub timeout: Duration,
@@ -37,7 +37,7 @@ pub struct Composite {
 
 /// The body of an async function with the parameters `api` and `params`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
+pub struct CompositeScript {
     /// JavaScript: as written, with spaces where TypeScript's annotations were.
     pub code: String,
     /// The line of the file that holds the first line of the code; `None` when folding or quoting

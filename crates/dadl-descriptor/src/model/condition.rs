@@ -12,19 +12,19 @@ use crate::model::json_path::{JsonPath, PathSyntaxError};
 
 /// A compiled condition on an answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Condition {
-    left: Operand,
-    right: Option<(Comparison, Operand)>,
+pub struct AnswerCondition {
+    left: ConditionOperand,
+    right: Option<(ComparisonOperator, ConditionOperand)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Operand {
+enum ConditionOperand {
     Literal(Value),
     Path(JsonPath),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
+enum ComparisonOperator {
     Equal,
     Greater,
     GreaterOrEqual,
@@ -34,13 +34,13 @@ enum Comparison {
 }
 
 /// The longer ones first: `<=` begins with `<`.
-const COMPARISONS: [(&str, Comparison); 6] = [
-    ("==", Comparison::Equal),
-    ("!=", Comparison::NotEqual),
-    ("<=", Comparison::LessOrEqual),
-    (">=", Comparison::GreaterOrEqual),
-    ("<", Comparison::Less),
-    (">", Comparison::Greater),
+const COMPARISONS: [(&str, ComparisonOperator); 6] = [
+    ("==", ComparisonOperator::Equal),
+    ("!=", ComparisonOperator::NotEqual),
+    ("<=", ComparisonOperator::LessOrEqual),
+    (">=", ComparisonOperator::GreaterOrEqual),
+    ("<", ComparisonOperator::Less),
+    (">", ComparisonOperator::Greater),
 ];
 
 /// Why a text is no condition. The author's fault.
@@ -55,7 +55,7 @@ pub enum ConditionError {
     Path(#[from] PathSyntaxError),
 }
 
-impl Condition {
+impl AnswerCondition {
     /// Compiles `text`.
     ///
     /// # Errors
@@ -69,13 +69,13 @@ impl Condition {
         // A filter (`$[?@.a == 1]`) holds a sign of its own and stays one path.
         match split.filter(|_| !text.contains("[?")) {
             None => {
-                let left = Operand::Path(JsonPath::compile(text)?);
+                let left = ConditionOperand::Path(JsonPath::compile(text)?);
                 Ok(Self { left, right: None })
             }
             Some((at, sign, comparison)) => {
                 let (left, right) = text.split_at_checked(at).unwrap_or((text, ""));
-                let left = Operand::compile(left)?;
-                let right = Operand::compile(right.trim_start_matches(sign))?;
+                let left = ConditionOperand::compile(left)?;
+                let right = ConditionOperand::compile(right.trim_start_matches(sign))?;
                 Ok(Self { left, right: Some((comparison, right)) })
             }
         }
@@ -96,7 +96,7 @@ impl Condition {
     /// Evaluates the condition on an answer, a compact JSON text; `None` when the answer does not say.
     pub fn holds(&self, answer: &str) -> Option<bool> {
         let Some((comparison, right)) = &self.right else {
-            let Operand::Path(path) = &self.left else { return None };
+            let ConditionOperand::Path(path) = &self.left else { return None };
             return match path.look(answer)? {
                 "null" | "false" | "[]" | "{}" | "\"\"" | "\"false\"" => Some(false),
                 text if text.starts_with(['[', '{', '"']) || text == "true" => Some(true),
@@ -106,12 +106,12 @@ impl Condition {
         let (left, right) = (self.left.seen(answer), right.seen(answer));
         let ordering = || left.number()?.partial_cmp(&right.number()?);
         match comparison {
-            Comparison::Equal => Some(left.is(&right)),
-            Comparison::NotEqual => Some(!left.is(&right)),
-            Comparison::Less => ordering().map(|order| order.is_lt()),
-            Comparison::LessOrEqual => ordering().map(|order| order.is_le()),
-            Comparison::Greater => ordering().map(|order| order.is_gt()),
-            Comparison::GreaterOrEqual => ordering().map(|order| order.is_ge()),
+            ComparisonOperator::Equal => Some(left.is(&right)),
+            ComparisonOperator::NotEqual => Some(!left.is(&right)),
+            ComparisonOperator::Less => ordering().map(|order| order.is_lt()),
+            ComparisonOperator::LessOrEqual => ordering().map(|order| order.is_le()),
+            ComparisonOperator::Greater => ordering().map(|order| order.is_gt()),
+            ComparisonOperator::GreaterOrEqual => ordering().map(|order| order.is_ge()),
         }
     }
 }
@@ -135,7 +135,7 @@ impl OperandValue<'_> {
     }
 }
 
-impl Operand {
+impl ConditionOperand {
     fn compile(text: &str) -> Result<Self, ConditionError> {
         let text = text.trim();
         if text.starts_with('$') {
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     fn holds(text: &str, answer: Value) -> Option<bool> {
-        Condition::compile(text).unwrap().holds(&answer.to_string())
+        AnswerCondition::compile(text).unwrap().holds(&answer.to_string())
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
             assert_eq!(holds("$.more", json!({ "more": no })), Some(false));
         }
         assert_eq!(holds("$.more", json!({})), None);
-        assert!(Condition::compile("$.more").unwrap().is_path());
+        assert!(AnswerCondition::compile("$.more").unwrap().is_path());
     }
 
     #[test]
@@ -189,13 +189,13 @@ mod tests {
         assert_eq!(holds("$.absent != null", answer.clone()), Some(false));
         assert_eq!(holds("$.page == 2", answer.clone()), Some(true));
         assert_eq!(holds("$.absent < 3", answer), None);
-        assert!(!Condition::compile("$.a < 1").unwrap().is_path());
+        assert!(!AnswerCondition::compile("$.a < 1").unwrap().is_path());
     }
 
     #[test]
     fn what_is_neither_is_refused() {
         for text in ["", "more", "$.a < b", "$.a <", "< 1"] {
-            assert!(Condition::compile(text).is_err(), "{text}");
+            assert!(AnswerCondition::compile(text).is_err(), "{text}");
         }
     }
 }

@@ -8,7 +8,7 @@ use dadl_text::{
     text::{cut_text, without_login},
 };
 
-use crate::model::{condition::Condition, json_path::JsonPath, task::scalar_text};
+use crate::model::{condition::AnswerCondition, json_path::JsonPath, task::scalar_text};
 
 /// How the entries of some tools tell that something failed. All paths look into one entry.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct EntryRules {
     /// These tools.
     pub of: BTreeSet<String>,
     /// Conditions, one of which says that what the entry is about failed.
-    pub failed: Vec<Condition>,
+    pub failed: Vec<AnswerCondition>,
     /// Where it says what it is about; entries with the same are about the same.
     pub id: Option<JsonPath>,
     /// Where a name for that is; the first that has something, in any entry about it.
@@ -36,7 +36,7 @@ const LONGEST: usize = 300;
 
 /// What the entries of one log tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Failures {
+pub struct EntryFailures {
     names: HashMap<String, String>,
     /// What failed, with its reason.
     told: Vec<String>,
@@ -45,7 +45,7 @@ pub struct Failures {
     more: usize,
 }
 
-impl Failures {
+impl EntryFailures {
     /// Takes note of an entry, a compact JSON text.
     pub fn see(&mut self, entry: &str, rules: &EntryRules) {
         let first = |paths: &[JsonPath]| {
@@ -116,7 +116,7 @@ mod tests {
         let path = |text: &str| JsonPath::compile(text).unwrap();
         EntryRules {
             of: BTreeSet::new(),
-            failed: vec![Condition::compile("$.status == \"failure\"").unwrap()],
+            failed: vec![AnswerCondition::compile("$.status == \"failure\"").unwrap()],
             id: Some(path("$.id")),
             names: vec![path("$.properties.name_label"), path("$.properties.name")],
             errors: vec![path("$.result.message")],
@@ -133,22 +133,22 @@ mod tests {
             { "id": "3", "status": "failure" },
             { "id": "0", "status": "success" },
         ]);
-        let failures = Failures::of_list(&entries.to_string(), &rules());
+        let failures = EntryFailures::of_list(&entries.to_string(), &rules());
         assert_eq!(failures.sentence().as_deref(), Some("transfer: no space; 3"));
-        assert_eq!(Failures::of_list("[]", &rules()).sentence(), None);
-        assert_eq!(Failures::of_list("7", &rules()).sentence(), None);
+        assert_eq!(EntryFailures::of_list("[]", &rules()).sentence(), None);
+        assert_eq!(EntryFailures::of_list("7", &rules()).sentence(), None);
     }
 
     #[test]
     fn what_is_told_is_bounded() {
         let entry = |at: usize| json!({ "id": at, "status": "failure", "result": { "message": "x".repeat(900 + at) } });
         let entries: Vec<_> = (0..900).map(entry).collect();
-        let failures = Failures::of_list(&json!(entries).to_string(), &rules());
+        let failures = EntryFailures::of_list(&json!(entries).to_string(), &rules());
         // The reasons are the same as far as they are told.
         assert!(failures.sentence().unwrap().len() < 400);
         let entry = |at: usize| json!({ "id": at, "status": "failure" });
         let entries: Vec<_> = (0..900).map(entry).collect();
-        let failures = Failures::of_list(&json!(entries).to_string(), &rules());
+        let failures = EntryFailures::of_list(&json!(entries).to_string(), &rules());
         assert_eq!(failures.sentence().as_deref(), Some("0; 1; 2; 3; 4; and 895 more"));
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
 
-use crate::model::{condition::Condition, json_path::JsonPath};
+use crate::model::{condition::AnswerCondition, json_path::JsonPath};
 
 /// How a non-2xx answer is read and when a request is repeated.
 #[derive(Debug, Clone, Default)]
@@ -22,16 +22,16 @@ pub struct ErrorRules {
     /// How often and how fast.
     pub retry: RetryStrategy,
     /// Where answers say how many requests are left.
-    pub rate_limit: Option<RateLimit>,
+    pub rate_limit: Option<RateLimitHeaders>,
     /// Semantic codes by status; goes before the default table.
     pub map: Vec<(u16, String)>,
     /// Places where the message may be, before [`message_path`](Self::message_path)
     /// (`_dadl_mcp.errors`).
     pub messages: Vec<JsonPath>,
     /// Conditions on the body of a 2xx answer, one of which says that it is an error.
-    pub failed: Vec<Condition>,
+    pub failed: Vec<AnswerCondition>,
     /// Conditions on the body of an answer that is none, one of which says that it is a result.
-    pub results: Vec<Condition>,
+    pub results: Vec<AnswerCondition>,
     /// What a caller can do about errors that say more than their status; the first that fits counts.
     pub hints: Arc<[ErrorHint]>,
 }
@@ -42,7 +42,7 @@ pub struct ErrorHint {
     /// The statuses of such answers; any when there is none.
     pub statuses: Vec<u16>,
     /// Conditions on the body, one of which must hold; none when it does not matter.
-    pub when: Vec<Condition>,
+    pub when: Vec<AnswerCondition>,
     /// Texts, one of which the message has, whatever its case; none when it does not matter.
     pub says: Vec<String>,
     /// What to do.
@@ -60,7 +60,7 @@ impl ErrorRules {
         }
         let message = message.to_lowercase();
         let fits = |hint: &&ErrorHint| {
-            let holds = |condition: &Condition| condition.holds(body?);
+            let holds = |condition: &AnswerCondition| condition.holds(body?);
             (hint.statuses.is_empty() || hint.statuses.contains(&status))
                 && (hint.says.is_empty()
                     || hint.says.iter().any(|text| message.contains(&text.to_lowercase())))
@@ -72,7 +72,7 @@ impl ErrorRules {
 
 /// The header fields in which answers tell about the rate limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RateLimit {
+pub struct RateLimitHeaders {
     /// Holds the number of requests that are left.
     pub remaining: Option<HeaderName>,
     /// Says when there are more: seconds, a point in time, or a date; `Retry-After` otherwise.

@@ -15,7 +15,7 @@ pub struct EventRules {
     /// The tool that opens the stream; it takes no required argument.
     pub stream: String,
     /// How collections are added to an open stream; one without carries all that there is.
-    pub subscribe: Option<Subscribe>,
+    pub subscribe: Option<SubscribeCall>,
     /// Events that say nothing but that the connection is alive; nobody sees them.
     pub keep_alive: Vec<String>,
     /// A connection that is silent for longer is broken; `None` when silence says nothing.
@@ -33,7 +33,7 @@ pub struct EventRules {
 
 /// The call that adds a collection to an open stream.
 #[derive(Debug, Clone)]
-pub struct Subscribe {
+pub struct SubscribeCall {
     /// The event that begins a stream, when there is one.
     pub opening: String,
     /// Where that item names the stream.
@@ -52,12 +52,12 @@ pub struct ResourceRules {
     /// The collections, each with the tool that reads one of its objects.
     pub readers: Vec<ObjectReader>,
     /// The collections of which a few objects are listed.
-    pub listers: Vec<Lister>,
+    pub listers: Vec<CollectionLister>,
 }
 
 /// How the objects of a collection are listed.
 #[derive(Debug, Clone)]
-pub struct Lister {
+pub struct CollectionLister {
     /// The collection, as its reader has it.
     pub collection: String,
     /// The tool; it takes no required argument.
@@ -75,7 +75,7 @@ pub struct ObjectReader {
     pub param: String,
 }
 
-impl Subscribe {
+impl SubscribeCall {
     /// What stands for the identifier of the stream.
     pub const STREAM: &'static str = "{stream}";
     /// What stands for the collection.

@@ -9,7 +9,7 @@ use crate::model::json_path::JsonPath;
 
 /// A version: up to three numbers. What follows a hyphen or a plus does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version([u32; 3]);
+pub struct ServerVersion([u32; 3]);
 
 /// A text is no version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,7 @@ pub struct VersionError;
 
 /// How a server says what it has.
 #[derive(Debug, Clone)]
-pub struct Fit {
+pub struct ServerFit {
     /// Where it says so.
     pub source: FitSource,
     /// Whether it is asked without the credential, so that the answer depends on nobody's rights.
@@ -28,13 +28,13 @@ pub struct Fit {
     /// What says the version, where the source does not.
     pub version: Option<FitVersion>,
     /// Before this version the source leaves out what the server has.
-    pub complete_since: Option<Version>,
+    pub complete_since: Option<ServerVersion>,
     /// The first versions of releases that people know, ascending.
-    pub releases: Vec<(Version, String)>,
+    pub releases: Vec<(ServerVersion, String)>,
     /// How a server becomes newer.
     pub update: Option<String>,
     /// The first version of a tool or composite, by its name.
-    pub since: BTreeMap<String, Version>,
+    pub since: BTreeMap<String, ServerVersion>,
     /// What a tool or composite needs that few servers have, by its name.
     pub needs: BTreeMap<String, Arc<ToolNeeds>>,
 }
@@ -65,14 +65,14 @@ pub struct ToolNeeds {
     /// Tools that are there exactly when these are, where the source leaves these out.
     pub shown_by: Vec<String>,
     /// The first version in which that is so.
-    pub shown_since: Option<Version>,
+    pub shown_since: Option<ServerVersion>,
     /// What a person can do.
     pub remedy: Option<String>,
     /// A tool to call instead, which goes no further.
     pub instead: Option<String>,
 }
 
-impl FromStr for Version {
+impl FromStr for ServerVersion {
     type Err = VersionError;
 
     fn from_str(text: &str) -> Result<Self, VersionError> {
@@ -94,7 +94,7 @@ impl FromStr for Version {
     }
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for ServerVersion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self([major, minor, patch]) = self;
         write!(formatter, "{major}.{minor}.{patch}")
@@ -111,9 +111,9 @@ impl FitSource {
     }
 }
 
-impl Fit {
+impl ServerFit {
     /// Names a version for people: `rest-api 0.33.0 (XO 6.5)`.
-    pub fn named(&self, version: Version) -> String {
+    pub fn named(&self, version: ServerVersion) -> String {
         let release = self.releases.iter().rev().find(|(first, _)| *first <= version);
         match release {
             Some((_, release)) => format!("{} {version} ({release})", self.product),
@@ -122,7 +122,7 @@ impl Fit {
     }
 
     /// Returns the last version that anybody has tried, when the author says so.
-    pub fn last_tried(&self) -> Option<Version> {
+    pub fn last_tried(&self) -> Option<ServerVersion> {
         self.releases.last().map(|(version, _)| *version)
     }
 }
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    fn version(text: &str) -> Version {
+    fn version(text: &str) -> ServerVersion {
         text.parse().unwrap()
     }
 
@@ -151,7 +151,7 @@ mod tests {
         for text in
             ["", "v", "a", "1.", ".1", "1..2", "1.2.3.4", "1.x", "+1", "1.+2", "99999999999"]
         {
-            assert_eq!(text.parse::<Version>(), Err(VersionError), "{text}");
+            assert_eq!(text.parse::<ServerVersion>(), Err(VersionError), "{text}");
         }
     }
 

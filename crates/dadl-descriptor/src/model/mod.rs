@@ -36,11 +36,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 pub use self::{
-    about::{Coverage, Example, Setup},
+    about::{ApiCoverage, CredentialSetup, WorkedExample},
     access::AccessLevel,
-    auth::{AuthScheme, CredentialName, Placement},
-    composite::{Composite, Script},
-    errors::{Backoff, ErrorFormat, ErrorHint, ErrorRules, RateLimit, RetryStrategy},
+    auth::{AuthScheme, CredentialName, TokenPlacement},
+    composite::{Composite, CompositeScript},
+    errors::{Backoff, ErrorFormat, ErrorHint, ErrorRules, RateLimitHeaders, RetryStrategy},
     form::{ListDelimiter, ParamForm, ParamStyle, StylePrefix, WholePart},
     health::HealthCheck,
     kind::{KindList, ParamKind},
@@ -48,17 +48,17 @@ pub use self::{
     param::{Param, ParamLocation, ParamRole, StreamArgument, ValueRules},
     rate_limit::RequestRate,
     request::{BodyKind, BodyRules, RequestMethod, RestOperation, RpcMethod, ToolRequest},
-    response::{ResponseRules, StreamHandling, Streaming},
+    response::{ResponseRules, StreamHandling, StreamRules},
     tool::{Deprecation, Tool, UploadSize},
 };
 use self::{
-    auth::rules::AuthRules, entries::EntryRules, events::EventRules, fit::Fit, settle::Settle,
-    switch::Switch, task::TaskRules,
+    auth::rules::AuthRules, entries::EntryRules, events::EventRules, fit::ServerFit,
+    settle::SettleRule, switch::McpSwitch, task::TaskRules,
 };
 
 /// Shapes of results by their names: a subset of JSON Schema (DADL 0.2, section 10). One refers to
 /// another with `$ref`, [`TYPE_REF`] and its name.
-pub type Types = BTreeMap<String, Value>;
+pub type ResultTypes = BTreeMap<String, Value>;
 
 /// What stands before the name of a type in `$ref`.
 pub const TYPE_REF: &str = "#/$defs/";
@@ -83,7 +83,7 @@ pub struct Descriptor {
     /// The composites in the order of the file; no tool has the name of one.
     pub composites: Vec<Composite>,
     /// Shapes that results have.
-    pub types: Types,
+    pub types: ResultTypes,
     /// The path or URL of an OpenAPI document, as written.
     pub openapi_source: Option<String>,
     /// How to find out whether the backend is well.
@@ -93,7 +93,7 @@ pub struct Descriptor {
     /// How calls begin work that goes on after their answer (`_dadl_mcp.tasks`).
     pub tasks: Option<TaskRules>,
     /// How to see that what was written is there (`_dadl_mcp.settles`).
-    pub settles: Vec<Settle>,
+    pub settles: Vec<SettleRule>,
     /// How the entries of a log tell that something failed (`_dadl_mcp.entries`).
     pub entries: Vec<EntryRules>,
     /// How the API tells what changes (`_dadl_mcp.events`).
@@ -103,15 +103,15 @@ pub struct Descriptor {
     /// How many requests the API takes in how long a time (`_dadl_mcp.rate_limit`).
     pub pace: Option<RequestRate>,
     /// A switch of the API with which its administrator turns MCP off (`_dadl_mcp.switch`).
-    pub switch: Option<Switch>,
+    pub switch: Option<McpSwitch>,
     /// What a server may have or lack, and where it says so (`_dadl_mcp.fit`).
-    pub fit: Option<Fit>,
+    pub fit: Option<ServerFit>,
     /// Worked examples for people and models.
-    pub examples: Vec<Example>,
+    pub examples: Vec<WorkedExample>,
     /// What the author says is covered.
-    pub coverage: Option<Coverage>,
+    pub coverage: Option<ApiCoverage>,
     /// How an operator obtains a credential.
-    pub setup: Option<Setup>,
+    pub setup: Option<CredentialSetup>,
     /// `date`: when the file was made or last changed, as written.
     pub date: Option<String>,
     /// `source_name`: the API that is described.

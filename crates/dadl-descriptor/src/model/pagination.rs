@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use crate::model::{condition::Condition, json_path::JsonPath};
+use crate::model::{condition::AnswerCondition, json_path::JsonPath};
 
 /// How a list is read in pages.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct Pagination {
     /// Sent as the bound when the caller gives none.
     pub limit_default: Option<u64>,
     /// Says whether there is another page.
-    pub has_more: Option<Condition>,
+    pub has_more: Option<AnswerCondition>,
     /// The header field that holds the number of pages.
     pub total_pages: Option<HeaderName>,
     /// The header field that holds the number of items on all pages.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{ParamForm, kind::ParamKind};
-use crate::model::filters::Language;
+use crate::model::filters::FilterLanguage;
 
 /// One parameter of a tool.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub struct ValueRules {
     /// The words that it may have (`_dadl_mcp.choices`); none: any.
     pub choices: Arc<[String]>,
     /// The language of a filter (`_dadl_mcp.filters`).
-    pub language: Option<Arc<Language>>,
+    pub language: Option<Arc<FilterLanguage>>,
     /// Whether it names the members that the items of the answer are to have (`_dadl_mcp.members`).
     pub names_members: bool,
 }

@@ -24,7 +24,7 @@ pub struct ResponseRules {
     /// The content type that the author expects.
     pub content_type: Option<String>,
     /// How an answer without an end is read.
-    pub streaming: Streaming,
+    pub streaming: StreamRules,
     /// Whether the answer goes to a private file and to nobody (`_dadl_mcp.private`).
     pub is_private: bool,
 }
@@ -32,14 +32,14 @@ pub struct ResponseRules {
 impl ResponseRules {
     /// Returns whether the author says that the answer is a stream whose items are read.
     pub fn is_stream(&self) -> bool {
-        let Streaming { is_declared, handling, .. } = self.streaming;
+        let StreamRules { is_declared, handling, .. } = self.streaming;
         is_declared && handling == StreamHandling::Collect && !self.binary
     }
 }
 
 /// How a stream of events or lines is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Streaming {
+pub struct StreamRules {
     /// Whether the author says that the answer is a stream; others are seen by their content type.
     pub is_declared: bool,
     /// What is done with it.

@@ -14,7 +14,7 @@ pub const MADE: &str = "id";
 
 /// How to see that what some tools wrote is there.
 #[derive(Debug, Clone)]
-pub struct Settle {
+pub struct SettleRule {
     /// These tools.
     pub after: BTreeSet<String>,
     /// Where the result of such a call has the identifier of what it made.
@@ -60,7 +60,7 @@ pub enum SettleCondition {
     },
 }
 
-impl Settle {
+impl SettleRule {
     /// Returns the values of the names, from the arguments of the write and its result (a compact JSON
     /// text); `None` when one has none, so that nothing can be looked for.
     pub fn values(
@@ -117,8 +117,8 @@ mod tests {
         JsonPath::compile(text).unwrap()
     }
 
-    fn settle(id: Option<&str>, names: &[&str]) -> Settle {
-        Settle {
+    fn settle(id: Option<&str>, names: &[&str]) -> SettleRule {
+        SettleRule {
             after: BTreeSet::new(),
             id: id.map(path),
             look: TaskCall { tool: "get".into(), arguments: Map::new() },
@@ -132,7 +132,7 @@ mod tests {
     fn values_are_of_the_arguments_and_of_the_result() {
         let arguments = json!({ "id": "a", "n": 7, "on": true, "list": [] });
         let arguments = arguments.as_object().unwrap();
-        let values = |settle: Settle| settle.values(arguments, Some(r#"{"id":"made"}"#));
+        let values = |settle: SettleRule| settle.values(arguments, Some(r#"{"id":"made"}"#));
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(values(settle(None, &["id", "n"])), Some(vec![pair("id", "a"), pair("n", "7")]));
         assert_eq!(values(settle(Some("$.id"), &["id"])), Some(vec![pair("id", "made")]));

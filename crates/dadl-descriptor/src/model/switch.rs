@@ -5,27 +5,27 @@
 
 use http::{HeaderName, HeaderValue};
 
-use crate::model::condition::Condition;
+use crate::model::condition::AnswerCondition;
 
 /// How the API is told that a call comes through MCP, and how it says that this is turned off.
 #[derive(Debug, Clone)]
-pub struct Switch {
+pub struct McpSwitch {
     /// What each request of such a call has. Never empty, and no tool sets any of them.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Answers that say that MCP is off.
-    pub off: Option<Off>,
+    pub off: Option<OffAnswers>,
     /// Where the API says how the switch stands.
     pub state: Option<SwitchState>,
 }
 
 /// Answers that say that MCP is off.
 #[derive(Debug, Clone)]
-pub struct Off {
+pub struct OffAnswers {
     /// Their statuses: 4xx or 5xx. Never empty.
     pub statuses: Vec<u16>,
     /// Conditions on the body, one of which must hold. Never empty: an outage has the same status,
     /// and passes.
-    pub when: Vec<Condition>,
+    pub when: Vec<AnswerCondition>,
 }
 
 /// Where the API says how the switch stands: for an operator, before the first call.
@@ -34,10 +34,10 @@ pub struct SwitchState {
     /// A tool that only reads and needs no argument.
     pub tool: String,
     /// A condition on its result that holds while MCP is on; without one, each result says so.
-    pub on: Option<Condition>,
+    pub on: Option<AnswerCondition>,
 }
 
-impl Off {
+impl OffAnswers {
     /// Returns whether an answer with this status can be one of these.
     pub fn may_be(&self, status: u16) -> bool {
         self.statuses.contains(&status)
@@ -45,11 +45,11 @@ impl Off {
 
     /// Returns whether the body of such an answer says so.
     pub fn says(&self, body: &[u8]) -> bool {
-        Condition::any_holds(&self.when, body)
+        AnswerCondition::any_holds(&self.when, body)
     }
 }
 
-impl Switch {
+impl McpSwitch {
     /// Writes the fields as a request has them, for people.
     pub fn fields(&self) -> String {
         let fields = self
@@ -67,8 +67,8 @@ mod tests {
     #[test]
     fn off_is_told_from_an_outage_by_the_body() {
         let when = [r#"$.data.error == "mcp_disabled""#, r#"$[?search(@, "(?i)mcp")]"#];
-        let when = when.map(|text| Condition::compile(text).unwrap()).to_vec();
-        let off = Off { statuses: vec![403, 503], when };
+        let when = when.map(|text| AnswerCondition::compile(text).unwrap()).to_vec();
+        let off = OffAnswers { statuses: vec![403, 503], when };
         assert!(off.may_be(503) && off.may_be(403) && !off.may_be(502));
         for body in [
             r#"{"error": "gone", "data": {"error": "mcp_disabled"}}"#,

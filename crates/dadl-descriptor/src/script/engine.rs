@@ -147,12 +147,12 @@ pub struct CallReply {
 }
 
 /// Makes sure that scripts can be compiled; runs nothing of them.
-pub struct Compiler {
+pub struct ScriptCompiler {
     limits: RunLimits,
     context: Context,
 }
 
-impl Compiler {
+impl ScriptCompiler {
     /// Makes an engine for compiling.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub(super) fn erase(
     source: &str,
     program: &ast::Program<'_>,
 ) -> Result<ParsedScript, Vec<ScriptProblem>> {
-    let mut eraser = Eraser {
+    let mut eraser = TypeEraser {
         source,
         code: source.as_bytes().to_vec(),
         calls: Vec::new(),
@@ -29,7 +29,7 @@ pub(super) fn erase(
         problems: Vec::new(),
     };
     eraser.visit_program(program);
-    let Eraser { code, calls, computes_calls, mut problems, .. } = eraser;
+    let TypeEraser { code, calls, computes_calls, mut problems, .. } = eraser;
     match String::from_utf8(code) {
         Ok(code) if problems.is_empty() => return Ok(ParsedScript { code, calls, computes_calls }),
         Ok(_) => {}
@@ -38,7 +38,7 @@ pub(super) fn erase(
     Err(problems)
 }
 
-struct Eraser<'source> {
+struct TypeEraser<'source> {
     source: &'source str,
     code: Vec<u8>,
     calls: Vec<(String, Range<usize>)>,
@@ -50,7 +50,7 @@ fn span_range(span: Span) -> Range<usize> {
     span.start as usize..span.end as usize
 }
 
-impl Eraser<'_> {
+impl TypeEraser<'_> {
     fn text(&self, range: Range<usize>) -> &str {
         self.source.get(range).unwrap_or_default()
     }
@@ -131,7 +131,7 @@ impl Eraser<'_> {
     }
 }
 
-impl<'a> Visit<'a> for Eraser<'_> {
+impl<'a> Visit<'a> for TypeEraser<'_> {
     // Calls of tools.
 
     fn visit_identifier_reference(&mut self, it: &ast::IdentifierReference<'a>) {

@@ -75,7 +75,7 @@ enum ParserError {
 #[derive(Default)]
 pub struct ScriptParser {
     /// Made for the first script.
-    compiler: OnceCell<engine::Compiler>,
+    compiler: OnceCell<engine::ScriptCompiler>,
     /// Started for the first script.
     worker: RefCell<Option<ParserThread>>,
     /// Whether the worker did not come back; then no other script is read.
@@ -106,7 +106,7 @@ impl ScriptParser {
         let compile = || match self.compiler.get() {
             Some(compiler) => compiler.compile(&parsed.code),
             None => {
-                let compiler = engine::Compiler::new()?;
+                let compiler = engine::ScriptCompiler::new()?;
                 self.compiler.get_or_init(|| compiler).compile(&parsed.code)
             }
         };

@@ -199,7 +199,7 @@ pub fn parse_yaml<'text>(
     options.set_emit_comments(false);
     options.flow_nesting_limit = MAX_DEPTH;
     options.block_nesting_limit = MAX_DEPTH;
-    let mut builder = Builder::new(text, findings);
+    let mut builder = TreeBuilder::new(text, findings);
     for event in parser::Parser::new_from_str_with_options(text, options) {
         let step = match event {
             Ok((event, span)) => builder.take(event, span.byte_range().unwrap_or_default()),
@@ -217,7 +217,7 @@ pub fn parse_yaml<'text>(
 }
 
 /// The tree while it grows.
-struct Builder<'text, 'findings> {
+struct TreeBuilder<'text, 'findings> {
     text: &'text str,
     findings: &'findings mut Vec<Diagnostic>,
     open: Vec<OpenNode<'text>>,
@@ -251,7 +251,7 @@ const SMALL_MAPPING: usize = 12;
 
 type BuildResult = Result<(), Diagnostic>;
 
-impl<'text, 'findings> Builder<'text, 'findings> {
+impl<'text, 'findings> TreeBuilder<'text, 'findings> {
     fn new(text: &'text str, findings: &'findings mut Vec<Diagnostic>) -> Self {
         Self {
             text,

@@ -26,8 +26,8 @@ impl SiblingFiles for Fixed {
     }
 }
 
-fn read(document: &str, files: &mut Fixed) -> Documents {
-    Documents::read(format!("openapi: 3.1.0\n{document}").as_bytes(), files).unwrap()
+fn read(document: &str, files: &mut Fixed) -> DocumentSet {
+    DocumentSet::read(format!("openapi: 3.1.0\n{document}").as_bytes(), files).unwrap()
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn bounds_are_those_of_all_files_together() {
     assert_eq!(all.find("b.yaml", "/b"), Err(UnresolvedReference::TooLarge));
 
     let mut many = Many(0);
-    let all = Documents::read(br#"{"openapi": "3.0.0", "x": {"$ref": "0"}}"#, &mut many).unwrap();
+    let all = DocumentSet::read(br#"{"openapi": "3.0.0", "x": {"$ref": "0"}}"#, &mut many).unwrap();
     assert_eq!((all.list.len(), many.0), (MAX_FILES, MAX_FILES - 1));
 }
 
@@ -160,6 +160,6 @@ impl SiblingFiles for Many {
 #[test]
 fn a_document_without_a_folder_says_so() {
     let bytes = br#"{"openapi": "3.0.0", "x": {"$ref": "a.yaml"}}"#;
-    let all = Documents::read(bytes, &mut NoSiblings).unwrap();
+    let all = DocumentSet::read(bytes, &mut NoSiblings).unwrap();
     assert_eq!(all.find("a.yaml", "/x"), Err(UnresolvedReference::NoFolder));
 }

@@ -4,7 +4,7 @@ use dadl_descriptor::model::{AccessLevel, RequestMethod};
 use dadl_text::names::{path::fixed_parts, split_words, verbs};
 
 use crate::{
-    hint::{EXPOSURE, Hint},
+    hint::{AccessHint, EXPOSURE},
     model::ApiOperation,
 };
 
@@ -112,7 +112,7 @@ const MARKS: &[&str] = &[
 pub(super) fn guess(operation: &ApiOperation, name: &str) -> (AccessLevel, String) {
     let (guessed, reason) = from_words(operation, name);
     match &operation.hint {
-        Some(Hint { word, key, .. }) if word.is_exceeded_by(Some(&guessed)) => {
+        Some(AccessHint { word, key, .. }) if word.is_exceeded_by(Some(&guessed)) => {
             let least = word.least().unwrap_or(guessed);
             // A word of two is said by the key itself.
             let said =
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     use crate::{
-        hint::Word,
+        hint::AccessWord,
         model::{BodyEncoding, OperationAnswer},
     };
 
@@ -191,7 +191,7 @@ mod tests {
     }
 
     fn hinted(
-        hint: Option<(Word, &str)>,
+        hint: Option<(AccessWord, &str)>,
         method: RequestMethod,
         path: &str,
         name: &str,
@@ -206,7 +206,7 @@ mod tests {
             tags: Vec::new(),
             deprecated: false,
             credential: crate::model::CredentialNeed::Yes,
-            hint: hint.map(|(word, key)| Hint { word, key: key.to_owned(), is_odd: false }),
+            hint: hint.map(|(word, key)| AccessHint { word, key: key.to_owned(), is_odd: false }),
             inputs: Vec::new(),
             hopeless: None,
             unsaid: Vec::new(),
@@ -232,7 +232,7 @@ mod tests {
         let level = |word, method, path: &str, name: &str| {
             hinted(Some((word, EXPOSURE)), method, path, name)
         };
-        let (allow, confirm, deny) = (Word::Allow, Word::Confirm, Word::Deny);
+        let (allow, confirm, deny) = (AccessWord::Allow, AccessWord::Confirm, AccessWord::Deny);
         for (word, method, path, expected) in [
             (allow, RequestMethod::Get, "/vms", "read"),
             // The words count as before: an API that allows it may ask nobody.
@@ -249,7 +249,7 @@ mod tests {
         }
         let (_, reason) = level(deny, RequestMethod::Get, "/vms/{id}/stats", "it");
         assert_eq!(reason, "GET, and x-mcp-exposure deny");
-        let hint = Some((Word::Confirm, "x-openai-isConsequential"));
+        let hint = Some((AccessWord::Confirm, "x-openai-isConsequential"));
         let (found, reason) = hinted(hint, RequestMethod::Get, "/vms", "it");
         assert_eq!((found, reason.as_str()), ("write", "GET, and x-openai-isConsequential"));
     }

@@ -26,14 +26,14 @@ use serde_json::Value;
 
 use self::{
     descriptor_text::{TextPart, WrittenDescriptor},
-    pages::Pages,
+    pages::PageGuess,
     write::DescriptorHead,
 };
 use super::{
-    hint::Word,
-    model::{Api, ApiOperation, Input},
+    hint::AccessWord,
+    model::{ApiModel, ApiOperation, OperationInput},
     pattern::SchemaPattern,
-    report::{Remarks, excerpt},
+    report::{ImportRemarks, excerpt},
 };
 
 /// So often the text is checked and mended.
@@ -41,7 +41,7 @@ const MAX_ROUNDS: usize = 8;
 
 /// What to import, and under which name.
 #[derive(Debug, Default)]
-pub struct Options {
+pub struct ImportOptions {
     /// `backend.name`; made of the title otherwise.
     pub name: Option<String>,
     /// Only operations that one of these matches, if there are some: the name of the tool, its path (a pattern that
@@ -57,7 +57,7 @@ pub struct Options {
 
 /// A descriptor that was made.
 #[derive(Debug)]
-pub struct Imported {
+pub struct ImportedDescriptor {
     /// Its text.
     pub text: String,
     /// How many tools it has.
@@ -88,7 +88,7 @@ pub(super) struct ToolDraft<'api> {
     name: String,
     access: (AccessLevel, String),
     description: String,
-    pages: Option<Pages>,
+    pages: Option<PageGuess>,
     /// Parameters that were taken out.
     dropped: BTreeSet<usize>,
     /// Parameters whose defaults were taken out.
@@ -100,16 +100,16 @@ pub(super) struct ToolDraft<'api> {
 }
 
 impl ToolDraft<'_> {
-    fn inputs(&self) -> impl Iterator<Item = (usize, &Input)> {
+    fn inputs(&self) -> impl Iterator<Item = (usize, &OperationInput)> {
         let inputs = self.operation.inputs.iter().enumerate();
         inputs.filter(|(at, _)| !self.dropped.contains(at))
     }
 
-    fn default<'input>(&self, at: usize, input: &'input Input) -> Option<&'input Value> {
+    fn default<'input>(&self, at: usize, input: &'input OperationInput) -> Option<&'input Value> {
         input.default.as_ref().filter(|_| !self.bare.contains(&at))
     }
 
-    fn param_description<'input>(&self, at: usize, input: &'input Input) -> &'input str {
+    fn param_description<'input>(&self, at: usize, input: &'input OperationInput) -> &'input str {
         if self.silent.contains(&at) {
             ""
         } else if self.terse.contains(&at) {
@@ -126,10 +126,10 @@ impl ToolDraft<'_> {
 ///
 /// There is no tool, or too much text.
 pub fn import_api(
-    api: &Api,
-    options: &Options,
-    remarks: &mut Remarks,
-) -> Result<Imported, ImportError> {
+    api: &ApiModel,
+    options: &ImportOptions,
+    remarks: &mut ImportRemarks,
+) -> Result<ImportedDescriptor, ImportError> {
     let names = names::tool_names(&api.operations, remarks);
     let mut excluded = 0;
     let mut tools = Vec::new();
@@ -141,7 +141,7 @@ pub fn import_api(
         if operation.hopeless.is_some() {
             continue;
         }
-        if let Some(hint) = operation.hint.as_ref().filter(|hint| hint.word == Word::No)
+        if let Some(hint) = operation.hint.as_ref().filter(|hint| hint.word == AccessWord::No)
             && !options.names(operation, &name)
         {
             excluded += 1;
@@ -191,7 +191,7 @@ pub fn import_api(
         if wrong.is_empty() {
             let text = format(&source).map_err(|error| ImportError::Wrong(format!("{error:?}")))?;
             let guesses = text.matches("# review: ").count();
-            return Ok(Imported { text, tools: tools.len(), excluded, guesses });
+            return Ok(ImportedDescriptor { text, tools: tools.len(), excluded, guesses });
         }
         mend(&written, &wrong, &mut tools, &mut description, &name, remarks)?;
     }
@@ -205,7 +205,7 @@ fn mend(
     tools: &mut Vec<ToolDraft<'_>>,
     description: &mut String,
     name: &str,
-    remarks: &mut Remarks,
+    remarks: &mut ImportRemarks,
 ) -> Result<(), ImportError> {
     let mut gone: HashSet<usize> = HashSet::new();
     for finding in findings {
@@ -283,7 +283,7 @@ fn mend_param(
     what: &str,
     is_text: bool,
     is_there: bool,
-    remarks: &mut Remarks,
+    remarks: &mut ImportRemarks,
 ) -> bool {
     let Some(input) = tool.operation.inputs.get(at) else { return true };
     let shown = excerpt(&input.name);
@@ -307,7 +307,7 @@ fn mend_param(
     true
 }
 
-impl Options {
+impl ImportOptions {
     /// Returns whether a pattern that stands for one thing alone names the operation.
     fn names(&self, operation: &ApiOperation, name: &str) -> bool {
         self.include.iter().any(|pattern| {

@@ -13,7 +13,7 @@ use dadl_text::{
 
 use crate::{
     model::ApiOperation,
-    report::{Remarks, excerpt, place_at},
+    report::{ImportRemarks, excerpt, place_at},
 };
 
 /// A tool may not have these: the program has tools of these names.
@@ -24,7 +24,7 @@ const TAKEN: [&str; 1] = ["health"];
 /// It is made of the id. Operations that share one get names made of their methods and paths, and
 /// where these are taken or a name is too long, a suffix that depends on method and path. So the
 /// order decides nothing, and another operation changes no name unless the two would be the same.
-pub(super) fn tool_names(operations: &[ApiOperation], remarks: &mut Remarks) -> Vec<String> {
+pub(super) fn tool_names(operations: &[ApiOperation], remarks: &mut ImportRemarks) -> Vec<String> {
     let by_id: Vec<Option<String>> = operations.iter().map(by_id).collect();
     let by_path: Vec<String> = operations.iter().map(by_path).collect();
     let ids = counted(by_id.iter().flatten());
@@ -146,7 +146,7 @@ mod tests {
     fn named(operations: &[(RequestMethod, &str, &str)]) -> Vec<String> {
         let operations: Vec<ApiOperation> =
             operations.iter().map(|(method, path, id)| operation(*method, path, id)).collect();
-        tool_names(&operations, &mut Remarks::default())
+        tool_names(&operations, &mut ImportRemarks::default())
     }
 
     #[test]

@@ -4,13 +4,13 @@ use dadl_descriptor::model::{ParamKind, ParamLocation, RequestMethod};
 use dadl_text::names::snake;
 
 use crate::{
-    model::{ApiOperation, Input},
-    schema::Kinds,
+    model::{ApiOperation, OperationInput},
+    schema::JsonTypes,
 };
 
 /// How a list is read in pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pages {
+pub(super) struct PageGuess {
     pub(super) strategy: &'static str,
     /// The keys of `request` and the names of the parameters.
     pub(super) request: Vec<(&'static str, String)>,
@@ -88,12 +88,12 @@ const NEXT: &[&str] = &[
 const MORE: &[&str] = &["has_more", "has_next", "has_next_page", "more"];
 
 /// Returns how the list of an operation is read in pages, if it seems to be one.
-pub(super) fn guess(operation: &ApiOperation) -> Option<Pages> {
+pub(super) fn guess(operation: &ApiOperation) -> Option<PageGuess> {
     if operation.method != RequestMethod::Get || operation.answer.file.is_some() {
         return None;
     }
-    let find = |known: &[&str], is_number: bool| -> Option<&Input> {
-        let fits = |input: &&Input| {
+    let find = |known: &[&str], is_number: bool| -> Option<&OperationInput> {
+        let fits = |input: &&OperationInput| {
             input.location == ParamLocation::Query
                 && (!is_number
                     || matches!(
@@ -117,7 +117,7 @@ pub(super) fn guess(operation: &ApiOperation) -> Option<Pages> {
         // With a `Link` header nothing needs to be counted.
         let strategy = if operation.answer.has_link { "link_header" } else { "page" };
         let response = more.into_iter().filter(|_| strategy == "page").collect();
-        return Some(Pages { strategy, request, response });
+        return Some(PageGuess { strategy, request, response });
     }
     if let Some(cursor) = find(CURSOR, false)
         && let Some(next) = find_member(members, NEXT, ParamKind::String)
@@ -126,11 +126,15 @@ pub(super) fn guess(operation: &ApiOperation) -> Option<Pages> {
         request.extend(limit);
         let mut response = vec![("next_cursor", next)];
         response.extend(more);
-        return Some(Pages { strategy: "cursor", request, response });
+        return Some(PageGuess { strategy: "cursor", request, response });
     }
     if let (Some(offset), Some(limit)) = (find(OFFSET, true), limit) {
         let request = vec![("offset_param", offset.name.clone()), limit];
-        return Some(Pages { strategy: "offset", request, response: more.into_iter().collect() });
+        return Some(PageGuess {
+            strategy: "offset",
+            request,
+            response: more.into_iter().collect(),
+        });
     }
     None
 }
@@ -141,7 +145,7 @@ fn bare(name: &str) -> String {
 
 /// Returns the path to a member with one of these names; one at the top counts before others, then
 /// the order of the names.
-fn find_member(members: &[(String, Kinds)], names: &[&str], kind: ParamKind) -> Option<String> {
+fn find_member(members: &[(String, JsonTypes)], names: &[&str], kind: ParamKind) -> Option<String> {
     let rank = |path: &str| {
         let name = bare(path.rsplit('.').next().unwrap_or_default());
         names.iter().position(|known| *known == name).map(|at| (path.matches('.').count(), at))

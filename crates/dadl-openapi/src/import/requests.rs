@@ -10,7 +10,7 @@ use super::{
     descriptor_text::{TextPart, WrittenDescriptor, quoted_yaml},
 };
 use crate::{
-    model::{BodyEncoding, Input},
+    model::{BodyEncoding, OperationInput},
     text::kind_word,
 };
 
@@ -65,7 +65,7 @@ fn write_tool(tool: &ToolDraft<'_>, index: usize, out: &mut WrittenDescriptor) {
     if !said.is_empty() {
         out.line(6, &format!("body: {{ {} }}", said.join(", ")));
     }
-    let params: Vec<(usize, &Input, Vec<String>)> = tool
+    let params: Vec<(usize, &OperationInput, Vec<String>)> = tool
         .inputs()
         .map(|(at, input)| (at, input, input_keys(tool, input)))
         .filter(|(_, _, keys)| !keys.is_empty())
@@ -82,7 +82,7 @@ fn write_tool(tool: &ToolDraft<'_>, index: usize, out: &mut WrittenDescriptor) {
 }
 
 /// Returns what is said of a parameter, each a key and its value.
-fn input_keys(tool: &ToolDraft<'_>, input: &Input) -> Vec<String> {
+fn input_keys(tool: &ToolDraft<'_>, input: &OperationInput) -> Vec<String> {
     let mut keys = Vec::new();
     let form = &input.form;
     if let Some(wire) = &input.wire {
@@ -136,7 +136,7 @@ fn input_keys(tool: &ToolDraft<'_>, input: &Input) -> Vec<String> {
     keys
 }
 
-fn input_style(input: &Input) -> Option<String> {
+fn input_style(input: &OperationInput) -> Option<String> {
     let ParamStyle::Listed { lead, between, explode } = input.form.style else {
         return match input.form.style {
             ParamStyle::Json => Some("style: json".to_owned()),
@@ -158,7 +158,7 @@ fn input_style(input: &Input) -> Option<String> {
 }
 
 /// Returns the keywords about values.
-fn input_hints(hints: &Map<String, Value>, input: &Input) -> Vec<String> {
+fn input_hints(hints: &Map<String, Value>, input: &OperationInput) -> Vec<String> {
     // A file is named by text, whatever it holds.
     if input.kind == ParamKind::FileUrl && input.union.is_none() {
         return Vec::new();

@@ -7,11 +7,11 @@ use dadl_descriptor::model::{AccessLevel, ParamLocation};
 use super::{
     ToolDraft, credential,
     descriptor_text::{TextPart, WrittenDescriptor, comment, quoted_yaml},
-    pages::Pages,
+    pages::PageGuess,
     requests,
 };
 use crate::{
-    model::{Api, BodyEncoding, Input},
+    model::{ApiModel, BodyEncoding, OperationInput},
     text::kind_word,
 };
 
@@ -20,7 +20,7 @@ const INDENT: usize = 8;
 
 /// What is written besides the tools.
 pub(super) struct DescriptorHead<'a> {
-    pub(super) api: &'a Api,
+    pub(super) api: &'a ApiModel,
     pub(super) name: &'a str,
     pub(super) description: &'a str,
     pub(super) openapi_source: Option<&'a str>,
@@ -177,7 +177,7 @@ fn write_tool(tool: &ToolDraft<'_>, index: usize, out: &mut WrittenDescriptor) {
 fn write_param(
     tool: &ToolDraft<'_>,
     at: usize,
-    input: &Input,
+    input: &OperationInput,
     out: &mut WrittenDescriptor,
 ) -> Option<Range<usize>> {
     let from = out.text.len() + INDENT;
@@ -204,7 +204,7 @@ fn write_param(
     default
 }
 
-fn write_pages(pages: &Pages, out: &mut WrittenDescriptor) {
+fn write_pages(pages: &PageGuess, out: &mut WrittenDescriptor) {
     let pairs = |pairs: &[(&str, String)]| -> String {
         let pairs: Vec<String> =
             pairs.iter().map(|(key, value)| format!("{key}: {}", quoted_yaml(value))).collect();

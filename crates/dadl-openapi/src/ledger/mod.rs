@@ -16,7 +16,7 @@ pub(super) use keywords::DocumentObject;
 
 use super::{
     report::{excerpt, place_at, place_item},
-    schema::{Schemas, schema_flag},
+    schema::{SchemaReader, schema_flag},
 };
 
 /// What to do about a keyword that nobody knows.
@@ -29,7 +29,7 @@ const ODD: &str = "write what the keyword can have, or remove it";
 const ONE: [&str; 3] = ["additionalProperties", "items", "unevaluatedProperties"];
 const SEVERAL: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 
-impl<'doc> Schemas<'doc> {
+impl<'doc> SchemaReader<'doc> {
     /// Reports what the object at `place` says and nobody reads.
     pub(super) fn account(
         &mut self,

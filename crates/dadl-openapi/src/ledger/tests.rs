@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    documents::{Documents, NoSiblings},
-    report::Remarks,
+    documents::{DocumentSet, NoSiblings},
+    report::ImportRemarks,
 };
 
 /// Goes through one object of a document; returns what is lost.
 fn lost(version: Value, object: DocumentObject, map: &Value) -> Vec<String> {
-    let documents = Documents::read(version.to_string().as_bytes(), &mut NoSiblings).unwrap();
-    let mut schemas = Schemas::new(&documents);
+    let documents = DocumentSet::read(version.to_string().as_bytes(), &mut NoSiblings).unwrap();
+    let mut schemas = SchemaReader::new(&documents);
     let map = map.as_object().unwrap();
     // Only what a document holds lives as long as it does.
     let map = Box::leak(Box::new(map.clone()));
@@ -19,7 +19,7 @@ fn lost(version: Value, object: DocumentObject, map: &Value) -> Vec<String> {
     lines(&schemas.remarks)
 }
 
-fn lines(remarks: &Remarks) -> Vec<String> {
+fn lines(remarks: &ImportRemarks) -> Vec<String> {
     remarks.list().iter().map(|it| format!("{} {}: {}", it.kind, it.place, it.message)).collect()
 }
 
@@ -187,8 +187,8 @@ fn what_says_nothing_is_silent() {
 fn a_container_of_what_is_referred_to_is_no_keyword() {
     let document = json!({ "openapi": "3.1.0", "paths": { "/a": { "$ref": "#/parts/a/b" } } });
     let root = json!({ "parts": {}, "part": {}, "parts/a": {} });
-    let documents = Documents::read(document.to_string().as_bytes(), &mut NoSiblings).unwrap();
-    let mut schemas = Schemas::new(&documents);
+    let documents = DocumentSet::read(document.to_string().as_bytes(), &mut NoSiblings).unwrap();
+    let mut schemas = SchemaReader::new(&documents);
     schemas.account(DocumentObject::Root, root.as_object().unwrap(), "");
     assert_eq!(
         lines(&schemas.remarks),
@@ -209,8 +209,8 @@ fn schemas_are_gone_through_as_deep_as_they_are() {
     }
     let document = json!({ "openapi": "3.1.0", "deep": deep, "circle": { "$ref": "#/around" },
         "around": { "properties": { "a": { "$ref": "#/circle" }, "b": { "readOnly": true, "odd": 1 } }, "odd": 1 } });
-    let documents = Documents::read(document.to_string().as_bytes(), &mut NoSiblings).unwrap();
-    let mut schemas = Schemas::new(&documents);
+    let documents = DocumentSet::read(document.to_string().as_bytes(), &mut NoSiblings).unwrap();
+    let mut schemas = SchemaReader::new(&documents);
     for place in ["/deep", "/circle", "/circle"] {
         let (schema, place) = documents.at(place).unwrap();
         schemas.account_schema(schema, &place);

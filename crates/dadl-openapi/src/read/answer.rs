@@ -3,12 +3,12 @@
 use dadl_text::names::snake;
 use serde_json::{Map, Value};
 
-use super::{Dialect, OpenApiReader, list_of};
+use super::{OpenApiDialect, OpenApiReader, list_of};
 use crate::{
     ledger::DocumentObject,
     model::OperationAnswer,
     report::place_at,
-    schema::{Kinds, ValueShape, schema_flag},
+    schema::{JsonTypes, ValueShape, schema_flag},
 };
 
 /// Answers that mean that all is well, the most telling first.
@@ -69,8 +69,8 @@ impl<'doc> OpenApiReader<'doc> {
         let has_link = headers.iter().any(|name| name.eq_ignore_ascii_case("link"));
         self.read_followed(response, &place, "links", DocumentObject::Link);
         let mut answer = match self.dialect {
-            Dialect::OpenApi3 => self.read_content(response, &place),
-            Dialect::Swagger2 => self.read_produced(operation, response, &place),
+            OpenApiDialect::OpenApi3 => self.read_content(response, &place),
+            OpenApiDialect::Swagger2 => self.read_produced(operation, response, &place),
         };
         answer.has_link = has_link;
         answer.media = media;
@@ -100,12 +100,16 @@ impl<'doc> OpenApiReader<'doc> {
                 continue;
             };
             let media = match self.dialect {
-                Dialect::Swagger2 if response.contains_key("schema") => self.produces(operation),
-                Dialect::Swagger2 => continue,
-                Dialect::OpenApi3 => match self.schemas.member(response, &place, "content") {
-                    Some((Value::Object(content), _)) => content.keys().cloned().collect(),
-                    _ => continue,
-                },
+                OpenApiDialect::Swagger2 if response.contains_key("schema") => {
+                    self.produces(operation)
+                }
+                OpenApiDialect::Swagger2 => continue,
+                OpenApiDialect::OpenApi3 => {
+                    match self.schemas.member(response, &place, "content") {
+                        Some((Value::Object(content), _)) => content.keys().cloned().collect(),
+                        _ => continue,
+                    }
+                }
             };
             let media: Vec<String> = media.iter().map(|media| media_essence(media)).collect();
             let is_plain = |media: &&String| matches!(media.as_str(), "application/json" | "*/*");
@@ -195,7 +199,7 @@ impl<'doc> OpenApiReader<'doc> {
     }
 
     /// Returns the members that may tell how a list goes on; a descriptor says that itself.
-    fn read_paging(&mut self, schema: &'doc Value, place: &str) -> Vec<(String, Kinds)> {
+    fn read_paging(&mut self, schema: &'doc Value, place: &str) -> Vec<(String, JsonTypes)> {
         if self.keeps_shapes {
             return Vec::new();
         }
@@ -260,12 +264,12 @@ impl OperationAnswer {
 }
 
 /// Returns the members at the top of an answer, and those of what belongs to paging.
-fn paging_members(shape: &ValueShape) -> Vec<(String, Kinds)> {
-    let plain = |shape: &ValueShape| -> Vec<(String, Kinds)> {
+fn paging_members(shape: &ValueShape) -> Vec<(String, JsonTypes)> {
+    let plain = |shape: &ValueShape| -> Vec<(String, JsonTypes)> {
         let members = shape.members.iter().filter(|member| is_plain(&member.name));
         members.map(|member| (member.name.clone(), member.shape.kinds)).collect()
     };
-    let mut paths: Vec<(String, Kinds)> =
+    let mut paths: Vec<(String, JsonTypes)> =
         plain(shape).into_iter().map(|(name, kinds)| (format!("$.{name}"), kinds)).collect();
     let is_meta = |name: &str| is_plain(name) && META.contains(&snake(name).as_str());
     for outer in shape.members.iter().filter(|member| is_meta(&member.name)) {

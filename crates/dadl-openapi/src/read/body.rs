@@ -8,13 +8,13 @@ use mime::Mime;
 use serde_json::{Map, Value, json};
 
 use super::{
-    DeclaredParameter, Dialect, OpenApiReader, encoding, list_of, media_essence,
+    DeclaredParameter, OpenApiDialect, OpenApiReader, encoding, list_of, media_essence,
     params::MAX_DESCRIPTION,
     style::{collection_delimiter, with_style},
 };
 use crate::{
     ledger::DocumentObject,
-    model::{ApiOperation, BodyEncoding, Input},
+    model::{ApiOperation, BodyEncoding, OperationInput},
     report::{excerpt, place_at},
     schema::{ValueShape, schema_flag},
     text,
@@ -395,7 +395,7 @@ impl<'doc> OpenApiReader<'doc> {
             let required = schema_flag(field.value, "required");
             self.read_member(operation, &field.name, &shape, required, &field.place, &body);
             let format = field.value.get("collectionFormat").and_then(Value::as_str);
-            if self.dialect == Dialect::Swagger2
+            if self.dialect == OpenApiDialect::Swagger2
                 && let Some(between) = collection_delimiter(format.unwrap_or("csv"))
                 && let Some(input) = operation
                     .inputs
@@ -460,7 +460,7 @@ impl<'doc> OpenApiReader<'doc> {
         required: bool,
         place: &str,
         media: &str,
-    ) -> Input {
+    ) -> OperationInput {
         let is_taken = |name: &str| {
             operation
                 .inputs
@@ -488,14 +488,14 @@ impl<'doc> OpenApiReader<'doc> {
         input
     }
 
-    fn made_file(&mut self, name: &str, shape: &ValueShape, place: &str) -> Input {
+    fn made_file(&mut self, name: &str, shape: &ValueShape, place: &str) -> OperationInput {
         let description = shape.description.as_deref().map(text::prose).unwrap_or_default();
         let (description, _) = cut_prose(&description, MAX_DESCRIPTION);
-        Input {
+        OperationInput {
             kinds: vec![ParamKind::FileUrl],
             description: description.into_owned(),
             shape: self.kept(shape),
-            ..Input::new(name, ParamLocation::Body, ParamKind::FileUrl, place)
+            ..OperationInput::new(name, ParamLocation::Body, ParamKind::FileUrl, place)
         }
     }
 }

@@ -3,7 +3,7 @@
 use dadl_descriptor::model::{ParamKind, ParamLocation, ParamStyle};
 use serde_json::Value;
 
-use crate::model::{ApiOperation, Input};
+use crate::model::{ApiOperation, OperationInput};
 
 /// A longer default is left to the caller, in bytes of JSON.
 const MAX_DEFAULT: usize = 200;
@@ -17,7 +17,7 @@ pub(super) fn settle_defaults(operation: &mut ApiOperation) {
     }
 }
 
-fn of_kind(default: Value, input: &Input) -> Option<Value> {
+fn of_kind(default: Value, input: &OperationInput) -> Option<Value> {
     if input.form.style != ParamStyle::Usual || input.form.whole.is_some() {
         return None;
     }
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_default_has_the_type_of_its_parameter() {
         let made = |kind, value: Value| {
-            let input = Input::new("it", ParamLocation::Query, kind, "/");
+            let input = OperationInput::new("it", ParamLocation::Query, kind, "/");
             of_kind(value, &input)
         };
         assert_eq!(made(ParamKind::String, json!("a")), Some(json!("a")));
@@ -64,7 +64,13 @@ mod tests {
         assert_eq!(made(ParamKind::Array, json!(["a"])), Some(json!(["a"])));
         let any = |location, value| {
             let union = Some(KindList::any());
-            of_kind(value, &Input { union, ..Input::new("it", location, ParamKind::String, "/") })
+            of_kind(
+                value,
+                &OperationInput {
+                    union,
+                    ..OperationInput::new("it", location, ParamKind::String, "/")
+                },
+            )
         };
         assert_eq!(any(ParamLocation::Header, json!(3)), Some(json!("3")));
         assert_eq!(any(ParamLocation::Body, json!(3)), None);

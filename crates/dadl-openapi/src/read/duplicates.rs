@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt};
 use dadl_descriptor::{code, yaml};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::report::{Remarks, place_at, place_item};
+use crate::report::{ImportRemarks, place_at, place_item};
 
 /// So many are reported.
 const MAX_FOUND: usize = 100;
@@ -13,7 +13,7 @@ const MAX_FOUND: usize = 100;
 const HELP: &str = "remove one of the two: programs disagree about which one counts";
 
 /// Reports the keys of a document, which has been read without an error, that occur twice.
-pub(super) fn report_duplicates(bytes: &[u8], remarks: &mut Remarks) {
+pub(super) fn report_duplicates(bytes: &[u8], remarks: &mut ImportRemarks) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let text = text.trim_start_matches('\u{feff}').trim_start();
     if text.starts_with('{') {

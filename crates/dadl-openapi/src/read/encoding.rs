@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     ledger::DocumentObject,
-    model::{ApiOperation, BodyEncoding, Input},
+    model::{ApiOperation, BodyEncoding, OperationInput},
     report::{excerpt, place_at},
     schema::{ValueShape, schema_flag},
 };
@@ -125,7 +125,7 @@ impl<'doc> OpenApiReader<'doc> {
     }
 
     /// Writes a field of a form that goes into one text.
-    fn pair(&mut self, input: &mut Input, field: &Encoded<'doc>, shape: &ValueShape) {
+    fn pair(&mut self, input: &mut OperationInput, field: &Encoded<'doc>, shape: &ValueShape) {
         input.form.allow_reserved = schema_flag(field.map, "allowReserved");
         if field.has_style() {
             self.container(input, field, shape);
@@ -147,7 +147,7 @@ impl<'doc> OpenApiReader<'doc> {
     }
 
     /// Writes a part of a multipart body.
-    fn part(&mut self, input: &mut Input, field: &Encoded<'doc>, shape: &ValueShape) {
+    fn part(&mut self, input: &mut OperationInput, field: &Encoded<'doc>, shape: &ValueShape) {
         if field.has_style() {
             // What came with OpenAPI 3.1, as siblings of references did.
             if self.schemas.counts_siblings {
@@ -198,7 +198,7 @@ impl<'doc> OpenApiReader<'doc> {
     }
 
     /// Writes a list or an object in its style.
-    fn container(&mut self, input: &mut Input, field: &Encoded<'doc>, shape: &ValueShape) {
+    fn container(&mut self, input: &mut OperationInput, field: &Encoded<'doc>, shape: &ValueShape) {
         let is_container =
             shape.kinds.contains(ParamKind::Array) || shape.kinds.contains(ParamKind::Object);
         if !is_container {

@@ -25,12 +25,12 @@ use serde_json::{Map, Value};
 
 use super::{
     document::DocumentError,
-    documents::{Documents, NoSiblings, SiblingFiles},
-    hint::Hint,
+    documents::{DocumentSet, NoSiblings, SiblingFiles},
+    hint::AccessHint,
     ledger::DocumentObject,
-    model::{Api, ApiOperation, Base},
-    report::{Remarks, excerpt, place_at},
-    schema::{Schemas, schema_flag},
+    model::{ApiBase, ApiModel, ApiOperation},
+    report::{ImportRemarks, excerpt, place_at},
+    schema::{SchemaReader, schema_flag},
     text,
 };
 
@@ -69,7 +69,7 @@ const DIALECTS: [&str; 4] = [
 
 /// The generation of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dialect {
+enum OpenApiDialect {
     /// Swagger 2.0.
     Swagger2,
     /// OpenAPI 3.
@@ -81,7 +81,7 @@ enum Dialect {
 /// # Errors
 ///
 /// Says why the bytes are no document.
-pub fn read_document(bytes: &[u8]) -> Result<(Api, Remarks), DocumentError> {
+pub fn read_document(bytes: &[u8]) -> Result<(ApiModel, ImportRemarks), DocumentError> {
     read_beside(bytes, &mut NoSiblings)
 }
 
@@ -93,8 +93,8 @@ pub fn read_document(bytes: &[u8]) -> Result<(Api, Remarks), DocumentError> {
 pub fn read_beside(
     bytes: &[u8],
     beside: &mut dyn SiblingFiles,
-) -> Result<(Api, Remarks), DocumentError> {
-    let documents = Documents::read(bytes, beside)?;
+) -> Result<(ApiModel, ImportRemarks), DocumentError> {
+    let documents = DocumentSet::read(bytes, beside)?;
     let mut reader = OpenApiReader::new(&documents);
     duplicates::report_duplicates(bytes, &mut reader.schemas.remarks);
     let api = reader.read_api();
@@ -103,7 +103,7 @@ pub fn read_beside(
 
 /// Reads a document for filling in a descriptor, which has its own login, and in which parameters
 /// have more to say than in a comparison.
-pub(super) fn read_for_descriptor(documents: &Documents) -> Api {
+pub(super) fn read_for_descriptor(documents: &DocumentSet) -> ApiModel {
     let mut reader = OpenApiReader::new(documents);
     reader.keeps_shapes = true;
     reader.schemas.is_accounted = false;
@@ -113,10 +113,10 @@ pub(super) fn read_for_descriptor(documents: &Documents) -> Api {
 /// Reads one document.
 struct OpenApiReader<'doc> {
     root: &'doc Value,
-    dialect: Dialect,
-    schemas: Schemas<'doc>,
-    base: Base,
-    security: security::Security,
+    dialect: OpenApiDialect,
+    schemas: SchemaReader<'doc>,
+    base: ApiBase,
+    security: security::SecurityDecision,
     /// The fields, query parameters and cookies that the credential goes into.
     credential: Vec<(ParamLocation, String)>,
     /// How many operations there are.
@@ -168,14 +168,18 @@ struct DeclaredParameter<'doc> {
 }
 
 impl<'doc> OpenApiReader<'doc> {
-    fn new(documents: &'doc Documents) -> Self {
+    fn new(documents: &'doc DocumentSet) -> Self {
         let root = documents.root();
         Self {
             root,
-            dialect: if documents.is_swagger() { Dialect::Swagger2 } else { Dialect::OpenApi3 },
-            schemas: Schemas::new(documents),
-            base: Base::default(),
-            security: security::Security::default(),
+            dialect: if documents.is_swagger() {
+                OpenApiDialect::Swagger2
+            } else {
+                OpenApiDialect::OpenApi3
+            },
+            schemas: SchemaReader::new(documents),
+            base: ApiBase::default(),
+            security: security::SecurityDecision::default(),
             credential: Vec::new(),
             found: 0,
             cut: 0,
@@ -190,7 +194,7 @@ impl<'doc> OpenApiReader<'doc> {
         version.starts_with("3.") && !version.starts_with("3.0") && !version.starts_with("3.1")
     }
 
-    fn read_api(&mut self) -> Api {
+    fn read_api(&mut self) -> ApiModel {
         let info = self.root.get("info");
         let text = |key: &str| info.and_then(|info| info.get(key)).and_then(Value::as_str);
         let title = text("title").map(text::prose).unwrap_or_default();
@@ -246,7 +250,7 @@ impl<'doc> OpenApiReader<'doc> {
             let help = "look at those of tools that you use most";
             self.schemas.remarks.changed("", message, help);
         }
-        Api {
+        ApiModel {
             title,
             version,
             description,
@@ -472,10 +476,10 @@ impl<'doc> OpenApiReader<'doc> {
         operation: &'doc Map<String, Value>,
         item: &PathItem<'doc>,
         place: &str,
-    ) -> Option<Hint> {
+    ) -> Option<AccessHint> {
         let own = std::iter::once(operation);
         let levels = own.chain(item.parts.iter().map(|(part, _)| *part));
-        let hint = Hint::read(levels.chain(self.root.as_object()))?;
+        let hint = AccessHint::read(levels.chain(self.root.as_object()))?;
         if hint.is_odd {
             let message =
                 format!("`{}` is none of allow, confirm, deny: taken for deny", excerpt(&hint.key));

@@ -51,7 +51,7 @@ fn is_met(requirement: &SecurityRequirement, chosen: &[&KnownScheme]) -> bool {
 }
 
 /// What was chosen of the schemes of a document.
-pub(super) struct Chosen<'known> {
+pub(super) struct ChosenSchemes<'known> {
     /// Schemes that go together; never none.
     pub(super) schemes: Vec<&'known KnownScheme>,
     /// Whether no operation asks for it.
@@ -64,7 +64,7 @@ pub(super) fn choose_schemes<'known>(
     known: &'known [KnownScheme],
     root: &[SecurityRequirement],
     needed: &[&[SecurityRequirement]],
-) -> Option<Chosen<'known>> {
+) -> Option<ChosenSchemes<'known>> {
     let usable = |name: &str| known.iter().find(|it| it.name == name && it.scheme.is_some());
     let mut candidates: Vec<Vec<&KnownScheme>> =
         known.iter().filter(|it| it.scheme.is_some()).map(|it| vec![it]).collect();
@@ -99,7 +99,7 @@ pub(super) fn choose_schemes<'known>(
     let best = rated.iter().map(|(rate, _)| *rate).max()?;
     let (rate, schemes) = rated.into_iter().find(|(rate, _)| *rate == best)?;
     let is_asked = !needed.iter().all(|all| all.is_empty() || all.iter().any(Vec::is_empty));
-    Some(Chosen { schemes, is_unasked: rate.0 == 0 && !is_asked })
+    Some(ChosenSchemes { schemes, is_unasked: rate.0 == 0 && !is_asked })
 }
 
 /// Returns whether a request can carry all of them, and nobody has to log in for one.

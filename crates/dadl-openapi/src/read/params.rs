@@ -13,15 +13,15 @@ use http::HeaderName;
 use serde_json::{Map, Value, json};
 
 use super::{
-    DeclaredParameter, Dialect, OpenApiReader, PathItem,
+    DeclaredParameter, OpenApiDialect, OpenApiReader, PathItem,
     answer::is_json,
     style::{ContainerStyle, content_schema, has_content, list_style, only_kind, with_style},
 };
 use crate::{
     ledger::DocumentObject,
-    model::{ApiOperation, Input},
+    model::{ApiOperation, OperationInput},
     report::{excerpt, place_at, place_item},
-    schema::{Kinds, ValueShape, schema_example, schema_flag},
+    schema::{JsonTypes, ValueShape, schema_example, schema_flag},
     text,
 };
 
@@ -162,7 +162,7 @@ impl<'doc> OpenApiReader<'doc> {
             }
         };
         let is_old = matches!(location, "body" | "formData");
-        if location != written || (is_old && self.dialect == Dialect::OpenApi3) {
+        if location != written || (is_old && self.dialect == OpenApiDialect::OpenApi3) {
             let message = format!("`in: {}` was read as `{location}`", excerpt(written));
             self.schemas.remarks.mended(&found, message, "write what OpenAPI has");
         }
@@ -254,7 +254,8 @@ impl<'doc> OpenApiReader<'doc> {
         let is_json =
             content_schema(parameter.value).is_some_and(|(media, _)| media.ends_with("json"));
         let kind = if is_json { ParamKind::Object } else { ParamKind::String };
-        let mut input = Input::new(&parameter.name, ParamLocation::Query, kind, &parameter.place);
+        let mut input =
+            OperationInput::new(&parameter.name, ParamLocation::Query, kind, &parameter.place);
         input.form.whole = Some(WholePart::Query);
         if is_json {
             input.form.style = ParamStyle::Json;
@@ -303,8 +304,9 @@ impl<'doc> OpenApiReader<'doc> {
         let message = format!("the placeholder `{{{}}}` is not declared", excerpt(&name));
         let help = "declare it with `in: path`; its type was taken to be string";
         self.schemas.remarks.mended(&operation.place, message, help);
-        let input = Input::new(&name, ParamLocation::Path, ParamKind::String, &operation.place);
-        operation.inputs.push(Input { required: true, is_guess: true, ..input });
+        let input =
+            OperationInput::new(&name, ParamLocation::Path, ParamKind::String, &operation.place);
+        operation.inputs.push(OperationInput { required: true, is_guess: true, ..input });
     }
 
     /// Reports a parameter that a descriptor cannot have.
@@ -423,7 +425,7 @@ impl<'doc> OpenApiReader<'doc> {
             }
             (None, None) => {
                 if BARE.iter().any(|key| map.contains_key(*key)) {
-                    if self.dialect == Dialect::OpenApi3 {
+                    if self.dialect == OpenApiDialect::OpenApi3 {
                         let message = "the type stands beside the parameter, not in `schema`";
                         let help = "write `schema`";
                         self.schemas.remarks.mended(&parameter.place, message, help);
@@ -464,7 +466,7 @@ impl<'doc> OpenApiReader<'doc> {
         parameter: &DeclaredParameter<'doc>,
         shape: &ValueShape,
         location: ParamLocation,
-    ) -> Input {
+    ) -> OperationInput {
         let place = &parameter.place;
         let required = schema_flag(parameter.value, "required");
         self.marks(parameter, shape, location);
@@ -527,7 +529,7 @@ impl<'doc> OpenApiReader<'doc> {
         location: ParamLocation,
         shape: &ValueShape,
         place: &str,
-    ) -> Input {
+    ) -> OperationInput {
         let (kind, union) = param_kind(shape.kinds);
         // In a path and in a header everything is text.
         let union =
@@ -546,7 +548,7 @@ impl<'doc> OpenApiReader<'doc> {
             let listing = text::facts(shape).into_iter().next().filter(|_| !values.is_empty());
             (self.description(shape, place), listing.unwrap_or_default())
         };
-        Input {
+        OperationInput {
             kinds: shape.kinds.iter().collect(),
             default: sole_value(shape),
             values,
@@ -555,7 +557,7 @@ impl<'doc> OpenApiReader<'doc> {
             union,
             hints,
             shape: self.kept(shape),
-            ..Input::new(name, location, kind, place)
+            ..OperationInput::new(name, location, kind, place)
         }
     }
 
@@ -600,7 +602,7 @@ impl<'doc> OpenApiReader<'doc> {
 }
 
 /// Returns the type that every program knows, and the types where it is only one of them.
-fn param_kind(kinds: Kinds) -> (ParamKind, Option<KindList>) {
+fn param_kind(kinds: JsonTypes) -> (ParamKind, Option<KindList>) {
     if let Some(only) = only_kind(kinds) {
         return (only, None);
     }

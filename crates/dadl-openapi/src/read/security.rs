@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    Dialect, FoundOperation, OpenApiReader, PathItem,
+    FoundOperation, OpenApiDialect, OpenApiReader, PathItem,
     needs::{
-        Chosen, KnownScheme, SecurityRequirement, choose_schemes, credential_need,
+        ChosenSchemes, KnownScheme, SecurityRequirement, choose_schemes, credential_need,
         read_requirements,
     },
 };
@@ -26,13 +26,13 @@ const MAX_SCHEMES: usize = 100;
 
 /// What was decided.
 #[derive(Debug, Default)]
-pub(super) struct Security {
+pub(super) struct SecurityDecision {
     pub(super) auth: ApiAuth,
     /// What the credential is to each operation, in their order.
     pub(super) needs: Vec<CredentialNeed>,
 }
 
-impl Security {
+impl SecurityDecision {
     /// Returns the parameters that carry the credential: no operation has them.
     pub(super) fn places(&self) -> Vec<(ParamLocation, String)> {
         let places = self.auth.schemes.iter().filter_map(|scheme| match scheme {
@@ -48,14 +48,14 @@ impl Security {
 }
 
 /// An operation, and the requirements of which one must be met.
-type Needed<'all, 'doc> = (&'all FoundOperation<'doc>, Vec<SecurityRequirement>);
+type OperationNeeds<'all, 'doc> = (&'all FoundOperation<'doc>, Vec<SecurityRequirement>);
 
 impl<'doc> OpenApiReader<'doc> {
     /// Chooses the schemes that fit most operations.
     pub(super) fn read_security(
         &mut self,
         all: &[(&FoundOperation<'doc>, &PathItem<'doc>)],
-    ) -> Security {
+    ) -> SecurityDecision {
         let mut known = self.read_schemes();
         let certificates: Vec<String> =
             known.iter().filter(|it| it.is_certificate).map(|it| it.name.clone()).collect();
@@ -69,7 +69,7 @@ impl<'doc> OpenApiReader<'doc> {
         };
         self.report_odd(self.root.get("security"), "/security");
         let root = without(read_requirements(self.root.get("security")));
-        let mut needed: Vec<Needed<'_, 'doc>> = Vec::with_capacity(all.len());
+        let mut needed: Vec<OperationNeeds<'_, 'doc>> = Vec::with_capacity(all.len());
         for (found, _) in all {
             let own = found.value.get("security");
             self.report_odd(own, &place_at(&found.body, "security"));
@@ -80,11 +80,11 @@ impl<'doc> OpenApiReader<'doc> {
         self.report_undefined(&known, &needed);
         let alternatives: Vec<&[SecurityRequirement]> =
             needed.iter().map(|(_, alternatives)| alternatives.as_slice()).collect();
-        let Some(Chosen { schemes: chosen, is_unasked }) =
+        let Some(ChosenSchemes { schemes: chosen, is_unasked }) =
             choose_schemes(&known, &root, &alternatives)
         else {
             let auth = ApiAuth { has_certificate, ..ApiAuth::default() };
-            return Security { auth, needs: Vec::new() };
+            return SecurityDecision { auth, needs: Vec::new() };
         };
         let needs: Vec<Option<CredentialNeed>> =
             alternatives.iter().map(|all| credential_need(all, &chosen)).collect();
@@ -121,7 +121,7 @@ impl<'doc> OpenApiReader<'doc> {
             self.schemas.remarks.changed(&place, message, help);
         }
         let needs = needs.into_iter().map(Option::unwrap_or_default).collect();
-        Security { auth: ApiAuth { schemes, others, has_certificate }, needs }
+        SecurityDecision { auth: ApiAuth { schemes, others, has_certificate }, needs }
     }
 
     /// Reports what an operation asks for that is no list of schemes.
@@ -135,7 +135,7 @@ impl<'doc> OpenApiReader<'doc> {
     }
 
     /// Reports each scheme that an operation asks for and the document does not define.
-    fn report_undefined(&mut self, known: &[KnownScheme], needed: &[Needed<'_, 'doc>]) {
+    fn report_undefined(&mut self, known: &[KnownScheme], needed: &[OperationNeeds<'_, 'doc>]) {
         let mut undefined = BTreeSet::new();
         for (found, alternatives) in needed {
             let names = alternatives.iter().flatten().map(|(name, _)| name);
@@ -158,7 +158,7 @@ impl<'doc> OpenApiReader<'doc> {
         &mut self,
         known: &[KnownScheme],
         chosen: &[&KnownScheme],
-        needed: &[Needed<'_, 'doc>],
+        needed: &[OperationNeeds<'_, 'doc>],
         needs: &[Option<CredentialNeed>],
     ) {
         let sent: Vec<&str> = chosen.iter().map(|known| known.name.as_str()).collect();
@@ -188,8 +188,8 @@ impl<'doc> OpenApiReader<'doc> {
     /// Returns the schemes in the order of the document.
     fn read_schemes(&mut self) -> Vec<KnownScheme> {
         let pointer = match self.dialect {
-            Dialect::Swagger2 => "/securityDefinitions",
-            Dialect::OpenApi3 => "/components/securitySchemes",
+            OpenApiDialect::Swagger2 => "/securityDefinitions",
+            OpenApiDialect::OpenApi3 => "/components/securitySchemes",
         };
         let found = self.schemas.documents.at(pointer);
         let found = found.and_then(|(schemes, place)| self.schemas.resolve(schemes, &place));

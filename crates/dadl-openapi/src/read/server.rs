@@ -6,10 +6,10 @@ use dadl_text::names::path::{PathPiece, filled_with_x, of_base_url, path_pieces}
 use serde_json::Value;
 use url::Url;
 
-use super::{Dialect, FoundOperation, OpenApiReader, PathItem};
+use super::{FoundOperation, OpenApiDialect, OpenApiReader, PathItem};
 use crate::{
     ledger::DocumentObject,
-    model::Base,
+    model::ApiBase,
     report::{excerpt, place_at, place_item},
 };
 
@@ -19,7 +19,7 @@ impl<'doc> OpenApiReader<'doc> {
         &mut self,
         all: &[(&FoundOperation<'doc>, &PathItem<'doc>)],
     ) -> Vec<bool> {
-        if self.dialect == Dialect::Swagger2 {
+        if self.dialect == OpenApiDialect::Swagger2 {
             let url = self.swagger_url();
             self.base = self.read_base(&url, "/host");
             for (found, _) in all {
@@ -188,7 +188,7 @@ impl<'doc> OpenApiReader<'doc> {
     }
 
     /// Makes a base URL of what a document says.
-    fn read_base(&mut self, text: &str, place: &str) -> Base {
+    fn read_base(&mut self, text: &str, place: &str) -> ApiBase {
         let text = text.trim_end_matches('/');
         let plain = filled_with_x(text);
         let url = plain.as_deref().ok().and_then(|plain| Url::parse(plain).ok());
@@ -197,12 +197,12 @@ impl<'doc> OpenApiReader<'doc> {
         // A brace that opens nothing stays where placeholders were filled.
         let is_stray = |other: char| other.is_whitespace() || other == '}';
         if url.as_ref().is_some_and(is_usable) && !plain.iter().any(|it| it.contains(is_stray)) {
-            return Base { url: Some(text.to_owned()), path };
+            return ApiBase { url: Some(text.to_owned()), path };
         }
         if url.is_some() || (plain.is_err() && !text.starts_with('/')) {
             let message = format!("`{}` cannot be a base URL", excerpt(text));
             self.schemas.remarks.lost(place, message, "set `url` for the backend");
-            return Base { url: None, path };
+            return ApiBase { url: None, path };
         }
         let path = if text.starts_with('/') { text.to_owned() } else { String::new() };
         let message = match path.as_str() {
@@ -211,7 +211,7 @@ impl<'doc> OpenApiReader<'doc> {
         };
         let help = "set `url` for the backend, with the path at its end";
         self.schemas.remarks.changed(place, message, help);
-        Base { url: None, path }
+        ApiBase { url: None, path }
     }
 }
 

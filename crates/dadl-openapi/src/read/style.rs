@@ -5,11 +5,11 @@ use dadl_descriptor::model::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{DeclaredParameter, Dialect, OpenApiReader};
+use super::{DeclaredParameter, OpenApiDialect, OpenApiReader};
 use crate::{
-    model::Input,
+    model::OperationInput,
     report::{excerpt, place_at},
-    schema::{Kinds, ValueShape, schema_flag},
+    schema::{JsonTypes, ValueShape, schema_flag},
     text,
 };
 
@@ -50,7 +50,7 @@ impl<'doc> OpenApiReader<'doc> {
             let help = "let its type be text, if requests need it empty";
             self.schemas.remarks.lost(&place_at(place, "allowEmptyValue"), message, help);
         }
-        if self.dialect == Dialect::Swagger2 {
+        if self.dialect == OpenApiDialect::Swagger2 {
             return;
         }
         if schema_flag(map, "allowReserved")
@@ -87,7 +87,7 @@ impl<'doc> OpenApiReader<'doc> {
         location: ParamLocation,
     ) -> ContainerStyle {
         let text = |key: &str| map.get(key).and_then(Value::as_str);
-        if self.dialect == Dialect::Swagger2 {
+        if self.dialect == OpenApiDialect::Swagger2 {
             let format = text("collectionFormat").unwrap_or("csv");
             return match (collection_delimiter(format), location) {
                 (None, _) => ContainerStyle::Usual,
@@ -155,8 +155,12 @@ pub(super) fn collection_delimiter(format: &str) -> Option<ListDelimiter> {
 }
 
 /// Makes an input one that other programs take for text and that is written in this style.
-pub(super) fn with_style(input: Input, style: ParamStyle, shape: &ValueShape) -> Input {
-    let mut input = Input { union: Some(KindList::of(shape.kinds.iter())), ..input };
+pub(super) fn with_style(
+    input: OperationInput,
+    style: ParamStyle,
+    shape: &ValueShape,
+) -> OperationInput {
+    let mut input = OperationInput { union: Some(KindList::of(shape.kinds.iter())), ..input };
     if let Some(Some(item)) = shape.items.as_deref().map(|items| only_kind(items.kinds)) {
         input.hints.insert("items".to_owned(), json!({ "type": text::kind_word(item) }));
     }
@@ -180,7 +184,7 @@ pub(super) fn content_schema(map: &Map<String, Value>) -> Option<(&str, &Value)>
 }
 
 /// Returns the type of a value that has one.
-pub(super) fn only_kind(kinds: Kinds) -> Option<ParamKind> {
+pub(super) fn only_kind(kinds: JsonTypes) -> Option<ParamKind> {
     match kinds.iter().collect::<Vec<_>>().as_slice() {
         [one] => Some(*one),
         [ParamKind::Integer, ParamKind::Number] => Some(ParamKind::Number),

@@ -6,7 +6,7 @@ use dadl_descriptor::model::{ParamKind, ParamLocation};
 
 use super::OpenApiReader;
 use crate::{
-    model::{ApiOperation, Input},
+    model::{ApiOperation, OperationInput},
     report::excerpt,
 };
 
@@ -28,8 +28,9 @@ impl OpenApiReader<'_> {
 
     /// Renames each placeholder whose name is also elsewhere: it may have any name.
     fn rename_placeholders(&mut self, operation: &mut ApiOperation) {
-        let count =
-            |inputs: &[Input], name: &str| inputs.iter().filter(|input| input.name == name).count();
+        let count = |inputs: &[OperationInput], name: &str| {
+            inputs.iter().filter(|input| input.name == name).count()
+        };
         let clashing: Vec<String> = operation
             .inputs
             .iter()

@@ -9,11 +9,11 @@ use dadl_descriptor::model::ParamKind;
 use serde_json::{Map, Value};
 
 use super::{
-    Kinds, Schemas, ShapeMember, ValueShape,
+    JsonTypes, SchemaReader, ShapeMember, ValueShape,
     merge::{merge_shapes, unite_shapes},
 };
 use crate::{
-    documents::{Documents, is_reference},
+    documents::{DocumentSet, is_reference},
     report::{excerpt, place_at},
 };
 
@@ -35,15 +35,15 @@ pub(super) enum SchemaOrigin {
 
 /// Which schemas extend which: those that have another one in their `allOf`.
 #[derive(Debug, Default)]
-pub(super) struct Family {
+pub(super) struct SchemaFamily {
     /// The names and places of children, by the places of their parents.
     children: HashMap<String, Vec<(String, String)>>,
     /// The places of parents, by those of their children.
     parents: HashMap<String, Vec<String>>,
 }
 
-impl Family {
-    fn new(documents: &Documents) -> Self {
+impl SchemaFamily {
+    fn new(documents: &DocumentSet) -> Self {
         let mut family = Self::default();
         let mut count = 0;
         for (root, file) in documents.roots() {
@@ -124,11 +124,11 @@ struct DiscriminatorChoice<'doc> {
     has_mapping: bool,
 }
 
-impl<'doc> Schemas<'doc> {
+impl<'doc> SchemaReader<'doc> {
     /// Returns which schemas extend which.
-    fn family(&mut self) -> Rc<Family> {
+    fn family(&mut self) -> Rc<SchemaFamily> {
         let documents = self.documents;
-        Rc::clone(self.family.get_or_insert_with(|| Rc::new(Family::new(documents))))
+        Rc::clone(self.family.get_or_insert_with(|| Rc::new(SchemaFamily::new(documents))))
     }
 
     /// Returns how a part of the `allOf` of the schema at a place is read.
@@ -324,7 +324,7 @@ fn tell_values(shape: &mut ValueShape, property: &str, values: Vec<Value>, place
             required: false,
             place: place.to_owned(),
             shape: ValueShape {
-                kinds: Kinds::one(ParamKind::String),
+                kinds: JsonTypes::one(ParamKind::String),
                 values,
                 ..ValueShape::default()
             },

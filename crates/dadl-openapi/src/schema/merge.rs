@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use dadl_descriptor::model::ParamKind;
 use serde_json::Value;
 
-use super::shape::{Kinds, MAX_MEMBERS, ShapeMember, ValueShape};
+use super::shape::{JsonTypes, MAX_MEMBERS, ShapeMember, ValueShape};
 
 /// Joins what two schemas say that must both fit; the first one's words count.
 pub(super) fn merge_shapes(first: ValueShape, second: ValueShape) -> ValueShape {
@@ -77,19 +77,19 @@ pub(super) fn merge_shapes(first: ValueShape, second: ValueShape) -> ValueShape 
 }
 
 /// Returns the types that fit what two schemas say.
-fn both(first: Kinds, second: Kinds) -> Kinds {
+fn both(first: JsonTypes, second: JsonTypes) -> JsonTypes {
     match (first.is_any(), second.is_any()) {
         (true, _) => second,
         (_, true) => first,
         // `number` beside `integer` is an integer.
         _ => {
             let both = first.intersection(second);
-            let number = |kinds: Kinds| kinds.contains(ParamKind::Number);
-            let integer = |kinds: Kinds| kinds.contains(ParamKind::Integer);
+            let number = |kinds: JsonTypes| kinds.contains(ParamKind::Number);
+            let integer = |kinds: JsonTypes| kinds.contains(ParamKind::Integer);
             if !both.is_any() {
                 both
             } else if (number(first) && integer(second)) || (integer(first) && number(second)) {
-                Kinds::one(ParamKind::Integer)
+                JsonTypes::one(ParamKind::Integer)
             } else {
                 first
             }
@@ -153,7 +153,7 @@ pub(super) fn unite_shapes(variants: Vec<ValueShape>) -> ValueShape {
 fn loosen(whole: &mut ValueShape, variant: &mut ValueShape) {
     // One that says nothing allows everything.
     whole.kinds = if whole.kinds.is_any() || variant.kinds.is_any() {
-        Kinds::default()
+        JsonTypes::default()
     } else {
         whole.kinds.union(variant.kinds)
     };

@@ -12,16 +12,16 @@ use std::{collections::HashSet, rc::Rc};
 
 use serde_json::{Map, Value};
 
-use choice::{Family, SchemaOrigin};
+use choice::{SchemaFamily, SchemaOrigin};
 use merge::{merge_shapes, unite_shapes};
 use shape::MAX_MEMBERS;
 
 use dadl_descriptor::model::ParamKind;
-pub use shape::{Kinds, ShapeMember, ValueShape};
+pub use shape::{JsonTypes, ShapeMember, ValueShape};
 
 use super::{
-    documents::{Documents, UnresolvedReference},
-    report::{Remarks, excerpt, place_at, place_item},
+    documents::{DocumentSet, UnresolvedReference},
+    report::{ImportRemarks, excerpt, place_at, place_item},
 };
 
 /// A reference leads to a reference at most so often.
@@ -56,13 +56,13 @@ const SILENT: [&str; 9] = [
 ];
 
 /// Reads schemas of one document.
-pub(super) struct Schemas<'doc> {
-    pub(super) documents: &'doc Documents,
-    pub(super) remarks: Remarks,
+pub(super) struct SchemaReader<'doc> {
+    pub(super) documents: &'doc DocumentSet,
+    pub(super) remarks: ImportRemarks,
     /// The places of the references that are being followed.
     open: Vec<String>,
     /// Which schemas extend which, once that is asked for.
-    family: Option<Rc<Family>>,
+    family: Option<Rc<SchemaFamily>>,
     /// Whether an answer is read, of which the forms do not matter.
     pub(super) is_answer: bool,
     /// Whether what stands beside a reference counts.
@@ -76,11 +76,11 @@ pub(super) struct Schemas<'doc> {
     total: usize,
 }
 
-impl<'doc> Schemas<'doc> {
-    pub(super) fn new(documents: &'doc Documents) -> Self {
+impl<'doc> SchemaReader<'doc> {
+    pub(super) fn new(documents: &'doc DocumentSet) -> Self {
         Self {
             documents,
-            remarks: Remarks::default(),
+            remarks: ImportRemarks::default(),
             open: Vec::new(),
             family: None,
             is_answer: false,
@@ -444,7 +444,7 @@ impl<'doc> Schemas<'doc> {
     }
 
     /// Reads the words of `type`, also those that are none.
-    fn read_kinds(&mut self, map: &'doc Map<String, Value>, place: &str) -> Kinds {
+    fn read_kinds(&mut self, map: &'doc Map<String, Value>, place: &str) -> JsonTypes {
         let words: Vec<&Value> = match map.get("type") {
             Some(Value::Array(words)) => words.iter().collect(),
             Some(word) => vec![word],
@@ -567,16 +567,16 @@ fn takes_null(map: &Map<String, Value>) -> bool {
 }
 
 /// Returns the types that a schema names, or that its keywords belong to.
-fn schema_types(map: &Map<String, Value>) -> Kinds {
-    let mut kinds = Kinds::default();
+fn schema_types(map: &Map<String, Value>) -> JsonTypes {
+    let mut kinds = JsonTypes::default();
     match map.get("type") {
         Some(Value::Array(words)) => {
             for word in words.iter().filter_map(Value::as_str) {
-                kinds = kinds.union(meant_word(word).map(Kinds::one).unwrap_or_default());
+                kinds = kinds.union(meant_word(word).map(JsonTypes::one).unwrap_or_default());
             }
         }
         Some(Value::String(word)) => {
-            kinds = meant_word(word).map(Kinds::one).unwrap_or_default();
+            kinds = meant_word(word).map(JsonTypes::one).unwrap_or_default();
         }
         _ => {}
     }
@@ -585,17 +585,17 @@ fn schema_types(map: &Map<String, Value>) -> Kinds {
         kinds
     } else if has("properties") || matches!(map.get("additionalProperties"), Some(Value::Object(_)))
     {
-        Kinds::one(ParamKind::Object)
+        JsonTypes::one(ParamKind::Object)
     } else if has("items") {
-        Kinds::one(ParamKind::Array)
+        JsonTypes::one(ParamKind::Array)
     } else {
         kinds
     }
 }
 
-fn kind_of(value: &Value) -> Kinds {
-    Kinds::one(match value {
-        Value::Null => return Kinds::default(),
+fn kind_of(value: &Value) -> JsonTypes {
+    JsonTypes::one(match value {
+        Value::Null => return JsonTypes::default(),
         Value::Bool(_) => ParamKind::Boolean,
         Value::Number(number) if number.is_f64() => ParamKind::Number,
         Value::Number(_) => ParamKind::Integer,

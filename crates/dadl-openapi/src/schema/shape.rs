@@ -8,9 +8,9 @@ pub(super) const MAX_MEMBERS: usize = 1_000;
 
 /// The JSON types that a value may have; none means any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Kinds(u8);
+pub struct JsonTypes(u8);
 
-impl Kinds {
+impl JsonTypes {
     const ORDER: [ParamKind; 6] = [
         ParamKind::String,
         ParamKind::Integer,
@@ -54,7 +54,7 @@ impl Kinds {
 #[derive(Debug, Clone, Default)]
 pub struct ValueShape {
     /// The types that it may have.
-    pub kinds: Kinds,
+    pub kinds: JsonTypes,
     /// The values that it may have, when they are listed; null is left out.
     pub values: Vec<Value>,
     /// `format`.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use dadl_descriptor::{
     code,
-    model::{AccessLevel, auth::rules::Optional, template::PathTemplate},
+    model::{AccessLevel, auth::rules::OptionalAuth, template::PathTemplate},
 };
 use dadl_text::names::verbs;
 
@@ -28,7 +28,7 @@ fn credentials_come_from_the_schemes() {
     assert!(matches!(auth(json!({ "type": "mutualTLS" })), AuthScheme::None));
     let cookie = auth(json!({ "type": "apiKey", "in": "cookie", "name": "sid" }));
     assert!(
-        matches!(cookie, AuthScheme::Token { placement: Placement::Cookie(name), .. } if name == "sid")
+        matches!(cookie, AuthScheme::Token { placement: TokenPlacement::Cookie(name), .. } if name == "sid")
     );
     let flows =
         |flow: &str, urls: Value| auth(json!({ "type": "oauth2", "flows": { flow: urls } }));
@@ -65,7 +65,7 @@ fn the_scheme_that_most_operations_take_is_chosen() {
     assert!(lost.iter().any(|line| line.contains("/paths/~1b/get/security")), "{lost:?}");
     assert!(lost.iter().any(|line| line.contains("`undefined` is not defined")), "{lost:?}");
     let optional = BTreeSet::from(["get_c".to_owned()]);
-    assert_eq!(descriptor.auth_rules.optional, Optional::Tools(optional));
+    assert_eq!(descriptor.auth_rules.optional, OptionalAuth::Tools(optional));
 }
 
 /// Two operations, with this `security` of the first one, and four schemes.
@@ -91,7 +91,7 @@ fn keys_that_go_together_are_all_sent() {
     let (descriptor, text, lines) = import_of(&secured(pair.clone(), pair));
     assert!(matches!(&descriptor.auth, AuthScheme::Several(all) if all.len() == 2), "{text}");
     assert_eq!(names(&descriptor.auth), ["example_api_key", "example_token"]);
-    assert_eq!(descriptor.auth_rules.optional, Optional::No);
+    assert_eq!(descriptor.auth_rules.optional, OptionalAuth::No);
     assert!(!lines.iter().any(|line| line.starts_with("lost")), "{lines:?}");
     let all = json!([{ "key": [], "token": [] }]);
     let (descriptor, _, _) = import_of(&secured(all.clone(), all));
@@ -114,14 +114,18 @@ fn keys_that_go_together_are_all_sent() {
 #[test]
 fn a_credential_that_nothing_asks_for_is_optional() {
     for (root, own, expected) in [
-        (json!([]), json!([]), Optional::All),
-        (Value::Null, json!([{}, { "key": [] }]), Optional::All),
-        (json!([{ "key": [] }]), json!([{ "key": [] }]), Optional::No),
-        (json!([{ "key": [] }]), json!([]), Optional::Tools(BTreeSet::from(["get_a".to_owned()]))),
+        (json!([]), json!([]), OptionalAuth::All),
+        (Value::Null, json!([{}, { "key": [] }]), OptionalAuth::All),
+        (json!([{ "key": [] }]), json!([{ "key": [] }]), OptionalAuth::No),
+        (
+            json!([{ "key": [] }]),
+            json!([]),
+            OptionalAuth::Tools(BTreeSet::from(["get_a".to_owned()])),
+        ),
         (
             json!([{ "key": [] }, {}]),
             json!([{ "key": [] }]),
-            Optional::Tools(BTreeSet::from(["get_b".to_owned()])),
+            OptionalAuth::Tools(BTreeSet::from(["get_b".to_owned()])),
         ),
     ] {
         let (descriptor, text, _) = import_of(&secured(root.clone(), own.clone()));

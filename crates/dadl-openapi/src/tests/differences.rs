@@ -4,8 +4,8 @@ use dadl_descriptor::load;
 
 use super::{
     super::{
-        drift::{DifferenceKind, Drift},
-        exceptions::Exceptions,
+        drift::{DifferenceKind, DriftReport},
+        exceptions::ExceptionFile,
     },
     *,
 };
@@ -21,7 +21,7 @@ fn descriptor(tools: &str) -> Descriptor {
     loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
 }
 
-fn compare(tools: &str, document: &Value) -> Drift {
+fn compare(tools: &str, document: &Value) -> DriftReport {
     let (api, _) = read_document(document.to_string().as_bytes()).unwrap();
     drift(&descriptor(tools), &api)
 }
@@ -126,7 +126,7 @@ fn exceptions_have_reasons_and_go_stale() {
         whats,
         [DifferenceKind::MissingParameter, DifferenceKind::Type, DifferenceKind::MissingOperation]
     );
-    let exceptions = Exceptions::parse(
+    let exceptions = ExceptionFile::parse(
         "exceptions:\n  - {difference: type, parameter: lim*, reason: Because.}\n  \
          - {operation: 'GET /vms/{id}.{format}', reason: Later.}\n  \
          - {difference: [enum, place], tool: list, reason: Never.}\n",
@@ -153,14 +153,14 @@ fn files_of_exceptions_are_checked() {
         ("exceptions:\n  - {reason: x, tool: a, name: b}", "2: unknown key `name`"),
         ("exceptions:\n  - x", "2: an exception is a mapping"),
     ] {
-        let problems = Exceptions::parse(text).unwrap_err();
+        let problems = ExceptionFile::parse(text).unwrap_err();
         assert!(
             problems.iter().any(|it| it.to_string().starts_with(expected)),
             "{text}: {problems:?}"
         );
     }
     for text in ["", "# nothing\n", "exceptions:\n", "exceptions: []\n"] {
-        assert!(Exceptions::parse(text).is_ok(), "{text}");
+        assert!(ExceptionFile::parse(text).is_ok(), "{text}");
     }
 }
 

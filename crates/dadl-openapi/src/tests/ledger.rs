@@ -6,7 +6,7 @@ use super::*;
 use crate::{SiblingFiles, model::BodyEncoding, read_beside};
 
 fn told(document: &Value) -> Vec<String> {
-    let (_, remarks) = imported_with(document, &Options::default());
+    let (_, remarks) = imported_with(document, &ImportOptions::default());
     remarks.list().iter().map(|it| format!("{} {}: {}", it.kind, it.place, it.message)).collect()
 }
 
@@ -358,12 +358,18 @@ fn a_client_certificate_is_what_the_operator_has() {
     };
     let (descriptor, text, lines) = with(json!([{ "card": [], "key": [] }]));
     assert!(matches!(&descriptor.auth, AuthScheme::Token { .. }));
-    assert_eq!(descriptor.auth_rules.optional, dadl_descriptor::model::auth::rules::Optional::No);
+    assert_eq!(
+        descriptor.auth_rules.optional,
+        dadl_descriptor::model::auth::rules::OptionalAuth::No
+    );
     assert!(text.contains("`client_cert` and `client_key`"), "{text}");
     has(&lines, "changed /components/securitySchemes/card: the API asks for a client certificate");
     assert!(!lines.iter().any(|line| line.starts_with("lost")), "{lines:?}");
     let (descriptor, _, lines) = with(json!([{ "card": [] }]));
-    assert_ne!(descriptor.auth_rules.optional, dadl_descriptor::model::auth::rules::Optional::No);
+    assert_ne!(
+        descriptor.auth_rules.optional,
+        dadl_descriptor::model::auth::rules::OptionalAuth::No
+    );
     assert!(!lines.iter().any(|line| line.starts_with("lost")), "{lines:?}");
     let (_, _, lines) = with(json!({ "key": [] }));
     has(&lines, "lost /security: `security` is no list of schemes");

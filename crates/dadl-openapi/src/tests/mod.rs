@@ -13,7 +13,7 @@ use dadl_descriptor::{
     format::format,
     model::{
         AuthScheme, BodyKind, BodyRules, Descriptor, ListDelimiter, Param, ParamKind,
-        ParamLocation, ParamStyle, Placement, StylePrefix, Tool, WholePart,
+        ParamLocation, ParamStyle, StylePrefix, TokenPlacement, Tool, WholePart,
     },
     source::SourceText,
 };
@@ -21,9 +21,9 @@ use serde_json::{Value, json};
 
 use super::{
     drift::drift,
-    import::{ImportError, Imported, Options, import_api},
+    import::{ImportError, ImportOptions, ImportedDescriptor, import_api},
     read_document,
-    report::{RemarkKind, Remarks},
+    report::{ImportRemarks, RemarkKind},
 };
 
 /// A document with these paths.
@@ -37,7 +37,10 @@ fn swagger(paths: Value) -> Value {
         "host": "old.example.com", "basePath": "/v2/", "schemes": ["http", "https"], "paths": paths })
 }
 
-fn imported_with(document: &Value, options: &Options) -> (Result<Imported, ImportError>, Remarks) {
+fn imported_with(
+    document: &Value,
+    options: &ImportOptions,
+) -> (Result<ImportedDescriptor, ImportError>, ImportRemarks) {
     let (api, mut remarks) = read_document(document.to_string().as_bytes()).unwrap();
     let imported = import_api(&api, options, &mut remarks);
     (imported, remarks)
@@ -45,7 +48,7 @@ fn imported_with(document: &Value, options: &Options) -> (Result<Imported, Impor
 
 /// Imports a document, and checks what holds for every one.
 fn import_of(document: &Value) -> (Descriptor, String, Vec<String>) {
-    let (imported, remarks) = imported_with(document, &Options::default());
+    let (imported, remarks) = imported_with(document, &ImportOptions::default());
     let text = imported.unwrap().text;
     let source = SourceText::new("t", text.as_str());
     let checked = check(&source);
@@ -90,13 +93,13 @@ fn said(tool: &Tool, name: &str) -> String {
 /// Reads, imports and compares whatever `bytes` are.
 fn holds(bytes: &[u8]) {
     let Ok((api, mut remarks)) = read_document(bytes) else { return };
-    match import_api(&api, &Options::default(), &mut remarks) {
+    match import_api(&api, &ImportOptions::default(), &mut remarks) {
         Ok(imported) => {
             let loaded = check(&SourceText::new("t", imported.text.as_str()));
             let Some(descriptor) = loaded.descriptor else { panic!("{:#?}", loaded.diagnostics) };
             assert_eq!(descriptor.tools.len(), imported.tools);
             let (again, mut other) = read_document(bytes).unwrap();
-            let second = import_api(&again, &Options::default(), &mut other).unwrap();
+            let second = import_api(&again, &ImportOptions::default(), &mut other).unwrap();
             assert_eq!(second.text, imported.text);
             // What a check had taken out is missing on one side.
             let was_whole = !remarks.list().iter().any(|it| it.message.contains("is left out: "));

@@ -207,7 +207,9 @@ fn a_plain_no_is_kept_unless_somebody_names_it() {
     );
     let tools = |pattern: &str| {
         let include = vec![SchemaPattern::new(pattern).unwrap()];
-        imported_with(&api, &Options { include, ..Options::default() }).0.map(|made| made.text)
+        imported_with(&api, &ImportOptions { include, ..ImportOptions::default() })
+            .0
+            .map(|made| made.text)
     };
     assert!(tools("get_a").unwrap().contains("access: dangerous"));
     assert!(!tools("get_*").unwrap().contains("path: /a\n"));
@@ -342,11 +344,11 @@ fn options_choose_operations() {
     let patterns =
         |texts: &[&str]| texts.iter().map(|text| SchemaPattern::new(text).unwrap()).collect();
     let tools = |include: &[&str], exclude: &[&str], no_deprecated| {
-        let options = Options {
+        let options = ImportOptions {
             include: patterns(include),
             exclude: patterns(exclude),
             no_deprecated,
-            ..Options::default()
+            ..ImportOptions::default()
         };
         let text = imported_with(&api, &options).0.unwrap().text;
         let descriptor = load(&SourceText::new("t", text)).descriptor.unwrap();
@@ -357,7 +359,7 @@ fn options_choose_operations() {
     assert_eq!(tools(&["/vms/{id}"], &[], false), ["delete_vm"]);
     assert_eq!(tools(&["tag:vm"], &[], true), ["list_vms"]);
     assert_eq!(tools(&[], &["/vms*"], false), ["list_srs"]);
-    let none = Options { exclude: patterns(&["*"]), ..Options::default() };
+    let none = ImportOptions { exclude: patterns(&["*"]), ..ImportOptions::default() };
     assert_eq!(imported_with(&api, &none).0.unwrap_err(), ImportError::Nothing);
     let (descriptor, _, _) = import_of(&api);
     assert!(descriptor.tools[2].deprecated.is_some());

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn lines_of(document: &Value) -> (Option<Imported>, Vec<String>) {
-    let (imported, remarks) = imported_with(document, &Options::default());
+fn lines_of(document: &Value) -> (Option<ImportedDescriptor>, Vec<String>) {
+    let (imported, remarks) = imported_with(document, &ImportOptions::default());
     let lines = remarks.list().iter().map(|it| format!("{} {}: {}", it.kind, it.place, it.message));
     (imported.ok(), lines.collect())
 }

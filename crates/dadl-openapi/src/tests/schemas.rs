@@ -179,7 +179,7 @@ fn schemas_in_circles_end() {
         json!({ "$ref": "#/components/requestBodies/R" });
     circle["components"]["requestBodies"] =
         json!({ "R": { "$ref": "#/components/requestBodies/R" } });
-    let (imported, remarks) = imported_with(&circle, &Options::default());
+    let (imported, remarks) = imported_with(&circle, &ImportOptions::default());
     assert!(matches!(imported, Err(ImportError::Nothing)), "no hollow tool stays");
     assert!(remarks.list()[0].message.contains("in a circle"), "{:?}", remarks.list());
 }
@@ -216,7 +216,7 @@ fn a_bomb_of_operations_is_read_in_part() {
     let (api, remarks) = read_document(bomb.to_string().as_bytes()).unwrap();
     let inputs: usize = api.operations.iter().map(|it| it.inputs.len()).sum();
     assert!(inputs < 101_000, "{inputs}");
-    let lost = |it: &crate::report::Remark| it.message.contains("parameters are read");
+    let lost = |it: &crate::report::ImportRemark| it.message.contains("parameters are read");
     assert!(remarks.list().iter().any(lost));
 }
 

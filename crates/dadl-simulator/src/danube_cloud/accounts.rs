@@ -111,7 +111,8 @@ impl DanubeState {
         let (name, now) = (user.name, self.clock.now());
         self.tokens.retain(|_, session| session.user != name && session.ends > now);
         let token = format!("{:016x}{:016x}", self.generator.next_u64(), self.generator.next_u64());
-        let expires = crate::server::Date(self.clock.date(Duration::ZERO).0 + LIFETIME.as_secs());
+        let expires =
+            crate::server::SimulatedDate(self.clock.date(Duration::ZERO).0 + LIFETIME.as_secs());
         self.tokens.insert(token.clone(), UserSession { user: name, ends: now + LIFETIME });
         let answer = json!({
             "token": token,

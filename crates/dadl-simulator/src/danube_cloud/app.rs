@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::accounts::{AccountUser, CURRENT_DC, UserRole};
 use super::data::RequestData;
-use super::definitions::Scope;
+use super::definitions::DefinitionScope;
 use super::failure::DanubeFailure;
 use super::seed;
 use super::state::DanubeState;
@@ -184,10 +184,10 @@ impl DanubeState {
                 ViewAnswer::Bare(status, value)
             }
             PathView::DefinitionsOfDc => {
-                done(self.list_definitions(user, dc, &Scope::Datacenter, data)?)
+                done(self.list_definitions(user, dc, &DefinitionScope::Datacenter, data)?)
             }
             PathView::Definitions(vm) => {
-                done(self.list_definitions(user, dc, &Scope::Machine(vm), data)?)
+                done(self.list_definitions(user, dc, &DefinitionScope::Machine(vm), data)?)
             }
             PathView::Definition(vm, name) => {
                 let name = (vm.as_str(), name.as_str());
@@ -213,7 +213,7 @@ impl DanubeState {
             }
             PathView::NodeDefinitions(node) => {
                 self.check_node(user, node)?;
-                done(self.list_definitions(user, dc, &Scope::Node(node), data)?)
+                done(self.list_definitions(user, dc, &DefinitionScope::Node(node), data)?)
             }
             PathView::NodeBackups(node) => {
                 self.check_node(user, node)?;

@@ -7,9 +7,9 @@ use super::data::{RequestData, order, sort};
 use super::definitions::listed;
 use super::failure::DanubeFailure;
 use super::fields::FieldFaults;
-use super::state::{DanubeState, MachineStatus, Quirk, Subject, is_hvm};
-use super::tasks::{BegunTask, Plan, TaskEffect};
-use crate::server::Date;
+use super::state::{BackupSubject, DanubeState, MachineQuirk, MachineStatus, is_hvm};
+use super::tasks::{BegunTask, TaskEffect, TaskPlan};
+use crate::server::SimulatedDate;
 
 /// One backup.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(super) struct Backup {
     pub(super) kind: u64,
     pub(super) node: String,
     pub(super) zpool: String,
-    pub(super) created: Date,
+    pub(super) created: SimulatedDate,
     pub(super) status: BackupStatus,
     /// In bytes.
     pub(super) size: Option<u64>,
@@ -183,7 +183,7 @@ impl DanubeState {
         };
         let key = backup.key();
         self.backups.push(backup);
-        Ok(self.begin(Plan {
+        Ok(self.begin(TaskPlan {
             user,
             dc,
             method: "POST",
@@ -192,7 +192,7 @@ impl DanubeState {
             bkpname: &bkpname,
             machine: &machine.uuid,
             effect: TaskEffect::Create(key),
-            fails: machine.quirk == Quirk::Fails,
+            fails: machine.quirk == MachineQuirk::Fails,
         }))
     }
 
@@ -263,7 +263,7 @@ impl DanubeState {
         }
         self.check_lock(&target.uuid, disk_id, target.quirk)?;
         self.set_status(&backup.key(), BackupStatus::Restore);
-        Ok(self.begin(Plan {
+        Ok(self.begin(TaskPlan {
             user,
             dc,
             method: "PUT",
@@ -272,7 +272,7 @@ impl DanubeState {
             bkpname: &backup.name,
             machine: &target.uuid,
             effect: TaskEffect::Restore(backup.key(), disk_id),
-            fails: target.quirk == Quirk::Fails,
+            fails: target.quirk == MachineQuirk::Fails,
         }))
     }
 
@@ -331,7 +331,7 @@ impl DanubeState {
         &mut self,
         user: &AccountUser,
         dc: &str,
-        subject: &Subject,
+        subject: &BackupSubject,
         backups: Vec<Backup>,
     ) -> Result<BegunTask, DanubeFailure> {
         let Some(first) = backups.first().cloned() else {
@@ -339,8 +339,8 @@ impl DanubeState {
         };
         self.check_online(&first.node)?;
         let quirk = match subject {
-            Subject::Machine(machine) => machine.quirk,
-            Subject::Named { .. } => Quirk::None,
+            BackupSubject::Machine(machine) => machine.quirk,
+            BackupSubject::Named { .. } => MachineQuirk::None,
         };
         self.check_lock(&first.vm_uuid, first.disk_id, quirk)?;
         let names: Vec<&str> = backups.iter().map(|backup| backup.name.as_str()).collect();
@@ -348,7 +348,7 @@ impl DanubeState {
         for backup in &backups {
             self.set_status(&backup.key(), BackupStatus::Pending);
         }
-        Ok(self.begin(Plan {
+        Ok(self.begin(TaskPlan {
             user,
             dc,
             method: "DELETE",
@@ -357,7 +357,7 @@ impl DanubeState {
             bkpname: &names,
             machine: &first.vm_uuid,
             effect: TaskEffect::Delete(backups.iter().map(Backup::key).collect()),
-            fails: quirk == Quirk::Fails,
+            fails: quirk == MachineQuirk::Fails,
         }))
     }
 
@@ -367,7 +367,7 @@ impl DanubeState {
         dc: &str,
         name: &str,
         data: &RequestData,
-    ) -> Result<Subject, DanubeFailure> {
+    ) -> Result<BackupSubject, DanubeFailure> {
         if !user.is_admin(dc) {
             return Err(DanubeFailure::forbidden());
         }
@@ -376,7 +376,7 @@ impl DanubeState {
 
     fn find_backup(
         &self,
-        subject: &Subject,
+        subject: &BackupSubject,
         name: &str,
         data: &RequestData,
     ) -> Result<Backup, DanubeFailure> {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::server::Date;
+use crate::server::SimulatedDate;
 
 /// Counts from the start of the simulator.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl SimulatedClock {
     }
 
     /// Returns the date `ago` before now.
-    pub(super) fn date(&self, ago: Duration) -> Date {
-        Date((self.epoch + self.now().as_secs()).saturating_sub(ago.as_secs()))
+    pub(super) fn date(&self, ago: Duration) -> SimulatedDate {
+        SimulatedDate((self.epoch + self.now().as_secs()).saturating_sub(ago.as_secs()))
     }
 }

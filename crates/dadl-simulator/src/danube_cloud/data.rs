@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::failure::DanubeFailure;
-use crate::server::Query;
+use crate::server::QueryParams;
 
 /// The parameters of one request.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +15,7 @@ pub(super) struct RequestData {
 
 impl RequestData {
     /// Takes a query.
-    pub(super) fn of_query(query: &Query) -> Self {
+    pub(super) fn of_query(query: &QueryParams) -> Self {
         let pairs = query.pairs().iter().cloned();
         Self { values: pairs.map(|(name, value)| (name, value.into())).collect(), is_query: true }
     }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn flags_are_read_in_two_ways() {
-        let data = RequestData::of_query(&Query::new("full=0&extended=false&x=maybe"));
+        let data = RequestData::of_query(&QueryParams::new("full=0&extended=false&x=maybe"));
         assert_eq!(data.flag("full"), Some(false));
         assert_eq!(data.flag("none"), None);
         assert_eq!(data.flag("x"), Some(true), "odd ones are none for no");
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn both_signs_turn_the_order_round() {
         let sorted = |query: &str| {
-            let data = RequestData::of_query(&Query::new(query));
+            let data = RequestData::of_query(&QueryParams::new(query));
             let order = order(&data, &["name", "size"], "name")?;
             let mut objects =
                 vec![json!({"name": "b", "size": 9}), json!({"name": "a", "size": 10})];

@@ -7,11 +7,11 @@ use super::data::{RequestData, order, sort};
 use super::failure::DanubeFailure;
 use super::fields::FieldFaults;
 use super::state::{DanubeState, VirtualMachine};
-use crate::server::Date;
+use crate::server::SimulatedDate;
 
 /// One definition.
 #[derive(Debug, Clone)]
-pub(super) struct Definition {
+pub(super) struct BackupDefinition {
     pub(super) vm_uuid: String,
     pub(super) name: String,
     pub(super) disk_id: u64,
@@ -28,11 +28,11 @@ pub(super) struct Definition {
     /// 0 none, 1 gzip, 2 bzip2, 3 xz.
     pub(super) compression: u64,
     pub(super) fsfreeze: bool,
-    pub(super) created: Date,
+    pub(super) created: SimulatedDate,
 }
 
 /// Which definitions a list is about.
-pub(super) enum Scope<'name> {
+pub(super) enum DefinitionScope<'name> {
     Datacenter,
     Machine(&'name str),
     Node(&'name str),
@@ -44,27 +44,27 @@ impl DanubeState {
         &self,
         user: &AccountUser,
         dc: &str,
-        scope: &Scope<'_>,
+        scope: &DefinitionScope<'_>,
         data: &RequestData,
     ) -> Result<Value, DanubeFailure> {
         let order = order(data, &["name", "disk_id", "hostname", "created"], "hostname,-created")?;
         let mut disk_id = None;
-        if let Scope::Machine(name) = scope {
+        if let DefinitionScope::Machine(name) = scope {
             let machine = self.machine(user, dc, name)?;
             disk_id = data.disk_id("disk_id")?;
             if let Some(disk) = disk_id {
                 machine.disk(disk, "disk_id")?;
             }
         }
-        let is_in = |definition: &&Definition| {
+        let is_in = |definition: &&BackupDefinition| {
             let machine = self.machines.iter().find(|it| it.uuid == definition.vm_uuid);
             let Some(machine) = machine else { return false };
             let fits = match scope {
-                Scope::Datacenter => machine.dc == dc,
-                Scope::Machine(name) => {
+                DefinitionScope::Datacenter => machine.dc == dc,
+                DefinitionScope::Machine(name) => {
                     machine.dc == dc && (machine.hostname == *name || machine.uuid == *name)
                 }
-                Scope::Node(node) => definition.node == *node,
+                DefinitionScope::Node(node) => definition.node == *node,
             };
             fits && (user.is_admin(dc) || machine.owner == user.name)
                 && disk_id.is_none_or(|disk| disk == definition.disk_id)
@@ -115,7 +115,7 @@ impl DanubeState {
             return Err(DanubeFailure::new(406, "Backup definition already exists"));
         }
         let usual = self.usual(name.1);
-        let mut definition = Definition {
+        let mut definition = BackupDefinition {
             vm_uuid: machine.uuid.clone(),
             name: name.1.to_owned(),
             disk_id,
@@ -142,7 +142,7 @@ impl DanubeState {
             }
         }
         self.change(&mut definition, &machine, data, true, &mut faults);
-        let is_its = |it: &&Definition| it.vm_uuid == machine.uuid && it.disk_id == disk_id;
+        let is_its = |it: &&BackupDefinition| it.vm_uuid == machine.uuid && it.disk_id == disk_id;
         let most = self.limits(dc).map(|limits| limits.definitions);
         if most.is_some_and(|most| self.definitions.iter().filter(is_its).count() >= most) {
             faults.add("non_field_errors", "Maximum number of backup definitions reached.");
@@ -261,7 +261,7 @@ impl DanubeState {
     /// Takes over what the parameters say; what does not fit goes to `faults`.
     fn change(
         &self,
-        definition: &mut Definition,
+        definition: &mut BackupDefinition,
         machine: &VirtualMachine,
         data: &RequestData,
         is_new: bool,
@@ -320,7 +320,12 @@ impl DanubeState {
         }
     }
 
-    fn definition(&self, user: &AccountUser, definition: &Definition, is_extended: bool) -> Value {
+    fn definition(
+        &self,
+        user: &AccountUser,
+        definition: &BackupDefinition,
+        is_extended: bool,
+    ) -> Value {
         let machine = self.machines.iter().find(|it| it.uuid == definition.vm_uuid);
         let dc = machine.map_or("", |machine| machine.dc);
         let mut shown = json!({

@@ -7,20 +7,20 @@ use std::time::Duration;
 use super::accounts::{AccountUser, UserRole};
 use super::backups::{Backup, BackupStatus};
 use super::clock::SimulatedClock;
-use super::definitions::Definition;
+use super::definitions::BackupDefinition;
 use super::state::{
-    ComputeNode, DanubeState, Datacenter, DatacenterLimits, Disk, MachineStatus, Quirk,
+    ComputeNode, DanubeState, Datacenter, DatacenterLimits, Disk, MachineQuirk, MachineStatus,
     VirtualMachine,
 };
 use super::tasks::LogEntry;
 use super::throttle::RequestThrottle;
 use crate::SimulatorOptions;
-use crate::server::Date;
-use crate::server::Generator;
+use crate::server::SeededGenerator;
+use crate::server::SimulatedDate;
 
 /// Makes the data.
 pub(super) fn seed(options: &SimulatorOptions) -> DanubeState {
-    let mut generator = Generator::new(0xdaab);
+    let mut generator = SeededGenerator::new(0xdaab);
     let clock = SimulatedClock::new();
     let machines = machines(&mut generator);
     let mut state = DanubeState {
@@ -55,7 +55,7 @@ pub(super) fn seed(options: &SimulatorOptions) -> DanubeState {
             let younger = Duration::from_secs(60)
                 * u32::try_from(state.definitions.len()).unwrap_or_default();
             let created = state.clock.date(90 * DAY - younger);
-            state.definitions.push(Definition {
+            state.definitions.push(BackupDefinition {
                 vm_uuid,
                 name: name.to_owned(),
                 disk_id,
@@ -129,7 +129,7 @@ fn backup(state: &DanubeState, hostname: &str, define: &str, disk_id: u64, age: 
     let at = usize::try_from(disk_id).ok().and_then(|id| id.checked_sub(1)).unwrap_or_default();
     let disk = machine.and_then(|machine| machine.disks.get(at));
     let day = state.clock.date(DAY * age).0 / 86_400;
-    let created = Date(day * 86_400 + 4 * 3600 + 17 * 60);
+    let created = SimulatedDate(day * 86_400 + 4 * 3600 + 17 * 60);
     Backup {
         dc: machine.map_or("main", |machine| machine.dc),
         hostname: hostname.to_owned(),
@@ -166,7 +166,7 @@ fn users(key: &str) -> Vec<AccountUser> {
     ]
 }
 
-fn machines(generator: &mut Generator) -> Vec<VirtualMachine> {
+fn machines(generator: &mut SeededGenerator) -> Vec<VirtualMachine> {
     let mut machine = |hostname, dc, brand, status, sizes: &[u64]| VirtualMachine {
         hostname,
         uuid: generator.uuid(),
@@ -180,7 +180,7 @@ fn machines(generator: &mut Generator) -> Vec<VirtualMachine> {
             .iter()
             .map(|size| Disk { size: *size, snapshots: 0, restored_from: None })
             .collect(),
-        quirk: Quirk::None,
+        quirk: MachineQuirk::None,
     };
     let (running, stopped) = (MachineStatus::Running, MachineStatus::Stopped);
     let mut machines = vec![
@@ -209,9 +209,9 @@ fn machines(generator: &mut Generator) -> Vec<VirtualMachine> {
             }
             "locked01.example.com" => machine.is_locked = true,
             "down01.example.com" => machine.node = "node03.example.com",
-            "broken01.example.com" => machine.quirk = Quirk::Fails,
-            "nolock01.example.com" => machine.quirk = Quirk::NoLock,
-            "noworker01.example.com" => machine.quirk = Quirk::NoWorker,
+            "broken01.example.com" => machine.quirk = MachineQuirk::Fails,
+            "nolock01.example.com" => machine.quirk = MachineQuirk::NoLock,
+            "noworker01.example.com" => machine.quirk = MachineQuirk::NoWorker,
             "shop01.example.com" => machine.owner = "owner",
             _ => {}
         }

@@ -8,26 +8,26 @@ use serde_json::{Value, json};
 use super::accounts::{AccountUser, UserSession};
 use super::backups::Backup;
 use super::clock::SimulatedClock;
-use super::definitions::Definition;
+use super::definitions::BackupDefinition;
 use super::failure::DanubeFailure;
-use super::tasks::{LogEntry, Task};
+use super::tasks::{DanubeTask, LogEntry};
 use super::throttle::RequestThrottle;
-use crate::server::Generator;
+use crate::server::SeededGenerator;
 
 /// Everything.
 #[derive(Debug)]
 pub(super) struct DanubeState {
     pub(super) clock: SimulatedClock,
-    pub(super) generator: Generator,
+    pub(super) generator: SeededGenerator,
     pub(super) users: Vec<AccountUser>,
     /// By token.
     pub(super) tokens: BTreeMap<String, UserSession>,
     pub(super) datacenters: Vec<Datacenter>,
     pub(super) nodes: Vec<ComputeNode>,
     pub(super) machines: Vec<VirtualMachine>,
-    pub(super) definitions: Vec<Definition>,
+    pub(super) definitions: Vec<BackupDefinition>,
     pub(super) backups: Vec<Backup>,
-    pub(super) tasks: Vec<Task>,
+    pub(super) tasks: Vec<DanubeTask>,
     /// Newest first.
     pub(super) log: Vec<LogEntry>,
     pub(super) throttle: RequestThrottle,
@@ -78,7 +78,7 @@ pub(super) struct VirtualMachine {
     pub(super) status: MachineStatus,
     pub(super) is_locked: bool,
     pub(super) disks: Vec<Disk>,
-    pub(super) quirk: Quirk,
+    pub(super) quirk: MachineQuirk,
 }
 
 /// What a machine is doing.
@@ -92,7 +92,7 @@ pub(super) enum MachineStatus {
 
 /// What is wrong with a machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Quirk {
+pub(super) enum MachineQuirk {
     /// Its tasks fail.
     Fails,
     /// Its tasks do not get their lock.
@@ -116,7 +116,7 @@ pub(super) struct Disk {
 
 /// Whose backups are meant.
 #[derive(Debug, Clone)]
-pub(super) enum Subject {
+pub(super) enum BackupSubject {
     Machine(Box<VirtualMachine>),
     /// Whatever had this name in this datacenter; there may be nothing.
     Named {
@@ -125,7 +125,7 @@ pub(super) enum Subject {
     },
 }
 
-impl Subject {
+impl BackupSubject {
     /// Says whether a backup is one of those that are meant.
     pub(super) fn has(&self, backup: &Backup) -> bool {
         match self {
@@ -159,10 +159,10 @@ impl DanubeState {
         dc: &str,
         name: &str,
         by_name: bool,
-    ) -> Subject {
+    ) -> BackupSubject {
         match self.machine(user, dc, name) {
-            Ok(machine) if !by_name => Subject::Machine(Box::new(machine.clone())),
-            _ => Subject::Named { dc: dc.to_owned(), hostname: name.to_owned() },
+            Ok(machine) if !by_name => BackupSubject::Machine(Box::new(machine.clone())),
+            _ => BackupSubject::Named { dc: dc.to_owned(), hostname: name.to_owned() },
         }
     }
 
@@ -184,22 +184,22 @@ impl DanubeState {
         &self,
         machine: &str,
         disk_id: u64,
-        quirk: Quirk,
+        quirk: MachineQuirk,
     ) -> Result<(), DanubeFailure> {
         let is_held = self
             .tasks
             .iter()
             .any(|task| task.is_pending() && task.machine == machine && task.disk_id == disk_id);
         match quirk {
-            Quirk::NoWorker => {
+            MachineQuirk::NoWorker => {
                 let text = "Task queue worker (backup) is not responding!";
                 Err(DanubeFailure::NotBegun(text.to_owned()))
             }
-            Quirk::NoLock => Err(DanubeFailure::NotBegun(NO_LOCK.to_owned())),
-            Quirk::Fails | Quirk::None if is_held => {
+            MachineQuirk::NoLock => Err(DanubeFailure::NotBegun(NO_LOCK.to_owned())),
+            MachineQuirk::Fails | MachineQuirk::None if is_held => {
                 Err(DanubeFailure::NotBegun(NO_LOCK.to_owned()))
             }
-            Quirk::Fails | Quirk::None => Ok(()),
+            MachineQuirk::Fails | MachineQuirk::None => Ok(()),
         }
     }
 

@@ -13,11 +13,11 @@ use super::backups::{BackupKey, BackupStatus};
 use super::data::{RequestData, order};
 use super::failure::DanubeFailure;
 use super::state::DanubeState;
-use crate::server::Date;
+use crate::server::SimulatedDate;
 
 /// One task.
 #[derive(Debug, Clone)]
-pub(super) struct Task {
+pub(super) struct DanubeTask {
     pub(super) id: String,
     user: &'static str,
     /// Who owns the machine, and so sees the task.
@@ -55,7 +55,7 @@ enum TaskEnd {
 }
 
 /// A task that is to begin.
-pub(super) struct Plan<'plan> {
+pub(super) struct TaskPlan<'plan> {
     pub(super) user: &'plan AccountUser,
     pub(super) dc: &'plan str,
     pub(super) method: &'static str,
@@ -78,12 +78,12 @@ pub(super) struct LogEntry {
     pub(super) user: &'static str,
     pub(super) dc: String,
     pub(super) status: &'static str,
-    pub(super) time: Date,
+    pub(super) time: SimulatedDate,
     pub(super) message: &'static str,
     pub(super) object: String,
 }
 
-impl Task {
+impl DanubeTask {
     /// Says whether it has not ended.
     pub(super) const fn is_pending(&self) -> bool {
         self.end.is_none()
@@ -110,8 +110,9 @@ impl Task {
 
 impl DanubeState {
     /// Begins a task.
-    pub(super) fn begin(&mut self, plan: Plan<'_>) -> BegunTask {
-        let Plan { user, dc, method, hostname, disk_id, bkpname, machine, effect, fails } = plan;
+    pub(super) fn begin(&mut self, plan: TaskPlan<'_>) -> BegunTask {
+        let TaskPlan { user, dc, method, hostname, disk_id, bkpname, machine, effect, fails } =
+            plan;
         let owner =
             self.machines.iter().find(|it| it.uuid == machine).map_or(user.name, |it| it.owner);
         let id = self.task_id('e', user.name, owner, dc);
@@ -122,7 +123,7 @@ impl DanubeState {
             TaskEffect::Restore(..) => "Restore backup",
         };
         self.write_log(&id, user.name, dc, "PENDING", message, hostname);
-        self.tasks.push(Task {
+        self.tasks.push(DanubeTask {
             id: id.clone(),
             user: user.name,
             owner,
@@ -185,7 +186,7 @@ impl DanubeState {
     /// Ends what has taken its time.
     pub(super) fn settle(&mut self) {
         let now = self.clock.now();
-        let due: Vec<Task> =
+        let due: Vec<DanubeTask> =
             self.tasks.iter().filter(|it| it.is_pending() && it.ends <= now).cloned().collect();
         for task in due {
             let end = if task.fails { self.undo(&task) } else { self.apply(&task) };
@@ -210,7 +211,7 @@ impl DanubeState {
         }
     }
 
-    fn apply(&mut self, task: &Task) -> TaskEnd {
+    fn apply(&mut self, task: &DanubeTask) -> TaskEnd {
         let message = match &task.effect {
             TaskEffect::Create(key) => {
                 let size = 1_500_000_000 + self.generator.below(900_000_000);
@@ -247,7 +248,7 @@ impl DanubeState {
     }
 
     /// Takes back what was prepared for a task that fails.
-    fn undo(&mut self, task: &Task) -> TaskEnd {
+    fn undo(&mut self, task: &DanubeTask) -> TaskEnd {
         let message = match &task.effect {
             TaskEffect::Create(key) => {
                 self.backups.retain(|backup| backup.key() != *key);
@@ -268,7 +269,8 @@ impl DanubeState {
 
     /// Lists the ids of the tasks that have not ended.
     pub(super) fn list_tasks(&self, user: &AccountUser, dc: &str) -> Value {
-        let is_seen = |task: &&Task| task.is_pending() && task.dc == dc && may_see(user, task);
+        let is_seen =
+            |task: &&DanubeTask| task.is_pending() && task.dc == dc && may_see(user, task);
         self.tasks.iter().filter(is_seen).map(|task| task.id.as_str()).collect()
     }
 
@@ -443,7 +445,7 @@ impl DanubeState {
 
     /// Finds a task by its id. Who may see it is in the id: another's, and what is no id, is refused,
     /// whether or not there is such a task.
-    fn known(&self, user: &AccountUser, id: &str) -> Result<Option<&Task>, DanubeFailure> {
+    fn known(&self, user: &AccountUser, id: &str) -> Result<Option<&DanubeTask>, DanubeFailure> {
         let found = self.tasks.iter().find(|task| task.id == id);
         let is_seen = match found {
             Some(task) => may_see(user, task),
@@ -456,7 +458,7 @@ impl DanubeState {
     }
 }
 
-fn may_see(user: &AccountUser, task: &Task) -> bool {
+fn may_see(user: &AccountUser, task: &DanubeTask) -> bool {
     task.user == user.name || task.owner == user.name || user.is_admin(&task.dc)
 }
 

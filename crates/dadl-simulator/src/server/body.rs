@@ -7,12 +7,12 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::recorder::Recording;
+use super::recorder::OpenRecording;
 
 /// A request's body that feeds the recorder as it is read.
 pub(crate) struct RequestBody {
     incoming: Incoming,
-    recording: Option<Arc<Recording>>,
+    recording: Option<Arc<OpenRecording>>,
     ended: bool,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for BodyError {
 
 impl RequestBody {
     /// Wraps a body.
-    pub(crate) const fn new(incoming: Incoming, recording: Option<Arc<Recording>>) -> Self {
+    pub(crate) const fn new(incoming: Incoming, recording: Option<Arc<OpenRecording>>) -> Self {
         Self { incoming, recording, ended: false }
     }
 

@@ -7,9 +7,9 @@ const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// A point in time: seconds since 1970, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Date(pub(crate) u64);
+pub(crate) struct SimulatedDate(pub(crate) u64);
 
-impl Date {
+impl SimulatedDate {
     /// Returns `2026-01-31T23:59:59Z`.
     pub(crate) fn iso(self) -> String {
         self.written("%Y-%m-%dT%H:%M:%SZ")
@@ -43,11 +43,11 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        assert_eq!(Date(0).iso(), "1970-01-01T00:00:00Z");
-        assert_eq!(Date(951_782_400).iso(), "2000-02-29T00:00:00Z");
-        assert_eq!(Date(951_782_400).iso_millis(), "2000-02-29T00:00:00.000Z");
-        assert_eq!(Date(1_709_251_199).basic(), "20240229T235959Z");
-        assert_eq!(Date(1_709_251_199).compact(), "20240229_235959");
-        assert_eq!(Date(4_102_444_800).iso(), "2100-01-01T00:00:00Z");
+        assert_eq!(SimulatedDate(0).iso(), "1970-01-01T00:00:00Z");
+        assert_eq!(SimulatedDate(951_782_400).iso(), "2000-02-29T00:00:00Z");
+        assert_eq!(SimulatedDate(951_782_400).iso_millis(), "2000-02-29T00:00:00.000Z");
+        assert_eq!(SimulatedDate(1_709_251_199).basic(), "20240229T235959Z");
+        assert_eq!(SimulatedDate(1_709_251_199).compact(), "20240229_235959");
+        assert_eq!(SimulatedDate(4_102_444_800).iso(), "2100-01-01T00:00:00Z");
     }
 }

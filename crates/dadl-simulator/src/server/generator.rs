@@ -7,11 +7,11 @@ use bytes::{Bytes, BytesMut};
 
 /// A deterministic source of numbers, identifiers and bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct Generator {
+pub(crate) struct SeededGenerator {
     state: u64,
 }
 
-impl Generator {
+impl SeededGenerator {
     /// Starts a generator from a seed.
     pub(crate) const fn new(seed: u64) -> Self {
         Self { state: seed }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn repeats_itself() {
-        let (mut one, mut two) = (Generator::new(7), Generator::new(7));
+        let (mut one, mut two) = (SeededGenerator::new(7), SeededGenerator::new(7));
         assert_eq!(one.uuid(), two.uuid());
         assert_eq!(one.bytes(100), two.bytes(100));
         assert_eq!(one.token(43).len(), 43);

@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{HttpReply, Query, Recorder, RequestBody};
+use super::{HttpReply, QueryParams, RequestBody, RequestRecorder};
 
 /// Something that answers requests.
 pub(crate) trait HttpService: Send + Sync + 'static {
@@ -39,7 +39,7 @@ pub(crate) struct ServiceRequest {
     /// The query as received, without the question mark; empty when there is none.
     pub(crate) raw_query: String,
     /// The query, decoded.
-    pub(crate) query: Query,
+    pub(crate) query: QueryParams,
     /// The headers.
     pub(crate) headers: HeaderMap,
     /// The body, not read yet.
@@ -67,7 +67,7 @@ impl Server {
     pub(crate) async fn start<S: HttpService>(
         service: Arc<S>,
         listen: SocketAddr,
-        recorder: Option<Arc<Recorder>>,
+        recorder: Option<Arc<RequestRecorder>>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
@@ -91,7 +91,7 @@ impl Drop for Server {
 async fn read_accept<S: HttpService>(
     listener: TcpListener,
     service: Arc<S>,
-    recorder: Option<Arc<Recorder>>,
+    recorder: Option<Arc<RequestRecorder>>,
 ) {
     let mut connections = JoinSet::new();
     loop {
@@ -115,7 +115,7 @@ async fn serve<S: HttpService>(
     stream: TcpStream,
     peer: SocketAddr,
     service: Arc<S>,
-    recorder: Option<Arc<Recorder>>,
+    recorder: Option<Arc<RequestRecorder>>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -138,14 +138,14 @@ async fn answer<S: HttpService>(
     request: http::Request<Incoming>,
     peer: SocketAddr,
     service: Arc<S>,
-    recorder: Option<Arc<Recorder>>,
+    recorder: Option<Arc<RequestRecorder>>,
 ) -> http::Response<super::ReplyBody> {
     let (parts, incoming) = request.into_parts();
     let recording = recorder.map(|recorder| recorder.begin(&parts));
     let raw_query = parts.uri.query().unwrap_or_default().to_owned();
     let mut request = ServiceRequest {
         path: parts.uri.path().to_owned(),
-        query: Query::new(&raw_query),
+        query: QueryParams::new(&raw_query),
         raw_query,
         method: parts.method,
         headers: parts.headers,

@@ -15,12 +15,12 @@ mod reply;
 mod running;
 
 pub(crate) use self::body::{BodyError, RequestBody};
-pub(crate) use self::date::Date;
+pub(crate) use self::date::SimulatedDate;
 pub(crate) use self::encoding::{base64_decode, percent_decode};
-pub(crate) use self::generator::{Generator, fingerprint};
+pub(crate) use self::generator::{SeededGenerator, fingerprint};
 pub(crate) use self::listen::{HttpService, Server, ServiceRequest};
-pub(crate) use self::pattern::{Query, RoutePattern};
+pub(crate) use self::pattern::{QueryParams, RoutePattern};
 pub use self::recorder::RecordedRequest;
-pub(crate) use self::recorder::Recorder;
+pub(crate) use self::recorder::RequestRecorder;
 pub(crate) use self::reply::{HttpReply, ReplyBody};
 pub(crate) use self::running::RunningService;

@@ -58,11 +58,11 @@ impl RoutePattern {
 
 /// The parameters of a query string, in order, decoded.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Query {
+pub(crate) struct QueryParams {
     pairs: Vec<(String, String)>,
 }
 
-impl Query {
+impl QueryParams {
     /// Reads `a=b&c`; a name without a value has the empty value.
     pub(crate) fn new(text: &str) -> Self {
         let decode = |part: &str| percent_decode(&part.replace('+', " "));
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn reads_queries() {
-        let query = Query::new("a=1+2&b&c=%C3%A9&a=3");
+        let query = QueryParams::new("a=1+2&b&c=%C3%A9&a=3");
         assert_eq!(query.all("a").collect::<Vec<_>>(), ["1 2", "3"]);
         assert_eq!(query.first("b"), Some(""));
         assert_eq!(query.first("c"), Some("é"));

@@ -37,13 +37,13 @@ impl RecordedRequest {
 
 /// The requests kept by one server.
 #[derive(Debug, Default)]
-pub(crate) struct Recorder {
-    recordings: Mutex<Vec<Arc<Recording>>>,
+pub(crate) struct RequestRecorder {
+    recordings: Mutex<Vec<Arc<OpenRecording>>>,
 }
 
-impl Recorder {
+impl RequestRecorder {
     /// Starts to keep a request.
-    pub(crate) fn begin(&self, parts: &Parts) -> Arc<Recording> {
+    pub(crate) fn begin(&self, parts: &Parts) -> Arc<OpenRecording> {
         let headers = parts
             .headers
             .iter()
@@ -51,7 +51,7 @@ impl Recorder {
                 (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             })
             .collect();
-        let recording = Arc::new(Recording {
+        let recording = Arc::new(OpenRecording {
             method: parts.method.to_string(),
             target: parts.uri.to_string(),
             headers,
@@ -72,14 +72,14 @@ impl Recorder {
 
 /// A request whose body may still be arriving.
 #[derive(Debug)]
-pub(crate) struct Recording {
+pub(crate) struct OpenRecording {
     method: String,
     target: String,
     headers: Vec<(String, String)>,
     body: Mutex<RecordedBody>,
 }
 
-impl Recording {
+impl OpenRecording {
     /// Adds a piece of the body.
     pub(crate) fn extend(&self, chunk: &[u8]) {
         let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);

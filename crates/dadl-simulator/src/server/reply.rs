@@ -15,7 +15,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::Generator;
+use super::SeededGenerator;
 
 /// An answer under construction.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl HttpReply {
     ///
     /// One block of them is repeated, from a place that moves on: making them must cost less than
     /// sending them.
-    pub(crate) fn generated(mut generator: Generator, length: u64) -> Self {
+    pub(crate) fn generated(mut generator: SeededGenerator, length: u64) -> Self {
         let mut reply = Self::empty(StatusCode::OK);
         // The first piece begins anywhere in it.
         let block = generator.bytes(CHUNK.min(length) as usize * 2);

@@ -4,14 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{HttpService, RecordedRequest, Recorder, Server};
+use super::{HttpService, RecordedRequest, RequestRecorder, Server};
 
 /// A running service; dropping it closes the listener and all connections.
 #[derive(Debug)]
 pub(crate) struct RunningService<S> {
     service: Arc<S>,
     server: Server,
-    recorder: Option<Arc<Recorder>>,
+    recorder: Option<Arc<RequestRecorder>>,
 }
 
 impl<S: HttpService> RunningService<S> {
@@ -19,7 +19,7 @@ impl<S: HttpService> RunningService<S> {
     /// I/O and time.
     pub(crate) async fn start(service: S, listen: SocketAddr, record: bool) -> io::Result<Self> {
         let service = Arc::new(service);
-        let recorder = record.then(|| Arc::new(Recorder::default()));
+        let recorder = record.then(|| Arc::new(RequestRecorder::default()));
         let server = Server::start(Arc::clone(&service), listen, recorder.clone()).await?;
         Ok(Self { service, server, recorder })
     }

@@ -19,7 +19,7 @@ use crate::server::HttpReply;
 
 /// What an effect needs to know of the call.
 #[derive(Debug, Clone)]
-pub(super) struct Action {
+pub(super) struct ActionCall {
     /// The object acted on.
     pub(super) id: String,
     /// The name of the action, as in the path.
@@ -30,7 +30,7 @@ pub(super) struct Action {
     pub(super) user: String,
 }
 
-impl Action {
+impl ActionCall {
     /// Returns a text of the body when it is given.
     pub(super) fn option(&self, name: &str) -> Option<&str> {
         self.body.get(name).and_then(Value::as_str)
@@ -44,7 +44,7 @@ impl XenApp {
         let collection = segments.first().copied().unwrap_or_default();
         let kind = XenKind::from_collection(collection)
             .ok_or_else(|| XenFailure::unexpected("no such collection"))?;
-        let action = Action {
+        let action = ActionCall {
             id: call.capture(0).to_owned(),
             name: segments.last().copied().unwrap_or_default(),
             body: call.body.clone(),
@@ -74,7 +74,7 @@ impl XenState {
     }
 
     /// Looks up the objects that a body names.
-    fn check_references(&self, kind: XenKind, action: &Action) -> Result<(), XenFailure> {
+    fn check_references(&self, kind: XenKind, action: &ActionCall) -> Result<(), XenFailure> {
         for (name, kind) in REFERENCES {
             if let Some(id) = action.option(name) {
                 self.store.find_seen(kind, id)?;
@@ -117,7 +117,7 @@ impl XenState {
 }
 
 /// Acts on the kinds that have one or two actions.
-fn act(state: &mut XenState, kind: XenKind, action: &Action) -> Result<Value, XenFailure> {
+fn act(state: &mut XenState, kind: XenKind, action: &ActionCall) -> Result<Value, XenFailure> {
     let id = action.id.as_str();
     let store = &mut state.store;
     match (kind, action.name) {
@@ -171,7 +171,7 @@ fn act(state: &mut XenState, kind: XenKind, action: &Action) -> Result<Value, Xe
 }
 
 /// Copies a role with its privileges.
-fn copy_role(store: &mut ObjectStore, action: &Action) -> Result<Value, XenFailure> {
+fn copy_role(store: &mut ObjectStore, action: &ActionCall) -> Result<Value, XenFailure> {
     let role = store.find(XenKind::AclRole, &action.id)?.clone();
     let copy = store.generator.uuid();
     let name = action

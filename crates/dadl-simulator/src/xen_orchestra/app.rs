@@ -283,7 +283,7 @@ async fn read_json(request: &mut ServiceRequest) -> Result<Value, XenFailure> {
         return Ok(Value::Object(Map::new()));
     }
     if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        let form = crate::server::Query::new(&String::from_utf8_lossy(&body));
+        let form = crate::server::QueryParams::new(&String::from_utf8_lossy(&body));
         let pairs = form.pairs().iter().cloned();
         return Ok(Value::Object(pairs.map(|(name, value)| (name, value.into())).collect()));
     }

@@ -26,7 +26,7 @@ pub(super) struct XenUser {
 
 /// Passwords, tokens, and who failed lately.
 #[derive(Debug, Default)]
-pub(super) struct Accounts {
+pub(super) struct AccountTable {
     /// Passwords by user identifier.
     pub(super) passwords: BTreeMap<String, String>,
     /// Tokens as XO shows them, oldest first.

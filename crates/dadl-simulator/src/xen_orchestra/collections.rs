@@ -11,7 +11,7 @@ use super::filter::ObjectFilter;
 use super::kind::XenKind;
 use super::state::XenState;
 use super::store::{Properties, XenObject, pick};
-use crate::server::{HttpReply, Query};
+use crate::server::{HttpReply, QueryParams};
 
 impl XenApp {
     /// Answers with the objects of a collection, or with those that belong to an object.
@@ -191,7 +191,7 @@ impl XenState {
 }
 
 /// Applies `filter` and `limit`.
-fn select(mut objects: Vec<XenObject>, query: &Query) -> Result<Vec<XenObject>, XenFailure> {
+fn select(mut objects: Vec<XenObject>, query: &QueryParams) -> Result<Vec<XenObject>, XenFailure> {
     if let Some(text) = query.first("filter") {
         let filter = ObjectFilter::parse(text).map_err(|error| {
             XenFailure::new(StatusCode::BAD_REQUEST, error.to_string())
@@ -216,7 +216,11 @@ fn select(mut objects: Vec<XenObject>, query: &Query) -> Result<Vec<XenObject>, 
 }
 
 /// Gives a list in the form that the query wants.
-fn render(kind: XenKind, objects: Vec<XenObject>, query: &Query) -> Result<HttpReply, XenFailure> {
+fn render(
+    kind: XenKind,
+    objects: Vec<XenObject>,
+    query: &QueryParams,
+) -> Result<HttpReply, XenFailure> {
     let is = |name: &str| query.first(name) == Some("true");
     if is("ndjson") && is("markdown") {
         return Err(XenFailure::unprocessable(
@@ -249,7 +253,7 @@ fn render(kind: XenKind, objects: Vec<XenObject>, query: &Query) -> Result<HttpR
 }
 
 /// Reads `fields`: outer `None` when it is not given, inner `None` for all fields.
-pub(super) fn fields(query: &Query) -> Option<Option<Vec<String>>> {
+pub(super) fn fields(query: &QueryParams) -> Option<Option<Vec<String>>> {
     let text = query.first("fields")?;
     if text == "*" {
         return Some(None);

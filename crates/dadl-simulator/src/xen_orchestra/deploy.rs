@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::actions::Action;
+use super::actions::ActionCall;
 use super::failure::XenFailure;
 use super::hosts::remove_disk;
 use super::kind::XenKind;
@@ -15,7 +15,7 @@ use super::seed::{NewMachine, add_disk, add_interface, add_machine, report_tools
 use super::store::{ObjectStore, Properties, XenObject};
 
 /// Makes a VM from a template of the pool.
-pub(super) fn create(store: &mut ObjectStore, action: &Action) -> Result<Value, XenFailure> {
+pub(super) fn create(store: &mut ObjectStore, action: &ActionCall) -> Result<Value, XenFailure> {
     let uuid = action.option("template").unwrap_or_default();
     let pool = action.id.clone();
     let fits =

@@ -18,7 +18,7 @@ use serde_json::Value;
 pub(super) enum ObjectFilter {
     All(Vec<Self>),
     Any(Vec<Self>),
-    Compare(Order, f64),
+    Compare(ComparisonOrder, f64),
     Expression(Regex),
     Not(Box<Self>),
     Number(f64, String),
@@ -29,7 +29,7 @@ pub(super) enum ObjectFilter {
 
 /// The direction of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Order {
+pub(super) enum ComparisonOrder {
     Above,
     AtLeast,
     AtMost,
@@ -85,10 +85,10 @@ impl ObjectFilter {
             Self::Compare(order, limit) => {
                 let number = value.map_or(f64::NAN, to_number);
                 match order {
-                    Order::Above => number > *limit,
-                    Order::AtLeast => number >= *limit,
-                    Order::AtMost => number <= *limit,
-                    Order::Below => number < *limit,
+                    ComparisonOrder::Above => number > *limit,
+                    ComparisonOrder::AtLeast => number >= *limit,
+                    ComparisonOrder::AtMost => number <= *limit,
+                    ComparisonOrder::Below => number < *limit,
                 }
             }
             Self::Number(number, text) => {
@@ -383,8 +383,12 @@ fn compile(pattern: &str, ignore_case: bool) -> Result<Regex, FilterError> {
 }
 
 /// Signs of comparison; the longer ones come first.
-const ORDERS: [(&str, Order); 4] =
-    [(">=", Order::AtLeast), ("<=", Order::AtMost), (">", Order::Above), ("<", Order::Below)];
+const ORDERS: [(&str, ComparisonOrder); 4] = [
+    (">=", ComparisonOrder::AtLeast),
+    ("<=", ComparisonOrder::AtMost),
+    (">", ComparisonOrder::Above),
+    ("<", ComparisonOrder::Below),
+];
 
 /// How deep terms may be nested.
 const DEPTH: usize = 50;

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::actions::Action;
+use super::actions::ActionCall;
 use super::app::{XenApp, XenCall};
 use super::failure::XenFailure;
 use super::kind::XenKind;
@@ -11,13 +11,13 @@ use super::seed::insert_in_pool;
 use super::state::{XenState, now};
 use super::store::{ObjectStore, Properties};
 use super::{deploy, machines};
-use crate::server::{Generator, HttpReply, fingerprint};
+use crate::server::{HttpReply, SeededGenerator, fingerprint};
 
 /// Acts on a host, a pool, a storage, or a connection between the two.
 pub(super) fn act(
     state: &mut XenState,
     kind: XenKind,
-    action: &Action,
+    action: &ActionCall,
 ) -> Result<Value, XenFailure> {
     let store = &mut state.store;
     let id = action.id.as_str();
@@ -120,7 +120,7 @@ impl XenApp {
         if host.text("power_state") != "Running" {
             return Err(XenFailure::xapi("HOST_OFFLINE", &[host.text("_xapiRef")]));
         }
-        let generator = Generator::new(fingerprint(call.capture(0)));
+        let generator = SeededGenerator::new(fingerprint(call.capture(0)));
         Ok(match name {
             "smt" => HttpReply::json(StatusCode::OK, &json!({"enabled": true})),
             "audit.txt" => HttpReply::whole(
@@ -238,7 +238,7 @@ fn forget(store: &mut ObjectStore, id: &str) -> Result<(), XenFailure> {
     Ok(())
 }
 
-fn create_network(store: &mut ObjectStore, action: &Action) -> Result<Value, XenFailure> {
+fn create_network(store: &mut ObjectStore, action: &ActionCall) -> Result<Value, XenFailure> {
     let pool = action.id.as_str();
     let count = store.count(XenKind::Network);
     let network = insert_in_pool(

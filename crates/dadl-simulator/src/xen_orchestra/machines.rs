@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::actions::Action;
+use super::actions::ActionCall;
 use super::failure::XenFailure;
 use super::kind::XenKind;
 use super::seed::{NewMachine, add_disk, add_interface, add_machine};
@@ -12,7 +12,7 @@ use super::store::{ObjectStore, Properties, XenObject};
 use crate::server::fingerprint;
 
 /// Acts on a VM.
-pub(super) fn act(state: &mut XenState, action: &Action) -> Result<Value, XenFailure> {
+pub(super) fn act(state: &mut XenState, action: &ActionCall) -> Result<Value, XenFailure> {
     let store = &mut state.store;
     let id = action.id.as_str();
     let needed: &[&str] = match action.name {
@@ -189,7 +189,7 @@ fn attach_devices(store: &mut ObjectStore, vm: &str, attached: bool) {
     }
 }
 
-fn migrate(store: &mut ObjectStore, action: &Action) -> Result<(), XenFailure> {
+fn migrate(store: &mut ObjectStore, action: &ActionCall) -> Result<(), XenFailure> {
     let (id, host) = (action.id.as_str(), action.option("hostId").unwrap_or_default());
     let pool = store.find(XenKind::Host, host)?.text("$pool").to_owned();
     let machine = store.find(XenKind::Vm, id)?;
@@ -213,7 +213,7 @@ fn migrate(store: &mut ObjectStore, action: &Action) -> Result<(), XenFailure> {
     Ok(())
 }
 
-fn clone(store: &mut ObjectStore, action: &Action) -> Result<String, XenFailure> {
+fn clone(store: &mut ObjectStore, action: &ActionCall) -> Result<String, XenFailure> {
     let source = store.find(XenKind::Vm, &action.id)?.clone();
     let inner = |outer: &str, name: &str| {
         source.get(outer).and_then(|outer| outer.get(name)).and_then(Value::as_u64).unwrap_or(1)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::shape::BodyShape;
 use crate::{
     SimulatorOptions,
-    server::{Query, RoutePattern},
+    server::{QueryParams, RoutePattern},
 };
 
 /// One operation.
@@ -139,7 +139,7 @@ impl XenOperation {
     }
 
     /// Collects complaints about the query. Parameters that are not declared are ignored.
-    pub(super) fn check_query(&self, query: &Query, errors: &mut Map<String, Value>) {
+    pub(super) fn check_query(&self, query: &QueryParams, errors: &mut Map<String, Value>) {
         for &name in &self.query {
             let Some(value) = query.first(name) else {
                 continue;

@@ -48,7 +48,7 @@ impl BodyShape {
     /// Checks a value, converts text to numbers and booleans where asked for, and collects the
     /// complaints under the names XO uses.
     pub(super) fn check(&self, name: &str, value: &mut Value, errors: &mut Map<String, Value>) {
-        self.validate(name, value, errors, Extras::Refuse);
+        self.validate(name, value, errors, ExtraProperties::Refuse);
     }
 
     fn validate(
@@ -56,7 +56,7 @@ impl BodyShape {
         name: &str,
         value: &mut Value,
         errors: &mut Map<String, Value>,
-        extras: Extras,
+        extras: ExtraProperties,
     ) {
         let complaint = match self {
             Self::Any => None,
@@ -119,7 +119,7 @@ impl BodyShape {
 
 /// What becomes of properties that are not declared.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Extras {
+enum ExtraProperties {
     Ignore,
     Refuse,
 }
@@ -129,7 +129,7 @@ fn array(
     name: &str,
     value: &mut Value,
     errors: &mut Map<String, Value>,
-    extras: Extras,
+    extras: ExtraProperties,
 ) -> Option<String> {
     let Some(elements) = value.as_array_mut() else {
         return Some("invalid array".to_owned());
@@ -146,7 +146,7 @@ fn array(
     None
 }
 
-fn one_of(words: &[String], name: &str, value: &Value, extras: Extras) -> Option<String> {
+fn one_of(words: &[String], name: &str, value: &Value, extras: ExtraProperties) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -155,7 +155,7 @@ fn one_of(words: &[String], name: &str, value: &Value, extras: Extras) -> Option
         return None;
     }
     let message = |word: &String| format!("should be one of the following; ['{word}']");
-    if let ([word], Extras::Ignore) = (words, extras) {
+    if let ([word], ExtraProperties::Ignore) = (words, extras) {
         return Some(message(word));
     }
     let issue = |word| json!({name: {"message": message(word), "value": value}});
@@ -166,7 +166,7 @@ fn union(
     alternatives: &[BodyShape],
     name: &str,
     value: &mut Value,
-    extras: Extras,
+    extras: ExtraProperties,
 ) -> Option<String> {
     let mut issues = Vec::new();
     for alternative in alternatives {
@@ -188,7 +188,7 @@ fn object(
     name: &str,
     value: &mut Value,
     errors: &mut Map<String, Value>,
-    extras: Extras,
+    extras: ExtraProperties,
 ) {
     let Some(properties) = value.as_object_mut() else {
         errors.insert(name.to_owned(), json!({"message": "invalid object", "value": value}));
@@ -196,7 +196,9 @@ fn object(
     };
     let surplus: Map<String, Value> = properties
         .iter()
-        .filter(|(key, _)| extras == Extras::Refuse && fields.iter().all(|f| f.name != **key))
+        .filter(|(key, _)| {
+            extras == ExtraProperties::Refuse && fields.iter().all(|f| f.name != **key)
+        })
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     let excess =
@@ -228,13 +230,13 @@ fn intersection(
     name: &str,
     value: &mut Value,
     errors: &mut Map<String, Value>,
-    extras: Extras,
+    extras: ExtraProperties,
 ) {
     let received = value.clone();
     let mut issues = Vec::new();
     for part in parts {
         let mut found = Map::new();
-        part.validate(name, value, &mut found, Extras::Ignore);
+        part.validate(name, value, &mut found, ExtraProperties::Ignore);
         if !found.is_empty() {
             issues.push(Value::Object(found));
         }
@@ -250,7 +252,7 @@ fn intersection(
             known
                 && fields.iter().all(|field| !field.required || received.get(&field.name).is_some())
         });
-        if is_whole || open || extras == Extras::Ignore {
+        if is_whole || open || extras == ExtraProperties::Ignore {
             return;
         }
         let names: Vec<Vec<&str>> = variants
@@ -351,10 +353,10 @@ fn single(mut shapes: Vec<BodyShape>, many: fn(Vec<BodyShape>) -> BodyShape) -> 
 }
 
 /// Says that no alternative fits. XO shortens that, but not where it is inside another complaint.
-fn no_alternative(issues: Vec<Value>, extras: Extras) -> String {
+fn no_alternative(issues: Vec<Value>, extras: ExtraProperties) -> String {
     match extras {
-        Extras::Refuse => NO_SCHEMA.to_owned(),
-        Extras::Ignore => {
+        ExtraProperties::Refuse => NO_SCHEMA.to_owned(),
+        ExtraProperties::Ignore => {
             let issues = Value::Array(issues);
             format!("Could not match the union against any of the items. Issues: {issues}")
         }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use super::auth::Accounts;
+use super::auth::AccountTable;
 use super::kind::XenKind;
 use super::store::ObjectStore;
 
@@ -14,7 +14,7 @@ pub(super) struct XenState {
     /// The objects.
     pub(super) store: ObjectStore,
     /// Passwords and tokens.
-    pub(super) accounts: Accounts,
+    pub(super) accounts: AccountTable,
 }
 
 impl XenState {

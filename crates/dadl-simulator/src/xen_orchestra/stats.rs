@@ -8,7 +8,7 @@ use super::failure::XenFailure;
 use super::kind::XenKind;
 use super::state::now;
 use super::store::{Properties, XenObject};
-use crate::server::{Generator, HttpReply, fingerprint};
+use crate::server::{HttpReply, SeededGenerator, fingerprint};
 
 impl XenApp {
     /// Answers with the figures of a VM or a host, or of all hosts of a pool.
@@ -62,7 +62,7 @@ fn no_host(vm: &XenObject) -> XenFailure {
 
 /// Returns how busy an object's processors are, in percent, between 2 and 82.
 pub(super) fn load(id: &str) -> f64 {
-    let mut generator = Generator::new(fingerprint(id));
+    let mut generator = SeededGenerator::new(fingerprint(id));
     (generator.fraction() * 800.0).round() / 10.0 + 2.0
 }
 
@@ -123,7 +123,7 @@ fn host_figures(host: &XenObject, interval: u64, points: usize) -> Value {
 }
 
 fn series(id: &str, name: &str, around: f64, points: usize) -> Value {
-    let mut generator = Generator::new(fingerprint(id) ^ fingerprint(name));
+    let mut generator = SeededGenerator::new(fingerprint(id) ^ fingerprint(name));
     let values = (0..points).map(|_| {
         let value = around * (0.8 + generator.fraction() * 0.4);
         (value * 1000.0).round() / 1000.0

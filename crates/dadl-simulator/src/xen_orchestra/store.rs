@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 
 use super::failure::XenFailure;
 use super::kind::XenKind;
-use super::unseen::Unseen;
-use crate::Lag;
-use crate::server::Generator;
+use super::unseen::UnseenChanges;
+use crate::WriteLag;
+use crate::server::SeededGenerator;
 
 /// An object as XO shows it.
 pub(super) type XenObject = Map<String, Value>;
@@ -27,25 +27,31 @@ pub(super) type XenObject = Map<String, Value>;
 pub(super) struct ObjectStore {
     objects: BTreeMap<XenKind, Map<String, Value>>,
     /// Where new identifiers come from.
-    pub(super) generator: Generator,
+    pub(super) generator: SeededGenerator,
     /// When the data were "taken", in seconds since 1970: what is older is dated from it.
     pub(super) moment: u64,
     /// Who is told about changes.
-    pub(super) listeners: Listeners,
+    pub(super) listeners: ChangeListeners,
     /// What those who read do not see yet.
-    unseen: Unseen,
+    unseen: UnseenChanges,
 }
 
 impl ObjectStore {
     /// Makes an empty store.
-    pub(super) fn new(generator: Generator, moment: u64) -> Self {
-        let listeners = Listeners::default();
-        Self { objects: BTreeMap::new(), generator, moment, listeners, unseen: Unseen::default() }
+    pub(super) fn new(generator: SeededGenerator, moment: u64) -> Self {
+        let listeners = ChangeListeners::default();
+        Self {
+            objects: BTreeMap::new(),
+            generator,
+            moment,
+            listeners,
+            unseen: UnseenChanges::default(),
+        }
     }
 
     /// Keeps from those who read what is changed from now on.
-    pub(super) fn delay(&mut self, lag: Lag) {
-        self.unseen = Unseen::new(lag);
+    pub(super) fn delay(&mut self, lag: WriteLag) {
+        self.unseen = UnseenChanges::new(lag);
     }
 
     /// Lets those who read see what has waited long enough; each request that looks at objects
@@ -218,7 +224,7 @@ pub(super) enum ObjectChange {
 
 /// Who is told about changes.
 #[derive(Debug, Default)]
-pub(super) struct Listeners {
+pub(super) struct ChangeListeners {
     /// Open event streams by connection.
     pub(super) streams: BTreeMap<String, EventStream>,
     /// Readers of `GET /tasks?watch=true`.
@@ -243,7 +249,7 @@ pub(super) struct TaskWatcher {
     pub(super) fields: Option<Vec<String>>,
 }
 
-impl Listeners {
+impl ChangeListeners {
     fn notify(&mut self, kind: XenKind, change: ObjectChange, object: &Value) {
         let Some(object) = object.as_object() else {
             return;

@@ -33,12 +33,12 @@ impl XenApp {
     ) -> Result<HttpReply, XenFailure> {
         let action = call.operation.segments().last().copied().unwrap_or_default();
         let (manner, what) = match action {
-            "rolling_reboot" => (Manner::Rolling, "rolling pool reboot".to_owned()),
-            "rolling_update" => (Manner::Rolling, "rolling pool update".to_owned()),
+            "rolling_reboot" => (TaskManner::Rolling, "rolling pool reboot".to_owned()),
+            "rolling_update" => (TaskManner::Rolling, "rolling pool update".to_owned()),
             _ if kind == XenKind::Schedule && self.state().is_sequence(call.capture(0)) => {
-                (Manner::Stoppable, format!("{action} {}", kind.type_name()))
+                (TaskManner::Stoppable, format!("{action} {}", kind.type_name()))
             }
-            _ => (Manner::Silent, format!("{} {}", action.replace('_', " "), kind.type_name())),
+            _ => (TaskManner::Silent, format!("{} {}", action.replace('_', " "), kind.type_name())),
         };
         let mut properties = json!({
             "objectType": kind.type_name(),
@@ -117,7 +117,7 @@ impl XenApp {
         self: Arc<Self>,
         id: String,
         method: String,
-        manner: Manner,
+        manner: TaskManner,
         hurried: watch::Receiver<()>,
         effect: StateEffect,
     ) -> Result<Value, XenFailure> {
@@ -125,12 +125,12 @@ impl XenApp {
             tokio::select! {
                 () = self.pass_time(&id, manner) => {}
                 () = hurried_along(hurried) => {}
-                () = self.stopped(&id), if manner == Manner::Stoppable => {}
+                () = self.stopped(&id), if manner == TaskManner::Stoppable => {}
             }
         }
         let result = {
             let mut state = self.state();
-            let is_stopped = manner == Manner::Stoppable && state.is_to_stop(&id);
+            let is_stopped = manner == TaskManner::Stoppable && state.is_to_stop(&id);
             let result = match is_stopped {
                 true => Err(XenFailure::unexpected("This operation was aborted")),
                 false => effect(&mut state),
@@ -144,7 +144,7 @@ impl XenApp {
                 task.insert("status".to_owned(), status.into());
                 task.insert("updatedAt".to_owned(), now().into());
                 task.insert("end".to_owned(), now().into());
-                if result.is_ok() && manner == Manner::Rolling {
+                if result.is_ok() && manner == TaskManner::Rolling {
                     show_progress(task, 100);
                 }
                 if !shown.is_null() {
@@ -158,9 +158,9 @@ impl XenApp {
     }
 
     /// Lets the time of a task pass. Most show nothing of how far they are.
-    async fn pass_time(&self, id: &str, manner: Manner) {
+    async fn pass_time(&self, id: &str, manner: TaskManner) {
         let duration = self.options.task_duration;
-        if manner != Manner::Rolling {
+        if manner != TaskManner::Rolling {
             return tokio::time::sleep(duration).await;
         }
         let parts = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).clamp(4, 100);
@@ -186,7 +186,7 @@ impl XenApp {
 
 /// What a task shows and heeds while it runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Manner {
+enum TaskManner {
     /// Nothing, as nearly all.
     Silent,
     /// A rolling update or reboot says how far it is.

@@ -12,7 +12,7 @@ use super::failure::XenFailure;
 use super::kind::XenKind;
 use super::seed::{NewMachine, add_disk, add_machine};
 use super::store::Properties;
-use crate::server::{Generator, HttpReply, fingerprint};
+use crate::server::{HttpReply, SeededGenerator, fingerprint};
 
 impl XenApp {
     /// Exports a disk or a machine, or overwrites a disk.
@@ -34,7 +34,7 @@ impl XenApp {
         }
         self.state().store.find(kind, &id)?;
         let size = self.options.export_size;
-        let generator = Generator::new(fingerprint(&format!("{id}.{format}")));
+        let generator = SeededGenerator::new(fingerprint(&format!("{id}.{format}")));
         let reply = HttpReply::generated(generator, size);
         if is_disk {
             return Ok(reply.header(CONTENT_LENGTH, &size.to_string()));

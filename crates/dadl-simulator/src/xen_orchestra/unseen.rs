@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use super::kind::XenKind;
 use super::store::XenObject;
-use crate::Lag;
+use crate::WriteLag;
 
 /// The objects that changed a moment ago.
 #[derive(Debug)]
-pub(super) struct Unseen {
-    lag: Lag,
+pub(super) struct UnseenChanges {
+    lag: WriteLag,
     objects: BTreeMap<XenKind, BTreeMap<String, ObjectBefore>>,
 }
 
@@ -31,23 +31,23 @@ enum HiddenUntil {
     Time(Instant),
 }
 
-impl Default for Unseen {
+impl Default for UnseenChanges {
     fn default() -> Self {
-        Self::new(Lag::None)
+        Self::new(WriteLag::None)
     }
 }
 
-impl Unseen {
+impl UnseenChanges {
     /// Keeps changes unseen for so long.
-    pub(super) fn new(lag: Lag) -> Self {
+    pub(super) fn new(lag: WriteLag) -> Self {
         Self { lag, objects: BTreeMap::new() }
     }
 
     /// Notes how an object was before a change. The first of several changes counts.
     pub(super) fn changes(&mut self, kind: XenKind, id: &str, object: Option<&XenObject>) {
         let until = match self.lag {
-            Lag::Looks(looks) if looks > 0 => HiddenUntil::Looks(looks),
-            Lag::Time(time) if !time.is_zero() => HiddenUntil::Time(Instant::now() + time),
+            WriteLag::Looks(looks) if looks > 0 => HiddenUntil::Looks(looks),
+            WriteLag::Time(time) if !time.is_zero() => HiddenUntil::Time(Instant::now() + time),
             _ => return,
         };
         if kind.is_of_pool() {

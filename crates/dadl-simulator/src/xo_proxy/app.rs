@@ -16,7 +16,7 @@ use super::failure::ProxyFailure;
 use super::methods::{METHODS, OLD_METHODS, ProxyMethod};
 use super::params;
 use super::seed::ProxyState;
-use crate::server::{Generator, HttpReply, HttpService, ServiceRequest, fingerprint};
+use crate::server::{HttpReply, HttpService, SeededGenerator, ServiceRequest, fingerprint};
 
 /// Where the API is.
 const PATH: &str = "/api/v1";
@@ -156,7 +156,7 @@ impl ProxyApp {
             Err(failure) => plain(JSON, id, Err(&failure)),
             Ok(MethodOutcome::Value(value)) => plain(JSON, id, Ok(value)),
             Ok(MethodOutcome::Bytes(length)) => {
-                HttpReply::generated(Generator::new(fingerprint(name)), length)
+                HttpReply::generated(SeededGenerator::new(fingerprint(name)), length)
             }
             Ok(MethodOutcome::List(items)) => {
                 let items = items.into_iter().map(|item| format!("{item}\n"));

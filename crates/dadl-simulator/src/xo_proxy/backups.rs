@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::app::{MethodOutcome, ProxyApp, ProxyCall};
 use super::failure::ProxyFailure;
 use super::runs::now;
-use super::seed::{ProxyState, Repository};
+use super::seed::{BackupRepository, ProxyState};
 use crate::server::fingerprint;
 
 impl ProxyApp {
@@ -122,7 +122,7 @@ fn join_names(state: &mut ProxyState, call: &ProxyCall) -> Value {
 }
 
 /// Lists the backups of VMs in the repository `id`; that of one VM is there even when it has none.
-fn vm_backups(repository: &Repository, id: &str, vm: Option<&str>) -> Value {
+fn vm_backups(repository: &BackupRepository, id: &str, vm: Option<&str>) -> Value {
     let of = |backups: &[Value]| -> Value {
         let shown = backups.iter().cloned().map(|mut backup| {
             if let Some(members) = backup.as_object_mut() {
@@ -167,7 +167,7 @@ pub(super) fn missing(remote: &Value, path: &str) -> ProxyFailure {
     ProxyFailure::no_file(&format!("{root}/{path}"))
 }
 
-impl Repository {
+impl BackupRepository {
     /// Deletes a backup of a VM; one that is not there is deleted.
     fn delete(&mut self, name: &str) {
         for backups in self.vms.values_mut() {

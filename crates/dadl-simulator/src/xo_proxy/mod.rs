@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use self::app::ProxyApp;
 use super::SimulatorOptions;
-use super::server::{RecordedRequest, Recorder, Server};
+use super::server::{RecordedRequest, RequestRecorder, Server};
 
 /// How a simulated XO Proxy behaves.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub struct XoProxy {
     server: Server,
     app: Arc<ProxyApp>,
     token: String,
-    recorder: Option<Arc<Recorder>>,
+    recorder: Option<Arc<RequestRecorder>>,
 }
 
 impl XoProxy {
@@ -64,7 +64,7 @@ impl XoProxy {
     /// Starts a server with fresh data. Needs a tokio runtime with I/O and time enabled.
     pub async fn start(options: impl Into<XoProxyOptions>) -> io::Result<Self> {
         let options = options.into();
-        let recorder = options.common.record.then(|| Arc::new(Recorder::default()));
+        let recorder = options.common.record.then(|| Arc::new(RequestRecorder::default()));
         let token = options.common.token.clone();
         let listen = options.common.listen;
         let app = Arc::new(ProxyApp::new(options));

@@ -4,14 +4,17 @@ use serde_json::{Value, json};
 
 use super::app::{MethodOutcome, ProxyApp, ProxyCall};
 use super::failure::ProxyFailure;
-use super::seed::{ProxyState, Repository};
+use super::seed::{BackupRepository, ProxyState};
 
 /// The kinds of repository that the proxy can read.
 const SCHEMES: [&str; 5] = ["azure", "file", "nfs", "s3", "smb"];
 
 impl ProxyState {
     /// Finds a repository. One that nobody knows is empty; a host called `down` does not answer.
-    pub(super) fn repository(&mut self, remote: &Value) -> Result<&mut Repository, ProxyFailure> {
+    pub(super) fn repository(
+        &mut self,
+        remote: &Value,
+    ) -> Result<&mut BackupRepository, ProxyFailure> {
         let Some(url) = remote.get("url").and_then(Value::as_str) else {
             return Err(ProxyFailure::thrown(
                 "Cannot read properties of undefined (reading 'match')",

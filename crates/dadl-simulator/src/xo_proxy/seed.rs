@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::tasks::ProxyTasks;
-use crate::server::{Date, Generator};
+use crate::server::{SeededGenerator, SimulatedDate};
 
 /// The repository that has backups.
 pub(super) const REPOSITORY: &str = "nfs://nas.example.com:/srv/backups";
@@ -22,19 +22,19 @@ pub(super) struct ProxyState {
     pub(super) has_tunnel: bool,
     pub(super) channel: String,
     /// By URL.
-    pub(super) repositories: BTreeMap<String, Repository>,
+    pub(super) repositories: BTreeMap<String, BackupRepository>,
     /// The jobs that run, by their identifiers.
     pub(super) running: Vec<String>,
     /// Partitions that are mounted: path and disk.
     pub(super) mounted: BTreeMap<String, String>,
     /// What older proxies show.
     pub(super) tasks: ProxyTasks,
-    pub(super) generator: Generator,
+    pub(super) generator: SeededGenerator,
 }
 
 /// What lies in one place.
 #[derive(Debug, Default)]
-pub(super) struct Repository {
+pub(super) struct BackupRepository {
     /// Backups of VMs by the UUID of the VM.
     pub(super) vms: BTreeMap<String, Vec<Value>>,
     /// Backups of pools by the UUID of the pool.
@@ -43,7 +43,7 @@ pub(super) struct Repository {
     pub(super) xo: Vec<Value>,
 }
 
-impl Repository {
+impl BackupRepository {
     /// Returns how much there is, as `remote.getTotalBackupSize` does.
     pub(super) fn size(&self) -> Value {
         let sizes = self.vms.values().flatten().filter_map(|backup| backup["size"].as_u64());
@@ -63,8 +63,8 @@ impl ProxyState {
     /// in seconds since 1970.
     pub(super) fn new(token: &str, moment: u64) -> Self {
         let newest = (moment - 2 * HOUR) / DAY * DAY + 2 * HOUR;
-        let mut generator = Generator::new(0x0051_0a71);
-        let mut repository = Repository::default();
+        let mut generator = SeededGenerator::new(0x0051_0a71);
+        let mut repository = BackupRepository::default();
         let job = generator.uuid();
         let schedule = generator.uuid();
         for (name, tags, gib) in [
@@ -76,7 +76,7 @@ impl ProxyState {
             let disk = generator.uuid();
             let of_day = |day: u64| {
                 let made = newest - day * DAY;
-                let date = Date(made).basic();
+                let date = SimulatedDate(made).basic();
                 let is_full = day == 2;
                 json!({
                     "type": "xo-vm-backup",
@@ -108,7 +108,7 @@ impl ProxyState {
                 "scheduleName": "2 am", "timestamp": newest * 1000,
             })
         };
-        let date = Date(newest).basic();
+        let date = SimulatedDate(newest).basic();
         let job = generator.uuid();
         let id = format!("/xo-pool-metadata-backups/{schedule}/{pool}/{date}");
         repository.pools.insert(pool, vec![metadata(id, &job)]);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::app::{MethodOutcome, ProxyApp, ProxyCall};
 use super::failure::ProxyFailure;
 use super::runs::now;
-use crate::server::Generator;
+use crate::server::SeededGenerator;
 
 /// A caller waits no longer for an event, whatever it asks for.
 const LONGEST_WAIT: f64 = 600.0;
@@ -22,7 +22,7 @@ pub(super) struct ProxyTasks {
 
 impl ProxyTasks {
     /// One task that has ended, and one that has failed; both began at `start`, in milliseconds.
-    pub(super) fn new(generator: &mut Generator, start: u64) -> Self {
+    pub(super) fn new(generator: &mut SeededGenerator, start: u64) -> Self {
         let mut tasks = Self::default();
         for (status, name) in [("success", "backup run"), ("failure", "restore")] {
             let id = generator.base36(11);

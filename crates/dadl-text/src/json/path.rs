@@ -32,11 +32,11 @@ pub struct CompiledPath {
 struct PathSegment {
     /// Whether it looks at all descendants.
     is_deep: bool,
-    selectors: Vec<Selector>,
+    selectors: Vec<PathSelector>,
 }
 
 #[derive(Debug)]
-enum Selector {
+enum PathSelector {
     /// A filter, compiled as a path of its own that selects items of an array.
     Filter(Box<serde_json_path::JsonPath>),
     Index(i64),
@@ -53,7 +53,8 @@ impl CompiledPath {
     /// Returns whether the path can select at most one value.
     pub fn is_singular(&self) -> bool {
         self.segments.iter().all(|segment| {
-            let is_one = matches!(*segment.selectors, [Selector::Name(_) | Selector::Index(_)]);
+            let is_one =
+                matches!(*segment.selectors, [PathSelector::Name(_) | PathSelector::Index(_)]);
             is_one && !segment.is_deep
         })
     }
@@ -63,7 +64,7 @@ impl CompiledPath {
         self.segments.iter().all(|segment| {
             let is_plain = matches!(
                 *segment.selectors,
-                [Selector::Name(_) | Selector::Index(_) | Selector::Wildcard]
+                [PathSelector::Name(_) | PathSelector::Index(_) | PathSelector::Wildcard]
             );
             is_plain && !segment.is_deep
         })
@@ -72,7 +73,7 @@ impl CompiledPath {
     /// Returns the names of a path that has nothing else.
     pub fn names(&self) -> Option<Vec<&str>> {
         let names = self.segments.iter().map(|segment| match &*segment.selectors {
-            [Selector::Name(name)] if !segment.is_deep => Some(name.as_str()),
+            [PathSelector::Name(name)] if !segment.is_deep => Some(name.as_str()),
             _ => None,
         });
         names.collect()
@@ -82,11 +83,11 @@ impl CompiledPath {
 impl PathSegment {
     fn needs_length(&self) -> bool {
         self.selectors.iter().any(|selector| match selector {
-            Selector::Index(index) => *index < 0,
-            Selector::Slice { start, end, step } => {
+            PathSelector::Index(index) => *index < 0,
+            PathSelector::Slice { start, end, step } => {
                 *step < 0 || start.is_some_and(|it| it < 0) || end.is_some_and(|it| it < 0)
             }
-            Selector::Filter(_) | Selector::Name(_) | Selector::Wildcard => false,
+            PathSelector::Filter(_) | PathSelector::Name(_) | PathSelector::Wildcard => false,
         })
     }
 }

@@ -57,17 +57,17 @@ fn container_end(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 /// The items of an array.
-pub struct Items<'text> {
+pub struct ArrayItems<'text> {
     text: &'text str,
     at: usize,
 }
 
 /// Returns the items of an array; `None` when the value is none.
-pub fn array_items(text: &str) -> Option<Items<'_>> {
-    text.starts_with('[').then_some(Items { text, at: 1 })
+pub fn array_items(text: &str) -> Option<ArrayItems<'_>> {
+    text.starts_with('[').then_some(ArrayItems { text, at: 1 })
 }
 
-impl<'text> Iterator for Items<'text> {
+impl<'text> Iterator for ArrayItems<'text> {
     type Item = &'text str;
 
     fn next(&mut self) -> Option<&'text str> {

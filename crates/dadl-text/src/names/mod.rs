@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | which words has an identifier? | [`split_words`], [`snake`], [`joined_name`] |
 //! | does a word say that an operation reads, or changes something? | [`verbs`] |
-//! | which known name was meant? | [`nearest_name`], [`only_nearest`], [`nearest_loosely`], [`Meant`] |
+//! | which known name was meant? | [`nearest_name`], [`only_nearest`], [`nearest_loosely`], [`MeantName`] |
 //! | which operation was meant, and no worse one? | [`nearest_operation`] |
 //! | which operations read what one changes? | [`readers`] |
 //! | what is between the braces of a path? | [`path`] |
@@ -26,8 +26,8 @@ mod words;
 
 pub use self::{
     hash::{SUFFIX, suffixed},
-    near::{Meant, OrMeant, meant_or, nearest_loosely, nearest_name, only_nearest},
-    operation::{Danger, KnownOperation, nearest_operation},
+    near::{MeantName, OrMeant, meant_or, nearest_loosely, nearest_name, only_nearest},
+    operation::{DangerLevel, KnownOperation, nearest_operation},
     readers::readers,
     tool::{RESERVED, TOOL_NAME_MAX},
     words::{joined_name, snake, split_words},

@@ -12,9 +12,9 @@ const MOST_LETTERS: usize = 128;
 
 /// Says which name was meant; the alternate form has the quotes of messages that quote names so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Meant<'name>(pub &'name str);
+pub struct MeantName<'name>(pub &'name str);
 
-impl fmt::Display for Meant<'_> {
+impl fmt::Display for MeantName<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quote = if formatter.alternate() { '"' } else { '`' };
         write!(formatter, "did you mean {quote}{}{quote}?", self.0)
@@ -23,10 +23,10 @@ impl fmt::Display for Meant<'_> {
 
 /// Says which name was meant, or else what there is.
 pub fn meant_or(nearest: Option<&str>, known: impl FnOnce() -> String) -> String {
-    nearest.map_or_else(known, |name| Meant(name).to_string())
+    nearest.map_or_else(known, |name| MeantName(name).to_string())
 }
 
-/// [`Meant`] at the end of a sentence, where a name is near.
+/// [`MeantName`] at the end of a sentence, where a name is near.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrMeant<'name>(pub Option<&'name str>);
 
@@ -34,7 +34,7 @@ impl fmt::Display for OrMeant<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(name) = self.0 else { return Ok(()) };
         formatter.write_str("; ")?;
-        Meant(name).fmt(formatter)
+        MeantName(name).fmt(formatter)
     }
 }
 
@@ -143,8 +143,8 @@ mod tests {
 
     #[test]
     fn a_sentence_says_what_was_meant() {
-        assert_eq!(Meant("path").to_string(), "did you mean `path`?");
-        assert_eq!(format!("{:#}", Meant("path")), "did you mean \"path\"?");
+        assert_eq!(MeantName("path").to_string(), "did you mean `path`?");
+        assert_eq!(format!("{:#}", MeantName("path")), "did you mean \"path\"?");
         assert_eq!(OrMeant(Some("path")).to_string(), "; did you mean `path`?");
         assert_eq!(format!("{:#}", OrMeant(Some("path"))), "; did you mean \"path\"?");
         assert_eq!(OrMeant(None).to_string(), "");

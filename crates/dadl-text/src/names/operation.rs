@@ -31,7 +31,7 @@ const PROGRAM: &str = "dadl-mcp";
 
 /// How far an operation goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Danger {
+pub enum DangerLevel {
     /// It changes nothing.
     Reads,
     /// It changes something.
@@ -52,7 +52,7 @@ pub struct KnownOperation<'known> {
     /// The backend that it belongs to; empty where that does not matter.
     pub backend: &'known str,
     /// How far it goes.
-    pub danger: Danger,
+    pub danger: DangerLevel,
 }
 
 impl<'known> KnownOperation<'known> {
@@ -60,9 +60,9 @@ impl<'known> KnownOperation<'known> {
     pub fn named(name: &'known str) -> Self {
         let verb = split_words(name).into_iter().next().unwrap_or_default();
         let danger = match VerbKind::of(&verb) {
-            Some(_) if verbs::reads(&verb) => Danger::Reads,
-            Some(kind) if kind.removes() => Danger::Endangers,
-            _ => Danger::Administers,
+            Some(_) if verbs::reads(&verb) => DangerLevel::Reads,
+            Some(kind) if kind.removes() => DangerLevel::Endangers,
+            _ => DangerLevel::Administers,
         };
         Self { name, declared: name, backend: "", danger }
     }
@@ -118,7 +118,7 @@ impl<'known> OperationCandidate<'known> {
 
 /// How sure it is that something in front of a name is none of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Prefix {
+enum PrefixCertainty {
     /// Nothing was taken off, or what a host or this program puts there.
     Known,
     /// Something before `.`, `/`, `:` or `__`.
@@ -130,7 +130,7 @@ enum Prefix {
 /// One way to read a name: without what may be a prefix.
 struct NameReading<'wanted> {
     words: Vec<String>,
-    prefix: Prefix,
+    prefix: PrefixCertainty,
     /// The backend that the prefix names.
     backend: Option<&'wanted str>,
 }
@@ -158,28 +158,28 @@ fn readings<'known>(
     match split_after(wanted, "mcp") {
         // `mcp__SERVER__NAME`, whose parts are certain.
         Some(("__", rest)) if rest.contains("__") => {
-            read(rest.split_once("__").unwrap_or_default().1, Prefix::Known);
+            read(rest.split_once("__").unwrap_or_default().1, PrefixCertainty::Known);
         }
         // `mcp_SERVER_NAME`, whose server may have several words.
         Some((separator, rest)) => {
-            read(wanted, Prefix::Known);
+            read(wanted, PrefixCertainty::Known);
             if backends.iter().chain([&PROGRAM]).any(|it| split_after(rest, it).is_some()) {
-                read(rest, Prefix::Known);
+                read(rest, PrefixCertainty::Known);
             } else {
-                read(rest.split_once(separator).unwrap_or_default().1, Prefix::Known);
+                read(rest.split_once(separator).unwrap_or_default().1, PrefixCertainty::Known);
             }
             for (at, _) in rest.match_indices('_').skip(1) {
-                read(rest.get(at..).unwrap_or_default(), Prefix::Word);
+                read(rest.get(at..).unwrap_or_default(), PrefixCertainty::Word);
             }
         }
         None => {
-            read(wanted, Prefix::Known);
+            read(wanted, PrefixCertainty::Known);
             let apart = wanted.rfind(['.', '/', ':']).into_iter().chain(wanted.rfind("__"));
             if let Some(rest) = apart.max().and_then(|at| wanted.get(at..)) {
-                read(rest, Prefix::Apart);
+                read(rest, PrefixCertainty::Apart);
             }
             for (at, _) in wanted.match_indices('_') {
-                read(wanted.get(at..).unwrap_or_default(), Prefix::Word);
+                read(wanted.get(at..).unwrap_or_default(), PrefixCertainty::Word);
             }
         }
     }
@@ -212,9 +212,9 @@ impl NameReading<'_> {
     ) -> Option<&'a OperationCandidate<'known>> {
         let letters = self.words.concat();
         let most = match self.prefix {
-            Prefix::Known => Danger::Endangers,
-            Prefix::Apart => Danger::Administers,
-            Prefix::Word => Danger::Reads,
+            PrefixCertainty::Known => DangerLevel::Endangers,
+            PrefixCertainty::Apart => DangerLevel::Administers,
+            PrefixCertainty::Word => DangerLevel::Reads,
         };
         let found: Vec<_> = known
             .iter()
@@ -223,7 +223,8 @@ impl NameReading<'_> {
             .collect();
         let best = found.iter().min_by_key(|it| (!self.names(it), it.known.danger)).copied()?;
         // Which of two systems is meant cannot be guessed when something is at stake.
-        let is_only = best.known.danger < Danger::Endangers || self.names(best) || found.len() == 1;
+        let is_only =
+            best.known.danger < DangerLevel::Endangers || self.names(best) || found.len() == 1;
         is_only.then_some(best)
     }
 
@@ -234,14 +235,14 @@ impl NameReading<'_> {
         vocabulary: &HashSet<&str>,
     ) -> Option<&'a OperationCandidate<'known>> {
         let most = match self.prefix {
-            Prefix::Known => Danger::Endangers,
-            Prefix::Apart => Danger::Reads,
-            Prefix::Word => return None,
+            PrefixCertainty::Known => DangerLevel::Endangers,
+            PrefixCertainty::Apart => DangerLevel::Reads,
+            PrefixCertainty::Word => return None,
         };
         let possible = || known.iter().filter(|it| it.known.danger <= most && self.may_be_of(it));
-        let best = |wanted: &Phrase<'_>| {
+        let best = |wanted: &NamePhrase<'_>| {
             let rated = possible().filter_map(|candidate| {
-                let meant = Phrase::of(&candidate.words)?;
+                let meant = NamePhrase::of(&candidate.words)?;
                 let score = score(wanted, &meant, candidate.known.danger, vocabulary)?;
                 Some((score, candidate))
             });
@@ -252,17 +253,17 @@ impl NameReading<'_> {
                 b.compared(a).then_with(danger).then_with(named)
             });
             let (score, found) = *rated.first()?;
-            let is_only = found.known.danger < Danger::Endangers
+            let is_only = found.known.danger < DangerLevel::Endangers
                 || self.names(found)
                 || rated.get(1).is_none_or(|(other, _)| score.compared(other) != Ordering::Equal);
             is_only.then_some(found)
         };
-        let phrase = Phrase::of(&self.words)?;
+        let phrase = NamePhrase::of(&self.words)?;
         if phrase.kind.is_some() && phrase.manner.is_none() && !phrase.verb_is_last {
             return best(&phrase);
         }
         // The first word is no verb: it is mistyped, or how something is done, or a thing.
-        best(&Phrase::beginning_with_verb(&self.words)?)
+        best(&NamePhrase::beginning_with_verb(&self.words)?)
             .or_else(|| phrase.kind.and_then(|_| best(&phrase)))
             .or_else(|| ending_with(&self.words, possible()))
     }
@@ -275,7 +276,9 @@ impl NameReading<'_> {
     /// Returns whether the candidate could be meant: what changes something at one backend was not
     /// meant for another.
     fn may_be_of(&self, candidate: &OperationCandidate<'_>) -> bool {
-        self.backend.is_none() || candidate.known.danger == Danger::Reads || self.names(candidate)
+        self.backend.is_none()
+            || candidate.known.danger == DangerLevel::Reads
+            || self.names(candidate)
     }
 }
 
@@ -285,7 +288,7 @@ fn ending_with<'a, 'known: 'a>(
     known: impl Iterator<Item = &'a OperationCandidate<'known>>,
 ) -> Option<&'a OperationCandidate<'known>> {
     known
-        .filter(|candidate| candidate.known.danger == Danger::Reads)
+        .filter(|candidate| candidate.known.danger == DangerLevel::Reads)
         .filter(|candidate| {
             let behind = candidate.words.len().checked_sub(things.len());
             let end = behind.filter(|it| *it > 0).and_then(|at| candidate.words.get(at..));
@@ -300,7 +303,7 @@ fn ending_with<'a, 'known: 'a>(
 }
 
 /// The words of a name, by what they are.
-struct Phrase<'words> {
+struct NamePhrase<'words> {
     words: &'words [String],
     /// How it is done: `hard` of `hard_reboot_vm`.
     manner: Option<&'words str>,
@@ -311,7 +314,7 @@ struct Phrase<'words> {
     things: &'words [String],
 }
 
-impl<'words> Phrase<'words> {
+impl<'words> NamePhrase<'words> {
     /// Takes words apart: the verb is the first one, or the second, or the last.
     fn of(words: &'words [String]) -> Option<Self> {
         let first = Self::beginning_with_verb(words)?;
@@ -341,15 +344,15 @@ impl<'words> Phrase<'words> {
 
 /// How alike two names are.
 #[derive(Debug, Clone, Copy)]
-struct Score {
+struct SimilarityScore {
     /// Of the things, without plurals.
     things: f64,
-    verb: Verb,
+    verb: VerbRelation,
     /// Of the things and of all, added.
     letters: f64,
 }
 
-impl Score {
+impl SimilarityScore {
     fn compared(&self, other: &Self) -> Ordering {
         self.things
             .total_cmp(&other.things)
@@ -360,7 +363,7 @@ impl Score {
 
 /// How a verb stands to another; the best comes last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Verb {
+enum VerbRelation {
     Mistyped,
     MeansTheSame,
     Same,
@@ -368,16 +371,16 @@ enum Verb {
 
 /// Says how alike a name is to one that was possibly meant; `None` when it was not.
 fn score(
-    wanted: &Phrase<'_>,
-    meant: &Phrase<'_>,
-    danger: Danger,
+    wanted: &NamePhrase<'_>,
+    meant: &NamePhrase<'_>,
+    danger: DangerLevel,
     vocabulary: &HashSet<&str>,
-) -> Option<Score> {
+) -> Option<SimilarityScore> {
     let verb = verb(wanted, meant, danger, vocabulary)?;
-    let reads = danger == Danger::Reads;
+    let reads = danger == DangerLevel::Reads;
     let manner_fits = match (wanted.manner, meant.manner) {
         (one, other) if one == other => true,
-        (None, Some(_)) => danger <= Danger::Writes,
+        (None, Some(_)) => danger <= DangerLevel::Writes,
         (Some(_), _) => reads && wanted.kind == Some(VerbKind::Reads),
         (None, None) => true,
     };
@@ -398,54 +401,54 @@ fn score(
     }
     let letters = similarity(&wanted.things.concat(), &meant.things.concat())
         + similarity(&wanted.words.concat(), &meant.words.concat());
-    Some(Score { things, verb, letters })
+    Some(SimilarityScore { things, verb, letters })
 }
 
 fn verb(
-    wanted: &Phrase<'_>,
-    meant: &Phrase<'_>,
-    danger: Danger,
+    wanted: &NamePhrase<'_>,
+    meant: &NamePhrase<'_>,
+    danger: DangerLevel,
     vocabulary: &HashSet<&str>,
-) -> Option<Verb> {
+) -> Option<VerbRelation> {
     if wanted.verb == meant.verb {
-        return Some(Verb::Same);
+        return Some(VerbRelation::Same);
     }
     let Some(kind) = wanted.kind else {
         // A word that the API has is not mistyped.
         let is_word = vocabulary.contains(wanted.verb);
         let is_near = match danger {
-            Danger::Reads => {
+            DangerLevel::Reads => {
                 let letters = wanted.verb.chars().count();
                 let most = if letters < 6 { 1 } else { 2 };
                 letters > 2 && strsim::osa_distance(wanted.verb, meant.verb) <= most
             }
             _ => wanted.verb.chars().count() > 4 && is_slip(wanted.verb, meant.verb),
         };
-        return (is_near && !is_word).then_some(Verb::Mistyped);
+        return (is_near && !is_word).then_some(VerbRelation::Mistyped);
     };
     let is_fine = meant.kind == Some(kind)
         && match danger {
-            Danger::Reads => true,
+            DangerLevel::Reads => true,
             // What is read at another level is so because of what it is.
-            Danger::Writes | Danger::Administers => kind != VerbKind::Reads,
-            Danger::Endangers => kind.removes(),
+            DangerLevel::Writes | DangerLevel::Administers => kind != VerbKind::Reads,
+            DangerLevel::Endangers => kind.removes(),
         };
-    is_fine.then_some(Verb::MeansTheSame)
+    is_fine.then_some(VerbRelation::MeansTheSame)
 }
 
 /// Returns whether things are those that an operation changes: all of them are among its own, in
 /// their order, and its last one is the last one.
 fn are_of(
     things: &[String],
-    meant: &Phrase<'_>,
-    danger: Danger,
+    meant: &NamePhrase<'_>,
+    danger: DangerLevel,
     vocabulary: &HashSet<&str>,
 ) -> bool {
     let is = |thing: &str, known: &str| {
         // One is never led to many.
         let grows = known.len() > thing.len() && meant.kind != Some(VerbKind::Reads);
         (stem(thing) == stem(known) && !grows)
-            || (danger < Danger::Endangers
+            || (danger < DangerLevel::Endangers
                 && !vocabulary.contains(thing)
                 && (undoubled(thing) == undoubled(known) || is_swapped(thing, known)))
     };

@@ -16,19 +16,19 @@ const TAGS_OF_FLAG: usize = 6;
 /// Makes a stream of bytes fit for a terminal, however it is cut; [`clean`](super::clean) does the
 /// same to a whole.
 #[derive(Debug)]
-pub struct Cleaner {
+pub struct TerminalCleaner {
     machine: CleanerState,
     /// The start of a character whose end has not come.
     partial: Vec<u8>,
 }
 
-impl Default for Cleaner {
+impl Default for TerminalCleaner {
     fn default() -> Self {
         Self { machine: CleanerState::new(ShownInstead::Escape), partial: Vec::new() }
     }
 }
 
-impl Cleaner {
+impl TerminalCleaner {
     /// Writes escapes as JSON has them, for a stream of JSON values.
     pub fn of_json() -> Self {
         Self { machine: CleanerState::new(ShownInstead::Json), partial: Vec::new() }

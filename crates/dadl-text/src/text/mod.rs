@@ -7,7 +7,7 @@
 //!
 //! | place | function | what is left of such a character |
 //! | --- | --- | --- |
-//! | a value on a terminal | [`clean`], [`Cleaner`], [`shown_text`] | `\u{202e}`; line breaks stay |
+//! | a value on a terminal | [`clean`], [`TerminalCleaner`], [`shown_text`] | `\u{202e}`; line breaks stay |
 //! | JSON | [`shown_json`] | `\u202e`, which means the same |
 //! | a name or a label, for a person | [`one_line()`] | `\u{202e}`, on one line |
 //! | a question, for a person | [`quoted_text`] | `\u202e`, in quotes, and nothing that Markdown reads |
@@ -34,8 +34,9 @@ mod tests;
 
 use std::borrow::Cow;
 
+use self::{cleaner::CleanerState, kind::is_plain};
 pub use self::{
-    cleaner::Cleaner,
+    cleaner::TerminalCleaner,
     cut::{cut_bytes, cut_prose, cut_text, start_of, text_head},
     hex::{hex_text, text_fingerprint},
     line::one_line,
@@ -44,7 +45,6 @@ pub use self::{
     quoted::{LEAST_QUOTED, quoted_json, quoted_json_within, quoted_text},
     share::fair_share,
 };
-use self::{cleaner::CleanerState, kind::is_plain};
 
 /// What stands where a value was hidden.
 pub const MASK: &str = "[REDACTED]";
@@ -68,7 +68,7 @@ pub fn clean(bytes: &[u8]) -> Cow<'_, [u8]> {
     if std::str::from_utf8(bytes).is_ok_and(is_plain) {
         return Cow::Borrowed(bytes);
     }
-    let mut cleaner = Cleaner::default();
+    let mut cleaner = TerminalCleaner::default();
     let mut out = Vec::with_capacity(bytes.len() + 16);
     cleaner.push(bytes, &mut out);
     cleaner.finish(&mut out);

@@ -194,7 +194,7 @@ proptest! {
 
     #[test]
     fn how_a_text_is_cut_does_not_matter(bytes in bytes(), sizes in prop::collection::vec(1..7_usize, 1..9)) {
-        let (mut cleaner, mut out, mut rest) = (Cleaner::default(), Vec::new(), bytes.as_slice());
+        let (mut cleaner, mut out, mut rest) = (TerminalCleaner::default(), Vec::new(), bytes.as_slice());
         for size in sizes.iter().cycle() {
             if rest.is_empty() {
                 break;

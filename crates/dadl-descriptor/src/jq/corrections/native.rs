@@ -26,7 +26,7 @@ const REPLACED: &[&str] = &["halt", "halt_error", "tostring"];
 
 /// All definitions; later ones use and hide those before them. Ours are last, but for what the
 /// definitions of `jaq` use themselves.
-struct Library {
+struct JqLibrary {
     definitions: Vec<Def>,
     /// Where the definitions of a name are.
     places: HashMap<&'static str, Vec<usize>>,
@@ -34,7 +34,7 @@ struct Library {
     uses: Vec<Vec<usize>>,
 }
 
-static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+static LIBRARY: LazyLock<JqLibrary> = LazyLock::new(|| {
     let first = definitions::definitions(
         "def tostring: _tostring;
          def has($key): _has($key);
@@ -55,7 +55,7 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
     };
     // Their names are words of what `Debug` prints, among others.
     let uses = definitions.iter().map(|it| places_of(&format!("{:?}", it.body))).collect();
-    Library { definitions, places, uses }
+    JqLibrary { definitions, places, uses }
 });
 
 /// Returns the definitions that a program with this text may use, in the order in which they hide

@@ -29,7 +29,7 @@ pub(super) fn test(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Error
 
 /// Returns the matches as jq's `match` shows them.
 pub(super) fn find_matches(value: &Val, pattern: &Val, flags: &Val) -> Result<Val, Error> {
-    let mut offsets = Offsets::default();
+    let mut offsets = CharOffsets::default();
     each_match(value, pattern, flags, |text, regex, found| {
         let mut groups = found.iter();
         let whole = groups.next().flatten().map(|it| it.start()..it.end()).unwrap_or_default();
@@ -135,12 +135,12 @@ fn each_match<'value>(
 
 /// Counts characters up to a byte, from the last place on.
 #[derive(Clone, Copy, Default)]
-struct Offsets {
+struct CharOffsets {
     bytes: usize,
     characters: usize,
 }
 
-impl Offsets {
+impl CharOffsets {
     fn at(&mut self, text: &str, byte: usize) -> usize {
         self.characters += text.get(self.bytes..byte).unwrap_or_default().chars().count();
         self.bytes = byte;

@@ -1,11 +1,11 @@
 //! Each correction by itself: what a program gives with it, as jq 1.7 does.
 
-use crate::jq::Program;
+use crate::jq::JqProgram;
 
 /// Runs each program on its input.
 fn give(cases: &[(&str, &str, &str)]) {
     for (program, input, expected) in cases {
-        let compiled = Program::compile(program).unwrap();
+        let compiled = JqProgram::compile(program).unwrap();
         let output = compiled.run((*input).to_owned(), 1 << 10).map_err(|error| error.to_string());
         let output = output.map(|output| String::from_utf8(output).unwrap());
         assert_eq!(output.as_deref(), Ok(*expected), "{program}");
@@ -136,6 +136,6 @@ fn local_time_is_utc() {
 fn nothing_beyond_the_input_is_there() {
     give(&[("[env, $ENV.HOME]", "null", "[{},null]")]);
     for name in ["halt", "halt_error", "input"] {
-        assert!(Program::compile(name).is_err(), "{name}");
+        assert!(JqProgram::compile(name).is_err(), "{name}");
     }
 }

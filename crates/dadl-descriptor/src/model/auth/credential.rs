@@ -6,7 +6,7 @@ use http::HeaderName;
 
 /// Where a token goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Placement {
+pub enum TokenPlacement {
     /// A cookie of this name (RFC 6265), merged with other cookies.
     Cookie(String),
     /// A header field whose value is `prefix` and the token.
@@ -20,7 +20,7 @@ pub enum Placement {
     Query(String),
 }
 
-impl Placement {
+impl TokenPlacement {
     pub(super) fn query_name(&self) -> Option<&str> {
         match self {
             Self::Query(name) => Some(name),

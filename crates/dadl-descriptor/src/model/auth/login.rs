@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::model::{
     RequestMethod,
-    auth::credential::{CredentialName, Placement},
+    auth::credential::{CredentialName, TokenPlacement},
     json_path::JsonPath,
     template::PathTemplate,
 };
@@ -35,7 +35,7 @@ pub struct OAuth2 {
     /// How long before its end an access token is renewed.
     pub renew_before: Duration,
     /// Where the access token goes.
-    pub placement: Placement,
+    pub placement: TokenPlacement,
 }
 
 /// What is given for an access token.

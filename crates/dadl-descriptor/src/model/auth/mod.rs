@@ -7,7 +7,7 @@ pub mod rules;
 
 use http::HeaderName;
 
-pub use self::credential::{CredentialName, Placement};
+pub use self::credential::{CredentialName, TokenPlacement};
 use self::login::{OAuth2, SessionAuth};
 
 /// How requests authenticate.
@@ -33,7 +33,7 @@ pub enum AuthScheme {
         /// Names the credential.
         credential: CredentialName,
         /// Where it goes.
-        placement: Placement,
+        placement: TokenPlacement,
     },
 }
 
@@ -73,15 +73,15 @@ impl AuthScheme {
                 all.iter().any(|each| each.collides(one))
             }
             (
-                Self::Token { placement: Placement::Query(name), .. },
-                Self::Token { placement: Placement::Query(other), .. },
+                Self::Token { placement: TokenPlacement::Query(name), .. },
+                Self::Token { placement: TokenPlacement::Query(other), .. },
             ) => name == other,
-            (Self::Token { placement: Placement::Cookie(name), .. }, other)
-            | (other, Self::Token { placement: Placement::Cookie(name), .. }) => {
+            (Self::Token { placement: TokenPlacement::Cookie(name), .. }, other)
+            | (other, Self::Token { placement: TokenPlacement::Cookie(name), .. }) => {
                 other.uses_cookie(name)
             }
-            (Self::Token { placement: Placement::Header { name, .. }, .. }, other)
-            | (other, Self::Token { placement: Placement::Header { name, .. }, .. }) => {
+            (Self::Token { placement: TokenPlacement::Header { name, .. }, .. }, other)
+            | (other, Self::Token { placement: TokenPlacement::Header { name, .. }, .. }) => {
                 other.uses_header(name)
             }
             (Self::Basic { .. }, other) => other.uses_header(&http::header::AUTHORIZATION),
@@ -101,16 +101,18 @@ impl AuthScheme {
             Self::OAuth2(oauth2) => &oauth2.placement,
             Self::Token { placement, .. } => placement,
         };
-        matches!(placement, Placement::Header { name: field, .. } if field == name)
+        matches!(placement, TokenPlacement::Header { name: field, .. } if field == name)
     }
 
     /// Returns whether `name` is a parameter of the query that carries the credential.
     pub fn uses_query(&self, name: &str) -> bool {
         match self {
-            Self::OAuth2(oauth2) => matches!(&oauth2.placement, Placement::Query(it) if it == name),
+            Self::OAuth2(oauth2) => {
+                matches!(&oauth2.placement, TokenPlacement::Query(it) if it == name)
+            }
             Self::Several(all) => all.iter().any(|one| one.uses_query(name)),
             Self::Token { placement, .. } => {
-                matches!(placement, Placement::Query(it) if it == name)
+                matches!(placement, TokenPlacement::Query(it) if it == name)
             }
             Self::Basic { .. } | Self::None | Self::Session(_) => false,
         }
@@ -145,11 +147,11 @@ impl AuthScheme {
             Self::Token { placement, .. } => placement,
         };
         match placement {
-            Placement::Cookie(cookie) => cookie == name,
-            Placement::Header { name: field, prefix } => {
+            TokenPlacement::Cookie(cookie) => cookie == name,
+            TokenPlacement::Header { name: field, prefix } => {
                 *field == http::header::COOKIE && is_in(prefix)
             }
-            Placement::Query(_) => false,
+            TokenPlacement::Query(_) => false,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{AuthScheme, condition::Condition};
+use crate::model::{AuthScheme, condition::AnswerCondition};
 
 /// `auth`: what there is to know about the credential.
 #[derive(Debug, Clone, Default)]
@@ -19,12 +19,12 @@ pub struct AuthRules {
     /// names under which an operator chooses one.
     pub logins: BTreeMap<String, AuthScheme>,
     /// Which requests go without the credential while it is not set.
-    pub optional: Optional,
+    pub optional: OptionalAuth,
 }
 
 /// Which tools can do without a credential.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Optional {
+pub enum OptionalAuth {
     /// None: a call without its credential is an error.
     #[default]
     No,
@@ -34,7 +34,7 @@ pub enum Optional {
     Tools(BTreeSet<String>),
 }
 
-impl Optional {
+impl OptionalAuth {
     /// Returns whether this tool can.
     pub fn has(&self, tool: &str) -> bool {
         match self {
@@ -52,7 +52,7 @@ pub struct RefusalRules {
     pub status: u16,
     /// Conditions on the body, one of which must hold. Never empty: a plain lack of a right has
     /// the same status, and another login would not help.
-    pub when: Vec<Condition>,
+    pub when: Vec<AnswerCondition>,
 }
 
 impl RefusalRules {
@@ -63,7 +63,7 @@ impl RefusalRules {
 
     /// Returns whether the body of such an answer says so.
     pub fn says(&self, body: &[u8]) -> bool {
-        Condition::any_holds(&self.when, body)
+        AnswerCondition::any_holds(&self.when, body)
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_by_its_text() {
-        let when = vec![Condition::compile(r#"$.detail == "Invalid token.""#).unwrap()];
+        let when = vec![AnswerCondition::compile(r#"$.detail == "Invalid token.""#).unwrap()];
         let refused = RefusalRules { status: 403, when };
         assert!(refused.may_be(403) && !refused.may_be(404));
         assert!(refused.says(br#"{"detail": "Invalid token."}"#));

@@ -2,8 +2,8 @@
 //! languages.
 //!
 //! Many such languages take a text that means something else without a word: where terms stand side by
-//! side, `a or b` looks for the word `or`, and the answer is an empty list. A [`Language`] says how it
-//! writes `or`, `and`, `not`, `=` and comparisons; [`Language::misuse`] finds what is certainly meant
+//! side, `a or b` looks for the word `or`, and the answer is an empty list. A [`FilterLanguage`] says how it
+//! writes `or`, `and`, `not`, `=` and comparisons; [`FilterLanguage::misuse`] finds what is certainly meant
 //! otherwise and writes it again. What may be right passes: quoted text and expressions are not looked
 //! into, and what cannot be read is left to the API, which says what it expects.
 
@@ -27,7 +27,7 @@ const LONGEST_CORRECTION: usize = 1_000;
 
 /// How an API writes filters. What a language does not say is not checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Language {
+pub struct FilterLanguage {
     /// One of several terms, such as `|(a b)`.
     pub or: Option<PairSyntax>,
     /// All of several terms, such as `a b`.
@@ -54,7 +54,7 @@ pub struct PairSyntax {
 
 /// A filter that means something else than its author thinks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Misuse {
+pub struct FilterMisuse {
     /// What is wrong, and how the language writes it.
     faults: Vec<(FilterFault, String)>,
     /// The whole filter as it was probably meant.
@@ -105,18 +105,18 @@ impl PairSyntax {
     }
 }
 
-impl Language {
+impl FilterLanguage {
     /// Finds what a filter certainly does not mean.
-    pub fn misuse(&self, filter: &str) -> Option<Misuse> {
+    pub fn misuse(&self, filter: &str) -> Option<FilterMisuse> {
         let found = self.found(filter)?;
         // Nobody is given a correction that would be refused again.
         let instead = found
             .instead
             .filter(|instead| instead.len() <= LONGEST_CORRECTION && self.found(instead).is_none());
-        Some(Misuse { instead, ..found })
+        Some(FilterMisuse { instead, ..found })
     }
 
-    fn found(&self, filter: &str) -> Option<Misuse> {
+    fn found(&self, filter: &str) -> Option<FilterMisuse> {
         if filter.len() > LONGEST {
             return None;
         }
@@ -127,7 +127,7 @@ impl Language {
         faults.sort_unstable();
         faults.dedup();
         let faults: Vec<_> = faults.into_iter().map(|it| (it, self.correct(it))).collect();
-        (!faults.is_empty()).then_some(Misuse { faults, instead })
+        (!faults.is_empty()).then_some(FilterMisuse { faults, instead })
     }
 
     /// Writes a construct as this language has it.
@@ -148,7 +148,7 @@ impl Language {
     }
 }
 
-impl fmt::Display for Misuse {
+impl fmt::Display for FilterMisuse {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("would be taken for something else: ")?;
         for (at, (fault, written)) in self.faults.iter().enumerate() {

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use super::*;
 
 /// Like that of Xen Orchestra.
-fn language() -> Language {
+fn language() -> FilterLanguage {
     let pair = |example: &str| Some(PairSyntax::parse(example).unwrap());
-    Language {
+    FilterLanguage {
         or: pair("|(a b)"),
         and: pair("a b"),
         not: Some("!".to_owned()),
@@ -158,7 +158,7 @@ fn the_message_says_what_is_wrong_and_what_is_right() {
 
 #[test]
 fn what_a_language_does_not_say_is_not_checked() {
-    let silent = Language { units: true, ..Language::default() };
+    let silent = FilterLanguage { units: true, ..FilterLanguage::default() };
     for filter in ["a or b", "a && b", "not a:b", "a=b", "a > 5", "a:>2GiB"] {
         assert_eq!(silent.misuse(filter), None, "{filter}");
     }

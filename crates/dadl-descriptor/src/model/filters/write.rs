@@ -1,7 +1,7 @@
 //! Writes a filter again as its language has it, and notes what had to be changed.
 
 use super::{
-    FilterFault, Language,
+    FilterFault, FilterLanguage,
     read::{self, FilterItem, ItemPiece},
 };
 
@@ -43,12 +43,12 @@ enum FilterPart {
 
 /// Writes filters, and collects faults.
 pub(super) struct FilterWriter<'language> {
-    language: &'language Language,
+    language: &'language FilterLanguage,
     pub(super) faults: Vec<FilterFault>,
 }
 
 impl<'language> FilterWriter<'language> {
-    pub(super) fn new(language: &'language Language) -> Self {
+    pub(super) fn new(language: &'language FilterLanguage) -> Self {
         Self { language, faults: Vec::new() }
     }
 
@@ -145,7 +145,7 @@ impl<'language> FilterWriter<'language> {
         if item.inside.is_some() {
             return None;
         }
-        let Language { or, and, not, .. } = self.language;
+        let FilterLanguage { or, and, not, .. } = self.language;
         let (fault, part, is_known) = match item.text {
             "||" | "|" => (FilterFault::Or, FilterPart::Or, or.is_some()),
             "&&" | "&" => (FilterFault::And, FilterPart::And, and.is_some()),
@@ -187,7 +187,7 @@ impl<'language> FilterWriter<'language> {
     }
 
     fn knows_sign(&self, text: &str) -> bool {
-        let Language { equals, compare, .. } = self.language;
+        let FilterLanguage { equals, compare, .. } = self.language;
         let is_comparison = text.ends_with(">=") || text.ends_with("<=");
         if text.ends_with('=') && !is_comparison { equals.is_some() } else { compare.is_some() }
     }

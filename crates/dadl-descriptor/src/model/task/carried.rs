@@ -26,14 +26,14 @@ const LONGEST: usize = 128;
 /// As text it is `NAME=VALUE,NAME=VALUE`, in the order of the names, with `%XX` for all bytes but those
 /// that RFC 3986 calls unreserved; each value has one text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Carried(BTreeMap<String, String>);
+pub struct CarriedValues(BTreeMap<String, String>);
 
 /// A text that carries nothing that could have been put into a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is not what the handle of a task carries")]
 pub struct NotCarried;
 
-impl Carried {
+impl CarriedValues {
     /// Takes the values of `names` that there are. What is no text, number or boolean, or too long to
     /// travel, stays behind.
     pub fn of<'value>(
@@ -73,7 +73,7 @@ fn fits_handle(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len())
 }
 
-impl fmt::Display for Carried {
+impl fmt::Display for CarriedValues {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (name, value)) in self.0.iter().enumerate() {
             formatter.write_str(if at == 0 { "" } else { "," })?;
@@ -97,7 +97,7 @@ fn write_escaped(text: &str, formatter: &mut fmt::Formatter<'_>) -> fmt::Result 
     Ok(())
 }
 
-impl FromStr for Carried {
+impl FromStr for CarriedValues {
     type Err = NotCarried;
 
     fn from_str(text: &str) -> Result<Self, NotCarried> {
@@ -149,7 +149,12 @@ pub(crate) fn names_in(value: &Value) -> BTreeSet<&str> {
 
 /// Puts what is carried, and `id` for `task`, into the places of a text; `None` when one of them has
 /// nothing. What was put in is not read again.
-pub(crate) fn fill_template(text: &str, task: &str, id: &str, carried: &Carried) -> Option<String> {
+pub(crate) fn fill_template(
+    text: &str,
+    task: &str,
+    id: &str,
+    carried: &CarriedValues,
+) -> Option<String> {
     let mut filled = String::with_capacity(text.len() + id.len());
     let mut rest = text;
     while let Some(at) = rest.find('{') {
@@ -177,9 +182,9 @@ mod tests {
 
     use super::*;
 
-    fn carried(values: &Value) -> Carried {
+    fn carried(values: &Value) -> CarriedValues {
         let names = values.as_object().unwrap().keys().cloned().collect();
-        Carried::of(&names, |name| values.get(name))
+        CarriedValues::of(&names, |name| values.get(name))
     }
 
     #[test]
@@ -213,7 +218,7 @@ mod tests {
             "dc=%c3%bc",
             "dc={task}",
         ] {
-            assert_eq!(wrong.parse::<Carried>(), Err(NotCarried), "{wrong:?}");
+            assert_eq!(wrong.parse::<CarriedValues>(), Err(NotCarried), "{wrong:?}");
         }
     }
 
@@ -241,9 +246,9 @@ mod tests {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~%=,".contains(c);
             proptest::prop_assert!(travels.chars().all(is_plain));
             if !taken.is_empty() {
-                proptest::prop_assert_eq!(travels.parse::<Carried>(), Ok(taken));
+                proptest::prop_assert_eq!(travels.parse::<CarriedValues>(), Ok(taken));
             }
-            if let Ok(read) = text.parse::<Carried>() {
+            if let Ok(read) = text.parse::<CarriedValues>() {
                 proptest::prop_assert_eq!(read.to_string(), text);
             }
         }

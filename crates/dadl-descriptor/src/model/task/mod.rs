@@ -13,9 +13,9 @@ mod verdict;
 
 use dadl_text::{json::scan, text::cut_text};
 
-use self::reason::Reasons;
+use self::reason::ReasonPaths;
 pub use self::verdict::{JudgedOutcome, VerdictRule};
-use crate::model::{condition::Condition, json_path::JsonPath, task::carried::Carried};
+use crate::model::{condition::AnswerCondition, json_path::JsonPath, task::carried::CarriedValues};
 
 /// What stands for the id of the task in the arguments of [`TaskCall`].
 pub const TASK: &str = "{task}";
@@ -31,7 +31,7 @@ pub struct TaskRules {
     /// Statuses of answers that say that a task began; any 2xx when there is none.
     pub statuses: Vec<u16>,
     /// Conditions on the answer, one of which must hold; none when the status alone decides.
-    pub when: Vec<Condition>,
+    pub when: Vec<AnswerCondition>,
     /// Where that answer has the id of the task.
     pub id: JsonPath,
     /// Shows a task. All paths below look into the result of this call.
@@ -59,7 +59,7 @@ pub struct TaskRules {
     /// Where a sentence or a name for people is.
     pub message: Option<JsonPath>,
     /// Parts of the task.
-    pub steps: Option<Steps>,
+    pub steps: Option<TaskSteps>,
     /// Asks a task to stop.
     pub cancel: Option<TaskCall>,
     /// The tools whose tasks stop when they are asked to; all when nothing says.
@@ -74,7 +74,7 @@ pub struct TaskRules {
 
 /// Parts of a task that have a progress of their own.
 #[derive(Debug, Clone)]
-pub struct Steps {
+pub struct TaskSteps {
     /// Selects them.
     pub path: JsonPath,
     /// Where the name of one is, in the step.
@@ -99,7 +99,7 @@ pub struct TaskCall {
 
 impl TaskCall {
     /// Returns the arguments for the task `id`. One that asks for what is not carried is left out.
-    pub fn arguments_for(&self, id: &str, carried: &Carried) -> Map<String, Value> {
+    pub fn arguments_for(&self, id: &str, carried: &CarriedValues) -> Map<String, Value> {
         let arguments = self.arguments.iter();
         arguments
             .filter_map(|(name, value)| Some((name.clone(), fill_value(value, id, carried)?)))
@@ -118,7 +118,7 @@ impl TaskCall {
     }
 }
 
-fn fill_value(value: &Value, id: &str, carried: &Carried) -> Option<Value> {
+fn fill_value(value: &Value, id: &str, carried: &CarriedValues) -> Option<Value> {
     Some(match value {
         Value::String(text) => Value::String(carried::fill_template(text, TASK, id, carried)?),
         Value::Array(items) => {
@@ -288,7 +288,7 @@ impl TaskRules {
         if !self.statuses.is_empty() && !self.statuses.contains(&status) {
             return None;
         }
-        let holds = |condition: &Condition| condition.holds(answer) == Some(true);
+        let holds = |condition: &AnswerCondition| condition.holds(answer) == Some(true);
         if !self.when.is_empty() && !self.when.iter().any(holds) {
             return None;
         }
@@ -357,7 +357,7 @@ impl TaskRules {
     /// Returns the reason of a failure.
     pub fn reason_in(&self, shown: &str) -> Option<String> {
         let Self { errors, details, steps, states, .. } = self;
-        Reasons { errors, details: details.as_ref(), steps: steps.as_ref(), states }.read(shown)
+        ReasonPaths { errors, details: details.as_ref(), steps: steps.as_ref(), states }.read(shown)
     }
 
     /// Returns whether a task of `tool` stops when it is asked to, as far as the descriptor says.
@@ -388,7 +388,7 @@ fn phase_of(state: &str, states: &[(String, TaskPhase)]) -> Option<TaskPhase> {
     states.iter().find(|(known, _)| known == state).map(|(_, phase)| *phase)
 }
 
-impl Steps {
+impl TaskSteps {
     /// Returns how a step is, where it says so.
     fn phase_of(&self, step: &str, states: &[(String, TaskPhase)]) -> Option<TaskPhase> {
         let state = self.state.as_ref().and_then(|path| path.look(step)).and_then(scalar_text)?;
@@ -433,8 +433,8 @@ mod tests {
             starters: BTreeSet::new(),
             statuses: vec![201, 202],
             when: vec![
-                Condition::compile("$.status == \"pending\"").unwrap(),
-                Condition::compile("$.status == \"started\"").unwrap(),
+                AnswerCondition::compile("$.status == \"pending\"").unwrap(),
+                AnswerCondition::compile("$.status == \"started\"").unwrap(),
             ],
             id: path("$.id"),
             watch: TaskCall { tool: "get".into(), arguments: Map::new() },
@@ -447,7 +447,7 @@ mod tests {
             progress: Some(path("$.progress")),
             progress_of: 100.0,
             message: Some(path("$.name")),
-            steps: Some(Steps {
+            steps: Some(TaskSteps {
                 path: path("$.tasks[*]"),
                 name: path("$.name"),
                 progress: Some(path("$.progress")),
@@ -566,7 +566,7 @@ mod tests {
         let arguments = json!({ "id": "{task}", "wait": true, "deep": [{ "in": "x-{task}" }] });
         let arguments = arguments.as_object().unwrap().clone();
         let call = TaskCall { tool: "get".into(), arguments };
-        let filled = Value::Object(call.arguments_for("a1", &Carried::default()));
+        let filled = Value::Object(call.arguments_for("a1", &CarriedValues::default()));
         assert_eq!(filled, json!({ "id": "a1", "wait": true, "deep": [{ "in": "x-a1" }] }));
         let arguments = json!({ "id": "{task}", "dc": "{call.dc}", "deep": ["{call.disk}"] });
         let arguments = arguments.as_object().unwrap().clone();

@@ -3,7 +3,7 @@
 
 use dadl_text::text::{cut_text, without_login};
 
-use super::{JsonPath, Steps, TaskPhase, scalar_text};
+use super::{JsonPath, TaskPhase, TaskSteps, scalar_text};
 
 /// A reason may be long: it is all that is left of a task.
 const LONGEST_REASON: usize = 2_000;
@@ -21,15 +21,15 @@ const MOST_FAILED: usize = 5;
 const MOST_LOOKED_AT: usize = 10_000;
 
 /// Where reasons are.
-pub(super) struct Reasons<'rules> {
+pub(super) struct ReasonPaths<'rules> {
     pub(super) errors: &'rules [JsonPath],
     pub(super) details: Option<&'rules JsonPath>,
-    pub(super) steps: Option<&'rules Steps>,
+    pub(super) steps: Option<&'rules TaskSteps>,
     /// What the states of steps mean.
     pub(super) states: &'rules [(String, TaskPhase)],
 }
 
-impl Reasons<'_> {
+impl ReasonPaths<'_> {
     /// Returns the reason that `shown` has.
     pub(super) fn read(&self, shown: &str) -> Option<String> {
         let reason = first_text(self.errors, shown);

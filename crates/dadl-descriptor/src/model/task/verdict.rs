@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    JsonPath, Reasons, Steps, TaskCall, TaskPhase, TaskStateError, cut_text, is_id, phase_of,
-    scalar_text,
+    JsonPath, ReasonPaths, TaskCall, TaskPhase, TaskStateError, TaskSteps, cut_text, is_id,
+    phase_of, scalar_text,
 };
 
 /// Where to find out what became of a task that says that it succeeded.
@@ -28,7 +28,7 @@ pub struct VerdictRule {
     /// Where more is about it.
     pub details: Option<JsonPath>,
     /// Parts of the work.
-    pub steps: Option<Steps>,
+    pub steps: Option<TaskSteps>,
     /// How long to look when the API has not written it down yet.
     pub within: Duration,
 }
@@ -76,7 +76,8 @@ impl VerdictRule {
         };
         let Self { errors, details, steps, states, .. } = self;
         let is_bad = matches!(phase, TaskPhase::Failed | TaskPhase::Cancelled);
-        let reasons = Reasons { errors, details: details.as_ref(), steps: steps.as_ref(), states };
+        let reasons =
+            ReasonPaths { errors, details: details.as_ref(), steps: steps.as_ref(), states };
         let reason = is_bad.then(|| reasons.read(shown)).flatten();
         Ok(JudgedOutcome { state, phase, reason })
     }

@@ -13,9 +13,9 @@ fn read(schemas: &Value, name: &str) -> (ValueShape, Vec<String>) {
 }
 
 fn read_in(document: &Value) -> (ValueShape, Vec<String>) {
-    let documents = Documents::read(document.to_string().as_bytes(), &mut NoSiblings).unwrap();
+    let documents = DocumentSet::read(document.to_string().as_bytes(), &mut NoSiblings).unwrap();
     let (asked, place) = documents.at("/asked").unwrap();
-    let mut schemas = Schemas::new(&documents);
+    let mut schemas = SchemaReader::new(&documents);
     let shape = schemas.read_shape(asked, &place);
     let lines = schemas.remarks.list().iter().map(|it| format!("{} {}", it.place, it.message));
     (shape, lines.collect())

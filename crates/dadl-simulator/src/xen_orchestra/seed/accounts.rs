@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::Generator;
+use crate::server::SeededGenerator;
 use crate::xen_orchestra::kind::XenKind;
 use crate::xen_orchestra::state::XenState;
 
@@ -67,7 +67,7 @@ fn add_user(state: &mut XenState, name: &str, password: &str, permission: &str) 
 }
 
 fn add_built_in_roles(state: &mut XenState) {
-    let own = Generator::new(ROLE_SEED);
+    let own = SeededGenerator::new(ROLE_SEED);
     let common = std::mem::replace(&mut state.store.generator, own);
     for (name, description, privileges) in BUILT_IN_ROLES {
         add_role(state, name, description, true, privileges);

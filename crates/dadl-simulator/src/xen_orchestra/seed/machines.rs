@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::{DAY, SeededPool, insert_in_pool, insert_with_id};
-use crate::server::Date;
+use crate::server::SimulatedDate;
 use crate::xen_orchestra::kind::XenKind;
 use crate::xen_orchestra::snapshots::take_snapshot;
 use crate::xen_orchestra::store::{ObjectStore, Properties, XenObject};
@@ -27,7 +27,7 @@ pub(super) fn add(store: &mut ObjectStore, sites: &[SeededPool]) {
             add_seeded(
                 store,
                 site,
-                &Seeded { name, number, order: index, cpus, gibibytes, disk, tags },
+                &SeededMachine { name, number, order: index, cpus, gibibytes, disk, tags },
             );
         }
     }
@@ -63,7 +63,7 @@ pub(in super::super) struct NewMachine {
 pub(in super::super) fn add_machine(store: &mut ObjectStore, machine: &NewMachine) -> String {
     let mut object = machine_object(machine);
     if let Some(properties) = object.as_object_mut() {
-        let created = Date(store.moment - 290 * DAY).iso_millis();
+        let created = SimulatedDate(store.moment - 290 * DAY).iso_millis();
         let creation = json!({"date": created, "template": machine.template, "user": machine.user});
         properties.insert("creation".to_owned(), creation);
         properties.insert("installTime".to_owned(), (store.moment - 200 * DAY).into());
@@ -159,7 +159,7 @@ fn machine_object(machine: &NewMachine) -> Value {
 }
 
 /// One VM of the plan.
-struct Seeded {
+struct SeededMachine {
     name: String,
     number: u64,
     order: usize,
@@ -169,7 +169,7 @@ struct Seeded {
     tags: &'static str,
 }
 
-fn add_seeded(store: &mut ObjectStore, site: &SeededPool, plan: &Seeded) {
+fn add_seeded(store: &mut ObjectStore, site: &SeededPool, plan: &SeededMachine) {
     let moment = store.moment;
     let power = match plan.name.as_str() {
         "broken-01" | "build-03" | "legacy-erp" | "test-02" | "web-06" | "win-02" => "Halted",

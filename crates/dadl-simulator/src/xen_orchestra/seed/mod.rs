@@ -11,19 +11,19 @@ mod machines;
 
 use serde_json::{Map, Value, json};
 
-use super::auth::Accounts;
+use super::auth::AccountTable;
 use super::kind::XenKind;
 use super::state::XenState;
 use super::store::ObjectStore;
-use crate::server::Generator;
+use crate::server::SeededGenerator;
 
 pub(super) use self::backups::{JobRun, add_run};
 pub(super) use self::machines::{NewMachine, add_disk, add_interface, add_machine, report_tools};
 
 /// Makes the state that a simulated XO starts with.
 pub(super) fn seed(token: &str, moment: u64) -> XenState {
-    let store = ObjectStore::new(Generator::new(SEED), moment);
-    let mut state = XenState { store, accounts: Accounts::default() };
+    let store = ObjectStore::new(SeededGenerator::new(SEED), moment);
+    let mut state = XenState { store, accounts: AccountTable::default() };
     accounts::add(&mut state, token);
     let sites = infrastructure::add(&mut state.store);
     machines::add(&mut state.store, &sites);

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::client::Client;
-use crate::{Lag, SimulatorOptions};
+use crate::{SimulatorOptions, WriteLag};
 
 #[tokio::test]
 async fn power() {
@@ -269,7 +269,7 @@ async fn a_backup_fails_in_its_log_alone() {
 async fn what_is_written_is_seen_later() {
     let options = SimulatorOptions {
         task_duration: Duration::ZERO,
-        lag: Lag::Looks(1),
+        lag: WriteLag::Looks(1),
         ..SimulatorOptions::default()
     };
     let client = Client::with(options).await;

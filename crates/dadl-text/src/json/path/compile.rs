@@ -2,7 +2,7 @@
 
 use serde_json_path::JsonPath as Checked;
 
-use super::{CompiledPath, DEEPEST_BRACKETS, LONGEST, MOST_SEGMENTS, PathSegment, Selector};
+use super::{CompiledPath, DEEPEST_BRACKETS, LONGEST, MOST_SEGMENTS, PathSegment, PathSelector};
 use crate::text::cut_text;
 
 /// Why a text is no path. The fault of whoever wrote it.
@@ -104,14 +104,14 @@ impl<'text> PathReader<'text> {
             let selectors = if self.takes("[") {
                 self.bracketed()?
             } else if is_dotted && self.takes("*") {
-                vec![Selector::Wildcard]
+                vec![PathSelector::Wildcard]
             } else if is_dotted {
                 let is_end = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii());
                 let name = self.until(is_end);
                 if name.is_empty() {
                     return Err(self.syntax_error());
                 }
-                vec![Selector::Name(name.to_owned())]
+                vec![PathSelector::Name(name.to_owned())]
             } else {
                 return Err(self.syntax_error());
             };
@@ -119,15 +119,15 @@ impl<'text> PathReader<'text> {
         }
     }
 
-    fn bracketed(&mut self) -> Result<Vec<Selector>, PathSyntaxError> {
+    fn bracketed(&mut self) -> Result<Vec<PathSelector>, PathSyntaxError> {
         let mut selectors = Vec::new();
         loop {
             self.blank();
             let selector = match self.rest.chars().next() {
-                Some(quote @ ('\'' | '"')) => Selector::Name(self.read_quoted(quote)?),
+                Some(quote @ ('\'' | '"')) => PathSelector::Name(self.read_quoted(quote)?),
                 Some('*') => {
                     self.takes("*");
-                    Selector::Wildcard
+                    PathSelector::Wildcard
                 }
                 Some('?') => {
                     self.takes("?");
@@ -174,7 +174,7 @@ impl<'text> PathReader<'text> {
     }
 
     /// Reads a filter up to the end of its selector.
-    fn filter(&mut self) -> Result<Selector, PathSyntaxError> {
+    fn filter(&mut self) -> Result<PathSelector, PathSyntaxError> {
         let mut depth = 0_usize;
         let mut quote = None;
         let mut deep = 0;
@@ -207,7 +207,7 @@ impl<'text> PathReader<'text> {
         let (filter, rest) = self.rest.split_at(length);
         let compiled = check_path(&format!("$[?{filter}]"))?;
         self.rest = rest;
-        Ok(Selector::Filter(Box::new(compiled)))
+        Ok(PathSelector::Filter(Box::new(compiled)))
     }
 
     fn blank(&mut self) {
@@ -232,17 +232,17 @@ impl<'text> PathReader<'text> {
 }
 
 /// Reads an index or a slice.
-fn numbers(text: &str) -> Option<Selector> {
+fn numbers(text: &str) -> Option<PathSelector> {
     let number = |text: &str| text.trim().parse::<i64>().ok();
     let Some((start, rest)) = text.split_once(':') else {
-        return number(text).map(Selector::Index);
+        return number(text).map(PathSelector::Index);
     };
     let (end, step) = rest.split_once(':').unwrap_or((rest, ""));
     let optional = |text: &str| match text.trim() {
         "" => Some(None),
         text => number(text).map(Some),
     };
-    Some(Selector::Slice {
+    Some(PathSelector::Slice {
         start: optional(start)?,
         end: optional(end)?,
         step: optional(step)?.unwrap_or(1),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{CompiledPath, PathSegment, Selector};
+use super::{CompiledPath, PathSegment, PathSelector};
 use crate::{
     growth,
     json::{cost, scan},
@@ -52,7 +52,7 @@ struct FoundValue {
 }
 
 /// An array or object that is being looked through.
-struct Frame {
+struct WalkFrame {
     /// The segments to be tried on its children, as bits.
     states: u64,
     start: u32,
@@ -66,7 +66,7 @@ struct Frame {
 }
 
 /// A member that was selected by its name, in case the name comes again.
-struct Named {
+struct NamedMember {
     depth: usize,
     name: (usize, usize),
     value: usize,
@@ -83,8 +83,8 @@ struct PathWalk<'run> {
     text: &'run str,
     /// Whether what lies below a selected value is of no interest, and each member of a name counts.
     masks: bool,
-    open: Vec<Frame>,
-    named: Vec<Named>,
+    open: Vec<WalkFrame>,
+    named: Vec<NamedMember>,
     found: Vec<FoundValue>,
     /// For each selected value, where its segment's look at all descendants stood.
     keys: Vec<u32>,
@@ -290,7 +290,7 @@ impl<'run> PathWalk<'run> {
         } else {
             0
         };
-        self.open.push(Frame {
+        self.open.push(WalkFrame {
             states: rest,
             start: byte_place(at)?,
             index: 0,
@@ -350,20 +350,20 @@ impl<'run> PathWalk<'run> {
     ) -> Result<Option<bool>, PathError> {
         for selector in &segment.selectors {
             let (is_selected, by_name) = match (selector, child) {
-                (Selector::Wildcard, _) => (true, false),
-                (Selector::Name(name), ChildPlace::Member(written)) => {
+                (PathSelector::Wildcard, _) => (true, false),
+                (PathSelector::Name(name), ChildPlace::Member(written)) => {
                     (scan::unquote(written).is_some_and(|known| known == *name), true)
                 }
-                (Selector::Index(wanted), ChildPlace::Item { index, length }) => {
+                (PathSelector::Index(wanted), ChildPlace::Item { index, length }) => {
                     let wanted = if *wanted < 0 { length.saturating_add(*wanted) } else { *wanted };
                     (wanted == *index, false)
                 }
-                (Selector::Slice { start, end, step }, ChildPlace::Item { index, length }) => {
+                (PathSelector::Slice { start, end, step }, ChildPlace::Item { index, length }) => {
                     (is_in_slice(*index, *length, *start, *end, *step), false)
                 }
-                (Selector::Filter(filter), _) => (self.judges(filter, start)?, false),
-                (Selector::Name(_), ChildPlace::Item { .. })
-                | (Selector::Index(_) | Selector::Slice { .. }, ChildPlace::Member(_)) => {
+                (PathSelector::Filter(filter), _) => (self.judges(filter, start)?, false),
+                (PathSelector::Name(_), ChildPlace::Item { .. })
+                | (PathSelector::Index(_) | PathSelector::Slice { .. }, ChildPlace::Member(_)) => {
                     (false, false)
                 }
             };
@@ -405,7 +405,7 @@ impl<'run> PathWalk<'run> {
         let siblings = self.named.get_mut(open..).unwrap_or_default();
         let known = siblings.iter_mut().find(|known| written(known.name) == written(name));
         let Some(known) = known else {
-            self.named.push(Named { depth, name, value });
+            self.named.push(NamedMember { depth, name, value });
             return Ok(());
         };
         let earlier = std::mem::replace(&mut known.value, value);

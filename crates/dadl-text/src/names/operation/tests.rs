@@ -7,10 +7,10 @@ fn known<'a>(names: &'a [&'a str]) -> Vec<KnownOperation<'a>> {
     let known = |name: &&'a str| {
         let (level, name) = name.split_once(' ').unwrap();
         let danger = match level {
-            "r" => Danger::Reads,
-            "w" => Danger::Writes,
-            "a" => Danger::Administers,
-            _ => Danger::Endangers,
+            "r" => DangerLevel::Reads,
+            "w" => DangerLevel::Writes,
+            "a" => DangerLevel::Administers,
+            _ => DangerLevel::Endangers,
         };
         KnownOperation { name, declared: name, backend: "", danger }
     };
@@ -99,7 +99,7 @@ fn nobody_is_led_to_a_worse_operation() {
     ] {
         let found = near(wanted);
         let danger = |name| known(NAMES).into_iter().find(|it| it.name == name).unwrap().danger;
-        assert!(found.is_none_or(|it| danger(it) == Danger::Reads), "{wanted}: {found:?}");
+        assert!(found.is_none_or(|it| danger(it) == DangerLevel::Reads), "{wanted}: {found:?}");
     }
     assert_eq!(near("rename_vm"), Some("update_vm"), "and not resume_vm");
     assert_eq!(near("reboot_vm"), Some("clean_reboot_vm"), "and not hard_reboot_vm");
@@ -184,12 +184,12 @@ fn prefixes_of_hosts_are_taken_off() {
 fn what_is_meant_for_one_backend_goes_to_no_other() {
     let one = |name, declared, backend, danger| KnownOperation { name, declared, backend, danger };
     let all = [
-        one("lab_a_list_vms", "list_vms", "lab-a", Danger::Reads),
-        one("lab_a_delete_vm", "delete_vm", "lab-a", Danger::Endangers),
-        one("lab_a_start_vm", "start_vm", "lab-a", Danger::Writes),
-        one("lab_b_list_vms", "list_vms", "lab-b", Danger::Reads),
-        one("lab_b_get_vm", "get_vm", "lab-b", Danger::Reads),
-        one("lab_b_delete_vm", "delete_vm", "lab-b", Danger::Endangers),
+        one("lab_a_list_vms", "list_vms", "lab-a", DangerLevel::Reads),
+        one("lab_a_delete_vm", "delete_vm", "lab-a", DangerLevel::Endangers),
+        one("lab_a_start_vm", "start_vm", "lab-a", DangerLevel::Writes),
+        one("lab_b_list_vms", "list_vms", "lab-b", DangerLevel::Reads),
+        one("lab_b_get_vm", "get_vm", "lab-b", DangerLevel::Reads),
+        one("lab_b_delete_vm", "delete_vm", "lab-b", DangerLevel::Endangers),
     ];
     let near = |wanted: &str| nearest_operation(wanted, all);
     assert_eq!(near("list_vms"), Some("lab_a_list_vms"));
@@ -217,7 +217,7 @@ proptest::proptest! {
     ) {
         if let Some(found) = near(&wanted) {
             let danger = known(NAMES).into_iter().find(|it| it.name == found).unwrap().danger;
-            if danger > Danger::Reads {
+            if danger > DangerLevel::Reads {
                 let offered = split_words(found);
                 let is_verb = |word: &String| {
                     offered.iter().take(2).any(|verb| {
