@@ -97,8 +97,10 @@ mod tests {
     use super::*;
 
     fn tool<'a>(name: &'a str, params: &[&'a str]) -> ToolText<'a> {
-        let param =
-            |name: &&'a str| crate::ParamText { name: (*name).into(), ..Default::default() };
+        let param = |name: &&'a str| crate::tool_text::ParamText {
+            name: (*name).into(),
+            ..Default::default()
+        };
         ToolText {
             name: name.into(),
             params: params.iter().map(param).collect(),

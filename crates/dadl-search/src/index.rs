@@ -76,9 +76,12 @@ pub(crate) struct Posting {
 #[derive(Debug)]
 pub(crate) struct IndexedTool {
     pub(crate) name: Box<str>,
+    /// The name that callers use.
+    pub(crate) listed_name: Box<str>,
     /// The stems of the name, each once.
     pub(crate) name_stems: Box<[u32]>,
     pub(crate) effect: ToolEffect,
+    pub(crate) gives_list: bool,
     pub(crate) backend: u32,
     /// The family that it belongs to.
     pub(crate) family: Option<u32>,
@@ -234,8 +237,10 @@ impl SearchIndex {
             let name_stems = builder.add(tool);
             indexed.push(IndexedTool {
                 name: (&*tool.name).into(),
+                listed_name: (&*tool.listed_name).into(),
                 name_stems,
                 effect: tool.effect,
+                gives_list: tool.gives_list || begins_as_list(&tool.name),
                 backend,
                 family: None,
             });
@@ -297,6 +302,11 @@ impl SearchIndex {
         self.families.get(family as usize)
     }
 
+    /// Returns what people may write for the name of a tool.
+    pub(crate) fn names(tool: &IndexedTool) -> impl Iterator<Item = &str> {
+        [&*tool.name, &*tool.listed_name].into_iter().filter(|name| !name.is_empty())
+    }
+
     pub(crate) fn tools(&self) -> &[IndexedTool] {
         &self.tools
     }
@@ -332,6 +342,12 @@ impl SearchIndex {
     pub(crate) fn spelling(&self) -> &Spelling {
         &self.spelling
     }
+}
+
+/// Returns whether the name of a tool says that it gives many things.
+fn begins_as_list(name: &str) -> bool {
+    let first = name_words(name).into_iter().next();
+    first.is_some_and(|verb| matches!(verb.as_str(), "list" | "search" | "query" | "find"))
 }
 
 /// How much a backend's word counts for what people say.

@@ -52,7 +52,16 @@ pub(crate) enum Intent {
 pub(crate) struct ParsedQuery {
     pub(crate) concepts: Vec<Concept>,
     pub(crate) intent: Intent,
+    /// Whether it asks for many things rather than one.
+    pub(crate) is_of_many: bool,
 }
+
+/// Words that ask for many things.
+const MANY: &[&str] = &[
+    "all", "list", "which", "many", "every", "any", "alle", "liste", "welche", "lister", "liste",
+    "quels", "quelles", "todas", "todos", "listar", "cuales", "combien", "cuantos", "cuantas",
+    "count",
+];
 
 /// Words with which a question begins that asks and wants nothing changed.
 const ASKING: &[&str] = &[
@@ -223,6 +232,14 @@ impl QueryParser<'_> {
         let asks_how = matches!(first, "how" | "wie" | "comment" | "como" | "where" | "wo")
             && DOING.contains(&second);
         let is_asking = ASKING.contains(&first) && !asks_how;
+        let is_many = |word: &String| {
+            MANY.contains(&word.as_str())
+                || (word.len() > 3
+                    && word.ends_with('s')
+                    && !word.ends_with("ss")
+                    && !is_stop_word(word))
+        };
+        self.parsed.is_of_many = self.words.iter().any(is_many);
         self.parsed.intent = match (is_asking, self.changes, self.reads) {
             (true, ..) => Intent::Read,
             (false, true, _) => Intent::Change,

@@ -18,6 +18,8 @@ const MOST_CANDIDATES: usize = 100;
 const CHANGE_WHERE_ASKED: f32 = 0.6;
 /// How much a tool counts that only reads, where a question wants a change.
 const READ_WHERE_CHANGED: f32 = 0.65;
+/// How much a tool counts more that gives many things, where a question asks for many.
+const LIST_WHERE_MANY: f32 = 1.15;
 /// How much the words of a name that a question has add to what the texts say.
 const NAME_SHARE: f32 = 0.8;
 /// How much of the score depends on what share of the question a tool is about.
@@ -78,8 +80,9 @@ impl SearchIndex {
         if glob::is_pattern(query) {
             let query: String = query.chars().take(query::MOST_CHARACTERS).collect();
             let named = self.tools().iter().enumerate();
-            let named =
-                named.filter(|(_, it)| is_wanted(it.backend) && glob::fits(&query, &it.name));
+            let named = named.filter(|(_, it)| {
+                is_wanted(it.backend) && Self::names(it).any(|name| glob::fits(&query, name))
+            });
             return named.map(|(position, _)| (position, 1.0, false)).collect();
         }
         let parsed = query::parse(self, query);
@@ -137,6 +140,9 @@ impl SearchIndex {
                 (Intent::Change, ToolEffect::Reads) => READ_WHERE_CHANGED,
                 _ => 1.0,
             };
+            if parsed.is_of_many && tool.gives_list {
+                *score *= LIST_WHERE_MANY;
+            }
         }
         scores.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
         let weights = stem_weights(&parsed.concepts);

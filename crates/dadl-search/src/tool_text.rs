@@ -7,6 +7,8 @@ use std::borrow::Cow;
 pub struct ToolText<'a> {
     /// The name, in words that `_`, `-` or capitals part.
     pub name: Cow<'a, str>,
+    /// The name that callers use, where it is another one.
+    pub listed_name: Cow<'a, str>,
     /// The backend that it belongs to.
     pub backend: Cow<'a, str>,
     /// What it does, for a model.
@@ -21,6 +23,8 @@ pub struct ToolText<'a> {
     pub keywords: Vec<Cow<'a, str>>,
     /// What a call does.
     pub effect: ToolEffect,
+    /// Whether it gives many things rather than one.
+    pub gives_list: bool,
 }
 
 /// One parameter of a tool.
