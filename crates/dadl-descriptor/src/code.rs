@@ -145,6 +145,7 @@ codes! {
     FIT_TOOL = "D776", "What is said about a tool that servers may lack is of no use";
     FILTERS = "D780", "What is said about filters is of no use";
     CHOICES = "D781", "The words that a parameter may have are not listed";
+    KEYWORDS = "D782", "What people say leads to no tool";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

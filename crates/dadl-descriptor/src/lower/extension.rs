@@ -26,6 +26,7 @@ const KEYS: &[&str] = &[
     "enforced",
     "filters",
     "fit",
+    "keywords",
     "members",
     "omit_false",
     "private",
@@ -69,6 +70,7 @@ pub(super) fn lower<'tree>(
     descriptor.entries = entries::lower(&extension, &known, context);
     lower_private(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);
+    super::keywords::lower(&extension, descriptor, context);
     context.is_extension = false;
 }
 
