@@ -14,7 +14,9 @@ pub(super) fn check(root: &YamlNode<'_>, lint: &mut LintContext<'_>) {
     let known = known_words(root);
     for entry in words.entries() {
         let parts = split_words(&entry.key);
-        if !parts.is_empty() && parts.iter().all(|part| known.contains(singular(part))) {
+        if !parts.is_empty()
+            && parts.iter().all(|part| forms(part).any(|form| known.contains(form)))
+        {
             continue;
         }
         let message = format!("no name and no description of a tool has `{}`", entry.key);
@@ -28,7 +30,9 @@ pub(super) fn check(root: &YamlNode<'_>, lint: &mut LintContext<'_>) {
 fn known_words(root: &YamlNode<'_>) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     let mut add = |text: &str| {
-        known.extend(split_words(text).iter().map(|word| singular(word).to_owned()));
+        for word in split_words(text) {
+            known.extend(forms(&word).map(str::to_owned));
+        }
     };
     let sections = ["tools", "composites"].into_iter();
     let sections = sections.filter_map(|key| root.get("backend")?.get(key));
@@ -39,6 +43,8 @@ fn known_words(root: &YamlNode<'_>) -> BTreeSet<String> {
     known
 }
 
-fn singular(word: &str) -> &str {
-    word.strip_suffix('s').filter(|it| !it.is_empty()).unwrap_or(word)
+/// Returns a word, and what it may be the plural of.
+fn forms(word: &str) -> impl Iterator<Item = &str> {
+    let singular = ["s", "es"].into_iter().filter_map(|plural| word.strip_suffix(plural));
+    std::iter::once(word).chain(singular).filter(|form| !form.is_empty())
 }
