@@ -4,6 +4,8 @@
 //! finds the tools that the script names, and makes sure that the engine can compile what is left.
 //! [`engine`] runs a script.
 
+pub mod api;
+pub mod deadline;
 pub mod engine;
 mod erase;
 
@@ -12,7 +14,7 @@ use std::{
     ops::Range,
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use oxc_allocator::Allocator;
@@ -182,11 +184,6 @@ fn line_range(source: &str, line: usize) -> Range<usize> {
         start += text.len();
     }
     0..0
-}
-
-/// Returns the time that is left until `deadline`.
-fn time_left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }
 
 #[cfg(test)]
