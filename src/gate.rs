@@ -8,6 +8,7 @@
 //! call that a person saw: it fits no other tool, backend or argument.
 
 mod question;
+pub mod script;
 
 use std::sync::Arc;
 
@@ -69,6 +70,19 @@ pub enum CallRefusal {
         tool: String,
         /// What happened, and what the operator can do.
         reason: String,
+    },
+    /// The tool is not called from this script: somebody else has to make the call.
+    #[error(
+        "tool \"{tool}\" was not called: {reason}. Make this call by itself: {} {call}",
+        script::CHANGE_TOOL
+    )]
+    NotFromScript {
+        /// The tool's MCP name.
+        tool: String,
+        /// Why not.
+        reason: &'static str,
+        /// The arguments of the call to make, as JSON; cut if they are long.
+        call: String,
     },
     /// The caller's fault: nothing here has such a task.
     #[error("there is no task \"{handle}\": {reason}")]

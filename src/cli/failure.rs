@@ -279,7 +279,9 @@ impl From<CallRefusal> for CliFailure {
             CallRefusal::Denied { .. } => Self::new(ExitReason::Refused, refusal)
                 .next("list --all", "shows every tool and why"),
             CallRefusal::NoTask { .. } => Self::new(ExitReason::Usage, refusal),
-            CallRefusal::NotConfirmed { .. } => Self::new(ExitReason::Refused, refusal),
+            CallRefusal::NotConfirmed { .. } | CallRefusal::NotFromScript { .. } => {
+                Self::new(ExitReason::Refused, refusal)
+            }
         }
     }
 }

@@ -89,7 +89,9 @@ impl From<CallRefusal> for InnerFailure {
             CallRefusal::Arguments(_)
             | CallRefusal::NoTask { .. }
             | CallRefusal::UnknownTool { .. } => "invalid_input",
-            CallRefusal::Denied { .. } | CallRefusal::NotConfirmed { .. } => "forbidden",
+            CallRefusal::Denied { .. }
+            | CallRefusal::NotConfirmed { .. }
+            | CallRefusal::NotFromScript { .. } => "forbidden",
         };
         Self::new(code, refusal.to_string())
     }

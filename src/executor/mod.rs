@@ -7,6 +7,8 @@
 
 mod begun_tasks;
 mod call_bounds;
+mod caller_script;
+mod change_ledger;
 mod composite;
 pub(crate) mod connection;
 mod context;
@@ -51,11 +53,12 @@ use serde_json::Value;
 
 pub(crate) use self::call_bounds::AnswerMemory;
 use self::{
-    begun_tasks::BegunTasks, call_bounds::CallBounds, known_servers::KnownServers,
-    script::ScriptSlots, settle_write::LastWrites,
+    begun_tasks::BegunTasks, call_bounds::CallBounds, change_ledger::ChangeLedgers,
+    known_servers::KnownServers, script::ScriptSlots, settle_write::LastWrites,
 };
 pub use self::{
     call_bounds::BusyError,
+    caller_script::{CallerScript, ChangeApproval, ChangeQuestion, ScriptError, ScriptGuide},
     context::{CallContext, OnDrop, WaitBudget},
     dry_run::DryRun,
     error::CallError,
@@ -87,6 +90,9 @@ pub struct Executor {
     files: FileStore,
     filters: FilterPool,
     slots: ScriptSlots,
+    /// Of scripts that callers bring: they may call composites, which need a slot of their own.
+    caller_slots: ScriptSlots,
+    ledgers: ChangeLedgers,
     bounds: CallBounds,
     begun: BegunTasks,
     written: LastWrites,
@@ -98,12 +104,26 @@ pub struct Executor {
 impl Executor {
     /// Executes calls of `backends`, whose order is that of the settings.
     pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
-        let (filters, slots) = (FilterPool::default(), ScriptSlots::default());
+        let filters = FilterPool::default();
+        let (slots, caller_slots) = <(ScriptSlots, ScriptSlots)>::default();
         let backends = backends.into();
         let bounds = call_bounds(OperatorLimits::default(), &backends);
         let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
-        let (begun, written, fits, requests) = Default::default();
-        Self { backends, secrets, files, filters, slots, bounds, begun, written, fits, requests }
+        let (begun, written, fits, requests, ledgers) = Default::default();
+        Self {
+            backends,
+            secrets,
+            files,
+            filters,
+            slots,
+            caller_slots,
+            ledgers,
+            bounds,
+            begun,
+            written,
+            fits,
+            requests,
+        }
     }
 
     /// Does so much at once; by default as [`OperatorLimits`] say.

@@ -45,6 +45,12 @@ pub(super) trait ScriptHost: Sync {
         arguments: Map<String, Value>,
     ) -> impl Future<Output = Result<CallOutcome, InnerFailure>> + Send;
 
+    /// Hears of a call before it is made.
+    fn named(&self, _: &str) {}
+
+    /// Hears that the script has sent all calls that it makes before one is answered.
+    fn waits(&self) {}
+
     /// Logs a line of the script.
     fn log(&self, level: &str, text: &str);
 
@@ -206,6 +212,7 @@ impl<H: ScriptHost> ScriptLoop<'_, H> {
                 event = run.next(), if ended.is_none() => match event {
                     Some(ScriptEvent::Call { id, tool, arguments }) => {
                         unread.called(&tool, &arguments);
+                        self.host.named(&tool);
                         let (turn, saved, host) = (turns.acquire(), &saved, self.host);
                         calls.push(async move {
                             // Nobody closes it, so that there always is a turn.
@@ -213,6 +220,7 @@ impl<H: ScriptHost> ScriptLoop<'_, H> {
                             make_call(host, saved, id, tool, arguments).await
                         });
                     }
+                    Some(ScriptEvent::Waits) => self.host.waits(),
                     Some(ScriptEvent::Log { level, text }) => self.host.log(&level, &text),
                     Some(ScriptEvent::Done { result, unlogged, open, unhandled }) => {
                         if unlogged > 0 {
@@ -230,6 +238,7 @@ impl<H: ScriptHost> ScriptLoop<'_, H> {
                                  calls"
                             ));
                         }
+                        self.host.waits();
                         ended = Some(result);
                         unheard = open;
                     }

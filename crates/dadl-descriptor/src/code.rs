@@ -143,6 +143,7 @@ codes! {
     CREDENTIALS = "D774", "What is said about the credential fits no tool or no other credential";
     FIT = "D775", "What a server has cannot be told";
     FIT_TOOL = "D776", "What is said about a tool that servers may lack is of no use";
+    EFFECT = "D777", "What is said about effects fits no tool";
     FILTERS = "D780", "What is said about filters is of no use";
     CHOICES = "D781", "The words that a parameter may have are not listed";
 

@@ -54,6 +54,7 @@ async fn run_with(
                 run.reply(CallReply { id, result: answer(&tool, &arguments), held: None });
                 calls.push((tool, arguments));
             }
+            ScriptEvent::Waits => {}
             ScriptEvent::Log { level, text } => log.push(format!("{level}: {text}")),
             ScriptEvent::Done { result, unlogged, .. } => {
                 if unlogged > 0 {

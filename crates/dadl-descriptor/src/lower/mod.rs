@@ -18,6 +18,7 @@ mod composite;
 mod context;
 mod defaults;
 mod document;
+mod effects;
 mod entries;
 mod errors;
 mod events;

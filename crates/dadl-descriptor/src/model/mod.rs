@@ -49,7 +49,7 @@ pub use self::{
     rate_limit::RequestRate,
     request::{BodyKind, BodyRules, RequestMethod, RestOperation, RpcMethod, ToolRequest},
     response::{ResponseRules, StreamHandling, StreamRules},
-    tool::{Deprecation, Tool, UploadSize},
+    tool::{DeclaredEffect, Deprecation, Tool, UploadSize},
 };
 use self::{
     auth::rules::AuthRules, entries::EntryRules, events::EventRules, fit::ServerFit,

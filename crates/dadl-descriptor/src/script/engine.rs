@@ -107,6 +107,8 @@ pub enum ScriptEvent {
         /// The arguments, as JSON.
         arguments: String,
     },
+    /// It goes on when a call is answered: all that it calls until then was sent.
+    Waits,
     /// It logs a line.
     Log {
         /// `debug`, `log`, `info`, `warn` or `error`.
@@ -305,6 +307,7 @@ fn ended(
                 let message = "it waits for a promise that nothing settles".to_owned();
                 return Err(ScriptFailure { message, line: None });
             }
+            outbox(ScriptEvent::Waits);
             let waiting = Instant::now();
             let reply = match inbox.recv_timeout(job.deadline.time_left()) {
                 Ok(reply) => reply,
