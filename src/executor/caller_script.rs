@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// How long a script runs, unless the operator says otherwise: as long as a composite.
-pub const DEFAULT_TIME: Duration = Duration::from_secs(30);
+const DEFAULT_TIME: Duration = Duration::from_secs(30);
 
 /// So long before its time is over a script learns that a task which it waits for goes on.
 const TO_LEARN: Duration = Duration::from_millis(250);

@@ -12,6 +12,7 @@ mod api;
 mod asked;
 mod auth;
 mod batches;
+mod caller_scripts;
 mod cancelling;
 mod carried;
 mod check;
