@@ -38,7 +38,7 @@ use crate::{
     call::{BaseUrl, CallChannel},
     catalog::{BackendTools, Catalog},
     config::{
-        AddressKey, BackendSettings, BaseUrlProblem, OperatorLimits, Origin, Settings,
+        AddressKey, BackendSettings, BaseUrlProblem, OperatorLimits, Origin, Settings, Surface,
         bundled::{self, UnusedFile},
         credentials::{BackendCredentials, CredentialResolver},
         server_notes::NotePlace,
@@ -66,6 +66,8 @@ pub struct App {
     pub backends: Vec<LoadedBackend>,
     /// How much happens at once, and how much of an answer is shown.
     pub limits: OperatorLimits,
+    /// Which tools hosts are shown.
+    pub surface: Surface,
     /// Sentences for the operator: nothing is broken, but something looks mistyped.
     pub warnings: Vec<String>,
 }
@@ -166,8 +168,8 @@ impl App {
         let executor = executor.with_known(known);
         let bases: Vec<BaseUrl> = backends.iter().map(|backend| backend.base.clone()).collect();
         let gate = Gate::new(catalog, confirm).with_bases(bases);
-        let limits = settings.limits;
-        Ok(Self { gate, executor, backends, limits, warnings })
+        let (limits, surface) = (settings.limits, settings.surface);
+        Ok(Self { gate, executor, backends, limits, surface, warnings })
     }
 }
 

@@ -218,6 +218,11 @@ impl Gate {
         self.door
     }
 
+    /// Returns the catalog for what lives as long as the gate.
+    pub(crate) fn shared_catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog)
+    }
+
     /// Returns the catalog behind the gate.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog

@@ -17,6 +17,7 @@ pub mod config;
 pub mod demo;
 pub mod executor;
 pub mod files;
+pub mod finding;
 pub mod gate;
 pub mod http;
 pub mod live;

@@ -6,7 +6,7 @@ mod simulated;
 
 mod backends;
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr as _};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use dadl_openapi::pattern::SchemaPattern;
@@ -19,7 +19,10 @@ use super::{
     possible_values::{parse_address, parse_backend_name},
     report::ReportFormat,
 };
-use crate::{config::CertificatePin, outcome::task_report::TaskHandle};
+use crate::{
+    config::{CertificatePin, Surface},
+    outcome::task_report::TaskHandle,
+};
 
 /// Serve HTTP APIs that a DADL file describes as MCP tools
 ///
@@ -394,6 +397,9 @@ pub struct ServeArgs {
     /// Listen on this address instead of serving on stdio; a port alone means 127.0.0.1
     #[arg(long, value_name = "ADDR", value_parser = parse_address, help_heading = "HTTP")]
     pub http: Option<SocketAddr>,
+    /// Show hosts each tool, a few that find the others, or what fits: tools, compact, auto
+    #[arg(long, value_name = "SURFACE", value_parser = Surface::from_str)]
+    pub surface: Option<Surface>,
     /// Cut results of more characters, and keep the whole in a file [default: 40000]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_result_chars: Option<u32>,

@@ -131,6 +131,7 @@ impl BackendFlags {
 fn serving(args: &ServeArgs) -> Vec<String> {
     let valued = [
         ("--demo-changes", args.demo_changes.map(|changes| changes.to_string())),
+        ("--surface", args.surface.map(|surface| surface.to_string())),
         ("--max-result-chars", args.max_result_chars.map(|most| most.to_string())),
     ];
     let valued = valued.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?]));

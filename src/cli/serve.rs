@@ -16,14 +16,14 @@ use crate::{
     call::CallChannel,
     catalog::CatalogEntry,
     config::{
-        BackendSettings,
+        BackendSettings, Surface,
         credentials::{self, CredentialResolver},
         env_vars::{self, Environment},
         shell::shell_quoted,
     },
     mcp::{
-        BackendSummary, HttpOptions, HttpServer, ServeError, instructions, serve_listener,
-        serve_stdio,
+        BackendSummary, HttpOptions, HttpServer, ServeError, ShownTools, instructions,
+        serve_listener, serve_stdio,
     },
 };
 
@@ -76,7 +76,8 @@ pub(super) async fn run(
         say_how_to_attach(&app, &variables, console)?;
     }
     let name = shell_quoted(name_of(&app)).into_owned();
-    let server = build_server(app, most_chars, http.is_some());
+    let surface = args.surface.unwrap_or(app.surface);
+    let server = build_server(app, surface, most_chars, http.is_some());
     let served = match http {
         None => signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await,
         Some(options) => {
@@ -172,7 +173,12 @@ fn say_how_to_reach(
     writeln!(console.err, "\nCtrl-C ends it.")
 }
 
-fn build_server(app: App, most_chars: Option<usize>, is_http: bool) -> HttpServer {
+fn build_server(
+    app: App,
+    surface: Surface,
+    most_chars: Option<usize>,
+    is_http: bool,
+) -> HttpServer {
     let catalog = app.gate.catalog();
     // On stdio files have names.
     let names_files = is_http && catalog.listed().any(CatalogEntry::handles_files);
@@ -189,7 +195,16 @@ fn build_server(app: App, most_chars: Option<usize>, is_http: bool) -> HttpServe
         .collect();
     let instructions = instructions(&summaries, names_files);
     let most_chars = most_chars.unwrap_or(app.limits.result_chars);
-    HttpServer::new(app.gate, Arc::new(app.executor), instructions)
+    let exposes = |entry: &CatalogEntry| {
+        let backend = app.backends.get(entry.backend.0);
+        backend.is_some_and(|it| it.settings.exposed.matching(entry.declared_name()).is_some())
+    };
+    let exposed = app.gate.catalog().listed().filter(|entry| exposes(entry));
+    let exposed: Vec<String> = exposed.map(|entry| entry.name.clone()).collect();
+    let (time, calls) = (app.limits.script_time, app.limits.script_calls);
+    let shown = ShownTools { surface, exposed };
+    HttpServer::with_surface(app.gate, Arc::new(app.executor), instructions, &shown)
+        .with_scripts(time, calls)
         .with_most_chars(most_chars)
         .with_most_media(app.limits.media_bytes)
         .with_grace(app.limits.shutdown_grace)

@@ -39,6 +39,13 @@ pub const FILE: &[ConfigKey] = &[
         "none",
         "How much happens at once, and how much is shown; see below",
     ),
+    config_key(
+        "surface",
+        "text",
+        "`tools`",
+        "`tools` shows hosts each allowed tool, `compact` a few that find and call the others, `auto` \
+         the second where there are many; `--surface` goes before it",
+    ),
 ];
 
 /// The keys of `limits`.
@@ -81,6 +88,13 @@ pub const LIMITS: &[ConfigKey] = &[
         "`256MB`",
         "For all answers that are being read at the same time; a call beyond it fails",
     ),
+    config_key(
+        "script_timeout",
+        "duration",
+        "`30s`",
+        "For a script of `api_read` or `api_script`; waiting for a person does not count",
+    ),
+    config_key("max_script_calls", "number", "`50`", "For the calls of such a script"),
     config_key(
         "shutdown_grace",
         "duration",
@@ -194,7 +208,8 @@ pub const BACKEND: &[ConfigKey] = &[
         "expose_tools",
         "list",
         "none",
-        "Accepted for ToolMesh and without effect: every allowed tool is listed directly",
+        "Show these tools beside those of the surface `compact`: names and globs; \
+         with `tools` each allowed tool is shown",
     ),
     config_key(
         "confirm",
@@ -409,6 +424,8 @@ mod tests {
         assert_eq!(of_limits("max_queued_calls"), limits.queued.to_string());
         assert_eq!(units::parse_size(of_limits("max_memory")), Some(limits.memory));
         assert_eq!(units::parse_duration(of_limits("shutdown_grace")), Some(limits.shutdown_grace));
+        assert_eq!(units::parse_duration(of_limits("script_timeout")), Some(limits.script_time));
+        assert_eq!(of_limits("max_script_calls"), limits.script_calls.to_string());
         let of_files = |name: &str| {
             let key = FILES.iter().find(|key| key.name == name).unwrap();
             key.default.split_whitespace().next().unwrap().trim_matches('`')

@@ -28,6 +28,7 @@ mod reader;
 pub mod server_notes;
 pub mod shell;
 pub mod store;
+mod surface;
 #[cfg(test)]
 mod tests;
 
@@ -45,8 +46,9 @@ pub use self::{
     load::{LevelsError, SettingsError, SettingsOverrides, parse_levels},
     network_reach::{AddressKey, NetworkReach, NoHost, PrivateAddress, PrivateHost},
     origin::{Origin, OriginError},
+    surface::{Surface, UnknownSurface},
 };
-use crate::access::AccessPolicy;
+use crate::access::{AccessPolicy, ToolPatterns};
 
 /// All that a run needs to know.
 #[derive(Debug, Clone)]
@@ -63,6 +65,8 @@ pub struct Settings {
     pub file_settings: FileSettings,
     /// How much happens at once, and how much of an answer is shown.
     pub limits: OperatorLimits,
+    /// Which tools hosts are shown.
+    pub surface: Surface,
     /// The backends.yaml that was read, when one was.
     pub origin: Option<PathBuf>,
     /// Where descriptors are looked for.
@@ -108,6 +112,8 @@ pub struct BackendSettings {
     pub policy: AccessPolicy,
     /// Whether a person is asked before a dangerous call.
     pub confirm: ConfirmPolicy,
+    /// Tools that hosts are shown beside those that find the others, where there are such (`expose_tools`).
+    pub exposed: ToolPatterns,
     /// Header fields added to each request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Certificates to trust besides the system's, in PEM.
@@ -180,6 +186,7 @@ impl BackendSettings {
             hint: None,
             policy: AccessPolicy::default(),
             confirm: ConfirmPolicy::default(),
+            exposed: ToolPatterns::default(),
             headers: Vec::new(),
             ca_file: None,
             client_cert: None,

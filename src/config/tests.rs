@@ -166,8 +166,7 @@ fn the_example_is_right_and_shows_every_key() {
         .collect();
     read(&all);
     // ToolMesh's words for what ours say, or without effect.
-    let left_out =
-        ["include_tools", "expose_tools", "streaming_timeout", "task_wait_progress", "`NAME`"];
+    let left_out = ["include_tools", "streaming_timeout", "task_wait_progress", "`NAME`"];
     for key in keys::BACKEND.iter().chain(keys::OPTIONS).chain(keys::FILES).chain(keys::LIMITS) {
         let shown = all.contains(&format!("{}:", key.name));
         assert_ne!(shown, left_out.contains(&key.name), "{}", key.name);

@@ -89,6 +89,28 @@ impl ConsentBroker {
         }
     }
 
+    /// Seals the digest of what a person is asked about, and makes it good for one answer.
+    pub(super) fn seal(&self, digest: &[u8; 32]) -> Option<(ConsentNonce, String)> {
+        let nonce = random_bytes::<NONCE_BYTES>()?;
+        let payload = [digest.as_slice(), &nonce].concat();
+        let options = SealOptions::new().associated_data(PURPOSE).ttl(PATIENCE);
+        Some((nonce, self.codec.as_ref()?.seal_with(&payload, &options)))
+    }
+
+    /// Opens a state that [`seal`](Self::seal) has made, and spends it.
+    pub(super) fn open(&self, state: &str) -> Result<([u8; 32], ConsentNonce), StateError> {
+        let payload = match self.codec.as_ref().map(|codec| codec.open_with(state, PURPOSE)) {
+            Some(Ok(payload)) => payload,
+            Some(Err(RequestStateError::Expired)) => return Err(StateError::Expired),
+            Some(Err(_)) | None => return Err(StateError::Forged),
+        };
+        let (Some(sealed), Some(nonce)) = (payload.first_chunk(), payload.last_chunk()) else {
+            return Err(StateError::Forged);
+        };
+        // The state is spent whatever the answer is: a no cannot become a yes later.
+        if self.spend(*nonce) { Ok((*sealed, *nonce)) } else { Err(StateError::Used) }
+    }
+
     /// Has the host put the question.
     fn ask(&self, pending: &PendingCall<'_>) -> ConsentAnswer {
         match self.question(pending) {
@@ -99,13 +121,8 @@ impl ConsentBroker {
 
     /// Makes the question that the host puts before it calls again.
     fn question(&self, pending: &PendingCall<'_>) -> Option<InputRequiredResult> {
-        let mut payload = pending.digest().as_bytes().to_vec();
-        payload.extend(random_bytes::<NONCE_BYTES>()?);
-        let options = SealOptions::new().associated_data(PURPOSE).ttl(PATIENCE);
-        let state = self.codec.as_ref()?.seal_with(&payload, &options);
-        let request = InputRequest::Elicitation(ElicitRequest::new(form(pending)));
-        let requests = BTreeMap::from([(CONFIRM.to_owned(), request)]);
-        Some(InputRequiredResult::new(Some(requests), Some(state)))
+        let (_, state) = self.seal(pending.digest().as_bytes())?;
+        Some(put_later(pending.question(), state))
     }
 
     /// Takes the answer that came with a repeated call.
@@ -116,21 +133,17 @@ impl ConsentBroker {
         answer: Option<&Value>,
     ) -> ConsentAnswer {
         let refused = |reason: &str| ConsentAnswer::Refused(reason.to_owned());
-        let payload = match self.codec.as_ref().map(|codec| codec.open_with(state, PURPOSE)) {
-            Some(Ok(payload)) => payload,
-            Some(Err(RequestStateError::Expired)) => {
+        let sealed = match self.open(state) {
+            Ok((sealed, _)) => sealed,
+            Err(StateError::Expired) => {
                 return refused("the question was open for too long; call again to ask anew");
             }
-            Some(Err(_)) | None => return ConsentAnswer::Forged,
+            Err(StateError::Used) => {
+                return refused("the confirmation was used already; call again to ask anew");
+            }
+            Err(StateError::Forged) => return ConsentAnswer::Forged,
         };
-        let (Some(sealed), Some(nonce)) = (payload.first_chunk(), payload.last_chunk()) else {
-            return ConsentAnswer::Forged;
-        };
-        // The state is spent whatever the answer is: a no cannot become a yes later.
-        if !self.spend(*nonce) {
-            return refused("the confirmation was used already; call again to ask anew");
-        }
-        if CallDigest::from_bytes(*sealed) != pending.digest() {
+        if CallDigest::from_bytes(sealed) != pending.digest() {
             return refused("the confirmation was given for another call or other arguments");
         }
         // A host that sends none has not put the question.
@@ -150,11 +163,25 @@ impl ConsentBroker {
     }
 }
 
+/// What makes a question one of its own.
+pub(super) type ConsentNonce = [u8; NONCE_BYTES];
+
+/// Why a state does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StateError {
+    /// It was sealed too long ago.
+    Expired,
+    /// It was answered before.
+    Used,
+    /// This process has not sealed it.
+    Forged,
+}
+
 /// What a repeated call of 2026-07-28 brings along.
 #[derive(Default)]
 pub(super) struct ConsentRetry {
-    state: Option<String>,
-    answer: Option<Value>,
+    pub(super) state: Option<String>,
+    pub(super) answer: Option<Value>,
 }
 
 impl ConsentRetry {
@@ -166,7 +193,7 @@ impl ConsentRetry {
 }
 
 /// Returns whether the client shows forms to a person; an empty capability means forms.
-fn can_ask(capabilities: Option<&ClientCapabilities>) -> bool {
+pub(super) fn can_ask(capabilities: Option<&ClientCapabilities>) -> bool {
     capabilities
         .and_then(|capabilities| capabilities.elicitation.as_ref())
         .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())
@@ -207,18 +234,63 @@ fn no_answer(pending: &PendingCall<'_>) -> String {
 
 /// Makes the form: the whole call. It has no box: who accepts it means yes, and hosts show boxes
 /// that are not ticked.
-fn form(pending: &PendingCall<'_>) -> ElicitRequestParams {
+fn form(message: String) -> ElicitRequestParams {
     let requested_schema = ElicitationSchema::new(BTreeMap::new());
-    let message = pending.question();
     ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }
 }
 
-/// Asks while the call waits.
-async fn ask_now(pending: &PendingCall<'_>, context: &RequestContext<RoleServer>) -> ConsentAnswer {
-    let request = ServerRequest::ElicitRequest(ElicitRequest::new(form(pending)));
+/// Makes the answer that has the host put a question, and call again.
+pub(super) fn put_later(message: String, state: String) -> InputRequiredResult {
+    let request = InputRequest::Elicitation(ElicitRequest::new(form(message)));
+    let requests = BTreeMap::from([(CONFIRM.to_owned(), request)]);
+    InputRequiredResult::new(Some(requests), Some(state))
+}
+
+/// What became of a question that is not about a single call; the error is a sentence.
+pub(super) fn judge_plainly(answer: Option<&Value>) -> Result<(), String> {
+    match answer.map(ElicitResult::deserialize) {
+        Some(Ok(answer)) if answer.action == ElicitationAction::Accept => Ok(()),
+        Some(Ok(_)) => Err(DECLINED.to_owned()),
+        Some(Err(_)) | None => Err("the host sent no answer to the question".to_owned()),
+    }
+}
+
+/// Nobody knows whether a person has seen the question.
+const DECLINED: &str = "the question was declined or closed, by the person or by a host that shows \
+                        none; do not try again unasked";
+
+/// Asks a person while the request waits; the error says why there is no yes.
+pub(super) async fn ask_person(
+    message: String,
+    context: &RequestContext<RoleServer>,
+) -> Result<(), String> {
+    match put_now(message, context).await {
+        Ok(ClientResult::ElicitResult(answer)) if answer.action == ElicitationAction::Accept => {
+            Ok(())
+        }
+        Ok(ClientResult::ElicitResult(_)) => Err(DECLINED.to_owned()),
+        Ok(_) => Err("the host sent no answer to the question".to_owned()),
+        Err(ServiceError::Timeout { .. }) => Err(no_time()),
+        Err(error) => {
+            tracing::debug!(%error, "the host could not ask");
+            Err("the host could not ask a person".to_owned())
+        }
+    }
+}
+
+fn no_time() -> String {
+    format!("the person did not answer within {} minutes", PATIENCE.as_secs() / 60)
+}
+
+/// Puts a question while the call waits.
+async fn put_now(
+    message: String,
+    context: &RequestContext<RoleServer>,
+) -> Result<ClientResult, ServiceError> {
+    let request = ServerRequest::ElicitRequest(ElicitRequest::new(form(message)));
     let options = PeerRequestOptions::with_timeout(PATIENCE);
     let asked = context.peer.send_cancellable_request(request, options).await;
-    let answer = match asked {
+    match asked {
         Ok(question) => {
             let mut withdrawal =
                 QuestionWithdrawal { context, question: Some(question.id.clone()) };
@@ -227,14 +299,15 @@ async fn ask_now(pending: &PendingCall<'_>, context: &RequestContext<RoleServer>
             answer
         }
         Err(error) => Err(error),
-    };
-    match answer {
+    }
+}
+
+/// Asks while the call waits.
+async fn ask_now(pending: &PendingCall<'_>, context: &RequestContext<RoleServer>) -> ConsentAnswer {
+    match put_now(pending.question(), context).await {
         Ok(ClientResult::ElicitResult(answer)) => judge_answer(pending, &answer),
         Ok(_) => ConsentAnswer::Refused(no_answer(pending)),
-        Err(ServiceError::Timeout { .. }) => {
-            let minutes = PATIENCE.as_secs() / 60;
-            ConsentAnswer::Refused(format!("the person did not answer within {minutes} minutes"))
-        }
+        Err(ServiceError::Timeout { .. }) => ConsentAnswer::Refused(no_time()),
         Err(error) => {
             tracing::debug!(%error, "the host could not ask");
             ConsentAnswer::Refused(cannot_ask(pending))

@@ -35,13 +35,16 @@ mod notes;
 mod object_calls;
 mod object_resources;
 mod param_shapes;
+mod performing;
 mod progress;
 mod prompts;
 mod refusals;
 mod request_owner;
 mod result;
+mod script_sessions;
 mod server;
 mod sessions;
+mod shown_tools;
 mod shutdown;
 mod slow_peers;
 mod stdio;
@@ -57,6 +60,7 @@ pub use self::{
     http::HttpOptions,
     instructions::{BackendSummary, instructions},
     server::HttpServer,
+    shown_tools::ShownTools,
     stdio::{serve_stdio, serve_streams},
 };
 

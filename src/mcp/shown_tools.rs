@@ -1,0 +1,56 @@
+//! Which tools a host sees: each one, or a few that find and call the others.
+
+use rmcp::model::Tool;
+
+use super::{builtin::BuiltinTool, tools};
+use crate::{config::Surface, gate::Gate};
+
+/// What the operator says about the tools that hosts see.
+#[derive(Debug, Clone, Default)]
+pub struct ShownTools {
+    /// Each one, or a few.
+    pub surface: Surface,
+    /// The names of those that are seen beside a few.
+    pub exposed: Vec<String>,
+}
+
+/// What hosts see, and which built-in tools can be called.
+pub(super) struct ToolList {
+    pub(super) tools: Vec<Tool>,
+    pub(super) builtins: Vec<BuiltinTool>,
+    /// Whether tools are found by a search.
+    pub(super) is_compact: bool,
+}
+
+impl ShownTools {
+    /// Makes the list of hosts.
+    pub(super) fn list(&self, gate: &Gate) -> ToolList {
+        let mut builtins = BuiltinTool::needed(gate);
+        let catalog = gate.catalog();
+        let (count, bytes) = match self.surface {
+            // The size of a list is found out only where it decides.
+            Surface::Auto => (catalog.listed().count(), catalog.listed().map(size_of_tool).sum()),
+            Surface::Tools | Surface::Compact => (0, 0),
+        };
+        if !self.surface.is_compact(count, bytes) {
+            let built_in = builtins.iter().map(|builtin| builtin.tool());
+            let tools = catalog.listed().map(tools::mcp_tool).chain(built_in).collect();
+            return ToolList { tools, builtins, is_compact: false };
+        }
+        let few = BuiltinTool::of_compact(gate);
+        let exposed = catalog.listed().filter(|entry| self.exposed.contains(&entry.name));
+        let tools = few.iter().map(|it| it.tool()).chain(exposed.map(tools::mcp_tool)).collect();
+        if few.contains(&BuiltinTool::ApiScript) && !builtins.contains(&BuiltinTool::TaskList) {
+            // It tells what scripts have changed.
+            builtins.push(BuiltinTool::TaskList);
+        }
+        builtins.splice(0..0, few);
+        ToolList { tools, builtins, is_compact: true }
+    }
+}
+
+/// Returns about how many bytes a tool takes in a list.
+fn size_of_tool(entry: &crate::catalog::CatalogEntry) -> usize {
+    let schema = serde_json::to_string(&*entry.input_schema).map_or(0, |text| text.len());
+    entry.name.len() + entry.description.len() + schema
+}
