@@ -247,11 +247,11 @@ pub(super) fn put_later(message: String, state: String) -> InputRequiredResult {
 }
 
 /// What became of a question that is not about a single call; the error is a sentence.
-pub(super) fn judge_plainly(answer: Option<&Value>) -> Result<(), String> {
-    match answer.map(ElicitResult::deserialize) {
-        Some(Ok(answer)) if answer.action == ElicitationAction::Accept => Ok(()),
-        Some(Ok(_)) => Err(DECLINED.to_owned()),
-        Some(Err(_)) | None => Err("the host sent no answer to the question".to_owned()),
+pub(super) fn judge_plainly(answer: &Value) -> Result<(), String> {
+    match ElicitResult::deserialize(answer) {
+        Ok(answer) if answer.action == ElicitationAction::Accept => Ok(()),
+        Ok(_) => Err(DECLINED.to_owned()),
+        Err(_) => Err("the host sent no answer to the question".to_owned()),
     }
 }
 

@@ -56,7 +56,8 @@ enum ScriptReport {
 #[derive(Debug)]
 pub(super) struct ScriptSession {
     reports: mpsc::Receiver<ScriptReport>,
-    answer: Option<oneshot::Sender<Result<(), String>>>,
+    /// What a person is asked, and where the answer goes.
+    asked: Option<(ChangeQuestion, oneshot::Sender<Result<(), String>>)>,
     task: AbortHandle,
 }
 
@@ -109,7 +110,7 @@ impl ScriptSession {
             // Whoever waited may be gone.
             let _ = reporter.0.send(ScriptReport::Ended(Box::new(done))).await;
         });
-        Self { reports, answer: None, task: task.abort_handle() }
+        Self { reports, asked: None, task: task.abort_handle() }
     }
 
     /// Waits for what the script does next.
@@ -117,7 +118,7 @@ impl ScriptSession {
         match self.reports.recv().await {
             Some(ScriptReport::Progress(progress)) => SessionUpdate::Progress(progress),
             Some(ScriptReport::Question(question, answer)) => {
-                self.answer = Some(answer);
+                self.asked = Some((question.clone(), answer));
                 SessionUpdate::Question(question)
             }
             Some(ScriptReport::Ended(done)) => SessionUpdate::Ended(done),
@@ -129,9 +130,14 @@ impl ScriptSession {
         }
     }
 
+    /// Returns what a person is asked.
+    pub(super) fn question(&self) -> Option<&ChangeQuestion> {
+        self.asked.as_ref().map(|(question, _)| question)
+    }
+
     /// Gives the script the answer to its question.
     pub(super) fn answer(&mut self, answer: Result<(), String>) {
-        if let Some(waiting) = self.answer.take() {
+        if let Some((_, waiting)) = self.asked.take() {
             // It may have ended meanwhile.
             let _ = waiting.send(answer);
         }

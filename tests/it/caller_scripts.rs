@@ -20,7 +20,7 @@ use crate::{
     upstream::{Answer, Upstream},
 };
 
-const TOOLS: &str = api!(top: "requires: { features: [composites] }\n_dadl_mcp: { effects: { none: [search], some: [pop] } }", backend: r#"
+pub(crate) const TOOLS: &str = api!(top: "requires: { features: [composites] }\n_dadl_mcp: { effects: { none: [search], some: [pop] } }", backend: r#"
   tools:
     get: { method: GET, path: "/things/{id}", access: read, description: "Gets.", params: { id: { type: integer, in: path, required: true } } }
     list: { method: GET, path: /things, access: read, description: "Lists." }

@@ -105,6 +105,7 @@ mod simulate;
 mod spell;
 mod stored;
 mod streams;
+mod surfaces;
 mod switch;
 mod tasks;
 #[cfg(unix)]

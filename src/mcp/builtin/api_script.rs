@@ -136,8 +136,15 @@ async fn go_on(
     let Some(mut session) = paused else { return failed(OVER) };
     if sealed != *digest {
         session.answer(Err("the answer came with another script".to_owned()));
-    } else {
-        session.answer(consent::judge_plainly(retry.answer.as_ref()));
+    } else if let Some(answer) = &retry.answer {
+        session.answer(consent::judge_plainly(answer));
+    } else if let Some(question) = session.question() {
+        // A host that sends no answer has not put the question.
+        let question = question.clone();
+        match pause(server, session, &question, digest, carried) {
+            Ok(asked) => return Ok(asked),
+            Err(going) => session = *going,
+        }
     }
     follow(server, session, digest, context, carried).await
 }
@@ -160,19 +167,33 @@ async fn follow(
                 return Ok(answered(server, *outcome, context).await);
             }
             SessionUpdate::Question(question) => {
-                let text = question_text(&question);
-                let Some((nonce, state)) = server.consents().seal(digest) else {
-                    session.answer(Err("the system has no random numbers".to_owned()));
-                    continue;
-                };
-                match server.paused_scripts().keep(nonce, &carried.client, session) {
-                    Ok(()) => return Ok(consent::put_later(text, state).into()),
-                    Err(mut refused) => {
-                        refused.answer(Err("too many scripts wait for people".to_owned()));
-                        session = *refused;
-                    }
+                match pause(server, session, &question, digest, carried) {
+                    Ok(asked) => return Ok(asked),
+                    Err(going) => session = *going,
                 }
             }
+        }
+    }
+}
+
+/// Keeps a script that waits for a person, and has the host ask; the error is the script, which nobody
+/// can be asked about.
+fn pause(
+    server: &HttpServer,
+    mut session: ScriptSession,
+    question: &ChangeQuestion,
+    digest: &[u8; 32],
+    carried: &CallContext<'_>,
+) -> Result<CallToolResponse, Box<ScriptSession>> {
+    let Some((nonce, state)) = server.consents().seal(digest) else {
+        session.answer(Err("the system has no random numbers".to_owned()));
+        return Err(Box::new(session));
+    };
+    match server.paused_scripts().keep(nonce, &carried.client, session) {
+        Ok(()) => Ok(consent::put_later(question_text(question), state).into()),
+        Err(mut refused) => {
+            refused.answer(Err("too many scripts wait for people".to_owned()));
+            Err(refused)
         }
     }
 }
