@@ -37,7 +37,7 @@ pub enum FixMode {
 
 /// Reports what is wrong with descriptors.
 pub(super) fn run_check(args: &CheckArgs, console: &mut Console) -> Result<ExitReason, CliFailure> {
-    let color = if console.color { ColorMode::Always } else { ColorMode::Never };
+    let color = console.color;
     let format = args.format.into();
     let fixing = match (args.fix, args.dry_run) {
         (false, _) => FixMode::Off,

@@ -16,7 +16,8 @@ use super::{
     args::ColorChoice,
     flags::BackendFlags,
     process_secrets::SECRETS,
-    screen::{TerminalStream, TextStyle},
+    report::ColorMode,
+    screen::{StreamKind, TerminalStream, TextStyle},
     wrap::wrapped,
 };
 use crate::{
@@ -55,8 +56,8 @@ pub(super) struct Console {
     /// The flags in use, for commands that are shown.
     pub(super) flags: BackendFlags,
     /// Whether the results may be colored.
-    pub(super) color: bool,
-    color_stderr: bool,
+    pub(super) color: ColorMode,
+    color_stderr: ColorMode,
 }
 
 impl Console {
@@ -69,13 +70,13 @@ impl Console {
         let (out, err) = (io::stdout(), io::stderr());
         let out_is_terminal = out.is_terminal();
         let err_is_terminal = err.is_terminal();
-        let wanted = |terminal: bool| match choice {
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
+        let wanted = |is_terminal: bool| match choice {
+            ColorChoice::Always => ColorMode::Always,
+            ColorChoice::Never => ColorMode::Never,
             ColorChoice::Auto => {
-                let plain = environment.get(NO_COLOR).is_some()
+                let is_plain = environment.get(NO_COLOR).is_some()
                     || environment.get("TERM").is_some_and(|term| term == "dumb");
-                terminal && !plain
+                if is_terminal && !is_plain { ColorMode::Always } else { ColorMode::Never }
             }
         };
         let (color, color_stderr) = (wanted(out_is_terminal), wanted(err_is_terminal));
@@ -92,7 +93,7 @@ impl Console {
     }
 
     /// Returns whether what goes to standard error is colored.
-    pub(super) fn colors_stderr(&self) -> bool {
+    pub(super) fn stderr_color(&self) -> ColorMode {
         self.color_stderr
     }
 
@@ -139,7 +140,7 @@ fn width(terminal: &console::Term) -> usize {
 /// Makes the only way to a stream of the process; no secret goes it.
 pub(super) fn screen<S: RawStream + AsLockedWrite>(
     stream: S,
-    color: bool,
+    color: ColorMode,
 ) -> MaskedWriter<TerminalStream<AutoStream<S>>> {
     mask_output(bare(stream, color))
 }
@@ -152,14 +153,14 @@ pub(super) fn mask_output<W: Write>(inner: W) -> MaskedWriter<W> {
 /// Makes the way to a stream for what holds no secret any more.
 pub(super) fn bare<S: RawStream + AsLockedWrite>(
     stream: S,
-    color: bool,
+    color: ColorMode,
 ) -> TerminalStream<AutoStream<S>> {
-    let is_terminal = stream.is_terminal();
+    let kind = if stream.is_terminal() { StreamKind::Terminal } else { StreamKind::Pipe };
     // Older terminals of Windows have styles, but no sequences.
-    let inner = if color && is_terminal {
+    let inner = if (color, kind) == (ColorMode::Always, StreamKind::Terminal) {
         AutoStream::new(stream, anstream::ColorChoice::Always)
     } else {
         AutoStream::always_ansi(stream)
     };
-    TerminalStream::new(inner, is_terminal, color)
+    TerminalStream::new(inner, kind, color)
 }

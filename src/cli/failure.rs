@@ -109,7 +109,7 @@ impl CliFailure {
             // `dadl-mcp list | head` has got what it asked for.
             return ExitReason::Ok;
         }
-        let color = if console.colors_stderr() { ColorMode::Always } else { ColorMode::Never };
+        let color = console.stderr_color();
         // When standard error is gone as well, the exit code still tells.
         let width = console.err_width();
         let hint = self.next_step(&console.flags);

@@ -11,13 +11,7 @@ use dadl_descriptor::{
 };
 
 use super::{
-    args::FmtArgs,
-    check,
-    console::Console,
-    exit::ExitReason,
-    failure::CliFailure,
-    report::{self, ColorMode},
-    rewrite,
+    args::FmtArgs, check, console::Console, exit::ExitReason, failure::CliFailure, report, rewrite,
     screen::ours,
 };
 
@@ -58,7 +52,7 @@ fn format_file(
     let text = match format(&source) {
         Ok(text) => text,
         Err(FormatError::Findings(findings)) => {
-            let color = if console.colors_stderr() { ColorMode::Always } else { ColorMode::Never };
+            let color = console.stderr_color();
             for finding in &findings {
                 let report = report::render_finding(&source, finding, color);
                 writeln!(console.err, "{}\n", ours(&report))?;

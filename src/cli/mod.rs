@@ -81,7 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment = Environment::of_process();
     let flags = BackendFlags::of(&cli.command, &environment);
     let mut console = Console::of_process(cli.global.color, flags, &environment);
-    let done = log::start_log(&cli.global, &environment, console.colors_stderr())
+    let done = log::start_log(&cli.global, &environment, console.stderr_color())
         .and_then(|()| dispatch(cli.command, cli.global.quiet, environment, &mut console));
     let exit = match done {
         Ok(exit) => exit,

@@ -133,10 +133,10 @@ async fn exchange(
     match signals.holding(http::LAST_WAIT, exchange).await {
         Ok((token, stopped)) => {
             entered.draft.set(name, token?);
-            let end = |signal| entered.interrupted(signal, true, console);
+            let end = |signal| entered.interrupted(signal, DraftEnd::Store, console);
             stopped.map(end).transpose()
         }
-        Err(signal) => entered.interrupted(signal, false, console).map(Some),
+        Err(signal) => entered.interrupted(signal, DraftEnd::Drop, console).map(Some),
     }
 }
 
@@ -166,6 +166,14 @@ async fn tried(
 /// Who asks for a refresh token that a person agreed to, and what it is called.
 type AgreedGrant<'auth> = (AuthorizationGrant, ClientIdentity, &'auth CredentialName);
 
+/// What becomes of the draft when a person interrupts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DraftEnd {
+    /// It has what a server gives once.
+    Store,
+    Drop,
+}
+
 /// What was entered, and where it will be; whether the operator chose that place.
 struct EnteredCredentials<'a> {
     draft: &'a CredentialResolver,
@@ -181,14 +189,18 @@ impl EnteredCredentials<'_> {
     fn interrupted(
         &self,
         signal: ProcessSignal,
-        is_kept: bool,
+        end: DraftEnd,
         console: &mut Console,
     ) -> Result<ExitReason, CliFailure> {
-        if is_kept {
-            self.store(console)?;
-        }
+        let note = match end {
+            DraftEnd::Store => {
+                self.store(console)?;
+                "interrupted; what the server gave was stored without a check"
+            }
+            DraftEnd::Drop => "interrupted; nothing was stored",
+        };
         // The terminal may be gone.
-        let _ = console.print_note(if is_kept { KEPT } else { "interrupted; nothing was stored" });
+        let _ = console.print_note(note);
         Ok(signal.exit())
     }
 
@@ -217,15 +229,15 @@ impl EnteredCredentials<'_> {
                     .hint("`dadl-mcp setup --no-check` stores credentials without trying them"))
             }
             Err(signal) => {
-                self.interrupted(signal, is_obtained || self.draft.has_replaced(), console)
+                let is_given = is_obtained || self.draft.has_replaced();
+                let end = if is_given { DraftEnd::Store } else { DraftEnd::Drop };
+                self.interrupted(signal, end, console)
             }
         }
     }
 }
 
 /// What is said where an end came before the check.
-const KEPT: &str = "interrupted; what the server gave was stored without a check";
-
 /// Returns whether a server replaces what was entered, or gives what it gives once.
 fn is_given_once(auth: &AuthScheme) -> bool {
     matches!(auth, AuthScheme::OAuth2(oauth2) if matches!(oauth2.grant, OAuth2Grant::RefreshToken { .. }))
