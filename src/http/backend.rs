@@ -363,7 +363,11 @@ impl Backend {
         is_patient: bool,
         outlasts: impl Fn(Duration) -> bool,
     ) -> Result<(), Duration> {
-        while let Some(wait) = place.throttle.wait().or_else(|| self.pacer.take(is_patient).err()) {
+        let count = || {
+            let pacer = &self.pacer;
+            if is_patient { pacer.count_patient_request() } else { pacer.count_request() }
+        };
+        while let Some(wait) = place.throttle.wait().or_else(|| count().err()) {
             if outlasts(wait) {
                 return Err(wait);
             }

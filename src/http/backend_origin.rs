@@ -42,18 +42,20 @@ pub(super) struct BackendOrigin {
 impl BackendOrigin {
     /// The origin of the base URL.
     pub(super) fn own(base: &BaseUrl) -> Self {
-        Self::at(base.as_url().clone(), true, true)
+        let (throttle, clients, renewing) = Default::default();
+        let url = base.as_url().clone();
+        Self { url, is_own: true, has_credential: true, throttle, clients, renewing }
     }
 
     /// Those that the operator admits besides it.
     pub(super) fn others(allowed: &[AllowedOrigin], base: &BaseUrl) -> Vec<Self> {
         let others = allowed.iter().filter(|allowed| !allowed.is_at(base.as_url()));
-        others.map(|it| Self::at(it.url().clone(), false, it.credential)).collect()
-    }
-
-    fn at(url: Url, is_own: bool, has_credential: bool) -> Self {
-        let (throttle, clients, renewing) = Default::default();
-        Self { url, is_own, has_credential, throttle, clients, renewing }
+        let other = |it: &AllowedOrigin| {
+            let (throttle, clients, renewing) = Default::default();
+            let (url, has_credential) = (it.url().clone(), it.credential);
+            Self { url, is_own: false, has_credential, throttle, clients, renewing }
+        };
+        others.map(other).collect()
     }
 
     /// Returns whether a request for `url` goes here.

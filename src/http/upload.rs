@@ -18,7 +18,7 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, header};
 use uuid::Uuid;
 
-use super::expect_continue::{self, EXPECT_FROM, HeldSending};
+use super::expect_continue::{self, BodyDecision, EXPECT_FROM, HeldSending};
 use crate::{
     call::{
         BodyLimit, CallPlan, MultipartBody, PlannedBody,
@@ -249,11 +249,13 @@ pub(crate) async fn attach(
         return Ok(AttachedBody { fault, sending: HeldSending::default(), expects: false });
     };
     let expects = may_expect && length.is_some_and(|length| length >= EXPECT_FROM);
+    let mut begin = BodyDecision::Go;
     if expects {
         let value = HeaderValue::from_static("100-continue");
         request.headers_mut().insert(header::EXPECT, value);
+        begin = BodyDecision::Hold;
     }
-    let (stream, sending) = expect_continue::held(stream, expects);
+    let (stream, sending) = expect_continue::held(stream, begin);
     *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
     Ok(AttachedBody { fault, sending, expects })
 }
