@@ -73,9 +73,14 @@ pub(super) struct UnfinishedMark {
 }
 
 impl UnfinishedMark {
-    /// Lets the next process go on with the file, or not.
-    pub(super) fn keep(&mut self, keep: bool) {
-        self.keep = keep;
+    /// Lets the next process go on with the file.
+    pub(super) fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    /// Lets nobody go on with the file but this process.
+    pub(super) fn withdraw(&mut self) {
+        self.keep = false;
     }
 }
 
@@ -116,7 +121,7 @@ impl UnfinishedFile {
     /// Removes it: it is a part of something that is no more.
     pub(crate) fn discard(mut self) {
         remove_quietly(&self.part);
-        self.mark.keep(false);
+        self.mark.withdraw();
     }
 }
 

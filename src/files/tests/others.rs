@@ -170,7 +170,7 @@ async fn what_can_be_continued_is_kept_for_a_day_after_it_was_found() {
     let made = staging::make_file(&bench.directory()).unwrap();
     let request = RequestFingerprint([7; 32]);
     let resume = (&request, "\"v1\"", None);
-    unfinished::write_mark(&bench.directory(), &made.id, false, resume).unwrap().keep(true);
+    unfinished::write_mark(&bench.directory(), &made.id, false, resume).unwrap().keep();
     drop(made.file);
     assert!(unfinished::take_leftover(&bench.directory(), &request, true).is_none());
     // However wrong the clock is, and however old the file.
