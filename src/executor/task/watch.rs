@@ -81,7 +81,7 @@ impl<'run> TaskPoller<'run> {
         context: &'run CallContext<'run>,
     ) -> Option<Self> {
         let tasks = right.tasks()?;
-        let tool = look::once(right.watch(false).ok()?.entry().tool()?);
+        let tool = look::once(right.watch().ok()?.entry().tool()?);
         let began = executor.begun.began(right.handle());
         let since = began.map_or_else(|| (Instant::now(), false), |began| (began, true));
         Some(Self { executor, right, tasks, context, since, tool })
@@ -164,7 +164,8 @@ impl<'run> TaskPoller<'run> {
     }
 
     pub(super) fn admit(&self, blocking: bool) -> Result<Admitted<'run>, CallError> {
-        self.right.watch(blocking).map_err(|refusal| {
+        let call = if blocking { self.right.watch_blocking() } else { self.right.watch() };
+        call.map_err(|refusal| {
             let (handle, tool) = (self.right.handle().clone(), self.tool.name.clone());
             TaskError::State { handle, tool, reason: refusal.to_string() }.into()
         })
