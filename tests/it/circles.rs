@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use regex::Regex;
@@ -97,16 +98,19 @@ fn code(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
+static STATEMENT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?m)^\s*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);").unwrap());
+static INLINE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b(?:crate|self|super)(?:::\w+)+").unwrap());
+
 /// Returns the paths that a file names, and whether they are offered to others.
 fn paths(text: &str) -> Vec<(String, bool)> {
-    let statement = Regex::new(r"(?m)^\s*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);").unwrap();
-    let inline = Regex::new(r"\b(?:crate|self|super)(?:::\w+)+").unwrap();
     let mut all: Vec<(String, bool)> = Vec::new();
-    for found in statement.captures_iter(text) {
+    for found in STATEMENT.captures_iter(text) {
         expand("", &found[2], found.get(1).is_some(), &mut all);
     }
-    let rest = statement.replace_all(text, "");
-    all.extend(inline.find_iter(&rest).map(|found| (found.as_str().to_owned(), false)));
+    let rest = STATEMENT.replace_all(text, "");
+    all.extend(INLINE.find_iter(&rest).map(|found| (found.as_str().to_owned(), false)));
     all
 }
 
