@@ -18,7 +18,7 @@ use super::{
     process_secrets::SECRETS,
     report::ColorMode,
     screen::{StreamKind, TerminalStream, TextStyle},
-    wrap::wrapped,
+    wrap::wrap_text,
 };
 use crate::{
     config::env_vars::{Environment, NO_COLOR},
@@ -81,8 +81,8 @@ impl Console {
         };
         let (color, color_stderr) = (wanted(out_is_terminal), wanted(err_is_terminal));
         Self {
-            out: Box::new(screen(out, color)),
-            err: Box::new(screen(err, color_stderr)),
+            out: Box::new(masked_screen(out, color)),
+            err: Box::new(masked_screen(err, color_stderr)),
             out_is_terminal,
             err_is_terminal,
             can_ask: io::stdin().is_terminal() && err_is_terminal,
@@ -99,12 +99,12 @@ impl Console {
 
     /// Returns the width of the terminal that shows the results, if one does.
     pub(super) fn out_width(&self) -> Option<usize> {
-        self.out_is_terminal.then(|| width(&console::Term::stdout()))
+        self.out_is_terminal.then(|| terminal_width(&console::Term::stdout()))
     }
 
     /// Returns the width of the terminal that shows everything else, if one does.
     pub(super) fn err_width(&self) -> Option<usize> {
-        self.err_is_terminal.then(|| width(&console::Term::stderr()))
+        self.err_is_terminal.then(|| terminal_width(&console::Term::stderr()))
     }
 
     /// Writes a JSON value: indented for a person, on one line for a program.
@@ -128,21 +128,21 @@ impl Console {
     /// Writes a remark about the results.
     pub(super) fn print_note(&mut self, text: &str) -> io::Result<()> {
         // What it quotes does not begin a line.
-        let text = wrapped(text, self.err_width(), "note: ".len(), 2);
+        let text = wrap_text(text, self.err_width(), "note: ".len(), 2);
         writeln!(self.err, "{DOUBTFUL}note:{DOUBTFUL:#} {text}")
     }
 }
 
-fn width(terminal: &console::Term) -> usize {
+fn terminal_width(terminal: &console::Term) -> usize {
     terminal.size_checked().map_or(USUAL_WIDTH, |(_, columns)| columns.into())
 }
 
 /// Makes the only way to a stream of the process; no secret goes it.
-pub(super) fn screen<S: RawStream + AsLockedWrite>(
+pub(super) fn masked_screen<S: RawStream + AsLockedWrite>(
     stream: S,
     color: ColorMode,
 ) -> MaskedWriter<TerminalStream<AutoStream<S>>> {
-    mask_output(bare(stream, color))
+    mask_output(unmasked_screen(stream, color))
 }
 
 /// Takes secrets out of what is written.
@@ -151,7 +151,7 @@ pub(super) fn mask_output<W: Write>(inner: W) -> MaskedWriter<W> {
 }
 
 /// Makes the way to a stream for what holds no secret any more.
-pub(super) fn bare<S: RawStream + AsLockedWrite>(
+pub(super) fn unmasked_screen<S: RawStream + AsLockedWrite>(
     stream: S,
     color: ColorMode,
 ) -> TerminalStream<AutoStream<S>> {

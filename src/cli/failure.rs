@@ -13,7 +13,7 @@ use super::{
     flags::BackendFlags,
     report::{self, ColorMode},
     screen::ours,
-    wrap::wrapped,
+    wrap::wrap_text,
 };
 use crate::{
     access::AccessDenial,
@@ -126,7 +126,7 @@ impl CliFailure {
     ) -> io::Result<()> {
         // What an error quotes does not begin a line, which could look like one of ours.
         let after = |word: &str, text: &dyn fmt::Display| {
-            wrapped(text.to_string().trim_end(), width, word.len() + 1, 2)
+            wrap_text(text.to_string().trim_end(), width, word.len() + 1, 2)
         };
         for before in &self.before {
             match before {

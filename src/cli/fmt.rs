@@ -44,7 +44,7 @@ fn format_file(
     only_check: bool,
     console: &mut Console,
 ) -> io::Result<bool> {
-    let bytes = if is_input { input()? } else { check::read_file(path)? };
+    let bytes = if is_input { read_input()? } else { check::read_file(path)? };
     let source = match SourceText::from_bytes(name, bytes.clone()) {
         Ok(source) => source,
         Err(error) => return Err(io::Error::other(error)),
@@ -83,7 +83,7 @@ fn format_file(
 }
 
 /// Reads standard input, but never more than can be a descriptor.
-fn input() -> io::Result<Vec<u8>> {
+fn read_input() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

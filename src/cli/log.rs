@@ -19,7 +19,7 @@ use tracing_subscriber::{
 
 use super::{
     args::{GlobalArgs, LogFormat},
-    console::{BAD, DOUBTFUL, GOOD, bare, mask_output, screen},
+    console::{BAD, DOUBTFUL, GOOD, mask_output, masked_screen, unmasked_screen},
     failure::CliFailure,
     report::ColorMode,
     screen::TextStyle,
@@ -49,12 +49,12 @@ pub(super) fn start_log(
     let _ = match args.log_format {
         LogFormat::Json => log
             .json()
-            .with_writer(|| mask_output(bare(io::stderr(), ColorMode::Never).of_json()))
+            .with_writer(|| mask_output(unmasked_screen(io::stderr(), ColorMode::Never).of_json()))
             .try_init(),
         LogFormat::Text => {
             let with_target = args.verbose > 1;
             let log = log.event_format(EventFormatter { with_target });
-            log.with_writer(move || screen(io::stderr(), color)).try_init()
+            log.with_writer(move || masked_screen(io::stderr(), color)).try_init()
         }
     };
     Ok(())

@@ -240,7 +240,7 @@ impl RequestStep<'_> {
         if let (Some(path), Some(value)) = (&health.auth_expires_path, value) {
             // A text that is no point in time may be anything, and is not passed on.
             let found_at = path.look(value).and_then(cost::small);
-            found.auth_expires_at = found_at.as_ref().and_then(timestamp::normalize);
+            found.auth_expires_at = found_at.as_ref().and_then(timestamp::normalize_timestamp);
         }
         let request = || self.request_line();
         match (&health.expect_path, value) {

@@ -497,7 +497,7 @@ impl Backend {
             // Made anew for each attempt: a stream cannot be rewound.
             let limit = plan.limit.as_ref();
             let attached =
-                upload::attach(&mut request, body, limit, files, activity, may_expect).await?;
+                upload::attach_body(&mut request, body, limit, files, activity, may_expect).await?;
             let AttachedBody { fault, sending, expects } = attached;
             let answer = client.execute(request);
             let response = match self.answered(plan, taken, activity, answer).await? {

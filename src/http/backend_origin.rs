@@ -77,12 +77,14 @@ impl BackendOrigin {
         let shows = self.has_credential && self.url.scheme() == "https";
         match IdentityFiles::of(settings).filter(|_| shows) {
             None => {
-                let client = of(&self.clients, purpose);
+                let client = for_purpose(&self.clients, purpose);
                 client.get_or_init(|| self.build(settings, guard, None, purpose)).clone()
             }
-            Some(files) => of(&self.renewing, purpose).client(files, &self.url, |identity| {
-                self.build(settings, guard, Some(identity), purpose)
-            }),
+            Some(files) => {
+                for_purpose(&self.renewing, purpose).client(files, &self.url, |identity| {
+                    self.build(settings, guard, Some(identity), purpose)
+                })
+            }
         }
     }
 
@@ -106,7 +108,7 @@ impl BackendOrigin {
 }
 
 /// Returns what there is for one use.
-fn of<T>([answers, downloads, lasting]: &[T; 3], purpose: ClientPurpose) -> &T {
+fn for_purpose<T>([answers, downloads, lasting]: &[T; 3], purpose: ClientPurpose) -> &T {
     match purpose {
         ClientPurpose::Answers => answers,
         ClientPurpose::Downloads => downloads,

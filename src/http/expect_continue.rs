@@ -75,7 +75,7 @@ impl Drop for HeldSending {
 }
 
 /// Makes a body of which this is decided at first, and what decides about it.
-pub(crate) fn held(body: ByteStream, verdict: BodyDecision) -> (ByteStream, HeldSending) {
+pub(crate) fn hold_body(body: ByteStream, verdict: BodyDecision) -> (ByteStream, HeldSending) {
     let gate = Arc::new(BodyGate(Mutex::new(BodyState { verdict, waker: None })));
     let sending = HeldSending(Some(Arc::clone(&gate)));
     (Box::pin(HeldBody { body, gate, wait: None }), sending)
@@ -172,7 +172,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_nobody_asks_for_is_sent_after_a_second() {
-        let (mut held, _sending) = held(body(), BodyDecision::Hold);
+        let (mut held, _sending) = hold_body(body(), BodyDecision::Hold);
         let started = Instant::now();
         assert_eq!(held.next().await.unwrap().unwrap(), "a");
         assert_eq!(started.elapsed(), LONGEST_WAIT);
@@ -182,7 +182,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn when_something_comes_the_body_is_sent_soon() {
-        let (mut held, _sending) = held(body(), BodyDecision::Hold);
+        let (mut held, _sending) = hold_body(body(), BodyDecision::Hold);
         let started = Instant::now();
         assert!(held.next().now_or_never().is_none());
         tokio::task::yield_now().await;
@@ -194,7 +194,7 @@ mod tests {
     async fn an_answer_ends_a_body() {
         for begin in [BodyDecision::Hold, BodyDecision::Go] {
             let endless = stream::pending().boxed();
-            let (mut held, sending) = held(endless, begin);
+            let (mut held, sending) = hold_body(endless, begin);
             let reading = tokio::spawn(async move { held.next().await.unwrap() });
             tokio::task::yield_now().await;
             drop(sending);

@@ -48,7 +48,7 @@ pub(super) fn client_config(
     is_own: bool,
     identity: Option<&ClientCertificate>,
 ) -> Result<ClientConfig, ClientError> {
-    let verifier = verifier(settings, url)?;
+    let verifier = own_verifier(settings, url)?;
     let verifier = if is_own { verifier } else { verifier.by_chain_alone() };
     Ok(config_with_verifier(verifier, identity))
 }
@@ -58,14 +58,14 @@ pub(super) fn client_config(
 /// # Errors
 ///
 /// There is no connection, or no certificate came over it.
-pub async fn presented(
+pub async fn presented_certificate(
     settings: &BackendSettings,
     base: &BaseUrl,
     guard: &ConnectionGuard,
 ) -> Result<PresentedCertificate, PresentError> {
     let url = base.as_url();
     let seen = Arc::new(Mutex::new(None));
-    let verifier = OriginVerifier { seen: Some(Arc::clone(&seen)), ..verifier(settings, url)? };
+    let verifier = OriginVerifier { seen: Some(Arc::clone(&seen)), ..own_verifier(settings, url)? };
     let builder = Client::builder()
         .connect_timeout(settings.timeouts.connect)
         .timeout(settings.timeouts.connect)
@@ -99,7 +99,7 @@ pub enum PresentError {
 }
 
 /// Returns the certificates of a PEM file.
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     let fail = |reason: String| ClientError::CaFile { path: path.display().to_string(), reason };
     let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
@@ -129,9 +129,9 @@ fn config_with_verifier(
 }
 
 /// Makes what decides about certificates of the backend itself.
-fn verifier(settings: &BackendSettings, url: &Url) -> Result<OriginVerifier, ClientError> {
+fn own_verifier(settings: &BackendSettings, url: &Url) -> Result<OriginVerifier, ClientError> {
     let provider = install_provider();
-    let files = settings.ca_file.as_deref().map(certificates).transpose()?.unwrap_or_default();
+    let files = settings.ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
     let known = files.iter().map(|it| CertificatePin::of(it)).collect();
     let chain = if settings.tls_skip_verify {
         None

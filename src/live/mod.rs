@@ -175,7 +175,7 @@ impl StreamHub {
             let checked = executor.check_jq(jq, client).await;
             checked.map_err(|error| StreamError::of(error.to_string()))?;
         }
-        let wanted = collections(call);
+        let wanted = watched_collections(call);
         let connected = source.connect(None, &wanted).await?;
         let stream = Arc::new(LiveStream {
             tool: call.entry().name.clone(),
@@ -434,7 +434,7 @@ impl Drop for CloseOnDrop<'_> {
 }
 
 /// Returns the collections that a call names.
-fn collections(call: &Admitted<'_>) -> Vec<String> {
+fn watched_collections(call: &Admitted<'_>) -> Vec<String> {
     let named =
         call.arguments().stream_argument(StreamArgument::Subscribe).and_then(Value::as_array);
     let mut all: Vec<String> = Vec::new();

@@ -128,7 +128,7 @@ impl Secrets {
                 let (name, value) = pair.split_once('=').unwrap_or((name, pair));
                 self.add(name.trim(), value);
             }
-        } else if short::tells(name) {
+        } else if short::tells_secret(name) {
             self.add(name, value);
             let Some((scheme, value)) = value.split_once(' ') else { return };
             self.add(scheme, value);
@@ -243,7 +243,7 @@ impl Secrets {
         let first = finders.next().map(|finder| finder.find(text)).unwrap_or_default();
         finders.fold(first, |mut found, finder| {
             found.extend(finder.find(text));
-            finder::merged(text, found)
+            finder::merge_ranges(text, found)
         })
     }
 }
