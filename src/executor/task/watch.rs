@@ -4,25 +4,22 @@ use std::{pin::Pin, time::Duration};
 
 use dadl_descriptor::model::{
     Tool,
-    task::{TaskObservation, TaskPhase, TaskRules},
+    task::{TaskObservation, TaskPhase},
 };
 use tokio::time::Instant;
 
-use super::{TaskError, TaskFailure, verdict::TaskVerdict};
+use super::{
+    poller::{MissedLook, TaskLook, TaskPoller},
+    verdict::TaskVerdict,
+};
 use crate::{
     call,
-    catalog::CatalogOperation,
     executor::{
-        AnswerMemory, CallContext, CallError, Executor, WaitBudget,
-        look::{self, LookResult},
+        AnswerMemory, CallError, TaskError, TaskFailure, WaitBudget,
         step::{CallMeans, to_usize},
     },
-    gate::{Admitted, TaskRight},
-    http::error::{SendError, SendErrorKind},
-    outcome::{
-        AnswerPayload, CallOutcome, HeldMemory, JsonText,
-        task_report::{TaskAge, TaskReport},
-    },
+    gate::Admitted,
+    outcome::{AnswerPayload, CallOutcome, HeldMemory, JsonText, task_report::TaskReport},
     response::{masked_error, shape},
 };
 
@@ -33,23 +30,15 @@ const LONGEST_TROUBLE: Duration = Duration::from_secs(120);
 /// waits are longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// A look at a task.
-pub(super) struct TaskLook {
+/// A task that has ended, as the last look showed it.
+pub(super) struct TaskEnd {
     pub(super) glimpse: TaskObservation,
     /// All that the look showed.
-    pub(super) shown: JsonText,
+    shown: JsonText,
     /// Counts what that takes.
     room: AnswerMemory,
     /// What became of the work, where the state of the task does not say.
     decided: Option<TaskVerdict>,
-}
-
-/// A look that showed nothing.
-enum MissedLook {
-    /// It may pass.
-    Passing { error: CallError, retry_after: Option<Duration> },
-    /// It will not.
-    Lasting(CallError),
 }
 
 /// How the watching ended.
@@ -57,36 +46,12 @@ pub(super) enum WatchEnd {
     /// The task goes on.
     Open(TaskReport),
     /// The task ended.
-    Ended(TaskLook),
-}
-
-/// Looks at one task.
-pub(super) struct TaskPoller<'run> {
-    pub(super) executor: &'run Executor,
-    pub(super) right: &'run TaskRight,
-    pub(super) tasks: &'run TaskRules,
-    context: &'run CallContext<'run>,
-    /// Since when it goes on, and whether it began then.
-    since: (Instant, bool),
-    /// The tool that shows it, without retries of its own: the looks repeat themselves.
-    tool: Tool,
+    Ended(TaskEnd),
 }
 
 type LookFuture<'run> = Pin<Box<dyn Future<Output = Result<TaskLook, MissedLook>> + Send + 'run>>;
 
-impl<'run> TaskPoller<'run> {
-    pub(super) fn new(
-        executor: &'run Executor,
-        right: &'run TaskRight,
-        context: &'run CallContext<'run>,
-    ) -> Option<Self> {
-        let tasks = right.tasks()?;
-        let tool = look::once(right.watch(false).ok()?.entry().tool()?);
-        let began = executor.begun.began(right.handle());
-        let since = began.map_or_else(|| (Instant::now(), false), |began| (began, true));
-        Some(Self { executor, right, tasks, context, since, tool })
-    }
-
+impl TaskPoller<'_> {
     /// Returns until when to wait.
     pub(super) fn deadline(&self, budget: WaitBudget) -> Instant {
         let settings = self.admit(false).ok().and_then(|call| {
@@ -117,9 +82,10 @@ impl<'run> TaskPoller<'run> {
     /// Finds out what became of the work, and tells of the end, which is the last that is told of the
     /// task.
     async fn ended(&self, mut seen: TaskLook) -> WatchEnd {
+        let mut decided = None;
         if seen.glimpse.phase == TaskPhase::Succeeded {
-            seen.decided = self.decided(&seen).await;
-            if let Some(TaskVerdict::Bad { judged, .. }) = &seen.decided {
+            decided = self.decided(&seen).await;
+            if let Some(TaskVerdict::Bad { judged, .. }) = &decided {
                 seen.glimpse.phase = judged.phase;
                 seen.glimpse.state.clone_from(&judged.state);
                 seen.glimpse.reason.clone_from(&judged.reason);
@@ -134,7 +100,8 @@ impl<'run> TaskPoller<'run> {
             glimpse.percent = Some(100.0);
         }
         self.tell(&TaskReport { is_running: false, glimpse: Some(glimpse), ..self.unseen() });
-        WatchEnd::Ended(seen)
+        let TaskLook { glimpse, shown, room } = seen;
+        WatchEnd::Ended(TaskEnd { glimpse, shown, room, decided })
     }
 
     /// Notes that a look failed for good. That the API shows the task to others only is no failure of
@@ -150,24 +117,6 @@ impl<'run> TaskPoller<'run> {
         let report = TaskReport { trouble, is_hidden, is_running, ..self.unseen() };
         self.executor.begun.lost(&report);
         if is_hidden { Ok(WatchEnd::Open(report)) } else { Err(error) }
-    }
-
-    /// Returns the report about a task that nobody has looked at.
-    pub(super) fn unseen(&self) -> TaskReport {
-        let (since, is_known) = self.since;
-        let elapsed = if is_known { TaskAge::Began } else { TaskAge::Watched };
-        TaskReport {
-            stops: self.right.stops(),
-            elapsed: Some(elapsed(since.elapsed())),
-            ..TaskReport::unseen(self.right.handle().clone())
-        }
-    }
-
-    pub(super) fn admit(&self, blocking: bool) -> Result<Admitted<'run>, CallError> {
-        self.right.watch(blocking).map_err(|refusal| {
-            let (handle, tool) = (self.right.handle().clone(), self.tool.name.clone());
-            TaskError::State { handle, tool, reason: refusal.to_string() }.into()
-        })
     }
 
     /// Looks at once, and then watches until `deadline`.
@@ -262,74 +211,16 @@ impl<'run> TaskPoller<'run> {
         })
     }
 
-    /// Looks at the task once.
-    async fn look(&self, blocking: bool) -> Result<TaskLook, MissedLook> {
-        let call = self.admit(blocking).map_err(MissedLook::Lasting)?;
-        let settings = self.executor.backend(call.entry()).map_err(MissedLook::Lasting)?.settings();
-        let bound = settings.timeouts.call;
-        let seen = tokio::time::timeout(bound, self.look_through(&call)).await;
-        let seen = seen.unwrap_or_else(|_| {
-            Err(CallError::Send(SendError {
-                backend: settings.name.clone(),
-                request: CatalogOperation::Tool(&self.tool).summary(),
-                kind: SendErrorKind::Timeout { bound: "timeout", after: bound },
-                attempts: 1,
-            }))
-        });
-        seen.map_err(|error| self.missed(error))
-    }
-
-    async fn look_through(&self, call: &Admitted<'_>) -> Result<TaskLook, CallError> {
-        let LookResult { text, room, rejected } = self.shown(call, &self.tool).await?;
-        let read = || self.tasks.read_observation(text.as_str());
-        let glimpse = room.work(text.as_str().len(), read).await;
-        // What shows no task is what its status says.
-        let glimpse = glimpse.map_err(|error| match rejected {
-            Some(rejected) => rejected,
-            None => self.unclear(error.to_string()),
-        })?;
-        Ok(TaskLook { glimpse, shown: text, room, decided: None })
-    }
-
-    /// Makes a call of `tool` that only looks, and returns what it gives to a caller.
-    pub(super) async fn shown(
-        &self,
-        call: &Admitted<'_>,
-        tool: &Tool,
-    ) -> Result<LookResult, CallError> {
-        let shown = look::look_once(self.executor, self.context, call, tool).await?;
-        shown.ok_or_else(|| self.unclear("is no JSON".to_owned()))
-    }
-
-    fn unclear(&self, reason: String) -> CallError {
-        let (handle, tool) = (self.right.handle().clone(), self.tool.name.clone());
-        TaskError::State { handle, tool, reason }.into()
-    }
-
-    /// Decides whether another look may help.
-    fn missed(&self, error: CallError) -> MissedLook {
-        if error.is_transient() {
-            return MissedLook::Passing { retry_after: error.retry_after(), error };
-        }
-        MissedLook::Lasting(match error {
-            error @ CallError::Task(_) => error,
-            error => {
-                let (handle, error) = (self.right.handle().clone(), Box::new(error));
-                TaskError::Unseen { handle, error }.into()
-            }
-        })
-    }
-
     /// Makes the end of the task the outcome of `call`: the rules of `starter`, which began it, apply
     /// to the result, but for `result_path`, which is about the tool's own answers.
     pub(super) async fn outcome(
         &self,
-        seen: TaskLook,
+        end: TaskEnd,
         call: &Admitted<'_>,
         starter: &Tool,
     ) -> Result<CallOutcome, CallError> {
         let Self { executor, right, tasks, context, .. } = self;
-        let TaskLook { glimpse, mut shown, mut room, decided } = seen;
+        let TaskEnd { glimpse, mut shown, mut room, decided } = end;
         let handle = right.handle().clone();
         let mut notes = Vec::new();
         let mut result = tasks.result.as_ref();
