@@ -2,58 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::accounts::AccountUser;
-use super::data::{RequestData, order, sort};
-use super::definitions::listed;
+use super::data::{RequestData, listed, order, sort};
 use super::failure::DanubeFailure;
 use super::fields::FieldFaults;
-use super::state::{BackupSubject, DanubeState, MachineQuirk, MachineStatus, is_hvm};
-use super::tasks::{BegunTask, TaskEffect, TaskPlan};
-use crate::server::SimulatedDate;
-
-/// One backup.
-#[derive(Debug, Clone)]
-pub(super) struct Backup {
-    pub(super) dc: &'static str,
-    /// The name of the machine when the backup was made.
-    pub(super) hostname: String,
-    pub(super) vm_uuid: String,
-    pub(super) define: Option<String>,
-    pub(super) name: String,
-    pub(super) disk_id: u64,
-    /// In megabytes: the size of the disk.
-    pub(super) disk_size: u64,
-    pub(super) brand: &'static str,
-    pub(super) kind: u64,
-    pub(super) node: String,
-    pub(super) zpool: String,
-    pub(super) created: SimulatedDate,
-    pub(super) status: BackupStatus,
-    /// In bytes.
-    pub(super) size: Option<u64>,
-    /// In seconds.
-    pub(super) time: Option<u64>,
-    pub(super) note: String,
-}
-
-/// What state a backup is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BackupStatus {
-    Ok = 1,
-    Pending = 2,
-    Restore = 3,
-    Lost = 4,
-}
-
-/// What names one backup.
-pub(super) type BackupKey = (String, u64, String);
-
-impl Backup {
-    /// Returns what names it.
-    pub(super) fn key(&self) -> BackupKey {
-        (self.vm_uuid.clone(), self.disk_id, self.name.clone())
-    }
-}
+use super::records::{
+    Backup, BackupKey, BackupStatus, BackupSubject, MachineQuirk, MachineStatus, is_hvm,
+};
+use super::state::DanubeState;
+use super::task_records::TaskEffect;
+use super::tasks::{BegunTask, TaskPlan};
+use super::users::AccountUser;
 
 impl DanubeState {
     /// Lists the backups of a machine, also of one that was deleted, by its name; whoever sees the
@@ -386,13 +344,6 @@ impl DanubeState {
             .iter()
             .find(|backup| subject.has(backup) && backup.name == name && backup.disk_id == disk_id);
         found.cloned().ok_or_else(|| DanubeFailure::not_found("Backup"))
-    }
-
-    /// Puts a backup into another state.
-    pub(super) fn set_status(&mut self, key: &BackupKey, status: BackupStatus) {
-        if let Some(backup) = self.backups.iter_mut().find(|backup| backup.key() == *key) {
-            backup.status = status;
-        }
     }
 
     fn backup(&self, user: &AccountUser, backup: &Backup, of_node: bool) -> Value {

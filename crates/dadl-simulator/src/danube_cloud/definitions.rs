@@ -2,34 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::accounts::AccountUser;
-use super::data::{RequestData, order, sort};
+use super::data::{RequestData, listed, order, sort};
 use super::failure::DanubeFailure;
 use super::fields::FieldFaults;
-use super::state::{DanubeState, VirtualMachine};
-use crate::server::SimulatedDate;
-
-/// One definition.
-#[derive(Debug, Clone)]
-pub(super) struct BackupDefinition {
-    pub(super) vm_uuid: String,
-    pub(super) name: String,
-    pub(super) disk_id: u64,
-    /// 1 dataset, 2 file.
-    pub(super) kind: u64,
-    pub(super) node: String,
-    pub(super) zpool: String,
-    pub(super) desc: String,
-    /// Bytes per second.
-    pub(super) bwlimit: Option<u64>,
-    pub(super) active: bool,
-    pub(super) schedule: String,
-    pub(super) retention: u64,
-    /// 0 none, 1 gzip, 2 bzip2, 3 xz.
-    pub(super) compression: u64,
-    pub(super) fsfreeze: bool,
-    pub(super) created: SimulatedDate,
-}
+use super::records::{BackupDefinition, VirtualMachine};
+use super::state::DanubeState;
+use super::users::AccountUser;
 
 /// Which definitions a list is about.
 pub(super) enum DefinitionScope<'name> {
@@ -355,22 +333,6 @@ impl DanubeState {
         }
         shown
     }
-}
-
-/// Makes the answer of a list: names unless objects are wanted, without what only sorts them.
-pub(super) fn listed(objects: Vec<Value>, wants_objects: bool, hidden: &[&str]) -> Value {
-    objects
-        .into_iter()
-        .map(|mut object| {
-            if !wants_objects {
-                return object.get("name").cloned().unwrap_or_default();
-            }
-            if let Some(members) = object.as_object_mut() {
-                members.retain(|name, _| !hidden.contains(&name.as_str()));
-            }
-            object
-        })
-        .collect()
 }
 
 fn not_found() -> DanubeFailure {

@@ -6,13 +6,14 @@
 
 use serde_json::{Value, json};
 
-use super::actions::ActionCall;
+use super::action_call::ActionCall;
+use super::disks::remove_disk;
 use super::failure::XenFailure;
-use super::hosts::remove_disk;
 use super::kind::XenKind;
 use super::machines::start;
+use super::object::{Properties, XenObject};
 use super::seed::{NewMachine, add_disk, add_interface, add_machine, report_tools};
-use super::store::{ObjectStore, Properties, XenObject};
+use super::store::ObjectStore;
 
 /// Makes a VM from a template of the pool.
 pub(super) fn create(store: &mut ObjectStore, action: &ActionCall) -> Result<Value, XenFailure> {

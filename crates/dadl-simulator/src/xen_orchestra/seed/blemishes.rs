@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::report_tools;
 use crate::xen_orchestra::kind::XenKind;
-use crate::xen_orchestra::store::{ObjectStore, Properties};
+use crate::xen_orchestra::object::Properties;
+use crate::xen_orchestra::store::ObjectStore;
 
 /// Spoils some objects.
 pub(super) fn add(store: &mut ObjectStore) {

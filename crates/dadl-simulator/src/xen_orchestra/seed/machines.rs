@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::{DAY, SeededPool, insert_in_pool, insert_with_id};
 use crate::server::SimulatedDate;
 use crate::xen_orchestra::kind::XenKind;
+use crate::xen_orchestra::object::{Properties, XenObject};
 use crate::xen_orchestra::snapshots::take_snapshot;
-use crate::xen_orchestra::store::{ObjectStore, Properties, XenObject};
+use crate::xen_orchestra::store::ObjectStore;
 
 /// Adds all machines to the pools.
 pub(super) fn add(store: &mut ObjectStore, sites: &[SeededPool]) {

@@ -11,7 +11,7 @@ mod machines;
 
 use serde_json::{Map, Value, json};
 
-use super::auth::AccountTable;
+use super::accounts::AccountTable;
 use super::kind::XenKind;
 use super::state::XenState;
 use super::store::ObjectStore;
@@ -98,7 +98,7 @@ const DAY: u64 = 86_400;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xen_orchestra::store::Properties as _;
+    use crate::xen_orchestra::object::Properties as _;
 
     #[test]
     fn everything_is_dated_from_the_moment() {
