@@ -58,14 +58,15 @@ impl Sources {
         Some(base)
     }
 
-    /// Returns which module each module uses, re-exports followed; those above and below left out.
+    /// Returns which module each module uses, those above and below left out. Re-exports are followed,
+    /// and imports too, which the modules below can name.
     fn uses(&self) -> BTreeMap<&ModulePath, BTreeSet<&ModulePath>> {
         let mut exports: HashMap<ModulePath, ModulePath> = HashMap::new();
         let mut named: Vec<(&ModulePath, ModulePath)> = Vec::new();
         for (module, text) in &self.0 {
-            for (path, is_public) in paths(text) {
+            for (path, is_import) in paths(text) {
                 let Some(target) = self.absolute(module, &path) else { continue };
-                if let Some(name) = target.last().filter(|_| is_public) {
+                if let Some(name) = target.last().filter(|_| is_import) {
                     let own: ModulePath = [module.as_slice(), std::slice::from_ref(name)].concat();
                     exports.insert(own, target.clone());
                 }
@@ -97,13 +98,15 @@ fn code(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the paths that a file names, and whether they are offered to others.
+/// Returns the paths that a file names, and whether it imports them.
 fn paths(text: &str) -> Vec<(String, bool)> {
-    let statement = Regex::new(r"(?m)^\s*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);").unwrap();
+    let statement = Regex::new(r"(?m)^\s*(?:pub(?:\([^)]*\))?\s+)?use\s+([^;]+);").unwrap();
     let inline = Regex::new(r"\b(?:crate|self|super)(?:::\w+)+").unwrap();
     let mut all: Vec<(String, bool)> = Vec::new();
     for found in statement.captures_iter(text) {
-        expand("", &found[2], found.get(1).is_some(), &mut all);
+        let mut imported = Vec::new();
+        expand("", &found[1], &mut imported);
+        all.extend(imported.into_iter().map(|path| (path, true)));
     }
     let rest = statement.replace_all(text, "");
     all.extend(inline.find_iter(&rest).map(|found| (found.as_str().to_owned(), false)));
@@ -111,11 +114,11 @@ fn paths(text: &str) -> Vec<(String, bool)> {
 }
 
 /// Writes out the paths of a `use` tree.
-fn expand(before: &str, tree: &str, is_public: bool, all: &mut Vec<(String, bool)>) {
+fn expand(before: &str, tree: &str, all: &mut Vec<String>) {
     let Some((head, group)) = tree.split_once('{') else {
         let path = tree.split(" as ").next().unwrap().trim();
         if !path.is_empty() {
-            all.push((format!("{before}{path}"), is_public));
+            all.push(format!("{before}{path}"));
         }
         return;
     };
@@ -127,13 +130,13 @@ fn expand(before: &str, tree: &str, is_public: bool, all: &mut Vec<(String, bool
             '{' => depth += 1,
             '}' => depth -= 1,
             ',' if depth == 0 => {
-                expand(&before, &group[start..at], is_public, all);
+                expand(&before, &group[start..at], all);
                 start = at + 1;
             }
             _ => {}
         }
     }
-    expand(&before, &group[start..], is_public, all);
+    expand(&before, &group[start..], all);
 }
 
 /// Returns the modules that one leads to, over others too.
