@@ -13,6 +13,15 @@ use super::task_records::TaskEffect;
 use super::tasks::{BegunTask, TaskPlan};
 use super::users::AccountUser;
 
+/// Whose backups are shown.
+#[derive(Debug, Clone, Copy)]
+enum ListedFrom {
+    /// Those of a machine.
+    Machine,
+    /// Those that a node keeps, of any datacenter.
+    Node,
+}
+
 impl DanubeState {
     /// Lists the backups of a machine, also of one that was deleted, by its name; whoever sees the
     /// datacenter may.
@@ -25,14 +34,14 @@ impl DanubeState {
     ) -> Result<Value, DanubeFailure> {
         let order = order(data, ORDER, "-created")?;
         let disk_id = data.disk_id("disk_id")?;
-        let subject = self.subject(user, dc, name, data.has("hostname"));
+        let subject = self.subject(user, dc, name, data);
         let define = data.text("define");
         let found = self.backups.iter().filter(|backup| {
             subject.has(backup)
                 && disk_id.is_none_or(|disk| disk == backup.disk_id)
                 && define.is_none_or(|define| backup.define.as_deref() == Some(define))
         });
-        Ok(self.listed_backups(user, found, &order, data, false))
+        Ok(self.listed_backups(user, found, &order, data, ListedFrom::Machine))
     }
 
     /// Lists the backups that a node keeps.
@@ -59,7 +68,7 @@ impl DanubeState {
                 && disk_id.is_none_or(|disk| disk == backup.disk_id)
                 && define.is_none_or(|define| backup.define.as_deref() == Some(define))
         });
-        Ok(self.listed_backups(user, found, &order, data, true))
+        Ok(self.listed_backups(user, found, &order, data, ListedFrom::Node))
     }
 
     fn listed_backups<'state>(
@@ -68,13 +77,13 @@ impl DanubeState {
         found: impl Iterator<Item = &'state Backup>,
         order: &[(&str, bool)],
         data: &RequestData,
-        of_node: bool,
+        from: ListedFrom,
     ) -> Value {
-        let mut objects: Vec<Value> =
-            found.map(|backup| self.backup(user, backup, of_node)).collect();
+        let mut objects: Vec<Value> = found.map(|backup| self.backup(user, backup, from)).collect();
         sort(&mut objects, order);
         let wants = |name| data.flag(name).unwrap_or_default();
-        listed(objects, wants("full") || wants("extended"), &[])
+        let wants_objects = wants("full") || wants("extended");
+        listed(objects, wants_objects, &[])
     }
 
     /// Shows one backup.
@@ -85,9 +94,9 @@ impl DanubeState {
         name: (&str, &str),
         data: &RequestData,
     ) -> Result<Value, DanubeFailure> {
-        let subject = self.subject(user, dc, name.0, data.has("hostname"));
+        let subject = self.subject(user, dc, name.0, data);
         let backup = self.find_backup(&subject, name.1, data)?;
-        Ok(self.backup(user, &backup, false))
+        Ok(self.backup(user, &backup, ListedFrom::Machine))
     }
 
     /// Begins to make a backup by a definition.
@@ -170,7 +179,7 @@ impl DanubeState {
         let Some(found) = found else { return Err(DanubeFailure::not_found("Backup")) };
         found.note = note;
         let changed = found.clone();
-        Ok(self.backup(user, &changed, false))
+        Ok(self.backup(user, &changed, ListedFrom::Machine))
     }
 
     /// Begins to put a backup in the place of a disk.
@@ -329,7 +338,7 @@ impl DanubeState {
         if !user.is_admin(dc) {
             return Err(DanubeFailure::forbidden());
         }
-        Ok(self.subject(user, dc, name, data.has("hostname")))
+        Ok(self.subject(user, dc, name, data))
     }
 
     fn find_backup(
@@ -346,7 +355,7 @@ impl DanubeState {
         found.cloned().ok_or_else(|| DanubeFailure::not_found("Backup"))
     }
 
-    fn backup(&self, user: &AccountUser, backup: &Backup, of_node: bool) -> Value {
+    fn backup(&self, user: &AccountUser, backup: &Backup, from: ListedFrom) -> Value {
         let machine = self.machines.iter().find(|machine| machine.uuid == backup.vm_uuid);
         let (kind, end) = if backup.kind == 1 { ("ds", "") } else { ("file", ".full.zfs") };
         let file_path = format!(
@@ -373,7 +382,7 @@ impl DanubeState {
             "file_path": file_path,
             "note": backup.note,
         });
-        if let (true, Some(shown)) = (of_node, shown.as_object_mut()) {
+        if let (ListedFrom::Node, Some(shown)) = (from, shown.as_object_mut()) {
             shown.insert("dc".to_owned(), backup.dc.into());
         }
         shown

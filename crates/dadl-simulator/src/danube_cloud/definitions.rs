@@ -16,6 +16,29 @@ pub(super) enum DefinitionScope<'name> {
     Node(&'name str),
 }
 
+/// What becomes of a definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DefinitionEdit {
+    /// It is made.
+    New,
+    /// It is there, and changes.
+    Known,
+}
+
+/// How much of a definition is shown.
+#[derive(Debug, Clone, Copy)]
+enum DefinitionDetail {
+    Usual,
+    /// How many backups it has as well.
+    Extended,
+}
+
+impl DefinitionDetail {
+    const fn of(is_extended: bool) -> Self {
+        if is_extended { Self::Extended } else { Self::Usual }
+    }
+}
+
 impl DanubeState {
     /// Lists definitions: names, or objects when these are asked for.
     pub(super) fn list_definitions(
@@ -50,9 +73,10 @@ impl DanubeState {
         let found = self.definitions.iter().filter(is_in);
         // Unlike that of one definition it is read as a boolean.
         let is_extended = data.flag("extended").unwrap_or_default();
+        let detail = DefinitionDetail::of(is_extended);
         let mut objects: Vec<Value> = found
             .map(|definition| {
-                let mut shown = self.definition(user, definition, is_extended);
+                let mut shown = self.definition(user, definition, detail);
                 if let Some(shown) = shown.as_object_mut() {
                     shown.insert("created".to_owned(), definition.created.iso().into());
                 }
@@ -75,7 +99,9 @@ impl DanubeState {
         let machine = self.machine(user, dc, name.0)?;
         let at = self.find_definition(machine, name.1, data)?;
         let found = self.definitions.get(at).ok_or_else(not_found)?;
-        Ok(self.definition(user, found, data.is_set("extended")))
+        let is_extended = data.is_set("extended");
+        let detail = DefinitionDetail::of(is_extended);
+        Ok(self.definition(user, found, detail))
     }
 
     /// Makes a definition.
@@ -119,7 +145,7 @@ impl DanubeState {
                 faults.missing(field);
             }
         }
-        self.change(&mut definition, &machine, data, true, &mut faults);
+        self.change(&mut definition, &machine, data, DefinitionEdit::New, &mut faults);
         let is_its = |it: &&BackupDefinition| it.vm_uuid == machine.uuid && it.disk_id == disk_id;
         let most = self.limits(dc).map(|limits| limits.definitions);
         if most.is_some_and(|most| self.definitions.iter().filter(is_its).count() >= most) {
@@ -128,7 +154,7 @@ impl DanubeState {
         if !faults.0.is_empty() {
             return Err(DanubeFailure::Invalid(faults.0));
         }
-        let shown = self.definition(user, &definition, false);
+        let shown = self.definition(user, &definition, DefinitionDetail::Usual);
         self.definitions.push(definition);
         Ok(shown)
     }
@@ -161,11 +187,11 @@ impl DanubeState {
         let at = self.find_definition(&machine, name.1, data)?;
         let mut definition = self.definitions.get(at).cloned().ok_or_else(not_found)?;
         let mut faults = FieldFaults::default();
-        self.change(&mut definition, &machine, data, false, &mut faults);
+        self.change(&mut definition, &machine, data, DefinitionEdit::Known, &mut faults);
         if !faults.0.is_empty() {
             return Err(DanubeFailure::Invalid(faults.0));
         }
-        let shown = self.definition(user, &definition, false);
+        let shown = self.definition(user, &definition, DefinitionDetail::Usual);
         if let Some(place) = self.definitions.get_mut(at) {
             *place = definition;
         }
@@ -242,7 +268,7 @@ impl DanubeState {
         definition: &mut BackupDefinition,
         machine: &VirtualMachine,
         data: &RequestData,
-        is_new: bool,
+        edit: DefinitionEdit,
         faults: &mut FieldFaults,
     ) {
         // What is there and empty is not there, where something has to be.
@@ -274,7 +300,9 @@ impl DanubeState {
             definition.compression = compression;
         }
         // Read-only once there is a definition.
-        if let Some(kind) = is_new.then(|| faults.choice("type", data, 1, 2)).flatten() {
+        if edit == DefinitionEdit::New
+            && let Some(kind) = faults.choice("type", data, 1, 2)
+        {
             definition.kind = kind;
         }
         if data.has("bwlimit") {
@@ -302,7 +330,7 @@ impl DanubeState {
         &self,
         user: &AccountUser,
         definition: &BackupDefinition,
-        is_extended: bool,
+        detail: DefinitionDetail,
     ) -> Value {
         let machine = self.machines.iter().find(|it| it.uuid == definition.vm_uuid);
         let dc = machine.map_or("", |machine| machine.dc);
@@ -323,7 +351,7 @@ impl DanubeState {
             "compression": definition.compression,
             "fsfreeze": definition.fsfreeze,
         });
-        if let (true, Some(shown)) = (is_extended, shown.as_object_mut()) {
+        if let (DefinitionDetail::Extended, Some(shown)) = (detail, shown.as_object_mut()) {
             let count = self.backups.iter().filter(|backup| {
                 backup.vm_uuid == definition.vm_uuid
                     && backup.disk_id == definition.disk_id

@@ -86,9 +86,9 @@ impl DanubeCloud {
         self.running.service().state().clock.advance(time);
     }
 
-    /// Switches backups on or off, as `VMS_VM_BACKUP_ENABLED` does.
-    pub fn enable_backups(&self, enabled: bool) {
-        self.running.service().state().backups_enabled = enabled;
+    /// Switches backups off, as `VMS_VM_BACKUP_ENABLED` does.
+    pub fn disable_backups(&self) {
+        self.running.service().state().backups_enabled = false;
     }
 
     /// Ends all sessions, as a login elsewhere does.

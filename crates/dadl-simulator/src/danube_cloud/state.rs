@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::clock::SimulatedClock;
+use super::data::RequestData;
 use super::failure::DanubeFailure;
 use super::records::{
     Backup, BackupDefinition, BackupKey, BackupStatus, BackupSubject, ComputeNode, Datacenter,
@@ -54,16 +55,18 @@ impl DanubeState {
     }
 
     /// Finds whose backups `name` means: those of a machine, or, where `user` has none of this name or
-    /// UUID, whatever had this name; `by_name` asks for the latter.
+    /// UUID, whatever had this name; a request with `hostname` asks for the latter.
     pub(super) fn subject(
         &self,
         user: &AccountUser,
         dc: &str,
         name: &str,
-        by_name: bool,
+        data: &RequestData,
     ) -> BackupSubject {
         match self.machine(user, dc, name) {
-            Ok(machine) if !by_name => BackupSubject::Machine(Box::new(machine.clone())),
+            Ok(machine) if !data.has("hostname") => {
+                BackupSubject::Machine(Box::new(machine.clone()))
+            }
             _ => BackupSubject::Named { dc: dc.to_owned(), hostname: name.to_owned() },
         }
     }

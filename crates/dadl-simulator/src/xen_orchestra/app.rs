@@ -1,6 +1,6 @@
 //! The simulated product, and a request that is being answered.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -66,11 +66,6 @@ impl XenApp {
             state: Mutex::new(state),
             mcp_is_off,
         }
-    }
-
-    /// Turns MCP off, or on again.
-    pub(super) fn set_mcp(&self, on: bool) {
-        self.mcp_is_off.store(!on, Ordering::Relaxed);
     }
 
     /// Locks the state. Never held across an `await`.

@@ -12,7 +12,7 @@ use super::failure::XenFailure;
 use super::kind::XenKind;
 use super::machines::start;
 use super::object::{Properties, XenObject};
-use super::seed::{NewMachine, add_disk, add_interface, add_machine, report_tools};
+use super::seed::{GuestTools, NewMachine, add_disk, add_interface, add_machine, report_tools};
 use super::store::ObjectStore;
 
 /// Makes a VM from a template of the pool.
@@ -65,7 +65,8 @@ pub(super) fn create(store: &mut ObjectStore, action: &ActionCall) -> Result<Val
     }
     // A system is on the disk of other templates, and in it the guest tools.
     let has_tools = template.get("isDefaultTemplate") == Some(&false.into());
-    store.update(XenKind::Vm, &vm, |vm| report_tools(vm, has_tools));
+    let tools = if has_tools { GuestTools::Found } else { GuestTools::Missing };
+    store.update(XenKind::Vm, &vm, |vm| report_tools(vm, tools));
     if is("boot") {
         start(store, &vm, None)?;
     }

@@ -143,7 +143,7 @@ pub(super) fn start(
         report_address(machine, id);
     });
     store.link(XenKind::Host, &chosen, "residentVms", id);
-    attach_devices(store, id, true);
+    attach_devices(store, id);
     Ok(())
 }
 
@@ -177,19 +177,27 @@ pub(super) fn stop(store: &mut ObjectStore, id: &str, power_state: &str) {
             machine.shift_remove("mainIpAddress");
         }
     });
-    attach_devices(store, id, false);
+    detach_devices(store, id);
 }
 
-fn attach_devices(store: &mut ObjectStore, vm: &str, attached: bool) {
+fn attach_devices(store: &mut ObjectStore, vm: &str) {
+    set_attached(store, vm, &true.into());
+}
+
+fn detach_devices(store: &mut ObjectStore, vm: &str) {
+    set_attached(store, vm, &false.into());
+}
+
+fn set_attached(store: &mut ObjectStore, vm: &str, attached: &Value) {
     let Some(machine) = store.get(XenKind::Vm, vm) else {
         return;
     };
     let (disks, interfaces) = (machine.list("$VBDs"), machine.list("VIFs"));
     for disk in disks {
-        store.set(XenKind::Vbd, &disk, "attached", attached);
+        store.set(XenKind::Vbd, &disk, "attached", attached.clone());
     }
     for interface in interfaces {
-        store.set(XenKind::Vif, &interface, "attached", attached);
+        store.set(XenKind::Vif, &interface, "attached", attached.clone());
     }
 }
 

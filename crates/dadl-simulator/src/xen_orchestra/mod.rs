@@ -46,6 +46,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use self::app::XenApp;
 use super::SimulatorOptions;
@@ -95,10 +96,14 @@ impl XenOrchestra {
         events::changed_vm(app).unwrap_or_default()
     }
 
-    /// Turns MCP off, as an administrator can, or on again: while it is off, requests with
-    /// `X-XO-Client: mcp` are refused.
-    pub fn set_mcp(&self, on: bool) {
-        self.running.service().set_mcp(on);
+    /// Turns MCP off, as an administrator can: requests with `X-XO-Client: mcp` are refused.
+    pub fn turn_mcp_off(&self) {
+        self.running.service().mcp_is_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Turns MCP on again.
+    pub fn turn_mcp_on(&self) {
+        self.running.service().mcp_is_off.store(false, Ordering::Relaxed);
     }
 
     /// Ends the actions that are running, as if their time had passed.

@@ -212,7 +212,7 @@ fn add_seeded(store: &mut ObjectStore, site: &SeededPool, plan: &SeededMachine) 
             object.insert("mainIpAddress".to_owned(), address.into());
             object.insert("os_version".to_owned(), system(&plan.name));
             object.insert("startTime".to_owned(), (moment - 30 * DAY).into());
-            report_tools(object, true);
+            report_tools(object, GuestTools::Found);
         }
     });
     if power == "Running" {
@@ -257,8 +257,16 @@ fn system(name: &str) -> Value {
     }
 }
 
+/// Whether guest tools answer in a VM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum GuestTools {
+    Found,
+    Missing,
+}
+
 /// Says in a VM whether guest tools answer in it, and which.
-pub(in super::super) fn report_tools(machine: &mut XenObject, there: bool) {
+pub(in super::super) fn report_tools(machine: &mut XenObject, tools: GuestTools) {
+    let there = tools == GuestTools::Found;
     for property in ["managementAgentDetected", "pvDriversDetected"] {
         machine.insert(property.to_owned(), there.into());
     }

@@ -18,7 +18,9 @@ use super::store::ObjectStore;
 use crate::server::SeededGenerator;
 
 pub(super) use self::backups::{JobRun, add_run};
-pub(super) use self::machines::{NewMachine, add_disk, add_interface, add_machine, report_tools};
+pub(super) use self::machines::{
+    GuestTools, NewMachine, add_disk, add_interface, add_machine, report_tools,
+};
 
 /// Makes the state that a simulated XO starts with.
 pub(super) fn seed(token: &str, moment: u64) -> XenState {
