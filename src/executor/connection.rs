@@ -164,7 +164,7 @@ impl Executor {
         })?;
         let bound = backend.settings().timeouts.call;
         let connected = async {
-            let _turns = self.bounds.turns(position, client, false).await?;
+            let _turns = self.bounds.turns(position, client).await?;
             self.begin(backend, tool, plan, last_id).await
         };
         let timed_out = |_| timed_out(backend, plan);

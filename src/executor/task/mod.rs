@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use self::{
     guard::TaskGuard,
-    poller::TaskPoller,
+    poller::{TaskLookKind, TaskPoller},
     watch::{TaskEnd, WatchEnd},
 };
 use super::{
@@ -141,7 +141,7 @@ impl Executor {
         match watcher.begin(deadline).await? {
             WatchEnd::Open(report) => Ok(open_outcome(report)),
             WatchEnd::Ended(end) => {
-                let call = watcher.admit(false)?;
+                let call = watcher.admit(TaskLookKind::Now)?;
                 let mut outcome = watcher.outcome(end, &call, starter).await?;
                 // What the call was given is not known here, but what it made is.
                 let written = (starter, Map::new());
@@ -167,19 +167,20 @@ impl Executor {
         self.execute(call, context).await?;
         let context = context.unheard();
         let unseen = TaskReport::unseen(handle.clone());
+        let rules = right.and_then(TaskRight::tasks);
+        let shows_it = rules.is_some_and(|tasks| tasks.stop_requested.is_some());
         let watcher =
             right.and_then(|right| Some((TaskPoller::new(self, right, &context)?, right)));
         let Some((watcher, right)) = watcher else {
-            return Ok(asked_outcome(unseen, false));
+            return Ok(asked_outcome(unseen, shows_it));
         };
-        let shows_it = right.tasks().is_some_and(|tasks| tasks.stop_requested.is_some());
         // What does not stop when it is asked to is looked at once.
         let patience = if right.stops() { AFTER_CANCEL } else { Duration::ZERO };
         Ok(match watcher.begin(Instant::now() + patience).await {
             // The request was taken; what cannot be seen may be so.
             Err(error) => {
                 let trouble = Some(error.to_string());
-                asked_outcome(TaskReport { trouble, ..watcher.unseen() }, false)
+                asked_outcome(TaskReport { trouble, ..watcher.unseen() }, shows_it)
             }
             Ok(WatchEnd::Open(report)) => asked_outcome(report, shows_it),
             Ok(WatchEnd::Ended(TaskEnd { glimpse, .. })) => {

@@ -22,6 +22,15 @@ use crate::{
     },
 };
 
+/// Which call looks at a task.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum TaskLookKind {
+    /// The one that answers at once.
+    Now,
+    /// The one that answers when the task has ended, or after a while.
+    AtEnd,
+}
+
 /// A look at a task.
 pub(super) struct TaskLook {
     pub(super) glimpse: TaskObservation,
@@ -58,7 +67,7 @@ impl<'run> TaskPoller<'run> {
         context: &'run CallContext<'run>,
     ) -> Option<Self> {
         let tasks = right.tasks()?;
-        let tool = look::once(right.watch(false).ok()?.entry().tool()?);
+        let tool = look::once(right.watch().ok()?.entry().tool()?);
         let began = executor.begun.began(right.handle());
         let since = began.map_or_else(|| (Instant::now(), false), |began| (began, true));
         Some(Self { executor, right, tasks, context, since, tool })
@@ -75,16 +84,20 @@ impl<'run> TaskPoller<'run> {
         }
     }
 
-    pub(super) fn admit(&self, blocking: bool) -> Result<Admitted<'run>, CallError> {
-        self.right.watch(blocking).map_err(|refusal| {
+    pub(super) fn admit(&self, look: TaskLookKind) -> Result<Admitted<'run>, CallError> {
+        let admitted = match look {
+            TaskLookKind::Now => self.right.watch(),
+            TaskLookKind::AtEnd => self.right.wait_for_end(),
+        };
+        admitted.map_err(|refusal| {
             let (handle, tool) = (self.right.handle().clone(), self.tool.name.clone());
             TaskError::State { handle, tool, reason: refusal.to_string() }.into()
         })
     }
 
     /// Looks at the task once.
-    pub(super) async fn look(&self, blocking: bool) -> Result<TaskLook, MissedLook> {
-        let call = self.admit(blocking).map_err(MissedLook::Lasting)?;
+    pub(super) async fn look(&self, look: TaskLookKind) -> Result<TaskLook, MissedLook> {
+        let call = self.admit(look).map_err(MissedLook::Lasting)?;
         let settings = self.executor.backend(call.entry()).map_err(MissedLook::Lasting)?.settings();
         let bound = settings.timeouts.call;
         let seen = tokio::time::timeout(bound, self.look_through(&call)).await;

@@ -9,7 +9,7 @@ use dadl_descriptor::model::{
 use tokio::time::Instant;
 
 use super::{
-    poller::{MissedLook, TaskLook, TaskPoller},
+    poller::{MissedLook, TaskLook, TaskLookKind, TaskPoller},
     verdict::TaskVerdict,
 };
 use crate::{
@@ -54,7 +54,7 @@ type LookFuture<'run> = Pin<Box<dyn Future<Output = Result<TaskLook, MissedLook>
 impl TaskPoller<'_> {
     /// Returns until when to wait.
     pub(super) fn deadline(&self, budget: WaitBudget) -> Instant {
-        let settings = self.admit(false).ok().and_then(|call| {
+        let settings = self.admit(TaskLookKind::Now).ok().and_then(|call| {
             let settings = self.executor.backend(call.entry()).ok()?.settings();
             Some((settings.task_wait, settings.task_after))
         });
@@ -121,7 +121,7 @@ impl TaskPoller<'_> {
 
     /// Looks at once, and then watches until `deadline`.
     pub(super) async fn begin(&self, deadline: Instant) -> Result<WatchEnd, CallError> {
-        let first = self.look(false).await;
+        let first = self.look(TaskLookKind::Now).await;
         let is_over = Instant::now() >= deadline;
         let report = match first {
             Ok(seen) if seen.glimpse.phase != TaskPhase::Running => {
@@ -149,10 +149,13 @@ impl TaskPoller<'_> {
         let mut report = report.unwrap_or_else(|| self.unseen());
         let mut looks = 0;
         let mut troubled: Option<Instant> = None;
-        let mut poll = self.look_after(self.tasks.pause(looks), false);
+        let mut poll = self.look_after(self.tasks.pause(looks), TaskLookKind::Now);
         // It never ends by itself where there is no such call.
-        let mut blocking =
-            self.tasks.blocking.as_ref().map(|_| self.look_after(Duration::ZERO, true));
+        let mut blocking = self
+            .tasks
+            .blocking
+            .as_ref()
+            .map(|_| self.look_after(Duration::ZERO, TaskLookKind::AtEnd));
         loop {
             let blocked = async {
                 match &mut blocking {
@@ -168,7 +171,7 @@ impl TaskPoller<'_> {
                     }
                     // A server or a proxy that waits for a while only: ask again.
                     Ok(_) | Err(MissedLook::Passing { .. }) => {
-                        blocking = Some(self.look_after(self.tasks.pause(usize::MAX), true));
+                        blocking = Some(self.look_after(self.tasks.pause(usize::MAX), TaskLookKind::AtEnd));
                     }
                     // The polls find out whether that is so for them too.
                     Err(MissedLook::Lasting(_)) => blocking = None,
@@ -197,17 +200,17 @@ impl TaskPoller<'_> {
                     }
                     report.elapsed = self.unseen().elapsed;
                     self.tell(&report);
-                    poll = self.look_after(pause, false);
+                    poll = self.look_after(pause, TaskLookKind::Now);
                 }
                 () = tokio::time::sleep_until(deadline) => return Ok(WatchEnd::Open(report)),
             }
         }
     }
 
-    fn look_after<'look>(&'look self, pause: Duration, blocking: bool) -> LookFuture<'look> {
+    fn look_after<'look>(&'look self, pause: Duration, look: TaskLookKind) -> LookFuture<'look> {
         Box::pin(async move {
             tokio::time::sleep(pause).await;
-            self.look(blocking).await
+            self.look(look).await
         })
     }
 
@@ -267,7 +270,7 @@ impl TaskPoller<'_> {
             return Ok(CallOutcome { status: 200, payload, notes, next: None, held });
         };
         // For the words of errors only: nothing is sent any more.
-        let look = self.admit(false)?;
+        let look = self.admit(TaskLookKind::Now)?;
         let (arguments, door) = (look.arguments(), look.door());
         let plan = call::plan_call(look.entry(), &self.tool, backend.base(), arguments, door)?;
         // What it takes was counted with the look.
