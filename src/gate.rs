@@ -554,8 +554,8 @@ impl TaskRight {
         self.admit(tools.map(|tools| &tools.watch), self.tasks().map(|tasks| &tasks.watch))
     }
 
-    /// Admits the call that looks at the task and answers at its end.
-    pub(crate) fn watch_blocking(&self) -> Result<Admitted<'_>, CallRefusal> {
+    /// Admits the call that answers at the end of the task.
+    pub(crate) fn wait_for_end(&self) -> Result<Admitted<'_>, CallRefusal> {
         let tools = self.gate.catalog.task_tools(self.backend);
         let call = self.tasks().and_then(|tasks| tasks.blocking.as_ref());
         self.admit(tools.map(|tools| &tools.watch), call)

@@ -22,8 +22,8 @@ use crate::{
         shell::shell_quoted,
     },
     mcp::{
-        BackendSummary, HttpOptions, HttpServer, ServeError, instructions, serve_listener,
-        serve_stdio,
+        BackendSummary, FileMention, HttpOptions, HttpServer, ServeError, instructions,
+        serve_listener, serve_stdio,
     },
 };
 
@@ -177,6 +177,7 @@ fn build_server(app: App, most_chars: Option<usize>, is_http: bool) -> HttpServe
     let catalog = app.gate.catalog();
     // On stdio files have names.
     let names_files = is_http && catalog.listed().any(CatalogEntry::handles_files);
+    let files = if names_files { FileMention::Named } else { FileMention::Unnamed };
     let listed = |name: &str| catalog.listed().filter(|tool| *tool.backend_name == *name).count();
     let summaries: Vec<BackendSummary<'_>> = app
         .backends
@@ -188,7 +189,7 @@ fn build_server(app: App, most_chars: Option<usize>, is_http: bool) -> HttpServe
             tools: listed(&backend.settings.name),
         })
         .collect();
-    let instructions = instructions(&summaries, names_files);
+    let instructions = instructions(&summaries, files);
     let most_chars = most_chars.unwrap_or(app.limits.result_chars);
     HttpServer::new(app.gate, Arc::new(app.executor), instructions)
         .with_most_chars(most_chars)

@@ -8,7 +8,7 @@ use dadl_text::{json::scan, text::begins_as_page};
 use http::HeaderValue;
 use uuid::Uuid;
 
-use super::{CallError, media::missing_path, step::RequestStep};
+use super::{CallError, error::media_type::missing_path, step::RequestStep};
 use crate::{
     call::CallPlan,
     http::{

@@ -164,7 +164,7 @@ fn in_circles(uses: &BTreeMap<&ModulePath, BTreeSet<&ModulePath>>) -> Vec<String
 
 #[test]
 fn files_of_the_libraries_are_in_no_circle() {
-    for library in ["dadl-text", "dadl-descriptor", "dadl-openapi"] {
+    for library in ["dadl-text", "dadl-descriptor", "dadl-openapi", "dadl-simulator"] {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates").join(library).join("src");
         let sources = Sources::read(&root);
         let uses = sources.uses();
@@ -174,29 +174,13 @@ fn files_of_the_libraries_are_in_no_circle() {
     }
 }
 
-/// The modules of the program that are free of circles.
-const MODULES: &[&str] = &[
-    "access", "app", "call", "catalog", "cli", "config", "files", "gate", "http", "live", "mcp",
-    "outcome", "response", "secrets", "shares", "worker",
-];
-
 #[test]
 fn files_of_the_program_are_in_no_circle() {
     let sources = Sources::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let uses = sources.uses();
-    for root in MODULES {
-        let is_within = |module: &ModulePath| module.first().is_some_and(|first| first == root);
-        assert!(sources.0.keys().any(is_within), "{root}");
-        let inner: BTreeMap<&ModulePath, BTreeSet<&ModulePath>> = uses
-            .iter()
-            .filter(|(module, _)| is_within(module))
-            .map(|(module, used)| {
-                (*module, used.iter().copied().filter(|it| is_within(it)).collect())
-            })
-            .collect();
-        let circles = in_circles(&inner);
-        assert!(circles.is_empty(), "{root}: {circles:?}");
-    }
+    assert!(uses.len() > 100, "{uses:?}");
+    let circles = in_circles(&uses);
+    assert!(circles.is_empty(), "{circles:?}");
 }
 
 #[test]
