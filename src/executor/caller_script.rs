@@ -186,14 +186,27 @@ impl Executor {
             quiet: Notify::new(),
         };
         let mut running = ScriptLoop::new(&host);
-        let job = ScriptJob {
-            code: script.code.clone(),
+        let api: Arc<dyn ScriptNames> = Arc::new(names);
+        let job = |code: String| ScriptJob {
+            code,
             params: "{}".to_owned(),
-            api: ScriptApi::Open(Arc::new(names)),
+            api: ScriptApi::Open(Arc::clone(&api)),
             most_calls: script.most_calls,
             deadline: Arc::clone(&deadline),
         };
-        let run = running.finish(&self.caller_slots, &context.client, job);
+        let run = async {
+            let (slots, client) = (&self.caller_slots, &context.client);
+            let ended = running.finish(slots, client, job(script.code.clone())).await;
+            // It may be TypeScript, which the engine cannot compile. As long as nothing was called, it
+            // can begin anew.
+            if ended.is_ok() || host.has_called() {
+                return ended;
+            }
+            match self.filters.of(client).erase_types(&script.code).await {
+                Ok(code) if code != script.code => running.finish(slots, client, job(code)).await,
+                _ => ended,
+            }
+        };
         let ended = tokio::select! {
             ended = run => Some(ended),
             () = passed(&deadline) => None,
@@ -350,6 +363,11 @@ impl ScriptHost for CallerHost<'_> {
 }
 
 impl CallerHost<'_> {
+    /// Returns whether the script has called anything.
+    fn has_called(&self) -> bool {
+        !self.named.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Waits for the yes to all changes of this script, where a person can be asked.
     async fn approved(&self, entry: &CatalogEntry) -> Result<(), InnerFailure> {
         let Some(approval) = self.approval else { return Ok(()) };

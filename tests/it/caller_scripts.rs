@@ -139,6 +139,22 @@ async fn a_script_names_tools_in_each_way() {
 }
 
 #[tokio::test]
+async fn types_are_taken_out() {
+    let bench = Bench::new(ok()).await;
+    let code = "interface Thing { id: number }\nconst got = (await api.get({ id: 1 })) as Thing;\n\
+                const ids: number[] = [got.id];\nreturn ids";
+    assert_eq!(bench.reads(code).await, json!([1]));
+    assert_eq!(bench.upstream.requests().len(), 1);
+    let code = "const a: number = 1;\nconst b: = 2;";
+    let failure = bench.failure(ScriptScope::Reads, code).await;
+    assert!(failure.contains("(line 1)"), "{failure}");
+    // What fails while it runs is not run again.
+    let code = "await api.get({ id: 1 }); JSON.parse('{')";
+    assert!(bench.failure(ScriptScope::Reads, code).await.contains("SyntaxError"));
+    assert_eq!(bench.upstream.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn helpers_find_tools_and_dates() {
     let bench = Bench::new(ok()).await;
     assert_eq!(bench.reads("return dadl.search('vms')").await, "found for vms");
