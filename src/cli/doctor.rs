@@ -21,11 +21,12 @@ use super::{
     load,
     process_secrets::SECRETS,
     screen::TextStyle,
+    serve::MOST_LISTED,
     signals::SignalListener,
     wrap::wrap_text,
 };
 use crate::config::{
-    FileSettings, Settings,
+    FileSettings, Settings, Surface,
     credentials::CredentialResolver,
     env_vars::{self, Environment},
     file_trust::{self, FileDoubt},
@@ -63,6 +64,8 @@ struct ReportLine {
 struct DoctorReport {
     lines: Vec<ReportLine>,
     backend: Option<String>,
+    /// How many tools hosts would see.
+    listed: usize,
     /// For the commands in hints.
     flags: BackendFlags,
 }
@@ -144,6 +147,7 @@ pub(super) async fn run(
                     signal = signals.next() => return Ok(signal.exit()),
                 }
             }
+            describe_surface(&settings, &mut report);
         }
         Err(failure) if args.json || !console.out_is_terminal => {
             let hint = failure.next_step(&console.flags);
@@ -175,6 +179,21 @@ async fn load_settings(
 
 fn is_proxied(environment: &Environment) -> bool {
     env_vars::PROXIES.iter().any(|name| environment.get(name).is_some())
+}
+
+/// Says when hosts would see more tools than some of them take.
+fn describe_surface(settings: &Settings, report: &mut DoctorReport) {
+    let listed = report.listed;
+    report.backend = None;
+    if settings.surface == Surface::Tools && listed > MOST_LISTED {
+        report.ok(
+            "surface",
+            format!(
+                "{listed} tools are listed, and some hosts take {MOST_LISTED} at most; with `--surface \
+                 compact` a few find the others"
+            ),
+        );
+    }
 }
 
 /// Reports what the settings are and where they come from.

@@ -22,8 +22,8 @@ use crate::{
         shell::shell_quoted,
     },
     mcp::{
-        BackendSummary, FileMention, HttpOptions, HttpServer, ServeError, ShownTools, instructions,
-        serve_listener, serve_stdio,
+        BackendSummary, FileMention, HttpOptions, HttpServer, SearchMention, ServeError,
+        ShownTools, instructions, serve_listener, serve_stdio,
     },
 };
 
@@ -174,6 +174,9 @@ fn say_how_to_reach(
     writeln!(console.err, "\nCtrl-C ends it.")
 }
 
+/// Some hosts refuse a list with more tools.
+pub(super) const MOST_LISTED: usize = 128;
+
 fn build_server(
     app: App,
     surface: Surface,
@@ -195,16 +198,27 @@ fn build_server(
             tools: listed(&backend.settings.name),
         })
         .collect();
-    let instructions = instructions(&summaries, files);
-    let most_chars = most_chars.unwrap_or(app.limits.result_chars);
     let exposes = |entry: &CatalogEntry| {
         let backend = app.backends.get(entry.backend.0);
         backend.is_some_and(|it| it.settings.exposed.matching(entry.declared_name()).is_some())
     };
-    let exposed = app.gate.catalog().listed().filter(|entry| exposes(entry));
+    let exposed = catalog.listed().filter(|entry| exposes(entry));
     let exposed: Vec<String> = exposed.map(|entry| entry.name.clone()).collect();
-    let (time, calls) = (app.limits.script_time, app.limits.script_calls);
     let shown = ShownTools { surface, exposed };
+    let is_compact = shown.is_compact(&app.gate);
+    let count = catalog.listed().count();
+    if !is_compact && count > MOST_LISTED {
+        tracing::warn!(
+            "{count} tools are listed, and some hosts take {MOST_LISTED} at most; `--surface compact` \
+             lists a few that find and call the others"
+        );
+    }
+    let composites = catalog.listed().filter(|entry| entry.tool().is_none());
+    let composites = composites.map(|entry| entry.name.as_str()).collect();
+    let search = is_compact.then_some(SearchMention { composites });
+    let instructions = instructions(&summaries, files, search.as_ref());
+    let most_chars = most_chars.unwrap_or(app.limits.result_chars);
+    let (time, calls) = (app.limits.script_time, app.limits.script_calls);
     HttpServer::with_surface(app.gate, Arc::new(app.executor), instructions, &shown)
         .with_scripts(time, calls)
         .with_most_chars(most_chars)

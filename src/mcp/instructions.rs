@@ -38,17 +38,37 @@ pub enum FileMention {
     Unnamed,
 }
 
-/// Writes the instructions for these backends, below 2 KB.
-pub fn instructions(backends: &[BackendSummary<'_>], mention: FileMention) -> String {
+/// What a model should know where it finds tools by a search.
+#[derive(Debug, Clone, Default)]
+pub struct SearchMention<'text> {
+    /// The tools that do in one call what takes many.
+    pub composites: Vec<&'text str>,
+}
+
+/// Says how tools are reached that a host does not list.
+const SEARCH: &str = "Tools are found by api_search. api_read calls those that only read, and runs code \
+                      over them: one script is cheaper than many calls. api_change calls any one; \
+                      api_script runs code that changes things.";
+
+/// Most bytes of the names of composites.
+const COMPOSITES_BYTES: usize = 500;
+
+/// Writes the instructions for these backends, below 2 KB; `search` where tools are found by one.
+pub fn instructions(
+    backends: &[BackendSummary<'_>],
+    mention: FileMention,
+    search: Option<&SearchMention<'_>>,
+) -> String {
+    let intro = search.map(search_intro).unwrap_or_default();
     let lines: Vec<String> = backends.iter().map(backend_line).collect();
     let files = match mention {
         FileMention::Named => FILES,
         FileMention::Unnamed => "",
     };
-    let room = MOST_BYTES - TAIL_BYTES - files.len();
+    let room = MOST_BYTES - TAIL_BYTES - files.len() - intro.len();
     let shown = lines.len().min(room / LEAST_BYTES);
     let share = fair_share(lines.iter().take(shown).map(|line| line.len() + 1), room);
-    let mut text = String::new();
+    let mut text = intro;
     for line in lines.iter().take(shown) {
         text.push_str(&cut_text(line, share.saturating_sub(1)));
         text.push('\n');
@@ -64,6 +84,24 @@ pub fn instructions(backends: &[BackendSummary<'_>], mention: FileMention) -> St
         text.push_str(files);
     }
     text
+}
+
+/// Says how tools are found, and which do what takes many calls.
+fn search_intro(search: &SearchMention<'_>) -> String {
+    let mut intro = SEARCH.to_owned();
+    let mut names = String::new();
+    for name in &search.composites {
+        if names.len() + name.len() > COMPOSITES_BYTES {
+            break;
+        }
+        names.push_str(if names.is_empty() { "" } else { ", " });
+        names.push_str(name);
+    }
+    if !names.is_empty() {
+        intro.push_str(&format!(" Each of these does what takes many calls: {names}."));
+    }
+    intro.push('\n');
+    intro
 }
 
 /// Writes all that is known of a backend in one line.
@@ -105,9 +143,12 @@ mod tests {
         let one = BackendSummary { hint: Some("The lab."), ..backend("xo", "Xen\n Orchestra.") };
         let two = BackendSummary { tools: 1, ..backend("dc", "") };
         let named = "xo (2 tools): The lab. Xen Orchestra.\ndc (1 tool)";
-        assert_eq!(instructions(&[one, two], FileMention::Unnamed), named);
-        assert_eq!(instructions(&[one, two], FileMention::Named), format!("{named}\n{FILES}"));
-        assert_eq!(instructions(&[], FileMention::Unnamed), "");
+        assert_eq!(instructions(&[one, two], FileMention::Unnamed, None), named);
+        assert_eq!(
+            instructions(&[one, two], FileMention::Named, None),
+            format!("{named}\n{FILES}")
+        );
+        assert_eq!(instructions(&[], FileMention::Unnamed, None), "");
     }
 
     #[test]
@@ -116,6 +157,7 @@ mod tests {
         let text = instructions(
             &[backend("a", &long), backend("b", "Short."), backend("c", &long)],
             FileMention::Unnamed,
+            None,
         );
         assert!(text.contains("\nb (2 tools): Short.\n"), "{text}");
         assert!(text.contains("\nc (2 tools): word"), "{text}");
@@ -128,12 +170,15 @@ mod tests {
         #[test]
         fn the_text_stays_below_two_kilobytes(
             texts in proptest::collection::vec(("\\PC{0,80}", "[a-zé \n]{0,900}"), 0..60),
-            names_files: bool
+            names_files: bool,
+            names in 0_usize..60,
         ) {
             let backends: Vec<_> =
                 texts.iter().map(|(name, description)| backend(name, description)).collect();
             let files = if names_files { FileMention::Named } else { FileMention::Unnamed };
-            prop_assert!(instructions(&backends, files).len() <= MOST_BYTES);
+            let search = SearchMention { composites: vec!["list_things_by_kind"; names] };
+            let search = (names > 0).then_some(&search);
+            prop_assert!(instructions(&backends, files, search).len() <= MOST_BYTES);
         }
     }
 }

@@ -58,7 +58,7 @@ pub use self::{
     connection_bounds::ConnectionBounds,
     connections::{serve_http, serve_listener},
     http::HttpOptions,
-    instructions::{BackendSummary, FileMention, instructions},
+    instructions::{BackendSummary, FileMention, SearchMention, instructions},
     server::HttpServer,
     shown_tools::ShownTools,
     stdio::{serve_stdio, serve_streams},

@@ -23,16 +23,22 @@ pub(super) struct ToolList {
 }
 
 impl ShownTools {
-    /// Makes the list of hosts.
-    pub(super) fn list(&self, gate: &Gate) -> ToolList {
-        let mut builtins = BuiltinTool::needed(gate);
+    /// Returns whether hosts see a few tools that find the others.
+    pub fn is_compact(&self, gate: &Gate) -> bool {
         let catalog = gate.catalog();
         let (count, bytes) = match self.surface {
             // The size of a list is found out only where it decides.
             Surface::Auto => (catalog.listed().count(), catalog.listed().map(size_of_tool).sum()),
             Surface::Tools | Surface::Compact => (0, 0),
         };
-        if !self.surface.is_compact(count, bytes) {
+        self.surface.is_compact(count, bytes)
+    }
+
+    /// Makes the list of hosts.
+    pub(super) fn list(&self, gate: &Gate) -> ToolList {
+        let mut builtins = BuiltinTool::needed(gate);
+        let catalog = gate.catalog();
+        if !self.is_compact(gate) {
             let built_in = builtins.iter().map(|builtin| builtin.tool());
             let tools = catalog.listed().map(tools::mcp_tool).chain(built_in).collect();
             return ToolList { tools, builtins, is_compact: false };

@@ -142,7 +142,9 @@ async fn examine_app(
 fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) {
     let catalog = app.gate.catalog();
     let (left_out, all) = (catalog.left_out().count(), catalog.entries().len());
-    let allowed = catalog.listed().count() + left_out;
+    let listed = catalog.listed().count();
+    report.listed += listed;
+    let allowed = listed + left_out;
     let mut finding = format!("{allowed} of {all} tools are allowed");
     if left_out > 0 {
         finding.push_str(&format!("; {left_out} of these the server lacks or may lack"));
