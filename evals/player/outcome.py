@@ -96,6 +96,9 @@ def compare(expected, found):
     for one in expected:
         fitting = [change for change in left if fits(one, change)]
         names = list(one.get("names", [one["name"]] if "name" in one else []))
+        if one.get("optional"):
+            left = [change for change in left if change not in fitting]
+            continue
         if names:
             missing = [name for name in names if name not in [it.name for it in fitting]]
             absent += [f"{one['op']} {one['of']} \"{name}\"" for name in missing]

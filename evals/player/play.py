@@ -133,7 +133,7 @@ def judge(task, worlds, before, files, played):
     played.problems += outcome.missing_facts(task.data.get("answer", {}), played.answer)
     found = []
     for name, world in worlds.items():
-        found += outcome.changes(name, world, before[name], world.objects())
+        found += outcome.changes(name, world, before[name], world.settled())
     absent, played.wrong_changes = outcome.compare(task.data.get("change", []), found)
     played.problems += [f"did not happen: {it}" for it in absent]
     if "asked" in task.data and bool(played.questions) != task.data["asked"]:

@@ -12,6 +12,7 @@ KEYS = {"ask", "kind", "person", "asked", "task_duration", "backend", "answer", 
 STEPS = {"script", "tool", "arguments", "says", "fails"}
 CHANGES = {
     "backend", "of", "op", "name", "names", "count", "set", "adds", "takes", "follows", "brings",
+    "optional",
 }
 KINDS = {
     "count", "join", "average", "top", "bulk", "change", "consent", "refusal", "ambiguous", "impossible",

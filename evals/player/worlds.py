@@ -3,11 +3,14 @@
 import json
 import re
 import subprocess
-import urllib.error
+import time
 import urllib.parse
 import urllib.request
 
 TOKEN = "demo-token"
+# Xen Orchestra sees a change some 150 ms after it was made.
+LOOK_EVERY = 0.3
+MOST_LOOKS = 30
 
 
 class World:
@@ -50,6 +53,17 @@ class World:
             }
             for collection, key, item in self._read()
         }
+
+    def settled(self):
+        """Returns the objects once nothing changes any more: products show changes a moment later."""
+        last = None
+        for _ in range(MOST_LOOKS):
+            time.sleep(LOOK_EVERY)
+            now = self.objects()
+            if now == last:
+                break
+            last = now
+        return last
 
     def _read(self):
         raise NotImplementedError
