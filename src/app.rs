@@ -4,6 +4,7 @@
 //! operator sees every problem in one run. Credentials are not read yet: a call that needs a
 //! missing one says so.
 
+mod credential_problem;
 mod error;
 mod flows;
 pub(crate) mod openapi;
@@ -27,8 +28,9 @@ use dadl_descriptor::{
 use url::Url;
 
 pub use self::{
+    credential_problem::CredentialProblem,
     error::{BuildError, BuildProblem, RotationError, SettingProblem},
-    flows::{CredentialDestination, CredentialFlow, CredentialProblem},
+    flows::{CredentialDestination, CredentialFlow},
     operator::{DefaultError, OperatorError},
 };
 use crate::{

@@ -2,7 +2,7 @@
 //! charset), the rest is the body.
 #![no_main]
 
-use dadl_mcp::response::decode::{decode, excerpt};
+use dadl_mcp::response::{decode::decode, decode_error::excerpt};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -8,11 +8,11 @@ use dadl_descriptor::{
     source::{SourceError, SourceText},
 };
 
-use super::{flows::CredentialProblem, operator::OperatorError};
+use super::{credential_problem::CredentialProblem, operator::OperatorError};
 use crate::{
     call::BaseUrlError,
     config::{BaseUrlProblem, PrivateAddress, bundled::LocateError, credentials::CredentialError},
-    http::client_certificate::IdentityError,
+    http::client_error::IdentityError,
 };
 
 /// Why nothing can be served: all problems of all backends.

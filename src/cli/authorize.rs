@@ -30,10 +30,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::{
-    console::{Console, SECRETS},
-    failure::CliFailure,
-};
+use super::{console::Console, failure::CliFailure, process_secrets::SECRETS};
 use crate::{
     app::LoadedBackend,
     config::AddressKey,

@@ -17,7 +17,7 @@ use super::{
     console::Console,
     exit::ExitReason,
     failure::CliFailure,
-    report::{self, CheckedFile, ColorMode, ReportFormat, WantedCredential},
+    report::{self, CheckOutcome, CheckedFile, ColorMode, ReportFormat, WantedCredential},
     rewrite,
     screen::ours,
 };
@@ -33,34 +33,6 @@ pub enum FixMode {
     /// Nothing is changed.
     #[default]
     Off,
-}
-
-/// What a run found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CheckOutcome {
-    /// Files that were named.
-    pub files: usize,
-    /// Files whose text could be read.
-    pub readable: usize,
-    /// Findings that keep a file from being served.
-    pub errors: usize,
-    /// Findings that `check` fails for.
-    pub warnings: usize,
-    /// Findings that are worth knowing.
-    pub notes: usize,
-    /// Findings of any severity that `--fix` would mend: those in fragments stay.
-    pub fixable: usize,
-}
-
-impl CheckOutcome {
-    /// Returns the exit status: 0 clean, 1 findings, 3 nothing could be read.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self { readable: 0, .. } => 3,
-            Self { errors: 0, warnings: 0, .. } => 0,
-            _ => 1,
-        }
-    }
 }
 
 /// Reports what is wrong with descriptors.

@@ -2,10 +2,7 @@
 //!
 //! Each of them is a [`TerminalStream`], so that nothing of others steers the terminal that shows it.
 
-use std::{
-    io::{self, IsTerminal as _, Write},
-    sync::LazyLock,
-};
+use std::io::{self, IsTerminal as _, Write};
 
 use anstream::{
     AutoStream,
@@ -18,12 +15,13 @@ use serde_json::Value;
 use super::{
     args::ColorChoice,
     flags::BackendFlags,
+    process_secrets::SECRETS,
     screen::{TerminalStream, TextStyle},
     wrap::wrapped,
 };
 use crate::{
     config::env_vars::{Environment, NO_COLOR},
-    secrets::{MaskedWriter, Secrets},
+    secrets::MaskedWriter,
 };
 
 /// The width of a terminal that does not tell.
@@ -137,9 +135,6 @@ impl Console {
 fn width(terminal: &console::Term) -> usize {
     terminal.size_checked().map_or(USUAL_WIDTH, |(_, columns)| columns.into())
 }
-
-/// The secrets of the process.
-pub(super) static SECRETS: LazyLock<Secrets> = LazyLock::new(Secrets::default);
 
 /// Makes the only way to a stream of the process; no secret goes it.
 pub(super) fn screen<S: RawStream + AsLockedWrite>(

@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use super::{
     args::{BackendArgs, DemoArgs},
-    console::{Console, SECRETS},
+    console::Console,
     demo_stage::ConsoleStage,
     exit::ExitReason,
     failure::CliFailure,
+    process_secrets::SECRETS,
 };
 use crate::{
     access::{ALL, AccessLevels},

@@ -7,10 +7,7 @@ use console::Term;
 use dadl_text::text;
 use serde_json::Value;
 
-use super::{
-    console::{Console, SECRETS},
-    table,
-};
+use super::{console::Console, process_secrets::SECRETS, table};
 use crate::demo::DemoStage;
 
 /// Shows the demo.

@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 
 use super::{
     args::DoctorArgs,
-    console::{BAD, Console, DOUBTFUL, GOOD, SECRETS},
+    console::{BAD, Console, DOUBTFUL, GOOD},
     demo,
     exit::ExitReason,
     failure::CliFailure,
     flags::BackendFlags,
     load,
+    process_secrets::SECRETS,
     screen::TextStyle,
     signals::SignalListener,
     wrap::wrapped,

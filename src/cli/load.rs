@@ -12,9 +12,10 @@ use dadl_text::names::{OrMeant, nearest_name};
 
 use super::{
     args::{BackendArgs, SimulatedArgs},
-    console::{Console, SECRETS},
+    console::Console,
     demo,
     failure::CliFailure,
+    process_secrets::SECRETS,
 };
 use crate::{
     access::{ALL, UNCLASSIFIED},

@@ -30,6 +30,7 @@ mod load;
 mod log;
 mod pinning;
 mod possible_values;
+mod process_secrets;
 mod progress;
 pub mod report;
 mod rewrite;

@@ -7,7 +7,10 @@ use super::{console::Console, failure::CliFailure};
 use crate::{
     app::LoadedBackend,
     config::{BackendSettings, CertificatePin, SettingsProvenance},
-    http::tls::{self, CertificateTrust, PresentedCertificate, RefusedCertificate},
+    http::{
+        certificate_trust::{CertificateTrust, PresentedCertificate, RefusedCertificate},
+        tls,
+    },
 };
 
 /// Returns the fingerprint that a person pins now; `None` where there is nothing to ask.

@@ -9,7 +9,7 @@ use console::Term;
 use dadl_text::text;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use super::{console::SECRETS, flags::BackendFlags, signals::ProcessSignal};
+use super::{flags::BackendFlags, process_secrets::SECRETS, signals::ProcessSignal};
 use crate::{
     config::shell::shell_quoted,
     outcome::{

@@ -18,11 +18,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     args::{SetupArgs, StoreArg},
     authorize::{self, AuthorizationGrant},
-    console::{Console, SECRETS},
+    console::Console,
     doctor,
     exit::ExitReason,
     failure::CliFailure,
     load, pinning,
+    process_secrets::SECRETS,
     signals::{ProcessSignal, SignalListener},
     stored_credentials,
 };

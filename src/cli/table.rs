@@ -10,7 +10,7 @@ use dadl_text::text::{one_line, shown_json};
 use serde_json::{Map, Value};
 
 use super::{
-    console::SECRETS,
+    process_secrets::SECRETS,
     wrap::{display_width, fitted, padded, wrapped},
 };
 

@@ -6,7 +6,7 @@ use dadl_text::text;
 pub(super) use textwrap::core::display_width;
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::Word};
 
-use super::console::SECRETS;
+use super::process_secrets::SECRETS;
 
 /// A narrower terminal is treated as one of this width.
 const NARROWEST: usize = 20;

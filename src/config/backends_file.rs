@@ -10,12 +10,11 @@ use dadl_descriptor::{
 };
 use dadl_text::names::header;
 use http::{HeaderName, HeaderValue};
-use url::Url;
 
 use super::{
     BackendSettings, CertificatePin, ConfirmPolicy, FileSettings, NoHost, OperatorLimits,
     PrivateHost,
-    env_vars::unexpanded_reference,
+    base_url::check_url,
     keys,
     reader::{ConfigReader, ConfigSection, ConfigText},
 };
@@ -423,48 +422,6 @@ pub(super) fn is_backend_name(name: &str) -> bool {
 pub(super) fn is_level(word: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':' | '.');
     !word.is_empty() && word.chars().all(allowed)
-}
-
-/// What is wrong with the URL of a setting, in words that follow its name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum UrlProblem {
-    /// Whoever reads the file reads it too.
-    #[error("must not hold a user name or a password; use a credential")]
-    Credentials,
-    /// It is none.
-    #[error("is no URL: {0}")]
-    Malformed(#[from] url::ParseError),
-    /// Paths are appended to it.
-    #[error("must not have a query or a fragment")]
-    Query,
-    /// Whoever wrote it meant a shell, or a host, to replace it.
-    #[error("is `{0}`, the name of a variable that nobody replaced; write the URL itself")]
-    Unexpanded(String),
-    /// It is something else, or none.
-    #[error("must begin with http:// or https://")]
-    Scheme,
-}
-
-/// Finds what is wrong with a base URL; one with placeholders is checked when they are filled.
-pub(super) fn check_url(text: &str) -> Result<(), UrlProblem> {
-    if !text.starts_with("http://") && !text.starts_with("https://") {
-        if let Some(reference) = unexpanded_reference(text) {
-            return Err(UrlProblem::Unexpanded(reference.shown.into_owned()));
-        }
-        let placeholder = text.starts_with('{');
-        return if placeholder { Ok(()) } else { Err(UrlProblem::Scheme) };
-    }
-    if text.contains('{') {
-        return Ok(());
-    }
-    let url = Url::parse(text)?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(UrlProblem::Credentials);
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(UrlProblem::Query);
-    }
-    Ok(())
 }
 
 /// `{NAME}` placeholders are upper case, so that a mistyped option is not taken for one.

@@ -1,8 +1,9 @@
-//! Which base URL a backend has: the operator's `url`, or the descriptor's `base_url`.
+//! Which base URL a backend has: the operator's `url`, or the descriptor's `base_url`; and which text
+//! can be one.
 
 use url::Url;
 
-use super::{AddressKey, BackendSettings, PrivateAddress};
+use super::{AddressKey, BackendSettings, PrivateAddress, env_vars::unexpanded_reference};
 
 /// Why a backend has no base URL that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,48 @@ impl BackendSettings {
             url.replace(&format!("{{{name}}}"), value)
         })
     }
+}
+
+/// What is wrong with the URL of a setting, in words that follow its name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UrlProblem {
+    /// Whoever reads the file reads it too.
+    #[error("must not hold a user name or a password; use a credential")]
+    Credentials,
+    /// It is none.
+    #[error("is no URL: {0}")]
+    Malformed(#[from] url::ParseError),
+    /// Paths are appended to it.
+    #[error("must not have a query or a fragment")]
+    Query,
+    /// Whoever wrote it meant a shell, or a host, to replace it.
+    #[error("is `{0}`, the name of a variable that nobody replaced; write the URL itself")]
+    Unexpanded(String),
+    /// It is something else, or none.
+    #[error("must begin with http:// or https://")]
+    Scheme,
+}
+
+/// Finds what is wrong with a base URL; one with placeholders is checked when they are filled.
+pub(super) fn check_url(text: &str) -> Result<(), UrlProblem> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        if let Some(reference) = unexpanded_reference(text) {
+            return Err(UrlProblem::Unexpanded(reference.shown.into_owned()));
+        }
+        let placeholder = text.starts_with('{');
+        return if placeholder { Ok(()) } else { Err(UrlProblem::Scheme) };
+    }
+    if text.contains('{') {
+        return Ok(());
+    }
+    let url = Url::parse(text)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UrlProblem::Credentials);
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(UrlProblem::Query);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

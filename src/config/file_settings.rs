@@ -9,6 +9,7 @@ use dadl_descriptor::{code, yaml::YamlValue};
 use url::{Host, Url};
 
 use super::{
+    base_url::check_url,
     keys,
     reader::{ConfigReader, ConfigSection},
 };
@@ -130,7 +131,7 @@ impl ConfigReader {
 
     fn public_url(&mut self, section: ConfigSection<'_>) -> Option<String> {
         let text = self.read_text(section, "public_url")?;
-        if let Err(problem) = super::backends_file::check_url(text.value) {
+        if let Err(problem) = check_url(text.value) {
             let help = "write a URL such as `https://mcp.example.com`";
             self.report_error(code::BASE_URL, &text.span, format!("`public_url` {problem}"), help);
         }

@@ -16,7 +16,10 @@ use uuid::Uuid;
 
 use super::{
     BackendSettings, CertificatePin, DescriptorPaths, FileSettings, OperatorLimits, PrivateHost,
-    Settings, SettingsProvenance, backends_file, dirs,
+    Settings, SettingsProvenance, backends_file,
+    base_url::check_url,
+    default_name::default_name,
+    dirs,
     env_vars::{self, Environment, UnexpandedVariable},
     file_trust::{self, FileDoubt},
 };
@@ -241,10 +244,10 @@ fn from_flags(
             );
             return Err(SettingsError::Flag { name: "--name", reason });
         }
-        None => name_of(dadl),
+        None => default_name(dadl),
     };
     if let Some(url) = &overrides.url {
-        backends_file::check_url(url).map_err(|problem| SettingsError::Flag {
+        check_url(url).map_err(|problem| SettingsError::Flag {
             name: "--url",
             reason: format!("it {problem}"),
         })?;
@@ -261,16 +264,6 @@ fn from_flags(
     backend.policy.levels = AccessLevels::new([ALL]);
     backend.policy.bound = Some(access.unwrap_or_default());
     Ok(backend)
-}
-
-/// Makes the name of a backend out of its descriptor's path.
-pub(super) fn name_of(dadl: &str) -> String {
-    let base = dadl.rsplit(['/', '\\']).next().unwrap_or_default();
-    let stem = base.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    let allowed = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
-    let name: String = stem.chars().map(allowed).collect();
-    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
-    if name.is_empty() { "backend".to_owned() } else { name.to_owned() }
 }
 
 /// A settings file.

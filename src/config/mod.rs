@@ -10,6 +10,7 @@ pub mod binding;
 pub mod bundled;
 mod certificate_pin;
 pub mod credentials;
+mod default_name;
 pub mod descriptor_folder;
 mod dirs;
 pub mod env_vars;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{BackendSettings, SettingsProvenance};
+use super::{BackendSettings, SettingsProvenance, default_name::default_name};
 
 impl BackendSettings {
     /// Returns the command that sets the backend up, with the flags that lead to it.
@@ -23,7 +23,7 @@ impl BackendSettings {
                 for origin in &self.policy.origins {
                     flag("--allow-origin", &origin.to_string());
                 }
-                if super::load::name_of(&self.dadl) != self.name {
+                if default_name(&self.dadl) != self.name {
                     flag("--name", &self.name);
                 }
                 if let Some(path) = &self.ca_file {

@@ -24,7 +24,8 @@ use crate::{
     http::backend::{Backend, HttpExchange},
     outcome::{JsonText, chain},
     response::{
-        decode::{self, BodyType},
+        decode::BodyType,
+        decode_error::DecodeError,
         media,
         shape::{self, ShapeError},
         stream_collector::{EndOfList, StreamCollector},
@@ -130,7 +131,7 @@ impl StreamConnection {
         self.collector.decoder()?.retry().map(Duration::from_millis)
     }
 
-    fn undecodable(&self, error: decode::DecodeError) -> BrokenStream {
+    fn undecodable(&self, error: DecodeError) -> BrokenStream {
         // What a tool hides must not show in a reason either.
         broken(if self.hides {
             format!("it is no valid {}", error.expected)

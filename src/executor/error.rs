@@ -16,7 +16,7 @@ use crate::{
         upload::BodyTooLarge,
     },
     outcome::ApiError,
-    response::decode::DecodeError,
+    response::decode_error::DecodeError,
     worker::FilterError,
 };
 

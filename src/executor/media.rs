@@ -13,7 +13,8 @@ use crate::{
     http::backend::{Backend, HttpExchange},
     outcome::{AnswerPayload, JsonText},
     response::{
-        decode::{BodyType, DecodeError},
+        decode::BodyType,
+        decode_error::DecodeError,
         media::{self, DeclaredMedia},
     },
 };

@@ -21,7 +21,8 @@ use crate::{
     outcome::AnswerPayload,
     response::{
         MASK,
-        decode::{BodyType, DecodeError},
+        decode::BodyType,
+        decode_error::DecodeError,
         rpc::{self, RpcError, RpcHead, RpcReply},
         rpc_error::{self, RefusedCall},
         stream_collector::StreamCollector,

@@ -15,7 +15,7 @@ use crate::{
     call::{CallArguments, CallPlan},
     gate::Admitted,
     http::{backend::Backend, error::SendErrorKind, upload::UploadActivity},
-    response::{MASK, decode::DecodeError},
+    response::{MASK, decode_error::DecodeError},
     worker::FilterPool,
 };
 

@@ -15,7 +15,7 @@ use crate::{
     http::backend::Backend,
     outcome::{AnswerPayload, chain},
     response::{
-        decode::DecodeError,
+        decode_error::DecodeError,
         stream_collector::{EndOfList, SoFar, StreamCollector},
     },
 };

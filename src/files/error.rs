@@ -8,7 +8,6 @@ use std::{
 
 use thiserror::Error;
 
-use super::space;
 use crate::outcome::transfer;
 
 /// Why a file could not be read or written.
@@ -104,10 +103,15 @@ impl FileError {
 }
 
 pub(super) fn io_error(action: &'static str, path: &Path, error: &io::Error) -> FileError {
-    if space::is_full(error) {
+    if is_full(error) {
         return FileError::DiskFull { total: None, usable: 0 };
     }
     FileError::Io { action, path: path.display().to_string(), reason: error.to_string() }
+}
+
+/// Returns whether the system said that the disk is full.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Why a reference names nothing that may be sent; goes on after the name of the file. Mostly the

@@ -15,7 +15,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    index::{self, FileId, FileRecord},
+    folder::remove_quietly,
+    record::{FileId, FileRecord},
     staging,
     time::{ClockMoment, MachineUptime, unix_seconds},
 };
@@ -53,7 +54,7 @@ pub(super) fn is_over(
 pub(super) fn forget_expiry(directory: &Path, id: &FileId) {
     let path = staging::path_of(directory, id, SEEN);
     if path.exists() {
-        index::remove_quietly(&path);
+        remove_quietly(&path);
         staging::tidy(directory);
     }
 }

@@ -11,115 +11,16 @@ use std::{
     collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
-    time::{Duration, UNIX_EPOCH},
 };
-
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{
-    expiry, staging,
-    time::{ClockMoment, MachineUptime},
+    expiry,
+    folder::{file_names, is_directory, remove_quietly},
+    record::{FileId, FileRecord, RECORD, STORE, record_path},
+    staging,
+    time::ClockMoment,
     unfinished,
 };
-
-/// The directory of records, and of the files that have no name of their own.
-pub(crate) const STORE: &str = ".store";
-/// Ends the name of a record.
-const RECORD: &str = "json";
-
-/// The name of a stored file: 32 lower-case hexadecimal digits that cannot be guessed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct FileId(String);
-
-impl FileId {
-    /// Makes a new one of 122 random bits.
-    pub(crate) fn random() -> Self {
-        Self(Uuid::new_v4().simple().to_string())
-    }
-
-    /// Reads one; what has another form names no file.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        (text.len() == 32 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
-    }
-
-    /// Returns the digits.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// What is known about a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FileRecord {
-    /// What people call it.
-    pub(crate) name: String,
-    /// Its path below the directory of files, when it is kept under a name of its own.
-    pub(crate) file: Option<String>,
-    /// The content type that was stored with it.
-    pub(crate) content_type: String,
-    /// In bytes.
-    pub(crate) size: u64,
-    /// The host for whose client it was saved, where there are several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) host: Option<String>,
-    /// In lower-case hexadecimal.
-    pub(crate) sha256: String,
-    /// When it is removed, in seconds since 1970.
-    pub(crate) expires: Option<u64>,
-    /// The same by what no change of the clock touches, until the machine starts anew.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) until: Option<MachineUptime>,
-    /// When it was last written to, in nanoseconds since 1970: a file with another time is
-    /// somebody else's and stays.
-    pub(crate) modified: u64,
-    /// Which file it is, where the system numbers them: another one of that name stays as well.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) inode: Option<u64>,
-    /// Whether it is the whole of an answer that was shown in part.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) spilled: bool,
-}
-
-impl FileRecord {
-    /// Returns where the bytes are.
-    pub(crate) fn path(&self, directory: &Path, id: &FileId) -> PathBuf {
-        match &self.file {
-            Some(file) => directory.join(file),
-            None => directory.join(STORE).join(id.as_str()),
-        }
-    }
-
-    /// Returns whether the bytes at `path` are still those that were stored.
-    fn is_at(&self, path: &Path) -> bool {
-        fs::symlink_metadata(path).is_ok_and(|metadata| {
-            metadata.is_file()
-                && metadata.len() == self.size
-                && modified(&metadata) == self.modified
-                && (self.inode.is_none() || self.inode == inode_of(&metadata))
-        })
-    }
-}
-
-/// Returns when a file was last written to, as records have it.
-pub(crate) fn modified(metadata: &fs::Metadata) -> u64 {
-    let time = metadata.modified().unwrap_or(UNIX_EPOCH);
-    let nanos = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_nanos();
-    u64::try_from(nanos).unwrap_or(u64::MAX)
-}
-
-/// Returns the number of a file.
-#[cfg(unix)]
-pub(crate) fn inode_of(metadata: &fs::Metadata) -> Option<u64> {
-    Some(std::os::unix::fs::MetadataExt::ino(metadata))
-}
-
-/// Files have no numbers here that are easy to get.
-#[cfg(not(unix))]
-pub(crate) fn inode_of(_: &fs::Metadata) -> Option<u64> {
-    None
-}
 
 /// The records of a directory, as of the last look.
 #[derive(Debug, Default)]
@@ -224,10 +125,6 @@ pub(super) fn take_back(directory: &Path, id: &FileId) {
     remove_quietly(&record_path(directory, id));
 }
 
-pub(super) fn record_path(directory: &Path, id: &FileId) -> PathBuf {
-    directory.join(STORE).join(format!("{}.{RECORD}", id.as_str()))
-}
-
 /// Lists what has the name of a record; a store that is a link is none.
 fn records(directory: &Path) -> Vec<(FileId, PathBuf)> {
     let store = directory.join(STORE);
@@ -248,24 +145,4 @@ fn read_record(path: &Path) -> Option<FileRecord> {
         !file.contains(['/', '\\', '\0']) && !matches!(file.as_str(), "" | "." | "..")
     };
     record.file.as_ref().is_none_or(is_name).then_some(record)
-}
-
-/// Returns whether this is a directory, and no link to one.
-pub(super) fn is_directory(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
-}
-
-/// Returns the names in a directory; none when it cannot be read.
-pub(super) fn file_names(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
-}
-
-/// Removes a file; another process may have been faster.
-pub(super) fn remove_quietly(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %path.display(), %error, "cannot remove a file");
-    }
 }

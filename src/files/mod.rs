@@ -13,11 +13,14 @@ mod candidate_names;
 mod error;
 pub(crate) mod exclusive_name;
 mod expiry;
+mod folder;
 mod index;
 mod inline;
 mod media_type;
 mod naming;
+mod part_file;
 mod readable;
+mod record;
 mod remote;
 mod saving;
 mod sealed;
@@ -42,11 +45,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 use url::Url;
 
-use self::{
-    error::io_error,
-    index::{FileIndex, STORE},
-    time::Timekeeper,
-};
+use self::{error::io_error, index::FileIndex, record::STORE, time::Timekeeper};
 pub use self::{
     error::{FetchClientError, FileError, ReferenceError, UrlRefusal},
     remote::{HostResolver, SystemResolver},
@@ -54,10 +53,10 @@ pub use self::{
     time::SystemClock,
 };
 pub(crate) use self::{
-    index::{FileId, FileRecord},
     inline::InlineFile,
     media_type::{extension_of, of_name as media_type_of},
     readable::ReadableFile,
+    record::{FileId, FileRecord},
     saving::FileSaving,
     unfinished::{RequestFingerprint, UnfinishedFile},
 };

@@ -12,10 +12,9 @@ use std::{
 use dadl_text::text;
 
 use super::{
-    FILES_PATH, FileError, FileStore, REFERENCE, candidate_names, exclusive_name,
-    index::{self, FileId, FileRecord},
-    io_error,
-    saving::PartFile,
+    FILES_PATH, FileError, FileStore, REFERENCE, candidate_names, exclusive_name, index, io_error,
+    part_file::PartFile,
+    record::{self, FileId, FileRecord},
     time::{self, MachineUptime},
 };
 use crate::outcome::SavedFile;
@@ -71,9 +70,9 @@ impl WholeFile {
             sha256: sha256.clone(),
             expires,
             until,
-            modified: index::modified(&metadata),
+            modified: record::modified(&metadata),
             spilled: is_spilled,
-            inode: index::inode_of(&metadata),
+            inode: record::inode_of(&metadata),
         };
         let is_noted = wanted.is_none() || expires.is_some() || store.is_limited();
         let names: Box<dyn Iterator<Item = Option<String>>> = match &wanted {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::UNIX_EPOCH};
 
 use url::Url;
 
-use super::{FileId, FileStore, REFERENCE, index, media_type};
+use super::{FileId, FileStore, REFERENCE, folder, media_type};
 
 /// A file that a host may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl FileStore {
         let found = tokio::task::spawn_blocking(move || {
             let directory = directory.canonicalize().unwrap_or(directory);
             let is_listed = |name: &String| !name.starts_with('.') && !spilled.contains(name);
-            let names = index::file_names(&directory).into_iter().filter(is_listed);
+            let names = folder::file_names(&directory).into_iter().filter(is_listed);
             let mut files: Vec<ReadableFile> =
                 names.filter_map(|name| readable_at(directory.join(name))).collect();
             files.sort_by_cached_key(|file| {

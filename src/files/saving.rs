@@ -7,7 +7,7 @@
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
@@ -19,9 +19,10 @@ use tokio::task::JoinHandle;
 use super::{
     FileError, FileStore, IncomingFile, READ_BUFFER, SavePurpose, StoreState,
     candidate_names::{display_name, safe_name},
-    index::{self, FileId},
-    io_error,
+    index, io_error,
     naming::WholeFile,
+    part_file::PartFile,
+    record::FileId,
     space,
     sparse::SparseFile,
     staging::{self, StagedFile},
@@ -41,39 +42,6 @@ use crate::{
 const BATCH: usize = 1024 * 1024;
 /// What a slow server has sent is written after this time, so that it survives this process.
 const LINGER: Duration = Duration::from_millis(100);
-
-/// Removes an unfinished file when it is dropped, and its folder when that is empty.
-#[derive(Debug)]
-pub(super) struct PartFile {
-    directory: PathBuf,
-    path: PathBuf,
-    keep: bool,
-}
-
-impl PartFile {
-    fn new(directory: &Path, path: PathBuf) -> Self {
-        Self { directory: directory.to_owned(), path, keep: false }
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Leaves the file where it is, or where it was moved to.
-    pub(super) fn keep(mut self) {
-        self.keep = true;
-    }
-}
-
-impl Drop for PartFile {
-    fn drop(&mut self) {
-        if !self.keep {
-            // Best effort: the file may be gone already.
-            let _ = std::fs::remove_file(&self.path);
-        }
-        staging::tidy(&self.directory);
-    }
-}
 
 /// The room that an unfinished file takes.
 struct ReservedSpace {

@@ -1,6 +1,6 @@
 //! How much room the disk of the store has.
 
-use std::{io, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use super::{FileError, StoreState};
 
@@ -78,9 +78,4 @@ pub(super) fn check_now(space: Option<DiskSpace>) -> Result<(), FileError> {
         Some(space) if space.usable() == 0 => Err(FileError::DiskFull { total: None, usable: 0 }),
         _ => Ok(()),
     }
-}
-
-/// Returns whether the system said that the disk is full.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

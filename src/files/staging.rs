@@ -15,7 +15,8 @@ use std::{
 
 use super::{
     exclusive_name::{self, create_private, is_at},
-    index::{self, FileId, STORE},
+    folder::{self, is_directory, remove_quietly},
+    record::{FileId, STORE},
 };
 
 /// The name of the folder, in that of records.
@@ -83,7 +84,7 @@ pub(super) fn write_file(directory: &Path, path: &Path, text: &[u8]) -> io::Resu
     let written =
         io::Write::write_all(&mut file, text).and_then(|()| exclusive_name::give(&new, path));
     if written.is_err() {
-        index::remove_quietly(&new);
+        remove_quietly(&new);
     }
     written
 }
@@ -93,7 +94,7 @@ pub(super) fn rewrite(directory: &Path, path: &Path, text: &[u8]) -> io::Result<
     let StagedFile { mut file, path: new, .. } = make_file(directory)?;
     let written = io::Write::write_all(&mut file, text).and_then(|()| fs::rename(&new, path));
     if written.is_err() {
-        index::remove_quietly(&new);
+        remove_quietly(&new);
     }
     written
 }
@@ -173,7 +174,7 @@ impl StagingFolder {
 
     /// Returns the files with this ending whose names we make.
     pub(super) fn files(&self, ending: &str) -> impl Iterator<Item = (FileId, PathBuf)> {
-        let files = index::file_names(&self.path).into_iter().filter_map(move |name| {
+        let files = folder::file_names(&self.path).into_iter().filter_map(move |name| {
             let (stem, found) = name.rsplit_once('.')?;
             let id = FileId::parse(stem).filter(|_| found == ending)?;
             let path = self.path.join(&name);
@@ -189,7 +190,7 @@ impl StagingFolder {
         let mut file = create_private(&new)?;
         let written = io::Write::write_all(&mut file, text).and_then(|()| fs::rename(&new, path));
         if written.is_err() {
-            index::remove_quietly(&new);
+            remove_quietly(&new);
         }
         written
     }
@@ -242,7 +243,7 @@ fn make_directory(path: &Path) -> io::Result<bool> {
 fn is_usable(directory: &Path) -> bool {
     let path = folder(directory);
     let around = directory.join(STORE);
-    [&around, &path].into_iter().all(|path| index::is_directory(path) && is_own(directory, path))
+    [&around, &path].into_iter().all(|path| is_directory(path) && is_own(directory, path))
 }
 
 #[cfg(unix)]

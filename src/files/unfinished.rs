@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     exclusive_name::is_at,
     expiry::SEEN,
-    index::{self, FileId},
+    folder::{is_directory, remove_quietly},
+    record::{self, FileId},
     staging::{self, PART, StagingFolder},
     time::{self, MachineUptime},
 };
@@ -81,7 +82,7 @@ impl UnfinishedMark {
 impl Drop for UnfinishedMark {
     fn drop(&mut self) {
         if !self.keep {
-            index::remove_quietly(&self.path);
+            remove_quietly(&self.path);
             staging::tidy(&self.directory);
         }
     }
@@ -114,7 +115,7 @@ impl UnfinishedFile {
 
     /// Removes it: it is a part of something that is no more.
     pub(crate) fn discard(mut self) {
-        index::remove_quietly(&self.part);
+        remove_quietly(&self.part);
         self.mark.keep(false);
     }
 }
@@ -132,7 +133,7 @@ pub(super) fn write_mark(
     let metadata = fs::symlink_metadata(staging::part_path(directory, id)).ok()?;
     let record = UnfinishedRecord {
         part: id.as_str().to_owned(),
-        inode: index::inode_of(&metadata),
+        inode: record::inode_of(&metadata),
         request: text::hex_text(&request.0),
         validator: validator.to_owned(),
         total,
@@ -178,7 +179,7 @@ pub(super) fn take_leftover(
 /// Removes what dead processes left, unless another call may go on with it. Returns whether that
 /// was possible: nobody else may be beginning a file meanwhile.
 pub(super) fn sweep_leftovers(directory: &Path, now: &MachineUptime) -> bool {
-    if !index::is_directory(&staging::folder(directory)) {
+    if !is_directory(&staging::folder(directory)) {
         return true;
     }
     let Some(workshop) = StagingFolder::alone(directory) else { return false };
@@ -188,19 +189,19 @@ pub(super) fn sweep_leftovers(directory: &Path, now: &MachineUptime) -> bool {
             Some((id, record)) if is_of_use(directory, &workshop, &path, &id, &record, now) => {
                 kept.insert(id);
             }
-            _ => index::remove_quietly(&path),
+            _ => remove_quietly(&path),
         }
     }
     for (_, path) in workshop.files(PART).filter(|(id, _)| !kept.contains(id)) {
         // Locked: somebody is writing it.
         if let Some(_lock) = lock_part(&path, None) {
             tracing::info!(path = %path.display(), "removing an unfinished file");
-            index::remove_quietly(&path);
+            remove_quietly(&path);
         }
     }
     for (id, path) in workshop.files(SEEN) {
-        if !index::record_path(directory, &id).exists() {
-            index::remove_quietly(&path);
+        if !record::record_path(directory, &id).exists() {
+            remove_quietly(&path);
         }
     }
     workshop.remove_if_empty();
@@ -221,9 +222,9 @@ fn is_of_use(
         return false;
     }
     let Some(lock) = lock_part(&part, None) else { return true };
-    let is_same = lock
-        .metadata()
-        .is_ok_and(|metadata| record.inode.is_none() || record.inode == index::inode_of(&metadata));
+    let is_same = lock.metadata().is_ok_and(|metadata| {
+        record.inode.is_none() || record.inode == record::inode_of(&metadata)
+    });
     if !is_same || time::boot() != Some(&record.boot) {
         return false;
     }
@@ -243,7 +244,7 @@ fn is_of_use(
 /// Opens a file that nobody writes any more, and keeps others from it.
 fn lock_part(part: &Path, inode: Option<u64>) -> Option<File> {
     let metadata = fs::symlink_metadata(part).ok()?;
-    if !metadata.is_file() || (inode.is_some() && inode != index::inode_of(&metadata)) {
+    if !metadata.is_file() || (inode.is_some() && inode != record::inode_of(&metadata)) {
         return None;
     }
     let file = File::options().read(true).write(true).open(part).ok()?;

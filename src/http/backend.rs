@@ -14,7 +14,8 @@ use url::Url;
 use super::{
     auth::{AppliedCredential, Authenticator},
     backend_origin::BackendOrigin,
-    client::{ClientError, ClientPurpose},
+    client::ClientPurpose,
+    client_error::ClientError,
     connection_guard::ConnectionGuard,
     error::{SendError, SendErrorKind},
     expect_continue::HeldSending,

@@ -11,8 +11,9 @@ use reqwest::Client;
 use url::Url;
 
 use super::{
-    client::{self, ClientError, ClientPurpose},
+    client::{self, ClientPurpose},
     client_certificate::{ClientCertificate, IdentityFiles, RenewingClient},
+    client_error::ClientError,
     connection_guard::ConnectionGuard,
     throttle::BackendThrottle,
 };

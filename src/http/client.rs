@@ -9,11 +9,10 @@ use reqwest::{Client, ClientBuilder, redirect::Policy};
 use url::Url;
 
 use super::{
-    client_certificate::{ClientCertificate, IdentityError},
-    connection_guard::ConnectionGuard,
-    tls,
+    client_certificate::ClientCertificate, client_error::ClientError,
+    connection_guard::ConnectionGuard, crypto_provider::install_provider, tls,
 };
-use crate::config::{AddressKey, BackendSettings, BackendTimeouts, PrivateAddress};
+use crate::config::{AddressKey, BackendSettings, BackendTimeouts};
 
 /// The user agent that backends see.
 const USER_AGENT: &str = concat!("dadl-mcp/", env!("CARGO_PKG_VERSION"));
@@ -44,28 +43,6 @@ impl ClientPurpose {
     }
 }
 
-/// Why a client could not be built.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ClientError {
-    /// The operator: `ca_file` cannot be read or holds no certificate.
-    #[error("`ca_file` {path}: {reason}")]
-    CaFile {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The operator: there is no client certificate to show.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// The author, most likely: the descriptor leads into the operator's own network.
-    #[error(transparent)]
-    Private(#[from] PrivateAddress),
-    /// A bug, or a system without certificates.
-    #[error("the HTTP client cannot be built: {0}")]
-    Client(String),
-}
-
 /// Builds a client for the origin of `url`, which `key` gives, and which is that of the backend where
 /// `is_own` says so; `guard` decides where it connects. It shows `identity` to whoever asks for one.
 ///
@@ -79,7 +56,7 @@ pub(crate) fn build_client(
     identity: Option<&ClientCertificate>,
     purpose: ClientPurpose,
 ) -> Result<Client, ClientError> {
-    tls::install_provider();
+    install_provider();
     let BackendTimeouts { connect, read, .. } = settings.timeouts;
     let mut builder: ClientBuilder = Client::builder()
         .user_agent(USER_AGENT)

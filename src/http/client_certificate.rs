@@ -20,65 +20,13 @@ use rustls::{
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::{certificate::CertificateDetails, client::ClientError, connection_guard, tls};
-use crate::config::{
-    BackendSettings,
-    credentials::{self, SecretFileError},
+use super::{
+    certificate::CertificateDetails,
+    client_error::{ClientError, IdentityError},
+    connection_guard,
+    crypto_provider::install_provider,
 };
-
-/// Why there is no client certificate to show. The operator's fault; nothing of the key is told.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum IdentityError {
-    /// A file is not there, or cannot be trusted.
-    #[error("`{setting}` {path} {reason}")]
-    File {
-        /// The setting that names it.
-        setting: &'static str,
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        reason: SecretFileError,
-    },
-    /// It holds no certificate.
-    #[error("`client_cert` {0} holds no certificate (PEM)")]
-    NoCertificate(String),
-    /// It holds no key.
-    #[error(
-        "`{setting}` {path} holds no private key that can be read: write it as PEM, not encrypted"
-    )]
-    NoKey {
-        /// The setting that names it.
-        setting: &'static str,
-        /// The file.
-        path: String,
-    },
-    /// They are not of the same pair, or of a kind that is not spoken.
-    #[error("`client_cert` {cert} cannot be used with the key in {key}: {reason}")]
-    Unfit {
-        /// The file of the certificate.
-        cert: String,
-        /// That of the key.
-        key: String,
-        /// What the library said.
-        reason: String,
-    },
-    /// There is no TLS in which it could be shown.
-    #[error("`client_cert` would not be shown: the URL of the backend begins with http://")]
-    Plain,
-    /// What is shown to the API would be shown to a proxy.
-    #[error(
-        "`client_cert` would be shown to the proxy as well, which is spoken to in TLS: reach it by an \
-         http:// URL, or name the host in NO_PROXY"
-    )]
-    Proxy,
-}
-
-impl IdentityError {
-    fn file(setting: &'static str, path: &Path, reason: SecretFileError) -> Self {
-        Self::File { setting, path: path.display().to_string(), reason }
-    }
-}
+use crate::config::{BackendSettings, credentials};
 
 /// The files of a client certificate.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +76,7 @@ impl<'settings> IdentityFiles<'settings> {
         if connection_guard::asks_proxy_in_tls(url) {
             return Err(IdentityError::Proxy);
         }
-        let provider = tls::install_provider();
+        let provider = install_provider();
         let name = |path: &Path| path.display().to_string();
         let cert = match self.key {
             Some(_) => credentials::read_public(self.cert),

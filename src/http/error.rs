@@ -6,8 +6,8 @@
 use std::{fmt, time::Duration};
 
 use super::{
+    certificate_trust::{self, RefusedCertificate},
     connection_guard,
-    tls::{self, RefusedCertificate},
 };
 use crate::{config::PrivateAddress, outcome::chain};
 
@@ -86,7 +86,7 @@ impl SendErrorKind {
         if let Some(refused) = connection_guard::address_refusal(error) {
             return Self::PrivateAddress(Box::new(refused.clone()));
         }
-        if let Some(refused) = tls::certificate_refusal(error) {
+        if let Some(refused) = certificate_trust::certificate_refusal(error) {
             return Self::Certificate(Box::new(refused.clone()));
         }
         let chain = chain(error);

@@ -7,8 +7,6 @@
 //! every case. With fingerprints nothing else is accepted: one that has changed is refused.
 
 use std::{
-    error::Error,
-    io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -26,9 +24,11 @@ use url::{Host, Url};
 
 use super::{
     certificate::CertificateDetails,
-    client::ClientError,
+    certificate_trust::{CertificateTrust, PresentedCertificate, RefusedCertificate},
     client_certificate::ClientCertificate,
+    client_error::ClientError,
     connection_guard::ConnectionGuard,
+    crypto_provider::install_provider,
     error::{SendError, SendErrorKind},
 };
 use crate::{
@@ -38,57 +38,6 @@ use crate::{
 
 /// What this program speaks, the best first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
-
-/// Why a certificate is not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedCertificate {
-    /// The operator pinned others.
-    #[error("its certificate is not one of `tls_fingerprint`: it has the SHA-256 fingerprint {0}")]
-    Changed(CertificatePin),
-    /// No authority vouches for it.
-    #[error(
-        "its certificate is not trusted: {reason}; it has the SHA-256 fingerprint {fingerprint}"
-    )]
-    Untrusted {
-        /// That of the certificate.
-        fingerprint: CertificatePin,
-        /// What the check said.
-        reason: String,
-    },
-}
-
-impl RefusedCertificate {
-    /// Returns the fingerprint of the certificate that came.
-    pub fn fingerprint(&self) -> CertificatePin {
-        match self {
-            Self::Changed(fingerprint) | Self::Untrusted { fingerprint, .. } => *fingerprint,
-        }
-    }
-}
-
-/// Why a certificate is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CertificateTrust {
-    /// Any is (`tls_skip_verify`).
-    Any,
-    /// An authority vouches for it.
-    Chain,
-    /// It is in `ca_file` itself.
-    File,
-    /// Its fingerprint is in `tls_fingerprint`.
-    Pin,
-}
-
-/// What a server presents.
-#[derive(Debug, Clone)]
-pub struct PresentedCertificate {
-    /// What the certificate says.
-    pub details: CertificateDetails,
-    /// Its fingerprint.
-    pub fingerprint: CertificatePin,
-    /// Whether it is accepted.
-    pub trust: Result<CertificateTrust, RefusedCertificate>,
-}
 
 /// Returns the settings of TLS for the origin of `url`. What is accepted by itself is so for the host of
 /// the backend alone: where `is_own` says that `url` has its origin. `identity` is shown to a server
@@ -148,31 +97,6 @@ pub enum PresentError {
     Send(#[from] SendError),
 }
 
-/// Returns why a certificate was refused, when that is why a request failed.
-pub(super) fn certificate_refusal<'error>(
-    error: &'error (dyn Error + 'static),
-) -> Option<&'error RefusedCertificate> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))) =
-            inside(error).downcast_ref()
-        {
-            return other.downcast_ref();
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// Returns what an I/O error was made of: it is no source of it.
-fn inside<'error>(error: &'error (dyn Error + 'static)) -> &'error (dyn Error + 'static) {
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    match inner {
-        Some(inner) => inside(inner),
-        None => error,
-    }
-}
-
 /// Returns the certificates of a PEM file.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     let fail = |reason: String| ClientError::CaFile { path: path.display().to_string(), reason };
@@ -183,15 +107,6 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
         return Err(fail("holds no certificate".to_owned()));
     }
     Ok(certificates)
-}
-
-/// Makes ring the TLS provider of this process.
-pub(super) fn install_provider() -> Arc<CryptoProvider> {
-    // An error means that a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    CryptoProvider::get_default()
-        .cloned()
-        .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
 }
 
 fn config_with_verifier(

@@ -20,7 +20,7 @@ use rmcp::{
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    lines::{LineAction, error_line, id_of, parse_line},
+    json_rpc::{LineAction, error_line, id_of, parse_line},
     message_limits, param_shapes,
 };
 

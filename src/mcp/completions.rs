@@ -1,96 +1,54 @@
 //! Values for what a person types: the arguments of prompts, and the identifiers in URIs.
 //!
 //! What may stand there is known from the descriptor (the values of a parameter), or from the API:
-//! the objects of a kind, as the tool lists them that passes the gate like any call. Who types asks
-//! with each letter, so that a list is kept for a moment.
+//! the objects of a kind, as the tool lists them that passes the gate like any call.
 //!
 //! The ids of files are told to nobody: who knows one may read the file.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
-use dadl_text::{
-    json::cost,
-    text::{one_line, quoted_text, text_head},
-};
+use dadl_text::text::quoted_text;
 use rmcp::{
     ErrorData, RoleServer,
     model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference},
     service::RequestContext,
 };
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::{
-    HttpServer, file_resources, http,
-    progress::{self, ProgressReporter},
+    HttpServer, file_resources,
+    known_values::{KnownValue, LONGEST, read_values},
+    object_calls::list_values,
     prompts::ExampleArgument,
 };
 use crate::{
     catalog::BackendId,
-    executor::CallContext,
-    gate::PendingCall,
     live::watch::{ObjectKind, ResourceHub},
-    outcome::{AnswerPayload, JsonText},
 };
 
-/// How long a list is kept.
-const KEPT: Duration = Duration::from_secs(5);
-/// How long somebody who types waits for one.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How many lists are kept.
-const MOST_LISTS: usize = 16;
-/// How many objects of a list are looked at.
-const MOST_OBJECTS: usize = 10_000;
-/// So much of an identifier or a name counts; a longer identifier is none that anybody types.
-const LONGEST: usize = 200;
-/// The members that may have the name of an object.
-const NAMES: [&str; 4] = ["name_label", "name", "title", "label"];
-
-/// What may stand in a place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KnownValue {
-    pub(super) value: String,
-    /// What people call it.
-    pub(super) name: String,
-}
-
-/// What tools listed last, by their names, and when.
-type KeptValues = HashMap<String, (Instant, Arc<[KnownValue]>)>;
-
-/// Completes, and keeps what it was told.
-#[derive(Default)]
-pub(super) struct ArgumentCompletions {
-    kept: Mutex<KeptValues>,
-}
-
-impl ArgumentCompletions {
+impl HttpServer {
     /// Answers `completion/complete`.
-    pub(super) async fn complete(
+    pub(super) async fn complete_argument(
         &self,
-        server: &HttpServer,
         request: &CompleteRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         let invalid = |message: String| ErrorData::invalid_params(message, None);
-        let objects = server.objects().resources();
+        let objects = self.objects().resources();
         let name = request.argument.name.as_str();
         let typed = request.argument.value.as_str();
         let known: Arc<[KnownValue]> = match &request.r#ref {
             Reference::Prompt(prompt) => {
-                let mut prompts = server.prompts().iter();
+                let mut prompts = self.prompts().iter();
                 let example = prompts.find(|example| example.prompt.name == prompt.name);
                 let example = example.ok_or_else(|| {
                     invalid(format!("unknown prompt {}", quoted_text(&prompt.name, LONGEST)))
                 })?;
                 let argument = example.argument(name).map_err(|it| invalid(it.to_string()))?;
-                match fixed(server, example.backend, argument) {
+                match fixed(self, example.backend, argument) {
                     Some(values) => values.into(),
                     None => match kind_of(objects, example.backend, argument) {
-                        Some(kind) => self.listed(server, kind, context).await,
+                        Some(kind) => self.known_objects(kind, context).await,
                         None => Arc::default(),
                     },
                 }
@@ -111,7 +69,7 @@ impl ArgumentCompletions {
                     return Err(invalid(format!("{template} has no variable {name}")));
                 }
                 match kind {
-                    Some(kind) => self.listed(server, kind, context).await,
+                    Some(kind) => self.known_objects(kind, context).await,
                     None => Arc::default(),
                 }
             }
@@ -125,32 +83,21 @@ impl ArgumentCompletions {
     }
 
     /// Returns the objects of a kind; none when the API does not list them in time.
-    async fn listed(
+    async fn known_objects(
         &self,
-        server: &HttpServer,
         kind: ObjectKind<'_>,
         context: &RequestContext<RoleServer>,
     ) -> Arc<[KnownValue]> {
-        let objects = server.objects().resources();
+        let objects = self.objects().resources();
         let Some(call) = objects.list_call(kind) else { return Arc::default() };
         let name = call.entry().name.clone();
-        if let Some((at, known)) = self.kept().get(&name)
-            && at.elapsed() < KEPT
-        {
-            return Arc::clone(known);
+        if let Some(known) = self.known_values().listed_by(&name) {
+            return known;
         }
-        let Some(text) = list_values(server, call, context).await else { return Arc::default() };
+        let Some(text) = list_values(self, call, context).await else { return Arc::default() };
         let known: Arc<[KnownValue]> = read_values(&text, &kind.id_members()).into();
-        let mut kept = self.kept();
-        kept.retain(|_, (at, _)| at.elapsed() < KEPT);
-        if kept.len() < MOST_LISTS {
-            kept.insert(name, (Instant::now(), Arc::clone(&known)));
-        }
+        self.known_values().keep(name, &known);
         known
-    }
-
-    fn kept(&self) -> MutexGuard<'_, KeptValues> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,61 +105,6 @@ impl ArgumentCompletions {
 fn template_variables(template: &str) -> impl Iterator<Item = &str> {
     let within = template.split('{').skip(1).filter_map(|part| part.split('}').next());
     within.flat_map(|names| names.trim_start_matches('?').split(','))
-}
-
-/// Calls the tool that lists.
-pub(super) async fn list_values(
-    server: &HttpServer,
-    call: PendingCall<'_>,
-    context: &RequestContext<RoleServer>,
-) -> Option<JsonText> {
-    let name = call.entry().name.as_str();
-    let admitted = call.admit().ok()?;
-    let carried = CallContext::default().of(http::client_key(&context.extensions));
-    let call = Box::pin(server.executor().execute(admitted, &carried));
-    let call = tokio::time::timeout(PATIENCE, call);
-    let listed =
-        progress::run_reporting(context, server.ending(), &ProgressReporter::default(), call).await;
-    match listed {
-        Ok(Ok(Ok(outcome))) => match outcome.payload {
-            AnswerPayload::Json(text) => Some(text),
-            _ => None,
-        },
-        Ok(Ok(Err(error))) => {
-            tracing::debug!(tool = name, %error, "nothing to complete with");
-            None
-        }
-        Ok(Err(_)) => {
-            tracing::debug!(tool = name, "nothing to complete with in time");
-            None
-        }
-        Err(_) => None,
-    }
-}
-
-/// Reads the identifiers and names of listed objects.
-pub(super) fn read_values(text: &JsonText, ids: &[&str]) -> Vec<KnownValue> {
-    let items = text.items().into_iter().flatten().take(MOST_OBJECTS);
-    let known = |item: &str| {
-        let item = cost::small(item)?;
-        let of = |names: &[&str]| {
-            let text = names.iter().find_map(|name| match item.get(*name)? {
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            });
-            text.filter(|text| !text.is_empty())
-        };
-        let value = match &item {
-            Value::String(text) => text.clone(),
-            _ => of(ids)?,
-        };
-        let is_typable =
-            text_head(&value, LONGEST).len() == value.len() && one_line(&value) == value;
-        let name = of(&NAMES).unwrap_or_default();
-        is_typable.then(|| KnownValue { value, name: text_head(&name, LONGEST).to_owned() })
-    };
-    items.filter_map(known).collect()
 }
 
 /// Returns the values that a descriptor says of a parameter which an argument is given to.
@@ -277,8 +169,6 @@ fn matching(known: &[KnownValue], typed: &str) -> CompletionInfo {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn known(value: &str, name: &str) -> KnownValue {
@@ -304,22 +194,5 @@ mod tests {
             (0..250).map(|number| known(&format!("v{number}"), "")).collect();
         let info = matching(&all, "v");
         assert_eq!((info.values.len(), info.total, info.has_more), (100, Some(250), Some(true)));
-    }
-
-    #[test]
-    fn identifiers_and_names_are_read_from_what_is_listed() {
-        let list = json!([
-            { "uuid": "u", "id": "i", "name_label": "n" },
-            { "id": 7 },
-            "plain",
-            { "name": "without an id" },
-            { "uuid": "two\nlines" },
-            { "uuid": "x".repeat(500) },
-            null,
-        ]);
-        let text = JsonText::parse(&list.to_string()).unwrap();
-        let expected = [known("u", "n"), known("7", ""), known("plain", "")];
-        assert_eq!(read_values(&text, &["uuid", "id"]), expected);
-        assert_eq!(read_values(&JsonText::parse("{}").unwrap(), &["id"]), []);
     }
 }

@@ -16,18 +16,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     HttpServer, ServeError,
-    connection_slots::{ConnectionSlot, ConnectionSlots, host_of},
+    connection_bounds::ConnectionBounds,
+    connection_slots::{ConnectionSlots, host_of},
     http::{HttpEndpoint, HttpOptions, MCP_PATH},
+    request_owner::ConnectionPeer,
     shutdown::{GracefulShutdown, LAST_ANSWERS, STREAM_ENDING},
     slow_peers::{ClientHaste, GuardedStream, PeerPace},
 };
-use crate::shares::ClientKey;
 
-/// How many connections are open at once, where the system allows as many.
-const MOST_CONNECTIONS: usize = 4096;
-/// How many there are where nobody knows what the system allows: less than the file descriptors
-/// that a process usually has.
-const USUAL_CONNECTIONS: usize = 512;
 /// How long accepting pauses when the system has no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The fields of a request have so many bytes at most, and as much is read or written at once.
@@ -36,70 +32,6 @@ const BUFFER: usize = 64 * 1024;
 const AT_DOOR: Duration = Duration::from_secs(5);
 /// How long connections on which nothing is being answered may hold up the end.
 const LAST_WRITES: Duration = Duration::from_secs(1);
-
-/// How much of the server a connection may take, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub struct ConnectionBounds {
-    /// How many there are at once; half of the file descriptors of the process unless it is said.
-    pub most: Option<usize>,
-    /// How long a client may take for the fields of a request, silence between requests included.
-    pub head: Duration,
-    /// How long a client may take for the body of a message.
-    pub body: Duration,
-    /// How long a client may take nothing of an answer, or send nothing of a file.
-    pub patience: Duration,
-    /// How many bytes a second it takes or sends over longer times.
-    pub least_rate: u32,
-    /// After so long, the request that is being answered is the last one.
-    pub life: Duration,
-}
-
-impl Default for ConnectionBounds {
-    fn default() -> Self {
-        Self {
-            most: None,
-            head: Duration::from_secs(30),
-            body: Duration::from_secs(30),
-            patience: Duration::from_secs(60),
-            least_rate: 256,
-            life: Duration::from_secs(3600),
-        }
-    }
-}
-
-impl ConnectionBounds {
-    pub(super) fn pace(&self) -> PeerPace {
-        PeerPace { patience: self.patience, least: self.least_rate }
-    }
-
-    /// Returns how many clients fit: half of the file descriptors are for what their calls open.
-    fn places(&self) -> usize {
-        if let Some(most) = self.most {
-            return most;
-        }
-        #[cfg(unix)]
-        if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
-            let half = usize::try_from(limit / 2).unwrap_or(usize::MAX);
-            return half.clamp(1, MOST_CONNECTIONS);
-        }
-        USUAL_CONNECTIONS.min(MOST_CONNECTIONS)
-    }
-}
-
-/// The other end of the connection on which a request came.
-#[derive(Debug, Clone)]
-pub(super) struct ConnectionPeer {
-    /// Whose connection it is.
-    pub(super) host: Arc<str>,
-    pub(super) place: Arc<ConnectionSlot>,
-}
-
-impl ConnectionPeer {
-    /// Returns who that is, as long as no session is known.
-    pub(super) fn client(&self) -> ClientKey {
-        ClientKey { host: (*self.host).to_owned(), session: String::new() }
-    }
-}
 
 /// Listens and serves until `shutdown` is cancelled; what is under way then has the grace time of
 /// the server.
@@ -235,19 +167,5 @@ async fn converse(
         Some(Ok(())) => {}
         Some(Err(error)) => tracing::debug!(%error, "a connection ended early"),
         None => tracing::debug!("a connection made room for another one"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bounds_leave_time_for_people() {
-        let bounds = ConnectionBounds::default();
-        assert!(bounds.places() >= 1 && bounds.places() <= MOST_CONNECTIONS);
-        assert!(bounds.life > bounds.patience && bounds.patience >= bounds.head);
-        let few = ConnectionBounds { most: Some(3), ..bounds };
-        assert_eq!(few.places(), 3);
     }
 }

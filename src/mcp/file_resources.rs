@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use url::Url;
 
-use super::tool_result::META_NOTE;
+use super::notes::META_NOTE;
 use crate::{
     files::{FileStore, REFERENCE, ReadableFile},
     outcome::SavedFile,

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use super::{
-    http::{HttpAnswer, busy, json_answer, text_answer},
+    http::answer::{HttpAnswer, busy, json_answer, text_answer},
     slow_peers::{PacedBody, PeerPace},
 };
 use crate::{

@@ -9,17 +9,18 @@
 //! A client before 2026-07-28 has a session and gets an event stream; a later one gets plain JSON
 //! unless there is something to say before the answer.
 
+pub(super) mod answer;
 mod batches;
 
-use std::{borrow::Cow, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use dadl_text::text::text_head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use rmcp::{
-    model::{ErrorCode, Extensions},
+    model::ErrorCode,
     transport::{
         StreamableHttpServerConfig, StreamableHttpService,
         common::http_header::{HEADER_MCP_METHOD, HEADER_SESSION_ID},
@@ -30,22 +31,23 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use self::answer::{HttpAnswer, busy, json_answer, text_answer, unfailing};
 use super::{
     HttpServer, ServeError, accept,
     admission_lane::AdmissionLanes,
     batch,
-    connection_slots::ConnectionPhase,
-    connections::{ConnectionBounds, ConnectionPeer},
-    files, lines, masked_events, message_limits,
+    connection_bounds::ConnectionBounds,
+    connection_slots::{ConnectionPhase, ConnectionSlots},
+    files, json_rpc, masked_events, message_limits,
     refusals::{RefusalLog, RequestNames},
-    sessions::{BoundedSessions, CLIENT, InSession, PendingRequest},
+    request_owner::ConnectionPeer,
+    sessions::{BoundedSessions, CLIENT, PendingRequest},
     shutdown::{GracefulShutdown, UnderWay},
     tracked::TrackedBody,
 };
 use crate::{
     config::env_vars::unexpanded_reference,
     files::FileStore,
-    live::StreamOwner,
     secrets::Secrets,
     shares::{BudgetShare, ClientKey, FairQueue, SharedBudget},
 };
@@ -70,11 +72,6 @@ const AT_ONCE: usize = 16 * 1024;
 const LONGEST_REFERENCE: usize = 100;
 /// How long to wait before it is looked again whether there is room for a large body.
 const LOOK: Duration = Duration::from_millis(50);
-/// After how many seconds a client should come back when there is no room.
-const COME_BACK: HeaderValue = HeaderValue::from_static("5");
-
-/// An answer; one that sends a file may break off.
-pub(super) type HttpAnswer = Response<BoxBody<Bytes, io::Error>>;
 
 /// How to serve over HTTP.
 #[derive(Debug, Clone)]
@@ -101,26 +98,6 @@ impl HttpOptions {
             return Err(ServeError::TokenRequired(address));
         }
         Ok(())
-    }
-}
-
-/// Says whose request it is: the session that it was made in, at its address. There is one client
-/// without an address on stdio.
-pub(super) fn client_key(extensions: &Extensions) -> ClientKey {
-    let peer = extensions
-        .get::<http::request::Parts>()
-        .and_then(|it| it.extensions.get::<ConnectionPeer>());
-    let session = extensions.get::<InSession>().map_or("", |InSession(id)| id);
-    ClientKey { host: peer.map_or("", |peer| &peer.host).to_owned(), session: session.to_owned() }
-}
-
-/// Says whose the streams are that a request opens. A request that names a session without being
-/// in one is one without.
-pub(super) fn stream_owner(extensions: &Extensions) -> StreamOwner {
-    match (extensions.get::<http::request::Parts>(), extensions.get::<InSession>()) {
-        (None, _) => StreamOwner::Session(String::new()),
-        (Some(_), Some(InSession(id))) => StreamOwner::Session((**id).to_owned()),
-        (Some(_), None) => StreamOwner::Anybody,
     }
 }
 
@@ -224,8 +201,7 @@ impl HttpEndpoint {
         let Some(ConnectionPeer { place, .. }) = peer else {
             // Every request comes on a connection.
             let answer = text_answer(StatusCode::INTERNAL_SERVER_ERROR, "no connection");
-            let place =
-                super::connection_slots::ConnectionSlots::new(1).take(([127, 0, 0, 1], 0).into());
+            let place = ConnectionSlots::new(1).take(([127, 0, 0, 1], 0).into());
             return answer.map(|body| TrackedBody::new(body, Arc::new(place), under_way));
         };
         place.set(ConnectionPhase::Answering);
@@ -350,12 +326,12 @@ impl HttpEndpoint {
             }
             // The library blames the content type for a body that is no message.
             StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => {
-                let rejection = self.secrets.message(lines::rejection_line(&body));
+                let rejection = self.secrets.message(json_rpc::rejection_line(&body));
                 json_answer(StatusCode::BAD_REQUEST, rejection.into())
             }
             // And a session that is not there for an introduction that is none.
             StatusCode::BAD_REQUEST if is_post && !has_session => {
-                match lines::wrong_introduction(&body) {
+                match json_rpc::wrong_introduction(&body) {
                     Some(reply) => {
                         json_answer(StatusCode::BAD_REQUEST, self.secrets.message(reply).into())
                     }
@@ -420,7 +396,7 @@ impl HttpEndpoint {
         tokio::time::timeout(self.bounds.body, reading).await.map_err(late)??;
         peer.place.set(ConnectionPhase::Answering);
         let reject = |status, code, message: &str| {
-            let text = lines::error_line(&lines::id_of(&text), code, message);
+            let text = json_rpc::error_line(&json_rpc::id_of(&text), code, message);
             Err(Box::new(json_answer(status, text.into())))
         };
         let weight = match message_limits::weigh(&text) {
@@ -434,7 +410,7 @@ impl HttpEndpoint {
         if waiting.await.is_err() {
             return Err(Box::new(busy("too much is being answered; try again later")));
         }
-        let pending = match session_of(parts).zip(lines::request_id(&text)) {
+        let pending = match session_of(parts).zip(json_rpc::request_id(&text)) {
             Some((session, id)) => match self.sessions.begin(session, &id) {
                 Ok(pending) => pending,
                 Err(refused) => {
@@ -527,13 +503,6 @@ async fn grow_memory(memory: &mut BudgetShare, bytes: u64) {
     }
 }
 
-/// Says that there is no room, and when to come back.
-pub(super) fn busy(text: &'static str) -> HttpAnswer {
-    let mut answer = text_answer(StatusCode::SERVICE_UNAVAILABLE, text);
-    answer.headers_mut().insert(header::RETRY_AFTER, COME_BACK);
-    answer
-}
-
 /// Lets the page at `origin` read the answer, unless it was refused.
 fn allow_reading(answer: &mut HttpAnswer, origin: HeaderValue) {
     const EXPOSED: HeaderValue = HeaderValue::from_static(
@@ -584,37 +553,6 @@ fn unauthorized(headers: &HeaderMap) -> HttpAnswer {
     let mut answer = text_answer(StatusCode::UNAUTHORIZED, text);
     let scheme = HeaderValue::from_static("Bearer");
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-    answer
-}
-
-/// A body that is there already does not break off.
-fn unfailing<B>(body: B) -> BoxBody<Bytes, io::Error>
-where
-    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Send + Sync + 'static,
-{
-    body.map_err(|never| match never {}).boxed()
-}
-
-pub(super) fn json_answer(status: StatusCode, body: Bytes) -> HttpAnswer {
-    let mut answer = Response::new(unfailing(Full::new(body)));
-    *answer.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(header::CONTENT_TYPE, json);
-    answer
-}
-
-pub(super) fn text_answer(status: StatusCode, text: impl Into<Cow<'static, str>>) -> HttpAnswer {
-    let text = match text.into() {
-        Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
-        Cow::Owned(text) => text.into(),
-    };
-    let is_empty = text.is_empty();
-    let mut answer = Response::new(unfailing(Full::new(text)));
-    *answer.status_mut() = status;
-    if !is_empty {
-        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-        answer.headers_mut().insert(header::CONTENT_TYPE, plain);
-    }
     answer
 }
 

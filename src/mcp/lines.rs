@@ -6,16 +6,15 @@
 //! costs a client neither its session nor its patience. Lines that are too long are never held in
 //! memory. Writing is a task of its own that joins what is ready into one write.
 
-use std::{borrow::Cow, collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use rmcp::{
     RoleServer,
-    model::{ErrorCode, ErrorData},
+    model::ErrorCode,
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
-use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
     sync::mpsc,
@@ -24,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::{self, BatchError, BatchMessage, MessageBatch, OpenBatches},
+    json_rpc::{LineAction, error_line, id_of, parse_line},
     message_limits::{self, MOST_BYTES},
     param_shapes,
     shutdown::{GracefulShutdown, UnderWay},
@@ -35,8 +35,6 @@ use crate::{
 
 /// How many bytes the messages of the client may take while they are answered.
 const MOST_IN_MEMORY: u64 = 512 * 1024 * 1024;
-/// An id that is longer does not come back in an error.
-const MOST_ECHO: usize = 256;
 /// What answering a message takes besides its text, about.
 const ANSWERING: u64 = 16 * 1024;
 /// What the line buffer keeps after a long line.
@@ -77,13 +75,6 @@ pub(super) struct LineTransport<R> {
 struct LineGuard {
     _memory: BudgetShare,
     _under_way: UnderWay,
-}
-
-/// What is to be done with a line.
-pub(super) enum LineAction {
-    Ignore,
-    Message(Box<RxJsonRpcMessage<RoleServer>>),
-    Reply(Vec<u8>),
 }
 
 impl<R: AsyncRead + Unpin> LineTransport<R> {
@@ -342,88 +333,4 @@ pub(super) fn queue() -> (mpsc::Sender<Vec<u8>>, mpsc::Receiver<Vec<u8>>) {
 
 fn is_request(message: &RxJsonRpcMessage<RoleServer>) -> bool {
     matches!(message, RxJsonRpcMessage::<RoleServer>::Request(_))
-}
-
-/// Reads one line; what is no message gets the reply of JSON-RPC 2.0.
-pub(super) fn parse_line(line: &[u8]) -> LineAction {
-    let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
-    if line.is_empty() {
-        return LineAction::Ignore;
-    }
-    if let Ok(message) = serde_json::from_slice(line) {
-        return LineAction::Message(Box::new(message));
-    }
-    let value: Value = match serde_json::from_slice(line) {
-        Ok(value) => value,
-        Err(error) => {
-            let message = format!("not JSON: {error}");
-            return LineAction::Reply(error_line(&Value::Null, ErrorCode::PARSE_ERROR, &message));
-        }
-    };
-    match (value.get("id"), value.get("method")) {
-        // A notification that the protocol does not know needs no answer.
-        (None, Some(Value::String(_))) => LineAction::Ignore,
-        (Some(id @ (Value::Number(_) | Value::String(_))), _) => {
-            LineAction::Reply(match param_shapes::wrong_request(&value) {
-                Some(fault) => error_line(id, ErrorCode::INVALID_PARAMS, &fault),
-                None => error_line(id, ErrorCode::INVALID_REQUEST, "no JSON-RPC request of MCP"),
-            })
-        }
-        _ => LineAction::Reply(error_line(
-            &Value::Null,
-            ErrorCode::INVALID_REQUEST,
-            "no JSON-RPC message of MCP; one object is expected",
-        )),
-    }
-}
-
-/// The parts of a message that say whose answer a reply is.
-#[derive(Deserialize)]
-struct MessageHeading<'text> {
-    #[serde(borrow)]
-    id: Option<&'text RawValue>,
-    #[serde(borrow)]
-    method: Option<Cow<'text, str>>,
-}
-
-/// Returns the id of a message, if it may come back.
-pub(super) fn id_of(text: &[u8]) -> Value {
-    let heading: Option<MessageHeading<'_>> = serde_json::from_slice(text).ok();
-    let id = heading.and_then(|heading| heading.id).map(RawValue::get);
-    let id = id.filter(|id| id.len() <= MOST_ECHO);
-    id.and_then(|id| serde_json::from_str(id).ok())
-        .filter(|id: &Value| id.is_string() || id.is_number())
-        .unwrap_or(Value::Null)
-}
-
-/// Returns the text of the id of a request; `None` when the message is another one.
-pub(super) fn request_id(text: &[u8]) -> Option<String> {
-    let heading: MessageHeading<'_> = serde_json::from_slice(text).ok()?;
-    heading.method?;
-    heading.id.map(|id| id.get().to_owned())
-}
-
-/// Returns the reply to an HTTP body that is no message.
-pub(super) fn rejection_line(body: &[u8]) -> Vec<u8> {
-    match parse_line(body) {
-        LineAction::Reply(reply) => reply,
-        LineAction::Ignore | LineAction::Message(_) => {
-            error_line(&Value::Null, ErrorCode::INVALID_REQUEST, "no JSON-RPC message of MCP")
-        }
-    }
-}
-
-/// Returns the reply to an HTTP body that would open a session and cannot.
-pub(super) fn wrong_introduction(body: &[u8]) -> Option<Vec<u8>> {
-    let LineAction::Message(message) = parse_line(body) else { return None };
-    let fault = param_shapes::wrong_introduction(&message)?;
-    Some(error_line(&id_of(body), ErrorCode::INVALID_PARAMS, &fault))
-}
-
-/// Makes an error reply; the library's own leaves out an `id` that is not known.
-pub(super) fn error_line(id: &Value, code: ErrorCode, message: &str) -> Vec<u8> {
-    let error = ErrorData::new(code, message.to_owned(), None);
-    let mut line = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string().into_bytes();
-    line.push(b'\n');
-    line
 }

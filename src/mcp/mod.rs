@@ -15,24 +15,30 @@ mod batch;
 mod budget;
 mod builtin;
 mod completions;
+mod connection_bounds;
 mod connection_slots;
 mod connections;
 mod consent;
 mod file_resources;
 mod files;
+mod handler;
 mod http;
 mod instructions;
+mod json_rpc;
+mod known_values;
 mod lines;
 mod listed_resources;
 mod masked_events;
 mod media;
 mod message_limits;
 mod notes;
+mod object_calls;
 mod object_resources;
 mod param_shapes;
 mod progress;
 mod prompts;
 mod refusals;
+mod request_owner;
 mod result;
 mod server;
 mod sessions;
@@ -46,7 +52,8 @@ mod tools;
 mod tracked;
 
 pub use self::{
-    connections::{ConnectionBounds, serve_http, serve_listener},
+    connection_bounds::ConnectionBounds,
+    connections::{serve_http, serve_listener},
     http::HttpOptions,
     instructions::{BackendSummary, instructions},
     server::HttpServer,

@@ -21,6 +21,9 @@ const MOST: usize = 4_000;
 /// The argument that brings the next page is not cut, because a part of it brings nothing.
 const LONGEST_NEXT: usize = 8_000;
 
+/// What programs read about a resource, below `_meta` of its contents.
+pub(super) const META_NOTE: &str = "dadl-mcp/note";
+
 /// Sentences about a result.
 #[derive(Debug, Default)]
 pub(super) struct ResultNotes {

@@ -1,9 +1,7 @@
-//! Objects of backends as resources: what has a URI, can be read, and tells when it changes.
+//! Objects of backends as resources: what has a URI, and tells when it changes.
 //!
-//! An object is read by a tool of its descriptor, so that a read passes the gate and is redacted like
-//! a call. A client before 2026-07-28 subscribes
-//! to one URI at a time and is told on its session; a later one lists all of them in one
-//! `subscriptions/listen`, which lasts as long as it wants to be told.
+//! A client before 2026-07-28 subscribes to one URI at a time and is told on its session; a later one
+//! lists all of them in one `subscriptions/listen`, which lasts as long as it wants to be told.
 
 use std::{
     collections::HashMap,
@@ -14,24 +12,16 @@ use std::{
 use dadl_text::text::one_line;
 use rmcp::{
     ErrorData, RoleServer,
-    model::{
-        CacheScope, ReadResourceResult, ResourceContents, ResourceTemplate,
-        ResourceUpdatedNotificationParam, SubscriptionFilter,
-    },
+    model::{ResourceTemplate, ResourceUpdatedNotificationParam, SubscriptionFilter},
     service::{Peer, RequestContext, SubscriptionContext},
 };
 use tokio::task::AbortHandle;
 
-use super::{
-    HttpServer, file_resources, http, listed_resources::ListedResources, progress,
-    shutdown::StopReason,
-};
+use super::{file_resources, listed_resources::ListedResources, request_owner::client_key};
 use crate::{
-    executor::CallContext,
-    gate::PendingCall,
     live::{
         StreamError,
-        watch::{FoundResource, MOST_URIS, ResourceHub, ResourceWatcher},
+        watch::{MOST_URIS, ResourceHub, ResourceWatcher},
     },
     shares::ClientKey,
 };
@@ -42,7 +32,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(30);
 
 /// The resources of a server, and who watches them.
-pub(super) struct Served {
+pub(super) struct ObjectResources {
     resources: ResourceHub,
     listed: ListedResources,
     /// By session, for clients before 2026-07-28.
@@ -61,7 +51,7 @@ impl Drop for WatchSession {
     }
 }
 
-impl Served {
+impl ObjectResources {
     pub(super) fn new(resources: ResourceHub) -> Self {
         Self { resources, listed: ListedResources::default(), sessions: Arc::default() }
     }
@@ -95,55 +85,6 @@ impl Served {
         })
     }
 
-    /// Reads an object; `None` when the URI names none.
-    pub(super) async fn read(
-        &self,
-        server: &HttpServer,
-        uri: &str,
-        context: &RequestContext<RoleServer>,
-    ) -> Option<Result<ReadResourceResult, ErrorData>> {
-        let found = self.resources.find(uri)?;
-        Some(self.read_object(server, uri, &found, context).await)
-    }
-
-    async fn read_object(
-        &self,
-        server: &HttpServer,
-        uri: &str,
-        found: &FoundResource<'_>,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<ReadResourceResult, ErrorData> {
-        let admitted = self.resources.read_call(found).and_then(PendingCall::admit);
-        let admitted =
-            admitted.map_err(|refusal| ErrorData::invalid_params(refusal.to_string(), None))?;
-        let entry = admitted.entry();
-        let reporter = progress::ProgressReporter::default();
-        let client = http::client_key(&context.extensions);
-        let carried = CallContext::heard_by(&reporter).of(client);
-        let call = Box::pin(server.executor().execute(admitted, &carried));
-        let done = progress::run_reporting(context, server.ending(), &reporter, call).await;
-        let stopped = |why: StopReason| ErrorData::internal_error(why.to_string(), None);
-        let outcome = match done.map_err(stopped)? {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                let text = error.for_model();
-                if let Some(contents) = self.listed.instead_of(uri, &text) {
-                    return Ok(private_result(vec![contents]));
-                }
-                return Err(match error.is_gone() {
-                    true => file_resources::not_found(uri, text),
-                    false => ErrorData::internal_error(text, None),
-                });
-            }
-        };
-        let contents = Box::pin(server.contents(outcome, entry, uri, context)).await;
-        let contents = contents.ok_or_else(|| {
-            let message = format!("\"{uri}\" is no value: call the tool that reads it");
-            ErrorData::internal_error(message, None)
-        })?;
-        Ok(private_result(contents))
-    }
-
     /// Watches a resource for a session.
     pub(super) async fn subscribe(
         &self,
@@ -153,7 +94,7 @@ impl Served {
         if !self.resources.is_watchable(uri) {
             return Err(file_resources::unknown_resource(uri));
         }
-        let client = http::client_key(&context.extensions);
+        let client = client_key(&context.extensions);
         let watcher = self.watcher(&client, &context.peer).map_err(resource_error)?;
         let watched = tokio::select! {
             watched = watcher.watch(uri) => watched.map_err(resource_error),
@@ -170,7 +111,7 @@ impl Served {
 
     /// Stops watching a resource.
     pub(super) fn unsubscribe(&self, uri: &str, context: &RequestContext<RoleServer>) {
-        let session = http::client_key(&context.extensions).session;
+        let session = client_key(&context.extensions).session;
         let watcher = self.sessions().get(&session).map(|known| Arc::clone(&known.watcher));
         if let Some(watcher) = watcher {
             watcher.forget(uri);
@@ -237,7 +178,7 @@ impl Served {
             context.cancelled().await;
             return Ok(());
         }
-        let client = http::client_key(&context.request_context().extensions);
+        let client = client_key(&context.request_context().extensions);
         let watcher = self.resources.watcher(&client).map_err(resource_error)?;
         let sink = context.sink();
         let told = async {
@@ -265,11 +206,6 @@ impl Served {
             () = context.cancelled() => Ok(()),
         }
     }
-}
-
-/// What an object is now, for this client alone.
-fn private_result(contents: Vec<ResourceContents>) -> ReadResourceResult {
-    ReadResourceResult::new(contents).with_ttl_ms(0).with_cache_scope(CacheScope::Private)
 }
 
 /// Tells a session what changes until its client is gone.

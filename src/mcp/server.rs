@@ -1,60 +1,36 @@
-//! The MCP server: what hosts may list and call.
+//! The server as data: the gate, what executes, what is listed, and what is kept for its clients.
 //!
-//! Each call takes the one way through the gate. A refusal and a failure come back as results
-//! with `isError`, which a model reads and acts on; only an unknown tool and a malformed request
-//! are protocol errors, which most hosts show to nobody.
+//! It asks for consent where a call needs one. What clients ask for is answered by
+//! [`handler`](super::handler) and the files that it uses.
 
 use std::{sync::Arc, time::Duration};
 
-use dadl_descriptor::model::ParamRole;
-use dadl_text::text::{self, quoted_text};
 use rmcp::{
-    ErrorData, RoleServer, ServerHandler,
-    model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams,
-        CompleteRequestParams, CompleteResult, ConstString as _, CustomRequest, CustomResult,
-        DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, GetTaskParams,
-        GetTaskResult, Implementation, JsonObject, ListPromptsRequestMethod, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        PromptsCapability, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
-        UnsubscribeRequestParams,
-    },
-    service::{RequestContext, SubscriptionContext},
+    ErrorData, RoleServer,
+    model::{CallToolResponse, Tool},
+    service::RequestContext,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    builtin::{self, BuiltinTool},
-    completions::ArgumentCompletions,
-    connections::ConnectionBounds,
+    builtin::BuiltinTool,
+    connection_bounds::ConnectionBounds,
     consent::{self, ConsentAnswer, ConsentBroker, ConsentRetry},
-    file_resources, http, object_resources, param_shapes,
-    progress::{self, ProgressReporter},
-    prompts::{self, ArgumentError, ExamplePrompt},
+    known_values::KnownValues,
+    object_resources::ObjectResources,
+    prompts::{self, ExamplePrompt},
     result,
-    shutdown::{GracefulShutdown, StopReason, TOO_LATE},
-    stream_opening,
-    task_protocol::{self, TaskId},
+    shutdown::GracefulShutdown,
     tools,
 };
 use crate::{
-    access::AccessDecision,
     call::CallChannel,
     config::OperatorLimits,
-    executor::{CallContext, Executor, WaitBudget},
+    executor::Executor,
     files::FileStore,
-    gate::{Admitted, CallRefusal, Gate, PendingCall},
+    gate::{Admitted, Gate, PendingCall},
     live::{StreamHub, watch::ResourceHub},
-    outcome::AnswerPayload,
 };
-
-/// How long clients may keep the list, which lasts as long as the process: long enough to spare
-/// listings, short enough to notice a restart with other settings.
-pub(super) const LIST_TTL_MS: u64 = 300_000;
-
-/// So much of a name that nothing has is repeated.
-const LONGEST_NAME: usize = 100;
 
 /// What a call is answered with; an error is for the host and not for the model.
 pub(super) type ToolAnswer = Result<CallToolResponse, ErrorData>;
@@ -82,8 +58,8 @@ struct ServerShared {
     consents: ConsentBroker,
     builtins: Vec<BuiltinTool>,
     streams: StreamHub,
-    objects: object_resources::Served,
-    completions: ArgumentCompletions,
+    objects: ObjectResources,
+    known_values: KnownValues,
 }
 
 impl HttpServer {
@@ -105,8 +81,8 @@ impl HttpServer {
             consents,
             builtins,
             streams: StreamHub::default(),
-            objects: object_resources::Served::new(watched),
-            completions: ArgumentCompletions::default(),
+            objects: ObjectResources::new(watched),
+            known_values: KnownValues::default(),
         };
         let OperatorLimits {
             result_chars: most_chars,
@@ -197,7 +173,7 @@ impl HttpServer {
     }
 
     /// Returns the objects of backends.
-    pub(super) fn objects(&self) -> &object_resources::Served {
+    pub(super) fn objects(&self) -> &ObjectResources {
         &self.shared.objects
     }
 
@@ -212,8 +188,23 @@ impl HttpServer {
     }
 
     /// Returns the listed built-in tool of this name.
-    fn builtin(&self, name: &str) -> Option<BuiltinTool> {
+    pub(super) fn builtin(&self, name: &str) -> Option<BuiltinTool> {
         self.shared.builtins.iter().copied().find(|builtin| builtin.name() == name)
+    }
+
+    /// Returns what was listed a moment ago.
+    pub(super) fn known_values(&self) -> &KnownValues {
+        &self.shared.known_values
+    }
+
+    /// Returns what hosts are told about the whole.
+    pub(super) fn instructions(&self) -> &str {
+        &self.shared.instructions
+    }
+
+    /// Returns the listed tools, built-in ones last.
+    pub(super) fn tools(&self) -> &[Tool] {
+        &self.shared.tools
     }
 
     /// Returns how many tools are listed.
@@ -246,326 +237,4 @@ impl HttpServer {
         };
         admitted.map_err(|refusal| Ok(result::failure_result(refusal.to_string()).into()))
     }
-
-    /// Runs a checked call: asks if need be, executes, and makes the result.
-    async fn perform(
-        &self,
-        pending: PendingCall<'_>,
-        retry: ConsentRetry,
-        context: &RequestContext<RoleServer>,
-        carried: CallContext<'_>,
-    ) -> ToolAnswer {
-        let ServerShared { gate, executor, builtins, .. } = &*self.shared;
-        let entry = pending.entry();
-        // How long it waits, and what is made of the result, are no business of a host's task.
-        let is_given = |role| pending.arguments().given(role).is_some();
-        let is_plain = !is_given(ParamRole::Wait) && !is_given(ParamRole::Jq);
-        let watch = gate.catalog().task_tools(entry.backend).map(|tools| &tools.watch.decision);
-        let as_task = entry.tasks().is_some()
-            && is_plain
-            && watch == Some(&AccessDecision::Allow)
-            && context.client_capabilities().is_some_and(|client| client.supports_tasks());
-        let call = match self.admit(pending, retry, context).await {
-            Ok(call) => call,
-            Err(answered) => return answered,
-        };
-        // Boxed, like what it waits for: the futures of calls are large, and would lie side by side.
-        match Box::pin(stream_opening::perform(self, &call, context)).await {
-            Some(Ok(outcome)) => return Ok(self.shown(outcome, Some(entry), context).await.into()),
-            Some(Err(error)) => return Ok(result::failure_result(error.to_string()).into()),
-            None => {}
-        }
-        let budget = if as_task { WaitBudget::Brief } else { WaitBudget::Usual };
-        Ok(match executor.execute(call, &carried.waiting(budget)).await {
-            Ok(mut outcome) => match outcome.payload {
-                AnswerPayload::Task(report) if as_task && report.is_running => {
-                    // It may have been waited for.
-                    let began = executor.task_began(&report.handle);
-                    CallToolResponse::Task(task_protocol::created(*report, began))
-                }
-                _ => {
-                    builtin::advise(&mut outcome, builtins);
-                    self.shown(outcome, Some(entry), context).await.into()
-                }
-            },
-            Err(error) => result::failure_result(error.for_model()).into(),
-        })
-    }
-}
-
-impl ServerHandler for HttpServer {
-    fn get_info(&self) -> ServerConfig {
-        let mut capabilities =
-            ServerCapabilities::builder().enable_tools().enable_resources().build();
-        if !self.shared.prompts.is_empty() {
-            capabilities.prompts = Some(PromptsCapability::default());
-        }
-        let has_arguments = self.shared.prompts.iter().any(|it| !it.arguments.is_empty());
-        if has_arguments || self.shared.objects.templates().next().is_some() {
-            capabilities.completions = Some(JsonObject::default());
-        }
-        if let Some(resources) = &mut capabilities.resources {
-            resources.subscribe = self.shared.objects.can_watch().then_some(true);
-        }
-        if self.shared.builtins.contains(&BuiltinTool::TaskWait) {
-            let tasks = ServerCapabilities::builder().enable_tasks().build();
-            capabilities.extensions = tasks.extensions;
-        }
-        let implementation = Implementation::new("dadl-mcp", env!("CARGO_PKG_VERSION"));
-        let info = ServerConfig::new(capabilities).with_server_info(implementation);
-        match self.shared.instructions.as_str() {
-            "" => info,
-            instructions => info.with_instructions(instructions),
-        }
-    }
-
-    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
-        let versions = self.supported_protocol_versions().into_owned();
-        Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(LIST_TTL_MS))
-    }
-
-    async fn list_tools(
-        &self,
-        request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        only_page(request)?;
-        Ok(ListToolsResult::with_all_items(self.shared.tools.clone())
-            .with_ttl_ms(LIST_TTL_MS)
-            // What is listed may depend on who is authorized.
-            .with_cache_scope(CacheScope::Private))
-    }
-
-    async fn list_prompts(
-        &self,
-        request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListPromptsResult, ErrorData> {
-        let prompts = &self.shared.prompts;
-        if prompts.is_empty() {
-            let message = param_shapes::unknown_method(ListPromptsRequestMethod::VALUE);
-            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
-        }
-        only_page(request)?;
-        let all = prompts.iter().map(|example| example.prompt.clone()).collect();
-        Ok(ListPromptsResult::with_all_items(all)
-            .with_ttl_ms(LIST_TTL_MS)
-            .with_cache_scope(CacheScope::Private))
-    }
-
-    async fn get_prompt(
-        &self,
-        request: GetPromptRequestParams,
-        _: RequestContext<RoleServer>,
-    ) -> Result<GetPromptResponse, ErrorData> {
-        let mut prompts = self.shared.prompts.iter();
-        match prompts.find(|example| example.prompt.name == request.name) {
-            Some(example) => {
-                let filled = example.result(&request.arguments.unwrap_or_default());
-                let wrong =
-                    |error: ArgumentError| ErrorData::invalid_params(error.to_string(), None);
-                filled.map(Into::into).map_err(wrong)
-            }
-            None => {
-                let message =
-                    format!("unknown prompt {}", quoted_text(&request.name, LONGEST_NAME));
-                Err(ErrorData::invalid_params(message, None))
-            }
-        }
-    }
-
-    async fn complete(
-        &self,
-        request: CompleteRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CompleteResult, ErrorData> {
-        Box::pin(self.shared.completions.complete(self, &request, &context)).await
-    }
-
-    async fn list_resources(
-        &self,
-        request: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        only_page(request)?;
-        let objects = Box::pin(self.shared.objects.listed().objects(self, &context)).await;
-        let all = file_resources::list_files(self.files(), &objects).await;
-        Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
-    }
-
-    async fn list_resource_templates(
-        &self,
-        request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        only_page(request)?;
-        let mut all = file_resources::file_templates();
-        all.extend(self.shared.objects.templates());
-        Ok(ListResourceTemplatesResult::with_all_items(all)
-            .with_ttl_ms(LIST_TTL_MS)
-            .with_cache_scope(CacheScope::Private))
-    }
-
-    async fn read_resource(
-        &self,
-        request: ReadResourceRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ReadResourceResponse, ErrorData> {
-        if let Some(read) = Box::pin(self.shared.objects.read(self, &request.uri, &context)).await {
-            return read.map(Into::into);
-        }
-        let read = file_resources::read_resource(self.files(), &request.uri).await?;
-        Ok(read.with_cache_scope(CacheScope::Private).into())
-    }
-
-    async fn subscribe(
-        &self,
-        request: SubscribeRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        Box::pin(self.shared.objects.subscribe(&request.uri, &context)).await
-    }
-
-    async fn unsubscribe(
-        &self,
-        request: UnsubscribeRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        self.shared.objects.unsubscribe(&request.uri, &context);
-        Ok(())
-    }
-
-    fn accepted_subscription_filter(
-        &self,
-        requested: &SubscriptionFilter,
-    ) -> Option<SubscriptionFilter> {
-        self.shared.objects.accepted(requested)
-    }
-
-    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        tokio::select! {
-            listened = Box::pin(self.shared.objects.listen(&context)) => listened,
-            () = self.ending.closing() => Ok(()),
-        }
-    }
-
-    fn get_tool(&self, name: &str) -> Option<Tool> {
-        if let Some(builtin) = self.builtin(name) {
-            return Some(builtin.tool());
-        }
-        let entry = self.shared.gate.catalog().find(name)?;
-        (entry.decision == AccessDecision::Allow).then(|| tools::mcp_tool(entry))
-    }
-
-    async fn call_tool(
-        &self,
-        mut request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let retry = ConsentRetry::take(&mut request);
-        let arguments = request.arguments.unwrap_or_default();
-        if self.ending.is_closing() {
-            return Ok(result::failure_result(TOO_LATE.to_owned()).into());
-        }
-        let reporter = ProgressReporter::default();
-        let carried = CallContext::heard_by(&reporter)
-            .of(http::client_key(&context.extensions))
-            .until(self.ending.token());
-        // At the end of the server; nobody waits for the answer of a cancelled request.
-        let stopped = |why: StopReason| Ok(result::failure_result(why.to_string()).into());
-        if let Some(builtin) = self.builtin(&request.name) {
-            let call = Box::pin(builtin.run(self, arguments, retry, &context, &carried));
-            let done = progress::run_reporting(&context, &self.ending, &reporter, call).await;
-            return done.unwrap_or_else(stopped);
-        }
-        let pending = match self.shared.gate.check(&request.name, arguments) {
-            Ok(pending) => pending,
-            Err(refusal @ CallRefusal::UnknownTool { .. }) => {
-                return Err(refusal_error(refusal));
-            }
-            Err(refusal) => return Ok(result::failure_result(refusal.to_string()).into()),
-        };
-        let call = Box::pin(self.perform(pending, retry, &context, carried));
-        let response = progress::run_reporting(&context, &self.ending, &reporter, call).await;
-        response.unwrap_or_else(stopped)
-    }
-
-    async fn get_task(
-        &self,
-        request: GetTaskParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<GetTaskResult, ErrorData> {
-        let ServerShared { gate, executor, .. } = &*self.shared;
-        let id = TaskId::read(&request.task_id)?;
-        let right = gate.check_task(&id.handle).map_err(refusal_error)?;
-        let carried = CallContext::default()
-            .of(http::client_key(&context.extensions))
-            .waiting(WaitBudget::AtOnce);
-        let looked = executor.watch_task(&right, &carried);
-        let looked =
-            progress::run_reporting(&context, &self.ending, &ProgressReporter::default(), looked)
-                .await;
-        let stopped = |why: StopReason| ErrorData::internal_error(why.to_string(), None);
-        let looked = looked.map_err(stopped)?;
-        Box::pin(self.task_shown(&id, looked, &context)).await
-    }
-
-    async fn cancel_task(
-        &self,
-        request: CancelTaskParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        let ServerShared { gate, executor, .. } = &*self.shared;
-        let id = TaskId::read(&request.task_id)?;
-        let call =
-            gate.check_cancel(&id.handle).and_then(PendingCall::admit).map_err(refusal_error)?;
-        let carried = CallContext::default().of(http::client_key(&context.extensions));
-        match executor.execute(call, &carried).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ErrorData::internal_error(error.for_model(), None)),
-        }
-    }
-
-    /// Requests whose parameters do not have the shape of the method arrive here.
-    async fn on_custom_request(
-        &self,
-        request: CustomRequest,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CustomResult, ErrorData> {
-        // The revision without sessions has no such methods, whatever their parameters.
-        let has_sessions =
-            context.protocol_version().is_none_or(|it| it < ProtocolVersion::V_2026_07_28);
-        let method = request.method.as_str();
-        let has_tasks = self.shared.builtins.contains(&BuiltinTool::TaskWait);
-        let fault = match method {
-            param_shapes::INITIALIZE | "ping" | "resources/subscribe" | "resources/unsubscribe"
-                if !has_sessions =>
-            {
-                None
-            }
-            "subscriptions/listen" if has_sessions => None,
-            "tasks/get" | "tasks/cancel" if !has_tasks => None,
-            _ => param_shapes::wrong(method, request.params.as_ref()),
-        };
-        Err(match fault {
-            Some(fault) => ErrorData::invalid_params(fault, None),
-            None => ErrorData::new(
-                ErrorCode::METHOD_NOT_FOUND,
-                param_shapes::unknown_method(method),
-                None,
-            ),
-        })
-    }
-}
-
-/// Refuses a cursor: what is listed is on one page, and no page has given one.
-fn only_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
-    match request.and_then(|request| request.cursor) {
-        Some(_) => Err(ErrorData::invalid_params("unknown cursor: all is on one page", None)),
-        None => Ok(()),
-    }
-}
-
-fn refusal_error(refusal: CallRefusal) -> ErrorData {
-    ErrorData::invalid_params(text::shown_text(&refusal.to_string()).into_owned(), None)
 }

@@ -3,7 +3,10 @@
 use rmcp::{RoleServer, service::RequestContext};
 use serde_json::json;
 
-use super::{HttpServer, http};
+use super::{
+    HttpServer,
+    request_owner::{client_key, stream_owner},
+};
 use crate::{
     gate::Admitted,
     live::{self, StreamError},
@@ -16,10 +19,10 @@ pub(super) async fn perform(
     call: &Admitted<'_>,
     context: &RequestContext<RoleServer>,
 ) -> Option<Result<CallOutcome, StreamError>> {
-    let client = http::client_key(&context.extensions);
+    let client = client_key(&context.extensions);
     let executor = server.executor();
     if live::is_open(call) {
-        let owner = http::stream_owner(&context.extensions);
+        let owner = stream_owner(&context.extensions);
         let opened = server.streams().open(executor, call, owner, &client).await;
         return Some(opened.map(|handle| {
             let payload = AnswerPayload::Json(JsonText::from(&json!({ "stream": handle })));

@@ -11,8 +11,9 @@ use serde_json::Map;
 use super::{
     HttpServer,
     budget::{self, CutNotice},
-    http, media,
-    notes::ResultNotes,
+    media,
+    notes::{META_NOTE, ResultNotes},
+    request_owner::client_key,
     result,
     task_protocol::{self, TaskId},
 };
@@ -21,9 +22,6 @@ use crate::{
     executor::CallError,
     outcome::{AnswerPayload, CallOutcome, SavedFile},
 };
-
-/// What programs read about an object, below `_meta` of its contents.
-pub(super) const META_NOTE: &str = "dadl-mcp/note";
 
 /// What programs read about a file that is shown, below `_meta` of the result.
 const META_FILE: &str = "dadl-mcp/file";
@@ -37,7 +35,7 @@ impl HttpServer {
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let version = context.protocol_version();
-        let room = self.executor().room(&http::client_key(&context.extensions));
+        let room = self.executor().room(&client_key(&context.extensions));
         let fit = budget::fit_outcome(outcome, entry, self.files(), self.most_chars(), &room);
         let (outcome, notice) = Box::pin(fit).await;
         let (file, medium) = match &outcome.payload {
@@ -103,7 +101,7 @@ impl HttpServer {
         uri: &str,
         context: &RequestContext<RoleServer>,
     ) -> Option<Vec<ResourceContents>> {
-        let room = self.executor().room(&http::client_key(&context.extensions));
+        let room = self.executor().room(&client_key(&context.extensions));
         let fit = budget::fit_outcome(outcome, Some(entry), self.files(), self.most_chars(), &room);
         let (outcome, notice) = Box::pin(fit).await;
         let cut = notice.as_ref().map(CutNotice::sentence);

@@ -8,7 +8,7 @@ use dadl_text::{
     text::cut_text,
 };
 
-use super::{decode, issues, xml};
+use super::{decode_error, issues, xml};
 use crate::outcome::{ApiError, JsonText};
 
 /// Details beyond this many bytes of JSON are left out: they are for a model to read.
@@ -172,7 +172,7 @@ fn plain_text(value: &str) -> String {
 
 /// Says something when the body has no message: its start, or the reason phrase.
 fn fallback(status: u16, body: &[u8]) -> String {
-    let text = decode::excerpt(&without_markup(body));
+    let text = decode_error::excerpt(&without_markup(body));
     if !text.is_empty() {
         return text;
     }

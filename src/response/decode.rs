@@ -1,19 +1,18 @@
 //! Decodes a whole body by its content type (RFC 9110, section 8.3).
 
 use bytes::{Buf as _, Bytes};
-use dadl_text::{growth, json::scan, text::cut_bytes};
+use dadl_text::{growth, json::scan};
 use encoding_rs::Encoding;
 use mime::Mime;
-use serde_json::Value;
 
-use super::{MASK, stream_collector::StreamCollector};
+use super::{
+    decode_error::{DecodeError, excerpt},
+    stream_collector::StreamCollector,
+};
 use crate::{
     outcome::{AnswerPayload, JsonText},
     secrets::Secrets,
 };
-
-/// How much of a body that makes no sense is shown.
-const EXCERPT: usize = 200;
 
 /// A byte order mark.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -64,25 +63,6 @@ impl BodyType {
     }
 }
 
-/// A body that is not what its content type says.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is no valid {expected}: {reason}; {}", beginning(.excerpt))]
-pub struct DecodeError {
-    /// `JSON`, `NDJSON`.
-    pub expected: &'static str,
-    /// What the parser said, with line and column.
-    pub reason: String,
-    /// The start of the body.
-    pub excerpt: String,
-}
-
-fn beginning(excerpt: &str) -> String {
-    match excerpt {
-        MASK => "what it begins with is not shown: the tool hides values (`redact`)".to_owned(),
-        excerpt => format!("it begins with {}", Value::from(excerpt)),
-    }
-}
-
 /// Decodes `body`; binary bodies never come here. Text has at most `most` bytes, in UTF-8.
 pub fn decode(
     body: Bytes,
@@ -101,27 +81,6 @@ pub fn decode(
             decode_text(body, content_type, most)
         }
     }
-}
-
-/// Returns as much of a body as its excerpt is made of.
-pub(super) fn skip_blank(body: &[u8]) -> &[u8] {
-    body.get(..EXCERPT * 4).unwrap_or(body)
-}
-
-/// Returns the start of a body for an error message, on one line.
-pub fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(skip_blank(body));
-    let mut words = String::with_capacity(EXCERPT);
-    for word in text.split_whitespace() {
-        if !words.is_empty() {
-            words.push(' ');
-        }
-        words.push_str(word);
-        if words.len() > EXCERPT {
-            break;
-        }
-    }
-    cut_bytes(&words, EXCERPT).into_owned()
 }
 
 /// Takes the JSON of a body, which becomes the text: there is no second one.
@@ -325,12 +284,5 @@ mod tests {
             panic!("no JSON")
         };
         assert_eq!((text.as_str(), text.as_str().as_ptr()), ("[1,2]", place));
-    }
-
-    #[test]
-    fn excerpts_are_short_and_on_one_line() {
-        assert_eq!(excerpt(b"<html>\n  <b>x"), "<html> <b>x");
-        assert!(excerpt("é".repeat(5000).as_bytes()).chars().count() <= EXCERPT + 1);
-        assert!(excerpt("wörd ".repeat(5000).as_bytes()).len() <= EXCERPT + 8);
     }
 }

@@ -6,6 +6,7 @@
 pub mod api_error;
 pub(crate) mod budget;
 pub mod decode;
+pub mod decode_error;
 pub mod event_stream;
 mod issues;
 pub(crate) mod joined_pages;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{
     api_error::{self, RejectedAnswer},
-    decode,
+    decode, decode_error,
 };
 
 /// Bodies that look like what they are not, cut anywhere.
@@ -62,7 +62,7 @@ proptest! {
     #[test]
     fn a_body_is_decoded_or_refused(body in body(), content_type in content_type()) {
         let _ = decode::decode(body.clone().into(), content_type.as_deref(), 100);
-        prop_assert!(decode::excerpt(&body).len() <= 400);
+        prop_assert!(decode_error::excerpt(&body).len() <= 400);
     }
 
     #[test]

@@ -9,7 +9,10 @@ use dadl_text::{
 };
 use serde_json::Value;
 
-use super::decode::{self, DecodeError};
+use super::{
+    decode,
+    decode_error::{DecodeError, excerpt, skip_blank},
+};
 use crate::outcome::{AnswerPayload, JsonText};
 
 /// The line before a list is not longer; what is, begins another answer.
@@ -73,7 +76,7 @@ pub fn read_head(line: &[u8], id: u64) -> Result<RpcHead, DecodeError> {
 /// It is no response object, or that of another request.
 pub fn read_reply(whole: Bytes, id: u64) -> Result<RpcReply, DecodeError> {
     // The body becomes the text.
-    let start = decode::skip_blank(&whole).to_vec();
+    let start = skip_blank(&whole).to_vec();
     let body = start.as_slice();
     let AnswerPayload::Json(text) = decode::decode(whole, Some("application/json"), 0)? else {
         return Err(odd_answer("it is empty".to_owned(), body));
@@ -101,7 +104,7 @@ pub fn read_reply(whole: Bytes, id: u64) -> Result<RpcReply, DecodeError> {
 
 /// Says why a body is no answer.
 pub(crate) fn odd_answer(reason: String, body: &[u8]) -> DecodeError {
-    DecodeError { expected: "JSON-RPC 2.0 answer", reason, excerpt: decode::excerpt(body) }
+    DecodeError { expected: "JSON-RPC 2.0 answer", reason, excerpt: excerpt(body) }
 }
 
 /// Why an answer is not that of a request. The server's fault.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dadl_text::{growth, json::scan};
 
 use super::{
-    decode::{self, DecodeError},
+    decode_error::{DecodeError, excerpt},
     event_stream::EventDecoder,
 };
 use crate::{outcome::JsonText, secrets::Secrets};
@@ -262,7 +262,7 @@ fn push_line(
     let fail = |line: &[u8], reason: String| DecodeError {
         expected: "NDJSON",
         reason: format!("line {number}: {reason}"),
-        excerpt: decode::excerpt(line),
+        excerpt: excerpt(line),
     };
     // From here on there is one text, which becomes the item.
     let line = Vec::from(secrets.body(line));

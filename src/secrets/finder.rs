@@ -14,6 +14,7 @@ use super::{
     runs, short,
     spellings::{self, SecretSpelling},
     view::TextView,
+    wanted::{self, WantedSecret},
 };
 
 /// So many layers of escapes are taken out.
@@ -64,17 +65,10 @@ impl Default for SecretFinder {
     }
 }
 
-/// A secret, and the names of the credentials that have it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct WantedSecret<'secret> {
-    pub(super) value: &'secret str,
-    pub(super) names: &'secret [String],
-}
-
 impl SecretFinder {
     /// Looks for `wanted`.
     pub(super) fn new(wanted: &[WantedSecret<'_>]) -> Self {
-        let is_short = |it: &&WantedSecret<'_>| short::is_short(it.value);
+        let is_short = |it: &&WantedSecret<'_>| wanted::is_short(it.value);
         let (short, long): (Vec<_>, Vec<_>) = wanted.iter().partition(is_short);
         let mut all = Vec::new();
         for WantedSecret { value, .. } in &long {
@@ -103,7 +97,7 @@ impl SecretFinder {
         }
         let shortest =
             wanted.iter().map(|it| spellings::least_of(it.value)).min().unwrap_or_default();
-        let shortest = shortest.max(short::SHORTEST);
+        let shortest = shortest.max(wanted::SHORTEST);
         let longest = wanted.iter().map(|it| it.value.len()).max().unwrap_or_default();
         let is_ascii = wanted.iter().all(|it| it.value.is_ascii());
         let bytes = all.iter().map(|SecretSpelling { bytes, .. }| bytes);

@@ -21,6 +21,7 @@ mod spellings;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wanted;
 mod writer;
 
 use std::{
@@ -36,8 +37,8 @@ use dadl_text::{growth, text::MASK};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 
-use self::finder::{SecretFinder, WantedSecret};
 pub use self::writer::MaskedWriter;
+use self::{finder::SecretFinder, wanted::WantedSecret};
 
 /// The same as JSON.
 const JSON_MASK: &str = "\"[REDACTED]\"";

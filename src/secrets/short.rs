@@ -6,10 +6,10 @@ use std::ops::Range;
 use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
-use super::{finder::WantedSecret, spellings};
-
-/// Shorter secrets occur by chance.
-pub(super) const SHORTEST: usize = 8;
+use super::{
+    spellings,
+    wanted::{WantedSecret, is_common},
+};
 
 /// What stands between a name and a value.
 const MOST_BETWEEN: usize = 12;
@@ -41,61 +41,6 @@ const TELLING_WHOLE: &[&str] = &["auth", "basic", "pass", "pin", "pw", "pwd", "s
 
 /// Words between a name and a value.
 const LINKS: &[&str] = &["is", "was"];
-
-/// Values that are everywhere, whoever has chosen them as a secret.
-const COMMON: &[&str] = &[
-    "admin",
-    "administrator",
-    "changeme",
-    "default",
-    "demo",
-    "disabled",
-    "empty",
-    "enabled",
-    "error",
-    "false",
-    "guest",
-    "hidden",
-    "localhost",
-    "login",
-    "manager",
-    "name",
-    "none",
-    "null",
-    "off",
-    "password",
-    "passwd",
-    "public",
-    "read",
-    "root",
-    "secret",
-    "service",
-    "system",
-    "test",
-    "token",
-    "true",
-    "undefined",
-    "unknown",
-    "user",
-    "username",
-    "value",
-    "write",
-    "yes",
-];
-
-/// Returns whether `secret` would be masked where it is none.
-pub(super) fn is_short(secret: &str) -> bool {
-    secret.len() < SHORTEST || is_common(secret)
-}
-
-/// Returns whether a value says nothing by itself.
-fn is_common(secret: &str) -> bool {
-    let lower = secret.to_ascii_lowercase();
-    secret.len() < 3
-        || COMMON.contains(&lower.as_str())
-        || (secret.len() < SHORTEST && secret.bytes().all(|byte| byte.is_ascii_digit()))
-        || "0123456789".contains(secret)
-}
 
 /// Looks for short secrets.
 #[derive(Debug)]

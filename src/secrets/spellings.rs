@@ -4,8 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 use super::{
     escapes::{self, EscapeReading},
-    short::SHORTEST,
     view::TextView,
+    wanted::SHORTEST,
 };
 
 /// A longer secret is looked for in parts of this length.

@@ -225,7 +225,7 @@ proptest! {
         before in r#"[ -~]{0,9}|[\\%&"0-9a-z]{0,6}"#,
         behind in "[ -~]{0,9}",
     ) {
-        prop_assume!(secret.trim() == secret && !super::short::is_short(&secret));
+        prop_assume!(secret.trim() == secret && !super::wanted::is_short(&secret));
         // What is left of a short one whose escapes are taken out occurs by chance.
         prop_assume!(secret.len() >= 16 || !secret.contains(['\\', '%', '&']));
         // Whose backslash is whose cannot be told from a mix of spellings (SECURITY.md).

@@ -13,8 +13,8 @@ use dadl_descriptor::{
     source::SourceText,
 };
 use dadl_mcp::cli::{
-    check::{self, CheckOutcome},
-    report::{ColorMode, ReportFormat},
+    check,
+    report::{CheckOutcome, ColorMode, ReportFormat},
 };
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! No file of a library uses another one that uses it in turn, over however many files; a module and
-//! those within it are one.
+//! No file of a library, and none of a module of the program, uses another one that uses it in turn, over
+//! however many files; a module and those within it are one.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -152,6 +152,12 @@ fn reached<'all>(
     all
 }
 
+/// Returns the modules that lead back to themselves.
+fn in_circles(uses: &BTreeMap<&ModulePath, BTreeSet<&ModulePath>>) -> Vec<String> {
+    let all = uses.keys().filter(|module| reached(module, uses).contains(*module));
+    all.map(|module| module.join("::")).collect()
+}
+
 #[test]
 fn files_of_the_libraries_are_in_no_circle() {
     for library in ["dadl-text", "dadl-descriptor", "dadl-openapi"] {
@@ -159,13 +165,47 @@ fn files_of_the_libraries_are_in_no_circle() {
         let sources = Sources::read(&root);
         let uses = sources.uses();
         assert!(uses.len() > 5, "{library}: {uses:?}");
-        let circles: Vec<String> = uses
-            .keys()
-            .filter(|module| reached(module, &uses).contains(*module))
-            .map(|module| module.join("::"))
-            .collect();
+        let circles = in_circles(&uses);
         assert!(circles.is_empty(), "{library}: {circles:?}");
     }
+}
+
+/// The modules of the program that are free of circles.
+const MODULES: &[&str] = &[
+    "access", "app", "call", "catalog", "cli", "config", "files", "gate", "http", "live", "mcp",
+    "outcome", "response", "secrets", "shares", "worker",
+];
+
+#[test]
+fn files_of_the_program_are_in_no_circle() {
+    let sources = Sources::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let uses = sources.uses();
+    for root in MODULES {
+        let is_within = |module: &ModulePath| module.first().is_some_and(|first| first == root);
+        assert!(sources.0.keys().any(is_within), "{root}");
+        let inner: BTreeMap<&ModulePath, BTreeSet<&ModulePath>> = uses
+            .iter()
+            .filter(|(module, _)| is_within(module))
+            .map(|(module, used)| {
+                (*module, used.iter().copied().filter(|it| is_within(it)).collect())
+            })
+            .collect();
+        let circles = in_circles(&inner);
+        assert!(circles.is_empty(), "{root}: {circles:?}");
+    }
+}
+
+#[test]
+fn a_circle_is_found_over_several_files() {
+    let texts = [
+        ("a", "use super::b::B;"),
+        ("b", "crate::c::d()"),
+        ("c", "use super::a::{A, e};"),
+        ("e", "use crate::a;"),
+    ];
+    let modules = texts.map(|(name, text)| (vec![name.to_owned()], text.to_owned()));
+    let sources = Sources(BTreeMap::from(modules));
+    assert_eq!(in_circles(&sources.uses()), ["a", "b", "c"]);
 }
 
 #[test]

@@ -15,8 +15,8 @@ use dadl_mcp::{
     config::{BackendSettings, CertificatePin},
     executor::CallError,
     http::{
-        connection_guard::ConnectionGuard, error::SendErrorKind, login::TokenEndpoint,
-        tls::RefusedCertificate,
+        certificate_trust::RefusedCertificate, connection_guard::ConnectionGuard,
+        error::SendErrorKind, login::TokenEndpoint,
     },
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, date_time_ymd};

@@ -10,8 +10,8 @@ use crate::{
     app::LoadedBackend,
     cli::pinning,
     http::{
-        client_certificate,
-        tls::{self, CertificateTrust, PresentedCertificate, RefusedCertificate},
+        certificate_trust::{CertificateTrust, PresentedCertificate, RefusedCertificate},
+        client_certificate, tls,
     },
     outcome::timestamp,
 };

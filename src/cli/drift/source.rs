@@ -18,11 +18,8 @@ use dadl_openapi::ApiModel;
 use url::Url;
 
 use super::super::{
-    args::DriftArgs,
-    console::{Console, SECRETS},
-    exit::ExitReason,
-    failure::CliFailure,
-    import, load,
+    args::DriftArgs, console::Console, exit::ExitReason, failure::CliFailure, import, load,
+    process_secrets::SECRETS,
 };
 use crate::{
     app::{App, openapi::document_url},

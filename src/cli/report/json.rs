@@ -4,8 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::{CheckedFile, severity_word};
-use crate::cli::check::CheckOutcome;
+use super::{CheckOutcome, CheckedFile, severity_word};
 
 #[derive(Serialize)]
 struct JsonReport<'report> {

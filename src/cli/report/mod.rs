@@ -1,6 +1,7 @@
 //! Findings as text for people, JSON for scripts and SARIF for code hosts.
 
 mod json;
+mod outcome;
 pub(super) mod sarif;
 mod text;
 mod wanted;
@@ -12,8 +13,7 @@ use dadl_descriptor::{
     source::SourceText,
 };
 
-pub use self::wanted::WantedCredential;
-use super::check::CheckOutcome;
+pub use self::{outcome::CheckOutcome, wanted::WantedCredential};
 
 /// How findings are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -10,8 +10,7 @@ use dadl_descriptor::{
 };
 use dadl_text::text;
 
-use super::{CheckedFile, ColorMode};
-use crate::cli::check::CheckOutcome;
+use super::{CheckOutcome, CheckedFile, ColorMode};
 
 /// Writes all findings and a line that counts them.
 pub(super) fn write(

@@ -20,8 +20,7 @@ use crate::{
     call::BaseUrl,
     config::{AddressKey, BackendSettings},
     http::{
-        client::{self, ClientError},
-        client_certificate::IdentityFiles,
+        client, client_certificate::IdentityFiles, client_error::ClientError,
         connection_guard::ConnectionGuard,
     },
     outcome,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dadl_descriptor::model::CredentialName;
 
 use super::{LOCK_WAIT, LONGEST, assertion::AccountError};
-use crate::{config::credentials::SourceError, http::client::ClientError, outcome};
+use crate::{config::credentials::SourceError, http::client_error::ClientError, outcome};
 
 /// Why there is no credential to send: sentences for the operator, without secrets.
 #[derive(Debug, Clone, thiserror::Error)]

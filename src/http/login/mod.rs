@@ -39,9 +39,10 @@ pub use self::{
 };
 use super::{
     auth::{AppliedCredential, AsyncSource},
+    certificate_trust,
     connection_guard::{self, ConnectionGuard},
     error::SendErrorKind,
-    throttle, tls,
+    throttle,
 };
 use crate::{
     call::BaseUrl, config::BackendSettings, outcome::chain, response::media, secrets::Secrets,
@@ -136,8 +137,10 @@ enum NoAnswer {
 /// Says why a request brought no answer.
 fn no_answer(error: reqwest::Error) -> NoAnswer {
     let is_transient = is_transient(&error);
-    let reason = match (connection_guard::address_refusal(&error), tls::certificate_refusal(&error))
-    {
+    let reason = match (
+        connection_guard::address_refusal(&error),
+        certificate_trust::certificate_refusal(&error),
+    ) {
         (Some(refused), _) => refused.to_string(),
         (None, Some(refused)) => {
             let hint = SendErrorKind::Certificate(Box::new(refused.clone())).hint();

@@ -1,27 +1,23 @@
 //! Tools that belong to no descriptor: going on with a task, cancelling it and listing those that were
-//! begun; reading, listing and
-//! closing the streams that are open.
+//! begun; reading, listing and closing the streams that are open.
 //!
 //! They are listed after those of the catalog, and only where an allowed tool needs them. Their
 //! names are reserved (see [`RESERVED`](dadl_text::names::RESERVED)). What they do to an API passes the
 //! gate like any call.
 
 mod arguments;
+mod listing;
+mod run;
 mod stream_tools;
-mod task_tools;
+pub(super) mod task_tools;
 
 use std::sync::Arc;
 
-use rmcp::{
-    RoleServer,
-    model::{Tool, ToolAnnotations},
-    service::RequestContext,
-};
+use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
-pub(super) use self::task_tools::advise;
-use super::{HttpServer, consent::ConsentRetry, server::ToolAnswer};
-use crate::{access::AccessDecision, catalog::CatalogEntry, executor::CallContext, gate::Gate};
+use self::listing::{ListedProperty, ToolListing};
+use crate::{access::AccessDecision, catalog::CatalogEntry, gate::Gate};
 
 /// A tool that belongs to no descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,41 +34,6 @@ pub(super) enum BuiltinTool {
     StreamList,
     /// Closes one.
     StreamClose,
-}
-
-/// What hosts are told about one.
-struct ToolListing {
-    name: &'static str,
-    title: &'static str,
-    description: &'static str,
-    properties: &'static [ListedProperty],
-    effect: CallEffect,
-}
-
-/// A parameter: its name, its type in JSON Schema, and what it is.
-struct ListedProperty {
-    name: &'static str,
-    kind: &'static str,
-    description: &'static str,
-    is_required: bool,
-}
-
-impl ListedProperty {
-    const fn required(name: &'static str, kind: &'static str, description: &'static str) -> Self {
-        Self { name, kind, description, is_required: true }
-    }
-
-    const fn optional(name: &'static str, kind: &'static str, description: &'static str) -> Self {
-        Self { name, kind, description, is_required: false }
-    }
-}
-
-/// What a call changes, in the words of the protocol.
-struct CallEffect {
-    is_read_only: bool,
-    is_destructive: bool,
-    is_idempotent: bool,
-    is_open_world: bool,
 }
 
 impl BuiltinTool {
@@ -111,12 +72,12 @@ impl BuiltinTool {
 
     const fn listing(self) -> ToolListing {
         match self {
-            Self::TaskWait => task_tools::WAIT,
-            Self::TaskCancel => task_tools::CANCEL,
-            Self::TaskList => task_tools::LIST,
-            Self::StreamRead => stream_tools::READ,
-            Self::StreamList => stream_tools::LIST,
-            Self::StreamClose => stream_tools::CLOSE,
+            Self::TaskWait => listing::TASK_WAIT,
+            Self::TaskCancel => listing::TASK_CANCEL,
+            Self::TaskList => listing::TASK_LIST,
+            Self::StreamRead => listing::STREAM_READ,
+            Self::StreamList => listing::STREAM_LIST,
+            Self::StreamClose => listing::STREAM_CLOSE,
         }
     }
 
@@ -143,27 +104,6 @@ impl BuiltinTool {
         Tool::new_with_raw(name, Some(description.into()), Arc::new(schema))
             .with_title(title)
             .with_annotations(annotations)
-    }
-
-    /// Runs it.
-    pub(super) async fn run(
-        self,
-        server: &HttpServer,
-        arguments: Map<String, Value>,
-        retry: ConsentRetry,
-        context: &RequestContext<RoleServer>,
-        carried: &CallContext<'_>,
-    ) -> ToolAnswer {
-        Ok(match self {
-            Self::TaskWait => task_tools::wait_for_task(server, arguments, context, carried).await,
-            Self::TaskCancel => {
-                return task_tools::cancel_task(server, arguments, retry, context, carried).await;
-            }
-            Self::TaskList => task_tools::list_tasks(server, arguments, carried),
-            Self::StreamRead => stream_tools::read_stream(server, arguments, context).await,
-            Self::StreamList => stream_tools::list_streams(server, arguments, context),
-            Self::StreamClose => stream_tools::close_stream(server, arguments, context),
-        })
     }
 }
 

@@ -9,64 +9,13 @@ use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
 use serde_json::{Map, Value, json};
 
 use super::{
-    CallEffect, ListedProperty, ToolListing,
     arguments::{self, ArgumentsError, GivenArguments},
+    listing::{STREAM_CLOSE, STREAM_LIST, STREAM_READ},
 };
 use crate::{
     live::{self, ItemBatch, LONGEST_WAIT, NoSuchStream, StreamOwner, StreamPhase},
-    mcp::{HttpServer, http, notes::ResultNotes, result},
+    mcp::{HttpServer, notes::ResultNotes, request_owner, result},
     outcome::JsonText,
-};
-
-const STREAM: ListedProperty = ListedProperty::required("stream", "string", "Handle");
-
-pub(super) const READ: ToolListing = ToolListing {
-    name: "stream_read",
-    title: "Stream read",
-    description: "Take what an open stream has brought since the last read. `state` is open, \
-                  reconnecting or ended; an item {gap} stands where items may be missing; \
-                  `dropped` counts items that came too fast; `left` wait for the next read.",
-    properties: &[
-        STREAM,
-        ListedProperty::optional(
-            "wait",
-            "number",
-            "Seconds to wait when nothing has come, 0 by default",
-        ),
-        ListedProperty::optional("max_items", "integer", "1000 by default"),
-    ],
-    effect: CallEffect {
-        is_read_only: true,
-        is_destructive: false,
-        is_idempotent: false,
-        is_open_world: false,
-    },
-};
-
-pub(super) const LIST: ToolListing = ToolListing {
-    name: "stream_list",
-    title: "Stream list",
-    description: "List the streams that the session has open.",
-    properties: &[],
-    effect: CallEffect {
-        is_read_only: true,
-        is_destructive: false,
-        is_idempotent: true,
-        is_open_world: false,
-    },
-};
-
-pub(super) const CLOSE: ToolListing = ToolListing {
-    name: "stream_close",
-    title: "Stream close",
-    description: "Close an open stream.",
-    properties: &[STREAM],
-    effect: CallEffect {
-        is_read_only: false,
-        is_destructive: false,
-        is_idempotent: true,
-        is_open_world: false,
-    },
 };
 
 /// How many items a read takes unless the caller says otherwise.
@@ -110,7 +59,7 @@ pub(super) fn list_streams(
     arguments: Map<String, Value>,
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {
-    let checked = GivenArguments::new(LIST.name, arguments).finish(Some(()));
+    let checked = GivenArguments::new(STREAM_LIST.name, arguments).finish(Some(()));
     let listed =
         checked.map(|()| json!({ "streams": server.streams().list(&stream_owner(context)) }));
     tool_response(listed.map(|value| plain_value(&value)).map_err(Into::into))
@@ -123,7 +72,7 @@ pub(super) fn close_stream(
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {
     let closed = || -> Result<(JsonText, ResultNotes), StreamToolError> {
-        let mut given = GivenArguments::new(CLOSE.name, arguments);
+        let mut given = GivenArguments::new(STREAM_CLOSE.name, arguments);
         let stream = handle_argument(&mut given);
         let stream = given.finish(stream)?;
         let unread = server.streams().close(&stream, &stream_owner(context))?;
@@ -142,7 +91,7 @@ struct ReadArguments {
 
 impl ReadArguments {
     fn read(arguments: Map<String, Value>) -> Result<Self, ArgumentsError> {
-        let mut given = GivenArguments::new(READ.name, arguments);
+        let mut given = GivenArguments::new(STREAM_READ.name, arguments);
         let stream = handle_argument(&mut given);
         let wait = given.optional("wait", "seconds, 0 or more", |wait| {
             let seconds = arguments::as_number(&wait).filter(|seconds| *seconds >= 0.0)?;
@@ -172,7 +121,7 @@ fn handle_argument(given: &mut GivenArguments) -> Option<String> {
 }
 
 fn stream_owner(context: &RequestContext<RoleServer>) -> StreamOwner {
-    http::stream_owner(&context.extensions)
+    request_owner::stream_owner(&context.extensions)
 }
 
 /// Writes what a read gives; items keep every digit.

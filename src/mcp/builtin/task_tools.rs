@@ -7,59 +7,14 @@ use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
 use serde_json::{Map, Value, json};
 
 use super::{
-    BuiltinTool, CallEffect, ListedProperty, ToolListing,
+    BuiltinTool,
     arguments::{ArgumentsError, GivenArguments, start_of},
+    listing::{TASK_CANCEL, TASK_LIST, TASK_WAIT},
 };
 use crate::{
     executor::{CallContext, CallError, WaitBudget},
     mcp::{HttpServer, consent::ConsentRetry, notes::ResultNotes, result, server::ToolAnswer},
     outcome::{AnswerPayload, CallOutcome, JsonText, task_report::TaskHandle},
-};
-
-const TASK: ListedProperty = ListedProperty::required("task", "string", "Its handle");
-
-pub(super) const WAIT: ToolListing = ToolListing {
-    name: "task_wait",
-    title: "Task wait",
-    description: "Wait for a task that a call began, and get its outcome; or its progress, while it \
-                  goes on.",
-    properties: &[
-        TASK,
-        ListedProperty::optional("wait", "integer", "Seconds to wait; 0 looks once"),
-    ],
-    effect: CallEffect {
-        is_read_only: true,
-        is_destructive: false,
-        is_idempotent: true,
-        is_open_world: true,
-    },
-};
-
-pub(super) const CANCEL: ToolListing = ToolListing {
-    name: "task_cancel",
-    title: "Task cancel",
-    description: "Ask a task to stop. Not every task can be stopped: the answer says what is true.",
-    properties: &[TASK],
-    effect: CallEffect {
-        is_read_only: false,
-        is_destructive: true,
-        is_idempotent: true,
-        is_open_world: true,
-    },
-};
-
-pub(super) const LIST: ToolListing = ToolListing {
-    name: "task_list",
-    title: "Task list",
-    description: "The tasks that your calls began, newest first, as they were last seen; task_wait \
-                  looks anew.",
-    properties: &[],
-    effect: CallEffect {
-        is_read_only: true,
-        is_destructive: false,
-        is_idempotent: true,
-        is_open_world: false,
-    },
 };
 
 /// Lists what calls of the same client began. Nothing is asked of an API.
@@ -68,7 +23,7 @@ pub(super) fn list_tasks(
     arguments: Map<String, Value>,
     carried: &CallContext<'_>,
 ) -> CallToolResponse {
-    match GivenArguments::new(LIST.name, arguments).finish(Some(())) {
+    match GivenArguments::new(TASK_LIST.name, arguments).finish(Some(())) {
         Ok(()) => {
             let tasks = json!({ "tasks": server.executor().begun(&carried.client) });
             result::own_result(&JsonText::from(&tasks), ResultNotes::default()).into()
@@ -97,7 +52,7 @@ pub(super) async fn wait_for_task(
         biased;
         watched = server.executor().watch_task(&right, &carried) => watched,
         () = server.ending().leaving() => {
-            let name = WAIT.name;
+            let name = TASK_WAIT.name;
             return result::failure_result(format!(
                 "the server is ending; the task {handle} goes on: call {name} with it when the \
                  server is back"
@@ -116,7 +71,7 @@ pub(super) async fn cancel_task(
     context: &RequestContext<RoleServer>,
     carried: &CallContext<'_>,
 ) -> ToolAnswer {
-    let mut given = GivenArguments::new(CANCEL.name, arguments);
+    let mut given = GivenArguments::new(TASK_CANCEL.name, arguments);
     let handle = handle_argument(&mut given);
     let handle = match given.finish(handle) {
         Ok(handle) => handle,
@@ -159,7 +114,7 @@ struct WaitArguments {
 
 impl WaitArguments {
     fn read(arguments: Map<String, Value>) -> Result<Self, ArgumentsError> {
-        let mut given = GivenArguments::new(WAIT.name, arguments);
+        let mut given = GivenArguments::new(TASK_WAIT.name, arguments);
         let handle = handle_argument(&mut given);
         let budget = given.optional("wait", "a number of seconds", |wait| {
             let seconds = ParamKind::Integer.coerce(wait).ok()?.as_u64()?;
@@ -195,7 +150,7 @@ pub(in crate::mcp) fn advise(outcome: &mut CallOutcome, builtins: &[BuiltinTool]
         let stops = if report.stops { "" } else { "; it cannot be stopped" };
         outcome.notes.push(format!(
             "the task goes on: call {} with {arguments} to wait for its outcome{stops}",
-            WAIT.name
+            TASK_WAIT.name
         ));
     }
 }
@@ -231,7 +186,7 @@ mod tests {
                         required; `wait` must be a number of seconds; there is no parameter `x`";
         assert_eq!(all, expected);
         let mut cancel =
-            GivenArguments::new(CANCEL.name, Map::from_iter([("wait".to_owned(), json!(1))]));
+            GivenArguments::new(TASK_CANCEL.name, Map::from_iter([("wait".to_owned(), json!(1))]));
         let handle = handle_argument(&mut cancel);
         let error = cancel.finish(handle).unwrap_err().to_string();
         assert!(error.contains("there is no parameter `wait`"), "{error}");

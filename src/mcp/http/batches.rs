@@ -15,13 +15,17 @@ use hyper::body::{Body, Frame};
 use rmcp::model::ErrorCode;
 use serde_json::Value;
 
-use super::{HttpAnswer, HttpEndpoint, is_json, json_answer, session_of, text_answer, unfailing};
+use super::{
+    HttpEndpoint,
+    answer::{HttpAnswer, json_answer, text_answer, unfailing},
+    is_json, session_of,
+};
 use crate::mcp::{
     accept,
     batch::{self, MessageBatch},
-    lines::{error_line, id_of, request_id},
+    json_rpc::{error_line, id_of, request_id},
     masked_events,
-    sessions::PendingRequest,
+    sessions::{PendingRequest, SessionRefusal},
 };
 
 impl HttpEndpoint {
@@ -66,7 +70,7 @@ impl HttpEndpoint {
     fn begin(&self, session: &str, batch: &MessageBatch) -> Result<Vec<PendingRequest>, Vec<u8>> {
         let ids = batch.parts.iter().filter_map(|part| request_id(&part.text));
         let begun = ids.map(|id| self.sessions.begin(session, &id)).collect::<Result<Vec<_>, _>>();
-        let refused = |refused: crate::mcp::sessions::SessionRefusal| {
+        let refused = |refused: SessionRefusal| {
             error_line(&Value::Null, ErrorCode::INVALID_REQUEST, &refused.to_string())
         };
         Ok(begun.map_err(refused)?.into_iter().flatten().collect())

@@ -1,0 +1,133 @@
+//! What hosts are told about the built-in tools.
+
+/// What hosts are told about one.
+pub(super) struct ToolListing {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) description: &'static str,
+    pub(super) properties: &'static [ListedProperty],
+    pub(super) effect: CallEffect,
+}
+
+/// A parameter: its name, its type in JSON Schema, and what it is.
+pub(super) struct ListedProperty {
+    pub(super) name: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) description: &'static str,
+    pub(super) is_required: bool,
+}
+
+impl ListedProperty {
+    const fn required(name: &'static str, kind: &'static str, description: &'static str) -> Self {
+        Self { name, kind, description, is_required: true }
+    }
+
+    const fn optional(name: &'static str, kind: &'static str, description: &'static str) -> Self {
+        Self { name, kind, description, is_required: false }
+    }
+}
+
+/// What a call changes, in the words of the protocol.
+pub(super) struct CallEffect {
+    pub(super) is_read_only: bool,
+    pub(super) is_destructive: bool,
+    pub(super) is_idempotent: bool,
+    pub(super) is_open_world: bool,
+}
+
+const TASK: ListedProperty = ListedProperty::required("task", "string", "Its handle");
+
+pub(super) const TASK_WAIT: ToolListing = ToolListing {
+    name: "task_wait",
+    title: "Task wait",
+    description: "Wait for a task that a call began, and get its outcome; or its progress, while it \
+                  goes on.",
+    properties: &[
+        TASK,
+        ListedProperty::optional("wait", "integer", "Seconds to wait; 0 looks once"),
+    ],
+    effect: CallEffect {
+        is_read_only: true,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: true,
+    },
+};
+
+pub(super) const TASK_CANCEL: ToolListing = ToolListing {
+    name: "task_cancel",
+    title: "Task cancel",
+    description: "Ask a task to stop. Not every task can be stopped: the answer says what is true.",
+    properties: &[TASK],
+    effect: CallEffect {
+        is_read_only: false,
+        is_destructive: true,
+        is_idempotent: true,
+        is_open_world: true,
+    },
+};
+
+pub(super) const TASK_LIST: ToolListing = ToolListing {
+    name: "task_list",
+    title: "Task list",
+    description: "The tasks that your calls began, newest first, as they were last seen; task_wait \
+                  looks anew.",
+    properties: &[],
+    effect: CallEffect {
+        is_read_only: true,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: false,
+    },
+};
+
+const STREAM: ListedProperty = ListedProperty::required("stream", "string", "Handle");
+
+pub(super) const STREAM_READ: ToolListing = ToolListing {
+    name: "stream_read",
+    title: "Stream read",
+    description: "Take what an open stream has brought since the last read. `state` is open, \
+                  reconnecting or ended; an item {gap} stands where items may be missing; \
+                  `dropped` counts items that came too fast; `left` wait for the next read.",
+    properties: &[
+        STREAM,
+        ListedProperty::optional(
+            "wait",
+            "number",
+            "Seconds to wait when nothing has come, 0 by default",
+        ),
+        ListedProperty::optional("max_items", "integer", "1000 by default"),
+    ],
+    effect: CallEffect {
+        is_read_only: true,
+        is_destructive: false,
+        is_idempotent: false,
+        is_open_world: false,
+    },
+};
+
+pub(super) const STREAM_LIST: ToolListing = ToolListing {
+    name: "stream_list",
+    title: "Stream list",
+    description: "List the streams that the session has open.",
+    properties: &[],
+    effect: CallEffect {
+        is_read_only: true,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: false,
+    },
+};
+
+pub(super) const STREAM_CLOSE: ToolListing = ToolListing {
+    name: "stream_close",
+    title: "Stream close",
+    description: "Close an open stream.",
+    properties: &[STREAM],
+    effect: CallEffect {
+        is_read_only: false,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: false,
+    },
+};

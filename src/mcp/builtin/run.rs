@@ -1,0 +1,33 @@
+//! Runs the built-in tools.
+
+use rmcp::{RoleServer, service::RequestContext};
+use serde_json::{Map, Value};
+
+use super::{BuiltinTool, stream_tools, task_tools};
+use crate::{
+    executor::CallContext,
+    mcp::{HttpServer, consent::ConsentRetry, server::ToolAnswer},
+};
+
+impl BuiltinTool {
+    /// Runs it.
+    pub(in crate::mcp) async fn run(
+        self,
+        server: &HttpServer,
+        arguments: Map<String, Value>,
+        retry: ConsentRetry,
+        context: &RequestContext<RoleServer>,
+        carried: &CallContext<'_>,
+    ) -> ToolAnswer {
+        Ok(match self {
+            Self::TaskWait => task_tools::wait_for_task(server, arguments, context, carried).await,
+            Self::TaskCancel => {
+                return task_tools::cancel_task(server, arguments, retry, context, carried).await;
+            }
+            Self::TaskList => task_tools::list_tasks(server, arguments, carried),
+            Self::StreamRead => stream_tools::read_stream(server, arguments, context).await,
+            Self::StreamList => stream_tools::list_streams(server, arguments, context),
+            Self::StreamClose => stream_tools::close_stream(server, arguments, context),
+        })
+    }
+}

@@ -1,0 +1,374 @@
+//! What hosts may list and call: the answers to their requests.
+//!
+//! Each call takes the one way through the gate. A refusal and a failure come back as results
+//! with `isError`, which a model reads and acts on; only an unknown tool and a malformed request
+//! are protocol errors, which most hosts show to nobody.
+
+use dadl_descriptor::model::ParamRole;
+use dadl_text::text::{self, quoted_text};
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams,
+        CompleteRequestParams, CompleteResult, ConstString as _, CustomRequest, CustomResult,
+        DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, GetTaskParams,
+        GetTaskResult, Implementation, JsonObject, ListPromptsRequestMethod, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        PromptsCapability, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
+        UnsubscribeRequestParams,
+    },
+    service::{RequestContext, SubscriptionContext},
+};
+
+use super::{
+    HttpServer,
+    builtin::{BuiltinTool, task_tools},
+    consent::ConsentRetry,
+    file_resources, param_shapes,
+    progress::{self, ProgressReporter},
+    prompts::ArgumentError,
+    request_owner::client_key,
+    result,
+    server::ToolAnswer,
+    shutdown::{StopReason, TOO_LATE},
+    stream_opening,
+    task_protocol::{self, TaskId},
+    tools,
+};
+use crate::{
+    access::AccessDecision,
+    executor::{CallContext, WaitBudget},
+    gate::{CallRefusal, PendingCall},
+    outcome::AnswerPayload,
+};
+
+/// How long clients may keep the list, which lasts as long as the process: long enough to spare
+/// listings, short enough to notice a restart with other settings.
+const LIST_TTL_MS: u64 = 300_000;
+
+/// So much of a name that nothing has is repeated.
+const LONGEST_NAME: usize = 100;
+
+impl HttpServer {
+    /// Runs a checked call: asks if need be, executes, and makes the result.
+    async fn perform(
+        &self,
+        pending: PendingCall<'_>,
+        retry: ConsentRetry,
+        context: &RequestContext<RoleServer>,
+        carried: CallContext<'_>,
+    ) -> ToolAnswer {
+        let (gate, executor) = (self.gate(), self.executor());
+        let entry = pending.entry();
+        // How long it waits, and what is made of the result, are no business of a host's task.
+        let is_given = |role| pending.arguments().given(role).is_some();
+        let is_plain = !is_given(ParamRole::Wait) && !is_given(ParamRole::Jq);
+        let watch = gate.catalog().task_tools(entry.backend).map(|tools| &tools.watch.decision);
+        let as_task = entry.tasks().is_some()
+            && is_plain
+            && watch == Some(&AccessDecision::Allow)
+            && context.client_capabilities().is_some_and(|client| client.supports_tasks());
+        let call = match self.admit(pending, retry, context).await {
+            Ok(call) => call,
+            Err(answered) => return answered,
+        };
+        // Boxed, like what it waits for: the futures of calls are large, and would lie side by side.
+        match Box::pin(stream_opening::perform(self, &call, context)).await {
+            Some(Ok(outcome)) => return Ok(self.shown(outcome, Some(entry), context).await.into()),
+            Some(Err(error)) => return Ok(result::failure_result(error.to_string()).into()),
+            None => {}
+        }
+        let budget = if as_task { WaitBudget::Brief } else { WaitBudget::Usual };
+        Ok(match executor.execute(call, &carried.waiting(budget)).await {
+            Ok(mut outcome) => match outcome.payload {
+                AnswerPayload::Task(report) if as_task && report.is_running => {
+                    // It may have been waited for.
+                    let began = executor.task_began(&report.handle);
+                    CallToolResponse::Task(task_protocol::created(*report, began))
+                }
+                _ => {
+                    task_tools::advise(&mut outcome, self.builtins());
+                    self.shown(outcome, Some(entry), context).await.into()
+                }
+            },
+            Err(error) => result::failure_result(error.for_model()).into(),
+        })
+    }
+}
+
+impl ServerHandler for HttpServer {
+    fn get_info(&self) -> ServerConfig {
+        let mut capabilities =
+            ServerCapabilities::builder().enable_tools().enable_resources().build();
+        if !self.prompts().is_empty() {
+            capabilities.prompts = Some(PromptsCapability::default());
+        }
+        let has_arguments = self.prompts().iter().any(|it| !it.arguments.is_empty());
+        if has_arguments || self.objects().templates().next().is_some() {
+            capabilities.completions = Some(JsonObject::default());
+        }
+        if let Some(resources) = &mut capabilities.resources {
+            resources.subscribe = self.objects().can_watch().then_some(true);
+        }
+        if self.builtins().contains(&BuiltinTool::TaskWait) {
+            let tasks = ServerCapabilities::builder().enable_tasks().build();
+            capabilities.extensions = tasks.extensions;
+        }
+        let implementation = Implementation::new("dadl-mcp", env!("CARGO_PKG_VERSION"));
+        let info = ServerConfig::new(capabilities).with_server_info(implementation);
+        match self.instructions() {
+            "" => info,
+            instructions => info.with_instructions(instructions),
+        }
+    }
+
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(LIST_TTL_MS))
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        only_page(request)?;
+        Ok(ListToolsResult::with_all_items(self.tools().to_vec())
+            .with_ttl_ms(LIST_TTL_MS)
+            // What is listed may depend on who is authorized.
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let prompts = self.prompts();
+        if prompts.is_empty() {
+            let message = param_shapes::unknown_method(ListPromptsRequestMethod::VALUE);
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
+        }
+        only_page(request)?;
+        let all = prompts.iter().map(|example| example.prompt.clone()).collect();
+        Ok(ListPromptsResult::with_all_items(all)
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let mut prompts = self.prompts().iter();
+        match prompts.find(|example| example.prompt.name == request.name) {
+            Some(example) => {
+                let filled = example.result(&request.arguments.unwrap_or_default());
+                let wrong =
+                    |error: ArgumentError| ErrorData::invalid_params(error.to_string(), None);
+                filled.map(Into::into).map_err(wrong)
+            }
+            None => {
+                let message =
+                    format!("unknown prompt {}", quoted_text(&request.name, LONGEST_NAME));
+                Err(ErrorData::invalid_params(message, None))
+            }
+        }
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Box::pin(self.complete_argument(&request, &context)).await
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        only_page(request)?;
+        let objects = Box::pin(self.list_objects(&context)).await;
+        let all = file_resources::list_files(self.files(), &objects).await;
+        Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        only_page(request)?;
+        let mut all = file_resources::file_templates();
+        all.extend(self.objects().templates());
+        Ok(ListResourceTemplatesResult::with_all_items(all)
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        if let Some(read) = Box::pin(self.read_object(&request.uri, &context)).await {
+            return read.map(Into::into);
+        }
+        let read = file_resources::read_resource(self.files(), &request.uri).await?;
+        Ok(read.with_cache_scope(CacheScope::Private).into())
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        Box::pin(self.objects().subscribe(&request.uri, &context)).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.objects().unsubscribe(&request.uri, &context);
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        self.objects().accepted(requested)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        tokio::select! {
+            listened = Box::pin(self.objects().listen(&context)) => listened,
+            () = self.ending().closing() => Ok(()),
+        }
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        if let Some(builtin) = self.builtin(name) {
+            return Some(builtin.tool());
+        }
+        let entry = self.gate().catalog().find(name)?;
+        (entry.decision == AccessDecision::Allow).then(|| tools::mcp_tool(entry))
+    }
+
+    async fn call_tool(
+        &self,
+        mut request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let retry = ConsentRetry::take(&mut request);
+        let arguments = request.arguments.unwrap_or_default();
+        if self.ending().is_closing() {
+            return Ok(result::failure_result(TOO_LATE.to_owned()).into());
+        }
+        let reporter = ProgressReporter::default();
+        let carried = CallContext::heard_by(&reporter)
+            .of(client_key(&context.extensions))
+            .until(self.ending().token());
+        // At the end of the server; nobody waits for the answer of a cancelled request.
+        let stopped = |why: StopReason| Ok(result::failure_result(why.to_string()).into());
+        if let Some(builtin) = self.builtin(&request.name) {
+            let call = Box::pin(builtin.run(self, arguments, retry, &context, &carried));
+            let done = progress::run_reporting(&context, self.ending(), &reporter, call).await;
+            return done.unwrap_or_else(stopped);
+        }
+        let pending = match self.gate().check(&request.name, arguments) {
+            Ok(pending) => pending,
+            Err(refusal @ CallRefusal::UnknownTool { .. }) => {
+                return Err(refusal_error(refusal));
+            }
+            Err(refusal) => return Ok(result::failure_result(refusal.to_string()).into()),
+        };
+        let call = Box::pin(self.perform(pending, retry, &context, carried));
+        let response = progress::run_reporting(&context, self.ending(), &reporter, call).await;
+        response.unwrap_or_else(stopped)
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let (gate, executor) = (self.gate(), self.executor());
+        let id = TaskId::read(&request.task_id)?;
+        let right = gate.check_task(&id.handle).map_err(refusal_error)?;
+        let carried =
+            CallContext::default().of(client_key(&context.extensions)).waiting(WaitBudget::AtOnce);
+        let looked = executor.watch_task(&right, &carried);
+        let looked =
+            progress::run_reporting(&context, self.ending(), &ProgressReporter::default(), looked)
+                .await;
+        let stopped = |why: StopReason| ErrorData::internal_error(why.to_string(), None);
+        let looked = looked.map_err(stopped)?;
+        Box::pin(self.task_shown(&id, looked, &context)).await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let (gate, executor) = (self.gate(), self.executor());
+        let id = TaskId::read(&request.task_id)?;
+        let call =
+            gate.check_cancel(&id.handle).and_then(PendingCall::admit).map_err(refusal_error)?;
+        let carried = CallContext::default().of(client_key(&context.extensions));
+        match executor.execute(call, &carried).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ErrorData::internal_error(error.for_model(), None)),
+        }
+    }
+
+    /// Requests whose parameters do not have the shape of the method arrive here.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        // The revision without sessions has no such methods, whatever their parameters.
+        let has_sessions =
+            context.protocol_version().is_none_or(|it| it < ProtocolVersion::V_2026_07_28);
+        let method = request.method.as_str();
+        let has_tasks = self.builtins().contains(&BuiltinTool::TaskWait);
+        let fault = match method {
+            param_shapes::INITIALIZE | "ping" | "resources/subscribe" | "resources/unsubscribe"
+                if !has_sessions =>
+            {
+                None
+            }
+            "subscriptions/listen" if has_sessions => None,
+            "tasks/get" | "tasks/cancel" if !has_tasks => None,
+            _ => param_shapes::wrong(method, request.params.as_ref()),
+        };
+        Err(match fault {
+            Some(fault) => ErrorData::invalid_params(fault, None),
+            None => ErrorData::new(
+                ErrorCode::METHOD_NOT_FOUND,
+                param_shapes::unknown_method(method),
+                None,
+            ),
+        })
+    }
+}
+
+/// Refuses a cursor: what is listed is on one page, and no page has given one.
+fn only_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|request| request.cursor) {
+        Some(_) => Err(ErrorData::invalid_params("unknown cursor: all is on one page", None)),
+        None => Ok(()),
+    }
+}
+
+fn refusal_error(refusal: CallRefusal) -> ErrorData {
+    ErrorData::invalid_params(text::shown_text(&refusal.to_string()).into_owned(), None)
+}
