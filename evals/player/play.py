@@ -152,36 +152,27 @@ class Lost(Exception):
 def by_reference(task, session, played):
     """Plays the steps of the reference, over the compact surface."""
     meter = Meter(session, played)
-    schemas = {tool["name"]: tool["inputSchema"].get("properties", {}) for tool in meter.tools}
+    listed = [tool["name"] for tool in meter.tools]
+    # Scripts that change something are listed only where something may be changed.
+    run = "api_script" if "api_script" in listed else "api_read"
+    if run not in listed:
+        raise Lost("api_read is not listed: does this program have the compact surface?")
     values, answer = [], ""
     for number, step in enumerate(task.steps, 1):
         if "says" in step:
             answer = f"{answer}\n{step['says']}"
             continue
         if "script" in step:
-            writes = any(set(it["access"]) != {"read"} for it in task.backends.values())
-            name = "api_script" if writes else "api_read"
-            if name not in schemas and "api_script" in schemas:
-                name = "api_script"
-            key = named(schemas, name, "script", "code")
-            text, failed = meter.call(name, {key: step["script"].strip()})
+            text, failed = meter.call(run, {"code": step["script"].strip()})
         else:
-            key = named(schemas, "api_change", "tool", "name")
             arguments = fill(step.get("arguments", {}), values)
-            text, failed = meter.call("api_change", {key: step["tool"], "arguments": arguments})
+            text, failed = meter.call("api_change", {"tool": step["tool"], "arguments": arguments})
         values.append(text)
         expected = step.get("fails")
         if failed != (expected is not None) or (expected and not re.search(expected, text, re.I)):
             raise Lost(f"step {number}: {text[:600]}")
         answer = text
     return answer
-
-
-def named(schemas, tool, *names):
-    """Returns the parameter of a tool that has one of these names."""
-    if tool not in schemas:
-        raise Lost(f"{tool} is not listed: does this program have the compact surface?")
-    return next((name for name in names if name in schemas[tool]), names[0])
 
 
 def fill(value, values):
@@ -193,10 +184,19 @@ def fill(value, values):
     found = isinstance(value, str) and re.fullmatch(r"\$\{(\d+)\.?(.*)\}", value)
     if not found:
         return value
-    result = json.loads(values[int(found[1]) - 1])
+    result = last_json(values[int(found[1]) - 1])
     for part in filter(None, found[2].split(".")):
         result = result[int(part) if isinstance(result, list) else part]
     return result
+
+
+def last_json(text):
+    """Reads the JSON of a result, which may have notes on the lines before it."""
+    lines = text.splitlines()
+    for at in range(len(lines)):
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads("\n".join(lines[at:]))
+    raise Lost(f"a step needs JSON, and has {text[:300]}")
 
 
 def by_model(command):
