@@ -84,7 +84,10 @@ impl HttpServer {
     ) -> Self {
         let gate = gate.at(CallChannel::Mcp);
         let ToolList { tools, builtins, is_compact } = shown.list(&gate);
-        let finder = is_compact.then(|| Arc::new(ToolFinder::new(gate.shared_catalog())));
+        let finder = is_compact.then(|| {
+            let texts = builtins.iter().filter_map(|builtin| builtin.text()).collect();
+            Arc::new(ToolFinder::new(gate.shared_catalog()).with_builtins(texts))
+        });
         let prompts = prompts::of_examples(gate.catalog());
         let consents = ConsentBroker::new();
         let watched = ResourceHub::new(Executor::clone(&executor), gate.clone());

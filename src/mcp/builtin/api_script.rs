@@ -41,7 +41,7 @@ struct FinderGuide(Arc<ToolFinder>);
 
 impl ScriptGuide for FinderGuide {
     fn search(&self, query: &str) -> String {
-        let request = SearchRequest { queries: vec![query.to_owned()], ..SearchRequest::default() };
+        let request = SearchRequest::new(vec![query.to_owned()]);
         self.0.search(&request).text
     }
 

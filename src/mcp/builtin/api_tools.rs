@@ -43,7 +43,8 @@ pub(super) fn search(server: &HttpServer, arguments: Map<String, Value>) -> Call
             (1..=MOST_QUERIES).contains(&queries.len()).then_some(queries)
         });
     let only_backend = given.optional("backend", "the name of a backend", as_text);
-    let request = queries.map(|queries| SearchRequest { queries, only_backend });
+    let request =
+        queries.map(|queries| SearchRequest { only_backend, ..SearchRequest::new(queries) });
     let request = match given.finish(request) {
         Ok(request) => request,
         Err(error) => return result::failure_result(error.to_string()).into(),

@@ -23,6 +23,7 @@ use self::listing::{ListedProperty, ToolListing};
 use crate::{
     access::AccessDecision,
     catalog::CatalogEntry,
+    finding::BuiltinText,
     gate::{Gate, script::ScriptScope},
 };
 
@@ -131,14 +132,24 @@ impl BuiltinTool {
         }
     }
 
-    /// Returns a signature, and what it does.
-    pub(super) fn signature(self) -> String {
-        let ToolListing { name, description, properties, .. } = self.listing();
+    /// Returns what a search knows about it; `None` when hosts always see it.
+    pub(super) fn text(self) -> Option<BuiltinText> {
+        if self.is_of_compact() {
+            return None;
+        }
+        let ToolListing { name, description, properties, effect, .. } = self.listing();
         let params = properties.iter().map(|it| {
             let mark = if it.is_required { "" } else { "?" };
             format!("{}{mark}: {}", it.name, it.kind)
         });
-        format!("{name}({}) // {description}", params.collect::<Vec<_>>().join(", "))
+        let params = params.collect::<Vec<_>>().join(", ");
+        let level = if effect.is_read_only { "read" } else { "write" };
+        Some(BuiltinText {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            signature: format!("{name}({params})  // {level}. {description}"),
+            reads: effect.is_read_only,
+        })
     }
 
     /// Makes the tool that hosts see.

@@ -1,0 +1,384 @@
+//! The index: for each stem the tools that have it, and how much each is about it.
+//!
+//! A stem counts by where it stands (BM25F): a word of the name says most, one of the description of a
+//! parameter least, and a long text makes each of its words count less. What a tool gets for a stem does not
+//! depend on the question, so that it is worked out once, in one pass.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    family::{self, ToolFamily},
+    spelling::Spelling,
+    thesaurus::Thesaurus,
+    tool_text::{BackendWords, ToolEffect, ToolText},
+    words::{each_word, name_words, stem},
+};
+
+/// Of one text so many words are read.
+const MOST_WORDS: usize = 300;
+/// Of one tool so many parameters are read.
+const MOST_PARAMS: usize = 100;
+/// What is said of a word twice says less than twice as much.
+const SATURATION: f32 = 3.0;
+
+/// A part of what is known about a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+enum TextField {
+    Name,
+    Keywords,
+    Description,
+    ParamNames,
+    ParamTexts,
+    Result,
+    Hints,
+    Backend,
+}
+
+const FIELDS: usize = 8;
+
+impl TextField {
+    const ALL: [Self; FIELDS] = [
+        Self::Name,
+        Self::Keywords,
+        Self::Description,
+        Self::ParamNames,
+        Self::ParamTexts,
+        Self::Result,
+        Self::Hints,
+        Self::Backend,
+    ];
+
+    /// Returns how much a word counts here, and how much the length of the text takes away.
+    fn weights(self) -> (f32, f32) {
+        match self {
+            Self::Name => (6.0, 0.4),
+            Self::Keywords => (5.0, 0.2),
+            Self::Description => (2.5, 0.5),
+            Self::ParamNames => (0.8, 0.6),
+            Self::ParamTexts => (0.4, 0.6),
+            Self::Result => (0.4, 0.6),
+            Self::Hints => (0.7, 0.6),
+            Self::Backend => (0.5, 0.0),
+        }
+    }
+}
+
+/// One tool that has a stem.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Posting {
+    pub(crate) tool: u32,
+    /// How much the tool is about the stem: less than one.
+    pub(crate) share: f32,
+}
+
+/// What is kept of a tool besides its stems.
+#[derive(Debug)]
+pub(crate) struct IndexedTool {
+    pub(crate) name: Box<str>,
+    /// The name that callers use.
+    pub(crate) listed_name: Box<str>,
+    /// The stems of the name, each once.
+    pub(crate) name_stems: Box<[u32]>,
+    pub(crate) effect: ToolEffect,
+    pub(crate) gives_list: bool,
+    pub(crate) backend: u32,
+    /// The family that it belongs to.
+    pub(crate) family: Option<u32>,
+}
+
+/// An alternative of a word: stems, and how much they count.
+pub(crate) type Alternative = (Box<[String]>, f32);
+
+/// Finds tools. Built once, asked often.
+#[derive(Debug)]
+pub struct SearchIndex {
+    stems: HashMap<Box<str>, u32>,
+    /// Where the postings of each stem begin; one more at the end.
+    starts: Vec<u32>,
+    postings: Vec<Posting>,
+    rarity: Vec<f32>,
+    tools: Vec<IndexedTool>,
+    backends: Vec<Box<str>>,
+    families: Vec<ToolFamily>,
+    /// By what people say, in stems: what a backend calls it.
+    people: HashMap<String, Vec<(u32, Alternative)>>,
+    /// The most words that an expression of people has.
+    most_words: usize,
+    spelling: Spelling,
+}
+
+/// Counts the stems of the tools.
+#[derive(Default)]
+struct IndexBuilder {
+    stems: HashMap<Box<str>, u32>,
+    /// The stem of each word that was seen.
+    seen: HashMap<Box<str>, u32>,
+    /// For each tool its stems in each field.
+    counted: Vec<BTreeMap<u32, [u16; FIELDS]>>,
+    lengths: Vec<[u32; FIELDS]>,
+}
+
+impl IndexBuilder {
+    fn stem_id(&mut self, word: &str) -> u32 {
+        if let Some(id) = self.seen.get(word) {
+            return *id;
+        }
+        let next = u32::try_from(self.stems.len()).unwrap_or(u32::MAX);
+        let id = *self.stems.entry(stem(word).into()).or_insert(next);
+        self.seen.insert(word.into(), id);
+        id
+    }
+
+    fn count(&mut self, field: TextField, text: &str) {
+        let mut words = Vec::new();
+        each_word(text, |word| {
+            if words.len() < MOST_WORDS {
+                words.push(word.to_owned());
+            }
+        });
+        self.count_words(field, &words);
+    }
+
+    fn count_words(&mut self, field: TextField, words: &[String]) {
+        let ids: Vec<u32> = words.iter().map(|word| self.stem_id(word)).collect();
+        let (Some(counted), Some(lengths)) = (self.counted.last_mut(), self.lengths.last_mut())
+        else {
+            return;
+        };
+        if let Some(length) = lengths.get_mut(field as usize) {
+            *length += u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        }
+        for id in ids {
+            let counts = counted.entry(id).or_default();
+            if let Some(count) = counts.get_mut(field as usize) {
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+
+    fn add(&mut self, tool: &ToolText<'_>) -> Box<[u32]> {
+        self.counted.push(BTreeMap::new());
+        self.lengths.push([0; FIELDS]);
+        let name = name_words(&tool.name);
+        self.count_words(TextField::Name, &name);
+        let mut name_stems: Vec<u32> = name.iter().map(|word| self.stem_id(word)).collect();
+        name_stems.sort_unstable();
+        name_stems.dedup();
+        for keyword in &tool.keywords {
+            self.count(TextField::Keywords, keyword);
+        }
+        self.count(TextField::Description, &tool.description);
+        for param in tool.params.iter().take(MOST_PARAMS) {
+            self.count(TextField::ParamNames, &param.name);
+            self.count(TextField::ParamTexts, &param.description);
+            for value in &param.values {
+                self.count(TextField::ParamTexts, value);
+            }
+        }
+        self.count(TextField::Result, &tool.result);
+        self.count(TextField::Hints, &tool.hints);
+        self.count(TextField::Backend, &tool.backend);
+        name_stems.into()
+    }
+
+    /// Returns where the postings of each stem begin, and the postings, in the order of the tools.
+    fn postings(&self) -> (Vec<u32>, Vec<Posting>) {
+        let tools = self.counted.len().max(1) as f32;
+        let mut means = [0.0_f32; FIELDS];
+        for lengths in &self.lengths {
+            for (mean, length) in means.iter_mut().zip(lengths) {
+                *mean += *length as f32 / tools;
+            }
+        }
+        let mut by_stem: Vec<Vec<Posting>> = vec![Vec::new(); self.stems.len()];
+        for (at, (counted, lengths)) in self.counted.iter().zip(&self.lengths).enumerate() {
+            for (stem, counts) in counted {
+                let mut sum = 0.0;
+                let parts = counts.iter().zip(lengths).zip(means).zip(TextField::ALL);
+                for (((count, length), mean), field) in parts {
+                    let (weight, flattening) = field.weights();
+                    let relative = if mean > 0.0 { *length as f32 / mean } else { 1.0 };
+                    sum += weight * f32::from(*count) / (1.0 - flattening + flattening * relative);
+                }
+                let share = sum / (SATURATION + sum);
+                let tool = u32::try_from(at).unwrap_or(u32::MAX);
+                if let Some(postings) = by_stem.get_mut(*stem as usize) {
+                    postings.push(Posting { tool, share });
+                }
+            }
+        }
+        let mut starts = Vec::with_capacity(by_stem.len() + 1);
+        let mut postings = Vec::with_capacity(by_stem.iter().map(Vec::len).sum());
+        starts.push(0);
+        for of_stem in by_stem {
+            postings.extend(of_stem);
+            starts.push(u32::try_from(postings.len()).unwrap_or(u32::MAX));
+        }
+        (starts, postings)
+    }
+}
+
+impl SearchIndex {
+    /// Reads the texts of the tools, whose positions are their places in `tools`, and the words of people
+    /// for what the backends have.
+    pub fn build(tools: &[ToolText<'_>], words: &[BackendWords<'_>]) -> Self {
+        let mut builder = IndexBuilder::default();
+        let mut backends: Vec<Box<str>> = Vec::new();
+        let mut backend_ids: HashMap<String, u32> = HashMap::new();
+        let mut indexed = Vec::with_capacity(tools.len());
+        for tool in tools {
+            let next = u32::try_from(backends.len()).unwrap_or(u32::MAX);
+            let backend =
+                *backend_ids.entry(tool.backend.clone().into_owned()).or_insert_with(|| {
+                    backends.push((&*tool.backend).into());
+                    next
+                });
+            let name_stems = builder.add(tool);
+            indexed.push(IndexedTool {
+                name: (&*tool.name).into(),
+                listed_name: (&*tool.listed_name).into(),
+                name_stems,
+                effect: tool.effect,
+                gives_list: tool.gives_list || begins_as_list(&tool.name),
+                backend,
+                family: None,
+            });
+        }
+        let families = family::families(tools);
+        for (id, family) in families.iter().enumerate() {
+            for member in &family.members {
+                if let Some(tool) = indexed.get_mut(member.position) {
+                    tool.family = u32::try_from(id).ok();
+                }
+            }
+        }
+        let (starts, postings) = builder.postings();
+        let count = tools.len() as f32;
+        let rarity = starts
+            .windows(2)
+            .map(|pair| {
+                let having =
+                    pair.last().zip(pair.first()).map_or(0, |(end, start)| end - start) as f32;
+                (1.0 + (count - having + 0.5) / (having + 0.5)).ln()
+            })
+            .collect();
+        let (people, most_words, said) = people_words(words, &backend_ids);
+        let known = builder.seen.keys().map(|word| word.to_string());
+        let general = Thesaurus::general();
+        let spelling = Spelling::new(known.chain(said).chain(general.spelled().iter().cloned()));
+        Self {
+            stems: builder.stems,
+            starts,
+            postings,
+            rarity,
+            tools: indexed,
+            backends,
+            families,
+            people,
+            most_words: most_words.max(general.most_words()),
+            spelling,
+        }
+    }
+
+    /// Returns how many tools there are.
+    pub fn len(&self) -> usize {
+        self.tools.len()
+    }
+
+    /// Returns whether there are no tools.
+    pub fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+
+    /// Returns the families of alike tools.
+    pub fn families(&self) -> &[ToolFamily] {
+        &self.families
+    }
+
+    /// Returns the family of the tool at a position.
+    pub fn family_of(&self, position: usize) -> Option<&ToolFamily> {
+        let family = self.tools.get(position)?.family?;
+        self.families.get(family as usize)
+    }
+
+    /// Returns what people may write for the name of a tool.
+    pub(crate) fn names(tool: &IndexedTool) -> impl Iterator<Item = &str> {
+        [&*tool.name, &*tool.listed_name].into_iter().filter(|name| !name.is_empty())
+    }
+
+    pub(crate) fn tools(&self) -> &[IndexedTool] {
+        &self.tools
+    }
+
+    pub(crate) fn backend_name(&self, backend: u32) -> &str {
+        self.backends.get(backend as usize).map_or("", |it| it)
+    }
+
+    pub(crate) fn stem_id(&self, stem: &str) -> Option<u32> {
+        self.stems.get(stem).copied()
+    }
+
+    /// Returns how rare a stem is: the rarer, the more it says.
+    pub(crate) fn rarity(&self, stem: u32) -> f32 {
+        self.rarity.get(stem as usize).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn postings(&self, stem: u32) -> &[Posting] {
+        let at = stem as usize;
+        let start = self.starts.get(at).copied().unwrap_or_default();
+        let end = self.starts.get(at + 1).copied().unwrap_or_default();
+        self.postings.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    pub(crate) fn people(&self, stems: &str) -> &[(u32, Alternative)] {
+        self.people.get(stems).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn most_words(&self) -> usize {
+        self.most_words
+    }
+
+    pub(crate) fn spelling(&self) -> &Spelling {
+        &self.spelling
+    }
+}
+
+/// Returns whether the name of a tool says that it gives many things.
+fn begins_as_list(name: &str) -> bool {
+    let first = name_words(name).into_iter().next();
+    first.is_some_and(|verb| matches!(verb.as_str(), "list" | "search" | "query" | "find"))
+}
+
+/// How much a backend's word counts for what people say.
+const PEOPLE_WEIGHT: f32 = 0.9;
+
+/// The words of people by their stems, the most words of an expression, and how single words are spelled.
+type PeopleWords = (HashMap<String, Vec<(u32, Alternative)>>, usize, Vec<String>);
+
+fn people_words(words: &[BackendWords<'_>], backends: &HashMap<String, u32>) -> PeopleWords {
+    let mut people: HashMap<String, Vec<(u32, Alternative)>> = HashMap::new();
+    let mut most_words = 1;
+    let mut spelled = Vec::new();
+    for of_backend in words {
+        let Some(backend) = backends.get(&*of_backend.backend) else { continue };
+        for (product, said) in &of_backend.words {
+            let product: Box<[String]> =
+                name_words(product).iter().map(|word| stem(word)).collect();
+            if product.is_empty() {
+                continue;
+            }
+            for expression in said {
+                let parts = name_words(expression);
+                if let [word] = parts.as_slice() {
+                    spelled.push(word.clone());
+                }
+                most_words = most_words.max(parts.len());
+                let stems: Vec<String> = parts.iter().map(|word| stem(word)).collect();
+                let meanings = people.entry(stems.join(" ")).or_default();
+                meanings.push((*backend, (product.clone(), PEOPLE_WEIGHT)));
+            }
+        }
+    }
+    (people, most_words, spelled)
+}

@@ -1,0 +1,276 @@
+//! A question becomes what it asks for: words, each with what else it may stand for.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    index::SearchIndex,
+    thesaurus::{Thesaurus, is_particle, is_stop_word},
+    words::{stem, words},
+};
+
+/// Of one question so many characters count.
+pub(crate) const MOST_CHARACTERS: usize = 400;
+/// Of one question so many words count.
+const MOST_WORDS: usize = 40;
+/// So many words may stand between a verb and its particle.
+const MOST_APART: usize = 5;
+
+/// How much the words of an expression count by themselves.
+const PART_WEIGHT: f32 = 0.5;
+/// How much a repaired word counts.
+const REPAIRED_WEIGHT: f32 = 0.8;
+/// How much a word counts that begins with the one in the question.
+const LONGER_WEIGHT: f32 = 0.6;
+
+/// One thing that a question asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Concept {
+    /// What may stand for it; the best of them counts.
+    pub(crate) alternatives: Vec<ConceptWords>,
+}
+
+/// Stems that stand for a concept together.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ConceptWords {
+    pub(crate) stems: Vec<u32>,
+    pub(crate) weight: f32,
+    /// Only for tools of this backend.
+    pub(crate) backend: Option<u32>,
+}
+
+/// What a question wants to be done, as far as it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Intent {
+    #[default]
+    Unknown,
+    Read,
+    Change,
+}
+
+/// A question, understood.
+#[derive(Debug, Default)]
+pub(crate) struct ParsedQuery {
+    pub(crate) concepts: Vec<Concept>,
+    pub(crate) intent: Intent,
+    /// Whether it asks for many things rather than one.
+    pub(crate) is_of_many: bool,
+}
+
+/// Words that ask for many things.
+const MANY: &[&str] = &[
+    "all", "list", "which", "many", "every", "any", "alle", "liste", "welche", "lister", "liste",
+    "quels", "quelles", "todas", "todos", "listar", "cuales", "combien", "cuantos", "cuantas",
+    "count",
+];
+
+/// Words with which a question begins that asks and wants nothing changed.
+const ASKING: &[&str] = &[
+    "what", "which", "who", "whose", "when", "is", "are", "was", "were", "does", "did", "has",
+    "any", "why", "how", "where", "welche", "welcher", "welches", "wer", "wo", "wann", "wie",
+    "wieviele", "gibt", "ist", "sind", "war", "hat", "quel", "quelle", "quels", "quelles",
+    "combien", "est", "que", "cual", "cuales", "cuantos", "cuantas", "quien", "donde", "cuando",
+    "hay", "do",
+];
+
+/// Words after `how` and its like that ask how to do a thing.
+const DOING: &[&str] = &["do", "can", "to", "could", "would", "should", "kann", "je", "puedo"];
+
+struct QueryParser<'index> {
+    index: &'index SearchIndex,
+    words: Vec<String>,
+    stems: Vec<String>,
+    /// Words that are part of an expression.
+    in_expression: BTreeSet<usize>,
+    changes: bool,
+    reads: bool,
+    parsed: ParsedQuery,
+}
+
+/// Reads a question.
+pub(crate) fn parse(index: &SearchIndex, query: &str) -> ParsedQuery {
+    let query: String = query.chars().take(MOST_CHARACTERS).collect();
+    let mut words = words(&query);
+    words.truncate(MOST_WORDS);
+    let stems = words.iter().map(|word| stem(word)).collect();
+    let mut parser = QueryParser {
+        index,
+        words,
+        stems,
+        in_expression: BTreeSet::new(),
+        changes: false,
+        reads: false,
+        parsed: ParsedQuery::default(),
+    };
+    parser.find_expressions();
+    parser.find_words();
+    parser.finish()
+}
+
+impl QueryParser<'_> {
+    /// Finds what several words mean together, the longest first.
+    fn find_expressions(&mut self) {
+        let count = self.stems.len();
+        for length in (2..=self.index.most_words().min(count)).rev() {
+            for start in 0..=count - length {
+                let at: Vec<usize> = (start..start + length).collect();
+                self.try_expression(&at);
+            }
+        }
+        for verb in 0..count {
+            let particles = (verb + 2..count.min(verb + 2 + MOST_APART))
+                .find(|at| self.words.get(*at).is_some_and(|word| is_particle(word)));
+            if let Some(particle) = particles {
+                self.try_expression(&[verb, particle]);
+            }
+        }
+    }
+
+    fn try_expression(&mut self, at: &[usize]) {
+        if at.iter().any(|it| self.in_expression.contains(it)) {
+            return;
+        }
+        let stems: Vec<&str> =
+            at.iter().filter_map(|it| self.stems.get(*it)).map(String::as_str).collect();
+        let key = stems.join(" ");
+        let own: Vec<u32> = stems.iter().filter_map(|it| self.index.stem_id(it)).collect();
+        let mut concept = Concept::default();
+        self.add_meanings(&mut concept, &key, 1.0);
+        if concept.alternatives.is_empty() {
+            return;
+        }
+        if own.len() == at.len() {
+            concept.add(own, 1.0, None);
+        }
+        self.in_expression.extend(at);
+        self.parsed.concepts.push(concept);
+    }
+
+    fn find_words(&mut self) {
+        let says_something =
+            |at: usize, word: &str| !is_stop_word(word) && (word.chars().count() > 1 || at == 0);
+        let words = std::mem::take(&mut self.words);
+        let all_stop = !words.iter().enumerate().any(|(at, word)| says_something(at, word));
+        for (at, (word, stem)) in words.iter().zip(self.stems.clone()).enumerate() {
+            let is_part = self.in_expression.contains(&at);
+            if !all_stop && !says_something(at, word) {
+                continue;
+            }
+            let mut concept = Concept::default();
+            let weight = if is_part { PART_WEIGHT } else { 1.0 };
+            let own = self.index.stem_id(&stem);
+            if let Some(own) = own {
+                concept.add(vec![own], weight, None);
+            }
+            if !is_part {
+                let is_known = self.add_meanings(&mut concept, &stem, weight);
+                if own.is_none() && !is_known {
+                    self.guess(&mut concept, word, words.get(at + 1));
+                }
+            }
+            if !concept.alternatives.is_empty() {
+                self.parsed.concepts.push(concept);
+            }
+        }
+        self.words = words;
+    }
+
+    /// Adds what stems may stand for; returns whether anything knows them.
+    fn add_meanings(&mut self, concept: &mut Concept, stems: &str, weight: f32) -> bool {
+        let people = self.index.people(stems);
+        for (backend, (product, share)) in people {
+            concept.add_stems(self.index, product, weight * share, Some(*backend));
+        }
+        let general = Thesaurus::general().meaning(stems);
+        if let Some(meaning) = general {
+            self.changes |= meaning.kind.changes;
+            self.reads |= meaning.kind.reads;
+            for (other, share) in &meaning.alternatives {
+                concept.add_stems(self.index, other, weight * share, None);
+                // What people call it in general may be what they call it here.
+                for (backend, (product, more)) in self.index.people(&other.join(" ")) {
+                    concept.add_stems(self.index, product, weight * share * more, Some(*backend));
+                }
+            }
+        }
+        general.is_some() || !people.is_empty()
+    }
+
+    /// Guesses what an unknown word is: two in one, the beginning of one, or one that is misspelled.
+    fn guess(&mut self, concept: &mut Concept, word: &str, next: Option<&String>) {
+        let halves = word.char_indices().map(|(at, _)| word.split_at(at));
+        let halves = halves.filter(|(first, second)| first.len() >= 3 && second.len() >= 3);
+        for (first, second) in halves {
+            let ids = [first, second].map(|half| self.index.stem_id(&stem(half)));
+            if let [Some(first), Some(second)] = ids {
+                concept.add(vec![first, second], 1.0, None);
+                return;
+            }
+        }
+        if let Some(joined) =
+            next.and_then(|next| self.index.stem_id(&stem(&format!("{word}{next}"))))
+        {
+            concept.add(vec![joined], 1.0, None);
+            return;
+        }
+        let spelling = self.index.spelling();
+        let (meant, weight) = match spelling.longer(word) {
+            longer if longer.is_empty() => (spelling.nearest(word), REPAIRED_WEIGHT),
+            longer => (longer, LONGER_WEIGHT),
+        };
+        let meant: BTreeSet<String> = meant.into_iter().map(stem).collect();
+        for stem in meant {
+            if let Some(id) = self.index.stem_id(&stem) {
+                concept.add(vec![id], weight, None);
+            }
+            self.add_meanings(concept, &stem, weight);
+        }
+    }
+
+    fn finish(mut self) -> ParsedQuery {
+        let first = self.words.first().map(String::as_str).unwrap_or_default();
+        let second = self.words.get(1).map(String::as_str).unwrap_or_default();
+        let asks_how = matches!(first, "how" | "wie" | "comment" | "como" | "where" | "wo")
+            && DOING.contains(&second);
+        let is_asking = ASKING.contains(&first) && !asks_how;
+        let is_many = |word: &String| {
+            MANY.contains(&word.as_str())
+                || (word.len() > 3
+                    && word.ends_with('s')
+                    && !word.ends_with("ss")
+                    && !is_stop_word(word))
+        };
+        self.parsed.is_of_many = self.words.iter().any(is_many);
+        self.parsed.intent = match (is_asking, self.changes, self.reads) {
+            (true, ..) => Intent::Read,
+            (false, true, _) => Intent::Change,
+            (false, false, true) => Intent::Read,
+            (false, false, false) => Intent::Unknown,
+        };
+        self.parsed
+    }
+}
+
+impl Concept {
+    fn add_stems(
+        &mut self,
+        index: &SearchIndex,
+        stems: &[String],
+        weight: f32,
+        backend: Option<u32>,
+    ) {
+        let ids: Vec<u32> = stems.iter().filter_map(|stem| index.stem_id(stem)).collect();
+        if ids.len() == stems.len() {
+            self.add(ids, weight, backend);
+        }
+    }
+
+    /// Adds an alternative; of two alike the heavier one stays.
+    fn add(&mut self, stems: Vec<u32>, weight: f32, backend: Option<u32>) {
+        let known =
+            self.alternatives.iter_mut().find(|it| it.stems == stems && it.backend == backend);
+        match known {
+            Some(known) => known.weight = known.weight.max(weight),
+            None => self.alternatives.push(ConceptWords { stems, weight, backend }),
+        }
+    }
+}

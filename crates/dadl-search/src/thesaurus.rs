@@ -1,0 +1,150 @@
+//! Words that mean the same in general, from a list inside of the crate.
+
+use std::{collections::HashMap, sync::OnceLock};
+
+use crate::words::stem;
+
+/// How much a verb that means the same counts, beside the word itself.
+const VERB_WEIGHT: f32 = 0.8;
+/// How much another name of the same thing counts.
+const NAME_WEIGHT: f32 = 0.7;
+/// How much the name of a thing that may be meant counts.
+const LOOSE_WEIGHT: f32 = 0.4;
+
+/// What a word of a question says about the kind of operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct WordKind {
+    /// It is a verb that only reads.
+    pub(crate) reads: bool,
+    /// It is a verb that changes something.
+    pub(crate) changes: bool,
+}
+
+/// What a word, or an expression of several, may stand for.
+#[derive(Debug, Default)]
+pub(crate) struct Meaning {
+    /// Stems, several of an expression, and how much each counts.
+    pub(crate) alternatives: Vec<(Box<[String]>, f32)>,
+    /// The kind of verb that it is, if any.
+    pub(crate) kind: WordKind,
+}
+
+/// The list, by the stems of a word; those of an expression have a space between them.
+#[derive(Debug, Default)]
+pub(crate) struct Thesaurus {
+    meanings: HashMap<String, Meaning>,
+    /// The words as they are written, for the repair of typos.
+    spelled: Vec<String>,
+    /// The most words of an expression.
+    most_words: usize,
+}
+
+/// Words of an expression that may stand apart: `turn the machine on`.
+const PARTICLES: &[&str] = &["away", "back", "down", "in", "off", "on", "out", "up"];
+
+impl Thesaurus {
+    /// Returns the list inside of the crate.
+    pub(crate) fn general() -> &'static Self {
+        static GENERAL: OnceLock<Thesaurus> = OnceLock::new();
+        GENERAL.get_or_init(|| Self::read(include_str!("thesaurus.txt")))
+    }
+
+    fn read(text: &str) -> Self {
+        let mut thesaurus = Self::default();
+        for line in text.lines() {
+            let Some((sign, words)) = line.split_once(' ') else { continue };
+            let (weight, kind) = match sign {
+                "?" => (VERB_WEIGHT, WordKind { reads: true, changes: false }),
+                "!" => (VERB_WEIGHT, WordKind { reads: false, changes: true }),
+                "=" => (NAME_WEIGHT, WordKind::default()),
+                "~" => (LOOSE_WEIGHT, WordKind::default()),
+                _ => continue,
+            };
+            let words: Vec<&str> = words.split_whitespace().collect();
+            thesaurus.add_group(&words, weight, kind);
+        }
+        thesaurus.spelled.sort_unstable();
+        thesaurus.spelled.dedup();
+        thesaurus
+    }
+
+    fn add_group(&mut self, words: &[&str], weight: f32, kind: WordKind) {
+        let stems: Vec<Box<[String]>> =
+            words.iter().map(|word| word.split('_').map(stem).collect()).collect();
+        for (word, own) in words.iter().zip(&stems) {
+            self.most_words = self.most_words.max(own.len());
+            if own.len() == 1 {
+                self.spelled.push((*word).to_owned());
+            }
+            let meaning = self.meanings.entry(own.join(" ")).or_default();
+            meaning.kind.reads |= kind.reads;
+            meaning.kind.changes |= kind.changes;
+            for other in stems.iter().filter(|other| *other != own) {
+                match meaning.alternatives.iter_mut().find(|(known, _)| known == other) {
+                    Some((_, known)) => *known = known.max(weight),
+                    None => meaning.alternatives.push((other.clone(), weight)),
+                }
+            }
+        }
+    }
+
+    /// Returns what stems stand for.
+    pub(crate) fn meaning(&self, stems: &str) -> Option<&Meaning> {
+        self.meanings.get(stems)
+    }
+
+    /// Returns the most words that an expression has.
+    pub(crate) fn most_words(&self) -> usize {
+        self.most_words
+    }
+
+    /// Returns all single words, as they are written.
+    pub(crate) fn spelled(&self) -> &[String] {
+        &self.spelled
+    }
+}
+
+/// Returns whether a word ends expressions from which it may stand apart.
+pub(crate) fn is_particle(word: &str) -> bool {
+    PARTICLES.contains(&word)
+}
+
+/// Returns whether a folded word says nothing about what is looked for.
+pub(crate) fn is_stop_word(word: &str) -> bool {
+    static WORDS: OnceLock<Vec<&'static str>> = OnceLock::new();
+    let words = WORDS.get_or_init(|| {
+        let lines = include_str!("stop_words.txt").lines().filter(|line| !line.starts_with('#'));
+        let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+        words.sort_unstable();
+        words.dedup();
+        words
+    });
+    words.binary_search(&word).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leads(from: &str, to: &str) -> bool {
+        let meaning = Thesaurus::general().meaning(from);
+        meaning.is_some_and(|it| it.alternatives.iter().any(|(stems, _)| stems.join(" ") == to))
+    }
+
+    #[test]
+    fn a_word_of_a_group_leads_to_the_others() {
+        assert!(leads("remov", "delet") && leads("turn on", "start") && leads("machin", "vm"));
+        assert!(!leads("start", "delet"));
+        let kind = |stems| Thesaurus::general().meaning(stems).unwrap().kind;
+        assert!(kind("delet").changes && !kind("delet").reads);
+        assert!(kind("list").reads && !kind("list").changes);
+    }
+
+    #[test]
+    fn words_of_the_list_are_as_questions_have_them() {
+        for word in Thesaurus::general().spelled() {
+            assert_eq!(crate::words::folded(word), *word);
+        }
+        assert!(is_stop_word("which") && is_stop_word("les") && !is_stop_word("vm"));
+    }
+}

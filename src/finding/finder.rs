@@ -1,0 +1,107 @@
+//! Finds tools, and says how they are called.
+
+use std::sync::{Arc, OnceLock};
+
+use dadl_search::SearchQuery;
+
+use super::{
+    answer::{self, AskedFor},
+    builtin::BuiltinText,
+    indexed::IndexedTools,
+    request::{LEAST_BUDGET, MOST_BUDGET, SearchAnswer, SearchRequest},
+    signature::{self, SignatureRoom},
+};
+use crate::{
+    access::AccessDecision,
+    catalog::{Catalog, CatalogEntry},
+};
+
+/// Finds tools, and says how they are called.
+#[derive(Debug)]
+pub struct ToolFinder {
+    catalog: Arc<Catalog>,
+    builtins: Arc<[BuiltinText]>,
+    indexed: OnceLock<IndexedTools>,
+}
+
+impl ToolFinder {
+    /// Makes a finder of the tools that are listed; nothing is read before the first question.
+    pub fn new(catalog: Arc<Catalog>) -> Self {
+        Self { catalog, builtins: Arc::new([]), indexed: OnceLock::new() }
+    }
+
+    /// Has tools of the program itself found as well.
+    pub fn with_builtins(self, builtins: Vec<BuiltinText>) -> Self {
+        Self { builtins: builtins.into(), indexed: OnceLock::new(), ..self }
+    }
+
+    /// Finds the tools that the questions are about.
+    pub fn search(&self, request: &SearchRequest) -> SearchAnswer {
+        let tools = self.indexed();
+        let backend = request.only_backend.as_deref();
+        let hits = tools.index.search(SearchQuery { queries: &request.queries, backend });
+        if hits.is_empty() {
+            return SearchAnswer { text: self.nothing(request), tools: Vec::new() };
+        }
+        let asked = AskedFor {
+            queries: &request.queries,
+            budget: request.budget.clamp(LEAST_BUDGET, MOST_BUDGET),
+            detail: request.detail,
+        };
+        answer::write(tools, &hits, &asked)
+    }
+
+    /// Says all about one tool; `None` when no tool of this name may be called. The name is the listed one,
+    /// or that of the descriptor behind the backend's and a dot.
+    pub fn describe(&self, name: &str) -> Option<String> {
+        let builtin = self.builtins.iter().find(|it| it.name == name);
+        if let Some(builtin) = builtin {
+            return Some(builtin.signature.clone());
+        }
+        let declared = || {
+            let (backend, declared) = name.split_once('.')?;
+            let is_meant = |entry: &&CatalogEntry| {
+                *entry.backend_name == *backend && entry.declared_name() == declared
+            };
+            self.catalog.entries().iter().find(is_meant)
+        };
+        let entry = self.catalog.find(name).or_else(declared)?;
+        (entry.decision == AccessDecision::Allow)
+            .then(|| signature::signature(entry, SignatureRoom::Full))
+    }
+
+    /// Says in a line how a tool is called.
+    pub fn signature(&self, entry: &CatalogEntry) -> String {
+        signature::signature(entry, SignatureRoom::Line)
+    }
+
+    fn indexed(&self) -> &IndexedTools {
+        self.indexed.get_or_init(|| {
+            IndexedTools::read(Arc::clone(&self.catalog), Arc::clone(&self.builtins))
+        })
+    }
+
+    /// Says that nothing was found, and what there is.
+    fn nothing(&self, request: &SearchRequest) -> String {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for entry in self.catalog.listed() {
+            match counts.iter_mut().find(|(name, _)| *name == &*entry.backend_name) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((&entry.backend_name, 1)),
+            }
+        }
+        let known = |name: &str| counts.iter().any(|(known, _)| *known == name);
+        let of: Vec<String> =
+            counts.iter().map(|(name, count)| format!("{name} ({count} tools)")).collect();
+        let of = of.join(", ");
+        match &request.only_backend {
+            Some(backend) if !known(backend) => {
+                format!("There is no backend of that name. Backends: {of}.\n")
+            }
+            _ if counts.is_empty() => "No tool may be called.\n".to_owned(),
+            _ => format!(
+                "Nothing found. Ask with other words: what is to be done, and to what thing. There are: {of}.\n"
+            ),
+        }
+    }
+}

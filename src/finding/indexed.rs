@@ -1,0 +1,67 @@
+//! The index of the tools, and what its positions stand for.
+
+use std::sync::Arc;
+
+use dadl_search::{SearchIndex, ToolText};
+
+use super::{
+    builtin::BuiltinText,
+    request::FoundTool,
+    signature::{self, SignatureRoom},
+    texts,
+};
+use crate::catalog::Catalog;
+
+/// The tools that can be found.
+#[derive(Debug)]
+pub(super) struct IndexedTools {
+    catalog: Arc<Catalog>,
+    builtins: Arc<[BuiltinText]>,
+    /// The index of their texts.
+    pub(super) index: SearchIndex,
+    tools: Vec<FoundTool>,
+}
+
+impl IndexedTools {
+    /// Reads the texts of all tools that are listed.
+    pub(super) fn read(catalog: Arc<Catalog>, builtins: Arc<[BuiltinText]>) -> Self {
+        let entries = catalog.entries().iter().enumerate();
+        let listed = entries.filter(|(_, entry)| entry.is_listed());
+        let (mut tools, mut texts): (Vec<FoundTool>, Vec<ToolText<'_>>) =
+            listed.map(|(at, entry)| (FoundTool::Entry(at), texts::tool_text(entry))).unzip();
+        for (at, builtin) in builtins.iter().enumerate() {
+            tools.push(FoundTool::Builtin(at));
+            texts.push(texts::builtin_text(builtin));
+        }
+        let words = texts::backend_words(&catalog);
+        let index = SearchIndex::build(&texts, &words);
+        Self { catalog, builtins, index, tools }
+    }
+
+    /// Returns what stands at a position of the index.
+    pub(super) fn found(&self, position: usize) -> Option<FoundTool> {
+        self.tools.get(position).copied()
+    }
+
+    /// Returns the name by which a tool is called.
+    pub(super) fn name(&self, found: FoundTool) -> &str {
+        match found {
+            FoundTool::Entry(at) => self.catalog.entries().get(at).map(|it| it.name.as_str()),
+            FoundTool::Builtin(at) => self.builtins.get(at).map(|it| it.name.as_str()),
+        }
+        .unwrap_or_default()
+    }
+
+    /// Writes how a tool is called.
+    pub(super) fn signature(&self, found: FoundTool, room: SignatureRoom) -> String {
+        match found {
+            FoundTool::Entry(at) => {
+                let entry = self.catalog.entries().get(at);
+                entry.map(|entry| signature::signature(entry, room)).unwrap_or_default()
+            }
+            FoundTool::Builtin(at) => {
+                self.builtins.get(at).map(|it| it.signature.clone()).unwrap_or_default()
+            }
+        }
+    }
+}

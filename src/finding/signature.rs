@@ -1,0 +1,190 @@
+//! A tool as a model calls it, on one line: `list_vms(filter?: string): {id: string, ...}[]  // read. VMs.`
+
+use std::fmt::Write as _;
+
+use dadl_descriptor::model::AccessLevel;
+use dadl_text::text::cut_prose;
+use serde_json::{Map, Value};
+
+use super::result_type::TypeWriter;
+use crate::{
+    access::UNCLASSIFIED,
+    catalog::{CatalogEntry, CatalogOperation, collapse_spaces},
+};
+
+/// The characters of a type of a result, beside others and alone.
+const RESULT_ROOM: usize = 200;
+const FULL_RESULT_ROOM: usize = 1_500;
+/// The characters of optional parameters beside other tools.
+const PARAMS_ROOM: usize = 260;
+/// The characters of a description beside other tools.
+const DESCRIPTION_ROOM: usize = 160;
+/// The characters of what is said of one parameter beside other tools.
+const PARAM_TEXT_ROOM: usize = 60;
+/// Of values that a parameter may have so many are named.
+const MOST_VALUES: usize = 12;
+
+/// How much is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SignatureRoom {
+    /// A line among others.
+    Line,
+    /// Everything.
+    Full,
+}
+
+/// Writes the signature of a tool.
+pub(super) fn signature(entry: &CatalogEntry, room: SignatureRoom) -> String {
+    let mut text = format!("{}({})", entry.name, params(entry, room));
+    if let Some(result) = result_type(entry, room) {
+        let _ = write!(text, ": {result}");
+    }
+    let level = entry.access().map_or(UNCLASSIFIED, AccessLevel::as_str);
+    let _ = write!(text, "  // {}", collapse_spaces(level));
+    for note in notes(entry) {
+        let _ = write!(text, ", {note}");
+    }
+    let description = match room {
+        SignatureRoom::Line => cut_prose(&entry.description, DESCRIPTION_ROOM).0.into_owned(),
+        SignatureRoom::Full => entry.description.clone(),
+    };
+    let _ = write!(text, ". {description}");
+    if room == SignatureRoom::Full {
+        write_params(entry, &mut text);
+    }
+    text
+}
+
+/// Says what a call brings besides a result.
+fn notes(entry: &CatalogEntry) -> Vec<&'static str> {
+    let mut notes = Vec::new();
+    if matches!(entry.operation(), CatalogOperation::Composite(_)) {
+        notes.push("composite");
+    }
+    if entry.tasks().is_some() {
+        notes.push("begins a task");
+    }
+    if entry.tool().is_some_and(|tool| tool.response.is_stream()) {
+        notes.push("stream");
+    }
+    notes
+}
+
+fn schema_properties(entry: &CatalogEntry) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
+    let properties = entry.input_schema.get("properties").and_then(Value::as_object);
+    properties.into_iter().flatten().filter_map(|(name, it)| Some((name, it.as_object()?)))
+}
+
+fn is_required(entry: &CatalogEntry, name: &str) -> bool {
+    let required = entry.input_schema.get("required").and_then(Value::as_array);
+    required.is_some_and(|required| required.iter().any(|it| it == name))
+}
+
+/// Writes the parameters: the required ones, and of the others as many as there is room for.
+fn params(entry: &CatalogEntry, room: SignatureRoom) -> String {
+    let mut left = match room {
+        SignatureRoom::Line => PARAMS_ROOM,
+        SignatureRoom::Full => usize::MAX,
+    };
+    let mut parts = Vec::new();
+    let mut missing = 0;
+    for (name, schema) in schema_properties(entry) {
+        let needed = is_required(entry, name);
+        let mark = if needed { "" } else { "?" };
+        let mut part = format!("{name}{mark}: {}", param_type(schema));
+        if let Some(default) = schema.get("default").filter(|it| !it.is_null() && !is_long(it)) {
+            let _ = write!(part, " = {}", collapse_spaces(&default.to_string()));
+        }
+        if room == SignatureRoom::Line
+            && let Some(said) = schema.get("description").and_then(Value::as_str)
+            && said.chars().count() <= PARAM_TEXT_ROOM
+        {
+            let _ = write!(part, " ({})", collapse_spaces(said));
+        }
+        if needed || part.len() <= left {
+            left = left.saturating_sub(part.len());
+            parts.push(part);
+        } else {
+            missing += 1;
+        }
+    }
+    if missing > 0 {
+        parts.push(format!("...{missing} more"));
+    }
+    parts.join(", ")
+}
+
+/// Lists of members and texts of several lines say little beside other tools.
+fn is_long(value: &Value) -> bool {
+    value.to_string().len() > 32
+}
+
+/// Returns the type of a listed property.
+fn param_type(schema: &Map<String, Value>) -> String {
+    if let Some(values) = schema.get("enum").and_then(Value::as_array)
+        && !values.is_empty()
+        && values.len() <= MOST_VALUES
+    {
+        let values =
+            values.iter().filter(|it| !it.is_null()).map(|it| collapse_spaces(&it.to_string()));
+        return values.collect::<Vec<_>>().join("|");
+    }
+    let kind = |kind: &str| match (kind, schema.get("items").and_then(Value::as_object)) {
+        ("array", Some(items)) => format!("{}[]", param_type(items)),
+        ("array", None) => "any[]".to_owned(),
+        (kind, _) => collapse_spaces(kind),
+    };
+    match schema.get("type") {
+        Some(Value::String(one)) => kind(one),
+        Some(Value::Array(several)) => {
+            let kinds = several.iter().filter_map(Value::as_str).map(kind);
+            kinds.collect::<Vec<_>>().join("|")
+        }
+        _ => "any".to_owned(),
+    }
+}
+
+/// Writes what is said of each parameter, a line for each.
+fn write_params(entry: &CatalogEntry, text: &mut String) {
+    for (name, schema) in schema_properties(entry) {
+        let said = schema.get("description").and_then(Value::as_str).map(collapse_spaces);
+        let default = schema.get("default").filter(|it| is_long(it));
+        let bounds = ["minimum", "maximum", "minLength", "maxLength", "pattern", "format"];
+        let bounds = bounds.iter().filter_map(|key| {
+            let bound = schema.get(*key)?;
+            Some(format!("{key} {}", collapse_spaces(&bound.to_string())))
+        });
+        let mut parts: Vec<String> = said.into_iter().filter(|it| !it.is_empty()).collect();
+        parts.extend(bounds);
+        parts.extend(default.map(|it| format!("default {}", collapse_spaces(&it.to_string()))));
+        if !parts.is_empty() {
+            let _ = write!(text, "\n  {name}: {}", parts.join("; "));
+        }
+    }
+}
+
+/// Returns what comes back; `None` where nobody says.
+fn result_type(entry: &CatalogEntry, room: SignatureRoom) -> Option<String> {
+    let tool = entry.tool()?;
+    if tool.response.binary {
+        return Some("file".to_owned());
+    }
+    let returns = tool.returns.as_ref()?;
+    let room = match room {
+        SignatureRoom::Line => RESULT_ROOM,
+        SignatureRoom::Full => FULL_RESULT_ROOM,
+    };
+    let types = &entry.descriptor().types;
+    Some(TypeWriter::new(types, room).with_members(default_members(entry)).write(returns))
+}
+
+/// Returns the members that the items of an answer have when nobody says which.
+fn default_members(entry: &CatalogEntry) -> Option<Vec<String>> {
+    let names_members = |param: &&crate::catalog::EntryParam| {
+        param.param.rules.as_ref().is_some_and(|rules| rules.names_members)
+    };
+    let param = entry.params.iter().find(names_members)?;
+    let default = param.param.default.as_ref()?.as_str()?;
+    let members: Vec<String> = default.split(',').map(|it| it.trim().to_owned()).collect();
+    (!members.iter().any(|it| it == "*")).then_some(members)
+}

@@ -1,0 +1,121 @@
+//! What a model reads of the tools that it asked for.
+
+use std::sync::Arc;
+
+use super::{request::LEAST_BUDGET, *};
+use crate::{
+    access::{AccessLevels, AccessPolicy},
+    catalog::{BackendTools, Catalog},
+};
+
+const API: &str = r#"
+backend:
+  name: api
+  type: rest
+  description: Machines and what they need.
+  base_url: https://api.example.com
+  auth: { type: bearer, credential: none }
+  types:
+    VM:
+      type: object
+      properties:
+        id: { type: string }
+        size: { type: integer, description: Bytes }
+  tools:
+    list_vms: { method: GET, path: /vms, access: read, description: "VMs. Ordered by name.", returns: { type: array, items: VM }, params: { limit: { type: integer, in: query, default: 100 }, state: { type: string, in: query, description: "On or off" } } }
+    get_vm: { method: GET, path: "/vms/{id}", access: read, description: "One VM.", returns: VM, params: { id: { type: string, in: path, required: true } } }
+    delete_vm: { method: DELETE, path: "/vms/{id}", access: dangerous, description: "Destroy a VM.", params: { id: { type: string, in: path, required: true } } }
+    list_vm_alarms: { method: GET, path: "/vms/{id}/alarms", access: read, description: "Alarms of a VM.", params: { id: { type: string, in: path, required: true } } }
+    list_host_alarms: { method: GET, path: "/hosts/{id}/alarms", access: read, description: "Alarms of a host.", params: { id: { type: string, in: path, required: true } } }
+    list_pool_alarms: { method: GET, path: "/pools/{id}/alarms", access: read, description: "Alarms of a pool.", params: { id: { type: string, in: path, required: true } } }
+    list_sr_alarms: { method: GET, path: "/srs/{id}/alarms", access: read, description: "Alarms of an SR.", params: { id: { type: string, in: path, required: true } } }
+"#;
+
+fn finder(levels: &[&str]) -> ToolFinder {
+    finder_with(levels, "")
+}
+
+/// Makes a finder of the tools above and of more.
+fn finder_with(levels: &[&str], more: &str) -> ToolFinder {
+    let text = format!(
+        "spec: https://dadl.ai/spec/dadl-spec-v0.2.md\ncredits: [\"dadl-mcp's tests\"]\nsource_name: \"Test API\"\nsource_url: https://example.com/docs\ndate: \"2026-11-01\"\n{}{more}",
+        API.trim_start()
+    );
+    let loaded = dadl_descriptor::load(&dadl_descriptor::source::SourceText::new("api.dadl", text));
+    let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+    let policy = AccessPolicy {
+        levels: AccessLevels::new(levels.iter().copied()),
+        ..AccessPolicy::default()
+    };
+    let backend = BackendTools { name: "api", descriptor: Arc::new(descriptor), policy: &policy };
+    ToolFinder::new(Arc::new(Catalog::build(&[backend])))
+}
+
+fn text(finder: &ToolFinder, query: &str) -> String {
+    finder.search(&SearchRequest::new(vec![query.to_owned()])).text
+}
+
+#[test]
+fn a_tool_is_found_with_its_signature() {
+    let text = text(&finder(&["all"]), "list all virtual machines");
+    let line = text.lines().next().unwrap();
+    assert_eq!(
+        line,
+        "list_vms(limit?: integer = 100, state?: string (On or off)): {id: string, size: integer (Bytes)}[]  \
+         // read. VMs. Ordered by name."
+    );
+}
+
+#[test]
+fn a_family_takes_one_line() {
+    let text = text(&finder(&["all"]), "alarms of a host");
+    assert!(text.starts_with("list_host_alarms(id: string)"), "{text}");
+    assert!(text.contains("Alike: list_{vm,pool,sr}_alarms"), "{text}");
+    assert_eq!(text.matches("_alarms").count(), 2, "{text}");
+}
+
+#[test]
+fn what_may_not_be_called_is_not_found() {
+    let finder = finder(&["read"]);
+    assert!(!text(&finder, "delete a vm").contains("delete_vm"));
+    assert_eq!(finder.describe("delete_vm"), None);
+}
+
+#[test]
+fn a_name_gives_all_about_a_tool() {
+    let finder = finder(&["all"]);
+    let full = finder.describe("list_vms").unwrap();
+    assert!(full.ends_with("\n  state: On or off"), "{full}");
+    assert_eq!(finder.describe("api.list_vms"), Some(full.clone()));
+    assert!(text(&finder, "list_vms").starts_with(&full));
+}
+
+#[test]
+fn the_budget_is_kept() {
+    let more: String = (0..60)
+        .map(|at| format!("    get_part_{at}: {{ method: GET, path: /parts/{at}, access: read, description: \"One part of a machine, the {at}th.\" }}\n"))
+        .collect();
+    let finder = finder_with(&["all"], &more);
+    let mut request = SearchRequest::new(vec!["part".to_owned(), "*".to_owned(), "*_*".to_owned()]);
+    for budget in [0, 200, 400, 1_500] {
+        request.budget = budget;
+        let answer = finder.search(&request);
+        assert!(answer.text.len() <= budget.max(LEAST_BUDGET) * 4, "{}", answer.text);
+        assert!(
+            answer.text.contains("Also: ") && answer.text.contains("other words"),
+            "{}",
+            answer.text
+        );
+    }
+}
+
+#[test]
+fn nothing_says_what_there_is() {
+    let finder = finder(&["all"]);
+    assert!(text(&finder, "weather").contains("api (7 tools)"));
+    let mut request = SearchRequest::new(vec!["vm".to_owned()]);
+    request.only_backend = Some("other".to_owned());
+    assert!(
+        finder.search(&request).text.contains("no backend of that name. Backends: api (7 tools)")
+    );
+}
