@@ -28,7 +28,7 @@ use super::{
     call_bounds::NoRoom,
     change_ledger::{ChangeEnd, LedgerGuard, ScriptEnd},
     inner_failure::InnerFailure,
-    script::MOST_RUNS,
+    script::MOST_CALLER_RUNS,
     script_loop::{SavedIds, ScriptHost, ScriptLoop},
 };
 use crate::{
@@ -126,7 +126,7 @@ pub enum ScriptError {
         changes: Option<String>,
     },
     /// The system or others: there was no turn for it. Nothing was called.
-    #[error("the script was not run: {MOST_RUNS} others were running; try again later")]
+    #[error("the script was not run: {MOST_CALLER_RUNS} others were running; try again later")]
     Busy,
     /// The caller: what it returned is too large, or no JSON.
     #[error("the script ended, but its result cannot be shown: {reason}{}", tail(.changes))]

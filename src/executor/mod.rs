@@ -101,7 +101,7 @@ impl Executor {
     /// Executes calls of `backends`, whose order is that of the settings.
     pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
         let filters = FilterPool::default();
-        let (slots, caller_slots) = <(ScriptSlots, ScriptSlots)>::default();
+        let (slots, caller_slots) = (ScriptSlots::default(), ScriptSlots::of_callers());
         let backends = backends.into();
         let bounds = call_bounds(OperatorLimits::default(), &backends);
         let secrets = Secrets::joined(backends.iter().map(Backend::secrets));

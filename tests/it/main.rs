@@ -76,6 +76,7 @@ mod mcp_tasks;
 mod media;
 mod media_types;
 mod memory;
+mod models_doc;
 mod notes;
 mod numbers;
 mod objects;
