@@ -46,6 +46,7 @@ mod harness;
 mod health;
 mod hints;
 mod hostile;
+mod hostile_scripts;
 mod hosts;
 mod hosts_seen;
 mod house;
