@@ -276,7 +276,7 @@ impl Gate {
         let right =
             TaskRight { gate: self.clone(), backend, handle: handle.clone(), began_it: false };
         // Ids that make no request are refused before anything is sent.
-        right.watch(false)?;
+        right.watch()?;
         Ok(right)
     }
 
@@ -548,12 +548,16 @@ impl TaskRight {
         self.began_it && self.tasks().is_some_and(|tasks| tasks.cancel.is_some())
     }
 
-    /// Admits the call that looks at the task; with `blocking` the one that answers at its end.
-    pub(crate) fn watch(&self, blocking: bool) -> Result<Admitted<'_>, CallRefusal> {
+    /// Admits the call that looks at the task.
+    pub(crate) fn watch(&self) -> Result<Admitted<'_>, CallRefusal> {
         let tools = self.gate.catalog.task_tools(self.backend);
-        let call = self
-            .tasks()
-            .and_then(|tasks| if blocking { tasks.blocking.as_ref() } else { Some(&tasks.watch) });
+        self.admit(tools.map(|tools| &tools.watch), self.tasks().map(|tasks| &tasks.watch))
+    }
+
+    /// Admits the call that answers at the end of the task.
+    pub(crate) fn wait_for_end(&self) -> Result<Admitted<'_>, CallRefusal> {
+        let tools = self.gate.catalog.task_tools(self.backend);
+        let call = self.tasks().and_then(|tasks| tasks.blocking.as_ref());
         self.admit(tools.map(|tools| &tools.watch), call)
     }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     args::ServeArgs, console::Console, demo, exit::ExitReason, failure::CliFailure, load,
-    signals::SignalListener, wrap::wrapped,
+    signals::SignalListener, wrap::wrap_text,
 };
 use crate::{
     app::App,
@@ -22,8 +22,8 @@ use crate::{
         shell::shell_quoted,
     },
     mcp::{
-        BackendSummary, HttpOptions, HttpServer, ServeError, instructions, serve_listener,
-        serve_stdio,
+        BackendSummary, FileMention, HttpOptions, HttpServer, ServeError, instructions,
+        serve_listener, serve_stdio,
     },
 };
 
@@ -59,10 +59,11 @@ pub(super) async fn run(
     let (signals, shutdown) = (SignalListener::listen()?, CancellationToken::new());
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
-        let (app, simulator) = demo::app(&args.backends, &environment, args.demo_changes).await?;
+        let (app, simulator) =
+            demo::simulated_app(&args.backends, &environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
-        let app = load::app(&args.backends, environment.clone(), CallChannel::Mcp)?;
+        let app = load::build_app(&args.backends, environment.clone(), CallChannel::Mcp)?;
         (App { executor: app.executor.learning(), ..app }, None)
     };
     let app = App { gate: app.gate.reached_by(console.flags.terminal()), ..app };
@@ -149,7 +150,7 @@ fn say_how_to_attach(
         "Serving {count} tools of {backends} on standard input and output, which a host reads and \
          writes: it starts this command itself. Attach it with one of"
     );
-    writeln!(console.err, "{}\n", wrapped(&said, console.err_width(), 0, 0))?;
+    writeln!(console.err, "{}\n", wrap_text(&said, console.err_width(), 0, 0))?;
     for host in ["claude", "codex"] {
         writeln!(console.err, "    {host} mcp add {name}{variables} -- {server}")?;
     }
@@ -176,6 +177,7 @@ fn build_server(app: App, most_chars: Option<usize>, is_http: bool) -> HttpServe
     let catalog = app.gate.catalog();
     // On stdio files have names.
     let names_files = is_http && catalog.listed().any(CatalogEntry::handles_files);
+    let files = if names_files { FileMention::Named } else { FileMention::Unnamed };
     let listed = |name: &str| catalog.listed().filter(|tool| *tool.backend_name == *name).count();
     let summaries: Vec<BackendSummary<'_>> = app
         .backends
@@ -187,7 +189,7 @@ fn build_server(app: App, most_chars: Option<usize>, is_http: bool) -> HttpServe
             tools: listed(&backend.settings.name),
         })
         .collect();
-    let instructions = instructions(&summaries, names_files);
+    let instructions = instructions(&summaries, files);
     let most_chars = most_chars.unwrap_or(app.limits.result_chars);
     HttpServer::new(app.gate, Arc::new(app.executor), instructions)
         .with_most_chars(most_chars)

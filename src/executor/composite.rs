@@ -264,7 +264,8 @@ impl RunningComposite<'_> {
         for (tool, error, _) in unheard.iter().filter_map(|id| failed.remove(id)) {
             note_from(&tool, &format!("not awaited, and failed: {error}"), &mut self.notes);
         }
-        self.tell_blind(matches!(ended, Some(Ok(_))), failed.into_values());
+        let went_on = matches!(ended, Some(Ok(_)));
+        self.tell_blind(went_on, failed.into_values());
         ended.unwrap_or_else(|| Err(internal("the script engine failed")))
     }
 

@@ -5,6 +5,7 @@
 //! only, which the gate alone makes. Dropping its future aborts the request and removes an unfinished
 //! download.
 
+mod answer;
 mod begun_tasks;
 mod call_bounds;
 mod composite;
@@ -36,7 +37,6 @@ mod step;
 mod step_queue;
 pub(crate) mod stream;
 mod task;
-mod unsure;
 mod upload_size;
 
 use std::{
@@ -56,13 +56,9 @@ pub use self::{
     call_bounds::BusyError,
     context::{CallContext, OnDrop, WaitBudget},
     dry_run::DryRun,
-    error::CallError,
+    error::{CallError, MediaTypeError, TaskError, TaskFailure, UnsureError, UploadSizeError},
     health::HealthReport,
     known_servers::{KnownServer, LearnError},
-    media::MediaTypeError,
-    task::{TaskError, TaskFailure},
-    unsure::UnsureError,
-    upload_size::UploadSizeError,
 };
 use crate::{
     call,

@@ -29,11 +29,22 @@ pub struct BackendSummary<'text> {
     pub tools: usize,
 }
 
-/// Writes the instructions for these backends, below 2 KB; `names_files` says whether files have handles
-/// here, and tools that take or save some.
-pub fn instructions(backends: &[BackendSummary<'_>], names_files: bool) -> String {
+/// Whether the instructions speak of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileMention {
+    /// Files have handles here, and tools take or save some.
+    Named,
+    /// No tool has to do with files, or host and server share a machine.
+    Unnamed,
+}
+
+/// Writes the instructions for these backends, below 2 KB.
+pub fn instructions(backends: &[BackendSummary<'_>], mention: FileMention) -> String {
     let lines: Vec<String> = backends.iter().map(backend_line).collect();
-    let files = if names_files { FILES } else { "" };
+    let files = match mention {
+        FileMention::Named => FILES,
+        FileMention::Unnamed => "",
+    };
     let room = MOST_BYTES - TAIL_BYTES - files.len();
     let shown = lines.len().min(room / LEAST_BYTES);
     let share = fair_share(lines.iter().take(shown).map(|line| line.len() + 1), room);
@@ -48,7 +59,7 @@ pub fn instructions(backends: &[BackendSummary<'_>], names_files: bool) -> Strin
         more => text.push_str(&format!("and {more} more backends")),
     }
     text.truncate(text.trim_end().len());
-    if names_files {
+    if !files.is_empty() {
         text.push_str(if text.is_empty() { "" } else { "\n" });
         text.push_str(files);
     }
@@ -94,9 +105,9 @@ mod tests {
         let one = BackendSummary { hint: Some("The lab."), ..backend("xo", "Xen\n Orchestra.") };
         let two = BackendSummary { tools: 1, ..backend("dc", "") };
         let named = "xo (2 tools): The lab. Xen Orchestra.\ndc (1 tool)";
-        assert_eq!(instructions(&[one, two], false), named);
-        assert_eq!(instructions(&[one, two], true), format!("{named}\n{FILES}"));
-        assert_eq!(instructions(&[], false), "");
+        assert_eq!(instructions(&[one, two], FileMention::Unnamed), named);
+        assert_eq!(instructions(&[one, two], FileMention::Named), format!("{named}\n{FILES}"));
+        assert_eq!(instructions(&[], FileMention::Unnamed), "");
     }
 
     #[test]
@@ -104,7 +115,7 @@ mod tests {
         let long = "word ".repeat(2000);
         let text = instructions(
             &[backend("a", &long), backend("b", "Short."), backend("c", &long)],
-            false,
+            FileMention::Unnamed,
         );
         assert!(text.contains("\nb (2 tools): Short.\n"), "{text}");
         assert!(text.contains("\nc (2 tools): word"), "{text}");
@@ -121,7 +132,8 @@ mod tests {
         ) {
             let backends: Vec<_> =
                 texts.iter().map(|(name, description)| backend(name, description)).collect();
-            prop_assert!(instructions(&backends, names_files).len() <= MOST_BYTES);
+            let files = if names_files { FileMention::Named } else { FileMention::Unnamed };
+            prop_assert!(instructions(&backends, files).len() <= MOST_BYTES);
         }
     }
 }

@@ -55,7 +55,7 @@ pub use self::{
     connection_bounds::ConnectionBounds,
     connections::{serve_http, serve_listener},
     http::HttpOptions,
-    instructions::{BackendSummary, instructions},
+    instructions::{BackendSummary, FileMention, instructions},
     server::HttpServer,
     stdio::{serve_stdio, serve_streams},
 };

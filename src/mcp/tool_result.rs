@@ -48,13 +48,14 @@ impl HttpServer {
             _ => (None, None),
         };
         let output = entry.and_then(|entry| entry.output.as_deref());
+        let is_declared = output.is_some();
         let has_room = |bytes| room.grow(bytes).is_ok();
         let size = usize::try_from(outcome.payload.bytes()).unwrap_or(usize::MAX);
         let cut = notice.as_ref().map(CutNotice::sentence);
         let success = || result::success(outcome, cut.as_deref(), output, &has_room);
         let mut result = room.work(size, success).await;
         match (file, medium) {
-            (Some(file), Some(medium)) => show_medium(medium, &file, output.is_some(), &mut result),
+            (Some(file), Some(medium)) => show_medium(medium, &file, is_declared, &mut result),
             (Some(file), None) => result.content.extend(result::file_link(&file, version.as_ref())),
             (None, _) => {}
         }

@@ -6,9 +6,8 @@ use serde_json::{Map, Value, json};
 use super::app::{XenApp, XenCall};
 use super::failure::XenFailure;
 use super::kind::XenKind;
-use super::state::now;
-use super::store::{Properties, XenObject};
-use crate::server::{HttpReply, SeededGenerator, fingerprint};
+use super::object::{Properties, XenObject};
+use crate::server::{HttpReply, SeededGenerator, fingerprint, now_millis};
 
 impl XenApp {
     /// Answers with the figures of a VM or a host, or of all hosts of a pool.
@@ -75,7 +74,7 @@ fn machine_figures(vm: &XenObject, interval: u64, points: usize) -> Value {
         .map(|cpu| (cpu.to_string(), series(id, &format!("cpu{cpu}"), load(id), points)))
         .collect();
     json!({
-        "endTimestamp": now() / 1000,
+        "endTimestamp": now_millis() / 1000,
         "interval": interval,
         "stats": {
             "cpus": cpus,
@@ -107,7 +106,7 @@ fn host_figures(host: &XenObject, interval: u64, points: usize) -> Value {
         .map(|cpu| (cpu.to_string(), series(id, &format!("cpu{cpu}"), load(id), points)))
         .collect();
     json!({
-        "endTimestamp": now() / 1000,
+        "endTimestamp": now_millis() / 1000,
         "interval": interval,
         "stats": {
             "cpus": cpus,
