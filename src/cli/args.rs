@@ -361,6 +361,9 @@ pub struct ListArgs {
     /// List tools that may not be called too, with the reason
     #[arg(long)]
     pub all: bool,
+    /// Say about how many tokens a model pays for the list, with each surface
+    #[arg(long, conflicts_with = "all")]
+    pub tokens: bool,
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,
