@@ -31,7 +31,6 @@ use reqwest::Client;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use self::oauth2::LOCK_WAIT;
 pub use self::{
     assertion::AccountError,
     endpoint::{ClientIdentity, TokenEndpoint, TokenError, TokenResponse},
