@@ -56,7 +56,7 @@ pub(super) fn client_config(
 /// # Errors
 ///
 /// There is no connection, or no certificate came over it.
-pub async fn presented(
+pub(crate) async fn presented(
     settings: &BackendSettings,
     base: &BaseUrl,
     guard: &ConnectionGuard,
@@ -88,7 +88,7 @@ pub async fn presented(
 
 /// Why nobody knows what a server presents.
 #[derive(Debug, thiserror::Error)]
-pub enum PresentError {
+pub(crate) enum PresentError {
     /// The operator: the client cannot be built.
     #[error(transparent)]
     Client(#[from] ClientError),
