@@ -175,9 +175,9 @@ pub fn check_arguments(
             None => param.default.clone(),
         };
         let value = value.filter(|value| !param.omit_false || *value != Value::Bool(false));
-        problems.extend(value.as_ref().and_then(|value| misplaced(property, param, value)));
+        problems.extend(value.as_ref().and_then(|value| misplaced_problem(property, param, value)));
         if let (Some(rules), Some(Value::String(text))) = (&param.rules, &value) {
-            problems.extend(against(property, rules, text));
+            problems.extend(violated_rule(property, rules, text));
         }
         values.push(value);
     }
@@ -356,7 +356,7 @@ impl SchemaFaults {
                     let pointer = error.instance_path().as_str();
                     let property = pointer.trim_start_matches('/');
                     let is_enforced = entry.param(property).is_some_and(|param| param.enforced);
-                    if let Some(reason) = is_enforced.then(|| unfit(kind)).flatten() {
+                    if let Some(reason) = is_enforced.then(|| unfit_reason(kind)).flatten() {
                         faults.unfit.push(ArgumentProblem::value(property, reason));
                     } else {
                         faults.mistyped.insert(property.to_owned());
@@ -369,7 +369,7 @@ impl SchemaFaults {
 }
 
 /// Says what is wrong with a value of the right type; `None` when its type is wrong.
-fn unfit(kind: &ValidationErrorKind) -> Option<String> {
+fn unfit_reason(kind: &ValidationErrorKind) -> Option<String> {
     Some(match kind {
         ValidationErrorKind::Pattern { pattern } => format!("does not fit the pattern {pattern}"),
         ValidationErrorKind::MaxLength { limit } => format!("is longer than {limit} characters"),
@@ -382,7 +382,7 @@ fn unfit(kind: &ValidationErrorKind) -> Option<String> {
 }
 
 /// Reports a value that can never go where its parameter puts it.
-fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
+fn misplaced_problem(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
     let place = match param.role {
         ParamRole::Sent(ParamLocation::Cookie) => "a cookie",
         ParamRole::Sent(ParamLocation::Header) => "a header field",
@@ -440,7 +440,7 @@ fn has_controls(value: &Value) -> bool {
 }
 
 /// Reports a text that the API would refuse, or take for something else.
-fn against(property: &str, rules: &ValueRules, text: &str) -> Option<ArgumentProblem> {
+fn violated_rule(property: &str, rules: &ValueRules, text: &str) -> Option<ArgumentProblem> {
     if let Some(misuse) = rules.language.as_ref().and_then(|language| language.misuse(text)) {
         return Some(ArgumentProblem::value(property, misuse.to_string()));
     }

@@ -13,7 +13,7 @@ use super::{
     progress::CallMonitor,
     signals::{ProcessSignal, SignalListener},
     table, tool_arguments,
-    wrap::wrapped,
+    wrap::wrap_text,
 };
 use crate::{
     app::App,
@@ -116,7 +116,7 @@ pub(super) fn admit_call<'gate>(
             let refusal = pending.refused("it is dangerous, and there is no terminal to ask on");
             return Err(CliFailure::from(refusal).hint("add --yes if you mean it"));
         }
-        let question = wrapped(&pending.question(), console.err_width(), 0, 2);
+        let question = wrap_text(&pending.question(), console.err_width(), 0, 2);
         write!(console.err, "{question}\n[y/N] ")?;
         console.err.flush()?;
         let mut answer = String::new();

@@ -22,7 +22,7 @@ use super::{
     process_secrets::SECRETS,
     screen::TextStyle,
     signals::SignalListener,
-    wrap::wrapped,
+    wrap::wrap_text,
 };
 use crate::config::{
     FileSettings, Settings,
@@ -109,14 +109,14 @@ impl DoctorReport {
 /// writes what was found to standard error; returns whether nothing failed.
 ///
 /// `setup` ends with this: it is the one place that decides whether a login works.
-pub(super) async fn verify(
+pub(super) async fn verify_backend(
     settings: &Settings,
     credentials: &CredentialResolver,
     environment: &Environment,
     console: &mut Console,
 ) -> io::Result<bool> {
     let mut report = DoctorReport { flags: console.flags.clone(), ..DoctorReport::default() };
-    backend::examine(settings, credentials, is_proxied(environment), &mut report).await;
+    backend::examine_backends(settings, credentials, is_proxied(environment), &mut report).await;
     let width = console.err_width();
     write_lines(&report, width, &mut *console.err)?;
     // That others have turned MCP off says nothing about the login.
@@ -140,7 +140,7 @@ pub(super) async fn run(
                 // One at a time, so that a broken backend does not hide the others.
                 let alone = settings.only(&backend.name);
                 tokio::select! {
-                    () = backend::examine(&alone, &credentials, proxied, &mut report) => {}
+                    () = backend::examine_backends(&alone, &credentials, proxied, &mut report) => {}
                     signal = signals.next() => return Ok(signal.exit()),
                 }
             }
@@ -261,12 +261,12 @@ fn write_lines(report: &DoctorReport, width: Option<usize>, out: &mut dyn Write)
         }
         let style = line.health.style();
         let word = line.health.word();
-        let finding = wrapped(&text::one_line(&line.finding), width, FINDING, FINDING);
+        let finding = wrap_text(&text::one_line(&line.finding), width, FINDING, FINDING);
         writeln!(out, "{style}{word:<4}{style:#}  {:<12}{finding}", line.subject)?;
         if let Some(hint) = &line.hint {
             for (number, part) in hint.lines().enumerate() {
                 let word = if number == 0 { "hint:" } else { "" };
-                let part = wrapped(&text::one_line(part), width, HINT, HINT);
+                let part = wrap_text(&text::one_line(part), width, HINT, HINT);
                 writeln!(out, "      {:<12}{word:<5} {part}", "")?;
             }
         }

@@ -16,7 +16,7 @@ use super::{
     exit::ExitReason,
     failure::CliFailure,
     load,
-    wrap::{CUT, display_width, fitted, padded, wrapped},
+    wrap::{CUT, display_width, fit_width, pad_width, wrap_text},
 };
 use crate::{
     access::{AccessDecision, AccessDenial, UNCLASSIFIED},
@@ -140,7 +140,7 @@ fn write_table(entries: &[&CatalogEntry], console: &mut Console) -> io::Result<(
     for (number, reason) in reasons.iter().enumerate() {
         let mark = format!("({}) ", number + 1);
         let between = if number == 0 { "\n" } else { "" };
-        let reason = wrapped(reason, Some(width), mark.len(), mark.len());
+        let reason = wrap_text(reason, Some(width), mark.len(), mark.len());
         writeln!(console.out, "{between}{mark}{reason}")?;
     }
     Ok(())
@@ -206,7 +206,8 @@ impl ColumnWidths {
 
 /// Lays a tool out for a narrow terminal: name, level and request, and below them the description.
 fn row_lines(row: &ToolRow<'_>, columns: ColumnWidths) -> Vec<String> {
-    let (name, access) = (padded(&row.name, columns.name), padded(&row.access, columns.access));
+    let (name, access) =
+        (pad_width(&row.name, columns.name), pad_width(&row.access, columns.access));
     let first = format!("{name}  {access}  ");
     let room = columns.all.saturating_sub(INDENT.len());
     let mut lines =
@@ -215,12 +216,12 @@ fn row_lines(row: &ToolRow<'_>, columns: ColumnWidths) -> Vec<String> {
             // It is worth a line.
             None => {
                 let request = request_within(&row.request, room);
-                let request = request.unwrap_or_else(|| fitted(&row.request, room).into_owned());
+                let request = request.unwrap_or_else(|| fit_width(&row.request, room).into_owned());
                 vec![first, format!("{INDENT}{request}")]
             }
         };
     if !row.description.is_empty() {
-        lines.push(format!("{INDENT}{}", fitted(&row.description, room)));
+        lines.push(format!("{INDENT}{}", fit_width(&row.description, room)));
     }
     lines
 }

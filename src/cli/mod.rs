@@ -81,7 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment = Environment::of_process();
     let flags = BackendFlags::of(&cli.command, &environment);
     let mut console = Console::of_process(cli.global.color, flags, &environment);
-    let done = log::start_log(&cli.global, &environment, console.colors_stderr())
+    let done = log::start_log(&cli.global, &environment, console.stderr_color())
         .and_then(|()| dispatch(cli.command, cli.global.quiet, environment, &mut console));
     let exit = match done {
         Ok(exit) => exit,
@@ -102,9 +102,11 @@ fn dispatch(
     match command {
         CliCommand::Call(args) => to_the_end(call::run(args, environment, console)),
         CliCommand::Check(args) => check::run_check(&args, console),
-        CliCommand::Completions(args) => completions::completions(&args, console),
+        CliCommand::Completions(args) => completions::print_completions(&args, console),
         #[cfg(feature = "simulator")]
-        CliCommand::Demo(args) => one_shot()?.block_on(demo::demo(&args, &environment, console)),
+        CliCommand::Demo(args) => {
+            one_shot()?.block_on(demo::run_demo(&args, &environment, console))
+        }
         CliCommand::Doctor(args) => to_the_end(doctor::run(&args, environment, console)),
         CliCommand::Drift(args) => to_the_end(drift::run(&args, environment, console)),
         CliCommand::Explain(args) => explain::run(&args, console),
@@ -114,7 +116,7 @@ fn dispatch(
         CliCommand::JqWorker => Ok(ExitReason::Ok),
         CliCommand::Fmt(args) => fmt::run(&args, console),
         CliCommand::List(args) => one_shot()?.block_on(list::run(&args, environment, console)),
-        CliCommand::Man(args) => completions::man(&args, console),
+        CliCommand::Man(args) => completions::print_man_page(&args, console),
         CliCommand::Serve(args) => {
             // Requests of several HTTP clients may run side by side; stdio has one client.
             let runtime = if args.http.is_some() { for_many_clients() } else { one_shot() }?;

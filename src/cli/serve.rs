@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     args::ServeArgs, console::Console, demo, exit::ExitReason, failure::CliFailure, load,
-    signals::SignalListener, wrap::wrapped,
+    signals::SignalListener, wrap::wrap_text,
 };
 use crate::{
     app::App,
@@ -59,10 +59,11 @@ pub(super) async fn run(
     let (signals, shutdown) = (SignalListener::listen()?, CancellationToken::new());
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
-        let (app, simulator) = demo::app(&args.backends, &environment, args.demo_changes).await?;
+        let (app, simulator) =
+            demo::simulated_app(&args.backends, &environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
-        let app = load::app(&args.backends, environment.clone(), CallChannel::Mcp)?;
+        let app = load::build_app(&args.backends, environment.clone(), CallChannel::Mcp)?;
         (App { executor: app.executor.learning(), ..app }, None)
     };
     let app = App { gate: app.gate.reached_by(console.flags.terminal()), ..app };
@@ -149,7 +150,7 @@ fn say_how_to_attach(
         "Serving {count} tools of {backends} on standard input and output, which a host reads and \
          writes: it starts this command itself. Attach it with one of"
     );
-    writeln!(console.err, "{}\n", wrapped(&said, console.err_width(), 0, 0))?;
+    writeln!(console.err, "{}\n", wrap_text(&said, console.err_width(), 0, 0))?;
     for host in ["claude", "codex"] {
         writeln!(console.err, "    {host} mcp add {name}{variables} -- {server}")?;
     }

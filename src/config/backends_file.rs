@@ -36,7 +36,7 @@ pub(super) struct ConfigFile {
 }
 
 /// Reads `source`; relative paths in it are relative to `directory`.
-pub(super) fn read(source: &SourceText, directory: &Path) -> ConfigFile {
+pub(super) fn read_backends_file(source: &SourceText, directory: &Path) -> ConfigFile {
     let mut reader = ConfigReader::default();
     let root = yaml::parse_yaml(source.text(), &mut reader.findings);
     let mut backends = Vec::new();

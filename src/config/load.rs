@@ -324,7 +324,8 @@ fn from_file(
         std::fs::read(path).map_err(|error| SettingsError::Read { path: name.clone(), error })?;
     let source = SourceText::from_bytes(name.clone(), bytes)
         .map_err(|error| unreadable_error(name, &error))?;
-    let mut file = backends_file::read(&source, path.parent().unwrap_or(Path::new("")));
+    let mut file =
+        backends_file::read_backends_file(&source, path.parent().unwrap_or(Path::new("")));
     if file.backends.is_empty() {
         return Err(SettingsError::Invalid { text: Box::new(source), findings: file.findings });
     }

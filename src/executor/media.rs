@@ -15,7 +15,7 @@ use crate::{
     response::{
         decode::BodyType,
         decode_error::DecodeError,
-        media::{self, DeclaredMedia},
+        media::{self, AnswerSubject, DeclaredMedia},
     },
 };
 
@@ -52,7 +52,8 @@ pub(super) fn is_foreign_page(tool: &Tool, headers: &HeaderMap) -> bool {
 
 impl<'call> RequestStep<'call> {
     fn declared(&self) -> DeclaredMedia<'call> {
-        DeclaredMedia::of(self.tool, self.shows_tasks())
+        let subject = if self.shows_tasks() { AnswerSubject::Tasks } else { AnswerSubject::Result };
+        DeclaredMedia::of(self.tool, subject)
     }
 
     /// Returns whether a page of a browser may be what the tool answers.

@@ -12,7 +12,8 @@ use super::{CallError, error::media_type::missing_path, step::RequestStep};
 use crate::{
     call::CallPlan,
     http::{
-        backend::{AnswerMode, Backend, BackendRefusal, HttpExchange, MOST_ERROR_BYTES, start_of},
+        answer_start::{MOST_ERROR_BYTES, start_of},
+        backend::{AnswerMode, Backend, BackendRefusal, HttpExchange},
         retry::RetryRules,
     },
     outcome::{ApiError, SWITCHED_OFF},

@@ -7,6 +7,7 @@
 //! **Invariants:** a credential is added to requests of its own origin only, and to those of another
 //! that the operator says; no error or log line of this module contains one.
 
+pub(crate) mod answer_start;
 pub mod auth;
 pub mod backend;
 mod backend_origin;

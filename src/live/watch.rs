@@ -560,7 +560,7 @@ impl StreamSink for FeedFanOut {
             let kind = source::item_member(item, "event").and_then(scan::unquote);
             let is_change = kind.is_some_and(|kind| changes.iter().any(|change| *change == kind));
             let id = object.as_ref().filter(|_| is_change).and_then(|path| path.look(item));
-            let Some(id) = id.and_then(source::identifier) else { continue };
+            let Some(id) = id.and_then(source::identifier_text) else { continue };
             let collection = collection.as_ref().and_then(|path| path.look(item));
             // One that is not watched under this name says nothing: an object has one identifier.
             let known = |name: &Cow<'_, str>| self.events.reader(name).is_some();

@@ -34,7 +34,7 @@ struct FilterRequest {
 
 /// Runs filters until standard input ends.
 pub(crate) fn serve_requests() -> ExitCode {
-    if let Err(error) = limit() {
+    if let Err(error) = limit_memory() {
         // Standard error is what the parent reads when a child ends.
         let _ = writeln!(io::stderr(), "the limits of this process cannot be set: {error}");
         return ExitCode::FAILURE;
@@ -61,7 +61,7 @@ pub(crate) fn serve_requests() -> ExitCode {
 
 /// Bounds memory, and forbids core dumps and written files: both would hold data of a call.
 #[cfg(unix)]
-fn limit() -> io::Result<()> {
+fn limit_memory() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = |resource, bytes: u64| {
         // A limit that is lower already cannot be raised, and need not.
@@ -80,7 +80,7 @@ fn limit() -> io::Result<()> {
 /// Other systems have no such limits for a process itself; time and size of results are bounded
 /// by the parent.
 #[cfg(not(unix))]
-fn limit() -> io::Result<()> {
+fn limit_memory() -> io::Result<()> {
     Ok(())
 }
 

@@ -87,6 +87,6 @@ fn severity_word(severity: Severity) -> &'static str {
 }
 
 /// Returns where a code is explained, for programs.
-fn documentation(code: RuleCode) -> String {
+fn documentation_url(code: RuleCode) -> String {
     format!("docs/checks.md#{}", code.0.to_ascii_lowercase())
 }

@@ -297,7 +297,7 @@ impl TaskPoller<'_> {
                 let (before, after) = (text.get(..from)?, text.get(from + result.len()..)?);
                 let most = result.len().saturating_mul(2);
                 let result = JsonText::trusted(result.to_owned());
-                let hidden = shape::redact(result, &starter.response.redact, most).ok()?;
+                let hidden = shape::redact_paths(result, &starter.response.redact, most).ok()?;
                 [before, hidden.as_str(), after].concat()
             }
         };
