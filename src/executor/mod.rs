@@ -52,13 +52,16 @@ use self::{
     begun_tasks::BegunTasks, call_bounds::CallBounds, known_servers::KnownServers,
     script::ScriptSlots, settle_write::LastWrites,
 };
-pub use self::{
+pub(crate) use self::{
     call_bounds::BusyError,
-    context::{CallContext, OnDrop, WaitBudget},
     dry_run::DryRun,
-    error::{CallError, MediaTypeError, TaskError, TaskFailure, UnsureError, UploadSizeError},
+    error::{MediaTypeError, TaskFailure, UploadSizeError},
     health::HealthReport,
-    known_servers::{KnownServer, LearnError},
+    known_servers::KnownServer,
+};
+pub use self::{
+    context::{CallContext, OnDrop, WaitBudget},
+    error::{CallError, TaskError},
 };
 use crate::{
     call,

@@ -18,7 +18,7 @@ const LEAST_BYTES: usize = 60;
 
 /// What a model should know about one backend.
 #[derive(Debug, Clone, Copy)]
-pub struct BackendSummary<'text> {
+pub(crate) struct BackendSummary<'text> {
     /// Its name.
     pub name: &'text str,
     /// The description of its descriptor.
@@ -31,7 +31,7 @@ pub struct BackendSummary<'text> {
 
 /// Whether the instructions speak of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileMention {
+pub(crate) enum FileMention {
     /// Files have handles here, and tools take or save some.
     Named,
     /// No tool has to do with files, or host and server share a machine.
@@ -39,7 +39,7 @@ pub enum FileMention {
 }
 
 /// Writes the instructions for these backends, below 2 KB.
-pub fn instructions(backends: &[BackendSummary<'_>], mention: FileMention) -> String {
+pub(crate) fn instructions(backends: &[BackendSummary<'_>], mention: FileMention) -> String {
     let lines: Vec<String> = backends.iter().map(backend_line).collect();
     let files = match mention {
         FileMention::Named => FILES,

@@ -55,9 +55,12 @@ pub use self::{
     connection_bounds::ConnectionBounds,
     connections::{serve_http, serve_listener},
     http::HttpOptions,
-    instructions::{BackendSummary, FileMention, instructions},
     server::HttpServer,
-    stdio::{serve_stdio, serve_streams},
+    stdio::serve_streams,
+};
+pub(crate) use self::{
+    instructions::{BackendSummary, FileMention, instructions},
+    stdio::serve_stdio,
 };
 
 /// Why serving ended otherwise than asked for.

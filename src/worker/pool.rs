@@ -42,7 +42,7 @@ pub struct FilterPool {
 }
 
 /// The children of a process.
-pub struct ChildPool {
+pub(crate) struct ChildPool {
     /// The program to start; `None` for this one.
     executable: Option<PathBuf>,
     idle: Mutex<Vec<FilterChild>>,
