@@ -129,4 +129,5 @@ mod xo_proxy_real;
 mod xo_real;
 mod xo_samples;
 mod xo_types;
+mod xo_work;
 mod xo_world;
