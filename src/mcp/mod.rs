@@ -34,6 +34,7 @@ mod message_limits;
 mod notes;
 mod object_calls;
 mod object_resources;
+mod omission;
 mod param_shapes;
 mod performing;
 mod progress;

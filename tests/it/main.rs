@@ -100,6 +100,7 @@ mod secrets;
 mod seen;
 mod settles;
 mod setup;
+mod shown;
 #[cfg(target_os = "linux")]
 mod signals;
 mod simulate;
@@ -127,6 +128,7 @@ mod working_directory;
 mod xo_access;
 mod xo_composites;
 mod xo_errors;
+mod xo_lists;
 mod xo_outcomes;
 mod xo_proxy;
 mod xo_proxy_real;

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{LowerContext, YamlSection},
-    effects, entries, events, fit, named, requests, rules, settles, switch, task,
+    effects, entries, events, fit, named, requests, rules, settles, shown, switch, task,
 };
 use crate::{code, model::Descriptor};
 
@@ -33,6 +33,7 @@ const KEYS: &[&str] = &[
     "rate_limit",
     "requests",
     "settles",
+    "shown",
     "switch",
     "tasks",
     "unlisted_params",
@@ -70,6 +71,7 @@ pub(super) fn lower<'tree>(
     descriptor.entries = entries::lower(&extension, &known, context);
     lower_private(&extension, descriptor, context);
     effects::lower(&extension, descriptor, context);
+    shown::lower(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);
     context.is_extension = false;
 }

@@ -40,6 +40,7 @@ mod response;
 mod rules;
 mod session;
 mod settles;
+mod shown;
 mod switch;
 mod task;
 mod task_state;

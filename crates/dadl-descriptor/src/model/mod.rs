@@ -25,6 +25,7 @@ mod rate_limit;
 mod request;
 mod response;
 pub mod settle;
+mod shown;
 pub mod switch;
 pub mod task;
 pub mod template;
@@ -49,6 +50,7 @@ pub use self::{
     rate_limit::RequestRate,
     request::{BodyKind, BodyRules, RequestMethod, RestOperation, RpcMethod, ToolRequest},
     response::{ResponseRules, StreamHandling, StreamRules},
+    shown::ShownRules,
     tool::{DeclaredEffect, Deprecation, Tool, UploadSize},
 };
 use self::{
