@@ -27,6 +27,7 @@ const KEYS: &[&str] = &[
     "enforced",
     "filters",
     "fit",
+    "keywords",
     "members",
     "omit_false",
     "private",
@@ -73,6 +74,7 @@ pub(super) fn lower<'tree>(
     effects::lower(&extension, descriptor, context);
     shown::lower(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);
+    super::keywords::lower(&extension, descriptor, context);
     context.is_extension = false;
 }
 

@@ -29,6 +29,7 @@ mod fix;
 mod health;
 pub(super) mod include;
 mod jsonrpc;
+mod keywords;
 mod meta;
 mod named;
 mod oauth2;
