@@ -150,6 +150,11 @@ impl Executor {
         self.bounds.room(client)
     }
 
+    /// Returns what runs the jq programs of `client`.
+    pub(crate) fn filters(&self, client: &ClientKey) -> FilterPool {
+        self.filters.of(client)
+    }
+
     /// Returns the secrets that are in use.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets

@@ -105,6 +105,7 @@ mod simulate;
 #[path = "../../src/secrets/spell.rs"]
 mod spell;
 mod stored;
+mod stored_answers;
 mod streams;
 mod surfaces;
 mod switch;
