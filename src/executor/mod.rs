@@ -28,6 +28,7 @@ mod pages;
 mod peek;
 mod pipeline;
 mod preparing;
+mod preview;
 mod range;
 mod read;
 mod result;
@@ -64,6 +65,7 @@ pub use self::{
     error::{CallError, MediaTypeError, TaskError, TaskFailure, UnsureError, UploadSizeError},
     health::HealthReport,
     known_servers::{KnownServer, LearnError},
+    preview::TimedPreview,
 };
 use crate::{
     call,

@@ -199,7 +199,8 @@ pub(crate) fn take_part(answer: &StoredAnswer, wanted: &WantedPart, most: usize)
     let all = units.count(total);
     let note = match (&wanted.find, last) {
         (Some(find), _) => {
-            let from = if wanted.from == 0 { String::new() } else { format!(" from {} on", wanted.from) };
+            let from =
+                if wanted.from == 0 { String::new() } else { format!(" from {} on", wanted.from) };
             let find = start_of(find, LONGEST_FIND);
             match (found, parts.len()) {
                 (0, _) => format!("none of {all}{from} has `{find}`"),
@@ -270,7 +271,11 @@ mod tests {
         WantedPart { find: find.map(str::to_owned), from, count }
     }
 
-    fn taken(answer: &StoredAnswer, wanted: &WantedPart, most: usize) -> (String, String, Option<usize>) {
+    fn taken(
+        answer: &StoredAnswer,
+        wanted: &WantedPart,
+        most: usize,
+    ) -> (String, String, Option<usize>) {
         let AnswerPart { text, note, next } = take_part(answer, wanted, most);
         let text = match text {
             PartText::Json(text) => text.into_string(),
@@ -299,10 +304,16 @@ mod tests {
     #[test]
     fn what_is_counted_is_what_makes_the_answer_large() {
         let inner = answer(&json!({ "total": 3, "data": { "vms": [1, 2, 3] } }));
-        assert_eq!(taken(&inner, &wanted(None, 1, None), 400).1, "item 1 to 2 of 3 items of `data.vms`");
+        assert_eq!(
+            taken(&inner, &wanted(None, 1, None), 400).1,
+            "item 1 to 2 of 3 items of `data.vms`"
+        );
         let log = answer(&json!({ "log": "one\ntwo \"x\"\nthree" }));
         let (text, note, _) = taken(&log, &wanted(None, 1, None), 400);
-        assert_eq!((text.as_str(), note.as_str()), ("two \"x\"\nthree", "line 1 to 2 of 3 lines of `log`"));
+        assert_eq!(
+            (text.as_str(), note.as_str()),
+            ("two \"x\"\nthree", "line 1 to 2 of 3 lines of `log`")
+        );
         let map = answer(&json!({ "a": { "x": 1 }, "b": { "x": 2 }, "c": { "x": 3 } }));
         let (text, note, _) = taken(&map, &wanted(None, 1, None), 60);
         assert_eq!(text, r#"[{"b":{"x":2}},{"c":{"x":3}}]"#);
@@ -311,12 +322,16 @@ mod tests {
 
     #[test]
     fn what_has_a_text_is_found_with_its_number() {
-        let list = answer(&json!([{ "name": "Café \\ 1" }, { "name": "b" }, { "name": "cafe\u{301}" }]));
+        let list =
+            answer(&json!([{ "name": "Café \\ 1" }, { "name": "b" }, { "name": "cafe\u{301}" }]));
         let (text, note, _) = taken(&list, &wanted(Some("CAFÉ \\ "), 0, None), 400);
         assert_eq!(text, r#"[{"at":0,"value":{"name":"Café \\ 1"}}]"#);
-        assert_eq!(note, "1 of 3 items have `CAFÉ \\ `");
+        assert_eq!(note, "1 of 3 items have `CAFÉ \\`");
         let (_, note, next) = taken(&list, &wanted(Some("name"), 1, Some(1)), 400);
-        assert_eq!((note.as_str(), next), ("the first 1 of 2 that have `name`, of 3 items from 1 on", Some(2)));
+        assert_eq!(
+            (note.as_str(), next),
+            ("the first 1 of 2 that have `name`, of 3 items from 1 on", Some(2))
+        );
         let text = StoredAnswer::Text("one\nError: two\nthree".into());
         assert_eq!(taken(&text, &wanted(Some("error"), 0, None), 400).0, "1: Error: two");
         let none = taken(&text, &wanted(Some("four"), 0, None), 400);

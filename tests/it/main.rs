@@ -88,6 +88,7 @@ mod pages;
 #[cfg(unix)]
 mod pasted;
 mod pins;
+mod previews;
 mod process;
 mod promises;
 mod questions;

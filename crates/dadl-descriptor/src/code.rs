@@ -146,6 +146,7 @@ codes! {
     EFFECT = "D777", "What is said about effects fits no tool";
     FILTERS = "D780", "What is said about filters is of no use";
     CHOICES = "D781", "The words that a parameter may have are not listed";
+    PREVIEW = "D784", "A person cannot be shown what a call is about";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

@@ -91,7 +91,8 @@ impl ReadArguments {
             .optional("count", "an integer of at least 1", |it| whole(it).filter(|it| *it > 0));
         let has_part = find.is_some() || from.is_some() || count.is_some();
         if program.is_some() && has_part {
-            let problem = "`jq` stands alone: write what to find, and which items, into the program";
+            let problem =
+                "`jq` stands alone: write what to find, and which items, into the program";
             given.problem(problem.to_owned());
         }
         let query = match program {

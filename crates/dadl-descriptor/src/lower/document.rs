@@ -215,6 +215,7 @@ fn lower_backend<'tree>(
         unlisted_params: Vec::new(),
         tasks: None,
         settles: Vec::new(),
+        previews: Vec::new(),
         entries: Vec::new(),
         events: None,
         auth_rules: AuthRules::default(),

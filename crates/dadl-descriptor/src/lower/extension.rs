@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{LowerContext, YamlSection},
-    effects, entries, events, fit, named, requests, rules, settles, switch, task,
+    effects, entries, events, fit, named, preview, requests, rules, settles, switch, task,
 };
 use crate::{code, model::Descriptor};
 
@@ -29,6 +29,7 @@ const KEYS: &[&str] = &[
     "fit",
     "members",
     "omit_false",
+    "preview",
     "private",
     "rate_limit",
     "requests",
@@ -70,6 +71,7 @@ pub(super) fn lower<'tree>(
     descriptor.entries = entries::lower(&extension, &known, context);
     lower_private(&extension, descriptor, context);
     effects::lower(&extension, descriptor, context);
+    descriptor.previews = preview::lower(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);
     context.is_extension = false;
 }
