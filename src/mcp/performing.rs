@@ -33,6 +33,7 @@ impl HttpServer {
             && is_plain
             && watch == Some(&AccessDecision::Allow)
             && context.client_capabilities().is_some_and(|client| client.supports_tasks());
+        let taken = pending.arguments().taken_note();
         let call = match self.admit(pending, retry, context).await {
             Ok(call) => call,
             Err(answered) => return answered,
@@ -52,6 +53,7 @@ impl HttpServer {
                     CallToolResponse::Task(task_protocol::created(*report, began))
                 }
                 _ => {
+                    outcome.notes.extend(taken);
                     task_notes::advise(&mut outcome, self);
                     self.shown(outcome, Some(entry), context).await.into()
                 }
