@@ -7,8 +7,10 @@
 //! **Invariant:** `Admitted` has no public constructor, and a `CallConsent` holds the digest of the
 //! call that a person saw: it fits no other tool, backend or argument.
 
+pub mod preview;
 mod question;
 pub mod script;
+mod shown_name;
 
 use std::sync::Arc;
 
@@ -472,13 +474,7 @@ impl<'gate> Admitted<'gate> {
     /// Admits the call of another tool of the backend that only looks at what this call has written;
     /// `None` when it may not be called, or there is none.
     pub(crate) fn look(&self, call: &TaskCall, values: &[(String, String)]) -> Option<Self> {
-        let entry = self.gate.catalog.find_declared(self.entry.backend, &call.tool)?;
-        if entry.decision != AccessDecision::Allow || !entry.tool()?.only_reads() {
-            return None;
-        }
-        let arguments =
-            call::check_arguments(entry, with_properties(entry, call.filled(values))).ok()?;
-        Some(Admitted { gate: self.gate, entry, arguments, consented: false })
+        look_call(self.gate, self.entry.backend, &call.tool, call.filled(values))
     }
 
     /// Returns the right to go on with the task `id` that this call began by what was `sent`; `None`
@@ -538,6 +534,21 @@ impl<'gate> Admitted<'gate> {
         let PendingCall { gate, entry, arguments, .. } = pending;
         Ok(Admitted { gate, entry, arguments, consented: true })
     }
+}
+
+/// Admits a call that only looks; `None` when it may not be called, or there is no such tool.
+fn look_call<'gate>(
+    gate: &'gate Gate,
+    backend: BackendId,
+    tool: &str,
+    arguments: Map<String, Value>,
+) -> Option<Admitted<'gate>> {
+    let entry = gate.catalog.find_declared(backend, tool)?;
+    if entry.decision != AccessDecision::Allow || !entry.tool()?.only_reads() {
+        return None;
+    }
+    let arguments = call::check_arguments(entry, with_properties(entry, arguments)).ok()?;
+    Some(Admitted { gate, entry, arguments, consented: false })
 }
 
 impl TaskRight {

@@ -5,6 +5,7 @@
 //! reported at once. Null stands for an absent value, except for a member of a JSON body, where
 //! it is a value that APIs use to clear a field, unless the file says which members can be null.
 
+mod aliases;
 mod handles;
 
 use std::{collections::HashSet, sync::Arc};
@@ -13,11 +14,11 @@ use dadl_descriptor::model::{
     Param, ParamKind, ParamLocation, ParamRole, ParamStyle, StreamArgument, Tool, ToolRequest,
     ValueRules,
 };
-use dadl_text::names::nearest_name;
+use dadl_text::{names::nearest_name, text};
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
-use self::handles::FileHandles;
+use self::{aliases::TakenName, handles::FileHandles};
 use super::{
     ArgumentError, ArgumentProblem,
     convert::{self, Conversion, WireFormat},
@@ -27,6 +28,9 @@ use crate::catalog::{CatalogEntry, EntryParam};
 
 /// The longest jq program that a caller may send, in bytes.
 const LONGEST_JQ: usize = dadl_descriptor::jq::LONGEST_PROGRAM;
+
+/// So much of a name that was taken for another one is repeated.
+const LONGEST_NAME: usize = 60;
 
 /// The checked values of a call, in the order in which the tool declares its parameters.
 #[derive(Debug, Clone)]
@@ -38,6 +42,8 @@ pub struct CallArguments {
     others: Map<String, Value>,
     /// Where the caller named files.
     handles: FileHandles,
+    /// What the caller called otherwise.
+    taken: Vec<TakenName>,
 }
 
 impl CallArguments {
@@ -63,7 +69,18 @@ impl CallArguments {
                 (EntryParam { property, param: param.clone(), listed: false }, value)
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        Self { params: params.into(), values, others: Map::new(), handles: FileHandles::default() }
+        let (others, handles, taken) = Default::default();
+        Self { params: params.into(), values, others, handles, taken }
+    }
+
+    /// Says which names were taken for others, so that the caller knows them.
+    pub(crate) fn taken_note(&self) -> Option<String> {
+        let mut taken = self.taken.iter();
+        let name = |TakenName { given, property }: &TakenName| {
+            format!("`{}` was taken as `{property}`", text::start_of(given, LONGEST_NAME))
+        };
+        let first = name(taken.next()?);
+        Some(taken.fold(first, |all, it| format!("{all}, {}", name(it))))
     }
 
     /// Returns the value of the parameter that the runtime adds for this.
@@ -119,8 +136,9 @@ impl CallArguments {
 /// Checks the arguments of a call of `entry`, converts them and fills in the defaults.
 pub fn check_arguments(
     entry: &CatalogEntry,
-    arguments: Map<String, Value>,
+    mut arguments: Map<String, Value>,
 ) -> Result<CallArguments, ArgumentError> {
+    let taken = aliases::settle_names(entry, &mut arguments);
     let (arguments, nulls) = set_nulls_aside(entry, arguments);
     let arguments = Value::Object(arguments);
     let faults = SchemaFaults::find(entry, &arguments);
@@ -185,7 +203,7 @@ pub fn check_arguments(
         problems.push(beside.either(name));
     }
     if problems.is_empty() {
-        Ok(CallArguments { params: Arc::clone(&entry.params), values, others, handles })
+        Ok(CallArguments { params: Arc::clone(&entry.params), values, others, handles, taken })
     } else {
         Err(ArgumentError::new(entry, problems))
     }

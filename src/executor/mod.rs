@@ -28,6 +28,7 @@ mod pages;
 mod peek;
 mod pipeline;
 mod preparing;
+mod preview;
 mod range;
 mod read;
 mod result;
@@ -62,6 +63,7 @@ pub(crate) use self::{
     error::{MediaTypeError, TaskFailure, UploadSizeError},
     health::HealthReport,
     known_servers::KnownServer,
+    preview::TimedPreview,
 };
 pub use self::{
     caller_script::{CallerScript, ChangeApproval, ChangeQuestion, ScriptError, ScriptGuide},
@@ -151,6 +153,11 @@ impl Executor {
     /// Returns room for what is made of an answer beside it.
     pub(crate) fn room(&self, client: &ClientKey) -> AnswerMemory {
         self.bounds.room(client)
+    }
+
+    /// Returns what runs the jq programs of `client`.
+    pub(crate) fn filters(&self, client: &ClientKey) -> FilterPool {
+        self.filters.of(client)
     }
 
     /// Returns the secrets that are in use.

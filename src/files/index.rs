@@ -69,6 +69,11 @@ impl FileIndex {
         self.records.get(id)
     }
 
+    /// Returns all records as of the last look.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &FileRecord> {
+        self.records.values()
+    }
+
     /// Returns the names of the files that hold answers which were shown in part, as of the last look.
     pub(crate) fn spilled(&self) -> HashSet<String> {
         let spilled = self.records.values().filter(|record| record.spilled);

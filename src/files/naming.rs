@@ -93,6 +93,8 @@ impl WholeFile {
         drop(file);
         if is_noted {
             store.state().index.insert(id.clone(), record);
+        } else {
+            store.state().remember(record);
         }
         let published = store.published();
         Ok(SavedFile {

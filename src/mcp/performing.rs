@@ -34,6 +34,7 @@ impl HttpServer {
             && is_plain
             && watch == Some(&AccessDecision::Allow)
             && context.client_capabilities().is_some_and(|client| client.supports_tasks());
+        let taken = pending.arguments().taken_note();
         let call = match self.admit(pending, retry, context).await {
             Ok(call) => call,
             Err(answered) => return answered,
@@ -53,6 +54,7 @@ impl HttpServer {
                     CallToolResponse::Task(task_protocol::created(*report, began))
                 }
                 _ => {
+                    outcome.notes.extend(taken);
                     task_notes::advise(&mut outcome, self);
                     let of = (Some(entry), omission.as_ref());
                     self.shown_without(outcome, of, context).await.into()

@@ -286,7 +286,7 @@ impl HttpServer {
         context: &RequestContext<RoleServer>,
     ) -> Result<Admitted<'gate>, ToolAnswer> {
         let admitted = if pending.needs_consent() {
-            match self.shared.consents.obtain(&pending, retry, context).await {
+            match self.shared.consents.obtain(&pending, retry, context, self.executor()).await {
                 ConsentAnswer::Ask(question) => return Err(Ok(question.into())),
                 ConsentAnswer::Given(consent) => pending.admit_with(&consent),
                 ConsentAnswer::Refused(reason) => Err(pending.refused(reason)),

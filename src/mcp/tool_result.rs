@@ -11,6 +11,7 @@ use serde_json::Map;
 use super::{
     HttpServer,
     budget::{self, CutNotice},
+    builtin::{BuiltinTool, task_notes},
     media,
     notes::{META_NOTE, ResultNotes},
     omission::Omission,
@@ -63,7 +64,7 @@ impl HttpServer {
         let is_declared = output.is_some();
         let has_room = |bytes| room.grow(bytes).is_ok();
         let size = usize::try_from(outcome.payload.bytes()).unwrap_or(usize::MAX);
-        let cut = notice.as_ref().map(CutNotice::sentence);
+        let cut = notice.as_ref().map(|notice| self.cut_sentence(notice));
         let success = || result::success(outcome, cut.as_deref(), output, &has_room);
         let mut result = room.work(size, success).await;
         match (file, medium) {
@@ -75,6 +76,14 @@ impl HttpServer {
             notice.add_to(&mut result, version.as_ref());
         }
         result
+    }
+
+    /// Says what was cut, and with which call the rest is read.
+    fn cut_sentence(&self, notice: &CutNotice) -> String {
+        let is_listed = self.builtins().contains(&BuiltinTool::ReadResult);
+        let arguments = notice.rest_arguments().filter(|_| is_listed);
+        let way = arguments.map(|it| task_notes::way(self, BuiltinTool::ReadResult, &it));
+        notice.sentence(way.as_deref())
     }
 
     /// Makes the answer to `tasks/get` of what a look at the task gave. What the task gave in the end is
@@ -119,7 +128,7 @@ impl HttpServer {
         let most = self.most_chars();
         let fit = budget::fit_outcome(outcome, (Some(entry), None), self.files(), most, &room);
         let (outcome, notice) = Box::pin(fit).await;
-        let cut = notice.as_ref().map(CutNotice::sentence);
+        let cut = notice.as_ref().map(|notice| self.cut_sentence(notice));
         // What the answer takes is counted until the contents are made.
         let CallOutcome { payload, notes: said, next, held: _held, .. } = outcome;
         let mut notes = ResultNotes::of(cut.as_deref(), next.as_ref(), &said);

@@ -19,6 +19,7 @@ pub(crate) mod remarks;
 pub mod rpc;
 pub(crate) mod rpc_error;
 pub(crate) mod shape;
+pub(crate) mod stored_answer;
 pub(crate) mod stream_collector;
 pub(crate) mod xml;
 

@@ -89,6 +89,7 @@ mod pages;
 #[cfg(unix)]
 mod pasted;
 mod pins;
+mod previews;
 mod process;
 mod promises;
 mod questions;
@@ -107,6 +108,7 @@ mod simulate;
 #[path = "../../src/secrets/spell.rs"]
 mod spell;
 mod stored;
+mod stored_answers;
 mod streams;
 mod surfaces;
 mod switch;

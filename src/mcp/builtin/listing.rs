@@ -193,3 +193,23 @@ pub(super) const STREAM_CLOSE: ToolListing = ToolListing {
         is_open_world: false,
     },
 };
+
+pub(super) const READ_RESULT: ToolListing = ToolListing {
+    name: "read_result",
+    title: "Read result",
+    description: "Read an answer that was cut and stored: by jq, by text to find, or from an item or line \
+                  on, counted from 0.",
+    properties: &[
+        ListedProperty::required("file", "string", ""),
+        ListedProperty::optional("jq", "string", ""),
+        ListedProperty::optional("find", "string", ""),
+        ListedProperty::optional("from", "integer", ""),
+        ListedProperty::optional("count", "integer", ""),
+    ],
+    effect: CallEffect {
+        is_read_only: true,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: false,
+    },
+};

@@ -1,5 +1,6 @@
 //! Tools that belong to no descriptor: going on with a task, cancelling it and listing those that were
-//! begun; reading, listing and closing the streams that are open.
+//! begun; reading, listing and closing the streams that are open; reading
+//! what a result was cut from.
 //!
 //! They are listed after those of the catalog, and only where an allowed tool needs them. Their
 //! names are reserved (see [`RESERVED`](dadl_text::names::RESERVED)). What they do to an API passes the
@@ -9,6 +10,7 @@ mod api_script;
 mod api_tools;
 mod arguments;
 mod listing;
+mod result_tool;
 mod run;
 mod stream_tools;
 pub(super) mod task_notes;
@@ -50,11 +52,13 @@ pub(super) enum BuiltinTool {
     StreamList,
     /// Closes one.
     StreamClose,
+    /// Reads an answer that was stored.
+    ReadResult,
 }
 
 impl BuiltinTool {
     /// All, in the order of the list.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::ApiSearch,
         Self::ApiRead,
         Self::ApiChange,
@@ -65,6 +69,7 @@ impl BuiltinTool {
         Self::StreamRead,
         Self::StreamList,
         Self::StreamClose,
+        Self::ReadResult,
     ];
 
     /// Returns those through which hosts reach the tools of `gate` that they do not see.
@@ -106,6 +111,8 @@ impl BuiltinTool {
             Self::TaskWait | Self::TaskList => can_wait,
             Self::TaskCancel => can_cancel,
             Self::StreamRead | Self::StreamList | Self::StreamClose => has_streams,
+            // Any answer may be larger than what a host shows.
+            Self::ReadResult => gate.catalog().listed().next().is_some(),
             // Where hosts see all tools, nothing has to be found.
             Self::ApiSearch | Self::ApiRead | Self::ApiChange | Self::ApiScript => false,
         };
@@ -129,6 +136,7 @@ impl BuiltinTool {
             Self::StreamRead => listing::STREAM_READ,
             Self::StreamList => listing::STREAM_LIST,
             Self::StreamClose => listing::STREAM_CLOSE,
+            Self::ReadResult => listing::READ_RESULT,
         }
     }
 

@@ -3,7 +3,7 @@
 use rmcp::{RoleServer, service::RequestContext};
 use serde_json::{Map, Value};
 
-use super::{BuiltinTool, api_script, api_tools, stream_tools, task_tools};
+use super::{BuiltinTool, api_script, api_tools, result_tool, stream_tools, task_tools};
 use crate::{
     executor::CallContext,
     mcp::{HttpServer, consent::ConsentRetry, server::ToolAnswer},
@@ -36,6 +36,7 @@ impl BuiltinTool {
             Self::StreamRead => stream_tools::read_stream(server, arguments, context).await,
             Self::StreamList => stream_tools::list_streams(server, arguments, context),
             Self::StreamClose => stream_tools::close_stream(server, arguments, context),
+            Self::ReadResult => result_tool::read_result(server, arguments, context).await,
         })
     }
 }

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{LowerContext, YamlSection},
-    effects, entries, events, fit, named, requests, rules, settles, shown, switch, task,
+    effects, entries, events, fit, named, preview, requests, rules, settles, shown, switch, task,
 };
 use crate::{code, model::Descriptor};
 
@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "keywords",
     "members",
     "omit_false",
+    "preview",
     "private",
     "rate_limit",
     "requests",
@@ -73,6 +74,7 @@ pub(super) fn lower<'tree>(
     lower_private(&extension, descriptor, context);
     effects::lower(&extension, descriptor, context);
     shown::lower(&extension, descriptor, context);
+    descriptor.previews = preview::lower(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);
     super::keywords::lower(&extension, descriptor, context);
     context.is_extension = false;

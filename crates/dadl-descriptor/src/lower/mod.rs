@@ -36,6 +36,7 @@ mod oauth2;
 mod pagination;
 mod params;
 mod placement;
+mod preview;
 mod requests;
 mod response;
 mod rules;

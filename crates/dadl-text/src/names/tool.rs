@@ -5,11 +5,12 @@ pub const TOOL_NAME_MAX: usize = 45;
 
 /// The names of built-in tools, which no tool of a descriptor gets: whether they are listed depends
 /// on what is allowed, and that renames nothing.
-pub const RESERVED: [&str; 10] = [
+pub const RESERVED: [&str; 11] = [
     "api_change",
     "api_read",
     "api_script",
     "api_search",
+    "read_result",
     "stream_close",
     "stream_list",
     "stream_read",
