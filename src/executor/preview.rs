@@ -28,7 +28,11 @@ pub(crate) struct TimedPreview {
 
 impl Executor {
     /// Reads what a person is shown before `pending`, for this client. What cannot be read says so.
-    pub(crate) async fn preview(&self, pending: &PendingCall<'_>, client: &ClientKey) -> CallPreview {
+    pub(crate) async fn preview(
+        &self,
+        pending: &PendingCall<'_>,
+        client: &ClientKey,
+    ) -> CallPreview {
         let looks = pending.preview_looks().into_iter().map(|look| self.preview_read(look, client));
         CallPreview::new(join_all(looks).await)
     }
@@ -53,7 +57,11 @@ impl Executor {
 
 impl TimedPreview {
     /// Reads it.
-    pub(crate) async fn read(executor: &Executor, pending: &PendingCall<'_>, client: &ClientKey) -> Self {
+    pub(crate) async fn read(
+        executor: &Executor,
+        pending: &PendingCall<'_>,
+        client: &ClientKey,
+    ) -> Self {
         let at = Instant::now();
         Self { preview: executor.preview(pending, client).await, at }
     }
