@@ -27,18 +27,17 @@ use dadl_descriptor::{
 };
 use url::Url;
 
-pub use self::{
-    credential_problem::CredentialProblem,
-    error::{BuildError, BuildProblem, RotationError, SettingProblem},
-    flows::{CredentialDestination, CredentialFlow},
-    operator::{DefaultError, OperatorError},
+pub use self::error::BuildError;
+pub(crate) use self::{
+    error::{BuildProblem, RotationError, SettingProblem},
+    flows::CredentialFlow,
 };
 use crate::{
     access::{AccessDecision, AccessDenial, AccessPolicy},
     call::{BaseUrl, CallChannel},
     catalog::{BackendTools, Catalog},
     config::{
-        AddressKey, BackendSettings, BaseUrlProblem, OperatorLimits, Origin, Settings,
+        AddressKey, BackendSettings, BaseUrlProblem, OperatorLimits, Origin, Settings, Surface,
         bundled::{self, UnusedFile},
         credentials::{BackendCredentials, CredentialResolver},
         server_notes::NotePlace,
@@ -66,6 +65,8 @@ pub struct App {
     pub backends: Vec<LoadedBackend>,
     /// How much happens at once, and how much of an answer is shown.
     pub limits: OperatorLimits,
+    /// Which tools hosts are shown.
+    pub surface: Surface,
     /// Sentences for the operator: nothing is broken, but something looks mistyped.
     pub warnings: Vec<String>,
 }
@@ -134,14 +135,14 @@ impl App {
         // What keeps one of these from being loaded is said when it is.
         let beside: Vec<LoadedBackend> =
             load_all(settings, &settings.beside, credentials).into_iter().flatten().collect();
-        problems.extend(flows::problems(&backends, &beside, credentials));
+        problems.extend(flows::flow_problems(&backends, &beside, credentials));
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }
         let files =
             FileStore::with_settings(settings.files.clone(), settings.file_settings.clone());
         let authenticators: Vec<Authenticator> =
-            backends.iter().map(|backend| authenticator(backend, credentials)).collect();
+            backends.iter().map(|backend| build_authenticator(backend, credentials)).collect();
         let mut warnings = openapi::fetch_all(&mut backends, &authenticators, &files);
         let tools: Vec<BackendTools<'_>> = backends
             .iter()
@@ -166,8 +167,8 @@ impl App {
         let executor = executor.with_known(known);
         let bases: Vec<BaseUrl> = backends.iter().map(|backend| backend.base.clone()).collect();
         let gate = Gate::new(catalog, confirm).with_bases(bases);
-        let limits = settings.limits;
-        Ok(Self { gate, executor, backends, limits, warnings })
+        let (limits, surface) = (settings.limits, settings.surface);
+        Ok(Self { gate, executor, backends, limits, surface, warnings })
     }
 }
 
@@ -241,7 +242,7 @@ fn load_backend(
     let shown = client_certificate::check_identity(backend, base.as_url());
     problems.extend(shown.map_err(|error| setting(error.into())).err());
     let reach = backend.reach(base.as_url(), descriptor.base_url.as_deref());
-    for (key, url) in addresses(&descriptor) {
+    for (key, url) in backend_addresses(&descriptor) {
         let checked = reach.check(key, url);
         let address = |problem| BuildProblem::Address { backend: backend.name.clone(), problem };
         problems.extend(checked.map_err(address).err());
@@ -279,7 +280,7 @@ fn base_url(
 
 /// Returns the addresses of a descriptor besides its base URL; those of logins that are not used
 /// get nothing.
-fn addresses(descriptor: &Descriptor) -> impl Iterator<Item = (AddressKey, &Url)> {
+fn backend_addresses(descriptor: &Descriptor) -> impl Iterator<Item = (AddressKey, &Url)> {
     let oauth2 = match &descriptor.auth {
         AuthScheme::OAuth2(oauth2) => Some(oauth2),
         _ => None,
@@ -357,7 +358,7 @@ impl LoadedBackend {
 }
 
 /// Makes what adds the credential of a backend; it looks for it when the first call does.
-fn authenticator(backend: &LoadedBackend, credentials: &CredentialResolver) -> Authenticator {
+fn build_authenticator(backend: &LoadedBackend, credentials: &CredentialResolver) -> Authenticator {
     let source = BackendCredentials {
         credentials: credentials.clone(),
         backend: backend.settings.clone(),

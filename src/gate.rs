@@ -7,7 +7,10 @@
 //! **Invariant:** `Admitted` has no public constructor, and a `CallConsent` holds the digest of the
 //! call that a person saw: it fits no other tool, backend or argument.
 
+pub mod preview;
 mod question;
+pub mod script;
+mod shown_name;
 
 use std::sync::Arc;
 
@@ -69,6 +72,19 @@ pub enum CallRefusal {
         tool: String,
         /// What happened, and what the operator can do.
         reason: String,
+    },
+    /// The tool is not called from this script: somebody else has to make the call.
+    #[error(
+        "tool \"{tool}\" was not called: {reason}. Make this call by itself: {} {call}",
+        script::CHANGE_TOOL
+    )]
+    NotFromScript {
+        /// The tool's MCP name.
+        tool: String,
+        /// Why not.
+        reason: &'static str,
+        /// The arguments of the call to make, as JSON; cut if they are long.
+        call: String,
     },
     /// The caller's fault: nothing here has such a task.
     #[error("there is no task \"{handle}\": {reason}")]
@@ -204,6 +220,11 @@ impl Gate {
         self.door
     }
 
+    /// Returns the catalog for what lives as long as the gate.
+    pub(crate) fn shared_catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog)
+    }
+
     /// Returns the catalog behind the gate.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -276,7 +297,7 @@ impl Gate {
         let right =
             TaskRight { gate: self.clone(), backend, handle: handle.clone(), began_it: false };
         // Ids that make no request are refused before anything is sent.
-        right.watch(false)?;
+        right.watch()?;
         Ok(right)
     }
 
@@ -453,13 +474,7 @@ impl<'gate> Admitted<'gate> {
     /// Admits the call of another tool of the backend that only looks at what this call has written;
     /// `None` when it may not be called, or there is none.
     pub(crate) fn look(&self, call: &TaskCall, values: &[(String, String)]) -> Option<Self> {
-        let entry = self.gate.catalog.find_declared(self.entry.backend, &call.tool)?;
-        if entry.decision != AccessDecision::Allow || !entry.tool()?.only_reads() {
-            return None;
-        }
-        let arguments =
-            call::check_arguments(entry, with_properties(entry, call.filled(values))).ok()?;
-        Some(Admitted { gate: self.gate, entry, arguments, consented: false })
+        look_call(self.gate, self.entry.backend, &call.tool, call.filled(values))
     }
 
     /// Returns the right to go on with the task `id` that this call began by what was `sent`; `None`
@@ -521,6 +536,21 @@ impl<'gate> Admitted<'gate> {
     }
 }
 
+/// Admits a call that only looks; `None` when it may not be called, or there is no such tool.
+fn look_call<'gate>(
+    gate: &'gate Gate,
+    backend: BackendId,
+    tool: &str,
+    arguments: Map<String, Value>,
+) -> Option<Admitted<'gate>> {
+    let entry = gate.catalog.find_declared(backend, tool)?;
+    if entry.decision != AccessDecision::Allow || !entry.tool()?.only_reads() {
+        return None;
+    }
+    let arguments = call::check_arguments(entry, with_properties(entry, arguments)).ok()?;
+    Some(Admitted { gate, entry, arguments, consented: false })
+}
+
 impl TaskRight {
     /// Returns the task.
     pub fn handle(&self) -> &TaskHandle {
@@ -548,12 +578,16 @@ impl TaskRight {
         self.began_it && self.tasks().is_some_and(|tasks| tasks.cancel.is_some())
     }
 
-    /// Admits the call that looks at the task; with `blocking` the one that answers at its end.
-    pub(crate) fn watch(&self, blocking: bool) -> Result<Admitted<'_>, CallRefusal> {
+    /// Admits the call that looks at the task.
+    pub(crate) fn watch(&self) -> Result<Admitted<'_>, CallRefusal> {
         let tools = self.gate.catalog.task_tools(self.backend);
-        let call = self
-            .tasks()
-            .and_then(|tasks| if blocking { tasks.blocking.as_ref() } else { Some(&tasks.watch) });
+        self.admit(tools.map(|tools| &tools.watch), self.tasks().map(|tasks| &tasks.watch))
+    }
+
+    /// Admits the call that answers at the end of the task.
+    pub(crate) fn wait_for_end(&self) -> Result<Admitted<'_>, CallRefusal> {
+        let tools = self.gate.catalog.task_tools(self.backend);
+        let call = self.tasks().and_then(|tasks| tasks.blocking.as_ref());
         self.admit(tools.map(|tools| &tools.watch), call)
     }
 

@@ -214,13 +214,16 @@ impl CredentialConsumer<'_> {
 
 /// Returns what keeps credentials of `backends` where they belong; those `beside` are not used now,
 /// and keep theirs.
-pub(super) fn problems(
+pub(super) fn flow_problems(
     backends: &[LoadedBackend],
     beside: &[LoadedBackend],
     credentials: &CredentialResolver,
 ) -> Vec<BuildProblem> {
-    let all: Vec<CredentialConsumer<'_>> =
-        backends.iter().chain(beside).flat_map(|backend| takers(backend, credentials)).collect();
+    let all: Vec<CredentialConsumer<'_>> = backends
+        .iter()
+        .chain(beside)
+        .flat_map(|backend| consumers_of(backend, credentials))
+        .collect();
     let is_used =
         |taker: &CredentialConsumer<'_>| backends.iter().any(|it| std::ptr::eq(it, taker.backend));
     let shared: Vec<&CredentialConsumer<'_>> = all.iter().filter(|taker| is_used(taker)).collect();
@@ -242,7 +245,7 @@ pub(super) fn problems(
     problems
 }
 
-fn takers<'a>(
+fn consumers_of<'a>(
     backend: &'a LoadedBackend,
     credentials: &CredentialResolver,
 ) -> impl Iterator<Item = CredentialConsumer<'a>> {

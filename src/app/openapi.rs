@@ -27,7 +27,7 @@ use crate::{
     http::{
         auth::Authenticator,
         backend::Backend,
-        document::{DocumentFetchError, fetch},
+        document::{DocumentFetchError, fetch_document},
         settled,
     },
 };
@@ -118,7 +118,7 @@ pub(super) fn fetch_all(
         if backend.settings.fetch_openapi {
             match document_url(backend) {
                 Ok(url) => wanted.push((at, url, backend.client(authenticator.clone()))),
-                Err(reason) => warnings.push(warning(backend, &reason)),
+                Err(reason) => warnings.push(fetch_warning(backend, &reason)),
             }
         }
     }
@@ -141,13 +141,13 @@ pub(super) fn fetch_all(
             Ok(tools) => {
                 tracing::debug!(backend = %backend.settings.name, tools, "read the OpenAPI document");
             }
-            Err(reason) => warnings.push(warning(backend, &reason)),
+            Err(reason) => warnings.push(fetch_warning(backend, &reason)),
         }
     }
     warnings
 }
 
-fn warning(backend: &LoadedBackend, reason: &FetchError) -> String {
+fn fetch_warning(backend: &LoadedBackend, reason: &FetchError) -> String {
     let name = &backend.settings.name;
     format!("backend \"{name}\": its OpenAPI document is not used: {reason}")
 }
@@ -192,7 +192,7 @@ fn wait_for_all(wanted: &[DocumentRequest], files: &FileStore) -> Vec<Result<Byt
         let fetched = wanted.iter().map(|(_, url, backend)| async move {
             // The operator asks, at the start.
             let fetched =
-                fetch(backend, url, files, CallChannel::Terminal, dadl_openapi::MAX_BYTES);
+                fetch_document(backend, url, files, CallChannel::Terminal, dadl_openapi::MAX_BYTES);
             match tokio::time::timeout(TIMEOUT, fetched).await {
                 Ok(bytes) => Ok(bytes?),
                 Err(_) => Err(FetchError::Timeout),

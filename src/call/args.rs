@@ -5,6 +5,7 @@
 //! reported at once. Null stands for an absent value, except for a member of a JSON body, where
 //! it is a value that APIs use to clear a field, unless the file says which members can be null.
 
+mod aliases;
 mod handles;
 
 use std::{collections::HashSet, sync::Arc};
@@ -13,11 +14,11 @@ use dadl_descriptor::model::{
     Param, ParamKind, ParamLocation, ParamRole, ParamStyle, StreamArgument, Tool, ToolRequest,
     ValueRules,
 };
-use dadl_text::names::nearest_name;
+use dadl_text::{names::nearest_name, text};
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
-use self::handles::FileHandles;
+use self::{aliases::TakenName, handles::FileHandles};
 use super::{
     ArgumentError, ArgumentProblem,
     convert::{self, Conversion, WireFormat},
@@ -27,6 +28,9 @@ use crate::catalog::{CatalogEntry, EntryParam};
 
 /// The longest jq program that a caller may send, in bytes.
 const LONGEST_JQ: usize = dadl_descriptor::jq::LONGEST_PROGRAM;
+
+/// So much of a name that was taken for another one is repeated.
+const LONGEST_NAME: usize = 60;
 
 /// The checked values of a call, in the order in which the tool declares its parameters.
 #[derive(Debug, Clone)]
@@ -38,6 +42,8 @@ pub struct CallArguments {
     others: Map<String, Value>,
     /// Where the caller named files.
     handles: FileHandles,
+    /// What the caller called otherwise.
+    taken: Vec<TakenName>,
 }
 
 impl CallArguments {
@@ -63,7 +69,18 @@ impl CallArguments {
                 (EntryParam { property, param: param.clone(), listed: false }, value)
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        Self { params: params.into(), values, others: Map::new(), handles: FileHandles::default() }
+        let (others, handles, taken) = Default::default();
+        Self { params: params.into(), values, others, handles, taken }
+    }
+
+    /// Says which names were taken for others, so that the caller knows them.
+    pub(crate) fn taken_note(&self) -> Option<String> {
+        let mut taken = self.taken.iter();
+        let name = |TakenName { given, property }: &TakenName| {
+            format!("`{}` was taken as `{property}`", text::start_of(given, LONGEST_NAME))
+        };
+        let first = name(taken.next()?);
+        Some(taken.fold(first, |all, it| format!("{all}, {}", name(it))))
     }
 
     /// Returns the value of the parameter that the runtime adds for this.
@@ -119,8 +136,9 @@ impl CallArguments {
 /// Checks the arguments of a call of `entry`, converts them and fills in the defaults.
 pub fn check_arguments(
     entry: &CatalogEntry,
-    arguments: Map<String, Value>,
+    mut arguments: Map<String, Value>,
 ) -> Result<CallArguments, ArgumentError> {
+    let taken = aliases::settle_names(entry, &mut arguments);
     let (arguments, nulls) = set_nulls_aside(entry, arguments);
     let arguments = Value::Object(arguments);
     let faults = SchemaFaults::find(entry, &arguments);
@@ -175,9 +193,9 @@ pub fn check_arguments(
             None => param.default.clone(),
         };
         let value = value.filter(|value| !param.omit_false || *value != Value::Bool(false));
-        problems.extend(value.as_ref().and_then(|value| misplaced(property, param, value)));
+        problems.extend(value.as_ref().and_then(|value| misplaced_problem(property, param, value)));
         if let (Some(rules), Some(Value::String(text))) = (&param.rules, &value) {
-            problems.extend(against(property, rules, text));
+            problems.extend(violated_rule(property, rules, text));
         }
         values.push(value);
     }
@@ -185,7 +203,7 @@ pub fn check_arguments(
         problems.push(beside.either(name));
     }
     if problems.is_empty() {
-        Ok(CallArguments { params: Arc::clone(&entry.params), values, others, handles })
+        Ok(CallArguments { params: Arc::clone(&entry.params), values, others, handles, taken })
     } else {
         Err(ArgumentError::new(entry, problems))
     }
@@ -356,7 +374,7 @@ impl SchemaFaults {
                     let pointer = error.instance_path().as_str();
                     let property = pointer.trim_start_matches('/');
                     let is_enforced = entry.param(property).is_some_and(|param| param.enforced);
-                    if let Some(reason) = is_enforced.then(|| unfit(kind)).flatten() {
+                    if let Some(reason) = is_enforced.then(|| unfit_reason(kind)).flatten() {
                         faults.unfit.push(ArgumentProblem::value(property, reason));
                     } else {
                         faults.mistyped.insert(property.to_owned());
@@ -369,7 +387,7 @@ impl SchemaFaults {
 }
 
 /// Says what is wrong with a value of the right type; `None` when its type is wrong.
-fn unfit(kind: &ValidationErrorKind) -> Option<String> {
+fn unfit_reason(kind: &ValidationErrorKind) -> Option<String> {
     Some(match kind {
         ValidationErrorKind::Pattern { pattern } => format!("does not fit the pattern {pattern}"),
         ValidationErrorKind::MaxLength { limit } => format!("is longer than {limit} characters"),
@@ -382,7 +400,7 @@ fn unfit(kind: &ValidationErrorKind) -> Option<String> {
 }
 
 /// Reports a value that can never go where its parameter puts it.
-fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
+fn misplaced_problem(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
     let place = match param.role {
         ParamRole::Sent(ParamLocation::Cookie) => "a cookie",
         ParamRole::Sent(ParamLocation::Header) => "a header field",
@@ -440,7 +458,7 @@ fn has_controls(value: &Value) -> bool {
 }
 
 /// Reports a text that the API would refuse, or take for something else.
-fn against(property: &str, rules: &ValueRules, text: &str) -> Option<ArgumentProblem> {
+fn violated_rule(property: &str, rules: &ValueRules, text: &str) -> Option<ArgumentProblem> {
     if let Some(misuse) = rules.language.as_ref().and_then(|language| language.misuse(text)) {
         return Some(ArgumentProblem::value(property, misuse.to_string()));
     }

@@ -14,7 +14,7 @@ use super::{CallArguments, MultipartBody, PlannedBody, RpcCall, convert, encode,
 ///
 /// A whole body is what its parameter says. Where no body parameter has a value there is no body at all, unless
 /// the API wants one: servers refuse a GET or a DELETE that announces JSON and sends none.
-pub(super) fn compose(
+pub(super) fn compose_body(
     tool: &Tool,
     arguments: &CallArguments,
 ) -> (PlannedBody, Option<HeaderValue>) {
@@ -29,7 +29,7 @@ pub(super) fn compose(
     };
     let kind = &http.body;
     if *kind == BodyKind::Multipart {
-        return multipart(tool, members, arguments.others(), http.rules.required);
+        return multipart_body(tool, members, arguments.others(), http.rules.required);
     }
     let is_whole = |param: &Param| param.form.whole.is_some() || param.kind == ParamKind::FileUrl;
     if let Some((param, value)) = members.clone().find(|(param, _)| is_whole(param)) {
@@ -45,12 +45,12 @@ pub(super) fn compose(
                 encode::push_query(&mut pairs, &name, &value);
             }
             for (param, value) in usual.filter(|(param, _)| param.form.allow_reserved) {
-                encode::push_pairs(&mut pairs, param.wire(), value, encode::reserved);
+                encode::push_pairs(&mut pairs, param.wire(), value, encode::encode_reserved);
             }
             for (param, value) in members {
                 let allows = param.form.allow_reserved && param.form.style.is_listed();
                 let item = if allows { encode::reserved_item } else { encode::encode_value };
-                for (name, value) in style::pairs(param, value, item) {
+                for (name, value) in style::styled_pairs(param, value, item) {
                     encode::push_pair(&mut pairs, &name, &value);
                 }
             }
@@ -106,7 +106,7 @@ fn text_of(value: &Value) -> String {
 }
 
 /// Returns the fields, then the files: some servers stop reading at the first file.
-fn multipart<'a>(
+fn multipart_body<'a>(
     tool: &Tool,
     members: impl Iterator<Item = (&'a Param, &'a Value)> + Clone,
     others: &Map<String, Value>,
@@ -120,7 +120,7 @@ fn multipart<'a>(
         multipart.push(&name, &value);
     }
     for (param, value) in members.clone().filter(|(param, _)| !is_file(param)) {
-        for (name, text) in style::pairs(param, value, str::to_owned) {
+        for (name, text) in style::styled_pairs(param, value, str::to_owned) {
             multipart.push(&name, &text.into());
         }
     }

@@ -89,7 +89,7 @@ pub(super) fn fit_value(param: &Param, target: WireFormat, value: Value) -> Conv
         return Conversion::Value(value);
     }
     if let Value::String(text) = &value
-        && let Some(inner) = container(text).filter(|inner| kind_accepts(kinds, inner))
+        && let Some(inner) = parse_container(text).filter(|inner| kind_accepts(kinds, inner))
     {
         return Conversion::Value(inner);
     }
@@ -126,7 +126,7 @@ fn kind_accepts(kinds: KindList, value: &Value) -> bool {
 }
 
 /// Reads text that is JSON of a list or of an object.
-fn container(text: &str) -> Option<Value> {
+fn parse_container(text: &str) -> Option<Value> {
     if !is_like_container(text) {
         return None;
     }
@@ -202,7 +202,7 @@ fn fit_files(value: Value) -> Conversion {
             .is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_string))
     };
     let value = match &value {
-        Value::String(text) => container(text).filter(is_list).unwrap_or(value),
+        Value::String(text) => parse_container(text).filter(is_list).unwrap_or(value),
         _ => value,
     };
     if value.is_string() || is_list(&value) {

@@ -51,7 +51,7 @@ pub(super) fn encode_value(text: &str) -> String {
 }
 
 /// Returns a value of a query that may hold delimiters (`allow_reserved`).
-pub(super) fn reserved(text: &str) -> String {
+pub(super) fn encode_reserved(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 

@@ -69,7 +69,7 @@ pub enum ArgumentProblem {
 impl ArgumentError {
     /// Collects the problems of a call of `entry`.
     pub(crate) fn new(entry: &CatalogEntry, problems: Vec<ArgumentProblem>) -> Self {
-        Self { tool: entry.name.clone(), problems, expected: expected(entry) }
+        Self { tool: entry.name.clone(), problems, expected: expected_arguments(entry) }
     }
 }
 
@@ -147,7 +147,7 @@ impl fmt::Display for ArgumentProblem {
                 write!(formatter, "`{name}` ({kind}) is required")
             }
             Self::Type { name, kind, given } => {
-                write!(formatter, "`{name}` must be {}, not {given}", article(*kind))
+                write!(formatter, "`{name}` must be {}, not {given}", kind_with_article(*kind))
             }
             Self::Unknown { name, nearest } => {
                 // A mistaken name can be anything, a whole document included.
@@ -162,7 +162,7 @@ impl fmt::Display for ArgumentProblem {
     }
 }
 
-fn article(kind: ParamKind) -> String {
+fn kind_with_article(kind: ParamKind) -> String {
     let word = match kind {
         ParamKind::Array => "an array",
         ParamKind::Boolean => "a boolean",
@@ -173,7 +173,7 @@ fn article(kind: ParamKind) -> String {
         ParamKind::String => "a string",
         ParamKind::Union(kinds) if kinds.is_any() => "a value",
         ParamKind::Union(kinds) => {
-            let words: Vec<String> = kinds.iter().map(article).collect();
+            let words: Vec<String> = kinds.iter().map(kind_with_article).collect();
             return words.join(" or ");
         }
     };
@@ -181,7 +181,7 @@ fn article(kind: ParamKind) -> String {
 }
 
 /// Lists the parameters, the required ones first.
-fn expected(entry: &CatalogEntry) -> String {
+fn expected_arguments(entry: &CatalogEntry) -> String {
     if entry.params.is_empty() {
         return "It takes no arguments".to_owned();
     }

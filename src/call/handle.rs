@@ -66,13 +66,13 @@ pub(super) fn each_text<'v>(value: &'v Value, take: &mut impl FnMut(&'v str)) {
 }
 
 /// Returns a value with other texts in the place of these.
-pub(super) fn replaced(value: &Value, texts: &HashMap<String, String>) -> Value {
+pub(super) fn replace_texts(value: &Value, texts: &HashMap<String, String>) -> Value {
     match value {
         Value::String(text) => texts.get(text).unwrap_or(text).as_str().into(),
-        Value::Array(items) => items.iter().map(|item| replaced(item, texts)).collect(),
+        Value::Array(items) => items.iter().map(|item| replace_texts(item, texts)).collect(),
         Value::Object(members) => {
             let members = members.iter();
-            members.map(|(name, member)| (name.clone(), replaced(member, texts))).collect()
+            members.map(|(name, member)| (name.clone(), replace_texts(member, texts))).collect()
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
@@ -125,7 +125,7 @@ mod tests {
         let texts = HashMap::from([("a".to_owned(), "A".to_owned())]);
         let value = json!({"a": ["a", {"b": "a", "c": "aa"}, 1, null, true], "d": "a"});
         let expected = json!({"a": ["A", {"b": "A", "c": "aa"}, 1, null, true], "d": "A"});
-        assert_eq!(replaced(&value, &texts), expected);
+        assert_eq!(replace_texts(&value, &texts), expected);
         let mut seen = Vec::new();
         each_text(&value, &mut |text| seen.push(text));
         assert_eq!(seen, ["a", "a", "aa", "a"]);

@@ -95,7 +95,7 @@ impl fmt::Display for MultipartBody {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, field) in self.fields.iter().enumerate() {
             let separator = if number == 0 { "" } else { "\n" };
-            write!(formatter, "{separator}{}: ", escaped(&field.name))?;
+            write!(formatter, "{separator}{}: ", escape_name(&field.name))?;
             match &field.value {
                 FieldValue::File(reference) => write!(formatter, "<bytes of {reference}>")?,
                 FieldValue::Text(text) => formatter.write_str(text)?,
@@ -113,9 +113,9 @@ pub(crate) fn part_head(
     content_type: Option<&str>,
 ) -> String {
     let mut head =
-        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", escaped(name));
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", escape_name(name));
     if let Some(name) = file_name {
-        head.push_str(&format!("; filename=\"{}\"", escaped(name)));
+        head.push_str(&format!("; filename=\"{}\"", escape_name(name)));
     }
     if let Some(content_type) = content_type {
         head.push_str(&format!("\r\nContent-Type: {content_type}"));
@@ -133,7 +133,7 @@ pub(crate) fn closing_boundary(boundary: &str) -> String {
 }
 
 /// Escapes what would end the quoted name or its line; nothing else, as browsers do.
-fn escaped(name: &str) -> String {
+fn escape_name(name: &str) -> String {
     name.replace('\r', "%0D").replace('\n', "%0A").replace('"', "%22")
 }
 

@@ -14,7 +14,7 @@ use super::{ArgumentProblem, BaseUrl, CallArguments, encode, style};
 use crate::catalog::EntryParam;
 
 /// Returns the encoded path below `base`, which may be empty.
-pub(super) fn compose(
+pub(super) fn compose_path(
     base: &BaseUrl,
     pieces: &[TemplatePiece],
     arguments: &CallArguments,

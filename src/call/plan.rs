@@ -34,9 +34,9 @@ pub fn plan_call(
         return Err(ArgumentError::new(entry, vec![problem]));
     };
     let base = &*base;
-    let path = path::compose(base, tool.path().pieces(), arguments, &mut problems);
+    let path = path::compose_path(base, tool.path().pieces(), arguments, &mut problems);
     let query = query::build_query(tool, arguments, &mut problems);
-    let (body, content_type) = body::compose(tool, arguments);
+    let (body, content_type) = body::compose_body(tool, arguments);
     let headers = build_headers(tool, arguments, content_type, &mut problems);
     if !problems.is_empty() {
         return Err(ArgumentError::new(entry, problems));
@@ -120,7 +120,7 @@ fn build_headers(
             }
         }
     }
-    headers.extend(query::cookies(arguments, problems).map(|cookies| (COOKIE, cookies)));
+    headers.extend(query::cookie_header(arguments, problems).map(|cookies| (COOKIE, cookies)));
     headers
 }
 
@@ -133,7 +133,7 @@ fn header_value(param: &Param, value: &Value) -> Option<HeaderValue> {
         }
         _ if param.form.style == ParamStyle::Json => {
             let json = style::json_text(param, value)?;
-            style::ascii(&json).into_owned().into()
+            style::ascii_json(&json).into_owned().into()
         }
         Value::Array(items) => {
             items.iter().map(encode::scalar_text).collect::<Option<Vec<_>>>()?.join(", ").into()

@@ -33,15 +33,15 @@ pub(super) fn build_query(
 /// Appends a parameter as its style says.
 fn push_param(query: &mut String, param: &Param, value: &Value) {
     let allows = param.form.allow_reserved;
-    let plain = if allows { encode::reserved } else { encode::encode_value };
+    let plain = if allows { encode::encode_reserved } else { encode::encode_value };
     match param.form.style {
         ParamStyle::Usual | ParamStyle::Segments => {
             encode::push_pairs(query, param.wire(), value, plain)
         }
-        ParamStyle::Json => push_all(query, &style::pairs(param, value, plain)),
+        ParamStyle::Json => push_all(query, &style::styled_pairs(param, value, plain)),
         ParamStyle::Listed { .. } => {
             let item = if allows { encode::reserved_item } else { encode::encode_value };
-            push_all(query, &style::pairs(param, value, item));
+            push_all(query, &style::styled_pairs(param, value, item));
         }
     }
 }
@@ -111,7 +111,7 @@ fn credential_problem(property: &str, name: &str) -> ArgumentProblem {
 }
 
 /// Returns the cookies of a request, without that of the credential (RFC 6265, section 4.2).
-pub(super) fn cookies(
+pub(super) fn cookie_header(
     arguments: &CallArguments,
     problems: &mut Vec<ArgumentProblem>,
 ) -> Option<HeaderValue> {
@@ -127,7 +127,7 @@ pub(super) fn cookies(
             }
             // What has a style is encoded, as in a query.
             _ => {
-                let pairs = style::pairs(param, value, encode::encode_value);
+                let pairs = style::styled_pairs(param, value, encode::encode_value);
                 pairs.into_iter().map(|(name, value)| (decode_name(param, name), value)).collect()
             }
         };

@@ -34,7 +34,7 @@ pub(super) fn one_text(
     if pieces.is_empty() {
         return None;
     }
-    let comma = delimiter(between, &encode);
+    let comma = encoded_delimiter(between, &encode);
     let separator = match lead {
         StylePrefix::Dot if explode => ".",
         StylePrefix::Semicolon if explode => ";",
@@ -70,7 +70,7 @@ pub(super) fn one_text(
 
 /// Returns the pairs that a parameter becomes in a query, a form or the cookies, each half written by
 /// `encode`.
-pub(super) fn pairs(
+pub(super) fn styled_pairs(
     param: &Param,
     value: &Value,
     encode: impl Fn(&str) -> String,
@@ -120,7 +120,7 @@ pub(super) fn json_text<'v>(param: &Param, value: &'v Value) -> Option<Cow<'v, s
 }
 
 /// Returns JSON text in ASCII: what is beyond it stands in strings, where it may be escaped.
-pub(super) fn ascii(json: &str) -> Cow<'_, str> {
+pub(super) fn ascii_json(json: &str) -> Cow<'_, str> {
     if json.is_ascii() {
         return Cow::Borrowed(json);
     }
@@ -143,7 +143,7 @@ fn is_json(text: &str) -> bool {
 }
 
 /// Returns what goes between items: a comma is legal everywhere, the others are encoded in a URL.
-fn delimiter(between: ListDelimiter, encode: impl Fn(&str) -> String) -> String {
+fn encoded_delimiter(between: ListDelimiter, encode: impl Fn(&str) -> String) -> String {
     match between {
         ListDelimiter::Comma => ",".to_owned(),
         ListDelimiter::Space => encode(" "),

@@ -8,7 +8,7 @@ use dadl_descriptor::{
 use super::{CatalogOperation, UnlistedReason};
 
 /// Says of each tool and composite why it need not be listed, in the order of the names.
-pub(super) fn absence(
+pub(super) fn unlisted_reason(
     descriptor: &Descriptor,
     operation: CatalogOperation<'_>,
     offer: Option<&ServerOffer>,

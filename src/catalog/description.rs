@@ -15,7 +15,7 @@ use dadl_text::{
 use super::CatalogOperation;
 
 /// The longest description, in characters; Gemini refuses longer ones.
-pub const DESCRIPTION_MAX: usize = 1024;
+pub(crate) const DESCRIPTION_MAX: usize = 1024;
 
 /// The longest deprecation notice, in characters: it must not crowd the description out.
 const DEPRECATION_MAX: usize = 256;
@@ -25,12 +25,12 @@ pub(crate) fn tool_description(
     operation: CatalogOperation<'_>,
     replacement: Option<&str>,
 ) -> String {
-    let mut text = collapse(operation.description());
+    let mut text = collapse_spaces(operation.description());
     if text.is_empty() {
-        text = collapse(&operation.summary());
+        text = collapse_spaces(&operation.summary());
     }
     if let Some(deprecation) = operation.tool().and_then(|tool| tool.deprecated.as_ref()) {
-        let notice = notice(deprecation, replacement);
+        let notice = deprecation_notice(deprecation, replacement);
         // Room for a full stop and a space.
         let room = DESCRIPTION_MAX - notice.chars().count() - 2;
         text = cut_prose(&text, room).0.into_owned();
@@ -40,7 +40,7 @@ pub(crate) fn tool_description(
         append_sentence(&mut text, "Other arguments become members of the body.");
     }
     for (key, value) in operation.hints() {
-        let value = collapse(value);
+        let value = collapse_spaces(value);
         if value.is_empty() {
             continue;
         }
@@ -56,7 +56,7 @@ pub(crate) fn tool_description(
 }
 
 /// Returns the tool's name in words: `list_vms` becomes `List VMs`.
-pub(crate) fn title(name: &str) -> String {
+pub(crate) fn tool_title(name: &str) -> String {
     let mut title = String::with_capacity(name.len() + 8);
     for word in split_words(&plain_text(name)) {
         if !title.is_empty() {
@@ -69,7 +69,7 @@ pub(crate) fn title(name: &str) -> String {
 
 /// Returns the text with every run of white space as one space, and without what a model would
 /// read and a person would not see.
-pub(crate) fn collapse(text: &str) -> String {
+pub(crate) fn collapse_spaces(text: &str) -> String {
     let is_simple = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if is_simple && text.trim_ascii().len() == text.len() && !text.contains("  ") {
         return text.to_owned();
@@ -85,8 +85,8 @@ pub(crate) fn collapse(text: &str) -> String {
     result
 }
 
-fn notice(deprecation: &Deprecation, replacement: Option<&str>) -> String {
-    let reason = deprecation.reason.as_deref().map(collapse).unwrap_or_default();
+fn deprecation_notice(deprecation: &Deprecation, replacement: Option<&str>) -> String {
+    let reason = deprecation.reason.as_deref().map(collapse_spaces).unwrap_or_default();
     let mut notice = String::from("Deprecated");
     if !reason.is_empty() {
         notice.push_str(": ");
@@ -192,7 +192,7 @@ mod tests {
             ("vm2Name", "Vm2 name"),
         ];
         for (name, expected) in cases {
-            assert_eq!(title(name), expected);
+            assert_eq!(tool_title(name), expected);
         }
     }
 

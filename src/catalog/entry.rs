@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dadl_descriptor::model::{
-    AccessLevel, Descriptor, HealthCheck, Param, ParamRole, Tool, task::TaskRules,
+    AccessLevel, DeclaredEffect, Descriptor, HealthCheck, Param, ParamRole, Tool, task::TaskRules,
 };
 use dadl_text::names::{KnownOperation, nearest_loosely, split_words, verbs};
 use serde_json::Value;
@@ -35,6 +35,44 @@ impl CatalogEntry {
     /// Returns the tool in its descriptor; `None` when a call is not one request.
     pub fn tool(&self) -> Option<&Tool> {
         self.operation().tool()
+    }
+
+    /// Returns whether a call leaves something behind: a change, a file, a task or an open stream. What
+    /// the author says goes before what level and method say.
+    pub fn has_effect(&self) -> bool {
+        match self.operation() {
+            CatalogOperation::Tool(tool) => {
+                !tool.has_no_effect() || self.tasks().is_some() || self.opens_stream()
+            }
+            CatalogOperation::Composite(composite) => {
+                let called = |name: &String| {
+                    let tools = &self.descriptor.tools;
+                    let check = self.descriptor.health.as_ref().map(|health| &health.tool);
+                    let tool = tools.iter().chain(check).find(|tool| tool.name == *name);
+                    tool.is_some_and(|tool| {
+                        tool.has_no_effect() && self.descriptor.tasks_of(name).is_none()
+                    })
+                };
+                composite.access != Some(AccessLevel::Read) || !composite.calls.iter().all(called)
+            }
+        }
+    }
+
+    /// Returns whether a call may change something at the API: neither level nor method, nor the author,
+    /// say that it only reads.
+    pub fn may_change(&self) -> bool {
+        match self.operation() {
+            CatalogOperation::Tool(tool) => {
+                tool.access != Some(AccessLevel::Read)
+                    || tool.declared_effect == Some(DeclaredEffect::Some)
+            }
+            CatalogOperation::Composite(composite) => composite.access != Some(AccessLevel::Read),
+        }
+    }
+
+    /// Returns whether a parameter opens a stream or subscribes.
+    fn opens_stream(&self) -> bool {
+        self.params.iter().any(|param| matches!(param.param.role, ParamRole::Stream(_)))
     }
 
     /// Returns whether a call takes files, or saves one.

@@ -92,6 +92,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         fit: None,
         tasks: None,
         settles: Vec::new(),
+        previews: Vec::new(),
         entries: Vec::new(),
         events: None,
         auth_rules: AuthRules::default(),

@@ -5,7 +5,7 @@
 //! over all tools, denied ones included: widening the access of a backend renames nothing.
 
 mod annotations;
-pub mod availability;
+pub(crate) mod availability;
 mod description;
 mod entry;
 #[cfg(test)]
@@ -28,11 +28,9 @@ use dadl_descriptor::{
 use dadl_text::names::{nearest_operation, readers};
 use serde_json::{Map, Value};
 
-pub(crate) use self::description::collapse;
-pub use self::{
+pub(crate) use self::description::collapse_spaces;
+pub(crate) use self::{
     annotations::ToolHints,
-    description::DESCRIPTION_MAX,
-    name::PROPERTY_NAME_MAX,
     output::{NOTE, OutputSchema},
 };
 use crate::access::{AccessDecision, AccessPolicy};
@@ -382,10 +380,10 @@ impl BackendTools<'_> {
             property::entry_params(operation, unlisted, may_wait, self.descriptor.events.as_ref());
         let mut input_schema = schema::listed_schema(&params);
         schema::add_hints(&mut input_schema, &params, operation.value_hints());
-        portable::portable(&mut input_schema);
+        portable::make_portable(&mut input_schema);
         CatalogEntry {
             name,
-            title: description::title(operation.declared_name()),
+            title: description::tool_title(operation.declared_name()),
             description: description::tool_description(operation, None),
             input_schema: Arc::new(input_schema),
             output: None,
@@ -483,7 +481,7 @@ impl BackendTools<'_> {
         operation: CatalogOperation<'_>,
         offer: Option<&offer::ServerOffer>,
     ) -> Option<UnlistedReason> {
-        let absence = availability::absence(&self.descriptor, operation, offer)?;
+        let absence = availability::unlisted_reason(&self.descriptor, operation, offer)?;
         let name = operation.declared_name();
         let is_named = || self.policy.tools.as_ref().is_some_and(|tools| tools.names(name));
         match absence {

@@ -14,7 +14,7 @@ use std::{
 use dadl_descriptor::model::{RequestMethod, ResultTypes, TYPE_REF, Tool};
 use serde_json::{Map, Value, json};
 
-use super::{description::collapse, schema::is_seen};
+use super::{description::collapse_spaces, schema::is_seen};
 
 /// A listed schema is at most so long, in bytes of JSON: each conversation pays for all of them.
 const MOST_BYTES: usize = 1024;
@@ -33,7 +33,7 @@ const MOST_EXAMPLES: usize = 12;
 
 /// The member of structured content that says in our words what there is to say about a result. Listed
 /// schemas are open and do not name it.
-pub const NOTE: &str = "_note";
+pub(crate) const NOTE: &str = "_note";
 
 /// The outputs of the tools of one backend.
 ///
@@ -148,7 +148,7 @@ pub(crate) fn in_full(schema: &Value, types: &ResultTypes) -> Value {
     while let Some(value) = open.pop() {
         match value {
             Value::Object(object) => {
-                if let Some(name) = object.get("$ref").and_then(referred)
+                if let Some(name) = object.get("$ref").and_then(referred_type)
                     && !needed.contains(&name)
                     && let Some((name, schema)) = types.get_key_value(name)
                 {
@@ -174,7 +174,7 @@ pub(crate) fn in_full(schema: &Value, types: &ResultTypes) -> Value {
 }
 
 /// Returns the name of the type that `$ref` has.
-fn referred(reference: &Value) -> Option<&str> {
+fn referred_type(reference: &Value) -> Option<&str> {
     reference.as_str()?.strip_prefix(TYPE_REF)
 }
 
@@ -234,7 +234,7 @@ impl<'types> ListedSchemaWriter<'types> {
             && let Some(Value::String(text)) = schema.get("description")
             && !text.trim().is_empty()
         {
-            shape.insert("description".to_owned(), collapse(text).into());
+            shape.insert("description".to_owned(), collapse_spaces(text).into());
         }
         if let Some(Value::Array(values)) = schema.get("enum")
             && values.len() <= MOST_EXAMPLES
@@ -282,7 +282,7 @@ impl<'types> ListedSchemaWriter<'types> {
     }
 
     fn named(&mut self, reference: &Value, depth: usize) -> Option<Value> {
-        let found = referred(reference).and_then(|name| self.types.get_key_value(name));
+        let found = referred_type(reference).and_then(|name| self.types.get_key_value(name));
         let Some((name, schema)) = found else { return Some(json!({})) };
         if depth > MOST_DEPTH || self.open.contains(&name.as_str()) {
             return Some(json!({}));

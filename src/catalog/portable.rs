@@ -34,11 +34,11 @@ const KINDS: [&str; 7] = ["array", "boolean", "integer", "null", "number", "obje
 const ANY: [&str; 4] = ["string", "number", "boolean", "object"];
 
 /// Makes the properties of a listed schema portable.
-pub(super) fn portable(schema: &mut Map<String, Value>) {
+pub(super) fn make_portable(schema: &mut Map<String, Value>) {
     let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
     for property in properties.values_mut() {
         if !is_plain(property) {
-            *property = Value::Object(node(property.take(), SchemaPosition::Member, 0));
+            *property = Value::Object(portable_node(property.take(), SchemaPosition::Member, 0));
         }
     }
 }
@@ -84,7 +84,7 @@ fn any_value(place: SchemaPosition) -> Map<String, Value> {
 }
 
 /// Returns a schema in the portable form.
-fn node(given: Value, place: SchemaPosition, depth: usize) -> Map<String, Value> {
+fn portable_node(given: Value, place: SchemaPosition, depth: usize) -> Map<String, Value> {
     let Value::Object(given) = given else { return any_value(place) };
     let mut given = with_parts(given, depth);
     if let Some(value) = given.remove("const") {
@@ -100,7 +100,7 @@ fn node(given: Value, place: SchemaPosition, depth: usize) -> Map<String, Value>
     } else if !kinds.is_empty() {
         of_kinds(&mut given, kinds, depth, &mut words)
     } else if let Some(Value::Array(branches)) = given.remove("anyOf") {
-        either(branches, place, depth)
+        portable_union(branches, place, depth)
     } else {
         any_value(place)
     };
@@ -311,7 +311,7 @@ fn portable_items(given: &mut Map<String, Value>, depth: usize) -> Map<String, V
     // What is said of the items behind the first ones is not said of these.
     let is_of_all = !given.contains_key("prefixItems");
     match given.remove("items").filter(|items| is_of_all && items.is_object()) {
-        Some(items) => node(items, place, depth + 1),
+        Some(items) => portable_node(items, place, depth + 1),
         None => any_value(place),
     }
 }
@@ -342,7 +342,7 @@ fn portable_members(
     let mut properties = Map::with_capacity(declared.len());
     for (name, member) in declared {
         if is_property_name(&name) {
-            let member = Value::Object(node(member, SchemaPosition::Member, depth + 1));
+            let member = Value::Object(portable_node(member, SchemaPosition::Member, depth + 1));
             properties.insert(name, member);
         } else {
             unnamed.push(Value::from(name).to_string());
@@ -371,7 +371,7 @@ fn portable_members(
     if let Some(others @ Value::Object(_)) = others
         && others != json!({})
     {
-        let others = node(others, SchemaPosition::Member, depth + 1);
+        let others = portable_node(others, SchemaPosition::Member, depth + 1);
         schema.insert("additionalProperties".to_owned(), Value::Object(others));
     }
     if !unnamed.is_empty() {
@@ -380,7 +380,7 @@ fn portable_members(
 }
 
 /// Returns a schema of several branches.
-fn either(branches: Vec<Value>, place: SchemaPosition, depth: usize) -> Map<String, Value> {
+fn portable_union(branches: Vec<Value>, place: SchemaPosition, depth: usize) -> Map<String, Value> {
     let says_null = |branch: &Value| branch.get("type").is_some_and(|kind| kind == "null");
     let is_null = branches.iter().any(says_null);
     let mut listed: Vec<Map<String, Value>> = Vec::new();
@@ -393,7 +393,7 @@ fn either(branches: Vec<Value>, place: SchemaPosition, depth: usize) -> Map<Stri
             // A branch that allows anything makes the others mute.
             return any_value(place);
         }
-        let mut branch = node(branch, place, depth + 1);
+        let mut branch = portable_node(branch, place, depth + 1);
         if is_null {
             // Some read null as a property of another type alone.
             or_null(&mut branch);

@@ -126,7 +126,7 @@ fn raw_body_file(tool: &Tool) -> Option<Param> {
 /// `jq`, and this one gets another.
 fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
     let allowed = tool.response.allow_jq && !tool.response.binary;
-    let name = free(["jq", "jq_filter", "result_jq", "result_jq_filter"], params)?;
+    let name = free_name(["jq", "jq_filter", "result_jq", "result_jq_filter"], params)?;
     let description = "jq filter applied to the result, such as `map(.id)`";
     allowed.then(|| optional_param(name, ParamRole::Jq, ParamKind::String, description))
 }
@@ -134,7 +134,7 @@ fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
 /// Returns the parameter for how long the caller waits for a task. Its name gives way as that of
 /// [`callers_jq`] does.
 fn wait_param(params: &[Param]) -> Option<Param> {
-    let name = free(["wait", "wait_seconds", "task_wait", "task_wait_seconds"], params)?;
+    let name = free_name(["wait", "wait_seconds", "task_wait", "task_wait_seconds"], params)?;
     // In every conversation, once for each tool: the shortest words that say it.
     Some(optional_param(name, ParamRole::Wait, ParamKind::Integer, "Seconds to wait"))
 }
@@ -145,7 +145,7 @@ fn optional_param(name: &str, role: ParamRole, kind: ParamKind, description: &st
 }
 
 /// Returns the first name that no parameter has.
-fn free<const N: usize>(names: [&'static str; N], params: &[Param]) -> Option<&'static str> {
+fn free_name<const N: usize>(names: [&'static str; N], params: &[Param]) -> Option<&'static str> {
     names.into_iter().find(|name| params.iter().all(|param| param.name != *name))
 }
 
@@ -166,13 +166,13 @@ fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
         ..optional_param(name, ParamRole::Sent(ParamLocation::Query), kind, description)
     };
     if let Some(name) = page
-        && !knows(tool, params, name)
+        && !knows_name(tool, params, name)
     {
         params.push(query(name, kind, description, None));
     }
     let Some(name) = &pagination.limit_param else { return };
     let default = pagination.limit_default.map(Value::from);
-    if !knows(tool, params, name) {
+    if !knows_name(tool, params, name) {
         params.push(query(name, ParamKind::Integer, "Maximum number of items", default));
     } else if let Some(declared) =
         params.iter_mut().find(|param| param.name == *name && param.is_in(ParamLocation::Query))
@@ -184,7 +184,7 @@ fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
 }
 
 /// Returns whether the tool gives `name` a meaning already, in a parameter or in its fixed query.
-fn knows(tool: &Tool, params: &[Param], name: &str) -> bool {
+fn knows_name(tool: &Tool, params: &[Param], name: &str) -> bool {
     let fixed = tool.path().query().unwrap_or_default();
     params.iter().any(|param| param.name == name)
         || fixed.split('&').any(|pair| pair.split('=').next() == Some(name))

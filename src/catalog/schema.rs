@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     EntryParam,
-    description::{append_sentence, collapse},
+    description::{append_sentence, collapse_spaces},
 };
 
 /// Returns the schema that hosts list: without the parameters that no model needs, and without
@@ -50,7 +50,7 @@ pub(crate) fn checked_schema(
         let is_free = form.whole.is_some() || form.several || form.style != ParamStyle::Usual;
         let mut property = Map::new();
         if !is_free {
-            property.extend(types(param).map(|types| ("type".to_owned(), types)));
+            property.extend(schema_types(param).map(|types| ("type".to_owned(), types)));
         }
         if let Some(hints) = hints.get(&param.name).filter(|_| param.enforced) {
             let bounds = hints.iter().filter(|(name, _)| BOUNDS.contains(&name.as_str()));
@@ -113,7 +113,7 @@ pub(crate) fn is_seen(value: &Value) -> bool {
 }
 
 /// Returns the types that are listed for a parameter; `None` for any.
-fn types(param: &Param) -> Option<Value> {
+fn schema_types(param: &Param) -> Option<Value> {
     let mut types = param.kind.schema_types();
     if param.form.several {
         types = vec!["array"];
@@ -157,7 +157,7 @@ pub(super) fn how_given(param: &Param) -> Option<&'static str> {
 
 fn property(EntryParam { param, .. }: &EntryParam) -> Value {
     let mut property = Map::with_capacity(4);
-    property.extend(types(param).map(|types| ("type".to_owned(), types)));
+    property.extend(schema_types(param).map(|types| ("type".to_owned(), types)));
     // Hosts refuse arrays without `items` and objects without `properties`.
     match param.kind {
         ParamKind::FileUrl if param.form.several => {
@@ -167,7 +167,7 @@ fn property(EntryParam { param, .. }: &EntryParam) -> Value {
         ParamKind::Object => property.insert("properties".to_owned(), json!({})),
         _ => None,
     };
-    let mut description = param.description.as_deref().map(collapse).unwrap_or_default();
+    let mut description = param.description.as_deref().map(collapse_spaces).unwrap_or_default();
     if let Some(how) = how_given(param) {
         append_sentence(&mut description, how);
     }

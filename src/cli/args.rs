@@ -6,27 +6,30 @@ mod simulated;
 
 mod backends;
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr as _};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use dadl_openapi::pattern::SchemaPattern;
 
 use self::backends::BESIDES_DEMO;
-pub use self::backends::{BackendArgs, SimulatedArgs};
+pub(crate) use self::backends::{BackendArgs, SimulatedArgs};
 #[cfg(feature = "simulator")]
-pub use self::simulated::{DemoArgs, SimulateArgs};
+pub(crate) use self::simulated::{DemoArgs, SimulateArgs};
 use super::{
     possible_values::{parse_address, parse_backend_name},
     report::ReportFormat,
 };
-use crate::{config::CertificatePin, outcome::task_report::TaskHandle};
+use crate::{
+    config::{CertificatePin, Surface},
+    outcome::task_report::TaskHandle,
+};
 
 /// Serve HTTP APIs that a DADL file describes as MCP tools
 ///
 /// Settings come from flags, then from the environment, then from backends.yaml.
 #[derive(Debug, Parser)]
 #[command(name = "dadl-mcp", version, max_term_width = 100, disable_help_subcommand = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Flags of every subcommand.
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -37,7 +40,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum CliCommand {
+pub(crate) enum CliCommand {
     /// Call a tool and print its result
     Call(CallArgs),
     /// Report everything that is wrong with descriptors
@@ -86,7 +89,7 @@ pub enum CliCommand {
 /// Flags of every subcommand.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
-pub struct GlobalArgs {
+pub(crate) struct GlobalArgs {
     /// Color the output
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
     pub color: ColorChoice,
@@ -103,7 +106,7 @@ pub struct GlobalArgs {
 
 /// When to color.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
+pub(crate) enum ColorChoice {
     /// Always
     Always,
     /// On a terminal, unless NO_COLOR is set
@@ -115,7 +118,7 @@ pub enum ColorChoice {
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// One JSON object a line
     Json,
     /// Text for people
@@ -127,7 +130,7 @@ pub enum LogFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 ok, 2 arguments do not fit, 3 settings, 4 refused, \
                         5 the backend said no, 6 the backend did not answer")]
-pub struct CallArgs {
+pub(crate) struct CallArgs {
     /// The tool
     pub tool: String,
     /// Its arguments: key=text, or key:=json for a value that is not text; a repeated key makes
@@ -156,7 +159,7 @@ pub struct CallArgs {
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// The descriptors
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
@@ -195,7 +198,7 @@ impl From<FormatArg> for ReportFormat {
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
@@ -203,7 +206,7 @@ pub struct CompletionsArgs {
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,
@@ -220,7 +223,7 @@ pub struct DoctorArgs {
 #[command(after_help = "Exit codes: 0 no difference, 3 a file or a setting cannot be used, 5 the \
                         server answered with an error, 6 it did not answer, 7 differences, or \
                         exceptions that no difference needs")]
-pub struct DriftArgs {
+pub(crate) struct DriftArgs {
     /// The descriptor: a path, or the name of one that is built in; without OPENAPI, the name of a
     /// backend of the settings
     #[arg(value_name = "DESCRIPTOR", value_hint = ValueHint::FilePath)]
@@ -258,7 +261,7 @@ pub struct DriftArgs {
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
-pub struct ExplainArgs {
+pub(crate) struct ExplainArgs {
     /// The codes; all of them are listed without
     #[arg(value_name = "CODE")]
     pub codes: Vec<String>,
@@ -273,7 +276,7 @@ pub struct ExplainArgs {
     after_help = "Exit codes: 0 a descriptor was made, 1 nothing can be made of the document, \
                         3 it cannot be read"
 )]
-pub struct ImportArgs {
+pub(crate) struct ImportArgs {
     /// The document: OpenAPI 3 or Swagger 2, JSON or YAML; - reads it from standard input
     #[arg(value_name = "OPENAPI", value_hint = ValueHint::FilePath)]
     pub document: PathBuf,
@@ -307,7 +310,7 @@ pub struct ImportArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 every check went well, 1 one did not, or none is declared, \
                         3 settings")]
-pub struct HealthArgs {
+pub(crate) struct HealthArgs {
     /// The backend; all of them otherwise
     #[arg(value_name = "NAME")]
     pub backend: Option<String>,
@@ -327,7 +330,7 @@ pub struct HealthArgs {
 #[command(after_help = "A line {\"gap\": ..} stands where events may be missing.\n\
                         Exit codes: 1 the stream ended, 2 arguments do not fit, 3 settings, \
                         4 refused, 130 Ctrl-C")]
-pub struct WatchArgs {
+pub(crate) struct WatchArgs {
     /// The backend
     #[arg(value_name = "BACKEND")]
     pub backend: String,
@@ -345,7 +348,7 @@ pub struct WatchArgs {
 
 /// Arguments of `fmt`.
 #[derive(Debug, Args)]
-pub struct FmtArgs {
+pub(crate) struct FmtArgs {
     /// The descriptors; - reads one from standard input and prints it
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
@@ -356,10 +359,13 @@ pub struct FmtArgs {
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     /// List tools that may not be called too, with the reason
     #[arg(long)]
     pub all: bool,
+    /// Say about how many tokens a model pays for the list, with each surface
+    #[arg(long, conflicts_with = "all")]
+    pub tokens: bool,
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,
@@ -373,7 +379,7 @@ pub struct ListArgs {
 
 /// Arguments of `man`.
 #[derive(Debug, Args)]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// The subcommand
     #[arg(value_name = "COMMAND")]
     pub subcommand: Option<String>,
@@ -381,7 +387,7 @@ pub struct ManArgs {
 
 /// Arguments of `search`.
 #[derive(Debug, Args)]
-pub struct SearchArgs {
+pub(crate) struct SearchArgs {
     /// What is looked for: questions, words, names, or patterns of names such as '*snapshot*'
     #[arg(value_name = "QUERY", required = true)]
     pub queries: Vec<String>,
@@ -407,7 +413,7 @@ pub struct SearchArgs {
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
@@ -422,6 +428,9 @@ pub struct ServeArgs {
     /// Listen on this address instead of serving on stdio; a port alone means 127.0.0.1
     #[arg(long, value_name = "ADDR", value_parser = parse_address, help_heading = "HTTP")]
     pub http: Option<SocketAddr>,
+    /// Show hosts each tool, a few that find the others, or what fits: tools, compact, auto
+    #[arg(long, value_name = "SURFACE", value_parser = Surface::from_str)]
+    pub surface: Option<Surface>,
     /// Cut results of more characters, and keep the whole in a file [default: 40000]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_result_chars: Option<u32>,
@@ -448,7 +457,7 @@ pub struct ServeArgs {
 /// without echo, or one a line from standard input. Nothing is stored unless everything went
 /// well.
 #[derive(Debug, Args)]
-pub struct SetupArgs {
+pub(crate) struct SetupArgs {
     /// The backend; may be left out when there is one only
     #[arg(value_name = "BACKEND")]
     pub backend: Option<String>,
@@ -491,7 +500,7 @@ pub struct SetupArgs {
 
 /// Where `setup` stores credentials.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum StoreArg {
+pub(crate) enum StoreArg {
     /// Where the backend's credentials are; else the keyring if there is one, else the file
     #[default]
     Auto,
@@ -503,7 +512,7 @@ pub enum StoreArg {
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// The tool
     pub tool: String,
     /// Show the code of the examples
@@ -529,7 +538,7 @@ pub struct ShowArgs {
     after_help = "Exit codes: 0 it succeeded, goes on, or was cancelled as asked, 2 no such \
                         task, 3 settings, 4 refused, 5 it failed, 6 the backend did not answer"
 )]
-pub struct TaskArgs {
+pub(crate) struct TaskArgs {
     /// The handle, as the call gave it
     pub handle: TaskHandle,
     /// Wait so many seconds for the end of the task, 0 to look once; as long as it takes otherwise

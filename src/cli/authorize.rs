@@ -101,7 +101,7 @@ pub(super) async fn ask_authorization(
     let wanted = consent.redirect_uri.as_ref();
     let listens = !paste && wanted.is_none_or(|url| url.scheme() == "http" && is_loopback(url));
     let listener = if listens { Some(listen_for_redirect(wanted).await?) } else { None };
-    let redirect = redirect(wanted, listener.as_ref())?;
+    let redirect = redirect_url(wanted, listener.as_ref())?;
     let attempt = LoginAttempt { state: random_token()?, verifier: random_token()?, redirect };
     let url = attempt.authorization_url(oauth2, consent, identity);
     writeln!(console.err, "\nOpen this address in a browser, and agree:\n\n  {url}\n")?;
@@ -188,7 +188,7 @@ impl LoginAttempt {
                 let (known, sender) = (Arc::clone(&known), sender.clone());
                 // A connection that says nothing must not keep the browser's from being heard.
                 tokio::spawn(async move {
-                    let found = converse(stream, known).await;
+                    let found = serve_redirect(stream, known).await;
                     if let Some(found) = found {
                         // The first one counts.
                         let _ = sender.try_send(found);
@@ -219,11 +219,11 @@ impl LoginAttempt {
 }
 
 /// Answers one request of a browser, and returns what it brought once it has its page.
-async fn converse(stream: TcpStream, known: Arc<(String, String)>) -> Option<BrowserAnswer> {
+async fn serve_redirect(stream: TcpStream, known: Arc<(String, String)>) -> Option<BrowserAnswer> {
     let found = Arc::new(Mutex::new(None));
     let kept = Arc::clone(&found);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (response, found) = respond(request.uri(), &known);
+        let (response, found) = respond_to_redirect(request.uri(), &known);
         if found.is_some() {
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = found;
         }
@@ -240,7 +240,7 @@ async fn converse(stream: TcpStream, known: Arc<(String, String)>) -> Option<Bro
 }
 
 /// Makes the page that a browser gets.
-fn respond(
+fn respond_to_redirect(
     uri: &http::Uri,
     (path, state): &(String, String),
 ) -> (Response<Full<Bytes>>, Option<BrowserAnswer>) {
@@ -302,7 +302,7 @@ async fn listen_for_redirect(wanted: Option<&Url>) -> Result<TcpListener, CliFai
 }
 
 /// Returns where the browser is sent.
-fn redirect(wanted: Option<&Url>, listener: Option<&TcpListener>) -> Result<Url, CliFailure> {
+fn redirect_url(wanted: Option<&Url>, listener: Option<&TcpListener>) -> Result<Url, CliFailure> {
     let mut url = match wanted {
         Some(url) => url.clone(),
         None => Url::parse(&format!("http://127.0.0.1{PATH}")).map_err(anyhow::Error::from)?,
@@ -368,7 +368,7 @@ mod tests {
     fn the_page_shows_nothing_of_the_request() {
         let known = ("/callback".to_owned(), "st4te".to_owned());
         let get = |uri: &str| {
-            let (response, found) = respond(&uri.parse().unwrap(), &known);
+            let (response, found) = respond_to_redirect(&uri.parse().unwrap(), &known);
             (response.status().as_u16(), found.is_some())
         };
         assert_eq!(get("/favicon.ico"), (404, false));

@@ -13,16 +13,17 @@ use super::{
     progress::CallMonitor,
     signals::{ProcessSignal, SignalListener},
     table, tool_arguments,
-    wrap::wrapped,
+    wrap::wrap_text,
 };
 use crate::{
     app::App,
     catalog::Catalog,
     config::{env_vars::Environment, shell::shell_quoted},
-    executor::{CallContext, DryRun, WaitBudget},
+    executor::{CallContext, DryRun, TimedPreview, WaitBudget},
     gate::{Admitted, CallConsent, CallRefusal, PendingCall},
     live::{self, StreamHub},
     outcome::{AnswerPayload, CallOutcome, SavedFile},
+    shares::ClientKey,
 };
 
 /// A value whose tree would take more is printed as it came, in bytes.
@@ -44,7 +45,7 @@ pub(super) async fn run(
         print_request(&app.executor.dry_run(&pending)?, args.json, console)?;
         return Ok(ExitReason::Ok);
     }
-    let call = admit_call(pending, args.yes, console)?;
+    let call = admit_call(pending, args.yes, app, console).await?;
     let watch = CallMonitor::new(console.err_is_terminal);
     // A person can stop the waiting.
     let context = CallContext::heard_by(&watch).waiting(WaitBudget::Longest);
@@ -103,9 +104,10 @@ async fn perform_call(
 }
 
 /// Asks the person about a dangerous call.
-pub(super) fn admit_call<'gate>(
+pub(super) async fn admit_call<'gate>(
     pending: PendingCall<'gate>,
     yes: bool,
+    app: &App,
     console: &mut Console,
 ) -> Result<Admitted<'gate>, CliFailure> {
     if !pending.needs_consent() {
@@ -116,17 +118,31 @@ pub(super) fn admit_call<'gate>(
             let refusal = pending.refused("it is dangerous, and there is no terminal to ask on");
             return Err(CliFailure::from(refusal).hint("add --yes if you mean it"));
         }
-        let question = wrapped(&pending.question(), console.err_width(), 0, 2);
-        write!(console.err, "{question}\n[y/N] ")?;
-        console.err.flush()?;
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer)?;
-        if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
-            return Err(pending.refused("you said no").into());
+        let (executor, client) = (&app.executor, ClientKey::only());
+        let mut seen = TimedPreview::read(executor, &pending, &client).await;
+        loop {
+            let question = pending.question_about(&seen.preview);
+            if !is_confirmed(&question, console)? {
+                return Err(pending.refused("you said no").into());
+            }
+            match seen.changed(executor, &pending, &client).await {
+                Some(newer) => seen = newer,
+                None => break,
+            }
         }
     }
     let consent = CallConsent::given_for(pending.digest());
     Ok(pending.admit_with(&consent)?)
+}
+
+/// Puts a question, and returns whether the answer is a yes.
+fn is_confirmed(question: &str, console: &mut Console) -> io::Result<bool> {
+    let question = wrap_text(question, console.err_width(), 0, 2);
+    write!(console.err, "{question}\n[y/N] ")?;
+    console.err.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Prints the request that would be sent.

@@ -37,7 +37,7 @@ pub enum FixMode {
 
 /// Reports what is wrong with descriptors.
 pub(super) fn run_check(args: &CheckArgs, console: &mut Console) -> Result<ExitReason, CliFailure> {
-    let color = if console.color { ColorMode::Always } else { ColorMode::Never };
+    let color = console.color;
     let format = args.format.into();
     let fixing = match (args.fix, args.dry_run) {
         (false, _) => FixMode::Off,
@@ -97,7 +97,7 @@ pub fn run_fixing(
             Ok(bytes) if fixing == FixMode::Off => check_file(path, name, bytes, &mut outcome),
             Ok(bytes) => {
                 let mut file;
-                (file, changes) = mended(path, name, bytes, fixing, &mut outcome);
+                (file, changes) = mend_file(path, name, bytes, fixing, &mut outcome);
                 for line in changes {
                     writeln!(log, "{line}")?;
                 }
@@ -127,7 +127,7 @@ pub fn run_fixing(
 }
 
 /// Mends a file; returns what is left to report, and a line for each change.
-fn mended(
+fn mend_file(
     path: &Path,
     name: String,
     bytes: Vec<u8>,

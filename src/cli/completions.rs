@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Prints a completion script.
-pub(super) fn completions(
+pub(super) fn print_completions(
     args: &CompletionsArgs,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
@@ -26,7 +26,10 @@ pub(super) fn completions(
 }
 
 /// Prints a manual page.
-pub(super) fn man(args: &ManArgs, console: &mut Console) -> Result<ExitReason, CliFailure> {
+pub(super) fn print_man_page(
+    args: &ManArgs,
+    console: &mut Console,
+) -> Result<ExitReason, CliFailure> {
     let mut command = Cli::command();
     command.build();
     let page = match &args.subcommand {

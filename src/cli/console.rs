@@ -16,8 +16,9 @@ use super::{
     args::ColorChoice,
     flags::BackendFlags,
     process_secrets::SECRETS,
-    screen::{TerminalStream, TextStyle},
-    wrap::wrapped,
+    report::ColorMode,
+    screen::{StreamKind, TerminalStream, TextStyle},
+    wrap::wrap_text,
 };
 use crate::{
     config::env_vars::{Environment, NO_COLOR},
@@ -55,8 +56,8 @@ pub(super) struct Console {
     /// The flags in use, for commands that are shown.
     pub(super) flags: BackendFlags,
     /// Whether the results may be colored.
-    pub(super) color: bool,
-    color_stderr: bool,
+    pub(super) color: ColorMode,
+    color_stderr: ColorMode,
 }
 
 impl Console {
@@ -69,19 +70,19 @@ impl Console {
         let (out, err) = (io::stdout(), io::stderr());
         let out_is_terminal = out.is_terminal();
         let err_is_terminal = err.is_terminal();
-        let wanted = |terminal: bool| match choice {
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
+        let wanted = |is_terminal: bool| match choice {
+            ColorChoice::Always => ColorMode::Always,
+            ColorChoice::Never => ColorMode::Never,
             ColorChoice::Auto => {
-                let plain = environment.get(NO_COLOR).is_some()
+                let is_plain = environment.get(NO_COLOR).is_some()
                     || environment.get("TERM").is_some_and(|term| term == "dumb");
-                terminal && !plain
+                if is_terminal && !is_plain { ColorMode::Always } else { ColorMode::Never }
             }
         };
         let (color, color_stderr) = (wanted(out_is_terminal), wanted(err_is_terminal));
         Self {
-            out: Box::new(screen(out, color)),
-            err: Box::new(screen(err, color_stderr)),
+            out: Box::new(masked_screen(out, color)),
+            err: Box::new(masked_screen(err, color_stderr)),
             out_is_terminal,
             err_is_terminal,
             can_ask: io::stdin().is_terminal() && err_is_terminal,
@@ -92,18 +93,18 @@ impl Console {
     }
 
     /// Returns whether what goes to standard error is colored.
-    pub(super) fn colors_stderr(&self) -> bool {
+    pub(super) fn stderr_color(&self) -> ColorMode {
         self.color_stderr
     }
 
     /// Returns the width of the terminal that shows the results, if one does.
     pub(super) fn out_width(&self) -> Option<usize> {
-        self.out_is_terminal.then(|| width(&console::Term::stdout()))
+        self.out_is_terminal.then(|| terminal_width(&console::Term::stdout()))
     }
 
     /// Returns the width of the terminal that shows everything else, if one does.
     pub(super) fn err_width(&self) -> Option<usize> {
-        self.err_is_terminal.then(|| width(&console::Term::stderr()))
+        self.err_is_terminal.then(|| terminal_width(&console::Term::stderr()))
     }
 
     /// Writes a JSON value: indented for a person, on one line for a program.
@@ -127,21 +128,21 @@ impl Console {
     /// Writes a remark about the results.
     pub(super) fn print_note(&mut self, text: &str) -> io::Result<()> {
         // What it quotes does not begin a line.
-        let text = wrapped(text, self.err_width(), "note: ".len(), 2);
+        let text = wrap_text(text, self.err_width(), "note: ".len(), 2);
         writeln!(self.err, "{DOUBTFUL}note:{DOUBTFUL:#} {text}")
     }
 }
 
-fn width(terminal: &console::Term) -> usize {
+fn terminal_width(terminal: &console::Term) -> usize {
     terminal.size_checked().map_or(USUAL_WIDTH, |(_, columns)| columns.into())
 }
 
 /// Makes the only way to a stream of the process; no secret goes it.
-pub(super) fn screen<S: RawStream + AsLockedWrite>(
+pub(super) fn masked_screen<S: RawStream + AsLockedWrite>(
     stream: S,
-    color: bool,
+    color: ColorMode,
 ) -> MaskedWriter<TerminalStream<AutoStream<S>>> {
-    mask_output(bare(stream, color))
+    mask_output(unmasked_screen(stream, color))
 }
 
 /// Takes secrets out of what is written.
@@ -150,16 +151,16 @@ pub(super) fn mask_output<W: Write>(inner: W) -> MaskedWriter<W> {
 }
 
 /// Makes the way to a stream for what holds no secret any more.
-pub(super) fn bare<S: RawStream + AsLockedWrite>(
+pub(super) fn unmasked_screen<S: RawStream + AsLockedWrite>(
     stream: S,
-    color: bool,
+    color: ColorMode,
 ) -> TerminalStream<AutoStream<S>> {
-    let is_terminal = stream.is_terminal();
+    let kind = if stream.is_terminal() { StreamKind::Terminal } else { StreamKind::Pipe };
     // Older terminals of Windows have styles, but no sequences.
-    let inner = if color && is_terminal {
+    let inner = if (color, kind) == (ColorMode::Always, StreamKind::Terminal) {
         AutoStream::new(stream, anstream::ColorChoice::Always)
     } else {
         AutoStream::always_ansi(stream)
     };
-    TerminalStream::new(inner, is_terminal, color)
+    TerminalStream::new(inner, kind, color)
 }

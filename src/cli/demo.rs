@@ -37,7 +37,7 @@ const TOKEN_VARIABLE: &str = "CREDENTIAL_XEN_ORCHESTRA_TOKEN";
 const EXPORT_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Walks through the main job.
-pub(super) async fn demo(
+pub(super) async fn run_demo(
     args: &DemoArgs,
     environment: &Environment,
     console: &mut Console,
@@ -74,7 +74,7 @@ pub(super) const CHANGES: NonZeroU32 = NonZeroU32::MIN;
 
 /// Starts the simulator and loads it as the only backend, with every level allowed unless the
 /// operator says otherwise; it runs until it is dropped. Objects change so many times a second.
-pub(super) async fn app(
+pub(super) async fn simulated_app(
     args: &BackendArgs,
     environment: &Environment,
     changes_per_second: Option<NonZeroU32>,

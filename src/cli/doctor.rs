@@ -21,11 +21,12 @@ use super::{
     load,
     process_secrets::SECRETS,
     screen::TextStyle,
+    serve::MOST_LISTED,
     signals::SignalListener,
-    wrap::wrapped,
+    wrap::wrap_text,
 };
 use crate::config::{
-    FileSettings, Settings,
+    FileSettings, Settings, Surface,
     credentials::CredentialResolver,
     env_vars::{self, Environment},
     file_trust::{self, FileDoubt},
@@ -63,6 +64,8 @@ struct ReportLine {
 struct DoctorReport {
     lines: Vec<ReportLine>,
     backend: Option<String>,
+    /// How many tools hosts would see.
+    listed: usize,
     /// For the commands in hints.
     flags: BackendFlags,
 }
@@ -109,14 +112,14 @@ impl DoctorReport {
 /// writes what was found to standard error; returns whether nothing failed.
 ///
 /// `setup` ends with this: it is the one place that decides whether a login works.
-pub(super) async fn verify(
+pub(super) async fn verify_backend(
     settings: &Settings,
     credentials: &CredentialResolver,
     environment: &Environment,
     console: &mut Console,
 ) -> io::Result<bool> {
     let mut report = DoctorReport { flags: console.flags.clone(), ..DoctorReport::default() };
-    backend::examine(settings, credentials, is_proxied(environment), &mut report).await;
+    backend::examine_backends(settings, credentials, is_proxied(environment), &mut report).await;
     let width = console.err_width();
     write_lines(&report, width, &mut *console.err)?;
     // That others have turned MCP off says nothing about the login.
@@ -140,10 +143,11 @@ pub(super) async fn run(
                 // One at a time, so that a broken backend does not hide the others.
                 let alone = settings.only(&backend.name);
                 tokio::select! {
-                    () = backend::examine(&alone, &credentials, proxied, &mut report) => {}
+                    () = backend::examine_backends(&alone, &credentials, proxied, &mut report) => {}
                     signal = signals.next() => return Ok(signal.exit()),
                 }
             }
+            describe_surface(&settings, &mut report);
         }
         Err(failure) if args.json || !console.out_is_terminal => {
             let hint = failure.next_step(&console.flags);
@@ -175,6 +179,22 @@ async fn load_settings(
 
 fn is_proxied(environment: &Environment) -> bool {
     env_vars::PROXIES.iter().any(|name| environment.get(name).is_some())
+}
+
+/// Says when hosts would see more tools than some of them take.
+fn describe_surface(settings: &Settings, report: &mut DoctorReport) {
+    let listed = report.listed;
+    if settings.surface == Surface::Tools && listed > MOST_LISTED {
+        let finding = format!(
+            "{listed} tools are listed, and some hosts take {MOST_LISTED} at most; with `--surface \
+             compact` a few find the others"
+        );
+        let health = CheckStatus::Ok;
+        let line = ReportLine { health, backend: None, subject: "surface", finding, hint: None };
+        // It is about the settings, which come first.
+        let of_backend = report.lines.iter().position(|line| line.backend.is_some());
+        report.lines.insert(of_backend.unwrap_or(report.lines.len()), line);
+    }
 }
 
 /// Reports what the settings are and where they come from.
@@ -261,12 +281,12 @@ fn write_lines(report: &DoctorReport, width: Option<usize>, out: &mut dyn Write)
         }
         let style = line.health.style();
         let word = line.health.word();
-        let finding = wrapped(&text::one_line(&line.finding), width, FINDING, FINDING);
+        let finding = wrap_text(&text::one_line(&line.finding), width, FINDING, FINDING);
         writeln!(out, "{style}{word:<4}{style:#}  {:<12}{finding}", line.subject)?;
         if let Some(hint) = &line.hint {
             for (number, part) in hint.lines().enumerate() {
                 let word = if number == 0 { "hint:" } else { "" };
-                let part = wrapped(&text::one_line(part), width, HINT, HINT);
+                let part = wrap_text(&text::one_line(part), width, HINT, HINT);
                 writeln!(out, "      {:<12}{word:<5} {part}", "")?;
             }
         }

@@ -12,7 +12,7 @@ use super::{
     console::{Console, NAME},
     exit::ExitReason,
     failure::CliFailure,
-    wrap::wrapped,
+    wrap::wrap_text,
 };
 
 /// Each code has a section in it.
@@ -29,7 +29,7 @@ struct CheckSection {
 
 /// Explains codes, or lists all of them.
 pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<ExitReason, CliFailure> {
-    let sections = sections();
+    let sections = check_sections();
     if args.codes.is_empty() {
         list_codes(&sections, args.json, console)?;
         return Ok(ExitReason::Ok);
@@ -59,7 +59,7 @@ fn list_codes(
         return Ok(());
     }
     for CheckSection { code, title, .. } in sections {
-        let title = wrapped(title, console.out_width(), 6, 6);
+        let title = wrap_text(title, console.out_width(), 6, 6);
         writeln!(console.out, "{NAME}{code}{NAME:#}  {title}")?;
     }
     console.print_note("`dadl-mcp explain CODE` explains one, with examples")?;
@@ -74,7 +74,7 @@ enum MarkdownBlock {
 }
 
 /// Reads what `docs/checks.md` has of Markdown: paragraphs, and fences around code.
-fn blocks(text: &str) -> Vec<MarkdownBlock> {
+fn markdown_blocks(text: &str) -> Vec<MarkdownBlock> {
     let mut blocks = Vec::new();
     let (mut lines, mut is_code) = (Vec::new(), false);
     for line in text.lines().chain([""]) {
@@ -100,7 +100,7 @@ impl CheckSection {
         // The first paragraph is the title.
         let mut start = format!("{NAME}{}{NAME:#}  ", self.code);
         let mut first = self.code.len() + 2;
-        for block in blocks(self.text) {
+        for block in markdown_blocks(self.text) {
             match block {
                 MarkdownBlock::Code(code) => {
                     writeln!(console.out)?;
@@ -111,7 +111,7 @@ impl CheckSection {
                 MarkdownBlock::Paragraph(text) => {
                     let width = console.out_width();
                     let text = if width.is_some() { text.replace('\n', " ") } else { text };
-                    let text = wrapped(&text, width, std::mem::take(&mut first), 0);
+                    let text = wrap_text(&text, width, std::mem::take(&mut first), 0);
                     writeln!(console.out, "{}{text}", std::mem::replace(&mut start, "\n".into()))?;
                 }
             }
@@ -137,7 +137,7 @@ fn find_section(sections: &[CheckSection], code: &str) -> Result<CheckSection, C
 }
 
 /// Returns what the file says about each code, in order.
-fn sections() -> Vec<CheckSection> {
+fn check_sections() -> Vec<CheckSection> {
     let parts = CHECKS.split("\n### ").skip(1).filter_map(|part| {
         let (name, rest) = part.split_once('\n')?;
         // The next group has a heading of its own.
@@ -154,10 +154,10 @@ mod tests {
 
     #[test]
     fn every_code_has_its_section() {
-        let found: Vec<&str> = sections().iter().map(|section| section.code).collect();
+        let found: Vec<&str> = check_sections().iter().map(|section| section.code).collect();
         let all: Vec<&str> = code::ALL.iter().map(|(code, _)| code.0).collect();
         assert_eq!(found, all);
-        for section in sections() {
+        for section in check_sections() {
             assert!(section.text.contains(section.title), "{section:?}");
             assert!(!section.text.contains("\n## "), "{section:?}");
         }
@@ -169,12 +169,12 @@ mod tests {
         let paragraph = |text: &str| MarkdownBlock::Paragraph(text.to_owned());
         let code = MarkdownBlock::Code("a: 1\n\nb: 2".to_owned());
         let expected = [paragraph("One\ntwo."), paragraph("Fails:"), code, paragraph("End.")];
-        assert_eq!(blocks(text), expected);
+        assert_eq!(markdown_blocks(text), expected);
     }
 
     #[test]
     fn a_code_is_found_as_it_is_typed() {
-        let sections = sections();
+        let sections = check_sections();
         for typed in ["D303", "d303", "303"] {
             assert_eq!(find_section(&sections, typed).unwrap().code, "D303");
         }

@@ -13,7 +13,7 @@ use super::{
     flags::BackendFlags,
     report::{self, ColorMode},
     screen::ours,
-    wrap::wrapped,
+    wrap::wrap_text,
 };
 use crate::{
     access::AccessDenial,
@@ -109,7 +109,7 @@ impl CliFailure {
             // `dadl-mcp list | head` has got what it asked for.
             return ExitReason::Ok;
         }
-        let color = if console.colors_stderr() { ColorMode::Always } else { ColorMode::Never };
+        let color = console.stderr_color();
         // When standard error is gone as well, the exit code still tells.
         let width = console.err_width();
         let hint = self.next_step(&console.flags);
@@ -126,7 +126,7 @@ impl CliFailure {
     ) -> io::Result<()> {
         // What an error quotes does not begin a line, which could look like one of ours.
         let after = |word: &str, text: &dyn fmt::Display| {
-            wrapped(text.to_string().trim_end(), width, word.len() + 1, 2)
+            wrap_text(text.to_string().trim_end(), width, word.len() + 1, 2)
         };
         for before in &self.before {
             match before {
@@ -279,7 +279,9 @@ impl From<CallRefusal> for CliFailure {
             CallRefusal::Denied { .. } => Self::new(ExitReason::Refused, refusal)
                 .next("list --all", "shows every tool and why"),
             CallRefusal::NoTask { .. } => Self::new(ExitReason::Usage, refusal),
-            CallRefusal::NotConfirmed { .. } => Self::new(ExitReason::Refused, refusal),
+            CallRefusal::NotConfirmed { .. } | CallRefusal::NotFromScript { .. } => {
+                Self::new(ExitReason::Refused, refusal)
+            }
         }
     }
 }

@@ -61,7 +61,7 @@ impl BackendFlags {
                 std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
             }),
             serving: match command {
-                CliCommand::Serve(args) => serving(args),
+                CliCommand::Serve(args) => serve_words(args),
                 _ => Vec::new(),
             },
             access: backends.access.clone(),
@@ -129,9 +129,10 @@ impl BackendFlags {
 }
 
 /// Writes what a server alone takes; a token is no flag that a host needs on standard streams.
-fn serving(args: &ServeArgs) -> Vec<String> {
+fn serve_words(args: &ServeArgs) -> Vec<String> {
     let valued = [
         ("--demo-changes", args.demo_changes.map(|changes| changes.to_string())),
+        ("--surface", args.surface.map(|surface| surface.to_string())),
         ("--max-result-chars", args.max_result_chars.map(|most| most.to_string())),
     ];
     let valued = valued.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?]));

@@ -11,13 +11,7 @@ use dadl_descriptor::{
 };
 
 use super::{
-    args::FmtArgs,
-    check,
-    console::Console,
-    exit::ExitReason,
-    failure::CliFailure,
-    report::{self, ColorMode},
-    rewrite,
+    args::FmtArgs, check, console::Console, exit::ExitReason, failure::CliFailure, report, rewrite,
     screen::ours,
 };
 
@@ -50,7 +44,7 @@ fn format_file(
     only_check: bool,
     console: &mut Console,
 ) -> io::Result<bool> {
-    let bytes = if is_input { input()? } else { check::read_file(path)? };
+    let bytes = if is_input { read_input()? } else { check::read_file(path)? };
     let source = match SourceText::from_bytes(name, bytes.clone()) {
         Ok(source) => source,
         Err(error) => return Err(io::Error::other(error)),
@@ -58,7 +52,7 @@ fn format_file(
     let text = match format(&source) {
         Ok(text) => text,
         Err(FormatError::Findings(findings)) => {
-            let color = if console.colors_stderr() { ColorMode::Always } else { ColorMode::Never };
+            let color = console.stderr_color();
             for finding in &findings {
                 let report = report::render_finding(&source, finding, color);
                 writeln!(console.err, "{}\n", ours(&report))?;
@@ -89,7 +83,7 @@ fn format_file(
 }
 
 /// Reads standard input, but never more than can be a descriptor.
-fn input() -> io::Result<Vec<u8>> {
+fn read_input() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

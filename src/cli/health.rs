@@ -13,7 +13,7 @@ use super::{
     failure::CliFailure,
     load,
     signals::SignalListener,
-    wrap::{display_width, wrapped},
+    wrap::{display_width, wrap_text},
 };
 use crate::{
     app::{App, LoadedBackend},
@@ -124,7 +124,7 @@ impl BackendHealth {
         };
         let name = format!("{:<16}", text::one_line(name));
         let column = "FAIL  ".len() + display_width(&name) + 2;
-        let text = wrapped(&text::one_line(&text), console.out_width(), column, "FAIL  ".len());
+        let text = wrap_text(&text::one_line(&text), console.out_width(), column, "FAIL  ".len());
         writeln!(console.out, "{style}{word:<4}{style:#}  {name}  {text}")
     }
 }

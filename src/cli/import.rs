@@ -113,7 +113,7 @@ pub(super) fn read_bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn unwritten(path: &Path, error: &io::Error) -> CliFailure {
+fn unwritten_failure(path: &Path, error: &io::Error) -> CliFailure {
     CliFailure::new(
         ExitReason::Failed,
         anyhow::anyhow!("{} cannot be written: {error}", path.display()),
@@ -135,7 +135,7 @@ fn write_output(path: &Path, text: &str, force: bool) -> Result<(), CliFailure> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => rewrite::create_file(path, text),
         Err(error) => Err(error),
     };
-    written.map_err(|error| unwritten(path, &error))
+    written.map_err(|error| unwritten_failure(path, &error))
 }
 
 /// Writes the report: a new file, or over one that is a report.
@@ -149,7 +149,7 @@ fn write_report(path: &Path, report: &Value) -> Result<(), CliFailure> {
     };
     // A terminal or a pipe holds nothing that could be lost.
     if std::fs::metadata(path).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
-        return std::fs::write(path, text).map_err(|error| unwritten(path, &error));
+        return std::fs::write(path, text).map_err(|error| unwritten_failure(path, &error));
     }
     let written = match std::fs::read(path) {
         Ok(before) if is_report(&before) => rewrite::replace_file(path, &before, &text),
@@ -161,7 +161,7 @@ fn write_report(path: &Path, report: &Value) -> Result<(), CliFailure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => rewrite::create_file(path, &text),
         Err(error) => Err(error),
     };
-    written.map_err(|error| unwritten(path, &error))
+    written.map_err(|error| unwritten_failure(path, &error))
 }
 
 fn write_remark(remark: &ImportRemark, console: &mut Console) -> io::Result<()> {

@@ -39,10 +39,10 @@ pub(super) async fn open_backends(
     environment: Environment,
 ) -> Result<LoadedApp, CliFailure> {
     if simulated.demo {
-        let (app, simulator) = demo::app(args, &environment, None).await?;
+        let (app, simulator) = demo::simulated_app(args, &environment, None).await?;
         return Ok(LoadedApp { app: app.at(CallChannel::Terminal), _simulator: Some(simulator) });
     }
-    Ok(LoadedApp { app: app(args, environment, CallChannel::Terminal)?, _simulator: None })
+    Ok(LoadedApp { app: build_app(args, environment, CallChannel::Terminal)?, _simulator: None })
 }
 
 /// Says that no backend has that name, and how to see those that there are.
@@ -54,13 +54,13 @@ pub(super) fn no_backend(name: &str, app: &App, console: &Console) -> CliFailure
 }
 
 /// Loads the backends that `args` and `environment` name, for calls through `door`.
-pub(super) fn app(
+pub(super) fn build_app(
     args: &BackendArgs,
     environment: Environment,
     door: CallChannel,
 ) -> Result<App, CliFailure> {
     let settings = load_settings(args, &environment)?;
-    warn(&settings);
+    print_warnings(&settings);
     let app = App::build(&settings, &CredentialResolver::new(environment).noting(&SECRETS))?;
     for warning in &app.warnings {
         tracing::warn!("{warning}");
@@ -104,7 +104,7 @@ pub(super) fn load_settings(
 }
 
 /// Tells what is strange about files that are used, and which are not.
-pub(super) fn warn(settings: &Settings) {
+pub(super) fn print_warnings(settings: &Settings) {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }

@@ -19,8 +19,9 @@ use tracing_subscriber::{
 
 use super::{
     args::{GlobalArgs, LogFormat},
-    console::{BAD, DOUBTFUL, GOOD, bare, mask_output, screen},
+    console::{BAD, DOUBTFUL, GOOD, mask_output, masked_screen, unmasked_screen},
     failure::CliFailure,
+    report::ColorMode,
     screen::TextStyle,
 };
 use crate::config::env_vars::{self, Environment};
@@ -29,7 +30,7 @@ use crate::config::env_vars::{self, Environment};
 pub(super) fn start_log(
     args: &GlobalArgs,
     environment: &Environment,
-    color: bool,
+    color: ColorMode,
 ) -> Result<(), CliFailure> {
     let filter = match environment.get(env_vars::LOG) {
         Some(filter) if args.verbose == 0 && !args.quiet => EnvFilter::try_new(filter)
@@ -46,13 +47,14 @@ pub(super) fn start_log(
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     // An error means that a test has started it already.
     let _ = match args.log_format {
-        LogFormat::Json => {
-            log.json().with_writer(|| mask_output(bare(io::stderr(), false).of_json())).try_init()
-        }
+        LogFormat::Json => log
+            .json()
+            .with_writer(|| mask_output(unmasked_screen(io::stderr(), ColorMode::Never).of_json()))
+            .try_init(),
         LogFormat::Text => {
             let with_target = args.verbose > 1;
             let log = log.event_format(EventFormatter { with_target });
-            log.with_writer(move || screen(io::stderr(), color)).try_init()
+            log.with_writer(move || masked_screen(io::stderr(), color)).try_init()
         }
     };
     Ok(())

@@ -4,7 +4,7 @@
 //! `Console` and gives an [`ExitReason`]; what fails becomes a
 //! `CliFailure`, which says what to do next.
 
-pub mod args;
+pub(crate) mod args;
 mod authorize;
 mod call;
 pub mod check;
@@ -18,7 +18,7 @@ mod demo_stage;
 mod docs;
 mod doctor;
 mod drift;
-pub mod exit;
+pub(crate) mod exit;
 mod explain;
 mod failure;
 mod flags;
@@ -35,7 +35,6 @@ mod progress;
 pub mod report;
 mod rewrite;
 mod screen;
-mod search;
 mod search;
 mod serve;
 mod setup;
@@ -83,7 +82,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment = Environment::of_process();
     let flags = BackendFlags::of(&cli.command, &environment);
     let mut console = Console::of_process(cli.global.color, flags, &environment);
-    let done = log::start_log(&cli.global, &environment, console.colors_stderr())
+    let done = log::start_log(&cli.global, &environment, console.stderr_color())
         .and_then(|()| dispatch(cli.command, cli.global.quiet, environment, &mut console));
     let exit = match done {
         Ok(exit) => exit,
@@ -104,9 +103,11 @@ fn dispatch(
     match command {
         CliCommand::Call(args) => to_the_end(call::run(args, environment, console)),
         CliCommand::Check(args) => check::run_check(&args, console),
-        CliCommand::Completions(args) => completions::completions(&args, console),
+        CliCommand::Completions(args) => completions::print_completions(&args, console),
         #[cfg(feature = "simulator")]
-        CliCommand::Demo(args) => one_shot()?.block_on(demo::demo(&args, &environment, console)),
+        CliCommand::Demo(args) => {
+            one_shot()?.block_on(demo::run_demo(&args, &environment, console))
+        }
         CliCommand::Doctor(args) => to_the_end(doctor::run(&args, environment, console)),
         CliCommand::Drift(args) => to_the_end(drift::run(&args, environment, console)),
         CliCommand::Explain(args) => explain::run(&args, console),
@@ -116,7 +117,7 @@ fn dispatch(
         CliCommand::JqWorker => Ok(ExitReason::Ok),
         CliCommand::Fmt(args) => fmt::run(&args, console),
         CliCommand::List(args) => one_shot()?.block_on(list::run(&args, environment, console)),
-        CliCommand::Man(args) => completions::man(&args, console),
+        CliCommand::Man(args) => completions::print_man_page(&args, console),
         CliCommand::Search(args) => one_shot()?.block_on(search::run(&args, environment, console)),
         CliCommand::Serve(args) => {
             // Requests of several HTTP clients may run side by side; stdio has one client.

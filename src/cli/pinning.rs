@@ -26,7 +26,8 @@ pub(super) async fn ask_pin(
         return Ok(None);
     }
     // What keeps it from being reached is told by the check.
-    let presented = tls::presented(&backend.settings, &backend.base, &backend.guard).await;
+    let presented =
+        tls::presented_certificate(&backend.settings, &backend.base, &backend.guard).await;
     let Ok(presented) = presented else { return Ok(None) };
     show_certificate(&presented, backend, console)?;
     let settings = &backend.settings;
@@ -38,7 +39,7 @@ pub(super) async fn ask_pin(
         }
         Ok(_) => Ok(None),
         Err(refused) => {
-            if console.can_ask && agrees(settings, console)? {
+            if console.can_ask && ask_agreement(settings, console)? {
                 return Ok(Some(presented.fingerprint));
             }
             let hint = format!(
@@ -112,7 +113,7 @@ fn show_certificate(
     writeln!(err, "  SHA-256: {fingerprint}")
 }
 
-fn agrees(settings: &BackendSettings, console: &mut Console) -> io::Result<bool> {
+fn ask_agreement(settings: &BackendSettings, console: &mut Console) -> io::Result<bool> {
     let name = &settings.name;
     writeln!(
         console.err,

@@ -24,10 +24,10 @@ pub(super) fn replace_file(path: &Path, before: &[u8], text: &str) -> io::Result
         return Err(changed_error());
     }
     put_file(&path, text, Some(metadata.permissions()), |new| {
-        match exclusive_name::exchange(new, &path) {
+        match exclusive_name::exchange_names(new, &path) {
             // What was there is beside it now, and is the last that somebody wrote.
             Ok(()) if is_same(new) => fs::remove_file(new),
-            Ok(()) => exclusive_name::exchange(new, &path).and(Err(changed_error())),
+            Ok(()) => exclusive_name::exchange_names(new, &path).and(Err(changed_error())),
             Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
             Err(_) if is_same(&path) => fs::rename(new, &path),
             Err(_) => Err(changed_error()),
@@ -37,7 +37,7 @@ pub(super) fn replace_file(path: &Path, before: &[u8], text: &str) -> io::Result
 
 /// Writes `text` to a new file at `path`, in the same way; one that is there is an error and stays.
 pub(super) fn create_file(path: &Path, text: &str) -> io::Result<()> {
-    put_file(path, text, None, |new| exclusive_name::give(new, path))
+    put_file(path, text, None, |new| exclusive_name::give_name(new, path))
 }
 
 fn changed_error() -> io::Error {

@@ -15,6 +15,8 @@ use std::{
 use clap::builder::styling::Style;
 use dadl_text::text;
 
+use super::report::ColorMode;
+
 /// The start of every sequence for terminals that this program writes.
 const CSI: &str = "\u{1b}[";
 /// Longer ones are none of this program.
@@ -42,27 +44,28 @@ pub(super) fn ours(styled: &str) -> String {
     styled.replace(CSI, &MARK)
 }
 
+/// Who gets what is written to a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamKind {
+    /// A program, or a file.
+    Pipe,
+    /// A person.
+    Terminal,
+}
+
 /// A stream of the process.
 pub(super) struct TerminalStream<W: Write> {
     inner: W,
-    /// Whether a terminal shows it.
-    is_terminal: bool,
-    /// Whether styles are written.
-    color: bool,
+    kind: StreamKind,
+    color: ColorMode,
     cleaner: text::TerminalCleaner,
     /// What may become a mark.
     begun: Vec<u8>,
 }
 
 impl<W: Write> TerminalStream<W> {
-    pub(super) fn new(inner: W, is_terminal: bool, color: bool) -> Self {
-        Self {
-            inner,
-            is_terminal,
-            color,
-            cleaner: text::TerminalCleaner::default(),
-            begun: Vec::new(),
-        }
+    pub(super) fn new(inner: W, kind: StreamKind, color: ColorMode) -> Self {
+        Self { inner, kind, color, cleaner: text::TerminalCleaner::default(), begun: Vec::new() }
     }
 
     /// Says that all of it is JSON, which has escapes of its own.
@@ -74,7 +77,7 @@ impl<W: Write> TerminalStream<W> {
 
     /// Takes bytes that are no style: what passes here is all that a stream gets of others.
     fn foreign(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        if self.is_terminal {
+        if self.kind == StreamKind::Terminal {
             self.cleaner.push(bytes, out);
         } else {
             out.extend_from_slice(bytes);
@@ -122,11 +125,11 @@ impl<W: Write> TerminalStream<W> {
     }
 
     fn style(&mut self, parameters: &[u8], out: &mut Vec<u8>) {
-        if self.is_terminal {
+        if self.kind == StreamKind::Terminal {
             // What waits for a neighbor has none.
             self.cleaner.finish(out);
         }
-        if self.color {
+        if self.color == ColorMode::Always {
             out.extend_from_slice(CSI.as_bytes());
             out.extend_from_slice(parameters);
         }
@@ -169,14 +172,18 @@ mod tests {
     use clap::builder::styling::{AnsiColor, Color};
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{
+        ColorMode::{Always, Never},
+        StreamKind::{Pipe, Terminal},
+        *,
+    };
 
     const RED: TextStyle =
         TextStyle(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red))).bold());
 
-    fn written(is_terminal: bool, color: bool, pieces: &[&[u8]]) -> String {
+    fn written(kind: StreamKind, color: ColorMode, pieces: &[&[u8]]) -> String {
         let mut bytes = Vec::new();
-        let mut screen = TerminalStream::new(&mut bytes, is_terminal, color);
+        let mut screen = TerminalStream::new(&mut bytes, kind, color);
         for piece in pieces {
             screen.write_all(piece).unwrap();
         }
@@ -190,22 +197,22 @@ mod tests {
         let text = text.as_bytes();
         let red = "\u{1b}[1m\u{1b}[31m";
         let shown = format!("{red}a\\u{{1b}}[31mb\u{1b}[0m\\u{{9b}}c");
-        assert_eq!(written(true, true, &[text]), shown);
-        assert_eq!(written(true, false, &[text]), "a\\u{1b}[31mb\\u{9b}c");
-        assert_eq!(written(false, false, &[text]), "a\u{1b}[31mb\u{9b}c");
-        assert_eq!(written(false, true, &[text]), format!("{red}a\u{1b}[31mb\u{1b}[0m\u{9b}c"));
+        assert_eq!(written(Terminal, Always, &[text]), shown);
+        assert_eq!(written(Terminal, Never, &[text]), "a\\u{1b}[31mb\\u{9b}c");
+        assert_eq!(written(Pipe, Never, &[text]), "a\u{1b}[31mb\u{9b}c");
+        assert_eq!(written(Pipe, Always, &[text]), format!("{red}a\u{1b}[31mb\u{1b}[0m\u{9b}c"));
     }
 
     #[test]
     fn no_mark_can_be_guessed_or_stretched() {
         let forged = MARK.replace(|c: char| c.is_ascii_hexdigit(), "0");
-        let shown = written(true, true, &[forged.as_bytes(), b"31m"]);
+        let shown = written(Terminal, Always, &[forged.as_bytes(), b"31m"]);
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
         // Even with the bits of the process it is a style and nothing else.
         for end in
             ["2J", "31;1H", "?25l", "31", "38;5;999999999999999999999999999999999999999999999999m"]
         {
-            let shown = written(true, true, &[MARK.as_bytes(), end.as_bytes()]);
+            let shown = written(Terminal, Always, &[MARK.as_bytes(), end.as_bytes()]);
             assert!(!shown.contains('\u{1b}'), "{shown:?}");
         }
     }
@@ -225,15 +232,15 @@ mod tests {
                 })
                 .collect();
             let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
-            for (is_terminal, color) in [(true, true), (true, false), (false, true), (false, false)] {
-                let whole = written(is_terminal, color, &[text.as_bytes()]);
-                prop_assert_eq!(&whole, &written(is_terminal, color, &pieces));
-                if is_terminal {
+            for (kind, color) in [(Terminal, Always), (Terminal, Never), (Pipe, Always), (Pipe, Never)] {
+                let whole = written(kind, color, &[text.as_bytes()]);
+                prop_assert_eq!(&whole, &written(kind, color, &pieces));
+                if kind == Terminal {
                     let without = whole
                         .replace("\u{1b}[1m\u{1b}[31m", "")
                         .replace("\u{1b}[0m", "");
                     prop_assert_eq!(text::shown_text(&without), without.as_str());
-                    prop_assert!(color || whole == without);
+                    prop_assert!(color == Always || whole == without);
                 }
             }
         }

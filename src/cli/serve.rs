@@ -9,21 +9,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     args::ServeArgs, console::Console, demo, exit::ExitReason, failure::CliFailure, load,
-    signals::SignalListener, wrap::wrapped,
+    signals::SignalListener, wrap::wrap_text,
 };
 use crate::{
     app::App,
     call::CallChannel,
     catalog::CatalogEntry,
     config::{
-        BackendSettings,
+        BackendSettings, Surface,
         credentials::{self, CredentialResolver},
         env_vars::{self, Environment},
         shell::shell_quoted,
     },
     mcp::{
-        BackendSummary, HttpOptions, HttpServer, ServeError, instructions, serve_listener,
-        serve_stdio,
+        BackendSummary, FileMention, HttpOptions, HttpServer, SearchMention, ServeError,
+        ShownTools, instructions, serve_listener, serve_stdio,
     },
 };
 
@@ -59,10 +59,11 @@ pub(super) async fn run(
     let (signals, shutdown) = (SignalListener::listen()?, CancellationToken::new());
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
-        let (app, simulator) = demo::app(&args.backends, &environment, args.demo_changes).await?;
+        let (app, simulator) =
+            demo::simulated_app(&args.backends, &environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
-        let app = load::app(&args.backends, environment.clone(), CallChannel::Mcp)?;
+        let app = load::build_app(&args.backends, environment.clone(), CallChannel::Mcp)?;
         (App { executor: app.executor.learning(), ..app }, None)
     };
     let app = App { gate: app.gate.reached_by(console.flags.terminal()), ..app };
@@ -76,9 +77,13 @@ pub(super) async fn run(
         say_how_to_attach(&app, &variables, console)?;
     }
     let name = shell_quoted(name_of(&app)).into_owned();
-    let server = build_server(app, most_chars, http.is_some());
+    let surface = args.surface.unwrap_or(app.surface);
+    let server = build_server(app, surface, most_chars, http.is_some());
     let served = match http {
-        None => signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await,
+        None => {
+            warn_of_many(&server);
+            signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await
+        }
         Some(options) => {
             let address = options.listen;
             options.require_token(address)?;
@@ -88,6 +93,7 @@ pub(super) async fn run(
             // Whoever chose port 0 has to learn the port.
             let url = format!("http://{}/mcp", listener.local_addr()?);
             writeln!(console.err, "listening on {url}")?;
+            warn_of_many(&server);
             if console.can_ask {
                 say_how_to_reach(&name, &url, options.token.is_some(), console)?;
             }
@@ -149,7 +155,7 @@ fn say_how_to_attach(
         "Serving {count} tools of {backends} on standard input and output, which a host reads and \
          writes: it starts this command itself. Attach it with one of"
     );
-    writeln!(console.err, "{}\n", wrapped(&said, console.err_width(), 0, 0))?;
+    writeln!(console.err, "{}\n", wrap_text(&said, console.err_width(), 0, 0))?;
     for host in ["claude", "codex"] {
         writeln!(console.err, "    {host} mcp add {name}{variables} -- {server}")?;
     }
@@ -172,10 +178,30 @@ fn say_how_to_reach(
     writeln!(console.err, "\nCtrl-C ends it.")
 }
 
-fn build_server(app: App, most_chars: Option<usize>, is_http: bool) -> HttpServer {
+/// Says in the log when some hosts would refuse the list.
+fn warn_of_many(server: &HttpServer) {
+    let count = server.tool_count();
+    if count > MOST_LISTED {
+        tracing::warn!(
+            "{count} tools are listed, and some hosts take {MOST_LISTED} at most; `--surface compact` \
+             lists a few that find and call the others"
+        );
+    }
+}
+
+/// Some hosts refuse a list with more tools.
+pub(super) const MOST_LISTED: usize = 128;
+
+fn build_server(
+    app: App,
+    surface: Surface,
+    most_chars: Option<usize>,
+    is_http: bool,
+) -> HttpServer {
     let catalog = app.gate.catalog();
     // On stdio files have names.
     let names_files = is_http && catalog.listed().any(CatalogEntry::handles_files);
+    let files = if names_files { FileMention::Named } else { FileMention::Unnamed };
     let listed = |name: &str| catalog.listed().filter(|tool| *tool.backend_name == *name).count();
     let summaries: Vec<BackendSummary<'_>> = app
         .backends
@@ -187,9 +213,22 @@ fn build_server(app: App, most_chars: Option<usize>, is_http: bool) -> HttpServe
             tools: listed(&backend.settings.name),
         })
         .collect();
-    let instructions = instructions(&summaries, names_files);
+    let exposes = |entry: &CatalogEntry| {
+        let backend = app.backends.get(entry.backend.0);
+        backend.is_some_and(|it| it.settings.exposed.matching(entry.declared_name()).is_some())
+    };
+    let exposed = catalog.listed().filter(|entry| exposes(entry));
+    let exposed: Vec<String> = exposed.map(|entry| entry.name.clone()).collect();
+    let shown = ShownTools { surface, exposed };
+    let is_compact = shown.is_compact(&app.gate);
+    let composites = catalog.listed().filter(|entry| entry.tool().is_none());
+    let composites = composites.map(|entry| entry.name.as_str()).collect();
+    let search = is_compact.then_some(SearchMention { composites });
+    let instructions = instructions(&summaries, files, search.as_ref());
     let most_chars = most_chars.unwrap_or(app.limits.result_chars);
-    HttpServer::new(app.gate, Arc::new(app.executor), instructions)
+    let (time, calls) = (app.limits.script_time, app.limits.script_calls);
+    HttpServer::with_surface(app.gate, Arc::new(app.executor), instructions, &shown)
+        .with_scripts(time, calls)
         .with_most_chars(most_chars)
         .with_most_media(app.limits.media_bytes)
         .with_grace(app.limits.shutdown_grace)

@@ -56,12 +56,12 @@ pub(super) async fn run(
         return stored_credentials::forget_backend(backend, environment, console);
     }
     let settings = load::load_settings(&args.backends, &environment)?;
-    load::warn(&settings);
+    load::print_warnings(&settings);
     let backend = choose_backend(args, &settings)?;
     let mut settings = settings.only(&backend.name);
     let draft = CredentialResolver::new(environment.clone()).noting(&SECRETS).draft();
     let mut app = App::build(&settings, &draft)?.at(CallChannel::Terminal);
-    if let Some(pin) = pinned(args, &app, console).await? {
+    if let Some(pin) = ask_for_pin(args, &app, console).await? {
         for backend in &mut settings.backends {
             backend.tls_fingerprint.push(pin);
         }
@@ -83,7 +83,7 @@ pub(super) async fn run(
     let origins = loaded.origins();
     let recipient = CredentialRecipient { backend: &backend, origins: &origins };
     ask_all(args, loaded, recipient, &draft, console)?;
-    let agreed = authorize(args, loaded, recipient, &draft, console).await?;
+    let agreed = authorize_backend(args, loaded, recipient, &draft, console).await?;
     let is_obtained = agreed.is_some();
     // Until now there was nothing to lose. Where a server gives what it gives once, the end waits.
     let mut signals = match is_given_once(&loaded.descriptor.auth) {
@@ -93,22 +93,22 @@ pub(super) async fn run(
     let entered = EnteredCredentials { draft: &draft, recipient, place };
     if let Some(signals) = &mut signals
         && let Some(agreed) = agreed
-        && let Some(exit) = exchange(agreed, &entered, signals, console).await?
+        && let Some(exit) = exchange_code(agreed, &entered, signals, console).await?
     {
         return Ok(exit);
     }
     let check = async {
         match args.no_check {
             true => Ok(true),
-            false => doctor::verify(&settings, &draft, &environment, console).await,
+            false => doctor::verify_backend(&settings, &draft, &environment, console).await,
         }
     };
-    let checked = tried(check, signals.as_mut()).await?;
+    let checked = try_credentials(check, signals.as_mut()).await?;
     entered.end(checked, is_obtained, console)
 }
 
 /// Lets a person pin a certificate that nothing vouches for, and says what has to be written down then.
-async fn pinned(
+async fn ask_for_pin(
     args: &SetupArgs,
     app: &App,
     console: &mut Console,
@@ -123,7 +123,7 @@ async fn pinned(
 }
 
 /// Gets what the person agreed to; returns how the command ends when a signal came meanwhile.
-async fn exchange(
+async fn exchange_code(
     (granted, identity, name): AgreedGrant<'_>,
     entered: &EnteredCredentials<'_>,
     signals: &mut SignalListener,
@@ -133,15 +133,15 @@ async fn exchange(
     match signals.holding(http::LAST_WAIT, exchange).await {
         Ok((token, stopped)) => {
             entered.draft.set(name, token?);
-            let end = |signal| entered.interrupted(signal, true, console);
+            let end = |signal| entered.interrupted(signal, DraftEnd::Store, console);
             stopped.map(end).transpose()
         }
-        Err(signal) => entered.interrupted(signal, false, console).map(Some),
+        Err(signal) => entered.interrupted(signal, DraftEnd::Drop, console).map(Some),
     }
 }
 
 /// Returns whether the credentials work, or the signal that came before that was known.
-async fn tried(
+async fn try_credentials(
     check: impl Future<Output = io::Result<bool>>,
     signals: Option<&mut SignalListener>,
 ) -> Result<Result<bool, ProcessSignal>, CliFailure> {
@@ -166,6 +166,14 @@ async fn tried(
 /// Who asks for a refresh token that a person agreed to, and what it is called.
 type AgreedGrant<'auth> = (AuthorizationGrant, ClientIdentity, &'auth CredentialName);
 
+/// What becomes of the draft when a person interrupts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DraftEnd {
+    /// It has what a server gives once.
+    Store,
+    Drop,
+}
+
 /// What was entered, and where it will be; whether the operator chose that place.
 struct EnteredCredentials<'a> {
     draft: &'a CredentialResolver,
@@ -181,14 +189,18 @@ impl EnteredCredentials<'_> {
     fn interrupted(
         &self,
         signal: ProcessSignal,
-        is_kept: bool,
+        end: DraftEnd,
         console: &mut Console,
     ) -> Result<ExitReason, CliFailure> {
-        if is_kept {
-            self.store(console)?;
-        }
+        let note = match end {
+            DraftEnd::Store => {
+                self.store(console)?;
+                "interrupted; what the server gave was stored without a check"
+            }
+            DraftEnd::Drop => "interrupted; nothing was stored",
+        };
         // The terminal may be gone.
-        let _ = console.print_note(if is_kept { KEPT } else { "interrupted; nothing was stored" });
+        let _ = console.print_note(note);
         Ok(signal.exit())
     }
 
@@ -217,15 +229,15 @@ impl EnteredCredentials<'_> {
                     .hint("`dadl-mcp setup --no-check` stores credentials without trying them"))
             }
             Err(signal) => {
-                self.interrupted(signal, is_obtained || self.draft.has_replaced(), console)
+                let is_given = is_obtained || self.draft.has_replaced();
+                let end = if is_given { DraftEnd::Store } else { DraftEnd::Drop };
+                self.interrupted(signal, end, console)
             }
         }
     }
 }
 
 /// What is said where an end came before the check.
-const KEPT: &str = "interrupted; what the server gave was stored without a check";
-
 /// Returns whether a server replaces what was entered, or gives what it gives once.
 fn is_given_once(auth: &AuthScheme) -> bool {
     matches!(auth, AuthScheme::OAuth2(oauth2) if matches!(oauth2.grant, OAuth2Grant::RefreshToken { .. }))
@@ -365,7 +377,7 @@ fn ask_all(
     console: &mut Console,
 ) -> Result<(), CliFailure> {
     let auth = &backend.descriptor.auth;
-    let obtained = obtained(auth);
+    let obtained = obtained_credential(auth);
     for name in auth.credentials() {
         if Some(name) == obtained {
             continue;
@@ -374,7 +386,7 @@ fn ask_all(
         let variable = variable.map_err(CliFailure::settings)?;
         let present = match draft.latest(recipient, name) {
             Err(CredentialError::Binding(error)) => {
-                if agrees(args, &error, recipient, console)? {
+                if ask_rebinding(args, &error, recipient, console)? {
                     draft.agree(&backend.settings, name).map_err(CliFailure::settings)?;
                     continue;
                 }
@@ -403,7 +415,7 @@ fn ask_all(
 }
 
 /// Asks whether a stored credential goes to the address of the backend from now on.
-fn agrees(
+fn ask_rebinding(
     args: &SetupArgs,
     error: &BindingError,
     recipient: CredentialRecipient<'_>,
@@ -434,7 +446,7 @@ fn agrees(
 }
 
 /// Returns the credential that a consent gives.
-fn obtained(auth: &AuthScheme) -> Option<&CredentialName> {
+fn obtained_credential(auth: &AuthScheme) -> Option<&CredentialName> {
     let AuthScheme::OAuth2(oauth2) = auth else { return None };
     match &oauth2.grant {
         OAuth2Grant::RefreshToken { refresh_token, consent: Some(_), .. } => Some(refresh_token),
@@ -501,7 +513,7 @@ fn ask_value(
 
 /// Lets a person agree, where that is how the refresh token comes; returns who asks for it then,
 /// and what it is called.
-async fn authorize<'auth>(
+async fn authorize_backend<'auth>(
     args: &SetupArgs,
     backend: &'auth LoadedBackend,
     recipient: CredentialRecipient<'_>,

@@ -19,7 +19,7 @@ use super::{
     failure::CliFailure,
     flags::BackendFlags,
     list, load,
-    wrap::{display_width, wrapped},
+    wrap::{display_width, wrap_text},
 };
 use crate::{
     access::{AccessDecision, AccessDenial},
@@ -46,7 +46,7 @@ pub(super) async fn run(
         return Err(CallRefusal::UnknownTool { name: args.tool.clone(), nearest }.into());
     };
     if args.json || !console.out_is_terminal {
-        console.print_json(&details(app, entry))?;
+        console.print_json(&entry_details(app, entry))?;
     } else {
         let width = console.out_width();
         write_entry(
@@ -60,7 +60,7 @@ pub(super) async fn run(
 }
 
 /// Describes a tool for a program.
-fn details(app: &App, entry: &CatalogEntry) -> Value {
+fn entry_details(app: &App, entry: &CatalogEntry) -> Value {
     let annotations = entry.annotations;
     let mut details = list::entry_summary(entry);
     let more = json!({
@@ -73,7 +73,7 @@ fn details(app: &App, entry: &CatalogEntry) -> Value {
         },
         "inputSchema": &*entry.input_schema,
         "definedIn": defined_in(app, entry),
-        "credentials": flows(app, entry).iter().map(CredentialFlow::to_json).collect::<Vec<_>>(),
+        "credentials": credential_flows(app, entry).iter().map(CredentialFlow::to_json).collect::<Vec<_>>(),
         "descriptor": {
             "name": entry.descriptor().name,
             "version": entry.descriptor().version,
@@ -83,7 +83,7 @@ fn details(app: &App, entry: &CatalogEntry) -> Value {
         "switch": entry.descriptor().switch.as_ref().map(|switch| switch.fields()),
         "returns": entry.returns(),
         "outputSchema": entry.output.as_ref().map(|output| (**output.schema()).clone()),
-        "examples": examples(entry).map(|example| json!({
+        "examples": entry_examples(entry).map(|example| json!({
             "name": example.name, "description": example.description, "code": example.code,
         })).collect::<Vec<_>>(),
         "hints": entry.hints().iter().cloned().map(|(topic, hint)| (topic, hint.into()))
@@ -105,7 +105,7 @@ struct ToolPage<'console> {
 impl ToolPage<'_> {
     /// Writes what is known under a word.
     fn fact(&mut self, word: &str, text: &str) -> io::Result<()> {
-        let text = wrapped(text, self.width, FACT, FACT);
+        let text = wrap_text(text, self.width, FACT, FACT);
         writeln!(self.out, "{word:<FACT$}{text}")
     }
 }
@@ -117,12 +117,12 @@ fn write_entry(
     page: &mut ToolPage<'_>,
 ) -> io::Result<()> {
     writeln!(page.out, "{NAME}{}{NAME:#}  {}", entry.name, entry.title)?;
-    writeln!(page.out, "\n{}\n", wrapped(&entry.description, page.width, 0, 0))?;
+    writeln!(page.out, "\n{}\n", wrap_text(&entry.description, page.width, 0, 0))?;
     write_access(entry, page)?;
     if let Some(absence) = &entry.absence {
         page.fact("server", &absence.lack().to_string())?;
     }
-    page.fact("backend", &format!("{}{}", entry.backend_name, edition(entry)))?;
+    page.fact("backend", &format!("{}{}", entry.backend_name, api_edition(entry)))?;
     match entry.operation() {
         CatalogOperation::Tool(_) => page.fact("request", &entry.operation().summary())?,
         CatalogOperation::Composite(composite) => {
@@ -131,7 +131,7 @@ fn write_entry(
         }
     }
     page.fact("defined in", &defined_in(app, entry))?;
-    for flow in flows(app, entry) {
+    for flow in credential_flows(app, entry) {
         page.fact("credential", &flow.to_string())?;
     }
     if let Some(switch) = &entry.descriptor().switch {
@@ -161,7 +161,7 @@ fn write_entry(
     if !args.schema {
         let more = page.flags.command(&format!("show {} --schema", entry.name));
         let more = format!("`{more}` shows the schemas of the arguments and of the result.");
-        writeln!(page.out, "\n{}", wrapped(&more, page.width, 0, 0))?;
+        writeln!(page.out, "\n{}", wrap_text(&more, page.width, 0, 0))?;
     }
     Ok(())
 }
@@ -197,31 +197,32 @@ fn write_examples(
     page: &mut ToolPage<'_>,
 ) -> io::Result<()> {
     if with_code {
-        for example in examples(entry) {
+        for example in entry_examples(entry) {
             let (name, description) = (one_line(&example.name), one_line(&example.description));
-            let description = wrapped(&description, page.width, 0, 0);
+            let description = wrap_text(&description, page.width, 0, 0);
             writeln!(page.out, "\n{NAME}Example: {name}{NAME:#}\n{description}")?;
             writeln!(page.out, "{}", example.code.trim_end())?;
         }
         return Ok(());
     }
-    let names: Vec<Cow<'_, str>> = examples(entry).map(|example| one_line(&example.name)).collect();
+    let names: Vec<Cow<'_, str>> =
+        entry_examples(entry).map(|example| one_line(&example.name)).collect();
     if names.is_empty() {
         return Ok(());
     }
     let command = page.flags.command(&format!("show {} --examples", entry.name));
     let text = format!("{} (`{command}` shows their code)", names.join(", "));
-    let text = wrapped(&text, page.width, "Examples: ".len(), 2);
+    let text = wrap_text(&text, page.width, "Examples: ".len(), 2);
     writeln!(page.out, "\n{NAME}Examples:{NAME:#} {text}")
 }
 
 /// Returns which credentials the descriptor of a tool gets, and where they go.
-fn flows(app: &App, entry: &CatalogEntry) -> Vec<CredentialFlow> {
+fn credential_flows(app: &App, entry: &CatalogEntry) -> Vec<CredentialFlow> {
     app.backends.get(entry.backend.0).map(LoadedBackend::flows).unwrap_or_default()
 }
 
 /// Says which edition of the descriptor is loaded, as far as it says so itself.
-fn edition(entry: &CatalogEntry) -> String {
+fn api_edition(entry: &CatalogEntry) -> String {
     let Descriptor { name, version, date, .. } = entry.descriptor();
     let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let date = date.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
@@ -232,7 +233,7 @@ fn edition(entry: &CatalogEntry) -> String {
 }
 
 /// Returns the examples whose code mentions the operation.
-fn examples(entry: &CatalogEntry) -> impl Iterator<Item = &WorkedExample> {
+fn entry_examples(entry: &CatalogEntry) -> impl Iterator<Item = &WorkedExample> {
     let name = entry.declared_name();
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
     entry.descriptor().examples.iter().filter(move |example| {
@@ -259,7 +260,7 @@ fn write_arguments(entry: &CatalogEntry, page: &mut ToolPage<'_>) -> io::Result<
         let description = param.description.as_deref().map(one_line).unwrap_or_default();
         let text = format!("({}{required}{default})  {description}", param.kind);
         let first = display_width(&parameter.property) + 3;
-        let text = wrapped(text.trim_end(), page.width, first, 6);
+        let text = wrap_text(text.trim_end(), page.width, first, 6);
         writeln!(page.out, "  {NAME}{}{NAME:#} {text}", parameter.property)?;
     }
     Ok(())

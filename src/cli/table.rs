@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     process_secrets::SECRETS,
-    wrap::{display_width, fitted, padded, wrapped},
+    wrap::{display_width, fit_width, pad_width, wrap_text},
 };
 
 /// More rows are for a program.
@@ -100,7 +100,7 @@ impl<'rows> TableColumn<'rows> {
             .map(|value| {
                 let cell = scalar_text(value);
                 let most = if is_scalar(value) { CELL } else { NESTED };
-                if is_name { cell.into_owned() } else { fitted(&cell, most).into_owned() }
+                if is_name { cell.into_owned() } else { fit_width(&cell, most).into_owned() }
             })
             .collect();
         let head = one_line(key);
@@ -141,10 +141,10 @@ fn render_table(rows: &[&Map<String, Value>], width: usize) -> Option<(String, O
         room = if fits { room.saturating_sub(column.width + GAP) } else { room };
         fits
     });
-    Some((drawn(&kept), left_out(&left)))
+    Some((draw_columns(&kept), left_out(&left)))
 }
 
-fn drawn(columns: &[TableColumn<'_>]) -> String {
+fn draw_columns(columns: &[TableColumn<'_>]) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(columns.iter().map(|column| &*column.head));
@@ -183,12 +183,12 @@ fn members_of(members: &Map<String, Value>, width: usize) -> String {
         let start = if display_width(&key) + GAP > column {
             format!("{key}{}", " ".repeat(GAP))
         } else {
-            padded(&key, column)
+            pad_width(&key, column)
         };
         let first = display_width(&start);
         let room = width.saturating_sub(first);
         let shown = match value {
-            Value::String(value) => wrapped(value.trim_end(), Some(width), first, column),
+            Value::String(value) => wrap_text(value.trim_end(), Some(width), first, column),
             value if is_scalar(value) || display_width(&scalar_text(value)) <= room => {
                 scalar_text(value).into_owned()
             }

@@ -29,7 +29,7 @@ pub(super) async fn run(
     let watch = CallMonitor::new(console.err_is_terminal);
     let context = CallContext::heard_by(&watch);
     let outcome = if args.cancel {
-        let call = admit_call(app.gate.check_cancel(&args.handle)?, args.yes, console)?;
+        let call = admit_call(app.gate.check_cancel(&args.handle)?, args.yes, app, console).await?;
         let mut signals = SignalListener::listen()?;
         tokio::select! {
             outcome = app.executor.cancel_task(call, &args.handle, right.as_ref().ok(), &context) => {

@@ -10,7 +10,7 @@ use std::{
 
 use dadl_text::text;
 
-use super::console::screen;
+use super::{console::masked_screen, report::ColorMode};
 
 /// Prints an error of the command line, or help.
 pub(super) fn print_usage_error(error: &clap::Error, arguments: &[OsString]) -> io::Result<()> {
@@ -24,9 +24,9 @@ pub(super) fn print_usage_error(error: &clap::Error, arguments: &[OsString]) -> 
     }
     let plain = error.render().to_string();
     if error.use_stderr() {
-        screen(io::stderr(), false).write_all(plain.as_bytes())
+        masked_screen(io::stderr(), ColorMode::Never).write_all(plain.as_bytes())
     } else {
-        screen(io::stdout(), false).write_all(plain.as_bytes())
+        masked_screen(io::stdout(), ColorMode::Never).write_all(plain.as_bytes())
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn catch_panics() {
         let thread = thread::current();
         let name = thread.name().unwrap_or("<unnamed>");
         // Nothing can be done when this fails.
-        let mut err = screen(io::stderr(), false);
+        let mut err = masked_screen(io::stderr(), ColorMode::Never);
         let _ = writeln!(err, "\nthread '{name}' {panic}");
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {

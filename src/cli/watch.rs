@@ -32,10 +32,11 @@ pub(super) async fn run(
 ) -> Result<ExitReason, CliFailure> {
     let (app, _simulator) = if args.demo {
         let changes = demo::CHANGES;
-        let (app, simulator) = demo::app(&args.backends, &environment, Some(changes)).await?;
+        let (app, simulator) =
+            demo::simulated_app(&args.backends, &environment, Some(changes)).await?;
         (app.at(CallChannel::Terminal), Some(simulator))
     } else {
-        (load::app(&args.backends, environment, CallChannel::Terminal)?, None)
+        (load::build_app(&args.backends, environment, CallChannel::Terminal)?, None)
     };
     let (id, backend) = find_backend(&app, &args.backend, console)?;
     let Some(events) = &backend.descriptor.events else {

@@ -15,7 +15,7 @@ pub(super) enum Simulator {}
 pub(super) const CHANGES: NonZeroU32 = NonZeroU32::MIN;
 
 /// Refuses.
-pub(super) async fn app(
+pub(super) async fn simulated_app(
     args: &BackendArgs,
     environment: &Environment,
     changes_per_second: Option<NonZeroU32>,

@@ -18,7 +18,7 @@ pub(super) const CUT: char = '…';
 ///
 /// The first line begins in column `first`; what is broken off a line, and each further line of the
 /// text, gets `indent` blanks. What stands in backquotes is one word: it may be a command.
-pub(super) fn wrapped(text: &str, width: Option<usize>, first: usize, indent: usize) -> String {
+pub(super) fn wrap_text(text: &str, width: Option<usize>, first: usize, indent: usize) -> String {
     let Some(width) = width else {
         return text.replace('\n', &format!("\n{}", " ".repeat(indent)));
     };
@@ -44,7 +44,7 @@ pub(super) fn wrapped(text: &str, width: Option<usize>, first: usize, indent: us
 }
 
 /// Cuts a text of one line to `width` columns, with a mark where something is missing.
-pub(super) fn fitted(text: &str, width: usize) -> Cow<'_, str> {
+pub(super) fn fit_width(text: &str, width: usize) -> Cow<'_, str> {
     if display_width(text) <= width {
         return text.into();
     }
@@ -61,7 +61,7 @@ pub(super) fn fitted(text: &str, width: usize) -> Cow<'_, str> {
 }
 
 /// Adds blanks to a text of one line until it takes `width` columns.
-pub(super) fn padded(text: &str, width: usize) -> String {
+pub(super) fn pad_width(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(display_width(text))))
 }
 
@@ -109,38 +109,38 @@ mod tests {
     #[test]
     fn words_stay_whole_and_so_do_commands() {
         let text = "add `--access read,write` to the command, which is long enough\nsecond line";
-        assert_snapshot!(wrapped(text, Some(30), 7, 2), @r"
+        assert_snapshot!(wrap_text(text, Some(30), 7, 2), @r"
         add
           `--access read,write` to the
           command, which is long
           enough
           second line
         ");
-        assert_eq!(wrapped(text, None, 7, 2), text.replace('\n', "\n  "));
+        assert_eq!(wrap_text(text, None, 7, 2), text.replace('\n', "\n  "));
         let url = "see https://example.com/a/long/path/that/nobody/breaks for more";
-        assert!(wrapped(url, Some(20), 0, 0).contains("/a/long/path/that/nobody/breaks\n"));
+        assert!(wrap_text(url, Some(20), 0, 0).contains("/a/long/path/that/nobody/breaks\n"));
     }
 
     #[test]
     fn a_sign_of_two_columns_counts_twice() {
         assert_eq!(
-            wrapped("世界 世界 世界 世界 世界", Some(20), 0, 0),
+            wrap_text("世界 世界 世界 世界 世界", Some(20), 0, 0),
             "世界 世界 世界 世界\n世界"
         );
     }
 
     #[test]
     fn a_cut_text_fits() {
-        assert_eq!(fitted("abcdef", 6), "abcdef");
-        assert_eq!(fitted("abc def", 5), "abc…");
-        assert_eq!(fitted("世界世界", 6), "世界…");
-        assert_eq!(padded("世界", 6), "世界  ");
+        assert_eq!(fit_width("abcdef", 6), "abcdef");
+        assert_eq!(fit_width("abc def", 5), "abc…");
+        assert_eq!(fit_width("世界世界", 6), "世界…");
+        assert_eq!(pad_width("世界", 6), "世界  ");
     }
 
     #[test]
     fn a_secret_is_not_torn_apart() {
         SECRETS.add("wrapped", "horse staple wrapped battery");
-        let shown = wrapped("it is horse staple wrapped battery, says he", Some(20), 0, 0);
+        let shown = wrap_text("it is horse staple wrapped battery, says he", Some(20), 0, 0);
         assert!(!shown.contains("staple") && shown.contains("[REDACTED]"), "{shown}");
     }
 
@@ -149,12 +149,12 @@ mod tests {
         fn nothing_is_lost(text in "[a-z` \n]{0,80}|\\PC{0,40}", width in 20..90_usize, first in 0..10_usize) {
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
             let shown = text::shown_text(&text).into_owned();
-            prop_assert_eq!(words(&wrapped(&text, Some(width), first, 2)), words(&shown));
+            prop_assert_eq!(words(&wrap_text(&text, Some(width), first, 2)), words(&shown));
         }
 
         #[test]
         fn lines_fit_unless_a_word_does_not(text in "([a-z]{1,12} ){0,30}", width in 20..90_usize) {
-            for line in wrapped(&text, Some(width), 0, 2).lines() {
+            for line in wrap_text(&text, Some(width), 0, 2).lines() {
                 prop_assert!(line.len() <= width, "{line}");
             }
         }

@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     BackendSettings, CertificatePin, ConfirmPolicy, FileSettings, NoHost, OperatorLimits,
-    PrivateHost,
+    PrivateHost, Surface,
     base_url::check_url,
     keys,
     reader::{ConfigReader, ConfigSection, ConfigText},
@@ -29,6 +29,8 @@ pub(super) struct ConfigFile {
     pub(super) files: FileSettings,
     /// What the operator says about limits.
     pub(super) limits: OperatorLimits,
+    /// Which tools hosts are shown.
+    pub(super) surface: Surface,
     /// All findings, by their place.
     pub(super) findings: Vec<Diagnostic>,
     /// What works and is not what the operator means.
@@ -36,13 +38,13 @@ pub(super) struct ConfigFile {
 }
 
 /// Reads `source`; relative paths in it are relative to `directory`.
-pub(super) fn read(source: &SourceText, directory: &Path) -> ConfigFile {
+pub(super) fn read_backends_file(source: &SourceText, directory: &Path) -> ConfigFile {
     let mut reader = ConfigReader::default();
     let root = yaml::parse_yaml(source.text(), &mut reader.findings);
     let mut backends = Vec::new();
-    let (mut files, mut limits) = Default::default();
+    let (mut files, mut limits, mut surface) = Default::default();
     if let Some(root) = &root {
-        (backends, files, limits) = reader.read_file(root, directory);
+        (backends, files, limits, surface) = reader.read_file(root, directory);
     } else if reader.findings.is_empty() {
         reader.report_error(code::MISSING_KEY, &(0..0), "the file is empty", NO_BACKENDS);
     }
@@ -51,7 +53,7 @@ pub(super) fn read(source: &SourceText, directory: &Path) -> ConfigFile {
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         backends.clear();
     }
-    ConfigFile { backends, files, limits, findings, warnings }
+    ConfigFile { backends, files, limits, surface, findings, warnings }
 }
 
 const NO_BACKENDS: &str = "list at least one backend under `backends:`";
@@ -61,12 +63,25 @@ impl ConfigReader {
         &mut self,
         root: &YamlNode<'_>,
         directory: &Path,
-    ) -> (Vec<BackendSettings>, FileSettings, OperatorLimits) {
+    ) -> (Vec<BackendSettings>, FileSettings, OperatorLimits, Surface) {
         let Some(file) = self.open_section(root, "the file") else { return Default::default() };
         self.check_keys(file, &key_names(keys::FILE));
         let files = self.file_settings(file, directory);
         let limits = self.read_limits(file);
-        (self.read_backends(file, directory), files, limits)
+        let surface = self.read_surface(file);
+        (self.read_backends(file, directory), files, limits, surface)
+    }
+
+    fn read_surface(&mut self, file: ConfigSection<'_>) -> Surface {
+        let Some(ConfigText { value, span }) = self.read_text(file, "surface") else {
+            return Surface::default();
+        };
+        value.parse().unwrap_or_else(|error| {
+            let message = format!("`{value}`: {error}");
+            let help = "`tools` shows each tool, `compact` a few that find the others";
+            self.report_error(code::UNKNOWN_VALUE, &span, message, help);
+            Surface::default()
+        })
     }
 
     fn read_backends(&mut self, file: ConfigSection<'_>, directory: &Path) -> Vec<BackendSettings> {
@@ -282,8 +297,7 @@ impl ConfigReader {
         backend.policy.exclude_tools =
             self.read_patterns(section, "exclude_tools").unwrap_or_default();
         backend.policy.origins = self.allowed_origins(section);
-        // Its type is checked, so that a half-written entry does not pass.
-        self.read_texts(section, "expose_tools");
+        backend.exposed = self.read_patterns(section, "expose_tools").unwrap_or_default();
     }
 
     fn read_patterns(&mut self, section: ConfigSection<'_>, key: &str) -> Option<ToolPatterns> {

@@ -28,10 +28,8 @@ use dadl_descriptor::model::CredentialName;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub(crate) use self::file::{read_public, read_secret};
-pub use self::{
-    file::SecretFileError,
-    source::{BackendCredentials, CredentialSource, SourceError},
-};
+pub use self::source::{CredentialSource, SourceError};
+pub(crate) use self::{file::SecretFileError, source::BackendCredentials};
 pub use super::store::CredentialValue;
 use super::{
     BackendSettings,
@@ -40,7 +38,8 @@ use super::{
     env_vars::{CREDENTIAL_PREFIX, Environment, PROXIES, UnexpandedVariable, unexpanded_reference},
     keyring::{Keyring, KeyringError, OsKeyring},
     store::{
-        CredentialStore, StoreError, StoreLock, StorePlace, StoredCredential, text_fingerprint,
+        CredentialStore, OtherEntries, StoreError, StoreLock, StorePlace, StoreUse,
+        StoredCredential, text_fingerprint,
     },
 };
 use crate::secrets::{self, Secrets};
@@ -290,16 +289,19 @@ impl CredentialResolver {
         let has_moved = now.is_some_and(|now| now != place);
         let mut left = None;
         if has_moved || !entries.is_empty() {
-            let keeps_others = !self.drafted().is_some_and(|draft| draft.ignores_store);
-            left = store.save_at(place, &backend.name, &entries, keeps_others)?;
+            let others = match self.drafted() {
+                Some(draft) if draft.ignores_store => OtherEntries::Forget,
+                _ => OtherEntries::Keep,
+            };
+            left = store.save_at(place, &backend.name, &entries, others)?;
         }
         Ok(CommitReport { names: values.into_keys().collect(), has_moved, left })
     }
 
     /// Returns whether looking up or replacing a credential of `backend` may wait for a keyring.
-    pub fn may_wait(&self, backend: &BackendSettings, writes: bool) -> bool {
+    pub fn may_wait(&self, backend: &BackendSettings, usage: StoreUse) -> bool {
         let store = self.store.as_ref().filter(|_| self.draft.is_none());
-        store.is_some_and(|store| store.may_wait(&backend.name, writes))
+        store.is_some_and(|store| store.may_wait(&backend.name, usage))
     }
 
     /// Returns a credential that servers replace, as the last one of them left it.

@@ -81,7 +81,7 @@ impl FileDoubt {
 ///
 /// It is not there, or cannot be reached.
 #[cfg(unix)]
-pub fn way_to(path: &Path) -> io::Result<Vec<FileDoubt>> {
+pub(crate) fn way_to(path: &Path) -> io::Result<Vec<FileDoubt>> {
     unix::way_to(path)
 }
 
@@ -167,16 +167,29 @@ mod unix {
         }
     }
 
-    /// Judges a file that is in a directory to which everybody can write, or not.
+    /// Who can put something into the directory that a file is in.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum ParentFolder {
+        /// Everybody.
+        Open,
+        /// Not everybody.
+        Guarded,
+    }
+
+    /// Judges a file that is in such a directory.
     fn judge_facts(
         facts: FileFacts,
         user: u32,
-        in_open: bool,
+        parent: ParentFolder,
         is_private: impl FnOnce(u32) -> bool,
     ) -> Option<FileProblem> {
         let FileFacts { owner, group, mode, is_directory, is_link } = facts;
         if owner != user && owner != ROOT {
-            return Some(FileProblem::Owner { owner, user, is_planted: in_open });
+            return Some(FileProblem::Owner {
+                owner,
+                user,
+                is_planted: parent == ParentFolder::Open,
+            });
         }
         // The mode of a link means nothing.
         if is_link || (is_directory && mode & STICKY != 0) {
@@ -192,7 +205,7 @@ mod unix {
         let user = geteuid().as_raw();
         let mut doubts = Vec::new();
         let mut here = PathBuf::from("/");
-        let mut in_open = false;
+        let mut parent = ParentFolder::Guarded;
         let mut rest = path_parts(&std::path::absolute(path)?);
         // The root is judged like everything below it.
         rest.push(OsString::from("."));
@@ -205,7 +218,7 @@ mod unix {
             };
             let metadata = fs::symlink_metadata(&next)?;
             let facts = FileFacts::from(&metadata);
-            let found = judge_facts(facts, user, in_open, |group| is_private(group, user));
+            let found = judge_facts(facts, user, parent, |group| is_private(group, user));
             let mount = if facts.is_link { &here } else { &next };
             if let Some(problem) = found
                 && !statvfs(mount).is_ok_and(|mount| is_read_only(&mount))
@@ -222,11 +235,12 @@ mod unix {
                 let target = fs::read_link(&next)?;
                 if target.is_absolute() {
                     here = PathBuf::from("/");
-                    in_open = false;
+                    parent = ParentFolder::Guarded;
                 }
                 rest.extend(path_parts(&target));
             } else {
-                in_open = facts.is_directory && facts.mode & OTHERS_WRITE != 0;
+                let is_open = facts.is_directory && facts.mode & OTHERS_WRITE != 0;
+                parent = if is_open { ParentFolder::Open } else { ParentFolder::Guarded };
                 here = next;
             }
         }
@@ -262,7 +276,9 @@ mod unix {
             return Ok(None);
         }
         let problem =
-            judge_facts(FileFacts::from(&metadata), user, false, |group| is_private(group, user));
+            judge_facts(FileFacts::from(&metadata), user, ParentFolder::Guarded, |group| {
+                is_private(group, user)
+            });
         let doubt = |problem| FileDoubt { path: path.to_owned(), problem, is_on_the_way: false };
         Ok(problem.map(doubt))
     }
@@ -426,7 +442,7 @@ mod unix {
                 private in any::<bool>(),
             ) {
                 let facts = FileFacts { owner, group: 9, mode, is_directory, is_link: false };
-                let passes = judge_facts(facts, user, false, |_| private).is_none();
+                let passes = judge_facts(facts, user, ParentFolder::Guarded, |_| private).is_none();
                 let is_ours = owner == user || owner == ROOT;
                 let keeps = is_directory && mode & STICKY != 0;
                 let others = mode & OTHERS_WRITE != 0 || (mode & GROUP_WRITES != 0 && !private);

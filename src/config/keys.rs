@@ -4,7 +4,11 @@
 
 /// A key of backends.yaml.
 #[derive(Debug, Clone, Copy)]
-pub struct ConfigKey {
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "a test compares all of it with docs/configuration.md")
+)]
+pub(crate) struct ConfigKey {
     /// The key.
     pub name: &'static str,
     /// What its value is.
@@ -25,7 +29,7 @@ const fn config_key(
 }
 
 /// The keys of the file itself.
-pub const FILE: &[ConfigKey] = &[
+pub(crate) const FILE: &[ConfigKey] = &[
     config_key("backends", "list", "required", "The backends, in their order"),
     config_key(
         "files",
@@ -39,10 +43,17 @@ pub const FILE: &[ConfigKey] = &[
         "none",
         "How much happens at once, and how much is shown; see below",
     ),
+    config_key(
+        "surface",
+        "text",
+        "`tools`",
+        "`tools` shows hosts each allowed tool, `compact` a few that find and call the others, `auto` \
+         the second where there are many; `--surface` goes before it",
+    ),
 ];
 
 /// The keys of `limits`.
-pub const LIMITS: &[ConfigKey] = &[
+pub(crate) const LIMITS: &[ConfigKey] = &[
     config_key(
         "max_result_chars",
         "number",
@@ -82,6 +93,13 @@ pub const LIMITS: &[ConfigKey] = &[
         "For all answers that are being read at the same time; a call beyond it fails",
     ),
     config_key(
+        "script_timeout",
+        "duration",
+        "`30s`",
+        "For a script of `api_read` or `api_script`; waiting for a person does not count",
+    ),
+    config_key("max_script_calls", "number", "`50`", "For the calls of such a script"),
+    config_key(
         "shutdown_grace",
         "duration",
         "`10s`",
@@ -91,7 +109,7 @@ pub const LIMITS: &[ConfigKey] = &[
 ];
 
 /// The keys of `files`.
-pub const FILES: &[ConfigKey] = &[
+pub(crate) const FILES: &[ConfigKey] = &[
     config_key(
         "allow_hosts",
         "list",
@@ -157,7 +175,7 @@ pub const FILES: &[ConfigKey] = &[
 ];
 
 /// The keys of an entry of `backends`.
-pub const BACKEND: &[ConfigKey] = &[
+pub(crate) const BACKEND: &[ConfigKey] = &[
     config_key("name", "text", "required", "What people and tool names call it: `[a-z][a-z0-9-]*`"),
     config_key(
         "transport",
@@ -194,7 +212,8 @@ pub const BACKEND: &[ConfigKey] = &[
         "expose_tools",
         "list",
         "none",
-        "Accepted for ToolMesh and without effect: every allowed tool is listed directly",
+        "Show these tools beside those of the surface `compact`: names and globs; \
+         with `tools` each allowed tool is shown",
     ),
     config_key(
         "confirm",
@@ -296,7 +315,7 @@ pub const BACKEND: &[ConfigKey] = &[
 ];
 
 /// The keys of `options`, besides the values of `{NAME}` placeholders.
-pub const OPTIONS: &[ConfigKey] = &[
+pub(crate) const OPTIONS: &[ConfigKey] = &[
     config_key(
         "timeout",
         "duration",
@@ -409,6 +428,8 @@ mod tests {
         assert_eq!(of_limits("max_queued_calls"), limits.queued.to_string());
         assert_eq!(units::parse_size(of_limits("max_memory")), Some(limits.memory));
         assert_eq!(units::parse_duration(of_limits("shutdown_grace")), Some(limits.shutdown_grace));
+        assert_eq!(units::parse_duration(of_limits("script_timeout")), Some(limits.script_time));
+        assert_eq!(of_limits("max_script_calls"), limits.script_calls.to_string());
         let of_files = |name: &str| {
             let key = FILES.iter().find(|key| key.name == name).unwrap();
             key.default.split_whitespace().next().unwrap().trim_matches('`')

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dadl_descriptor::script::engine::MOST_CALLS;
+
 use super::{
     keys,
     reader::{ConfigReader, ConfigSection},
@@ -22,6 +24,10 @@ pub struct OperatorLimits {
     pub queued: usize,
     /// The answers that are being read may have so many bytes together.
     pub memory: u64,
+    /// A script that a caller brings may run so long.
+    pub script_time: Duration,
+    /// It may make so many calls.
+    pub script_calls: u32,
     /// Calls may go on for so long when a server ends.
     pub shutdown_grace: Duration,
 }
@@ -35,6 +41,8 @@ impl Default for OperatorLimits {
             transfers: 256,
             queued: 1024,
             memory: 256 * 1024 * 1024,
+            script_time: Duration::from_secs(30),
+            script_calls: MOST_CALLS,
             shutdown_grace: Duration::from_secs(10),
         }
     }
@@ -65,6 +73,11 @@ impl ConfigReader {
         limits.media_bytes =
             self.size_or_none(section, "max_media_size").unwrap_or(limits.media_bytes);
         limits.memory = self.read_size(section, "max_memory").unwrap_or(limits.memory);
+        let time = self.read_duration(section, "script_timeout");
+        limits.script_time = time.unwrap_or(limits.script_time);
+        if let Some(calls) = self.read_positive(section, "max_script_calls") {
+            limits.script_calls = u32::try_from(calls).unwrap_or(u32::MAX);
+        }
         let grace = self.read_duration(section, "shutdown_grace");
         limits.shutdown_grace = grace.unwrap_or(limits.shutdown_grace);
         limits

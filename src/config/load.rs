@@ -15,8 +15,8 @@ use dadl_descriptor::{
 use uuid::Uuid;
 
 use super::{
-    BackendSettings, CertificatePin, DescriptorPaths, FileSettings, OperatorLimits, PrivateHost,
-    Settings, SettingsProvenance, backends_file,
+    BackendSettings, CertificatePin, DescriptorPaths, PrivateHost, Settings, SettingsProvenance,
+    Surface, backends_file,
     base_url::check_url,
     default_name::default_name,
     dirs,
@@ -153,17 +153,17 @@ impl Settings {
             .unwrap_or_else(files_of_this_process);
         let config_home = dirs::config_dir(environment);
         let mut warnings = Vec::new();
-        let (backends, file_settings, limits, origin) = match &overrides.dadl {
+        let (backends, file_settings, limits, surface, origin) = match &overrides.dadl {
             Some(dadl) => {
                 let backend = from_flags(dadl, overrides, access, directory)?;
-                (vec![backend], FileSettings::default(), OperatorLimits::default(), None)
+                (vec![backend], Default::default(), Default::default(), Surface::default(), None)
             }
             None => {
                 let found = find_file(overrides, environment, directory, config_home.as_deref())?;
                 warnings.extend(found.warning);
                 let file = from_file(&found.path, found.provenance, access)?;
                 warnings.extend(file.warnings);
-                (file.backends, file.files, file.limits, Some(found.path))
+                (file.backends, file.files, file.limits, file.surface, Some(found.path))
             }
         };
         let authorities = backends.iter().filter_map(|backend| backend.ca_file.as_deref());
@@ -182,6 +182,7 @@ impl Settings {
             cache: dirs::cache_dir(environment),
             file_settings,
             limits,
+            surface,
             origin,
             places,
             warnings,
@@ -204,7 +205,7 @@ fn files_of_this_process() -> PathBuf {
 
 /// Why a text is no list of access levels.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LevelsError {
+pub(crate) enum LevelsError {
     /// It has no word.
     #[error("no access level is given")]
     Empty,
@@ -218,7 +219,7 @@ pub enum LevelsError {
 /// # Errors
 ///
 /// See [`LevelsError`].
-pub fn parse_levels(text: &str) -> Result<AccessLevels, LevelsError> {
+pub(crate) fn parse_levels(text: &str) -> Result<AccessLevels, LevelsError> {
     let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
     match words.iter().find(|word| !backends_file::is_level(word)) {
         Some(word) => Err(LevelsError::Word((*word).to_owned())),
@@ -324,7 +325,8 @@ fn from_file(
         std::fs::read(path).map_err(|error| SettingsError::Read { path: name.clone(), error })?;
     let source = SourceText::from_bytes(name.clone(), bytes)
         .map_err(|error| unreadable_error(name, &error))?;
-    let mut file = backends_file::read(&source, path.parent().unwrap_or(Path::new("")));
+    let mut file =
+        backends_file::read_backends_file(&source, path.parent().unwrap_or(Path::new("")));
     if file.backends.is_empty() {
         return Err(SettingsError::Invalid { text: Box::new(source), findings: file.findings });
     }

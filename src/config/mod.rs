@@ -6,18 +6,18 @@
 pub(crate) mod address;
 mod backends_file;
 mod base_url;
-pub mod binding;
+pub(crate) mod binding;
 pub mod bundled;
 mod certificate_pin;
 pub mod credentials;
 mod default_name;
-pub mod descriptor_folder;
+pub(crate) mod descriptor_folder;
 mod dirs;
 pub mod env_vars;
 pub(crate) mod file_settings;
-pub mod file_trust;
+pub(crate) mod file_trust;
 pub mod keyring;
-pub mod keys;
+pub(crate) mod keys;
 mod limits;
 mod load;
 mod network_reach;
@@ -25,9 +25,10 @@ mod origin;
 mod origins;
 mod private_files;
 mod reader;
-pub mod server_notes;
-pub mod shell;
-pub mod store;
+pub(crate) mod server_notes;
+pub(crate) mod shell;
+pub(crate) mod store;
+mod surface;
 #[cfg(test)]
 mod tests;
 
@@ -36,17 +37,17 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-pub use self::{
+pub(crate) use self::{
     base_url::BaseUrlProblem,
-    bundled::DescriptorPaths,
-    certificate_pin::{CertificatePin, NoPin},
-    file_settings::FileSettings,
-    limits::OperatorLimits,
-    load::{LevelsError, SettingsError, SettingsOverrides, parse_levels},
+    load::{SettingsError, parse_levels},
     network_reach::{AddressKey, NetworkReach, NoHost, PrivateAddress, PrivateHost},
-    origin::{Origin, OriginError},
+    origin::Origin,
 };
-use crate::access::AccessPolicy;
+pub use self::{
+    bundled::DescriptorPaths, certificate_pin::CertificatePin, file_settings::FileSettings,
+    limits::OperatorLimits, load::SettingsOverrides, surface::Surface,
+};
+use crate::access::{AccessPolicy, ToolPatterns};
 
 /// All that a run needs to know.
 #[derive(Debug, Clone)]
@@ -63,6 +64,8 @@ pub struct Settings {
     pub file_settings: FileSettings,
     /// How much happens at once, and how much of an answer is shown.
     pub limits: OperatorLimits,
+    /// Which tools hosts are shown.
+    pub surface: Surface,
     /// The backends.yaml that was read, when one was.
     pub origin: Option<PathBuf>,
     /// Where descriptors are looked for.
@@ -108,6 +111,8 @@ pub struct BackendSettings {
     pub policy: AccessPolicy,
     /// Whether a person is asked before a dangerous call.
     pub confirm: ConfirmPolicy,
+    /// Tools that hosts are shown beside those that find the others, where there are such (`expose_tools`).
+    pub exposed: ToolPatterns,
     /// Header fields added to each request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Certificates to trust besides the system's, in PEM.
@@ -180,6 +185,7 @@ impl BackendSettings {
             hint: None,
             policy: AccessPolicy::default(),
             confirm: ConfirmPolicy::default(),
+            exposed: ToolPatterns::default(),
             headers: Vec::new(),
             ca_file: None,
             client_cert: None,

@@ -33,7 +33,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use self::content::{KeyringItem, KeyringNote, StoreContent, StoreEntry};
-pub use self::{
+pub(crate) use self::{
     error::StoreError,
     listing::{CredentialListing, RemovedCredentials},
 };
@@ -43,7 +43,7 @@ use super::{
     keyring::{self, Keyring, KeyringError},
     private_files::{create_directory, create_private, is_open_to_others, make_private},
 };
-pub use dadl_text::text::text_fingerprint;
+pub(crate) use dadl_text::text::text_fingerprint;
 
 /// A store larger than this is something else.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
@@ -52,6 +52,24 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// not read it. In form 1 all entries are in the file, form 2 leads to a keyring; both are read,
 /// and the next change makes them this one.
 const VERSION: u32 = 3;
+
+/// What a call does with an entry of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreUse {
+    /// It only looks.
+    LookUp,
+    /// It changes it.
+    Replace,
+}
+
+/// What becomes of the entries of a backend that are not stored anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherEntries {
+    /// They go.
+    Forget,
+    /// They stay, and move with the others.
+    Keep,
+}
 
 /// Where credentials are kept.
 #[derive(Debug, Clone)]
@@ -238,9 +256,9 @@ impl CredentialStore {
         place: StorePlace,
         backend: &str,
         entries: &[(&str, StoredCredential)],
-        keeps_others: bool,
+        others: OtherEntries,
     ) -> Result<Option<KeyringError>, StoreError> {
-        if keeps_others && self.place(backend)? == Some(place) {
+        if others == OtherEntries::Keep && self.place(backend)? == Some(place) {
             return self.save(backend, entries).map(|()| None);
         }
         let _place = self.lock(&place_lock(backend))?;
@@ -249,7 +267,7 @@ impl CredentialStore {
             let note = content.keyring.remove(backend);
             let mut all = content.backends.remove(backend).unwrap_or_default();
             match &note {
-                _ if !keeps_others => all.clear(),
+                _ if others == OtherEntries::Forget => all.clear(),
                 Some(note) => all = self.item(backend, note)?.entries,
                 None => {}
             }
@@ -276,13 +294,13 @@ impl CredentialStore {
         Ok(left.and_then(|note| self.keyring.remove(&note.account).err()))
     }
 
-    /// Returns whether what a call does for `backend` may wait for the keyring; `writes` says
-    /// whether it changes something.
-    pub fn may_wait(&self, backend: &str, writes: bool) -> bool {
+    /// Returns whether what a call does for `backend` may wait for the keyring.
+    pub fn may_wait(&self, backend: &str, usage: StoreUse) -> bool {
         // A file that cannot be read is an error at once.
         let Ok(content) = self.read() else { return false };
         let Some(note) = content.keyring.get(backend) else { return false };
-        writes || self.known().get(backend).is_none_or(|item| item.revision != note.revision)
+        usage == StoreUse::Replace
+            || self.known().get(backend).is_none_or(|item| item.revision != note.revision)
     }
 
     /// Finds out whether the keyring keeps a secret, which may take a person who unlocks it.

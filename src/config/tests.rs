@@ -9,7 +9,10 @@ use crate::access::{AccessDecision, AccessLevels};
 
 /// Reads a file that has no error.
 fn read(text: &str) -> Vec<BackendSettings> {
-    let file = backends_file::read(&SourceText::new("backends.yaml", text), Path::new("/etc/dadl"));
+    let file = backends_file::read_backends_file(
+        &SourceText::new("backends.yaml", text),
+        Path::new("/etc/dadl"),
+    );
     assert_eq!(file.findings, []);
     file.backends
 }
@@ -17,7 +20,7 @@ fn read(text: &str) -> Vec<BackendSettings> {
 /// Reads a file with errors and shows each with its place.
 fn errors(text: &str) -> String {
     let source = SourceText::new("backends.yaml", text);
-    let file = backends_file::read(&source, Path::new(""));
+    let file = backends_file::read_backends_file(&source, Path::new(""));
     assert!(file.backends.is_empty());
     file.findings.iter().fold(String::new(), |mut shown, finding| {
         let place = source.position(finding.span.start);
@@ -166,8 +169,7 @@ fn the_example_is_right_and_shows_every_key() {
         .collect();
     read(&all);
     // ToolMesh's words for what ours say, or without effect.
-    let left_out =
-        ["include_tools", "expose_tools", "streaming_timeout", "task_wait_progress", "`NAME`"];
+    let left_out = ["include_tools", "streaming_timeout", "task_wait_progress", "`NAME`"];
     for key in keys::BACKEND.iter().chain(keys::OPTIONS).chain(keys::FILES).chain(keys::LIMITS) {
         let shown = all.contains(&format!("{}:", key.name));
         assert_ne!(shown, left_out.contains(&key.name), "{}", key.name);
@@ -177,7 +179,10 @@ fn the_example_is_right_and_shows_every_key() {
 #[test]
 fn what_has_no_effect_says_so() {
     let text = "backends: [{ name: a, dadl: a.dadl, options: { task_wait_progress: 10m } }]";
-    let file = backends_file::read(&SourceText::new("test.yaml", text), Path::new("/etc/dadl"));
+    let file = backends_file::read_backends_file(
+        &SourceText::new("test.yaml", text),
+        Path::new("/etc/dadl"),
+    );
     assert_eq!((file.backends.len(), file.findings.len()), (1, 0));
     let [warning] = &*file.warnings else { panic!("{:?}", file.warnings) };
     assert!(
@@ -187,13 +192,19 @@ fn what_has_no_effect_says_so() {
     for (given, expected) in [("0", 0), ("0s", 0), ("7s", 7)] {
         let text =
             format!("backends: [{{ name: a, dadl: a.dadl, options: {{ task_after: {given} }} }}]");
-        let file = backends_file::read(&SourceText::new("test.yaml", text), Path::new("/etc/dadl"));
+        let file = backends_file::read_backends_file(
+            &SourceText::new("test.yaml", text),
+            Path::new("/etc/dadl"),
+        );
         assert_eq!(file.backends[0].task_after, Duration::from_secs(expected), "{given}");
     }
     for wrong in ["5", "-1s", "soon", "[]"] {
         let text =
             format!("backends: [{{ name: a, dadl: a.dadl, options: {{ task_after: {wrong} }} }}]");
-        let file = backends_file::read(&SourceText::new("test.yaml", text), Path::new("/etc/dadl"));
+        let file = backends_file::read_backends_file(
+            &SourceText::new("test.yaml", text),
+            Path::new("/etc/dadl"),
+        );
         assert_eq!(file.findings[0].message, "`task_after` is not a duration", "{wrong}");
     }
 }
@@ -202,7 +213,10 @@ fn what_has_no_effect_says_so() {
 fn reads_what_is_said_about_files() {
     let settings = |text: &str| {
         let text = format!("files:\n  {text}\nbackends: [{{name: a, dadl: a.dadl}}]\n");
-        let file = backends_file::read(&SourceText::new("test.yaml", text), Path::new("/etc/dadl"));
+        let file = backends_file::read_backends_file(
+            &SourceText::new("test.yaml", text),
+            Path::new("/etc/dadl"),
+        );
         let messages: Vec<String> =
             file.findings.iter().map(|finding| finding.message.clone()).collect();
         assert_eq!(file.backends.is_empty(), !messages.is_empty());
@@ -247,7 +261,10 @@ fn nothing_is_a_size_for_what_is_shown() {
     let most = |size: &str| {
         let limits = format!("limits: {{ max_media_size: {size} }}");
         let text = format!("{limits}\nbackends: [{{name: a, dadl: a.dadl}}]\n");
-        let file = backends_file::read(&SourceText::new("test.yaml", text), Path::new("/etc/dadl"));
+        let file = backends_file::read_backends_file(
+            &SourceText::new("test.yaml", text),
+            Path::new("/etc/dadl"),
+        );
         let message = file.findings.first().map(|finding| finding.message.clone());
         message.map_or(Ok(file.limits.media_bytes), Err)
     };

@@ -78,12 +78,15 @@ impl BegunTasks {
 
     /// Notes what a look showed, if a call of this process began the task.
     pub(super) fn saw(&self, report: &TaskReport) {
-        self.look(report, Some(report.is_running));
+        let is_running = Some(report.is_running);
+        self.look(report, is_running);
     }
 
     /// Notes that a look failed for good.
     pub(super) fn lost(&self, report: &TaskReport) {
-        self.look(report, None);
+        // Nobody knows whether it goes on.
+        let is_running = None;
+        self.look(report, is_running);
     }
 
     /// Returns when a call of this process began a task.

@@ -108,8 +108,20 @@ impl CallBounds {
         transfer_queue(&self.limits)
     }
 
-    /// Waits until a call of the backend at `backend` may be sent. One that transfers a file, which
-    /// lasts long and takes little memory, is counted apart.
+    /// Waits until a call that transfers a file may be sent: it lasts long and takes little memory, so
+    /// that it is counted apart.
+    ///
+    /// # Errors
+    ///
+    /// Which bound was hit.
+    pub(super) async fn transfer_turns(&self, client: &ClientKey) -> Result<CallTurns, BusyError> {
+        let most = self.limits.transfers;
+        let turn = self.transfers.turn(client).await;
+        let turn = turn.map_err(|QueueFull(waiting)| BusyError::Transfers { most, waiting })?;
+        Ok(CallTurns([Some(turn), None]))
+    }
+
+    /// Waits until another call of the backend at `backend` may be sent.
     ///
     /// # Errors
     ///
@@ -118,14 +130,7 @@ impl CallBounds {
         &self,
         backend: usize,
         client: &ClientKey,
-        is_transfer: bool,
     ) -> Result<CallTurns, BusyError> {
-        if is_transfer {
-            let most = self.limits.transfers;
-            let turn = self.transfers.turn(client).await;
-            let turn = turn.map_err(|QueueFull(waiting)| BusyError::Transfers { most, waiting })?;
-            return Ok(CallTurns([Some(turn), None]));
-        }
         let own = match self.of_backends.get(backend) {
             None => None,
             Some((queue, most)) => {

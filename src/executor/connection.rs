@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::{
     CallError, Executor,
-    media::accept_advice,
+    error::media_type::page_advice,
     peek::header_text,
     result::CallFilters,
     rpc,
@@ -165,7 +165,7 @@ impl Executor {
         })?;
         let bound = backend.settings().timeouts.call;
         let connected = async {
-            let _turns = self.bounds.turns(position, client, false).await?;
+            let _turns = self.bounds.turns(position, client).await?;
             self.begin(backend, tool, plan, last_id).await
         };
         let timed_out = |_| timed_out(backend, plan);
@@ -206,8 +206,8 @@ impl Executor {
             BodyType::EventStream => StreamCollector::events(None, backend.secrets()),
             BodyType::Ndjson => StreamCollector::lines(None, backend.secrets()),
             _ => {
-                let advice = media::is_page_type(content_type)
-                    .then(|| accept_advice(backend.missing_path(), true));
+                let advice =
+                    media::is_page_type(content_type).then(|| page_advice(backend.missing_path()));
                 let content_type = content_type.unwrap_or("not given");
                 let content_type = backend.secrets().text(content_type).into_owned();
                 let request = backend.request_line(&plan);

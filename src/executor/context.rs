@@ -68,6 +68,12 @@ impl<'call> CallContext<'call> {
         Self { is_script: true, given: texts.collect(), ..self }
     }
 
+    /// The same for a call of a script that the caller brought: what it gives is of its own making.
+    #[must_use]
+    pub(super) fn of_code(self) -> Self {
+        Self { is_script: true, given: Arc::default(), ..self }
+    }
+
     /// Returns whether an argument is the caller's, and not of a script's own making.
     pub(super) fn is_asked(&self, text: &str) -> bool {
         !self.is_script || self.given.iter().any(|given| given == text)

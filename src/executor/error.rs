@@ -1,11 +1,21 @@
 //! Why a call has no result.
 
+pub(super) mod media_type;
+mod task;
+mod unsure;
+mod upload_size;
+
 use std::time::Duration;
 
 use dadl_descriptor::model::json_path::PathError;
 use dadl_text::text;
 
-use super::{BusyError, MediaTypeError, TaskError, UnsureError, UploadSizeError};
+pub use self::task::TaskError;
+pub(crate) use self::{
+    media_type::MediaTypeError, task::TaskFailure, unsure::UnsureError,
+    upload_size::UploadSizeError,
+};
+use super::BusyError;
 use crate::{
     call::ArgumentError,
     files::FileError,

@@ -21,7 +21,7 @@ use crate::{
         error::SendErrorKind,
     },
     outcome::{AnswerPayload, CallOutcome, HeldMemory, JsonText, timestamp},
-    response::media::DeclaredMedia,
+    response::media::{AnswerSubject, DeclaredMedia},
 };
 
 /// How a backend is.
@@ -193,7 +193,7 @@ impl RequestStep<'_> {
         if is_foreign_page(tool, exchange.response.headers()) {
             let label = label(backend, exchange.response.headers());
             let from = (label.as_deref(), exchange.landed);
-            let declared = DeclaredMedia::of(tool, false);
+            let declared = DeclaredMedia::of(tool, AnswerSubject::Result);
             let error = page_error(backend, declared, self.request_line(), status.as_u16(), from);
             return Err(BackendFault::answered(error.to_string()));
         }
@@ -240,7 +240,7 @@ impl RequestStep<'_> {
         if let (Some(path), Some(value)) = (&health.auth_expires_path, value) {
             // A text that is no point in time may be anything, and is not passed on.
             let found_at = path.look(value).and_then(cost::small);
-            found.auth_expires_at = found_at.as_ref().and_then(timestamp::normalize);
+            found.auth_expires_at = found_at.as_ref().and_then(timestamp::normalize_timestamp);
         }
         let request = || self.request_line();
         match (&health.expect_path, value) {

@@ -256,9 +256,10 @@ impl Executor {
                 let door = gate.door();
                 let document = if fit.public {
                     let anonymous = client.without_credential();
-                    document::fetch(&anonymous, &url, &self.files, door, MOST_DOCUMENT).await?
+                    document::fetch_document(&anonymous, &url, &self.files, door, MOST_DOCUMENT)
+                        .await?
                 } else {
-                    document::fetch(client, &url, &self.files, door, MOST_DOCUMENT).await?
+                    document::fetch_document(client, &url, &self.files, door, MOST_DOCUMENT).await?
                 };
                 let read = tokio::task::spawn_blocking(move || {
                     dadl_openapi::fit::document_offer(&document)

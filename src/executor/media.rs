@@ -8,59 +8,16 @@ use dadl_descriptor::model::Tool;
 use dadl_text::text::begins_as_page;
 use http::{HeaderMap, header};
 
-use super::{CallError, peek::header_text, step::RequestStep};
+use super::{CallError, MediaTypeError, peek::header_text, step::RequestStep};
 use crate::{
     http::backend::{Backend, HttpExchange},
     outcome::{AnswerPayload, JsonText},
     response::{
         decode::BodyType,
         decode_error::DecodeError,
-        media::{self, DeclaredMedia},
+        media::{self, AnswerSubject, DeclaredMedia},
     },
 };
-
-/// An answer of another kind than its tool declares. Usually the operator's `url`, a login page or
-/// what is in front of the API.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "backend \"{backend}\" answered {request} with HTTP {status} and {sent} instead of {declared}{}; {}",
-    .landed.as_ref().map(|path| format!(", after a redirect to {path}")).unwrap_or_default(),
-    accept_advice(.missing.as_deref(), *.is_page)
-)]
-pub struct MediaTypeError {
-    /// The name of the backend.
-    pub backend: String,
-    /// The method and the path below the base URL.
-    pub request: String,
-    /// The status of the answer.
-    pub status: u16,
-    /// What it is: `a web page (text/html)`, `text/plain`.
-    pub sent: String,
-    /// What was expected.
-    pub declared: String,
-    /// The path to which redirects led.
-    pub landed: Option<String>,
-    /// The path in which base URLs of the API end, where that of the backend does not.
-    pub missing: Option<String>,
-    /// Whether it is a page of a browser.
-    pub is_page: bool,
-}
-
-/// Says what to look at.
-pub(super) fn accept_advice(missing: Option<&str>, is_page: bool) -> String {
-    match (missing, is_page) {
-        (Some(path), _) => missing_path(path),
-        (None, true) => "the operator should check `url` of the backend, and whether a login page \
-                         or a proxy answers in its place"
-            .to_owned(),
-        (None, false) => "the descriptor does not fit what this server answers".to_owned(),
-    }
-}
-
-/// Asks whether the base URL lacks `path`.
-pub(super) fn missing_path(path: &str) -> String {
-    format!("is `url` of the backend missing {path}? Base URLs of this API end in it")
-}
 
 /// Makes the error of an answer to the request of `tool` that is a page.
 pub(super) fn page_error(
@@ -95,7 +52,8 @@ pub(super) fn is_foreign_page(tool: &Tool, headers: &HeaderMap) -> bool {
 
 impl<'call> RequestStep<'call> {
     fn declared(&self) -> DeclaredMedia<'call> {
-        DeclaredMedia::of(self.tool, self.shows_tasks())
+        let subject = if self.shows_tasks() { AnswerSubject::Tasks } else { AnswerSubject::Result };
+        DeclaredMedia::of(self.tool, subject)
     }
 
     /// Returns whether a page of a browser may be what the tool answers.
@@ -246,11 +204,5 @@ impl<'call> RequestStep<'call> {
             is_page: false,
         }
         .into()
-    }
-}
-
-impl From<MediaTypeError> for CallError {
-    fn from(error: MediaTypeError) -> Self {
-        Self::MediaType(Box::new(error))
     }
 }

@@ -5,8 +5,11 @@
 //! only, which the gate alone makes. Dropping its future aborts the request and removes an unfinished
 //! download.
 
+mod answer;
 mod begun_tasks;
 mod call_bounds;
+mod caller_script;
+mod change_ledger;
 mod composite;
 pub(crate) mod connection;
 mod context;
@@ -17,6 +20,7 @@ mod error;
 mod file_name;
 mod health;
 pub(crate) mod inline;
+mod inner_failure;
 mod known_servers;
 mod look;
 mod media;
@@ -24,11 +28,13 @@ mod pages;
 mod peek;
 mod pipeline;
 mod preparing;
+mod preview;
 mod range;
 mod read;
 mod result;
 mod rpc;
 mod script;
+mod script_loop;
 mod sealed;
 mod send;
 mod settle_write;
@@ -36,7 +42,6 @@ mod step;
 mod step_queue;
 pub(crate) mod stream;
 mod task;
-mod unsure;
 mod upload_size;
 
 use std::{
@@ -49,20 +54,21 @@ use serde_json::Value;
 
 pub(crate) use self::call_bounds::AnswerMemory;
 use self::{
-    begun_tasks::BegunTasks, call_bounds::CallBounds, known_servers::KnownServers,
-    script::ScriptSlots, settle_write::LastWrites,
+    begun_tasks::BegunTasks, call_bounds::CallBounds, change_ledger::ChangeLedgers,
+    known_servers::KnownServers, script::ScriptSlots, settle_write::LastWrites,
+};
+pub(crate) use self::{
+    call_bounds::BusyError,
+    dry_run::DryRun,
+    error::{MediaTypeError, TaskFailure, UploadSizeError},
+    health::HealthReport,
+    known_servers::KnownServer,
+    preview::TimedPreview,
 };
 pub use self::{
-    call_bounds::BusyError,
+    caller_script::{CallerScript, ChangeApproval, ChangeQuestion, ScriptError, ScriptGuide},
     context::{CallContext, OnDrop, WaitBudget},
-    dry_run::DryRun,
-    error::CallError,
-    health::HealthReport,
-    known_servers::{KnownServer, LearnError},
-    media::MediaTypeError,
-    task::{TaskError, TaskFailure},
-    unsure::UnsureError,
-    upload_size::UploadSizeError,
+    error::{CallError, TaskError},
 };
 use crate::{
     call,
@@ -85,6 +91,9 @@ pub struct Executor {
     files: FileStore,
     filters: FilterPool,
     slots: ScriptSlots,
+    /// Of scripts that callers bring: they may call composites, which need a slot of their own.
+    caller_slots: ScriptSlots,
+    ledgers: ChangeLedgers,
     bounds: CallBounds,
     begun: BegunTasks,
     written: LastWrites,
@@ -96,12 +105,26 @@ pub struct Executor {
 impl Executor {
     /// Executes calls of `backends`, whose order is that of the settings.
     pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
-        let (filters, slots) = (FilterPool::default(), ScriptSlots::default());
+        let filters = FilterPool::default();
+        let (slots, caller_slots) = (ScriptSlots::default(), ScriptSlots::of_callers());
         let backends = backends.into();
         let bounds = call_bounds(OperatorLimits::default(), &backends);
         let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
-        let (begun, written, fits, requests) = Default::default();
-        Self { backends, secrets, files, filters, slots, bounds, begun, written, fits, requests }
+        let (begun, written, fits, requests, ledgers) = Default::default();
+        Self {
+            backends,
+            secrets,
+            files,
+            filters,
+            slots,
+            caller_slots,
+            ledgers,
+            bounds,
+            begun,
+            written,
+            fits,
+            requests,
+        }
     }
 
     /// Does so much at once; by default as [`OperatorLimits`] say.
@@ -130,6 +153,11 @@ impl Executor {
     /// Returns room for what is made of an answer beside it.
     pub(crate) fn room(&self, client: &ClientKey) -> AnswerMemory {
         self.bounds.room(client)
+    }
+
+    /// Returns what runs the jq programs of `client`.
+    pub(crate) fn filters(&self, client: &ClientKey) -> FilterPool {
+        self.filters.of(client)
     }
 
     /// Returns the secrets that are in use.

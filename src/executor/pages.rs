@@ -165,7 +165,7 @@ impl<'call> PageWalk<'call> {
         let last = joined.last_length();
         let before = joined.count() - last;
         let page = ResultPage { arguments, url: &plan.url, signals, items: Some(last), before };
-        page::following(self.pagination, page)
+        page::following_page(self.pagination, page)
     }
 
     /// Decides whether to go on, and where.

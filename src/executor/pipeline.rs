@@ -136,7 +136,12 @@ impl Executor {
         context: &CallContext<'_>,
     ) -> Result<CallTurns, CallError> {
         let bound = self.backend(entry)?.settings().timeouts.call;
-        let turns = self.bounds.turns(entry.backend.0, &context.client, is_transfer);
+        let turns = async {
+            match is_transfer {
+                true => self.bounds.transfer_turns(&context.client).await,
+                false => self.bounds.turns(entry.backend.0, &context.client).await,
+            }
+        };
         let turns = tokio::time::timeout(bound, turns).await;
         Ok(turns.map_err(|_| BusyError::Late(bound))??)
     }

@@ -91,7 +91,12 @@ impl RequestStep<'_> {
                 let items = selected.items().map(Iterator::count);
                 let (arguments, url) = (call.arguments(), &plan.url);
                 let page = page::ResultPage { arguments, url, signals: &signals, items, before: 0 };
-                page::page_note(call.entry(), pagination, page::following(pagination, page), items)
+                page::page_note(
+                    call.entry(),
+                    pagination,
+                    page::following_page(pagination, page),
+                    items,
+                )
             });
             Ok::<_, CallError>(Ok((selected, page)))
         };

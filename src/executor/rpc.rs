@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     call::{CallPlan, PlannedBody, RpcCall},
-    http::backend::{Backend, HttpExchange, MOST_ERROR_BYTES},
+    http::{
+        answer_start::MOST_ERROR_BYTES,
+        backend::{Backend, HttpExchange},
+    },
     outcome::AnswerPayload,
     response::{
         MASK,

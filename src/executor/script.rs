@@ -21,6 +21,9 @@ use crate::shares::{ClientKey, FairQueue, QueueTurn};
 /// How many scripts run at once; each may take [`engine::MEMORY`].
 pub(super) const MOST_RUNS: usize = 16;
 
+/// How many scripts of callers run at once, besides: they may call composites, and wait for people.
+pub(super) const MOST_CALLER_RUNS: usize = 8;
+
 /// So many of them are kept for clients that run none or few: a script may last for minutes.
 const KEPT_RUNS: usize = 2;
 
@@ -47,6 +50,11 @@ impl Default for ScriptSlots {
 }
 
 impl ScriptSlots {
+    /// Makes the slots of scripts that callers bring.
+    pub(super) fn of_callers() -> Self {
+        Self(FairQueue::keeping(KEPT_RUNS, MOST_CALLER_RUNS, MOST_WAITING))
+    }
+
     /// Waits for a slot; there is none when too many wait.
     pub(super) async fn take(&self, client: &ClientKey) -> Option<ScriptSlot> {
         self.0.turn(client).await.ok().map(|turn| ScriptSlot { _turn: turn })

@@ -8,11 +8,12 @@ use dadl_text::{json::scan, text::begins_as_page};
 use http::HeaderValue;
 use uuid::Uuid;
 
-use super::{CallError, media::missing_path, step::RequestStep};
+use super::{CallError, error::media_type::missing_path, step::RequestStep};
 use crate::{
     call::CallPlan,
     http::{
-        backend::{AnswerMode, Backend, BackendRefusal, HttpExchange, MOST_ERROR_BYTES, start_of},
+        answer_start::{MOST_ERROR_BYTES, start_of},
+        backend::{AnswerMode, Backend, BackendRefusal, HttpExchange},
         retry::RetryRules,
     },
     outcome::{ApiError, SWITCHED_OFF},

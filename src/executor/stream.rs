@@ -117,7 +117,8 @@ impl<'call> AnswerStream<'call> {
                 break;
             }
             let Ok(next) = tokio::time::timeout_at(deadline, pieces.next()).await else {
-                notes.push(self.out_of_time(wanted == Some(deadline), bounds.duration)?);
+                let is_wanted = wanted == Some(deadline);
+                notes.push(self.out_of_time(is_wanted, bounds.duration)?);
                 break;
             };
             let Some(piece) = next else {

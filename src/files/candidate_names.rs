@@ -30,7 +30,7 @@ pub(super) fn safe_name(name: &str) -> String {
 }
 
 /// Returns `name`, and what it may be called when that is taken: `a-2.tar`, `a-3.tar`, ..
-pub(super) fn candidates(name: &str) -> impl Iterator<Item = String> + '_ {
+pub(super) fn candidate_names(name: &str) -> impl Iterator<Item = String> + '_ {
     let (stem, extension) = split_extension(name);
     let others = (2_u32..).map(move |number| format!("{stem}-{number}{extension}"));
     std::iter::once(name.to_owned()).chain(others)
@@ -59,8 +59,8 @@ mod tests {
 
     #[test]
     fn a_name_that_is_taken_gets_a_number() {
-        let names: Vec<String> = candidates("a.tar").take(3).collect();
+        let names: Vec<String> = candidate_names("a.tar").take(3).collect();
         assert_eq!(names, ["a.tar", "a-2.tar", "a-3.tar"]);
-        assert_eq!(candidates("a").nth(1).unwrap(), "a-2");
+        assert_eq!(candidate_names("a").nth(1).unwrap(), "a-2");
     }
 }

@@ -31,7 +31,7 @@ const WAYS: [NamingWay; 3] = [NamingWay::Exclusive, NamingWay::Link, NamingWay::
 ///
 /// [`io::ErrorKind::AlreadyExists`] when anything has that name, a link that leads nowhere included;
 /// what the system says otherwise.
-pub(crate) fn give(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn give_name(from: &Path, to: &Path) -> io::Result<()> {
     give_by(&WAYS, from, to)
 }
 
@@ -79,8 +79,8 @@ fn rename_exclusively(_: &Path, _: &Path) -> io::Result<()> {
 /// # Errors
 ///
 /// [`io::ErrorKind::Unsupported`] where the system cannot do that; what it says otherwise.
-pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    let done = swap(one, other);
+pub(crate) fn exchange_names(one: &Path, other: &Path) -> io::Result<()> {
+    let done = swap_names(one, other);
     done.map_err(|error| match error.kind() {
         io::ErrorKind::InvalidInput => io::ErrorKind::Unsupported.into(),
         _ => error,
@@ -88,13 +88,13 @@ pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-fn swap(one: &Path, other: &Path) -> io::Result<()> {
+fn swap_names(one: &Path, other: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-fn swap(_: &Path, _: &Path) -> io::Result<()> {
+fn swap_names(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -55,7 +55,7 @@ pub(super) fn forget_expiry(directory: &Path, id: &FileId) {
     let path = staging::path_of(directory, id, SEEN);
     if path.exists() {
         remove_quietly(&path);
-        staging::tidy(directory);
+        staging::remove_when_empty(directory);
     }
 }
 

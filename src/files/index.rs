@@ -34,7 +34,7 @@ impl FileIndex {
     /// Reads what is new and removes what has expired; the first time, leftovers too.
     pub(crate) fn refresh(&mut self, directory: &Path, now: &ClockMoment) {
         let mut present = HashMap::with_capacity(self.records.len());
-        for (id, record_path) in records(directory) {
+        for (id, record_path) in list_records(directory) {
             let known = self.records.remove(&id);
             // A record that cannot be read names nothing.
             let Some(record) = known.or_else(|| read_record(&record_path)) else { continue };
@@ -67,6 +67,11 @@ impl FileIndex {
     /// Returns a record as of the last look.
     pub(crate) fn get(&self, id: &FileId) -> Option<&FileRecord> {
         self.records.get(id)
+    }
+
+    /// Returns all records as of the last look.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &FileRecord> {
+        self.records.values()
     }
 
     /// Returns the names of the files that hold answers which were shown in part, as of the last look.
@@ -126,7 +131,7 @@ pub(super) fn take_back(directory: &Path, id: &FileId) {
 }
 
 /// Lists what has the name of a record; a store that is a link is none.
-fn records(directory: &Path) -> Vec<(FileId, PathBuf)> {
+fn list_records(directory: &Path) -> Vec<(FileId, PathBuf)> {
     let store = directory.join(STORE);
     if !is_directory(&store) {
         return Vec::new();

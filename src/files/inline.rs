@@ -54,7 +54,7 @@ impl FileStore {
     pub(crate) async fn inlined(&self, text: &str, found: InlineFile) -> Result<String, FileError> {
         let InlineFile { before, bytes } = found;
         let Some((record, path)) = bytes else { return Ok(before) };
-        let read = read(record, path).await;
+        let read = read_stored(record, path).await;
         let bytes = read.map_err(|reason| self.not_inlined(text, reason))?;
         let mut text = before;
         STANDARD.encode_string(&bytes, &mut text);
@@ -108,7 +108,7 @@ impl FileStore {
 }
 
 /// Reads a file that has the size of its record.
-async fn read(record: FileRecord, path: PathBuf) -> Result<Vec<u8>, ReferenceError> {
+async fn read_stored(record: FileRecord, path: PathBuf) -> Result<Vec<u8>, ReferenceError> {
     let size = record.size;
     let upload = open_stored(record, &path).await?;
     if upload.size != Some(size) {

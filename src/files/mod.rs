@@ -31,7 +31,7 @@ mod time;
 mod unfinished;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fmt, io,
     path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -46,19 +46,20 @@ use tokio_util::io::ReaderStream;
 use url::Url;
 
 use self::{error::io_error, index::FileIndex, record::STORE, time::Timekeeper};
-pub use self::{
-    error::{FetchClientError, FileError, ReferenceError, UrlRefusal},
-    remote::{HostResolver, SystemResolver},
-    space::{DiskSpace, SpaceGauge},
-    time::SystemClock,
-};
 pub(crate) use self::{
+    error::{FetchClientError, FileError, ReferenceError},
     inline::InlineFile,
     media_type::{extension_of, of_name as media_type_of},
     readable::ReadableFile,
     record::{FileId, FileRecord},
     saving::FileSaving,
+    space::SpaceGauge,
+    time::SystemClock,
     unfinished::{RequestFingerprint, UnfinishedFile},
+};
+pub use self::{
+    remote::{HostResolver, SystemResolver},
+    space::DiskSpace,
 };
 pub(crate) use crate::call::handle::REFERENCE;
 use crate::{
@@ -68,6 +69,8 @@ use crate::{
 
 /// Bytes are read in pieces of this size.
 const READ_BUFFER: usize = 256 * 1024;
+/// So many files that stay are remembered.
+const MOST_REMEMBERED: usize = 1000;
 /// So much of a reference is repeated in an error.
 const LONGEST_REFERENCE: usize = 200;
 /// Longer text is the name of no file.
@@ -105,6 +108,8 @@ struct StoreState {
     awaited_bytes: u64,
     /// The unfinished files of each host.
     of_hosts: HashMap<String, FileUsage>,
+    /// Of files that stay, and have no record on the disk: what this process saved last.
+    staying: VecDeque<FileRecord>,
 }
 
 /// What files take: how many there are, and their bytes.
@@ -120,6 +125,21 @@ impl StoreState {
         let (files, bytes) = self.index.usage_of(host);
         let unfinished = self.of_hosts.get(host).copied().unwrap_or_default();
         FileUsage { files: files + unfinished.files, bytes: bytes + unfinished.bytes }
+    }
+
+    /// Remembers a file that has no record on the disk.
+    fn remember(&mut self, record: FileRecord) {
+        if self.staying.len() >= MOST_REMEMBERED {
+            self.staying.pop_front();
+        }
+        self.staying.push_back(record);
+    }
+
+    /// Returns what is known of the file that this server saved under a name.
+    fn record_of(&self, name: &str) -> Option<FileRecord> {
+        let staying = self.staying.iter().rev();
+        let found = staying.chain(self.index.all()).find(|it| it.file.as_deref() == Some(name));
+        found.cloned()
     }
 }
 

@@ -70,14 +70,14 @@ impl WholeFile {
             sha256: sha256.clone(),
             expires,
             until,
-            modified: record::modified(&metadata),
+            modified: record::modified_nanos(&metadata),
             spilled: is_spilled,
             inode: record::inode_of(&metadata),
         };
         let is_noted = wanted.is_none() || expires.is_some() || store.is_limited();
         let names: Box<dyn Iterator<Item = Option<String>>> = match &wanted {
             None => Box::new(std::iter::once(None)),
-            Some(wanted) => Box::new(candidate_names::candidates(wanted).map(Some)),
+            Some(wanted) => Box::new(candidate_names::candidate_names(wanted).map(Some)),
         };
         let mut path = None;
         for name in names {
@@ -93,6 +93,8 @@ impl WholeFile {
         drop(file);
         if is_noted {
             store.state().index.insert(id.clone(), record);
+        } else {
+            store.state().remember(record);
         }
         let published = store.published();
         Ok(SavedFile {
@@ -127,7 +129,7 @@ fn take_name(
         let written = index::write_record(directory, id, record);
         written.map_err(|error| io_error("record", &path, &error))?;
     }
-    match exclusive_name::give(part.path(), &path) {
+    match exclusive_name::give_name(part.path(), &path) {
         Ok(()) => Ok(Some(path)),
         Err(error) => {
             if is_noted {

@@ -33,6 +33,6 @@ impl Drop for PartFile {
             // Best effort: the file may be gone already.
             let _ = std::fs::remove_file(&self.path);
         }
-        staging::tidy(&self.directory);
+        staging::remove_when_empty(&self.directory);
     }
 }

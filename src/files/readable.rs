@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::UNIX_EPOCH};
 
 use url::Url;
 
-use super::{FileId, FileStore, REFERENCE, folder, media_type};
+use super::{FileId, FileRecord, FileStore, REFERENCE, folder, media_type};
 
 /// A file that a host may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl FileStore {
     pub(crate) async fn readable(&self, uri: &str) -> Option<ReadableFile> {
         if let Some(id) = uri.strip_prefix(REFERENCE) {
             let (record, path) = self.stored(&FileId::parse(id)?).await?;
-            let super::FileRecord { name, content_type, size, .. } = record;
+            let FileRecord { name, content_type, size, .. } = record;
             return Some(ReadableFile { path, name, content_type, size });
         }
         if self.inner.published.get().is_some() {
@@ -43,6 +43,36 @@ impl FileStore {
                 .filter_map(|part| part.file_name())
                 .any(|part| is_own(part.as_ref()));
             (!is_hidden).then(|| readable_at(path)).flatten()
+        });
+        found.await.ok().flatten()
+    }
+
+    /// Finds a file that this server stored: by `dadl-file:ID` or the URL that it gave out, and where
+    /// clients are on this machine by its name, its path or a `file://` URL. What others have put into the
+    /// directory is none.
+    pub(crate) async fn stored_text(&self, reference: &str) -> Option<ReadableFile> {
+        if let Some(id) = self.id_of(reference) {
+            let (record, path) = self.stored(&id).await?;
+            let FileRecord { name, content_type, size, .. } = record;
+            return Some(ReadableFile { path, name, content_type, size });
+        }
+        if self.published().is_some() || reference.contains('\0') {
+            return None;
+        }
+        self.sweep().await;
+        let path = match reference.strip_prefix("file://") {
+            Some(_) => Url::parse(reference).ok()?.to_file_path().ok()?,
+            None => PathBuf::from(reference),
+        };
+        let store = self.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let directory = store.directory().canonicalize().ok()?;
+            let path = directory.join(path).canonicalize().ok()?;
+            let name = path.strip_prefix(&directory).ok()?.to_str()?;
+            let record = store.state().record_of(name)?;
+            record.is_at(&path).then_some(())?;
+            let FileRecord { content_type, size, .. } = record;
+            Some(ReadableFile { name: name.to_owned(), path, content_type, size })
         });
         found.await.ok().flatten()
     }

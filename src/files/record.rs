@@ -84,7 +84,7 @@ impl FileRecord {
         fs::symlink_metadata(path).is_ok_and(|metadata| {
             metadata.is_file()
                 && metadata.len() == self.size
-                && modified(&metadata) == self.modified
+                && modified_nanos(&metadata) == self.modified
                 && (self.inode.is_none() || self.inode == inode_of(&metadata))
         })
     }
@@ -96,7 +96,7 @@ pub(super) fn record_path(directory: &Path, id: &FileId) -> PathBuf {
 }
 
 /// Returns when a file was last written to, as records have it.
-pub(crate) fn modified(metadata: &fs::Metadata) -> u64 {
+pub(crate) fn modified_nanos(metadata: &fs::Metadata) -> u64 {
     let time = metadata.modified().unwrap_or(UNIX_EPOCH);
     let nanos = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_nanos();
     u64::try_from(nanos).unwrap_or(u64::MAX)

@@ -167,7 +167,7 @@ pub(crate) async fn open_upload(
             request.send().await.map_err(|error| ReferenceError::Unreachable(chain(&error)))?;
         let status = response.status();
         if status.is_success() {
-            return upload(response, &url, settings);
+            return response_upload(response, &url, settings);
         }
         let location = response.headers().get(header::LOCATION);
         let location = location.and_then(|value| value.to_str().ok());
@@ -180,7 +180,7 @@ pub(crate) async fn open_upload(
     Err(ReferenceError::Redirects)
 }
 
-fn upload(
+fn response_upload(
     response: reqwest::Response,
     url: &Url,
     settings: &FileSettings,

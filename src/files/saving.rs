@@ -243,7 +243,7 @@ impl FileStore {
         }
         file.set_len(offset).and_then(|()| file.seek(SeekFrom::Start(offset))).map_err(fail)?;
         part.keep = false;
-        mark.keep(false);
+        mark.withdraw();
         let writer = FileWriter::Idle(SparseFile::new(file, digest));
         let mut saving = FileSaving::new(self, room, id, incoming, writer, part);
         saving.received = offset;
@@ -467,7 +467,7 @@ impl FileSaving {
     /// Leaves what is there to another call, where that can go on with it; says whether it can.
     pub(crate) fn leave(mut self) -> bool {
         let Some(mark) = self.mark.as_mut() else { return false };
-        mark.keep(true);
+        mark.keep();
         self.part.keep = true;
         true
     }

@@ -45,7 +45,7 @@ pub(super) struct StagedFile {
 }
 
 /// Returns where the folder is.
-pub(super) fn folder(directory: &Path) -> PathBuf {
+pub(super) fn staging_folder(directory: &Path) -> PathBuf {
     directory.join(STORE).join(WORKSHOP)
 }
 
@@ -56,7 +56,7 @@ pub(super) fn part_path(directory: &Path, id: &FileId) -> PathBuf {
 
 /// Returns the path of a name in the folder.
 pub(super) fn path_of(directory: &Path, id: &FileId, ending: &str) -> PathBuf {
-    folder(directory).join(format!("{}.{ending}", id.as_str()))
+    staging_folder(directory).join(format!("{}.{ending}", id.as_str()))
 }
 
 /// Makes a file in the folder, which is made as well where it is missing.
@@ -82,7 +82,7 @@ pub(super) fn make_file(directory: &Path) -> io::Result<StagedFile> {
 pub(super) fn write_file(directory: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     let StagedFile { mut file, path: new, .. } = make_file(directory)?;
     let written =
-        io::Write::write_all(&mut file, text).and_then(|()| exclusive_name::give(&new, path));
+        io::Write::write_all(&mut file, text).and_then(|()| exclusive_name::give_name(&new, path));
     if written.is_err() {
         remove_quietly(&new);
     }
@@ -90,7 +90,7 @@ pub(super) fn write_file(directory: &Path, path: &Path, text: &[u8]) -> io::Resu
 }
 
 /// Replaces one of our small files, the whole of it or nothing.
-pub(super) fn rewrite(directory: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+pub(super) fn rewrite_file(directory: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     let StagedFile { mut file, path: new, .. } = make_file(directory)?;
     let written = io::Write::write_all(&mut file, text).and_then(|()| fs::rename(&new, path));
     if written.is_err() {
@@ -100,7 +100,7 @@ pub(super) fn rewrite(directory: &Path, path: &Path, text: &[u8]) -> io::Result<
 }
 
 /// Removes the folder when nothing is in it.
-pub(super) fn tidy(directory: &Path) {
+pub(super) fn remove_when_empty(directory: &Path) {
     if let Some(workshop) = StagingFolder::alone(directory) {
         workshop.remove_if_empty();
     }
@@ -110,7 +110,7 @@ impl StagingFolder {
     /// Makes the folder, unless it is there.
     fn open(directory: &Path) -> io::Result<Self> {
         super::create_private(directory)?;
-        let path = folder(directory);
+        let path = staging_folder(directory);
         let marker = path.join(MARKER);
         let store = directory.join(STORE);
         for _ in 0..ATTEMPTS {
@@ -149,7 +149,7 @@ impl StagingFolder {
 
     /// Finds the folder where it is there and ours.
     fn find(directory: &Path) -> Option<Self> {
-        let path = folder(directory);
+        let path = staging_folder(directory);
         if !is_usable(directory) {
             return None;
         }
@@ -241,7 +241,7 @@ fn make_directory(path: &Path) -> io::Result<bool> {
 /// Returns whether the folder and the one around it are no links, and belong to this user or to whoever
 /// the directory belongs to.
 fn is_usable(directory: &Path) -> bool {
-    let path = folder(directory);
+    let path = staging_folder(directory);
     let around = directory.join(STORE);
     [&around, &path].into_iter().all(|path| is_directory(path) && is_own(directory, path))
 }
@@ -264,7 +264,7 @@ fn is_own(_: &Path, _: &Path) -> bool {
 #[cfg(unix)]
 pub(super) fn check_same_disk(directory: &Path, target: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
-    let path = folder(directory);
+    let path = staging_folder(directory);
     if fs::symlink_metadata(&path)?.dev() == fs::metadata(target)?.dev() {
         return Ok(());
     }
@@ -290,10 +290,10 @@ mod tests {
     fn the_folder_is_there_as_long_as_something_is_in_it() {
         let home = tempfile::tempdir().unwrap();
         let made = make_file(home.path()).unwrap();
-        tidy(home.path());
+        remove_when_empty(home.path());
         assert!(made.path.exists());
         fs::remove_file(&made.path).unwrap();
-        tidy(home.path());
+        remove_when_empty(home.path());
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     }
 
@@ -307,32 +307,32 @@ mod tests {
                         let made = make_file(home.path()).unwrap();
                         assert!(is_at(&made.file, &made.path));
                         fs::remove_file(&made.path).unwrap();
-                        tidy(home.path());
+                        remove_when_empty(home.path());
                     }
                 });
             }
         });
-        tidy(home.path());
-        assert!(!folder(home.path()).exists());
+        remove_when_empty(home.path());
+        assert!(!staging_folder(home.path()).exists());
     }
 
     #[test]
     fn a_folder_of_somebody_else_is_not_used() {
         let home = tempfile::tempdir().unwrap();
-        let foreign = folder(home.path());
+        let foreign = staging_folder(home.path());
         fs::create_dir_all(&foreign).unwrap();
         let theirs = foreign.join(format!("{}.{PART}", "0".repeat(32)));
         fs::write(&theirs, "x").unwrap();
         let error = make_file(home.path()).unwrap_err().to_string();
         assert!(error.contains("is not a folder that dadl-mcp made"), "{error}");
         assert!(StagingFolder::alone(home.path()).is_none());
-        tidy(home.path());
+        remove_when_empty(home.path());
         assert!(theirs.exists());
         // An empty one is as good as none, and the one around it stays.
         fs::remove_file(&theirs).unwrap();
         let made = make_file(home.path()).unwrap();
         fs::remove_file(made.path).unwrap();
-        tidy(home.path());
+        remove_when_empty(home.path());
         assert!(!foreign.exists() && home.path().join(STORE).exists());
     }
 

@@ -152,7 +152,7 @@ impl Bench {
 
     /// What is in the folder of unfinished files, without what shows whose it is.
     fn unfinished(&self) -> Vec<String> {
-        let names = folder::file_names(&staging::folder(&self.directory()));
+        let names = folder::file_names(&staging::staging_folder(&self.directory()));
         names.into_iter().filter(|name| name.contains('.')).collect()
     }
 
@@ -401,7 +401,7 @@ async fn a_record_names_no_file_elsewhere() {
     let bench = Bench::new(FileSettings::default());
     let victim = bench.home.path().join("victim");
     std::fs::write(&victim, "x").unwrap();
-    let modified = record::modified(&std::fs::metadata(&victim).unwrap());
+    let modified = record::modified_nanos(&std::fs::metadata(&victim).unwrap());
     let store = bench.home.path().join("files/.store");
     std::fs::create_dir_all(&store).unwrap();
     let id = FileId::random();

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::outcome::timestamp;
 
 /// Tells the time; tests bring their own.
-pub type SystemClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+pub(crate) type SystemClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// For how long a machine has been running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ impl MachineUptime {
         static PROCESS: LazyLock<(String, Instant)> =
             LazyLock::new(|| (Uuid::new_v4().to_string(), Instant::now()));
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        match boot().zip(since_boot()) {
+        match boot_id().zip(since_boot()) {
             Some((boot, since)) => {
                 Self { boot: boot.to_owned(), milliseconds: milliseconds(since) }
             }
@@ -59,7 +59,7 @@ impl MachineUptime {
 }
 
 /// Returns what changes with each start of the machine; `None` where nothing tells.
-pub(crate) fn boot() -> Option<&'static str> {
+pub(crate) fn boot_id() -> Option<&'static str> {
     static BOOT: LazyLock<Option<String>> = LazyLock::new(|| {
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(text.trim().to_owned())

@@ -73,9 +73,14 @@ pub(super) struct UnfinishedMark {
 }
 
 impl UnfinishedMark {
-    /// Lets the next process go on with the file, or not.
-    pub(super) fn keep(&mut self, keep: bool) {
-        self.keep = keep;
+    /// Lets the next process go on with the file.
+    pub(super) fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    /// Lets nobody go on with the file but this process.
+    pub(super) fn withdraw(&mut self) {
+        self.keep = false;
     }
 }
 
@@ -83,7 +88,7 @@ impl Drop for UnfinishedMark {
     fn drop(&mut self) {
         if !self.keep {
             remove_quietly(&self.path);
-            staging::tidy(&self.directory);
+            staging::remove_when_empty(&self.directory);
         }
     }
 }
@@ -116,7 +121,7 @@ impl UnfinishedFile {
     /// Removes it: it is a part of something that is no more.
     pub(crate) fn discard(mut self) {
         remove_quietly(&self.part);
-        self.mark.keep(false);
+        self.mark.withdraw();
     }
 }
 
@@ -137,7 +142,7 @@ pub(super) fn write_mark(
         request: text::hex_text(&request.0),
         validator: validator.to_owned(),
         total,
-        boot: time::boot()?.to_owned(),
+        boot: time::boot_id()?.to_owned(),
         is_published,
         found: None,
     };
@@ -158,7 +163,7 @@ pub(super) fn take_leftover(
     let path = request.record(directory)?;
     let record = read_record(&path)?;
     let same = record.request == text::hex_text(&request.0);
-    if !same || record.is_published != is_published || time::boot() != Some(&record.boot) {
+    if !same || record.is_published != is_published || time::boot_id() != Some(&record.boot) {
         return None;
     }
     let id = FileId::parse(&record.part)?;
@@ -167,7 +172,8 @@ pub(super) fn take_leftover(
     let size = file.metadata().ok()?.len();
     let mut record = record;
     if record.found.take().is_some()
-        && let Err(error) = staging::rewrite(directory, &path, &serde_json::to_vec(&record).ok()?)
+        && let Err(error) =
+            staging::rewrite_file(directory, &path, &serde_json::to_vec(&record).ok()?)
     {
         tracing::debug!(%error, "cannot note that somebody goes on with an unfinished file");
     }
@@ -179,7 +185,7 @@ pub(super) fn take_leftover(
 /// Removes what dead processes left, unless another call may go on with it. Returns whether that
 /// was possible: nobody else may be beginning a file meanwhile.
 pub(super) fn sweep_leftovers(directory: &Path, now: &MachineUptime) -> bool {
-    if !is_directory(&staging::folder(directory)) {
+    if !is_directory(&staging::staging_folder(directory)) {
         return true;
     }
     let Some(workshop) = StagingFolder::alone(directory) else { return false };
@@ -225,7 +231,7 @@ fn is_of_use(
     let is_same = lock.metadata().is_ok_and(|metadata| {
         record.inode.is_none() || record.inode == record::inode_of(&metadata)
     });
-    if !is_same || time::boot() != Some(&record.boot) {
+    if !is_same || time::boot_id() != Some(&record.boot) {
         return false;
     }
     match record.found.as_ref().and_then(|found| now.since(found)) {

@@ -70,6 +70,11 @@ impl ToolFinder {
             .then(|| signature::signature(entry, SignatureRoom::Full))
     }
 
+    /// Says in a line how a tool is called.
+    pub fn signature(&self, entry: &CatalogEntry) -> String {
+        signature::signature(entry, SignatureRoom::Line)
+    }
+
     fn indexed(&self) -> &IndexedTools {
         self.indexed.get_or_init(|| {
             IndexedTools::read(Arc::clone(&self.catalog), Arc::clone(&self.builtins))

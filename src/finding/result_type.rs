@@ -3,7 +3,7 @@
 use dadl_descriptor::model::{ResultTypes, TYPE_REF};
 use serde_json::{Map, Value};
 
-use crate::catalog::collapse;
+use crate::catalog::collapse_spaces;
 
 /// Types within types are followed so far.
 const MOST_DEPTH: usize = 3;
@@ -88,7 +88,7 @@ impl<'types> TypeWriter<'types> {
                 let value = schema.get("additionalProperties").map(|it| self.kind(it, depth + 1));
                 format!("{{[key]: {}}}", value.unwrap_or_default())
             }
-            Some(kind) => collapse(kind),
+            Some(kind) => collapse_spaces(kind),
             None => "any".to_owned(),
         }
     }
@@ -148,7 +148,7 @@ impl<'types> TypeWriter<'types> {
         };
         let mut parts: Vec<String> = Vec::new();
         for (name, property) in named {
-            let name = collapse(name);
+            let name = collapse_spaces(name);
             if self.room < name.len() + 8 {
                 self.room = 0;
                 parts.push("...".to_owned());
@@ -167,7 +167,7 @@ impl<'types> TypeWriter<'types> {
     fn choice(&mut self, values: &[Value]) -> String {
         let mut texts: Vec<String> = Vec::new();
         for value in values.iter().filter(|value| !value.is_null()).take(MOST_VALUES) {
-            texts.push(collapse(&value.to_string()));
+            texts.push(collapse_spaces(&value.to_string()));
         }
         if values.len() > MOST_VALUES {
             texts.push("...".to_owned());
@@ -187,7 +187,7 @@ fn kind_of(schema: &Map<String, Value>) -> Option<&str> {
 
 /// Returns how a value is counted, where its description says nothing else.
 fn unit(property: &Value) -> Option<String> {
-    let description = collapse(property.get("description")?.as_str()?);
+    let description = collapse_spaces(property.get("description")?.as_str()?);
     let small = description.to_lowercase();
     let is_unit = description.chars().count() <= LONGEST_UNIT
         && UNITS.iter().any(|unit| small.contains(unit));

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::result_type::TypeWriter;
 use crate::{
     access::UNCLASSIFIED,
-    catalog::{CatalogEntry, CatalogOperation, collapse},
+    catalog::{CatalogEntry, CatalogOperation, collapse_spaces},
 };
 
 /// The characters of a type of a result, beside others and alone.
@@ -40,7 +40,7 @@ pub(super) fn signature(entry: &CatalogEntry, room: SignatureRoom) -> String {
         let _ = write!(text, ": {result}");
     }
     let level = entry.access().map_or(UNCLASSIFIED, AccessLevel::as_str);
-    let _ = write!(text, "  // {}", collapse(level));
+    let _ = write!(text, "  // {}", collapse_spaces(level));
     for note in notes(entry) {
         let _ = write!(text, ", {note}");
     }
@@ -93,13 +93,13 @@ fn params(entry: &CatalogEntry, room: SignatureRoom) -> String {
         let mark = if needed { "" } else { "?" };
         let mut part = format!("{name}{mark}: {}", param_type(schema));
         if let Some(default) = schema.get("default").filter(|it| !it.is_null() && !is_long(it)) {
-            let _ = write!(part, " = {}", collapse(&default.to_string()));
+            let _ = write!(part, " = {}", collapse_spaces(&default.to_string()));
         }
         if room == SignatureRoom::Line
             && let Some(said) = schema.get("description").and_then(Value::as_str)
             && said.chars().count() <= PARAM_TEXT_ROOM
         {
-            let _ = write!(part, " ({})", collapse(said));
+            let _ = write!(part, " ({})", collapse_spaces(said));
         }
         if needed || part.len() <= left {
             left = left.saturating_sub(part.len());
@@ -125,13 +125,14 @@ fn param_type(schema: &Map<String, Value>) -> String {
         && !values.is_empty()
         && values.len() <= MOST_VALUES
     {
-        let values = values.iter().filter(|it| !it.is_null()).map(|it| collapse(&it.to_string()));
+        let values =
+            values.iter().filter(|it| !it.is_null()).map(|it| collapse_spaces(&it.to_string()));
         return values.collect::<Vec<_>>().join("|");
     }
     let kind = |kind: &str| match (kind, schema.get("items").and_then(Value::as_object)) {
         ("array", Some(items)) => format!("{}[]", param_type(items)),
         ("array", None) => "any[]".to_owned(),
-        (kind, _) => collapse(kind),
+        (kind, _) => collapse_spaces(kind),
     };
     match schema.get("type") {
         Some(Value::String(one)) => kind(one),
@@ -146,16 +147,16 @@ fn param_type(schema: &Map<String, Value>) -> String {
 /// Writes what is said of each parameter, a line for each.
 fn write_params(entry: &CatalogEntry, text: &mut String) {
     for (name, schema) in schema_properties(entry) {
-        let said = schema.get("description").and_then(Value::as_str).map(collapse);
+        let said = schema.get("description").and_then(Value::as_str).map(collapse_spaces);
         let default = schema.get("default").filter(|it| is_long(it));
         let bounds = ["minimum", "maximum", "minLength", "maxLength", "pattern", "format"];
         let bounds = bounds.iter().filter_map(|key| {
             let bound = schema.get(*key)?;
-            Some(format!("{key} {}", collapse(&bound.to_string())))
+            Some(format!("{key} {}", collapse_spaces(&bound.to_string())))
         });
         let mut parts: Vec<String> = said.into_iter().filter(|it| !it.is_empty()).collect();
         parts.extend(bounds);
-        parts.extend(default.map(|it| format!("default {}", collapse(&it.to_string()))));
+        parts.extend(default.map(|it| format!("default {}", collapse_spaces(&it.to_string()))));
         if !parts.is_empty() {
             let _ = write!(text, "\n  {name}: {}", parts.join("; "));
         }

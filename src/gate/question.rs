@@ -13,15 +13,17 @@ use dadl_descriptor::model::{AccessLevel, Tool};
 use dadl_text::text;
 use serde_json::{Map, Value};
 
-use super::PendingCall;
+use super::{
+    PendingCall,
+    preview::CallPreview,
+    shown_name::{LONGEST_NAME, quoted_name},
+};
 use crate::{
     access::UNCLASSIFIED,
     call,
     catalog::{CatalogEntry, CatalogOperation},
 };
 
-/// So much of a name is shown.
-const LONGEST_NAME: usize = 120;
 /// So much of a description is shown.
 const LONGEST_DESCRIPTION: usize = 300;
 /// So many tools that a composite may call are named.
@@ -42,6 +44,11 @@ const _: () = assert!(ARGUMENTS_ROOM / (MOST_ARGUMENTS + 1) >= text::LEAST_QUOTE
 impl PendingCall<'_> {
     /// Returns the question for the person: tool, backend, every argument, level and request.
     pub fn question(&self) -> String {
+        self.question_about(&CallPreview::default())
+    }
+
+    /// Returns the question with what is shown of the thing that the call is about, behind the facts.
+    pub fn question_about(&self, preview: &CallPreview) -> String {
         let entry = self.entry;
         let mut text = format!(
             "Allow the dangerous call {} on backend {}?",
@@ -79,6 +86,7 @@ impl PendingCall<'_> {
             0 => {}
             more => fact(&format!("The requests of {more} more are not shown here")),
         }
+        preview.lines().iter().for_each(|it| fact(it));
         let words: Vec<&str> = entry.operation().description().split_whitespace().collect();
         let words = words.join(" ");
         if !words.is_empty() {
@@ -164,18 +172,6 @@ fn join_names<'name>(all: impl ExactSizeIterator<Item = &'name str>) -> String {
         (false, more) => listed.push(format!("and {more} more")),
     }
     listed.join(", ")
-}
-
-/// Writes a name, in quotes unless it is a plain word.
-fn quoted_name(name: &str) -> String {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    let quoted = text::quoted_text(name, LONGEST_NAME);
-    let bare = quoted.trim_matches('"');
-    if bare == name && !name.is_empty() && name.bytes().all(is_word) {
-        name.to_owned()
-    } else {
-        quoted
-    }
 }
 
 #[cfg(test)]

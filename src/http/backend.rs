@@ -2,16 +2,16 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use dadl_descriptor::model::{RequestMethod, RequestRate, switch::McpSwitch};
 use dadl_text::text::cut_text;
-use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
 use tokio::time::Instant;
 use url::Url;
 
 use super::{
+    answer_start::peek_body,
     auth::{AppliedCredential, Authenticator},
     backend_origin::BackendOrigin,
     client::ClientPurpose,
@@ -32,9 +32,6 @@ use crate::{
     files::{FileError, FileStore},
     secrets::Secrets,
 };
-
-/// An error body longer than this is not read to its end.
-pub(crate) const MOST_ERROR_BYTES: usize = 256 * 1024;
 
 /// So much is told of a path to which a server led.
 const MOST_PATH: usize = 100;
@@ -129,7 +126,7 @@ pub(crate) enum BackendRefusal {
 impl HttpExchange {
     /// Reads the start of the answer, and gives one that begins with it and has no more.
     pub(crate) async fn peeked(self, silence: Duration) -> (Bytes, Self) {
-        let (start, response) = peeked(self.response, silence).await;
+        let (start, response) = peek_body(self.response, silence).await;
         (start, Self { response, ..self })
     }
 }
@@ -363,7 +360,11 @@ impl Backend {
         is_patient: bool,
         outlasts: impl Fn(Duration) -> bool,
     ) -> Result<(), Duration> {
-        while let Some(wait) = place.throttle.wait().or_else(|| self.pacer.take(is_patient).err()) {
+        let count = || {
+            let pacer = &self.pacer;
+            if is_patient { pacer.count_patient_request() } else { pacer.count_request() }
+        };
+        while let Some(wait) = place.throttle.wait().or_else(|| count().err()) {
             if outlasts(wait) {
                 return Err(wait);
             }
@@ -399,7 +400,7 @@ impl Backend {
             let refusal = is_refused.then_some(BackendRefusal::Credential);
             return (Ok((LocatedAnswer { response, url }, sending)), refusal);
         }
-        let (body, response) = peeked(response, self.settings.timeouts.read).await;
+        let (body, response) = peek_body(response, self.settings.timeouts.read).await;
         let refusal = if off.is_some_and(|rule| rule.says(&body)) {
             Some(BackendRefusal::SwitchedOff)
         } else {
@@ -496,7 +497,7 @@ impl Backend {
             // Made anew for each attempt: a stream cannot be rewound.
             let limit = plan.limit.as_ref();
             let attached =
-                upload::attach(&mut request, body, limit, files, activity, may_expect).await?;
+                upload::attach_body(&mut request, body, limit, files, activity, may_expect).await?;
             let AttachedBody { fault, sending, expects } = attached;
             let answer = client.execute(request);
             let response = match self.answered(plan, taken, activity, answer).await? {
@@ -676,29 +677,6 @@ fn pause_after(outcome: &AttemptOutcome, rules: RetryRules<'_>, retry: u32) -> O
         }
         Err(_) => None,
     }
-}
-
-/// Reads the start of the body of an error, up to its end or a silence.
-pub(crate) async fn start_of(response: reqwest::Response, silence: Duration) -> Bytes {
-    let mut body = BytesMut::new();
-    let mut stream = response.bytes_stream();
-    while let Ok(Some(Ok(piece))) = tokio::time::timeout(silence, stream.next()).await {
-        let room = MOST_ERROR_BYTES.saturating_sub(body.len());
-        body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
-        if room <= piece.len() {
-            break;
-        }
-    }
-    body.freeze()
-}
-
-/// Reads the start of an answer, and gives one that begins with it and has no more.
-async fn peeked(response: reqwest::Response, silence: Duration) -> (Bytes, reqwest::Response) {
-    let mut answer = http::Response::new(());
-    *answer.status_mut() = response.status();
-    *answer.headers_mut() = response.headers().clone();
-    let start = start_of(response, silence).await;
-    (start.clone(), reqwest::Response::from(answer.map(|()| start)))
 }
 
 /// Why there is no credential.

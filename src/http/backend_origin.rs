@@ -42,18 +42,20 @@ pub(super) struct BackendOrigin {
 impl BackendOrigin {
     /// The origin of the base URL.
     pub(super) fn own(base: &BaseUrl) -> Self {
-        Self::at(base.as_url().clone(), true, true)
+        let (throttle, clients, renewing) = Default::default();
+        let url = base.as_url().clone();
+        Self { url, is_own: true, has_credential: true, throttle, clients, renewing }
     }
 
     /// Those that the operator admits besides it.
     pub(super) fn others(allowed: &[AllowedOrigin], base: &BaseUrl) -> Vec<Self> {
         let others = allowed.iter().filter(|allowed| !allowed.is_at(base.as_url()));
-        others.map(|it| Self::at(it.url().clone(), false, it.credential)).collect()
-    }
-
-    fn at(url: Url, is_own: bool, has_credential: bool) -> Self {
-        let (throttle, clients, renewing) = Default::default();
-        Self { url, is_own, has_credential, throttle, clients, renewing }
+        let other = |it: &AllowedOrigin| {
+            let (throttle, clients, renewing) = Default::default();
+            let (url, has_credential) = (it.url().clone(), it.credential);
+            Self { url, is_own: false, has_credential, throttle, clients, renewing }
+        };
+        others.map(other).collect()
     }
 
     /// Returns whether a request for `url` goes here.
@@ -75,12 +77,14 @@ impl BackendOrigin {
         let shows = self.has_credential && self.url.scheme() == "https";
         match IdentityFiles::of(settings).filter(|_| shows) {
             None => {
-                let client = of(&self.clients, purpose);
+                let client = for_purpose(&self.clients, purpose);
                 client.get_or_init(|| self.build(settings, guard, None, purpose)).clone()
             }
-            Some(files) => of(&self.renewing, purpose).client(files, &self.url, |identity| {
-                self.build(settings, guard, Some(identity), purpose)
-            }),
+            Some(files) => {
+                for_purpose(&self.renewing, purpose).client(files, &self.url, |identity| {
+                    self.build(settings, guard, Some(identity), purpose)
+                })
+            }
         }
     }
 
@@ -104,7 +108,7 @@ impl BackendOrigin {
 }
 
 /// Returns what there is for one use.
-fn of<T>([answers, downloads, lasting]: &[T; 3], purpose: ClientPurpose) -> &T {
+fn for_purpose<T>([answers, downloads, lasting]: &[T; 3], purpose: ClientPurpose) -> &T {
     match purpose {
         ClientPurpose::Answers => answers,
         ClientPurpose::Downloads => downloads,

@@ -62,15 +62,15 @@ fn read_details(der: &[u8]) -> Option<CertificateDetails> {
         fields.next()?;
     }
     let mut validity = DerElements(fields.next_of(SEQUENCE)?);
-    let from = validity.next().and_then(|(tag, text)| time(tag, text));
-    let until = validity.next().and_then(|(tag, text)| time(tag, text));
-    let subject = subject(fields.next_of(SEQUENCE)?);
+    let from = validity.next().and_then(|(tag, text)| certificate_time(tag, text));
+    let until = validity.next().and_then(|(tag, text)| certificate_time(tag, text));
+    let subject = subject_text(fields.next_of(SEQUENCE)?);
     let extensions = fields.find(|(tag, _)| *tag == EXTENSIONS);
     let names = extensions.and_then(|(_, content)| alternative_names(content)).unwrap_or_default();
     Some(CertificateDetails { subject, names, from, until })
 }
 
-fn subject(name: &[u8]) -> String {
+fn subject_text(name: &[u8]) -> String {
     let mut parts = Vec::new();
     for (_, set) in DerElements(name).filter(|(tag, _)| *tag == SET) {
         for (_, pair) in DerElements(set).filter(|(tag, _)| *tag == SEQUENCE) {
@@ -113,7 +113,7 @@ fn printable_text(text: &[u8]) -> String {
 }
 
 /// Writes a time as RFC 3339 does: `YYMMDDHHMMSSZ`, or with the century (RFC 5280, section 4.1.2.5).
-fn time(tag: u8, text: &[u8]) -> Option<String> {
+fn certificate_time(tag: u8, text: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(text).ok()?;
     let digits = text.strip_suffix('Z')?;
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -65,7 +65,7 @@ pub(super) fn certificate_refusal<'error>(
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))) =
-            inside(error).downcast_ref()
+            innermost_error(error).downcast_ref()
         {
             return other.downcast_ref();
         }
@@ -75,10 +75,10 @@ pub(super) fn certificate_refusal<'error>(
 }
 
 /// Returns what an I/O error was made of: it is no source of it.
-fn inside<'error>(error: &'error (dyn Error + 'static)) -> &'error (dyn Error + 'static) {
+fn innermost_error<'error>(error: &'error (dyn Error + 'static)) -> &'error (dyn Error + 'static) {
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     match inner {
-        Some(inner) => inside(inner),
+        Some(inner) => innermost_error(inner),
         None => error,
     }
 }

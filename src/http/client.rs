@@ -76,7 +76,7 @@ pub(crate) fn build_client(
     } else {
         if let Some(path) = &settings.ca_file {
             // A mistake is told all the same.
-            tls::certificates(path)?;
+            tls::read_certificates(path)?;
         }
         // A plain backend needs no certificates; redirects to TLS are another origin.
         builder.tls_certs_only([])

@@ -69,7 +69,7 @@ impl<'field> CookieAttributes<'field> {
         let mut all = Self::default();
         for attribute in text.split(';') {
             let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
-            let (name, value) = (trimmed(name), trimmed(value));
+            let (name, value) = (trim_blanks(name), trim_blanks(value));
             if value.len() > MOST_ATTRIBUTE {
                 continue;
             }
@@ -93,7 +93,7 @@ fn read_cookie(name: &str, field: &str, url: &Url, now: SystemTime) -> Option<Co
     }
     let (pair, attributes) = field.split_once(';').unwrap_or((field, ""));
     let (own, value) = pair.split_once('=')?;
-    let (own, value) = (trimmed(own), trimmed(value));
+    let (own, value) = (trim_blanks(own), trim_blanks(value));
     if own != name || own.len() + value.len() > MOST_BYTES || value.contains('\t') {
         return None;
     }
@@ -160,7 +160,7 @@ fn is_within(url: &Url, domain: &str) -> bool {
     }
 }
 
-fn trimmed(text: &str) -> &str {
+fn trim_blanks(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
@@ -180,8 +180,8 @@ pub fn parse_date(text: &str) -> Option<SystemTime> {
         |letter: char| matches!(letter, '\t' | ' '..='/' | ';'..='@' | '['..='`' | '{'..='~');
     let (mut time, mut day, mut month, mut year) = (None, None, None, None);
     for token in text.split(is_delimiter).filter(|token| !token.is_empty()) {
-        if time.is_none() && clock(token).is_some() {
-            time = clock(token);
+        if time.is_none() && parse_clock(token).is_some() {
+            time = parse_clock(token);
         } else if day.is_none() && parse_number(token, 1..=2).is_some() {
             day = parse_number(token, 1..=2);
         } else if month.is_none() && month_of(token).is_some() {
@@ -214,7 +214,7 @@ fn parse_number(token: &str, count: std::ops::RangeInclusive<usize>) -> Option<u
     token.get(..digits).filter(|_| count.contains(&digits))?.parse().ok()
 }
 
-fn clock(token: &str) -> Option<(u32, u32, u32)> {
+fn parse_clock(token: &str) -> Option<(u32, u32, u32)> {
     let mut parts = token.splitn(3, ':');
     let mut whole = || {
         let part = parts.next()?;

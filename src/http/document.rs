@@ -49,7 +49,7 @@ pub enum DocumentFetchError {
 
 /// Fetches a document of at most `most` bytes, with the credential that `backend` has. How long that may
 /// take is for the caller to say.
-pub(crate) async fn fetch(
+pub(crate) async fn fetch_document(
     backend: &Backend,
     url: &Url,
     files: &FileStore,

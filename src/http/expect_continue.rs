@@ -32,7 +32,7 @@ const MOMENT: Duration = Duration::from_millis(10);
 
 /// What becomes of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BodyDecision {
+pub(crate) enum BodyDecision {
     /// It waits.
     Hold,
     /// It is sent.
@@ -74,9 +74,8 @@ impl Drop for HeldSending {
     }
 }
 
-/// Makes a body that waits if `holds`, and what decides about it.
-pub(crate) fn held(body: ByteStream, holds: bool) -> (ByteStream, HeldSending) {
-    let verdict = if holds { BodyDecision::Hold } else { BodyDecision::Go };
+/// Makes a body of which this is decided at first, and what decides about it.
+pub(crate) fn hold_body(body: ByteStream, verdict: BodyDecision) -> (ByteStream, HeldSending) {
     let gate = Arc::new(BodyGate(Mutex::new(BodyState { verdict, waker: None })));
     let sending = HeldSending(Some(Arc::clone(&gate)));
     (Box::pin(HeldBody { body, gate, wait: None }), sending)
@@ -173,7 +172,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_nobody_asks_for_is_sent_after_a_second() {
-        let (mut held, _sending) = held(body(), true);
+        let (mut held, _sending) = hold_body(body(), BodyDecision::Hold);
         let started = Instant::now();
         assert_eq!(held.next().await.unwrap().unwrap(), "a");
         assert_eq!(started.elapsed(), LONGEST_WAIT);
@@ -183,7 +182,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn when_something_comes_the_body_is_sent_soon() {
-        let (mut held, _sending) = held(body(), true);
+        let (mut held, _sending) = hold_body(body(), BodyDecision::Hold);
         let started = Instant::now();
         assert!(held.next().now_or_never().is_none());
         tokio::task::yield_now().await;
@@ -193,9 +192,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_ends_a_body() {
-        for holds in [true, false] {
+        for begin in [BodyDecision::Hold, BodyDecision::Go] {
             let endless = stream::pending().boxed();
-            let (mut held, sending) = held(endless, holds);
+            let (mut held, sending) = hold_body(endless, begin);
             let reading = tokio::spawn(async move { held.next().await.unwrap() });
             tokio::task::yield_now().await;
             drop(sending);

@@ -36,9 +36,22 @@ impl RateLimiter {
     /// # Errors
     ///
     /// How long to wait before asking again; nothing was counted.
-    pub(super) fn take(&self, is_patient: bool) -> Result<(), Duration> {
+    pub(super) fn count_request(&self) -> Result<(), Duration> {
+        self.count_below(|requests| requests)
+    }
+
+    /// Counts a request that can wait: it leaves room for others.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::count_request`].
+    pub(super) fn count_patient_request(&self) -> Result<(), Duration> {
+        self.count_below(|requests| (requests * 2 / 3).max(1))
+    }
+
+    fn count_below(&self, most: impl Fn(u32) -> u32) -> Result<(), Duration> {
         let Some(RequestRate { requests, per }) = self.pace else { return Ok(()) };
-        let most = if is_patient { (requests * 2 / 3).max(1) } else { requests } as usize;
+        let most = most(requests) as usize;
         let now = Instant::now();
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         while sent.front().is_some_and(|oldest| now.duration_since(*oldest) >= per) {
@@ -66,34 +79,34 @@ mod tests {
     async fn no_stretch_of_time_has_more_requests() {
         let pacer = RateLimiter::new(Some(RequestRate { requests: 3, per: 60 * SECOND }));
         for _ in 0..3 {
-            assert_eq!(pacer.take(false), Ok(()));
+            assert_eq!(pacer.count_request(), Ok(()));
             tokio::time::advance(10 * SECOND).await;
         }
-        assert_eq!(pacer.take(false), Err(30 * SECOND));
+        assert_eq!(pacer.count_request(), Err(30 * SECOND));
         tokio::time::advance(30 * SECOND).await;
-        assert_eq!(pacer.take(false), Ok(()));
-        assert_eq!(pacer.take(false), Err(10 * SECOND));
+        assert_eq!(pacer.count_request(), Ok(()));
+        assert_eq!(pacer.count_request(), Err(10 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
     async fn looks_leave_room_for_calls() {
         let pacer = RateLimiter::new(Some(RequestRate { requests: 6, per: 60 * SECOND }));
         for _ in 0..4 {
-            assert_eq!(pacer.take(true), Ok(()));
+            assert_eq!(pacer.count_patient_request(), Ok(()));
             tokio::time::advance(SECOND).await;
         }
-        assert_eq!(pacer.take(true), Err(56 * SECOND));
-        assert_eq!(pacer.take(false), Ok(()));
-        assert_eq!(pacer.take(false), Ok(()));
-        assert_eq!(pacer.take(false), Err(56 * SECOND));
+        assert_eq!(pacer.count_patient_request(), Err(56 * SECOND));
+        assert_eq!(pacer.count_request(), Ok(()));
+        assert_eq!(pacer.count_request(), Ok(()));
+        assert_eq!(pacer.count_request(), Err(56 * SECOND));
         // Two of the six have to be over before a look is made again, and then two more.
-        assert_eq!(pacer.take(true), Err(58 * SECOND));
+        assert_eq!(pacer.count_patient_request(), Err(58 * SECOND));
     }
 
     #[test]
     fn without_a_pace_nobody_waits() {
         let pacer = RateLimiter::default();
-        assert!((0..1000).all(|_| pacer.take(true).is_ok()));
+        assert!((0..1000).all(|_| pacer.count_patient_request().is_ok()));
         assert!(pacer.sent.lock().unwrap().is_empty());
     }
 }

@@ -49,14 +49,14 @@ impl RetryRules<'_> {
     pub(crate) fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
         let usual = RateLimitHeaders::default();
         let limit = self.errors.rate_limit.as_ref().unwrap_or(&usual);
-        throttle::reset(headers, limit, SystemTime::now())
+        throttle::reset_delay(headers, limit, SystemTime::now())
     }
 
     /// Returns the delay before retry number `retry` (from 0), or `None` when none is left.
     pub(crate) fn delay(&self, retry: u32, retry_after: Option<Duration>) -> Option<Duration> {
         let strategy = &self.errors.retry;
         (retry < strategy.max_retries)
-            .then(|| retry_after.unwrap_or_else(|| backoff(strategy, retry, unit_interval())))
+            .then(|| retry_after.unwrap_or_else(|| backoff_delay(strategy, retry, unit_interval())))
     }
 
     fn may_repeat(&self) -> bool {
@@ -65,7 +65,7 @@ impl RetryRules<'_> {
 }
 
 /// Returns the delay before retry number `retry`; `jitter` is from 0 to 1.
-fn backoff(strategy: &RetryStrategy, retry: u32, jitter: f64) -> Duration {
+fn backoff_delay(strategy: &RetryStrategy, retry: u32, jitter: f64) -> Duration {
     let initial = strategy.initial_delay;
     let delay = match strategy.backoff {
         Backoff::Fixed => initial,
@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn seconds(kind: Backoff, retry: u32, jitter: f64) -> f64 {
-        backoff(&strategy(kind), retry, jitter).as_secs_f64()
+        backoff_delay(&strategy(kind), retry, jitter).as_secs_f64()
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl BackendThrottle {
         if remaining != Some(0) && status != StatusCode::TOO_MANY_REQUESTS {
             return;
         }
-        let Some(delay) = reset(headers, limit, SystemTime::now()) else { return };
+        let Some(delay) = reset_delay(headers, limit, SystemTime::now()) else { return };
         let until = Instant::now() + delay.min(LONGEST_HOLD);
         let mut current = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         // Answers overtake each other: the latest end counts.
@@ -64,7 +64,7 @@ impl BackendThrottle {
 
 /// Returns after what time there are more requests: by the field that the descriptor names, else by
 /// `Retry-After`.
-pub(crate) fn reset(
+pub(crate) fn reset_delay(
     headers: &HeaderMap,
     limit: &RateLimitHeaders,
     now: SystemTime,
@@ -123,7 +123,7 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let seconds = |value: &'static str| {
             let headers = headers(&[("x-ratelimit-reset", value)]);
-            reset(&headers, &limit(), now).map(|delay| delay.as_secs())
+            reset_delay(&headers, &limit(), now).map(|delay| delay.as_secs())
         };
         assert_eq!(seconds("7"), Some(7));
         assert_eq!(seconds("0.2"), Some(1));
@@ -149,7 +149,7 @@ mod tests {
         }
         assert_eq!(seconds("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
         let standard = headers(&[("retry-after", "9")]);
-        assert_eq!(reset(&standard, &limit(), now), Some(Duration::from_secs(9)));
+        assert_eq!(reset_delay(&standard, &limit(), now), Some(Duration::from_secs(9)));
     }
 
     proptest::proptest! {
@@ -172,7 +172,7 @@ mod tests {
                 headers.insert("x-ratelimit-reset", value.clone());
                 headers.insert("x-ratelimit-remaining", HeaderValue::from_static("0"));
                 headers.insert(header::RETRY_AFTER, value);
-                if let Some(delay) = reset(&headers, &limit(), now) {
+                if let Some(delay) = reset_delay(&headers, &limit(), now) {
                     assert!(delay <= LONGEST_DELAY, "{text}");
                 }
                 let throttle = BackendThrottle::default();

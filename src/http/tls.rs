@@ -48,7 +48,9 @@ pub(super) fn client_config(
     is_own: bool,
     identity: Option<&ClientCertificate>,
 ) -> Result<ClientConfig, ClientError> {
-    Ok(config_with_verifier(verifier(settings, url, is_own)?, identity))
+    let verifier = own_verifier(settings, url)?;
+    let verifier = if is_own { verifier } else { verifier.by_chain_alone() };
+    Ok(config_with_verifier(verifier, identity))
 }
 
 /// Finds out what a server presents: the handshake ends before anything is sent.
@@ -56,15 +58,14 @@ pub(super) fn client_config(
 /// # Errors
 ///
 /// There is no connection, or no certificate came over it.
-pub async fn presented(
+pub(crate) async fn presented_certificate(
     settings: &BackendSettings,
     base: &BaseUrl,
     guard: &ConnectionGuard,
 ) -> Result<PresentedCertificate, PresentError> {
     let url = base.as_url();
     let seen = Arc::new(Mutex::new(None));
-    let verifier =
-        OriginVerifier { seen: Some(Arc::clone(&seen)), ..verifier(settings, url, true)? };
+    let verifier = OriginVerifier { seen: Some(Arc::clone(&seen)), ..own_verifier(settings, url)? };
     let builder = Client::builder()
         .connect_timeout(settings.timeouts.connect)
         .timeout(settings.timeouts.connect)
@@ -88,7 +89,7 @@ pub async fn presented(
 
 /// Why nobody knows what a server presents.
 #[derive(Debug, thiserror::Error)]
-pub enum PresentError {
+pub(crate) enum PresentError {
     /// The operator: the client cannot be built.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -98,7 +99,7 @@ pub enum PresentError {
 }
 
 /// Returns the certificates of a PEM file.
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     let fail = |reason: String| ClientError::CaFile { path: path.display().to_string(), reason };
     let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
@@ -127,14 +128,11 @@ fn config_with_verifier(
     config
 }
 
-fn verifier(
-    settings: &BackendSettings,
-    url: &Url,
-    is_own: bool,
-) -> Result<OriginVerifier, ClientError> {
+/// Makes what decides about certificates of the backend itself.
+fn own_verifier(settings: &BackendSettings, url: &Url) -> Result<OriginVerifier, ClientError> {
     let provider = install_provider();
-    let files = settings.ca_file.as_deref().map(certificates).transpose()?.unwrap_or_default();
-    let known = files.iter().filter(|_| is_own).map(|it| CertificatePin::of(it)).collect();
+    let files = settings.ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
+    let known = files.iter().map(|it| CertificatePin::of(it)).collect();
     let chain = if settings.tls_skip_verify {
         None
     } else {
@@ -146,7 +144,7 @@ fn verifier(
         // Without a single authority only what is known by itself can be accepted.
         Some(platform)
     };
-    let pins = if is_own { settings.tls_fingerprint.clone() } else { Vec::new() };
+    let pins = settings.tls_fingerprint.clone();
     Ok(OriginVerifier { host: url_host(url), pins, known, chain, provider, seen: None })
 }
 
@@ -176,6 +174,11 @@ struct OriginVerifier {
 }
 
 impl OriginVerifier {
+    /// Accepts nothing by itself: the host is not that of the backend.
+    fn by_chain_alone(self) -> Self {
+        Self { pins: Vec::new(), known: Vec::new(), ..self }
+    }
+
     fn judge(
         &self,
         certificate: &CertificateDer<'_>,

@@ -18,7 +18,7 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, header};
 use uuid::Uuid;
 
-use super::expect_continue::{self, EXPECT_FROM, HeldSending};
+use super::expect_continue::{self, BodyDecision, EXPECT_FROM, HeldSending};
 use crate::{
     call::{
         BodyLimit, CallPlan, MultipartBody, PlannedBody,
@@ -199,7 +199,7 @@ pub(crate) struct AttachedBody {
 
 /// Gives `request` its body. All files are open, and every size that can be known is checked,
 /// before anything is sent. A body that is known to be long waits until the server wants it, if `may_expect`.
-pub(crate) async fn attach(
+pub(crate) async fn attach_body(
     request: &mut reqwest::Request,
     body: &PlannedBody,
     limit: Option<&BodyLimit>,
@@ -231,12 +231,12 @@ pub(crate) async fn attach(
             guard.check(upload.size.unwrap_or_default())?;
             set_length(request, upload.size);
             activity.begin(upload.size);
-            Some((guard.watch(upload), length(request)))
+            Some((guard.watch(upload), body_length(request)))
         }
         PlannedBody::Multipart(multipart) => {
-            let (stream, content) = frame(request, multipart, &mut guard, files).await?;
+            let (stream, content) = frame_multipart(request, multipart, &mut guard, files).await?;
             activity.begin(content);
-            Some((stream, length(request)))
+            Some((stream, body_length(request)))
         }
     };
     let fault = guard.fault;
@@ -249,11 +249,13 @@ pub(crate) async fn attach(
         return Ok(AttachedBody { fault, sending: HeldSending::default(), expects: false });
     };
     let expects = may_expect && length.is_some_and(|length| length >= EXPECT_FROM);
+    let mut begin = BodyDecision::Go;
     if expects {
         let value = HeaderValue::from_static("100-continue");
         request.headers_mut().insert(header::EXPECT, value);
+        begin = BodyDecision::Hold;
     }
-    let (stream, sending) = expect_continue::held(stream, expects);
+    let (stream, sending) = expect_continue::hold_body(stream, begin);
     *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
     Ok(AttachedBody { fault, sending, expects })
 }
@@ -267,12 +269,12 @@ pub(crate) fn frame_nothing(method: &http::Method, headers: &mut http::HeaderMap
 }
 
 /// Returns the announced length of a body.
-fn length(request: &reqwest::Request) -> Option<u64> {
+fn body_length(request: &reqwest::Request) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Frames fields and files; returns the bytes, and how many of them are those of files.
-async fn frame(
+async fn frame_multipart(
     request: &mut reqwest::Request,
     multipart: &MultipartBody,
     guard: &mut UploadGuard,

@@ -10,7 +10,7 @@
 mod buffer;
 mod reader;
 mod source;
-pub mod watch;
+pub(crate) mod watch;
 
 use std::{
     collections::HashMap,
@@ -24,12 +24,13 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 use uuid::Uuid;
 
+pub(crate) use self::buffer::TakenItems;
+pub use self::source::StreamError;
 use self::{
     buffer::ItemBuffer,
     reader::{StreamGap, StreamReader, StreamSink, WantedCollections},
     source::StreamSource,
 };
-pub use self::{buffer::TakenItems, source::StreamError};
 use crate::{
     executor::{Executor, stream::StreamBounds},
     gate::Admitted,
@@ -175,7 +176,7 @@ impl StreamHub {
             let checked = executor.check_jq(jq, client).await;
             checked.map_err(|error| StreamError::of(error.to_string()))?;
         }
-        let wanted = collections(call);
+        let wanted = watched_collections(call);
         let connected = source.connect(None, &wanted).await?;
         let stream = Arc::new(LiveStream {
             tool: call.entry().name.clone(),
@@ -243,13 +244,11 @@ impl StreamHub {
             let mut news = std::pin::pin!(stream.news.notified());
             // From here on no news is missed.
             news.as_mut().enable();
-            if let Some(batch) = stream.take(most, most_bytes, false) {
+            if let Some(batch) = stream.take_news(most, most_bytes) {
                 return Ok(batch);
             }
             if tokio::time::timeout_at(deadline, news).await.is_err() {
-                // Invariant: with `true`, there is always a batch.
-                let batch = stream.take(most, most_bytes, true);
-                return batch.ok_or_else(|| NoSuchStream(handle.to_owned()));
+                return Ok(stream.take(most, most_bytes));
             }
         }
     }
@@ -436,7 +435,7 @@ impl Drop for CloseOnDrop<'_> {
 }
 
 /// Returns the collections that a call names.
-fn collections(call: &Admitted<'_>) -> Vec<String> {
+fn watched_collections(call: &Admitted<'_>) -> Vec<String> {
     let named =
         call.arguments().stream_argument(StreamArgument::Subscribe).and_then(Value::as_array);
     let mut all: Vec<String> = Vec::new();
@@ -472,22 +471,35 @@ struct StreamState {
     read: Instant,
 }
 
+impl StreamState {
+    fn take(&mut self, most: usize, most_bytes: usize) -> ItemBatch {
+        self.read = Instant::now();
+        self.told = true;
+        let failures = self.failures.sentence();
+        let taken = self.buffer.take(most, most_bytes);
+        ItemBatch { taken, phase: self.phase.clone(), failures }
+    }
+}
+
 impl LiveStream {
     fn lock(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, most: usize, most_bytes: usize, at_last: bool) -> Option<ItemBatch> {
+    /// Takes what has come; `None` when there is nothing that a reader does not know.
+    fn take_news(&self, most: usize, most_bytes: usize) -> Option<ItemBatch> {
         let mut state = self.lock();
-        state.read = Instant::now();
         let is_over = matches!(state.phase, StreamPhase::Ended { .. });
-        if !at_last && !state.buffer.has_news() && state.told && !is_over {
+        if !state.buffer.has_news() && state.told && !is_over {
+            state.read = Instant::now();
             return None;
         }
-        state.told = true;
-        let failures = state.failures.sentence();
-        let taken = state.buffer.take(most, most_bytes);
-        Some(ItemBatch { taken, phase: state.phase.clone(), failures })
+        Some(state.take(most, most_bytes))
+    }
+
+    /// Takes what has come, be it nothing.
+    fn take(&self, most: usize, most_bytes: usize) -> ItemBatch {
+        self.lock().take(most, most_bytes)
     }
 
     fn push(&self, items: impl IntoIterator<Item = String>) {

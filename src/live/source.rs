@@ -224,7 +224,7 @@ impl ConnectedStream {
             let opening = JsonText::string(&rules.opening);
             let event = |item: &&str| item_member(item, "event") == Some(opening.as_str());
             let opening = items.items().into_iter().flatten().find(event);
-            self.id = opening.and_then(|item| rules.id.look(item)).and_then(identifier);
+            self.id = opening.and_then(|item| rules.id.look(item)).and_then(identifier_text);
             self.first.push(items);
         }
         Ok(())
@@ -237,7 +237,7 @@ pub(super) fn item_member<'item>(item: &'item str, name: &str) -> Option<&'item 
 }
 
 /// Reads an identifier: a text or a number.
-pub(super) fn identifier(value: &str) -> Option<String> {
+pub(super) fn identifier_text(value: &str) -> Option<String> {
     match value.bytes().next()? {
         b'"' => scan::unquote(value).map(Cow::into_owned),
         b'-' | b'0'..=b'9' => Some(value.to_owned()),

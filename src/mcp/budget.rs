@@ -12,7 +12,7 @@ use dadl_text::text;
 use rmcp::model::{CallToolResult, MetaObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
-use super::result;
+use super::{omission::Omission, result};
 use crate::{
     catalog::{CatalogEntry, EntryParam},
     executor::AnswerMemory,
@@ -51,13 +51,15 @@ pub(super) struct CutNotice {
     place: String,
     /// The whole answer, or why it could not be kept.
     whole: Result<SavedFile, FileError>,
+    /// The first item or line of the whole that is not shown; 0 where neither is counted.
+    rest: usize,
     advice: String,
 }
 
-/// Cuts `outcome` to `most` characters.
+/// Cuts `outcome`, of which a model does not get what is in `omission`, to `most` characters.
 pub(super) async fn fit_outcome(
     outcome: CallOutcome,
-    entry: Option<&CatalogEntry>,
+    (entry, omission): (Option<&CatalogEntry>, Option<&Omission<'_>>),
     files: &FileStore,
     most: usize,
     room: &AnswerMemory,
@@ -66,8 +68,14 @@ pub(super) async fn fit_outcome(
     let size = usize::try_from(payload.bytes()).unwrap_or(usize::MAX);
     let (whole, content_type, payload, counted) = match payload {
         AnswerPayload::Json(text) => {
-            match room.work(size, || budget::cut_json(&text, most)).await {
-                JsonCut::Fits => {
+            let step = || {
+                let rest = omission.and_then(|it| it.rest_of(&text));
+                let cut = budget::cut_json(rest.as_ref().unwrap_or(&text), most);
+                (cut, rest)
+            };
+            match room.work(size, step).await {
+                (JsonCut::Fits, rest) => {
+                    let text = rest.unwrap_or(text);
                     return (
                         CallOutcome {
                             status,
@@ -79,7 +87,7 @@ pub(super) async fn fit_outcome(
                         None,
                     );
                 }
-                JsonCut::Items(cut) => {
+                (JsonCut::Items(cut), _) => {
                     let (part, counted) = take_value(cut);
                     (
                         text.into_string(),
@@ -88,7 +96,7 @@ pub(super) async fn fit_outcome(
                         counted,
                     )
                 }
-                JsonCut::Characters(cut) => {
+                (JsonCut::Characters(cut), _) => {
                     let (part, counted) = take_value(cut);
                     let content_type = "application/json".to_owned();
                     let part =
@@ -115,6 +123,14 @@ pub(super) async fn fit_outcome(
             return (CallOutcome { status, payload, notes, next, held }, None);
         }
     };
+    let rest = match (&payload, counted.unit) {
+        (_, CutUnit::Items) => counted.shown,
+        // A part of JSON is no part of its lines.
+        (AnswerPayload::Text { text, .. }, _) if content_type != "application/json" => {
+            text.matches('\n').count()
+        }
+        _ => 0,
+    };
     let whole = keep_whole(whole, &content_type, entry, (files, room.client())).await;
     let CutResult { shown, total, unit, place, .. } = counted;
     let place = text::start_of(&place, LONGEST_PLACE);
@@ -124,6 +140,7 @@ pub(super) async fn fit_outcome(
         unit,
         place,
         whole,
+        rest,
         advice: entry.map(paging_advice).unwrap_or_default(),
     };
     (CallOutcome { status, payload, notes, next, held }, Some(notice))
@@ -195,9 +212,17 @@ impl CutNotice {
         meta.insert(META.to_owned(), self.value());
     }
 
-    /// Says it in a sentence.
-    pub(super) fn sentence(&self) -> String {
-        let Self { shown, total, unit, place, whole, advice } = self;
+    /// Returns the arguments with which `read_result` shows what is not shown here.
+    pub(super) fn rest_arguments(&self) -> Option<Value> {
+        let file = self.whole.as_ref().ok()?;
+        let name = || file.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = file.reference.clone().or_else(name)?;
+        Some(json!({ "file": name, "from": self.rest }))
+    }
+
+    /// Says it in a sentence; `way` is the call that shows the rest.
+    pub(super) fn sentence(&self, way: Option<&str>) -> String {
+        let Self { shown, total, unit, place, whole, advice, .. } = self;
         let unit = match unit {
             CutUnit::Characters => "characters",
             CutUnit::Items => "items",
@@ -211,9 +236,10 @@ impl CutNotice {
             Ok(file) => {
                 let path = file.path.to_string_lossy();
                 let at = file.reference.as_deref().or(file.url.as_deref()).unwrap_or(&path);
-                let (size, sha256) = (file.size, &file.sha256);
-                let _ =
-                    write!(text, "; the whole answer is in {at} ({size} bytes, sha256 {sha256})");
+                let _ = write!(text, "; the whole answer is in {at} ({} bytes)", file.size);
+                if let Some(way) = way {
+                    let _ = write!(text, ": {way}, or with `jq` or `find`");
+                }
             }
             Err(reason) => {
                 let _ = write!(text, "; the whole answer could not be kept: {reason}");

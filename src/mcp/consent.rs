@@ -29,7 +29,15 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::gate::{CallConsent, CallDigest, PendingCall};
+use super::request_owner::client_key;
+use crate::{
+    executor::{Executor, TimedPreview},
+    gate::{
+        CallConsent, CallDigest, PendingCall,
+        preview::{CallPreview, PREVIEW_FRESH},
+    },
+    shares::ClientKey,
+};
 
 /// How long a person may take: less than the shortest host that waits for minutes.
 const PATIENCE: Duration = Duration::from_secs(540);
@@ -60,6 +68,8 @@ pub(super) struct ConsentBroker {
     /// `None` where the system has no random numbers; then such hosts cannot confirm.
     codec: Option<RequestStateCodec>,
     used: Mutex<HashMap<[u8; NONCE_BYTES], Instant>>,
+    /// Times in a sealed state count from here.
+    began: Instant,
 }
 
 impl ConsentBroker {
@@ -67,7 +77,7 @@ impl ConsentBroker {
     pub(super) fn new() -> Self {
         let key = random_bytes::<{ RequestStateCodec::MIN_KEY_LENGTH }>();
         let codec = key.and_then(|key| RequestStateCodec::try_new(key.to_vec()).ok());
-        Self { codec, used: Mutex::default() }
+        Self { codec, used: Mutex::default(), began: Instant::now() }
     }
 
     /// Asks for the person's consent to `pending`.
@@ -76,6 +86,7 @@ impl ConsentBroker {
         pending: &PendingCall<'_>,
         retry: ConsentRetry,
         context: &RequestContext<RoleServer>,
+        executor: &Executor,
     ) -> ConsentAnswer {
         if !can_ask(context.client_capabilities().as_ref()) {
             return ConsentAnswer::Refused(cannot_ask(pending));
@@ -83,62 +94,108 @@ impl ConsentBroker {
         let multi_round =
             context.protocol_version().is_some_and(|v| v >= ProtocolVersion::V_2026_07_28);
         match (multi_round, retry.state) {
-            (false, _) => ask_now(pending, context).await,
-            (true, None) => self.ask(pending),
-            (true, Some(state)) => self.redeem(pending, &state, retry.answer.as_ref()),
+            (false, _) => ask_now(pending, context, executor).await,
+            (true, None) => {
+                let client = client_key(&context.extensions);
+                self.ask(pending, executor.preview(pending, &client).await)
+            }
+            (true, Some(state)) => {
+                let client = client_key(&context.extensions);
+                self.redeem(pending, &state, retry.answer.as_ref(), (executor, &client)).await
+            }
         }
     }
 
-    /// Has the host put the question.
-    fn ask(&self, pending: &PendingCall<'_>) -> ConsentAnswer {
-        match self.question(pending) {
-            Some(question) => ConsentAnswer::Ask(question),
+    /// Seals the digest of what a person is asked about, and makes it good for one answer.
+    pub(super) fn seal(&self, digest: &[u8; 32]) -> Option<(ConsentNonce, String)> {
+        self.seal_shown(digest, &[])
+    }
+
+    /// Does so with what else the person is shown.
+    fn seal_shown(&self, digest: &[u8; 32], shown: &[u8]) -> Option<(ConsentNonce, String)> {
+        let nonce = random_bytes::<NONCE_BYTES>()?;
+        let payload = [digest.as_slice(), shown, &nonce].concat();
+        let options = SealOptions::new().associated_data(PURPOSE).ttl(PATIENCE);
+        Some((nonce, self.codec.as_ref()?.seal_with(&payload, &options)))
+    }
+
+    /// Opens a state that [`seal`](Self::seal) has made, and spends it.
+    pub(super) fn open(&self, state: &str) -> Result<([u8; 32], ConsentNonce), StateError> {
+        self.open_shown(state).map(|SealedQuestion { digest, nonce, .. }| (digest, nonce))
+    }
+
+    fn open_shown(&self, state: &str) -> Result<SealedQuestion, StateError> {
+        let payload = match self.codec.as_ref().map(|codec| codec.open_with(state, PURPOSE)) {
+            Some(Ok(payload)) => payload,
+            Some(Err(RequestStateError::Expired)) => return Err(StateError::Expired),
+            Some(Err(_)) | None => return Err(StateError::Forged),
+        };
+        let (Some(sealed), Some(nonce)) = (payload.first_chunk(), payload.last_chunk()) else {
+            return Err(StateError::Forged);
+        };
+        // The state is spent whatever the answer is: a no cannot become a yes later.
+        if !self.spend(*nonce) {
+            return Err(StateError::Used);
+        }
+        let shown = payload.get(sealed.len()..payload.len() - nonce.len());
+        let shown = shown.and_then(ShownPreview::from_bytes);
+        Ok(SealedQuestion { digest: *sealed, nonce: *nonce, shown })
+    }
+
+    /// Has the host put the question, and call again.
+    fn ask(&self, pending: &PendingCall<'_>, preview: CallPreview) -> ConsentAnswer {
+        let at = self.began.elapsed();
+        let shown = pending.has_preview().then(|| ShownPreview { digest: preview.digest(), at });
+        let shown = shown.map(ShownPreview::into_bytes).unwrap_or_default();
+        match self.seal_shown(pending.digest().as_bytes(), &shown) {
+            Some((_, state)) => {
+                ConsentAnswer::Ask(put_later(pending.question_about(&preview), state))
+            }
             None => ConsentAnswer::Refused("the system has no random numbers".to_owned()),
         }
     }
 
-    /// Makes the question that the host puts before it calls again.
-    fn question(&self, pending: &PendingCall<'_>) -> Option<InputRequiredResult> {
-        let mut payload = pending.digest().as_bytes().to_vec();
-        payload.extend(random_bytes::<NONCE_BYTES>()?);
-        let options = SealOptions::new().associated_data(PURPOSE).ttl(PATIENCE);
-        let state = self.codec.as_ref()?.seal_with(&payload, &options);
-        let request = InputRequest::Elicitation(ElicitRequest::new(form(pending)));
-        let requests = BTreeMap::from([(CONFIRM.to_owned(), request)]);
-        Some(InputRequiredResult::new(Some(requests), Some(state)))
-    }
-
     /// Takes the answer that came with a repeated call.
-    fn redeem(
+    async fn redeem(
         &self,
         pending: &PendingCall<'_>,
         state: &str,
         answer: Option<&Value>,
+        (executor, client): (&Executor, &ClientKey),
     ) -> ConsentAnswer {
         let refused = |reason: &str| ConsentAnswer::Refused(reason.to_owned());
-        let payload = match self.codec.as_ref().map(|codec| codec.open_with(state, PURPOSE)) {
-            Some(Ok(payload)) => payload,
-            Some(Err(RequestStateError::Expired)) => {
+        let sealed = match self.open_shown(state) {
+            Ok(sealed) => sealed,
+            Err(StateError::Expired) => {
                 return refused("the question was open for too long; call again to ask anew");
             }
-            Some(Err(_)) | None => return ConsentAnswer::Forged,
+            Err(StateError::Used) => {
+                return refused("the confirmation was used already; call again to ask anew");
+            }
+            Err(StateError::Forged) => return ConsentAnswer::Forged,
         };
-        let (Some(sealed), Some(nonce)) = (payload.first_chunk(), payload.last_chunk()) else {
-            return ConsentAnswer::Forged;
-        };
-        // The state is spent whatever the answer is: a no cannot become a yes later.
-        if !self.spend(*nonce) {
-            return refused("the confirmation was used already; call again to ask anew");
-        }
-        if CallDigest::from_bytes(*sealed) != pending.digest() {
+        if CallDigest::from_bytes(sealed.digest) != pending.digest() {
             return refused("the confirmation was given for another call or other arguments");
         }
         // A host that sends none has not put the question.
-        let Some(answer) = answer else { return self.ask(pending) };
-        match ElicitResult::deserialize(answer) {
+        let Some(answer) = answer else {
+            return self.ask(pending, executor.preview(pending, client).await);
+        };
+        let judged = match ElicitResult::deserialize(answer) {
             Ok(answer) => judge_answer(pending, &answer),
             Err(_) => ConsentAnswer::Refused(no_answer(pending)),
+        };
+        let ConsentAnswer::Given(_) = judged else { return judged };
+        // What the person has seen may be otherwise by now.
+        let is_old =
+            |shown: &ShownPreview| self.began.elapsed().saturating_sub(shown.at) > PREVIEW_FRESH;
+        if let Some(shown) = sealed.shown.filter(is_old) {
+            let preview = executor.preview(pending, client).await;
+            if preview.digest() != shown.digest {
+                return self.ask(pending, preview.renewed());
+            }
         }
+        judged
     }
 
     /// Returns whether this is the first use of `nonce`.
@@ -150,11 +207,54 @@ impl ConsentBroker {
     }
 }
 
+/// What a sealed state says.
+struct SealedQuestion {
+    /// Of what was asked.
+    digest: [u8; 32],
+    nonce: ConsentNonce,
+    /// Where something was shown besides.
+    shown: Option<ShownPreview>,
+}
+
+/// What a person was shown of the thing that a call is about.
+struct ShownPreview {
+    digest: [u8; 32],
+    /// When it was read, from the start of this process.
+    at: Duration,
+}
+
+impl ShownPreview {
+    fn into_bytes(self) -> Vec<u8> {
+        let millis = u64::try_from(self.at.as_millis()).unwrap_or(u64::MAX);
+        [self.digest.as_slice(), &millis.to_be_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (digest, at) = bytes.split_first_chunk()?;
+        let at = Duration::from_millis(u64::from_be_bytes(at.try_into().ok()?));
+        Some(Self { digest: *digest, at })
+    }
+}
+
+/// What makes a question one of its own.
+pub(super) type ConsentNonce = [u8; NONCE_BYTES];
+
+/// Why a state does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StateError {
+    /// It was sealed too long ago.
+    Expired,
+    /// It was answered before.
+    Used,
+    /// This process has not sealed it.
+    Forged,
+}
+
 /// What a repeated call of 2026-07-28 brings along.
 #[derive(Default)]
 pub(super) struct ConsentRetry {
-    state: Option<String>,
-    answer: Option<Value>,
+    pub(super) state: Option<String>,
+    pub(super) answer: Option<Value>,
 }
 
 impl ConsentRetry {
@@ -166,7 +266,7 @@ impl ConsentRetry {
 }
 
 /// Returns whether the client shows forms to a person; an empty capability means forms.
-fn can_ask(capabilities: Option<&ClientCapabilities>) -> bool {
+pub(super) fn can_ask(capabilities: Option<&ClientCapabilities>) -> bool {
     capabilities
         .and_then(|capabilities| capabilities.elicitation.as_ref())
         .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())
@@ -207,18 +307,65 @@ fn no_answer(pending: &PendingCall<'_>) -> String {
 
 /// Makes the form: the whole call. It has no box: who accepts it means yes, and hosts show boxes
 /// that are not ticked.
-fn form(pending: &PendingCall<'_>) -> ElicitRequestParams {
+fn form(message: String) -> ElicitRequestParams {
     let requested_schema = ElicitationSchema::new(BTreeMap::new());
-    let message = pending.question();
     ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }
 }
 
-/// Asks while the call waits.
-async fn ask_now(pending: &PendingCall<'_>, context: &RequestContext<RoleServer>) -> ConsentAnswer {
-    let request = ServerRequest::ElicitRequest(ElicitRequest::new(form(pending)));
-    let options = PeerRequestOptions::with_timeout(PATIENCE);
+/// Makes the answer that has the host put a question, and call again.
+pub(super) fn put_later(message: String, state: String) -> InputRequiredResult {
+    let request = InputRequest::Elicitation(ElicitRequest::new(form(message)));
+    let requests = BTreeMap::from([(CONFIRM.to_owned(), request)]);
+    InputRequiredResult::new(Some(requests), Some(state))
+}
+
+/// What became of a question that is not about a single call; the error is a sentence.
+pub(super) fn judge_plainly(answer: &Value) -> Result<(), String> {
+    match ElicitResult::deserialize(answer) {
+        Ok(answer) if answer.action == ElicitationAction::Accept => Ok(()),
+        Ok(_) => Err(DECLINED.to_owned()),
+        Err(_) => Err("the host sent no answer to the question".to_owned()),
+    }
+}
+
+/// Nobody knows whether a person has seen the question.
+const DECLINED: &str = "the question was declined or closed, by the person or by a host that shows \
+                        none; do not try again unasked";
+
+/// Asks a person while the request waits; the error says why there is no yes.
+pub(super) async fn ask_person(
+    message: String,
+    context: &RequestContext<RoleServer>,
+) -> Result<(), String> {
+    match put_now(message, Instant::now() + PATIENCE, context).await {
+        Ok(ClientResult::ElicitResult(answer)) if answer.action == ElicitationAction::Accept => {
+            Ok(())
+        }
+        Ok(ClientResult::ElicitResult(_)) => Err(DECLINED.to_owned()),
+        Ok(_) => Err("the host sent no answer to the question".to_owned()),
+        Err(ServiceError::Timeout { .. }) => Err(no_time()),
+        Err(error) => {
+            tracing::debug!(%error, "the host could not ask");
+            Err("the host could not ask a person".to_owned())
+        }
+    }
+}
+
+fn no_time() -> String {
+    format!("the person did not answer within {} minutes", PATIENCE.as_secs() / 60)
+}
+
+/// Puts a question while the call waits, until then.
+async fn put_now(
+    message: String,
+    deadline: Instant,
+    context: &RequestContext<RoleServer>,
+) -> Result<ClientResult, ServiceError> {
+    let request = ServerRequest::ElicitRequest(ElicitRequest::new(form(message)));
+    let options =
+        PeerRequestOptions::with_timeout(deadline.saturating_duration_since(Instant::now()));
     let asked = context.peer.send_cancellable_request(request, options).await;
-    let answer = match asked {
+    match asked {
         Ok(question) => {
             let mut withdrawal =
                 QuestionWithdrawal { context, question: Some(question.id.clone()) };
@@ -227,17 +374,32 @@ async fn ask_now(pending: &PendingCall<'_>, context: &RequestContext<RoleServer>
             answer
         }
         Err(error) => Err(error),
-    };
-    match answer {
-        Ok(ClientResult::ElicitResult(answer)) => judge_answer(pending, &answer),
-        Ok(_) => ConsentAnswer::Refused(no_answer(pending)),
-        Err(ServiceError::Timeout { .. }) => {
-            let minutes = PATIENCE.as_secs() / 60;
-            ConsentAnswer::Refused(format!("the person did not answer within {minutes} minutes"))
-        }
-        Err(error) => {
-            tracing::debug!(%error, "the host could not ask");
-            ConsentAnswer::Refused(cannot_ask(pending))
+    }
+}
+
+/// Asks while the call waits; and again, when what the person has seen has changed since.
+async fn ask_now(
+    pending: &PendingCall<'_>,
+    context: &RequestContext<RoleServer>,
+    executor: &Executor,
+) -> ConsentAnswer {
+    let deadline = Instant::now() + PATIENCE;
+    let client = client_key(&context.extensions);
+    let mut seen = TimedPreview::read(executor, pending, &client).await;
+    loop {
+        let judged = match put_now(pending.question_about(&seen.preview), deadline, context).await {
+            Ok(ClientResult::ElicitResult(answer)) => judge_answer(pending, &answer),
+            Ok(_) => ConsentAnswer::Refused(no_answer(pending)),
+            Err(ServiceError::Timeout { .. }) => ConsentAnswer::Refused(no_time()),
+            Err(error) => {
+                tracing::debug!(%error, "the host could not ask");
+                ConsentAnswer::Refused(cannot_ask(pending))
+            }
+        };
+        let ConsentAnswer::Given(_) = judged else { return judged };
+        match seen.changed(executor, pending, &client).await {
+            Some(newer) => seen = newer,
+            None => return judged,
         }
     }
 }

@@ -4,7 +4,6 @@
 //! with `isError`, which a model reads and acts on; only an unknown tool and a malformed request
 //! are protocol errors, which most hosts show to nobody.
 
-use dadl_descriptor::model::ParamRole;
 use dadl_text::text::{self, quoted_text};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -23,24 +22,21 @@ use rmcp::{
 
 use super::{
     HttpServer,
-    builtin::{BuiltinTool, task_tools},
+    builtin::BuiltinTool,
     consent::ConsentRetry,
     file_resources, param_shapes,
     progress::{self, ProgressReporter},
     prompts::ArgumentError,
     request_owner::client_key,
     result,
-    server::ToolAnswer,
     shutdown::{StopReason, TOO_LATE},
-    stream_opening,
-    task_protocol::{self, TaskId},
+    task_protocol::TaskId,
     tools,
 };
 use crate::{
     access::AccessDecision,
     executor::{CallContext, WaitBudget},
     gate::{CallRefusal, PendingCall},
-    outcome::AnswerPayload,
 };
 
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare
@@ -49,53 +45,6 @@ const LIST_TTL_MS: u64 = 300_000;
 
 /// So much of a name that nothing has is repeated.
 const LONGEST_NAME: usize = 100;
-
-impl HttpServer {
-    /// Runs a checked call: asks if need be, executes, and makes the result.
-    async fn perform(
-        &self,
-        pending: PendingCall<'_>,
-        retry: ConsentRetry,
-        context: &RequestContext<RoleServer>,
-        carried: CallContext<'_>,
-    ) -> ToolAnswer {
-        let (gate, executor) = (self.gate(), self.executor());
-        let entry = pending.entry();
-        // How long it waits, and what is made of the result, are no business of a host's task.
-        let is_given = |role| pending.arguments().given(role).is_some();
-        let is_plain = !is_given(ParamRole::Wait) && !is_given(ParamRole::Jq);
-        let watch = gate.catalog().task_tools(entry.backend).map(|tools| &tools.watch.decision);
-        let as_task = entry.tasks().is_some()
-            && is_plain
-            && watch == Some(&AccessDecision::Allow)
-            && context.client_capabilities().is_some_and(|client| client.supports_tasks());
-        let call = match self.admit(pending, retry, context).await {
-            Ok(call) => call,
-            Err(answered) => return answered,
-        };
-        // Boxed, like what it waits for: the futures of calls are large, and would lie side by side.
-        match Box::pin(stream_opening::perform(self, &call, context)).await {
-            Some(Ok(outcome)) => return Ok(self.shown(outcome, Some(entry), context).await.into()),
-            Some(Err(error)) => return Ok(result::failure_result(error.to_string()).into()),
-            None => {}
-        }
-        let budget = if as_task { WaitBudget::Brief } else { WaitBudget::Usual };
-        Ok(match executor.execute(call, &carried.waiting(budget)).await {
-            Ok(mut outcome) => match outcome.payload {
-                AnswerPayload::Task(report) if as_task && report.is_running => {
-                    // It may have been waited for.
-                    let began = executor.task_began(&report.handle);
-                    CallToolResponse::Task(task_protocol::created(*report, began))
-                }
-                _ => {
-                    task_tools::advise(&mut outcome, self.builtins());
-                    self.shown(outcome, Some(entry), context).await.into()
-                }
-            },
-            Err(error) => result::failure_result(error.for_model()).into(),
-        })
-    }
-}
 
 impl ServerHandler for HttpServer {
     fn get_info(&self) -> ServerConfig {

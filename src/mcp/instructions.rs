@@ -18,7 +18,7 @@ const LEAST_BYTES: usize = 60;
 
 /// What a model should know about one backend.
 #[derive(Debug, Clone, Copy)]
-pub struct BackendSummary<'text> {
+pub(crate) struct BackendSummary<'text> {
     /// Its name.
     pub name: &'text str,
     /// The description of its descriptor.
@@ -29,15 +29,46 @@ pub struct BackendSummary<'text> {
     pub tools: usize,
 }
 
-/// Writes the instructions for these backends, below 2 KB; `names_files` says whether files have handles
-/// here, and tools that take or save some.
-pub fn instructions(backends: &[BackendSummary<'_>], names_files: bool) -> String {
+/// Whether the instructions speak of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileMention {
+    /// Files have handles here, and tools take or save some.
+    Named,
+    /// No tool has to do with files, or host and server share a machine.
+    Unnamed,
+}
+
+/// What a model should know where it finds tools by a search.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SearchMention<'text> {
+    /// The tools that do in one call what takes many.
+    pub(crate) composites: Vec<&'text str>,
+}
+
+/// Says how tools are reached that a host does not list.
+const SEARCH: &str = "Tools are found by api_search. api_read calls those that only read, and runs code \
+                      over them: one script is cheaper than many calls. api_change calls any one; \
+                      api_script runs code that changes things.";
+
+/// Most bytes of the names of composites.
+const COMPOSITES_BYTES: usize = 500;
+
+/// Writes the instructions for these backends, below 2 KB; `search` where tools are found by one.
+pub(crate) fn instructions(
+    backends: &[BackendSummary<'_>],
+    mention: FileMention,
+    search: Option<&SearchMention<'_>>,
+) -> String {
+    let intro = search.map(search_intro).unwrap_or_default();
     let lines: Vec<String> = backends.iter().map(backend_line).collect();
-    let files = if names_files { FILES } else { "" };
-    let room = MOST_BYTES - TAIL_BYTES - files.len();
+    let files = match mention {
+        FileMention::Named => FILES,
+        FileMention::Unnamed => "",
+    };
+    let room = MOST_BYTES - TAIL_BYTES - files.len() - intro.len();
     let shown = lines.len().min(room / LEAST_BYTES);
     let share = fair_share(lines.iter().take(shown).map(|line| line.len() + 1), room);
-    let mut text = String::new();
+    let mut text = intro;
     for line in lines.iter().take(shown) {
         text.push_str(&cut_text(line, share.saturating_sub(1)));
         text.push('\n');
@@ -48,11 +79,29 @@ pub fn instructions(backends: &[BackendSummary<'_>], names_files: bool) -> Strin
         more => text.push_str(&format!("and {more} more backends")),
     }
     text.truncate(text.trim_end().len());
-    if names_files {
+    if !files.is_empty() {
         text.push_str(if text.is_empty() { "" } else { "\n" });
         text.push_str(files);
     }
     text
+}
+
+/// Says how tools are found, and which do what takes many calls.
+fn search_intro(search: &SearchMention<'_>) -> String {
+    let mut intro = SEARCH.to_owned();
+    let mut names = String::new();
+    for name in &search.composites {
+        if names.len() + name.len() > COMPOSITES_BYTES {
+            break;
+        }
+        names.push_str(if names.is_empty() { "" } else { ", " });
+        names.push_str(name);
+    }
+    if !names.is_empty() {
+        intro.push_str(&format!(" Each of these does what takes many calls: {names}."));
+    }
+    intro.push('\n');
+    intro
 }
 
 /// Writes all that is known of a backend in one line.
@@ -94,9 +143,12 @@ mod tests {
         let one = BackendSummary { hint: Some("The lab."), ..backend("xo", "Xen\n Orchestra.") };
         let two = BackendSummary { tools: 1, ..backend("dc", "") };
         let named = "xo (2 tools): The lab. Xen Orchestra.\ndc (1 tool)";
-        assert_eq!(instructions(&[one, two], false), named);
-        assert_eq!(instructions(&[one, two], true), format!("{named}\n{FILES}"));
-        assert_eq!(instructions(&[], false), "");
+        assert_eq!(instructions(&[one, two], FileMention::Unnamed, None), named);
+        assert_eq!(
+            instructions(&[one, two], FileMention::Named, None),
+            format!("{named}\n{FILES}")
+        );
+        assert_eq!(instructions(&[], FileMention::Unnamed, None), "");
     }
 
     #[test]
@@ -104,7 +156,8 @@ mod tests {
         let long = "word ".repeat(2000);
         let text = instructions(
             &[backend("a", &long), backend("b", "Short."), backend("c", &long)],
-            false,
+            FileMention::Unnamed,
+            None,
         );
         assert!(text.contains("\nb (2 tools): Short.\n"), "{text}");
         assert!(text.contains("\nc (2 tools): word"), "{text}");
@@ -117,11 +170,15 @@ mod tests {
         #[test]
         fn the_text_stays_below_two_kilobytes(
             texts in proptest::collection::vec(("\\PC{0,80}", "[a-zé \n]{0,900}"), 0..60),
-            names_files: bool
+            names_files: bool,
+            names in 0_usize..60,
         ) {
             let backends: Vec<_> =
                 texts.iter().map(|(name, description)| backend(name, description)).collect();
-            prop_assert!(instructions(&backends, names_files).len() <= MOST_BYTES);
+            let files = if names_files { FileMention::Named } else { FileMention::Unnamed };
+            let search = SearchMention { composites: vec!["list_things_by_kind"; names] };
+            let search = (names > 0).then_some(&search);
+            prop_assert!(instructions(&backends, files, search).len() <= MOST_BYTES);
         }
     }
 }

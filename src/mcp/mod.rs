@@ -34,14 +34,18 @@ mod message_limits;
 mod notes;
 mod object_calls;
 mod object_resources;
+mod omission;
 mod param_shapes;
+mod performing;
 mod progress;
 mod prompts;
 mod refusals;
 mod request_owner;
 mod result;
+mod script_sessions;
 mod server;
 mod sessions;
+mod shown_tools;
 mod shutdown;
 mod slow_peers;
 mod stdio;
@@ -55,9 +59,13 @@ pub use self::{
     connection_bounds::ConnectionBounds,
     connections::{serve_http, serve_listener},
     http::HttpOptions,
-    instructions::{BackendSummary, instructions},
     server::HttpServer,
-    stdio::{serve_stdio, serve_streams},
+    shown_tools::ShownTools,
+    stdio::serve_streams,
+};
+pub(crate) use self::{
+    instructions::{BackendSummary, FileMention, SearchMention, instructions},
+    stdio::serve_stdio,
 };
 
 /// Why serving ended otherwise than asked for.

@@ -10,7 +10,7 @@ use dadl_text::text::{one_line, plain_text, quoted_text};
 use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::{Map, Value};
 
-use crate::catalog::{BackendId, Catalog, CatalogEntry, collapse};
+use crate::catalog::{BackendId, Catalog, CatalogEntry, collapse_spaces};
 
 /// How long the value of an argument may be, in characters.
 const LONGEST_VALUE: usize = 1000;
@@ -119,7 +119,8 @@ pub(super) fn of_examples(catalog: &Catalog) -> Vec<ExamplePrompt> {
 }
 
 fn of_example(name: String, entry: &CatalogEntry, example: &WorkedExample) -> ExamplePrompt {
-    let (title, description) = (collapse(&example.name), collapse(&example.description));
+    let (title, description) =
+        (collapse_spaces(&example.name), collapse_spaces(&example.description));
     let code = plain_text(example.code.trim_end());
     // What is fenced must not end the fence.
     let ticks = code.split(|c| c != '`').map(str::len).max().unwrap_or_default();

@@ -20,15 +20,17 @@ use super::{
     object_resources::ObjectResources,
     prompts::{self, ExamplePrompt},
     result,
+    script_sessions::PausedScripts,
+    shown_tools::{ShownTools, ToolList},
     shutdown::GracefulShutdown,
-    tools,
 };
 use crate::{
     call::CallChannel,
     config::OperatorLimits,
-    executor::Executor,
+    executor::{CallerScript, Executor},
     files::FileStore,
-    gate::{Admitted, Gate, PendingCall},
+    finding::ToolFinder,
+    gate::{Admitted, Gate, PendingCall, script::ScriptScope},
     live::{StreamHub, watch::ResourceHub},
 };
 
@@ -46,6 +48,8 @@ pub struct HttpServer {
     /// How long calls may go on when the program ends.
     grace: Duration,
     bounds: ConnectionBounds,
+    script_time: Duration,
+    script_calls: u32,
     ending: GracefulShutdown,
 }
 
@@ -56,6 +60,9 @@ struct ServerShared {
     tools: Vec<Tool>,
     prompts: Vec<ExamplePrompt>,
     consents: ConsentBroker,
+    /// Finds the tools that hosts do not see.
+    finder: Option<Arc<ToolFinder>>,
+    scripts: PausedScripts,
     builtins: Vec<BuiltinTool>,
     streams: StreamHub,
     objects: ObjectResources,
@@ -63,12 +70,24 @@ struct ServerShared {
 }
 
 impl HttpServer {
-    /// Prepares the tools for listing.
+    /// Prepares the tools for listing; hosts see each one.
     pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
+        Self::with_surface(gate, executor, instructions, &ShownTools::default())
+    }
+
+    /// Prepares the tools for listing; hosts see what `shown` says.
+    pub fn with_surface(
+        gate: Gate,
+        executor: Arc<Executor>,
+        instructions: String,
+        shown: &ShownTools,
+    ) -> Self {
         let gate = gate.at(CallChannel::Mcp);
-        let builtins = BuiltinTool::needed(&gate);
-        let built_in = builtins.iter().map(|builtin| builtin.tool());
-        let tools = gate.catalog().listed().map(tools::mcp_tool).chain(built_in).collect();
+        let ToolList { tools, builtins, is_compact } = shown.list(&gate);
+        let finder = is_compact.then(|| {
+            let texts = builtins.iter().filter_map(|builtin| builtin.text()).collect();
+            Arc::new(ToolFinder::new(gate.shared_catalog()).with_builtins(texts))
+        });
         let prompts = prompts::of_examples(gate.catalog());
         let consents = ConsentBroker::new();
         let watched = ResourceHub::new(Executor::clone(&executor), gate.clone());
@@ -79,6 +98,8 @@ impl HttpServer {
             tools,
             prompts,
             consents,
+            finder,
+            scripts: PausedScripts::default(),
             builtins,
             streams: StreamHub::default(),
             objects: ObjectResources::new(watched),
@@ -88,6 +109,8 @@ impl HttpServer {
             result_chars: most_chars,
             media_bytes: most_media,
             shutdown_grace: grace,
+            script_time,
+            script_calls,
             ..
         } = OperatorLimits::default();
         Self {
@@ -96,6 +119,8 @@ impl HttpServer {
             most_media,
             grace,
             bounds: ConnectionBounds::default(),
+            script_time,
+            script_calls,
             ending: GracefulShutdown::new(&CancellationToken::new()),
         }
     }
@@ -116,6 +141,12 @@ impl HttpServer {
     #[must_use]
     pub fn with_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
+    }
+
+    /// Lets a script of a caller run for `time` and make `calls`; by default as [`OperatorLimits`] say.
+    #[must_use]
+    pub fn with_scripts(self, time: Duration, calls: u32) -> Self {
+        Self { script_time: time, script_calls: calls, ..self }
     }
 
     /// Bounds the connections of HTTP clients.
@@ -207,6 +238,37 @@ impl HttpServer {
         &self.shared.tools
     }
 
+    /// Returns whether hosts find tools by a search.
+    pub(super) fn is_compact(&self) -> bool {
+        self.shared.finder.is_some()
+    }
+
+    /// Returns what finds the tools that hosts do not see, where they see a few.
+    pub(super) fn finder(&self) -> Option<&Arc<ToolFinder>> {
+        self.shared.finder.as_ref()
+    }
+
+    /// Returns the scripts that wait for a person.
+    pub(super) fn paused_scripts(&self) -> &PausedScripts {
+        &self.shared.scripts
+    }
+
+    /// Returns what asks persons.
+    pub(super) fn consents(&self) -> &ConsentBroker {
+        &self.shared.consents
+    }
+
+    /// Returns what executes calls, for what outlives a request.
+    pub(super) fn shared_executor(&self) -> Arc<Executor> {
+        Arc::clone(&self.shared.executor)
+    }
+
+    /// Makes a script with the bounds of the operator.
+    pub(super) fn script(&self, code: String, scope: ScriptScope) -> CallerScript {
+        let (time, most_calls) = (self.script_time, self.script_calls);
+        CallerScript { time, most_calls, ..CallerScript::new(code, scope) }
+    }
+
     /// Returns how many tools are listed.
     pub fn tool_count(&self) -> usize {
         self.shared.tools.len()
@@ -224,7 +286,7 @@ impl HttpServer {
         context: &RequestContext<RoleServer>,
     ) -> Result<Admitted<'gate>, ToolAnswer> {
         let admitted = if pending.needs_consent() {
-            match self.shared.consents.obtain(&pending, retry, context).await {
+            match self.shared.consents.obtain(&pending, retry, context, self.executor()).await {
                 ConsentAnswer::Ask(question) => return Err(Ok(question.into())),
                 ConsentAnswer::Given(consent) => pending.admit_with(&consent),
                 ConsentAnswer::Refused(reason) => Err(pending.refused(reason)),

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{
     HttpServer,
+    builtin::{BuiltinTool, task_notes},
     request_owner::{client_key, stream_owner},
 };
 use crate::{
@@ -26,7 +27,13 @@ pub(super) async fn perform(
         let opened = server.streams().open(executor, call, owner, &client).await;
         return Some(opened.map(|handle| {
             let payload = AnswerPayload::Json(JsonText::from(&json!({ "stream": handle })));
-            let note = "read it with stream_read, and close it with stream_close".to_owned();
+            let arguments = json!({ "stream": handle });
+            let [read, close] = [BuiltinTool::StreamRead, BuiltinTool::StreamClose]
+                .map(|builtin| task_notes::way(server, builtin, &arguments));
+            let note = match server.is_compact() {
+                false => "read it with stream_read, and close it with stream_close".to_owned(),
+                true => format!("to read it, {read}; to close it, {close}"),
+            };
             let held = HeldMemory::default();
             CallOutcome { status: 200, payload, notes: vec![note], next: None, held }
         }));

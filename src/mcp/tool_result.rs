@@ -11,8 +11,10 @@ use serde_json::Map;
 use super::{
     HttpServer,
     budget::{self, CutNotice},
+    builtin::{BuiltinTool, task_notes},
     media,
     notes::{META_NOTE, ResultNotes},
+    omission::Omission,
     request_owner::client_key,
     result,
     task_protocol::{self, TaskId},
@@ -34,9 +36,20 @@ impl HttpServer {
         entry: Option<&CatalogEntry>,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        self.shown_without(outcome, (entry, None), context).await
+    }
+
+    /// Makes the same without what a model does not get of it.
+    pub(super) async fn shown_without(
+        &self,
+        outcome: CallOutcome,
+        (entry, omission): (Option<&CatalogEntry>, Option<&Omission<'_>>),
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
         let version = context.protocol_version();
         let room = self.executor().room(&client_key(&context.extensions));
-        let fit = budget::fit_outcome(outcome, entry, self.files(), self.most_chars(), &room);
+        let most = self.most_chars();
+        let fit = budget::fit_outcome(outcome, (entry, omission), self.files(), most, &room);
         let (outcome, notice) = Box::pin(fit).await;
         let (file, medium) = match &outcome.payload {
             AnswerPayload::File(file) if !file.is_private => {
@@ -48,13 +61,14 @@ impl HttpServer {
             _ => (None, None),
         };
         let output = entry.and_then(|entry| entry.output.as_deref());
+        let is_declared = output.is_some();
         let has_room = |bytes| room.grow(bytes).is_ok();
         let size = usize::try_from(outcome.payload.bytes()).unwrap_or(usize::MAX);
-        let cut = notice.as_ref().map(CutNotice::sentence);
+        let cut = notice.as_ref().map(|notice| self.cut_sentence(notice));
         let success = || result::success(outcome, cut.as_deref(), output, &has_room);
         let mut result = room.work(size, success).await;
         match (file, medium) {
-            (Some(file), Some(medium)) => show_medium(medium, &file, output.is_some(), &mut result),
+            (Some(file), Some(medium)) => show_medium(medium, &file, is_declared, &mut result),
             (Some(file), None) => result.content.extend(result::file_link(&file, version.as_ref())),
             (None, _) => {}
         }
@@ -62,6 +76,14 @@ impl HttpServer {
             notice.add_to(&mut result, version.as_ref());
         }
         result
+    }
+
+    /// Says what was cut, and with which call the rest is read.
+    fn cut_sentence(&self, notice: &CutNotice) -> String {
+        let is_listed = self.builtins().contains(&BuiltinTool::ReadResult);
+        let arguments = notice.rest_arguments().filter(|_| is_listed);
+        let way = arguments.map(|it| task_notes::way(self, BuiltinTool::ReadResult, &it));
+        notice.sentence(way.as_deref())
     }
 
     /// Makes the answer to `tasks/get` of what a look at the task gave. What the task gave in the end is
@@ -85,7 +107,8 @@ impl HttpServer {
                 let backend = catalog.task_backend(&id.handle.backend);
                 let begun_by = backend
                     .and_then(|(backend, _)| catalog.find_declared(backend, &id.handle.tool));
-                Ok(self.shown(outcome, begun_by, context).await)
+                let omission = begun_by.and_then(Omission::of_tool);
+                Ok(self.shown_without(outcome, (begun_by, omission.as_ref()), context).await)
             }
             Err(error) => Err(error),
         };
@@ -102,9 +125,10 @@ impl HttpServer {
         context: &RequestContext<RoleServer>,
     ) -> Option<Vec<ResourceContents>> {
         let room = self.executor().room(&client_key(&context.extensions));
-        let fit = budget::fit_outcome(outcome, Some(entry), self.files(), self.most_chars(), &room);
+        let most = self.most_chars();
+        let fit = budget::fit_outcome(outcome, (Some(entry), None), self.files(), most, &room);
         let (outcome, notice) = Box::pin(fit).await;
-        let cut = notice.as_ref().map(CutNotice::sentence);
+        let cut = notice.as_ref().map(|notice| self.cut_sentence(notice));
         // What the answer takes is counted until the contents are made.
         let CallOutcome { payload, notes: said, next, held: _held, .. } = outcome;
         let mut notes = ResultNotes::of(cut.as_deref(), next.as_ref(), &said);

@@ -23,12 +23,12 @@ const FIRST: i64 = -62_167_219_200;
 /// Returns `time` as RFC 3339 text in UTC, to the second.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    format(i64::try_from(since.as_secs()).unwrap_or(LAST).min(LAST)).unwrap_or_default()
+    format_seconds(i64::try_from(since.as_secs()).unwrap_or(LAST).min(LAST)).unwrap_or_default()
 }
 
 /// Reads a point in time: RFC 3339, a date, an HTTP date, or a number of seconds or milliseconds
 /// since 1970; returns it as RFC 3339 text in UTC. `None` for everything else.
-pub(crate) fn normalize(value: &Value) -> Option<String> {
+pub(crate) fn normalize_timestamp(value: &Value) -> Option<String> {
     match value {
         Value::Number(number) => from_number(number.as_f64()?),
         Value::String(text) => {
@@ -37,7 +37,7 @@ pub(crate) fn normalize(value: &Value) -> Option<String> {
                 Ok(number) => from_number(number),
                 Err(_) => parse_timestamp(text)
                     .filter(|seconds| (FIRST..=LAST).contains(seconds))
-                    .and_then(format)
+                    .and_then(format_seconds)
                     .or_else(|| httpdate::parse_http_date(text).ok().map(rfc3339)),
             }
         }
@@ -49,16 +49,16 @@ pub(crate) fn normalize(value: &Value) -> Option<String> {
 fn from_number(number: f64) -> Option<String> {
     let seconds = if number > MOST_SECONDS { number / 1000.0 } else { number };
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-    (seconds >= 1.0 && seconds <= LAST as f64).then(|| format(seconds as i64)).flatten()
+    (seconds >= 1.0 && seconds <= LAST as f64).then(|| format_seconds(seconds as i64)).flatten()
 }
 
 /// Reads `2026-10-01`, with a time and an offset if there are; no offset means UTC.
 fn parse_timestamp(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let mut numbers = date.split('-');
-    let year = i16::try_from(digits(numbers.next()?, 4)?).ok()?;
-    let month = i8::try_from(digits(numbers.next()?, 2)?).ok()?;
-    let day = i8::try_from(digits(numbers.next()?, 2)?).ok()?;
+    let year = i16::try_from(parse_digits(numbers.next()?, 4)?).ok()?;
+    let month = i8::try_from(parse_digits(numbers.next()?, 2)?).ok()?;
+    let day = i8::try_from(parse_digits(numbers.next()?, 2)?).ok()?;
     if numbers.next().is_some() {
         return None;
     }
@@ -71,9 +71,9 @@ fn parse_timestamp(text: &str) -> Option<i64> {
     let (time, offset) = rest.split_at_checked(offset_at)?;
     let time = time.split('.').next()?;
     let mut numbers = time.split(':');
-    let hour = digits(numbers.next()?, 2).filter(|hour| *hour < 24)?;
-    let minute = digits(numbers.next()?, 2).filter(|minute| *minute < 60)?;
-    let second = numbers.next().map_or(Some(0), |second| digits(second, 2))?;
+    let hour = parse_digits(numbers.next()?, 2).filter(|hour| *hour < 24)?;
+    let minute = parse_digits(numbers.next()?, 2).filter(|minute| *minute < 60)?;
+    let second = numbers.next().map_or(Some(0), |second| parse_digits(second, 2))?;
     let there = midnight + hour * 3600 + minute * 60 + second.min(59);
     Some(there - offset_seconds(offset.trim_start())?)
 }
@@ -87,11 +87,11 @@ fn offset_seconds(text: &str) -> Option<i64> {
     };
     let plain: String = text.chars().skip(1).filter(|c| *c != ':').collect();
     let (hours, minutes) = plain.split_at_checked(2)?;
-    let minutes = if minutes.is_empty() { 0 } else { digits(minutes, 2)? };
-    Some(sign * (digits(hours, 2)? * 3600 + minutes * 60))
+    let minutes = if minutes.is_empty() { 0 } else { parse_digits(minutes, 2)? };
+    Some(sign * (parse_digits(hours, 2)? * 3600 + minutes * 60))
 }
 
-fn digits(text: &str, count: usize) -> Option<i64> {
+fn parse_digits(text: &str, count: usize) -> Option<i64> {
     let fits = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     fits.then(|| text.parse().ok()).flatten()
 }
@@ -99,7 +99,7 @@ fn digits(text: &str, count: usize) -> Option<i64> {
 /// Returns the point in time of the calendar so many seconds after 1970 began, in UTC.
 ///
 /// A civil time, because `jiff::Timestamp` ends before the year 9999 does.
-pub(crate) fn moment(seconds: i64) -> Option<DateTime> {
+pub(crate) fn unix_moment(seconds: i64) -> Option<DateTime> {
     EPOCH.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
@@ -109,9 +109,9 @@ pub(crate) fn unix_seconds(moment: DateTime) -> i64 {
 }
 
 /// Writes seconds since 1970.
-fn format(seconds: i64) -> Option<String> {
+fn format_seconds(seconds: i64) -> Option<String> {
     // Without a fraction it is written to the second.
-    moment(seconds).map(|moment| format!("{moment}Z"))
+    unix_moment(seconds).map(|moment| format!("{moment}Z"))
 }
 
 #[cfg(test)]
@@ -136,7 +136,7 @@ mod tests {
             (json!("1790857845"), "2026-10-01T12:30:45Z"),
             (json!("Sun, 06 Nov 1994 08:49:37 GMT"), "1994-11-06T08:49:37Z"),
         ] {
-            assert_eq!(normalize(&value).as_deref(), Some(expected), "{value}");
+            assert_eq!(normalize_timestamp(&value).as_deref(), Some(expected), "{value}");
         }
     }
 
@@ -167,7 +167,7 @@ mod tests {
             json!("0000-01-01T00:00:00+00:01"),
             json!("1000000000-01-01"),
         ] {
-            assert_eq!(normalize(&value), None, "{value}");
+            assert_eq!(normalize_timestamp(&value), None, "{value}");
         }
     }
 
@@ -179,15 +179,15 @@ mod tests {
 
         #[test]
         fn reads_what_it_writes(seconds in 1..LAST) {
-            let text = format(seconds).unwrap();
+            let text = format_seconds(seconds).unwrap();
             assert_eq!(parse_timestamp(&text), Some(seconds));
-            assert_eq!(normalize(&json!(text.clone())), Some(text));
+            assert_eq!(normalize_timestamp(&json!(text.clone())), Some(text));
         }
 
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,30}", date in "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T0-9:+Z.-]{0,20}") {
             for value in [json!(text), json!(date)] {
-                if let Some(text) = normalize(&value) {
+                if let Some(text) = normalize_timestamp(&value) {
                     assert_eq!(text.len(), 20, "{value}");
                 }
             }
@@ -196,7 +196,7 @@ mod tests {
         #[test]
         fn a_number_is_a_year_of_four_digits_or_nothing(number in proptest::num::f64::ANY, whole: i64) {
             for value in [json!(number), json!(whole), json!(number.to_string()), json!(whole.to_string())] {
-                if let Some(text) = normalize(&value) {
+                if let Some(text) = normalize_timestamp(&value) {
                     assert_eq!(text.len(), 20, "{value}");
                 }
             }

@@ -60,7 +60,7 @@ pub(crate) fn read_api_error(rejection: RejectedAnswer<'_>, rules: &ErrorRules) 
     let issues = || {
         let found = rules.message_path.as_ref()?.look(value?)?;
         if found.starts_with('"') {
-            issues::inside(&scan::unquote(found)?)
+            issues::issues_inside(&scan::unquote(found)?)
         } else {
             issues::issues_sentence(found)
         }
@@ -70,9 +70,9 @@ pub(crate) fn read_api_error(rejection: RejectedAnswer<'_>, rules: &ErrorRules) 
         .or_else(|| {
             at(&rules.message_path)
                 .filter(|message| !message.is_empty())
-                .map(|message| message + &details(value, rules))
+                .map(|message| message + &error_details(value, rules))
         })
-        .unwrap_or_else(|| fallback(status, body));
+        .unwrap_or_else(|| fallback_message(status, body));
     let hint = rules.hint(status, &message, value);
     let said = hint.and_then(|hint| hint.code.as_ref());
     let mapped = || rules.map.iter().find(|(it, _)| *it == status).map(|(_, code)| code);
@@ -109,7 +109,7 @@ fn default_code(status: u16) -> &'static str {
 }
 
 /// Adds what the error object holds beside the message, such as the missing privileges.
-fn details(value: Option<&str>, rules: &ErrorRules) -> String {
+fn error_details(value: Option<&str>, rules: &ErrorRules) -> String {
     let members = || value.and_then(scan::object_members).into_iter().flatten();
     let is = |key: &str, name: &str| scan::unquote(key).is_some_and(|key| key == name);
     // Only where the message is a member of the whole body: deeper ones have their own context.
@@ -171,7 +171,7 @@ fn plain_text(value: &str) -> String {
 }
 
 /// Says something when the body has no message: its start, or the reason phrase.
-fn fallback(status: u16, body: &[u8]) -> String {
+fn fallback_message(status: u16, body: &[u8]) -> String {
     let text = decode_error::excerpt(&without_markup(body));
     if !text.is_empty() {
         return text;

@@ -53,7 +53,7 @@ pub(crate) fn cut_json(text: &JsonText, most: usize) -> JsonCut {
     if fits_budget(text.as_str(), most) {
         return JsonCut::Fits;
     }
-    match cut_list(text.as_str(), most, DEEPEST) {
+    match cut_list(text.as_str(), most) {
         Some(cut) => JsonCut::Items(cut),
         None => {
             let text = text.as_str();
@@ -82,42 +82,63 @@ fn whole_text(text: &str) -> CutResult<String> {
     CutResult { part, shown: total, total, unit: CutUnit::Characters, place: String::new() }
 }
 
-/// Cuts the largest list in `text`: `text` itself, or the largest member, object by object.
-fn cut_list(text: &str, most: usize, depth: usize) -> Option<CutResult<JsonText>> {
-    if let Some(items) = scan::array_items(text) {
-        let mut length = "[]".len();
-        let mut fitting: Vec<&str> = Vec::new();
-        let mut total = 0;
-        for item in items {
-            total += 1;
-            if length <= most + 1 {
-                length += count_characters(item) + 1;
-                if length <= most + 1 {
-                    fitting.push(item);
-                }
+/// The value that makes an answer large: the answer itself, or the largest member, object by object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LargestValue<'text> {
+    /// A list, or what has no members.
+    pub(crate) value: &'text str,
+    /// The names that lead to it, joined by dots; empty when it is the answer.
+    pub(crate) place: String,
+    /// What of the budget is left for it.
+    room: usize,
+}
+
+/// Follows the largest members of `text` as long as what surrounds them leaves room of `most` characters;
+/// `None` where that leads to no list and to no value without members.
+pub(crate) fn largest_value(text: &str, most: usize) -> Option<LargestValue<'_>> {
+    let (mut value, mut room, mut place) = (text, most, String::new());
+    for _ in 0..=DEEPEST {
+        let Some(members) = scan::object_members(value) else {
+            return Some(LargestValue { value, place, room });
+        };
+        let (name, largest) = members.max_by_key(|(_, value)| value.len())?;
+        let others = count_characters(value).saturating_sub(count_characters(largest));
+        room = room.checked_sub(others).filter(|room| *room >= LEAST_SHARE)?;
+        let name = scan::unquote(name)?;
+        place = if place.is_empty() { name.into_owned() } else { format!("{place}.{name}") };
+        value = largest;
+    }
+    None
+}
+
+/// Cuts the largest list in `text`.
+fn cut_list(text: &str, most: usize) -> Option<CutResult<JsonText>> {
+    let LargestValue { value: list, place, room } = largest_value(text, most)?;
+    let mut length = "[]".len();
+    let mut fitting: Vec<&str> = Vec::new();
+    let mut total = 0;
+    for item in scan::array_items(list)? {
+        total += 1;
+        if length <= room + 1 {
+            length += count_characters(item) + 1;
+            if length <= room + 1 {
+                fitting.push(item);
             }
         }
-        let shown = fitting.len();
-        let part = JsonText::array(&fitting);
-        let (unit, place) = (CutUnit::Items, String::new());
-        return (shown > 0).then_some(CutResult { part, shown, total, unit, place });
     }
-    let depth = depth.checked_sub(1)?;
-    let (name, largest) = scan::object_members(text)?.max_by_key(|(_, value)| value.len())?;
-    let others = count_characters(text).saturating_sub(count_characters(largest));
-    let room = most.checked_sub(others).filter(|room| *room >= LEAST_SHARE)?;
+    let shown = fitting.len();
+    if shown == 0 {
+        return None;
+    }
+    let part = JsonText::array(&fitting);
     // Both are parts of the same text.
-    let from = largest.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-    let before = text.get(..from)?;
-    let after = text.get(from + largest.len()..)?;
-    let cut = cut_list(largest, room, depth)?;
-    let object = [before, cut.part.as_str(), after].concat();
-    let name = scan::unquote(name)?;
-    let place = match cut.place.as_str() {
-        "" => name.into_owned(),
-        inner => format!("{name}.{inner}"),
+    let from = list.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let (before, after) = (text.get(..from)?, text.get(from + list.len()..)?);
+    let part = match (before, after) {
+        ("", "") => part,
+        _ => JsonText::trusted([before, part.as_str(), after].concat()),
     };
-    Some(CutResult { part: JsonText::trusted(object), place, ..cut })
+    Some(CutResult { part, shown, total, unit: CutUnit::Items, place })
 }
 
 fn fits_budget(text: &str, most: usize) -> bool {
@@ -125,7 +146,7 @@ fn fits_budget(text: &str, most: usize) -> bool {
     text.len() <= most || count_characters(text) <= most
 }
 
-fn count_characters(text: &str) -> usize {
+pub(super) fn count_characters(text: &str) -> usize {
     text.chars().count()
 }
 

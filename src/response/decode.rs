@@ -74,7 +74,7 @@ pub fn decode(
     }
     match BodyType::of(content_type) {
         BodyType::Json => decode_json(body).map(AnswerPayload::Json),
-        BodyType::Ndjson => ndjson(&body).map(AnswerPayload::Json),
+        BodyType::Ndjson => decode_ndjson(&body).map(AnswerPayload::Json),
         BodyType::Unknown if is_json(&body) => decode_json(body).map(AnswerPayload::Json),
         BodyType::Unknown => decode_text(body, None, most),
         BodyType::Text | BodyType::EventStream | BodyType::Binary => {
@@ -108,7 +108,7 @@ fn is_json(body: &[u8]) -> bool {
     std::str::from_utf8(body).is_ok_and(|text| scan::check_json(text).is_ok())
 }
 
-fn ndjson(body: &[u8]) -> Result<JsonText, DecodeError> {
+fn decode_ndjson(body: &[u8]) -> Result<JsonText, DecodeError> {
     let mut collector = StreamCollector::lines(None, &Secrets::default());
     collector.push(body)?;
     collector.end()?;

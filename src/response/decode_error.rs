@@ -10,7 +10,7 @@ const EXCERPT: usize = 200;
 
 /// A body that is not what its content type says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is no valid {expected}: {reason}; {}", beginning(.excerpt))]
+#[error("the answer is no valid {expected}: {reason}; {}", excerpt_sentence(.excerpt))]
 pub struct DecodeError {
     /// `JSON`, `NDJSON`.
     pub expected: &'static str,
@@ -20,7 +20,7 @@ pub struct DecodeError {
     pub excerpt: String,
 }
 
-fn beginning(excerpt: &str) -> String {
+fn excerpt_sentence(excerpt: &str) -> String {
     match excerpt {
         MASK => "what it begins with is not shown: the tool hides values (`redact`)".to_owned(),
         excerpt => format!("it begins with {}", Value::from(excerpt)),

@@ -59,14 +59,14 @@ pub(crate) fn issues_sentence(value: &str) -> Option<String> {
     let value: Value = serde_json::from_str(value).ok()?;
     // An error of its own, with a code or more beside its message, is no list of fields.
     if let Some(message) = value.get("message") {
-        return inside(message.as_str()?);
+        return issues_inside(message.as_str()?);
     }
     issues.collect(&value, "", 0)?;
     issues.written()
 }
 
 /// Makes a sentence of the issues that are inside of a message; `None` when it has none.
-pub(crate) fn inside(message: &str) -> Option<String> {
+pub(crate) fn issues_inside(message: &str) -> Option<String> {
     let at = message.find(INSIDE)?;
     let mut issues = IssueCollector::default();
     issues.message("", message, 0);
@@ -289,12 +289,12 @@ mod tests {
         let inner =
             json!([{"a": {"message": "no string"}}, {"a": {"message": "one of ['x','y']"}}]);
         let message = format!("Could not match. Issues: {inner}");
-        assert_eq!(inside(&message).as_deref(), Some("a: one of x, y"));
+        assert_eq!(issues_inside(&message).as_deref(), Some("a: one of x, y"));
         assert_eq!(
-            inside("Could not match. Issues: [{\"a\":").as_deref(),
+            issues_inside("Could not match. Issues: [{\"a\":").as_deref(),
             Some("Could not match.")
         );
-        assert_eq!(inside("no issue"), None);
+        assert_eq!(issues_inside("no issue"), None);
     }
 
     #[test]
@@ -331,7 +331,7 @@ mod tests {
         #[test]
         fn whatever_comes_it_ends(text in "([{}\\[\\]\":,a-c]|Issues: \\[|message|\\PC){0,60}") {
             let _ = issues_sentence(&text);
-            let _ = inside(&text);
+            let _ = issues_inside(&text);
             let quoted = Value::from(text).to_string();
             let _ = issues_sentence(&format!("{{\"a\":{{\"message\":{quoted}}}}}"));
         }

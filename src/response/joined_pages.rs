@@ -51,7 +51,7 @@ pub(crate) enum PageAddition {
 impl JoinedPages {
     /// Begins with the first page, after `result_path`; gives it back when it has no list.
     pub(crate) fn begin(page: JsonText) -> Result<Self, JsonText> {
-        let Some((place, head, list, tail)) = around(page.as_str()) else { return Err(page) };
+        let Some((place, head, list, tail)) = list_around(page.as_str()) else { return Err(page) };
         let Some(count) = scan::array_items(list).map(Iterator::count) else { return Err(page) };
         let text = growth::copy(list_inner(list));
         let part = PageItems { range: 0..text.len(), count };
@@ -107,7 +107,7 @@ impl JoinedPages {
 }
 
 /// Finds the list of a page, and what is around it.
-fn around(page: &str) -> Option<(ListPlace, &str, &str, &str)> {
+fn list_around(page: &str) -> Option<(ListPlace, &str, &str, &str)> {
     if page.starts_with('[') {
         return Some((ListPlace::Whole, "", page, ""));
     }

@@ -20,6 +20,15 @@ const ANYTHING: &[&str] = &[
     "binary/octet-stream",
 ];
 
+/// What the answers of a tool are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AnswerSubject {
+    /// What the tool is called for.
+    Result,
+    /// How tasks are.
+    Tasks,
+}
+
 /// What a tool says about its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeclaredMedia<'tool> {
@@ -36,8 +45,8 @@ pub(crate) enum DeclaredMedia<'tool> {
 }
 
 impl<'tool> DeclaredMedia<'tool> {
-    /// Returns what `tool` says; `shows_tasks` where its answers show how tasks are.
-    pub(crate) fn of(tool: &'tool Tool, shows_tasks: bool) -> Self {
+    /// Returns what `tool` says.
+    pub(crate) fn of(tool: &'tool Tool, subject: AnswerSubject) -> Self {
         let rules = &tool.response;
         if let Some(declared) = rules.content_type.as_deref() {
             return match BodyType::of(Some(declared)) {
@@ -54,7 +63,7 @@ impl<'tool> DeclaredMedia<'tool> {
             || tool.returns.as_ref().is_some_and(|returns| !may_be_text(returns))
             || tool.rpc().is_some()
             || !tool.errors.failed.is_empty()
-            || shows_tasks;
+            || subject == AnswerSubject::Tasks;
         if is_shaped {
             return Self::Shaped;
         }
@@ -179,7 +188,7 @@ mod tests {
         let loaded = dadl_descriptor::load(&SourceText::new("b.dadl", &text));
         let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
         let tool = descriptor.tools.first().unwrap();
-        check(DeclaredMedia::of(tool, false), tool);
+        check(DeclaredMedia::of(tool, AnswerSubject::Result), tool);
     }
 
     #[test]

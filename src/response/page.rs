@@ -115,7 +115,7 @@ pub(crate) enum PageStep {
 }
 
 /// Works out the page after `page`.
-pub(crate) fn following(pagination: &Pagination, page: ResultPage<'_>) -> FollowingPage {
+pub(crate) fn following_page(pagination: &Pagination, page: ResultPage<'_>) -> FollowingPage {
     let number = |name: &Option<String>| {
         name.as_deref().and_then(|name| page.arguments.get(name)).and_then(Value::as_u64)
     };
@@ -291,14 +291,14 @@ pub(crate) fn link_next(headers: &HeaderMap, url: &Url) -> Option<Url> {
         .get_all(http::header::LINK)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(links)
+        .flat_map(parse_links)
         .find(|(_, parameters)| is_next(parameters))
         .and_then(|(target, _)| url.join(target).ok())
 }
 
 /// Splits a field into targets and their parameters. Commas occur in both, which is why a link
 /// begins at `<` outside of quotes.
-fn links(field: &str) -> Vec<(&str, &str)> {
+fn parse_links(field: &str) -> Vec<(&str, &str)> {
     let mut links = Vec::new();
     let mut rest = field;
     while let Some((_, after)) = rest.split_once('<') {

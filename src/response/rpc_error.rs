@@ -88,7 +88,7 @@ pub(crate) fn api_error(refused: RefusedCall<'_>) -> ApiError {
             if message.is_empty() {
                 message.push_str("the server gave no message");
             }
-            let data = error.data.as_ref().and_then(cleaned);
+            let data = error.data.as_ref().and_then(clean_value);
             if is_of_the_server(code) {
                 add_cause(data.as_ref(), &mut message);
             } else if let Some(data) = data {
@@ -179,7 +179,7 @@ fn add_details(data: &Value, property: &dyn Fn(&str) -> String, message: &mut St
     };
     let violations: Option<Vec<String>> = list
         .filter(|items| !items.is_empty())
-        .and_then(|items| items.iter().map(|item| violation(item, property)).collect());
+        .and_then(|items| items.iter().map(|item| schema_violation(item, property)).collect());
     if let Some(violations) = violations {
         let shown = violations.iter().take(MOST_VIOLATIONS).cloned().collect::<Vec<_>>();
         let _ = write!(message, ": {}", shown.join("; "));
@@ -199,7 +199,7 @@ fn add_details(data: &Value, property: &dyn Fn(&str) -> String, message: &mut St
 }
 
 /// Says what is wrong with one parameter: the words of JSON Schema validators, or of others.
-fn violation(item: &Value, property: &dyn Fn(&str) -> String) -> Option<String> {
+fn schema_violation(item: &Value, property: &dyn Fn(&str) -> String) -> Option<String> {
     if let Value::String(text) = item {
         return Some(text.clone());
     }
@@ -237,16 +237,17 @@ fn plain_message(message: &str) -> String {
 }
 
 /// Returns data without stacks: neither members of that name nor texts that are some.
-fn cleaned(value: &Value) -> Option<Value> {
+fn clean_value(value: &Value) -> Option<Value> {
     match value {
         Value::String(text) => {
             let kept = without_stack(text).trim();
             (text.is_empty() || !kept.is_empty()).then(|| kept.into())
         }
-        Value::Array(items) => Some(items.iter().filter_map(cleaned).collect()),
+        Value::Array(items) => Some(items.iter().filter_map(clean_value).collect()),
         Value::Object(members) => {
             let members = members.iter().filter(|(name, _)| !is_stack(name));
-            let members = members.filter_map(|(name, value)| Some((name.clone(), cleaned(value)?)));
+            let members =
+                members.filter_map(|(name, value)| Some((name.clone(), clean_value(value)?)));
             Some(Value::Object(members.collect()))
         }
         other => Some(other.clone()),

@@ -70,7 +70,7 @@ pub(crate) async fn shape_result<F: RunFilter>(
     }
     if !rules.redact.is_empty() {
         let size = text.as_str().len();
-        let redacted = filters.work(size, || redact(text, &rules.redact, most)).await;
+        let redacted = filters.work(size, || redact_paths(text, &rules.redact, most)).await;
         text = redacted.map_err(|error| {
             let paths: Vec<&str> = rules.redact.iter().map(JsonPath::as_str).collect();
             ShapeError::Path("redact", paths.join(", "), error)
@@ -85,7 +85,7 @@ pub(crate) async fn shape_result<F: RunFilter>(
 }
 
 /// Masks what `paths` select.
-pub(crate) fn redact(
+pub(crate) fn redact_paths(
     text: JsonText,
     paths: &[JsonPath],
     most: usize,

@@ -102,14 +102,14 @@ pub(super) enum EscapeReading {
 pub(super) fn read_escape(text: &[u8], reading: EscapeReading) -> Option<EscapeSequence> {
     match text.first()? {
         b'\\' | b'%' | b'&' if reading == EscapeReading::Unseen => None,
-        b'\\' => backslash(text),
+        b'\\' => backslash_escape(text),
         b'%' => percent_escape(text),
         b'&' => character_reference(text, reading == EscapeReading::Loose),
         _ => unseen_character(text),
     }
 }
 
-fn backslash(text: &[u8]) -> Option<EscapeSequence> {
+fn backslash_escape(text: &[u8]) -> Option<EscapeSequence> {
     match text.get(1)? {
         b'u' if text.get(2) == Some(&b'{') => {
             let end = text.iter().take(12).position(|byte| *byte == b'}')?;

@@ -136,7 +136,7 @@ impl SecretFinder {
         if found.len() >= MOST_FOUND {
             return std::iter::once(0..text.len()).collect();
         }
-        merged(text, found)
+        merge_ranges(text, found)
     }
 
     fn search(&self, text: TextView<'_>, escapes: u8, runs: u8, found: &mut Vec<Range<usize>>) {
@@ -177,7 +177,7 @@ impl SecretFinder {
     fn beneath(&self, text: TextView<'_>, escapes: u8, runs: u8, found: &mut Vec<Range<usize>>) {
         if let Some(left) = runs.checked_sub(1) {
             let mut bytes = Vec::new();
-            for run in runs::base64(text.bytes, self.least.base64) {
+            for run in runs::base64_runs(text.bytes, self.least.base64) {
                 let run = text.part(run);
                 let readable = runs::readable_runs(run.bytes, self.least.ascii);
                 for skip in (0..runs::GROUPINGS).filter(|skip| readable.get(*skip) == Some(&true)) {
@@ -260,7 +260,7 @@ impl SecretFinder {
     }
 
     fn has_runs(&self, text: &[u8]) -> bool {
-        runs::base64(text, self.least.base64).next().is_some()
+        runs::base64_runs(text, self.least.base64).next().is_some()
     }
 }
 
@@ -294,10 +294,10 @@ fn with_pluses(text: &[u8]) -> Vec<u8> {
 
 /// Puts ranges in order, joins what overlaps or touches, and widens each so that no escape and no
 /// character of `text` is cut.
-pub(super) fn merged(text: &[u8], mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
+pub(super) fn merge_ranges(text: &[u8], mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
     found.sort_unstable_by_key(|range| (range.start, range.end));
     join_ranges(&mut found, |range| range);
-    join_ranges(&mut found, |range| widen(text, range));
+    join_ranges(&mut found, |range| widen_range(text, range));
     found
 }
 
@@ -314,7 +314,7 @@ fn join_ranges(ranges: &mut Vec<Range<usize>>, change: impl Fn(Range<usize>) -> 
 }
 
 /// Widens a range to whole escapes of JSON and whole characters.
-fn widen(text: &[u8], range: Range<usize>) -> Range<usize> {
+fn widen_range(text: &[u8], range: Range<usize>) -> Range<usize> {
     let is_inner = |at: usize| text.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
     let Range { mut start, mut end } = range;
     while start > 0 && is_inner(start) && range.start - start < 3 {

@@ -12,14 +12,22 @@ use dadl_text::text::MASK;
 const ENVELOPE: [&[&[u8]]; 2] =
     [&[b"\"id\"", b"\"jsonrpc\"", b"\"method\""], &[b"\"progressToken\"", b"\"requestId\""]];
 
+/// What JSON is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JsonKind {
+    /// A message of JSON-RPC.
+    Message,
+    Value,
+}
+
 /// Writes `text`, which is JSON, without what `find` finds in its tokens. Only those that `found`
 /// meets are looked at again: a secret is what one token holds. The envelope of a message is left
-/// alone when there `is_message`.
+/// alone.
 pub(super) fn mask_json(
     text: &[u8],
     found: &[Range<usize>],
     find: impl Fn(&[u8]) -> Vec<Range<usize>>,
-    is_message: bool,
+    kind: JsonKind,
 ) -> Vec<u8> {
     let mut clean = growth::byte_buffer(text.len() + found.len() * MASK.len());
     let mut found = found.iter().peekable();
@@ -33,7 +41,7 @@ pub(super) fn mask_json(
             _ => end_of_scalar(text, at),
         };
         let token = text.get(at..end).unwrap_or_default();
-        let is_envelope = is_message && place.is_envelope();
+        let is_envelope = kind == JsonKind::Message && place.is_envelope();
         place.see(token);
         while found.next_if(|range| range.end <= at).is_some() {}
         let mut met = Vec::new();

@@ -37,8 +37,8 @@ use dadl_text::{growth, text::MASK};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 
-pub use self::writer::MaskedWriter;
-use self::{finder::SecretFinder, wanted::WantedSecret};
+pub(crate) use self::writer::MaskedWriter;
+use self::{finder::SecretFinder, json::JsonKind, wanted::WantedSecret};
 
 /// The same as JSON.
 const JSON_MASK: &str = "\"[REDACTED]\"";
@@ -68,11 +68,20 @@ struct KnownSecrets {
     clock: u64,
 }
 
+/// Where a secret is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SecretOrigin {
+    /// A server gave it, or it was made of others.
+    Derived,
+    /// The operator gave it.
+    Given,
+}
+
 struct KnownSecret {
     value: SecretString,
     /// The names of the credentials that have it.
     names: Vec<String>,
-    is_derived: bool,
+    origin: SecretOrigin,
     /// When it was added last.
     added: u64,
 }
@@ -104,12 +113,12 @@ impl Secrets {
 
     /// Adds a value that an operator gave, under the name that it has.
     pub fn add(&self, name: &str, value: &str) {
-        self.insert(name, value, false);
+        self.insert(name, value, SecretOrigin::Given);
     }
 
     /// Adds a value that a server gave, or that was made of others.
     pub fn add_derived(&self, name: &str, value: &str) {
-        self.insert(name, value, true);
+        self.insert(name, value, SecretOrigin::Derived);
     }
 
     /// Adds what is secret of a header field that an operator gave, if anything is.
@@ -119,7 +128,7 @@ impl Secrets {
                 let (name, value) = pair.split_once('=').unwrap_or((name, pair));
                 self.add(name.trim(), value);
             }
-        } else if short::tells(name) {
+        } else if short::tells_secret(name) {
             self.add(name, value);
             let Some((scheme, value)) = value.split_once(' ') else { return };
             self.add(scheme, value);
@@ -150,10 +159,10 @@ impl Secrets {
         }
     }
 
-    fn insert(&self, name: &str, value: &str, is_derived: bool) {
+    fn insert(&self, name: &str, value: &str, origin: SecretOrigin) {
         let value = value.trim();
         let Some(list) = self.lists.first().filter(|_| !value.is_empty()) else { return };
-        if list.known().insert(name, value, is_derived) {
+        if list.known().insert(name, value, origin) {
             *list.finder.write().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
@@ -198,7 +207,7 @@ impl Secrets {
             return Bytes::from_static(if is_json { JSON_MASK } else { MASK }.as_bytes());
         }
         if is_json {
-            return json::mask_json(&body, &found, |text| self.find(text), false).into();
+            return json::mask_json(&body, &found, |text| self.find(text), JsonKind::Value).into();
         }
         let mut clean = growth::byte_buffer(body.len());
         json::replace_ranges(&body, &found, &mut clean);
@@ -214,7 +223,8 @@ impl Secrets {
         if is_whole(&found, text.as_bytes()) {
             return Cow::Borrowed(JSON_MASK);
         }
-        let clean = json::mask_json(text.as_bytes(), &found, |text| self.find(text), false);
+        let clean =
+            json::mask_json(text.as_bytes(), &found, |text| self.find(text), JsonKind::Value);
         Cow::Owned(utf8(clean))
     }
 
@@ -224,7 +234,7 @@ impl Secrets {
         if found.is_empty() {
             return message;
         }
-        json::mask_json(&message, &found, |text| self.find(text), true)
+        json::mask_json(&message, &found, |text| self.find(text), JsonKind::Message)
     }
 
     /// Returns where secrets are: in order, apart from each other.
@@ -233,7 +243,7 @@ impl Secrets {
         let first = finders.next().map(|finder| finder.find(text)).unwrap_or_default();
         finders.fold(first, |mut found, finder| {
             found.extend(finder.find(text));
-            finder::merged(text, found)
+            finder::merge_ranges(text, found)
         })
     }
 }
@@ -255,20 +265,25 @@ impl SecretList {
 
 impl KnownSecrets {
     /// Returns whether what is looked for has changed.
-    fn insert(&mut self, name: &str, value: &str, is_derived: bool) -> bool {
+    fn insert(&mut self, name: &str, value: &str, origin: SecretOrigin) -> bool {
         self.clock += 1;
         let now = self.clock;
         if let Some(known) = self.all.iter_mut().find(|it| it.value.expose_secret() == value) {
             known.added = now;
-            known.is_derived &= is_derived;
+            if origin == SecretOrigin::Given {
+                known.origin = origin;
+            }
             if known.names.iter().any(|it| it == name) {
                 return false;
             }
             known.names.push(name.to_owned());
             return true;
         }
-        let most = if is_derived { MOST_DERIVED } else { MOST_GIVEN };
-        let alike = self.all.iter().enumerate().filter(|(_, it)| it.is_derived == is_derived);
+        let most = match origin {
+            SecretOrigin::Derived => MOST_DERIVED,
+            SecretOrigin::Given => MOST_GIVEN,
+        };
+        let alike = self.all.iter().enumerate().filter(|(_, it)| it.origin == origin);
         let oldest = alike.clone().min_by_key(|(_, it)| it.added).map(|(at, _)| at);
         if alike.count() >= most
             && let Some(oldest) = oldest
@@ -276,7 +291,7 @@ impl KnownSecrets {
             self.all.remove(oldest);
         }
         let names = vec![name.to_owned()];
-        self.all.push(KnownSecret { value: value.into(), names, is_derived, added: now });
+        self.all.push(KnownSecret { value: value.into(), names, origin, added: now });
         true
     }
 

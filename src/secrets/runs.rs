@@ -130,7 +130,7 @@ fn find_runs(
 }
 
 /// Finds the runs of Base64.
-pub(super) fn base64(text: &[u8], least: usize) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn base64_runs(text: &[u8], least: usize) -> impl Iterator<Item = Range<usize>> {
     find_runs(text, least, is_base64)
 }
 
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn runs_are_found_with_their_ends() {
         let text = b"--abcd++ ef-- 0123456789 x 12345 ";
-        let all: Vec<_> = base64(text, 5).map(|run| &text[run]).collect();
+        let all: Vec<_> = base64_runs(text, 5).map(|run| &text[run]).collect();
         assert_eq!(all, [b"--abcd++".as_slice(), b"0123456789", b"12345"]);
         let all: Vec<_> = hex_runs(b"xx0123abcdyy01", 6).collect();
         assert_eq!(all.as_slice(), std::slice::from_ref(&(2..10)));

@@ -161,12 +161,12 @@ impl ShortSecretFinder {
         if LINKS.contains(&name.as_str()) && !is_common {
             (_, name) = last_word(rest.trim_ascii_end());
         }
-        !name.is_empty() && (self.names.contains(&name) || tells(&name))
+        !name.is_empty() && (self.names.contains(&name) || tells_secret(&name))
     }
 }
 
 /// Returns whether a value of this name is a secret.
-pub(super) fn tells(name: &str) -> bool {
+pub(super) fn tells_secret(name: &str) -> bool {
     let name = plain_name(name.as_bytes());
     TELLING_WHOLE.contains(&name.as_str()) || TELLING.iter().any(|part| name.contains(part))
 }

@@ -57,18 +57,26 @@ fn json(text: &[u8], choices: &mut ByteChoices<'_>) -> Vec<u8> {
         let needs = matches!(letter, '"' | '\\') || letter.is_control();
         match (letter, choice) {
             ('"' | '\\' | '/', 0 | 1) => out.extend(['\\', letter]),
-            (_, 2) => units(letter, &mut out, false),
-            (_, 3) => units(letter, &mut out, true),
-            _ if needs => units(letter, &mut out, false),
+            (_, 2) => units(letter, &mut out, HexCase::Lower),
+            (_, 3) => units(letter, &mut out, HexCase::Upper),
+            _ if needs => units(letter, &mut out, HexCase::Lower),
             _ => out.push(letter),
         }
     }
     out.into_bytes()
 }
 
-fn units(letter: char, out: &mut String, is_upper: bool) {
+enum HexCase {
+    Lower,
+    Upper,
+}
+
+fn units(letter: char, out: &mut String, case: HexCase) {
     for unit in letter.encode_utf16(&mut [0; 2]) {
-        out.push_str(&if is_upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") });
+        out.push_str(&match case {
+            HexCase::Lower => format!("\\u{unit:04x}"),
+            HexCase::Upper => format!("\\u{unit:04X}"),
+        });
     }
 }
 

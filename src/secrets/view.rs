@@ -54,7 +54,7 @@ impl<'text> TextView<'text> {
 
     fn span(&self, from: usize, to: usize) -> OriginSpan {
         match self.spans {
-            None => OriginSpan { from: narrow(from), to: narrow(to) },
+            None => OriginSpan { from: narrow_index(from), to: narrow_index(to) },
             Some(spans) => {
                 let of =
                     |at: usize| spans.get(at).copied().unwrap_or(OriginSpan { from: 0, to: 0 });
@@ -116,6 +116,6 @@ impl DecodedView {
 }
 
 /// Blocks are small.
-fn narrow(at: usize) -> u32 {
+fn narrow_index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }

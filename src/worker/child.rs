@@ -9,9 +9,12 @@ use std::{
     thread,
 };
 
-use dadl_descriptor::jq::{JqProgram, RunError};
+use dadl_descriptor::{
+    jq::{JqProgram, RunError},
+    script,
+};
 
-use super::{COMPILE_ONLY, ChildStatus, GREETING, OUTPUT, RETIRES};
+use super::{COMPILE_ONLY, ChildStatus, ChildTask, ERASE_TYPES, GREETING, OUTPUT, RETIRES};
 
 /// The stack of the interpreter, in bytes; part of [`super::MEMORY`].
 const STACK: usize = 128 * 1024 * 1024;
@@ -28,13 +31,12 @@ const LARGEST_INPUT: u64 = super::MEMORY;
 /// A program and its input.
 struct FilterRequest {
     program: String,
-    /// `None` when the program is compiled only.
-    input: Option<Vec<u8>>,
+    task: ChildTask<Vec<u8>>,
 }
 
 /// Runs filters until standard input ends.
-pub fn serve_requests() -> ExitCode {
-    if let Err(error) = limit() {
+pub(crate) fn serve_requests() -> ExitCode {
+    if let Err(error) = limit_memory() {
         // Standard error is what the parent reads when a child ends.
         let _ = writeln!(io::stderr(), "the limits of this process cannot be set: {error}");
         return ExitCode::FAILURE;
@@ -61,7 +63,7 @@ pub fn serve_requests() -> ExitCode {
 
 /// Bounds memory, and forbids core dumps and written files: both would hold data of a call.
 #[cfg(unix)]
-fn limit() -> io::Result<()> {
+fn limit_memory() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = |resource, bytes: u64| {
         // A limit that is lower already cannot be raised, and need not.
@@ -80,7 +82,7 @@ fn limit() -> io::Result<()> {
 /// Other systems have no such limits for a process itself; time and size of results are bounded
 /// by the parent.
 #[cfg(not(unix))]
-fn limit() -> io::Result<()> {
+fn limit_memory() -> io::Result<()> {
     Ok(())
 }
 
@@ -90,18 +92,24 @@ fn read_request(stdin: &mut impl Read) -> io::Result<FilterRequest> {
     let [a, b, c, d, rest @ ..] = lengths;
     let program = u64::from(u32::from_be_bytes([a, b, c, d]));
     let input = u64::from_be_bytes(rest);
-    let input = Some(input).filter(|input| *input != COMPILE_ONLY);
-    if input > Some(LARGEST_INPUT) {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
+    let task = match input {
+        COMPILE_ONLY => ChildTask::Compile,
+        ERASE_TYPES => ChildTask::EraseTypes,
+        length if length <= LARGEST_INPUT => ChildTask::Run(length),
+        _ => return Err(io::ErrorKind::InvalidData.into()),
+    };
     let mut bytes = |length: u64| {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
         stdin.read_exact(&mut bytes).map(|()| bytes)
     };
     let program = bytes(program)?;
-    let input = input.map(&mut bytes).transpose()?;
+    let task = match task {
+        ChildTask::Compile => ChildTask::Compile,
+        ChildTask::EraseTypes => ChildTask::EraseTypes,
+        ChildTask::Run(length) => ChildTask::Run(bytes(length)?),
+    };
     let program = String::from_utf8(program).map_err(|_| io::ErrorKind::InvalidData)?;
-    Ok(FilterRequest { program, input })
+    Ok(FilterRequest { program, task })
 }
 
 /// Answers requests, one after the other.
@@ -120,9 +128,15 @@ fn answer_requests(requests: &mpsc::Receiver<FilterRequest>) {
     if write_greeting().is_err() {
         return;
     }
-    for FilterRequest { program, input } in requests {
-        let result =
-            panic::catch_unwind(AssertUnwindSafe(|| run_filter(&mut programs, program, input)));
+    for FilterRequest { program, task } in requests {
+        let result = panic::catch_unwind(AssertUnwindSafe(|| match task {
+            ChildTask::Compile => run_filter(&mut programs, program, None),
+            ChildTask::Run(input) => run_filter(&mut programs, program, Some(input)),
+            ChildTask::EraseTypes => match script::erase_types(&program) {
+                Ok(code) => (ChildStatus::Done, code.into_bytes()),
+                Err(problem) => (ChildStatus::NoProgram, problem.into_bytes()),
+            },
+        }));
         let (status, bytes) = result.unwrap_or_else(|_| {
             // A panic of the interpreter is a defect of it; its text is for its developers.
             (ChildStatus::Failed, b"the interpreter cannot run this program".to_vec())

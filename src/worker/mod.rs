@@ -6,6 +6,9 @@
 //! but two pipes, and is killed when the time is up. Children are started when they are needed,
 //! reused, and end when their standard input does.
 //!
+//! Scripts of callers that are TypeScript lose their types there as well, because parsing them may take
+//! any time.
+//!
 //! A request is the length of the program (`u32`), the length of the input (`u64`), both
 //! big-endian, then program and input. An answer is a status (`u8`), a length (`u64`) and as many
 //! bytes. A child begins with `GREETING`, so that another program is not taken for one.
@@ -15,16 +18,28 @@ mod pool;
 
 use std::time::Duration;
 
-pub use self::{
-    child::serve_requests,
-    pool::{ChildPool, FilterPool},
-};
+pub(crate) use self::child::serve_requests;
+pub use self::pool::FilterPool;
 
 /// What the subcommand is called.
 pub const SUBCOMMAND: &str = "jq-worker";
 
 /// The length of an input that does not follow: the program is compiled and not run.
 const COMPILE_ONLY: u64 = u64::MAX;
+
+/// The length of an input that does not follow: the program is a script, whose types are taken out.
+const ERASE_TYPES: u64 = u64::MAX - 1;
+
+/// What a child does with a program.
+#[derive(Debug)]
+enum ChildTask<Input> {
+    /// It compiles the filter.
+    Compile,
+    /// It takes the types out of the script.
+    EraseTypes,
+    /// It runs the filter on this.
+    Run(Input),
+}
 
 /// Part of the status of a child that holds much memory and should not be used again.
 const RETIRES: u8 = 0x80;

@@ -17,7 +17,10 @@ use tokio::{
 
 use crate::shares::{ClientKey, FairQueue, QueueFull};
 
-use super::{COMPILE_ONLY, ChildStatus, FilterError, GREETING, OUTPUT, RETIRES, SUBCOMMAND, TIME};
+use super::{
+    COMPILE_ONLY, ChildStatus, ChildTask, ERASE_TYPES, FilterError, GREETING, OUTPUT, RETIRES,
+    SUBCOMMAND, TIME,
+};
 
 /// The number of filters that run at the same time, and one for a client that has none; more wait
 /// for their turn, which goes round among the clients.
@@ -42,7 +45,7 @@ pub struct FilterPool {
 }
 
 /// The children of a process.
-pub struct ChildPool {
+pub(crate) struct ChildPool {
     /// The program to start; `None` for this one.
     executable: Option<PathBuf>,
     idle: Mutex<Vec<FilterChild>>,
@@ -137,7 +140,7 @@ impl FilterPool {
         input: &[u8],
         room: impl Fn(u64) -> Result<(), u64> + Send,
     ) -> Result<String, FilterError> {
-        self.ask(program, Some(input), room).await
+        self.ask(program, ChildTask::Run(input), room).await
     }
 
     /// Compiles `program` and does not run it.
@@ -146,13 +149,22 @@ impl FilterPool {
     ///
     /// [`FilterError::Compile`] says what is wrong with it.
     pub async fn compile(&self, program: &str) -> Result<(), FilterError> {
-        self.ask(program, None, |_| Ok(())).await.map(drop)
+        self.ask(program, ChildTask::Compile, |_| Ok(())).await.map(drop)
+    }
+
+    /// Takes the types out of a script in TypeScript.
+    ///
+    /// # Errors
+    ///
+    /// [`FilterError::Compile`] says what is wrong with it.
+    pub async fn erase_types(&self, code: &str) -> Result<String, FilterError> {
+        self.ask(code, ChildTask::EraseTypes, |_| Ok(())).await
     }
 
     async fn ask(
         &self,
         program: &str,
-        input: Option<&[u8]>,
+        task: ChildTask<&[u8]>,
         room: impl Fn(u64) -> Result<(), u64> + Send,
     ) -> Result<String, FilterError> {
         let pool = &*self.pool;
@@ -172,7 +184,7 @@ impl FilterPool {
                 .map_err(|error| FilterError::Process(error.to_string()))?,
         };
         // A worker that is dropped is killed: by the deadline, and by a caller who goes away.
-        let answer = timeout_at(deadline, worker.ask(program, input, room)).await;
+        let answer = timeout_at(deadline, worker.ask(program, task, room)).await;
         match answer.map_err(|_| late.clone())? {
             Ok(ChildAnswer { status, bytes, retires }) => {
                 if !retires {
@@ -239,17 +251,21 @@ impl FilterChild {
     async fn ask(
         &mut self,
         program: &str,
-        input: Option<&[u8]>,
+        task: ChildTask<&[u8]>,
         room: impl Fn(u64) -> Result<(), u64> + Send,
     ) -> Result<ChildAnswer, AnswerFault> {
         let length = u32::try_from(program.len()).map_err(io::Error::other)?;
         let mut head = Vec::with_capacity(12 + program.len());
         head.extend_from_slice(&length.to_be_bytes());
-        let size = input.map_or(COMPILE_ONLY, |input| input.len() as u64);
+        let (size, input) = match task {
+            ChildTask::Compile => (COMPILE_ONLY, [].as_slice()),
+            ChildTask::EraseTypes => (ERASE_TYPES, [].as_slice()),
+            ChildTask::Run(input) => (input.len() as u64, input),
+        };
         head.extend_from_slice(&size.to_be_bytes());
         head.extend_from_slice(program.as_bytes());
         self.stdin.write_all(&head).await?;
-        self.stdin.write_all(input.unwrap_or_default()).await?;
+        self.stdin.write_all(input).await?;
         self.stdin.flush().await?;
         let status = self.stdout.read_u8().await?;
         let retires = status & RETIRES != 0;

@@ -259,7 +259,7 @@ async fn doctor_says_what_is_left_out_and_why() {
     };
     let (bench, _simulator) = Bench::of_xo(options).await;
     let report = bench.json(&["doctor", "--json"]).to_string();
-    assert!(report.contains("rest-api 0.33.0 (XO 6.5): 270 of 271 tools"), "{report}");
+    assert!(report.contains("rest-api 0.33.0 (XO 6.5): 277 of 278 tools"), "{report}");
     let why = "not listed: scan_host_pifs: this server has rest-api 0.33.0 (XO 6.5), and these need \
                rest-api 0.37.0 (XO 6.7) or later";
     assert!(report.contains(why), "{report}");
@@ -296,7 +296,7 @@ async fn one_server_says_nothing_about_another() {
     assert_eq!(other.note().unwrap()["base"], other.url.trim_end_matches('/'));
     let elsewhere = Bench { url: bench.url.clone(), ..other };
     let tools = elsewhere.json(&["list", "--json"]);
-    assert_eq!(tools.as_array().unwrap().len(), 271);
+    assert_eq!(tools.as_array().unwrap().len(), 277);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,5 +314,5 @@ async fn who_does_not_want_it_asks_nothing() {
     // Where nothing can be kept, nothing is lost but that.
     std::fs::write(bench.home.path().join(".cache"), "no folder").unwrap();
     let (_, out, _) = bench.run(&["doctor"]);
-    assert!(out.contains("all 271 tools"), "{out}");
+    assert!(out.contains("all 277 tools"), "{out}");
 }

@@ -62,10 +62,11 @@ fn check_cut(result: &Value, all: &Value) {
     let whole = std::fs::read_to_string(path).unwrap();
     assert_eq!(whole, all.to_string());
     let advice = "`fields`, `limit` or `jq` would give less";
-    let (size, sha256) = (whole.len(), sha256(whole.as_bytes()));
+    let size = whole.len();
+    assert_eq!(cut["whole"]["sha256"], sha256(whole.as_bytes()));
     let notice = format!(
-        "cut to the first 19 of 100 items; the whole answer is in {path} ({size} bytes, sha256 \
-         {sha256}); {advice}"
+        "cut to the first 19 of 100 items; the whole answer is in {path} ({size} bytes): call \
+         read_result with {{\"file\":\"list_vms.json\",\"from\":19}}, or with `jq` or `find`; {advice}"
     );
     assert_eq!(texts[0], notice);
     assert_eq!(result["structuredContent"]["_note"], notice);
@@ -121,7 +122,7 @@ async fn names_of_a_server_do_not_write_the_notice() {
     let result = &client.call(1, "list_vms", json!({})).await["result"];
     let notice = texts(result)[0];
     assert!(notice.contains(" items of `\\u{1b}[2J\\u{202e}xxx"), "{notice}");
-    assert!(notice.contains("xxx…`; the whole answer is in ") && notice.len() < 700, "{notice}");
+    assert!(notice.contains("xxx…`; the whole answer is in ") && notice.len() < 800, "{notice}");
     assert!(result["_meta"]["dadl-mcp/cut"]["place"].as_str().unwrap().len() < 300);
 }
 

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use dadl_mcp::{
     access::{AccessLevels, AccessPolicy},
-    config::BackendSettings,
-    mcp::{self, HttpServer},
+    config::{BackendSettings, Surface},
+    mcp::{self, HttpServer, ShownTools},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -87,6 +87,15 @@ pub(crate) fn serve_harness(harness: Harness, instructions: &str) -> Served {
     let executor = Arc::new(harness.executor.clone());
     let server = HttpServer::new(harness.gate.clone(), executor, instructions.to_owned());
     // Tests do not wait.
+    Served { server: server.with_grace(Duration::ZERO), harness }
+}
+
+/// A server of this gate and this executor, whose tools are found by a search.
+pub(crate) fn serve_compact(harness: Harness) -> Served {
+    let executor = Arc::new(harness.executor.clone());
+    let shown = ShownTools { surface: Surface::Compact, exposed: Vec::new() };
+    let gate = harness.gate.clone();
+    let server = HttpServer::with_surface(gate, executor, "One fake.".to_owned(), &shown);
     Served { server: server.with_grace(Duration::ZERO), harness }
 }
 

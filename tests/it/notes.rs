@@ -159,7 +159,8 @@ async fn everywhere(what: &str, tool: &str, answers: Vec<Answer>, says: &[&str])
 #[tokio::test]
 async fn cuts_say_so_first() {
     let list = Answer::json(200, &items(100).to_string());
-    let says = ["cut to the first 19 of 100 items; the whole answer is in ", "sha256 ", "`limit`"];
+    let says =
+        ["cut to the first 19 of 100 items; the whole answer is in ", "\"from\":19}", "`limit`"];
     everywhere("a list", "list", vec![list], &says).await;
     let object = json!({ "total": 100, "data": { "vms": items(100) } });
     let object = Answer::json(200, &object.to_string());

@@ -365,7 +365,7 @@ async fn when_it_is_off_each_door_of_a_model_is_told_and_a_person_is_let_in() {
     let simulator = simulator().await;
     let bench = xen_orchestra(&simulator);
     let calls = calls(&bench).await;
-    simulator.set_mcp(false);
+    simulator.turn_mcp_off();
     let text = "MCP is disabled by administrator";
     for (tool, arguments) in &calls {
         simulator.take_requests();
@@ -410,14 +410,14 @@ async fn when_it_is_off_each_door_of_a_model_is_told_and_a_person_is_let_in() {
             assert!(!error.to_string().contains("MCP"), "{tool}: {error}");
         }
     }
-    simulator.set_mcp(true);
+    simulator.turn_mcp_on();
     bench.call("list_vms", json!({})).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_model_reads_why_it_is_refused() {
     let simulator = simulator().await;
-    simulator.set_mcp(false);
+    simulator.turn_mcp_off();
     let mut client = Client::legacy(serve_harness(xen_orchestra(&simulator), ""), json!({})).await;
     // A model cannot say that it is somebody else.
     let answer = client.call(1, "list_vms", json!({ "X-XO-Client": "web" })).await;
@@ -438,7 +438,7 @@ async fn a_model_reads_why_it_is_refused() {
     );
     let answer = client.request(4, "resources/subscribe", json!({ "uri": "xo://VM/1" })).await;
     assert!(answer["error"]["message"].as_str().unwrap().contains("MCP is disabled"), "{answer}");
-    simulator.set_mcp(true);
+    simulator.turn_mcp_on();
     assert!(!text(&client.call(5, "list_vms", json!({})).await).contains("MCP"));
 }
 
@@ -497,7 +497,7 @@ async fn a_person_at_a_terminal_does_not_come_through_mcp() {
         shell.run(arguments).await;
         assert_all(&simulator, false);
     }
-    simulator.set_mcp(false);
+    simulator.turn_mcp_off();
     let output = shell.run(&["call", "list_vms", "limit=1"]).await;
     assert!(output.status.success(), "{output:?}");
     let output = shell.run(&["health"]).await;
@@ -511,7 +511,7 @@ async fn doctor_says_how_the_switch_stands() {
     let (code, health, finding) = shell.doctor().await;
     assert_eq!((code, health.as_str()), (Some(0), "OK"), "{finding}");
     assert!(finding.starts_with("on:"), "{finding}");
-    simulator.set_mcp(false);
+    simulator.turn_mcp_off();
     let (code, health, finding) = shell.doctor().await;
     assert_eq!((code, health.as_str()), (Some(1), "FAIL"), "{finding}");
     assert!(

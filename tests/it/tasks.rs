@@ -1,5 +1,4 @@
-//! Tasks: waiting for them, their progress and their end, going on with them in another process,
-//! and cancelling them.
+//! Tasks: waiting for them, progress and end, going on in another process, cancelling.
 
 use std::{
     sync::{Arc, Mutex},

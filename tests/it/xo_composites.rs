@@ -18,19 +18,19 @@ const DESCRIPTOR: &str = include_str!("../../dadl/xen-orchestra.dadl");
 /// When the data of the simulator were "taken", in seconds since 1970.
 const MOMENT: u64 = 1_795_181_174;
 
-struct Bench {
-    simulator: XenOrchestra,
-    harness: Harness,
+pub(crate) struct Bench {
+    pub(crate) simulator: XenOrchestra,
+    pub(crate) harness: Harness,
 }
 
 impl Bench {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_| {}, &[], "").await
     }
 
     /// Starts with other settings; the paths of `broken` lead nowhere, and `suffix` is added to the
     /// token.
-    async fn with(
+    pub(crate) async fn with(
         change: impl FnOnce(&mut BackendSettings),
         broken: &[&str],
         suffix: &str,
@@ -52,38 +52,38 @@ impl Bench {
         Self { simulator, harness }
     }
 
-    async fn value(&self, tool: &str, arguments: Value) -> Value {
+    pub(crate) async fn value(&self, tool: &str, arguments: Value) -> Value {
         self.harness.value(tool, arguments).await
     }
 
     /// Calls a tool that may answer nothing.
-    async fn run(&self, tool: &str, arguments: Value) -> Result<CallOutcome, CallError> {
+    pub(crate) async fn run(&self, tool: &str, arguments: Value) -> Result<CallOutcome, CallError> {
         self.harness.call(tool, arguments).await
     }
 
-    async fn failure(&self, tool: &str, arguments: Value) -> String {
+    pub(crate) async fn failure(&self, tool: &str, arguments: Value) -> String {
         self.harness.call(tool, arguments).await.unwrap_err().for_model()
     }
 
     /// The first object of a list that has this name.
-    async fn named(&self, list: &str, name: &str) -> Value {
+    pub(crate) async fn named(&self, list: &str, name: &str) -> Value {
         let all = self.value(list, json!({ "fields": "*" })).await;
         let all = all.as_array().unwrap();
         let found = all.iter().find(|one| one["name_label"] == name);
         found.unwrap_or_else(|| panic!("{list} has no {name}")).clone()
     }
 
-    async fn id(&self, list: &str, name: &str) -> String {
+    pub(crate) async fn id(&self, list: &str, name: &str) -> String {
         self.named(list, name).await["id"].as_str().unwrap().to_owned()
     }
 
     /// How many requests were sent since the last look.
-    fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.simulator.take_requests().len()
     }
 }
 
-fn levels(levels: &'static [&'static str]) -> impl FnOnce(&mut BackendSettings) {
+pub(crate) fn levels(levels: &'static [&'static str]) -> impl FnOnce(&mut BackendSettings) {
     |settings| {
         let levels = AccessLevels::new(levels.iter().copied());
         settings.policy = AccessPolicy { levels, ..AccessPolicy::default() };
@@ -91,12 +91,12 @@ fn levels(levels: &'static [&'static str]) -> impl FnOnce(&mut BackendSettings) 
 }
 
 /// The days since the data of the simulator were taken, plus some more.
-fn days_since_the_data(more: f64) -> f64 {
+pub(crate) fn days_since_the_data(more: f64) -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     now.saturating_sub(MOMENT) as f64 / 86_400.0 + more
 }
 
-fn names(items: &Value) -> Vec<&str> {
+pub(crate) fn names(items: &Value) -> Vec<&str> {
     items.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
 }
 
@@ -349,7 +349,7 @@ async fn the_storage_of_a_machine() {
 }
 
 /// What each composite that takes a VM says about names.
-async fn names_are_checked(tool: &str, more: Value) {
+pub(crate) async fn names_are_checked(tool: &str, more: Value) {
     let bench = Bench::start().await;
     let ask = |vm: &str| {
         let mut arguments = more.clone();

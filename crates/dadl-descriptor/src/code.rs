@@ -103,6 +103,8 @@ codes! {
     NO_ACCESS = "D707", "A tool has no access level";
     CASE = "D708", "Two names differ only by case";
     SPELLING = "D709", "A value has another spelling in the specification";
+    NOT_FOUND = "D710", "Nobody finds a tool by its words";
+    ALIKE = "D711", "Two tools are alike in all words";
 
     TASK_START = "D720", "Nothing shows that a task began";
     TASK_CALL = "D721", "A call for a task cannot be made";
@@ -143,9 +145,13 @@ codes! {
     CREDENTIALS = "D774", "What is said about the credential fits no tool or no other credential";
     FIT = "D775", "What a server has cannot be told";
     FIT_TOOL = "D776", "What is said about a tool that servers may lack is of no use";
+    EFFECT = "D777", "What is said about effects fits no tool";
     FILTERS = "D780", "What is said about filters is of no use";
     CHOICES = "D781", "The words that a parameter may have are not listed";
-    KEYWORDS = "D782", "What people say leads to no tool";
+    SHOWN = "D782", "What is said about what models get fits no result";
+    SHOWN_REQUIRED = "D783", "A member that results must have is left out";
+    PREVIEW = "D784", "A person cannot be shown what a call is about";
+    KEYWORDS = "D785", "What people say leads to no tool";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

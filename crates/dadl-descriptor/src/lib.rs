@@ -89,17 +89,24 @@ impl LoadedDescriptor {
     }
 }
 
+/// Whether the rules are applied that only authors and reviewers care about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LintChoice {
+    Apply,
+    Skip,
+}
+
 /// Reads a descriptor out of `source`, which cannot include fragments.
 pub fn load(source: &SourceText) -> LoadedDescriptor {
-    read_fragments(source, false)
+    read_fragments(source, LintChoice::Skip)
 }
 
 /// Does what [`load`] does, and applies the rules that only authors and reviewers care about.
 pub fn check(source: &SourceText) -> LoadedDescriptor {
-    read_fragments(source, true)
+    read_fragments(source, LintChoice::Apply)
 }
 
-fn read_fragments(source: &SourceText, with_lints: bool) -> LoadedDescriptor {
+fn read_fragments(source: &SourceText, lints: LintChoice) -> LoadedDescriptor {
     let mut diagnostics = Vec::new();
     let root = yaml::parse_yaml(source.text(), &mut diagnostics);
     let paths = root.as_ref().map(include::include_paths).unwrap_or_default();
@@ -108,7 +115,7 @@ fn read_fragments(source: &SourceText, with_lints: bool) -> LoadedDescriptor {
         (path, fragment.map(|_| 0..0))
     };
     let fragments: FragmentTexts = paths.into_iter().map(without).collect();
-    finish_loading(root, source, &fragments, with_lints, diagnostics)
+    finish_loading(root, source, &fragments, lints, diagnostics)
 }
 
 /// Reads a descriptor out of `source` and the fragments that it includes.
@@ -118,7 +125,7 @@ pub fn load_with(
     source: SourceText,
     files: &mut dyn FragmentFiles,
 ) -> (SourceText, LoadedDescriptor) {
-    read_with(source, false, files)
+    read_with(source, LintChoice::Skip, files)
 }
 
 /// Does what [`load_with`] does, and applies the rules that only authors and reviewers care about.
@@ -126,12 +133,12 @@ pub fn check_with(
     source: SourceText,
     files: &mut dyn FragmentFiles,
 ) -> (SourceText, LoadedDescriptor) {
-    read_with(source, true, files)
+    read_with(source, LintChoice::Apply, files)
 }
 
 fn read_with(
     mut source: SourceText,
-    with_lints: bool,
+    lints: LintChoice,
     files: &mut dyn FragmentFiles,
 ) -> (SourceText, LoadedDescriptor) {
     let end = source.text().len();
@@ -139,14 +146,14 @@ fn read_with(
     let root = yaml::parse_yaml(source.text(), &mut diagnostics);
     let paths = root.as_ref().map(include::include_paths).unwrap_or_default();
     if paths.is_empty() {
-        let loaded = finish_loading(root, &source, &FragmentTexts::new(), with_lints, diagnostics);
+        let loaded = finish_loading(root, &source, &FragmentTexts::new(), lints, diagnostics);
         return (source, loaded);
     }
     let fragments = include::read_fragments(paths, &mut source, &mut |path| files.fragment(path));
     // The first tree borrowed a source that has grown since.
     let mut diagnostics = Vec::new();
     let root = yaml::parse_yaml(source.text().get(..end).unwrap_or_default(), &mut diagnostics);
-    let loaded = finish_loading(root, &source, &fragments, with_lints, diagnostics);
+    let loaded = finish_loading(root, &source, &fragments, lints, diagnostics);
     (source, loaded)
 }
 
@@ -155,7 +162,7 @@ fn finish_loading<'tree>(
     root: Option<YamlNode<'tree>>,
     source: &'tree SourceText,
     fragments: &FragmentTexts,
-    with_lints: bool,
+    lints: LintChoice,
     mut diagnostics: Vec<Diagnostic>,
 ) -> LoadedDescriptor {
     let (mut descriptor, mut document) = (None, None);
@@ -167,11 +174,12 @@ fn finish_loading<'tree>(
             IncludeOutcome::Broken => None,
         };
         if let Some(tree) = tree {
-            let (lowered, findings) = lower::lower(tree, source, with_lints);
+            let is_checked = lints == LintChoice::Apply;
+            let (lowered, findings) = lower::lower(tree, source, is_checked);
             descriptor = lowered;
             diagnostics.extend(findings);
             document = descriptor.as_ref().and_then(|descriptor| document_of(descriptor, tree));
-            if with_lints {
+            if is_checked {
                 diagnostics.extend(allow::without_allowed(lint::run(tree, source), source));
             }
         }

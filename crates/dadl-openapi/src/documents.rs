@@ -15,6 +15,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{
+    dialect::OpenApiDialect,
     document::{self, DocumentError, MAX_BYTES, MAX_TREE},
     report::place_at,
 };
@@ -233,9 +234,12 @@ impl DocumentSet {
         version.is_some_and(|version| !version.starts_with("3.0"))
     }
 
-    /// Returns whether the document is Swagger 2.0.
-    pub(super) fn is_swagger(&self) -> bool {
-        self.root().get("openapi").is_none()
+    /// Returns the generation of the document.
+    pub(super) fn dialect(&self) -> OpenApiDialect {
+        match self.root().get("openapi") {
+            Some(_) => OpenApiDialect::OpenApi3,
+            None => OpenApiDialect::Swagger2,
+        }
     }
 
     /// Returns whether a reference leads to what is at a place, or to something in it.

@@ -124,6 +124,11 @@ fn strictest(hints: impl Iterator<Item = AccessHint>) -> Option<AccessHint> {
     hints.reduce(|one, other| if other.word > one.word { other } else { one })
 }
 
+/// Members that give something to a model when they are true.
+const SHOWS: [&str; 3] = ["enabled", "include", "expose"];
+/// Members that withhold it when they are true.
+const HIDES: [&str; 5] = ["disabled", "exclude", "ignore", "hidden", "skip"];
+
 fn is_about_giving(key: &str) -> bool {
     key == EXPOSURE || GIVEN.contains(&key) || WITHHELD.contains(&key)
 }
@@ -134,28 +139,22 @@ fn said_word(key: &str, value: &Value) -> Option<(AccessWord, bool)> {
         let known = value.as_str().and_then(AccessWord::read);
         return Some((known.unwrap_or(AccessWord::Deny), known.is_none()));
     }
-    let is_true = is_flag(value, true);
+    let is_yes = is_true(value);
     let word = if GIVEN.contains(&key) {
         given_word(value)
     } else if WITHHELD.contains(&key) {
         // A `true` of the others gives it to a model, and so does a `false` of these.
-        if is_true {
-            Some(AccessWord::No)
-        } else {
-            is_flag(value, false).then_some(AccessWord::Allow)
-        }
+        if is_yes { Some(AccessWord::No) } else { is_false(value).then_some(AccessWord::Allow) }
     } else if CONSEQUENTIAL.contains(&key) {
-        is_true.then_some(AccessWord::Confirm)
+        is_yes.then_some(AccessWord::Confirm)
     } else {
         match key {
             "x-ms-visibility" => {
                 (value.as_str() == Some("internal")).then_some(AccessWord::Confirm)
             }
             "x-mcp-annotations" => annotations(value),
-            "x-mcp-destructive" => is_true.then_some(AccessWord::Deny),
-            "x-mcp-read-only" | "x-mcp-readonly" => {
-                is_flag(value, false).then_some(AccessWord::Confirm)
-            }
+            "x-mcp-destructive" => is_yes.then_some(AccessWord::Deny),
+            "x-mcp-read-only" | "x-mcp-readonly" => is_false(value).then_some(AccessWord::Confirm),
             _ => None,
         }
     };
@@ -166,18 +165,17 @@ fn given_word(value: &Value) -> Option<AccessWord> {
     if let Some(text) = value.as_str().filter(|text| AccessWord::read(text).is_some()) {
         return AccessWord::read(text);
     }
-    if is_flag(value, false) {
+    if is_false(value) {
         return Some(AccessWord::No);
     }
-    if is_flag(value, true) {
+    if is_true(value) {
         return Some(AccessWord::Allow);
     }
     let map = value.as_object()?;
-    let flag = |key: &str, wanted: bool| map.get(key).is_some_and(|value| is_flag(value, wanted));
-    let is_out = ["enabled", "include", "expose"].into_iter().any(|key| flag(key, false))
-        || ["disabled", "exclude", "ignore", "hidden", "skip"]
-            .into_iter()
-            .any(|key| flag(key, true));
+    let is_any = |keys: &[&str], says: fn(&Value) -> bool| {
+        keys.iter().any(|key| map.get(*key).is_some_and(says))
+    };
+    let is_out = is_any(&SHOWS, is_false) || is_any(&HIDES, is_true);
     if is_out {
         return Some(AccessWord::No);
     }
@@ -185,30 +183,37 @@ fn given_word(value: &Value) -> Option<AccessWord> {
     let word = words.filter_map(AccessWord::read).max();
     let own = annotations(value);
     let nested = map.get("annotations").and_then(annotations);
-    let is_in = ["enabled", "include", "expose"].into_iter().any(|key| flag(key, true));
+    let is_in = is_any(&SHOWS, is_true);
     word.max(own).max(nested).max(is_in.then_some(AccessWord::Allow))
 }
 
 /// Reads the annotations of MCP.
 fn annotations(value: &Value) -> Option<AccessWord> {
-    let flag = |key: &str, wanted: bool| value.get(key).is_some_and(|value| is_flag(value, wanted));
-    if flag("destructiveHint", true) {
+    if value.get("destructiveHint").is_some_and(is_true) {
         Some(AccessWord::Deny)
-    } else if flag("readOnlyHint", false) {
+    } else if value.get("readOnlyHint").is_some_and(is_false) {
         Some(AccessWord::Confirm)
     } else {
         None
     }
 }
 
-/// Returns whether a value is this flag, as some write it in quotes.
-fn is_flag(value: &Value, wanted: bool) -> bool {
+/// Returns whether a value says yes.
+fn is_true(value: &Value) -> bool {
+    read_flag(value) == Some(true)
+}
+
+/// Returns whether a value says no, which one that says nothing does not.
+fn is_false(value: &Value) -> bool {
+    read_flag(value) == Some(false)
+}
+
+/// Reads a flag, which some write in quotes.
+fn read_flag(value: &Value) -> Option<bool> {
     match value {
-        Value::Bool(value) => *value == wanted,
-        Value::String(text) => {
-            text.trim().eq_ignore_ascii_case(if wanted { "true" } else { "false" })
-        }
-        _ => false,
+        Value::Bool(value) => Some(*value),
+        Value::String(text) => text.trim().to_ascii_lowercase().parse().ok(),
+        _ => None,
     }
 }
 

@@ -26,6 +26,7 @@
 //!
 //! It is a part of dadl-mcp and promises no stability: any version may change anything.
 
+mod dialect;
 mod document;
 mod documents;
 pub mod drift;

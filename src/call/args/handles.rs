@@ -130,7 +130,7 @@ impl CallArguments {
                 continue;
             };
             let style = param.param.form.style;
-            *value = match handle::replaced(value, texts) {
+            *value = match handle::replace_texts(value, texts) {
                 // Text that is JSON would be taken for that.
                 Value::String(text) if style == ParamStyle::Json => {
                     Value::String(text).to_string().into()
@@ -141,7 +141,7 @@ impl CallArguments {
         if self.handles.in_others {
             let others = self.others.iter();
             inlined.others =
-                others.map(|(name, it)| (name.clone(), handle::replaced(it, texts))).collect();
+                others.map(|(name, it)| (name.clone(), handle::replace_texts(it, texts))).collect();
         }
         inlined
     }

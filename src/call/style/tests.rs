@@ -24,7 +24,8 @@ fn lower_path(style: ParamStyle, kind: ParamKind, value: &Value) -> String {
 }
 
 fn lower_query(style: ParamStyle, kind: ParamKind, value: &Value) -> String {
-    let pairs = pairs(&param(style, ParamLocation::Query, kind), value, encode::encode_value);
+    let pairs =
+        styled_pairs(&param(style, ParamLocation::Query, kind), value, encode::encode_value);
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
@@ -109,5 +110,5 @@ fn json_is_text_that_is_json() {
     assert_eq!(text(object, json!("a")), None);
     assert_eq!(text(ParamKind::String, json!("a\"")).unwrap(), r#""a\"""#);
     assert_eq!(text(ParamKind::String, Value::Null), None);
-    assert_eq!(ascii(r#"{"ü😀":"a"}"#), r#"{"\u00fc\ud83d\ude00":"a"}"#);
+    assert_eq!(ascii_json(r#"{"ü😀":"a"}"#), r#"{"\u00fc\ud83d\ude00":"a"}"#);
 }

@@ -6,7 +6,7 @@ use super::*;
 
 fn listed(property: Value) -> Value {
     let mut schema = json!({ "type": "object", "properties": { "p": property } });
-    portable(schema.as_object_mut().unwrap());
+    make_portable(schema.as_object_mut().unwrap());
     schema["properties"]["p"].take()
 }
 

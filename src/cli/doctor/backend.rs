@@ -29,7 +29,7 @@ use crate::{
 const PUBLIC: &[&str] = &["ping", "health", "version", "openapi", "status", "docs", "gui"];
 
 /// Examines the only backend of `settings`; `proxied` says that requests leave through a proxy.
-pub(super) async fn examine(
+pub(super) async fn examine_backends(
     settings: &Settings,
     credentials: &CredentialResolver,
     proxied: bool,
@@ -85,7 +85,7 @@ fn describe_descriptor(
     };
     let (_, mut loaded) = dadl_descriptor::load_with(source, &mut folder);
     openapi::fill_in(&mut loaded, &folder);
-    let found = counted(&loaded.diagnostics);
+    let found = count_findings(&loaded.diagnostics);
     match (loaded.descriptor, found.is_empty()) {
         (Some(descriptor), true) => {
             report.ok("descriptor", format!("{origin}, {} tools", descriptor.names().count()));
@@ -104,7 +104,7 @@ fn describe_descriptor(
 }
 
 /// Counts errors and warnings; empty when there are none.
-fn counted(findings: &[Diagnostic]) -> String {
+fn count_findings(findings: &[Diagnostic]) -> String {
     let kinds = [(Severity::Error, "error"), (Severity::Warning, "warning")];
     let counts: Vec<String> = kinds
         .into_iter()
@@ -142,7 +142,9 @@ async fn examine_app(
 fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) {
     let catalog = app.gate.catalog();
     let (left_out, all) = (catalog.left_out().count(), catalog.entries().len());
-    let allowed = catalog.listed().count() + left_out;
+    let listed = catalog.listed().count();
+    report.listed += listed;
+    let allowed = listed + left_out;
     let mut finding = format!("{allowed} of {all} tools are allowed");
     if left_out > 0 {
         finding.push_str(&format!("; {left_out} of these the server lacks or may lack"));
@@ -275,7 +277,7 @@ async fn call_once(app: &App, backend: &LoadedBackend, report: &mut DoctorReport
     if check_health(app, backend, report).await {
         return;
     }
-    let Some((entry, arguments)) = probe(app.gate.catalog()) else {
+    let Some((entry, arguments)) = probe_call(app.gate.catalog()) else {
         let hint = format!("try one with {}", report.command("call TOOL"));
         let finding = "no tool can be tried: none that reads is allowed without arguments";
         report.warn("call", finding, hint);
@@ -340,7 +342,7 @@ async fn check_health(app: &App, backend: &LoadedBackend, report: &mut DoctorRep
 
 /// Picks a read that needs no argument: a list that can be cut short, if there is one, and not one
 /// that everybody may make.
-fn probe(catalog: &Catalog) -> Option<(&CatalogEntry, Map<String, Value>)> {
+fn probe_call(catalog: &Catalog) -> Option<(&CatalogEntry, Map<String, Value>)> {
     let limit = |entry: &CatalogEntry| {
         let limit = entry.params.iter().find(|parameter| {
             parameter.param.is_in(ParamLocation::Query) && parameter.param.name == "limit"

@@ -40,7 +40,7 @@ pub(super) async fn describe_certificate(
     if !is_reachable {
         return;
     }
-    match tls::presented(settings, &backend.base, &backend.guard).await {
+    match tls::presented_certificate(settings, &backend.base, &backend.guard).await {
         Ok(presented) => tell_certificate(&presented, backend, report),
         // What follows says more.
         Err(error) => report.warn(

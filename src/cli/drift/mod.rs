@@ -38,7 +38,7 @@ pub(super) async fn run(
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
     let compared = source::open_sides(args, environment, console).await?;
-    let excepted = excepted(args, &compared)?;
+    let excepted = accepted_differences(args, &compared)?;
     let drift = dadl_openapi::drift(&compared.descriptor, &compared.api);
     let judged = excepted.exceptions.judge(&drift.differences);
     let format = if args.json { FormatArg::Json } else { args.format };
@@ -61,7 +61,7 @@ fn is_clean(excepted: &AcceptedDifferences<'_>, judged: &JudgedDifferences<'_>) 
 }
 
 /// Returns the exceptions of the file that is named, or else those that a built-in descriptor has.
-fn excepted<'args>(
+fn accepted_differences<'args>(
     args: &'args DriftArgs,
     compared: &ComparedSides,
 ) -> Result<AcceptedDifferences<'args>, CliFailure> {

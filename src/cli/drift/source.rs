@@ -32,7 +32,7 @@ use crate::{
     },
     http::{
         backend::ExchangeError,
-        document::{DocumentFetchError, fetch},
+        document::{DocumentFetchError, fetch_document},
     },
 };
 
@@ -91,7 +91,7 @@ async fn of_server(
         Some(text) => at_url(args, text, &environment)?,
         None => (of_settings(args, &environment)?, None),
     };
-    load::warn(&settings);
+    load::print_warnings(&settings);
     let app = App::build(&settings, &CredentialResolver::new(environment).noting(&SECRETS))?;
     let nothing = || CliFailure::settings("there is no backend");
     let (Some(backend), Some(client)) = (app.backends.first(), app.executor.backends().first())
@@ -111,9 +111,10 @@ async fn of_server(
     let anonymous = is_public.then(|| client.without_credential());
     let client = anonymous.as_ref().unwrap_or(client);
     let files = app.executor.files();
-    let fetched = fetch(client, &document, files, CallChannel::Terminal, dadl_openapi::MAX_BYTES);
+    let fetched =
+        fetch_document(client, &document, files, CallChannel::Terminal, dadl_openapi::MAX_BYTES);
     let bytes = match tokio::time::timeout(TIMEOUT, fetched).await {
-        Ok(fetched) => fetched.map_err(|error| unfetched(&document, error))?,
+        Ok(fetched) => fetched.map_err(|error| unfetched_failure(&document, error))?,
         Err(_) => {
             let message = format!("{document}: no answer within {} s", TIMEOUT.as_secs());
             return Err(CliFailure::new(ExitReason::Unreachable, anyhow::Error::msg(message)));
@@ -126,7 +127,7 @@ async fn of_server(
     Ok(ComparedSides { source, descriptor, api, document: document.to_string() })
 }
 
-fn unfetched(document: &Url, error: DocumentFetchError) -> CliFailure {
+fn unfetched_failure(document: &Url, error: DocumentFetchError) -> CliFailure {
     let exit = match &error {
         DocumentFetchError::Status(..)
         | DocumentFetchError::Page { .. }

@@ -66,7 +66,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let report = JsonReport {
         files: files.iter().map(|file| file.source.name()).collect(),
-        findings: files.iter().flat_map(findings).collect(),
+        findings: files.iter().flat_map(json_findings).collect(),
         credentials: files.iter().flat_map(json_credentials).collect(),
         summary: JsonSummary {
             files: outcome.files,
@@ -89,7 +89,7 @@ fn json_credentials(file: &CheckedFile) -> impl Iterator<Item = JsonCredential<'
     })
 }
 
-fn findings(file: &CheckedFile) -> impl Iterator<Item = JsonFinding<'_>> {
+fn json_findings(file: &CheckedFile) -> impl Iterator<Item = JsonFinding<'_>> {
     file.diagnostics.iter().map(|finding| {
         let start = file.source.position(finding.span.start);
         let end = file.source.position(finding.span.end);

@@ -13,7 +13,8 @@ use dadl_descriptor::{
     source::SourceText,
 };
 
-pub use self::{outcome::CheckOutcome, wanted::WantedCredential};
+pub use self::outcome::CheckOutcome;
+pub(crate) use self::wanted::WantedCredential;
 
 /// How findings are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -86,6 +87,6 @@ fn severity_word(severity: Severity) -> &'static str {
 }
 
 /// Returns where a code is explained, for programs.
-fn documentation(code: RuleCode) -> String {
+fn documentation_url(code: RuleCode) -> String {
     format!("docs/checks.md#{}", code.0.to_ascii_lowercase())
 }

@@ -6,7 +6,7 @@ use dadl_descriptor::{code, source::SourceText};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{CheckedFile, documentation, severity_word};
+use super::{CheckedFile, documentation_url, severity_word};
 use crate::call::encode;
 
 /// What a path of a URI cannot hold (RFC 3986, section 3.3).
@@ -20,11 +20,11 @@ pub(super) fn write(files: &[CheckedFile], out: &mut dyn io::Write) -> io::Resul
             json!({
                 "id": code.0,
                 "shortDescription": {"text": title},
-                "help": {"text": format!("See {}", documentation(*code))},
+                "help": {"text": format!("See {}", documentation_url(*code))},
             })
         })
         .collect();
-    let results: Vec<Value> = files.iter().flat_map(results).collect();
+    let results: Vec<Value> = files.iter().flat_map(sarif_results).collect();
     serde_json::to_writer_pretty(&mut *out, &sarif_log(rules, results))?;
     writeln!(out)
 }
@@ -46,7 +46,7 @@ pub(in crate::cli) fn sarif_log(rules: Vec<Value>, results: Vec<Value>) -> Value
     })
 }
 
-fn results(file: &CheckedFile) -> impl Iterator<Item = Value> {
+fn sarif_results(file: &CheckedFile) -> impl Iterator<Item = Value> {
     file.diagnostics.iter().map(move |finding| {
         let uri = uri(file.source.name_at(finding.span.start));
         let text = match &finding.help {
@@ -60,7 +60,7 @@ fn results(file: &CheckedFile) -> impl Iterator<Item = Value> {
             "message": {"text": text},
             "locations": [{"physicalLocation": {
                 "artifactLocation": {"uri": uri},
-                "region": region(&file.source, &finding.span),
+                "region": sarif_region(&file.source, &finding.span),
             }}],
         });
         if let (Some(fix), Some(object)) = (&finding.fix, result.as_object_mut()) {
@@ -70,7 +70,7 @@ fn results(file: &CheckedFile) -> impl Iterator<Item = Value> {
                 "artifactChanges": [{
                     "artifactLocation": {"uri": uri},
                     "replacements": [{
-                        "deletedRegion": region(&file.source, &fix.span),
+                        "deletedRegion": sarif_region(&file.source, &fix.span),
                         "insertedContent": {"text": fix.replacement},
                     }],
                 }],
@@ -81,7 +81,7 @@ fn results(file: &CheckedFile) -> impl Iterator<Item = Value> {
     })
 }
 
-fn region(source: &SourceText, span: &Range<usize>) -> Value {
+fn sarif_region(source: &SourceText, span: &Range<usize>) -> Value {
     let (start, end) = (source.position(span.start), source.position(span.end));
     json!({
         "startLine": start.line,

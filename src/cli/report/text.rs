@@ -27,22 +27,22 @@ pub(super) fn write(
     for file in files {
         for wanted in &file.wanted {
             let line = format!("{}: {}", file.source.name(), wanted.sentence());
-            writeln!(out, "{}", printable(&line))?;
+            writeln!(out, "{}", printable_text(&line))?;
         }
     }
     let counts =
         [(outcome.errors, "error"), (outcome.warnings, "warning"), (outcome.notes, "note")];
     let found: Vec<String> =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(n, what)| plural(*n, what)).collect();
+        counts.iter().filter(|(count, _)| *count > 0).map(|(n, what)| count_of(*n, what)).collect();
     let found = if found.is_empty() { "no findings".to_owned() } else { found.join(", ") };
-    writeln!(out, "{} checked: {found}", plural(outcome.files, "file"))?;
+    writeln!(out, "{} checked: {found}", count_of(outcome.files, "file"))?;
     if outcome.fixable > 0 {
-        writeln!(out, "{} can be mended by --fix", plural(outcome.fixable, "finding"))?;
+        writeln!(out, "{} can be mended by --fix", count_of(outcome.fixable, "finding"))?;
     }
     Ok(())
 }
 
-fn plural(count: usize, what: &str) -> String {
+fn count_of(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
@@ -57,8 +57,8 @@ pub(super) fn render_excerpt(
         Severity::Note => Level::NOTE,
         Severity::Warning => Level::WARNING,
     };
-    let (message, label) = (printable(&finding.message), printable(&finding.label));
-    let name = printable(source.name_at(finding.span.start));
+    let (message, label) = (printable_text(&finding.message), printable_text(&finding.label));
+    let name = printable_text(source.name_at(finding.span.start));
     let mut group: Group<'_> = Group::with_title(level.primary_title(message).id(finding.code.0));
     if source.text().is_empty() {
         group = group.element(Origin::path(name));
@@ -71,14 +71,14 @@ pub(super) fn render_excerpt(
             let stars = "*".repeat(secret.len());
             shown.to_mut().replace_range(secret, &stars);
         }
-        let (shown, marked) = visible(&shown, line.marked);
+        let (shown, marked) = visible_part(&shown, line.marked);
         let annotation = AnnotationKind::Primary.span(marked).label(label);
         let snippet =
             Snippet::source(shown).path(name).line_start(line.number).annotation(annotation);
         group = group.element(snippet);
     }
     if let Some(help) = &finding.help {
-        group = group.element(Level::HELP.message(printable(help)));
+        group = group.element(Level::HELP.message(printable_text(help)));
     }
     // Whoever has the program has this, with or without the network.
     let see = format!("dadl-mcp explain {}", finding.code.0);
@@ -91,12 +91,12 @@ pub(super) fn render_excerpt(
 }
 
 /// Writes what a terminal obeys or nobody sees as escapes: the renderer lets much of it through.
-fn printable(text: &str) -> String {
+fn printable_text(text: &str) -> String {
     text::shown_text(&without_user_information(text)).into_owned()
 }
 
 /// Does the same to a line with a marked part; returns where that is now.
-fn visible(line: &str, marked: Range<usize>) -> (String, Range<usize>) {
+fn visible_part(line: &str, marked: Range<usize>) -> (String, Range<usize>) {
     let part = |range: Range<usize>| text::shown_text(line.get(range).unwrap_or_default());
     let mut shown = part(0..marked.start).into_owned();
     let start = shown.len();

@@ -43,9 +43,9 @@ pub enum SecretFileError {
 ///
 /// See [`SecretFileError`].
 pub(crate) fn read_secret(path: &Path) -> Result<SecretString, SecretFileError> {
-    let file = opened(path)?;
+    let file = open_secret(path)?;
     warn_when_open_to_all(path, &file);
-    text(file)
+    secret_text(file)
 }
 
 /// Reads a file that everybody may see, and that decides as much as a secret does: a certificate.
@@ -54,11 +54,11 @@ pub(crate) fn read_secret(path: &Path) -> Result<SecretString, SecretFileError> 
 ///
 /// See [`SecretFileError`].
 pub(crate) fn read_public(path: &Path) -> Result<SecretString, SecretFileError> {
-    text(opened(path)?)
+    secret_text(open_secret(path)?)
 }
 
 /// Opens a file that only the operator can have written.
-fn opened(path: &Path) -> Result<File, SecretFileError> {
+fn open_secret(path: &Path) -> Result<File, SecretFileError> {
     let file = File::open(path).map_err(unreadable)?;
     match file_trust::check_opened(path, &file).map_err(unreadable)? {
         Some(doubt) => Err(SecretFileError::Untrusted(doubt)),
@@ -70,7 +70,7 @@ fn unreadable(error: std::io::Error) -> SecretFileError {
     SecretFileError::Unreadable(error.to_string())
 }
 
-fn text(file: File) -> Result<SecretString, SecretFileError> {
+fn secret_text(file: File) -> Result<SecretString, SecretFileError> {
     let mut text = String::new();
     file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
     if text.len() as u64 > MOST_BYTES {

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::{CredentialError, CredentialResolver, CredentialValue};
 use crate::{
-    config::{BackendSettings, Origin, binding::CredentialRecipient},
+    config::{BackendSettings, Origin, binding::CredentialRecipient, store::StoreUse},
     secrets::Secrets,
 };
 
@@ -93,9 +93,9 @@ pub trait CredentialSource: Send + Sync {
     }
 
     /// Returns whether the other methods may wait for something slower than a file, such as a
-    /// person who unlocks a keyring; `writes` asks for [`Self::replace`].
-    fn may_wait(&self, writes: bool) -> bool {
-        let _ = writes;
+    /// person who unlocks a keyring.
+    fn may_wait(&self, usage: StoreUse) -> bool {
+        let _ = usage;
         false
     }
 
@@ -107,7 +107,7 @@ pub trait CredentialSource: Send + Sync {
 
 /// Credentials as one backend sees them.
 #[derive(Debug, Clone)]
-pub struct BackendCredentials {
+pub(crate) struct BackendCredentials {
     /// Where they are looked up.
     pub credentials: CredentialResolver,
     /// Whose they are.
@@ -154,8 +154,8 @@ impl CredentialSource for BackendCredentials {
         Ok(lock.map(|lock| Box::new(lock) as Box<dyn Send>))
     }
 
-    fn may_wait(&self, writes: bool) -> bool {
-        self.credentials.may_wait(&self.backend, writes)
+    fn may_wait(&self, usage: StoreUse) -> bool {
+        self.credentials.may_wait(&self.backend, usage)
     }
 
     fn secrets(&self) -> Secrets {

@@ -141,7 +141,7 @@ impl Bench {
         place: StorePlace,
         entries: &[(&str, StoredCredential)],
     ) -> Result<Option<KeyringError>, StoreError> {
-        self.store.save_at(place, "a", entries, true)
+        self.store.save_at(place, "a", entries, OtherEntries::Keep)
     }
 
     fn file(&self) -> String {
@@ -177,9 +177,9 @@ fn a_keyring_holds_all_entries_of_a_backend_and_the_file_none() {
 fn a_keyring_is_asked_once_until_somebody_changes_the_item() {
     let bench = Bench::new(None);
     let other = bench.other();
-    assert!(other.may_wait("a", false) && !other.may_wait("b", true));
+    assert!(other.may_wait("a", StoreUse::LookUp) && !other.may_wait("b", StoreUse::Replace));
     assert_eq!(value(&other, "a", "x").as_deref(), Some("s3cret"));
-    assert!(!other.may_wait("a", false) && other.may_wait("a", true));
+    assert!(!other.may_wait("a", StoreUse::LookUp) && other.may_wait("a", StoreUse::Replace));
     let count = bench.keyring.count();
     assert_eq!(value(&other, "a", "x").as_deref(), Some("s3cret"));
     assert_eq!(value(&other, "b", "x"), None);
@@ -250,9 +250,10 @@ fn entries_move_between_the_file_and_the_keyring() {
     bench.is(Some(KeyringError::Locked));
     // Nothing is lost unless that is asked for.
     let file = bench.file();
-    assert!(bench.other().save_at(StorePlace::File, "a", &[], true).is_err());
+    assert!(bench.other().save_at(StorePlace::File, "a", &[], OtherEntries::Keep).is_err());
     assert_eq!(bench.file(), file);
-    let left = bench.other().save_at(StorePlace::File, "a", &[("x", stored("new"))], false);
+    let left =
+        bench.other().save_at(StorePlace::File, "a", &[("x", stored("new"))], OtherEntries::Forget);
     assert_eq!(left, Ok(Some(KeyringError::Locked)));
     assert_eq!(value(store, "a", "x").as_deref(), Some("new"));
     assert_eq!(value(store, "a", "y"), None);
@@ -457,7 +458,7 @@ fn a_process_that_is_killed_loses_nothing() {
     let account = format!("b ({})", store.path().display());
     bench.keyring.set(&account, &"{}".into()).unwrap();
     assert_eq!(value(&bench.other(), "b", "y").as_deref(), Some("2"));
-    store.save_at(StorePlace::Keyring, "b", &[], true).unwrap();
+    store.save_at(StorePlace::Keyring, "b", &[], OtherEntries::Keep).unwrap();
     assert_eq!(value(&bench.other(), "b", "y").as_deref(), Some("2"));
     // Between the two halves of forgetting: it can be done again.
     bench.keyring.remove(&account).unwrap();

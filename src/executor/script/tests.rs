@@ -1,9 +1,11 @@
 //! What a script may do, and what it may not.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dadl_descriptor::script::{
     ScriptParser,
+    api::ScriptApi,
+    deadline::RunDeadline,
     engine::{MOST_CALLS, MOST_LINES, ScriptFailure},
 };
 use serde_json::{Value, json};
@@ -38,8 +40,9 @@ async fn run_with(
     let job = ScriptJob {
         code: code.to_owned(),
         params: params.to_owned(),
-        tools: vec!["get".to_owned(), "set".to_owned()],
-        deadline: Instant::now() + time,
+        api: ScriptApi::Tools(vec!["get".to_owned(), "set".to_owned()]),
+        most_calls: MOST_CALLS,
+        deadline: Arc::new(RunDeadline::after(time)),
     };
     let slot = ScriptSlots::default().take(&ClientKey::only()).await.unwrap();
     let mut run = ScriptRun::start(job, slot).unwrap();
@@ -51,6 +54,7 @@ async fn run_with(
                 run.reply(CallReply { id, result: answer(&tool, &arguments), held: None });
                 calls.push((tool, arguments));
             }
+            ScriptEvent::Waits => {}
             ScriptEvent::Log { level, text } => log.push(format!("{level}: {text}")),
             ScriptEvent::Done { result, unlogged, .. } => {
                 if unlogged > 0 {
@@ -310,8 +314,9 @@ async fn dropping_a_run_ends_it() {
         let job = ScriptJob {
             code: "for (;;) {}".to_owned(),
             params: "{}".to_owned(),
-            tools: Vec::new(),
-            deadline: Instant::now() + Duration::from_secs(600),
+            api: ScriptApi::Tools(Vec::new()),
+            most_calls: MOST_CALLS,
+            deadline: Arc::new(RunDeadline::after(Duration::from_secs(600))),
         };
         busy.push(ScriptRun::start(job, slots.take(&ClientKey::only()).await.unwrap()).unwrap());
     }

@@ -6,8 +6,8 @@
 //! waits for it. What is kept here is a list of what was begun: a handle is all that another
 //! process needs to go on.
 
-mod error;
 mod guard;
+mod poller;
 mod verdict;
 mod watch;
 
@@ -17,13 +17,13 @@ use dadl_descriptor::model::{ParamRole, task::TaskPhase};
 use serde_json::Map;
 use tokio::time::Instant;
 
-pub use self::error::{TaskError, TaskFailure};
 use self::{
     guard::TaskGuard,
-    watch::{TaskLook, TaskPoller, WatchEnd},
+    poller::{TaskLookKind, TaskPoller},
+    watch::{TaskEnd, WatchEnd},
 };
 use super::{
-    CallContext, CallError, Executor, WaitBudget, result::DecodedAnswer, settle_write,
+    CallContext, CallError, Executor, TaskError, WaitBudget, result::DecodedAnswer, settle_write,
     step::RequestStep,
 };
 use crate::{
@@ -93,7 +93,7 @@ pub(super) async fn follow_task(
             Err(TaskError::OutOfTime { handle: report.handle }.into())
         }
         WatchEnd::Open(report) => Ok(open_outcome(report)),
-        WatchEnd::Ended(seen) => watcher.outcome(seen, call, step.tool).await,
+        WatchEnd::Ended(end) => watcher.outcome(end, call, step.tool).await,
     }
 }
 
@@ -140,9 +140,9 @@ impl Executor {
         let deadline = watcher.deadline(context.budget);
         match watcher.begin(deadline).await? {
             WatchEnd::Open(report) => Ok(open_outcome(report)),
-            WatchEnd::Ended(seen) => {
-                let call = watcher.admit(false)?;
-                let mut outcome = watcher.outcome(seen, &call, starter).await?;
+            WatchEnd::Ended(end) => {
+                let call = watcher.admit(TaskLookKind::Now)?;
+                let mut outcome = watcher.outcome(end, &call, starter).await?;
                 // What the call was given is not known here, but what it made is.
                 let written = (starter, Map::new());
                 settle_write::wait_until_settled(self, &call, written, context, &mut outcome).await;
@@ -167,22 +167,23 @@ impl Executor {
         self.execute(call, context).await?;
         let context = context.unheard();
         let unseen = TaskReport::unseen(handle.clone());
+        let rules = right.and_then(TaskRight::tasks);
+        let shows_it = rules.is_some_and(|tasks| tasks.stop_requested.is_some());
         let watcher =
             right.and_then(|right| Some((TaskPoller::new(self, right, &context)?, right)));
         let Some((watcher, right)) = watcher else {
-            return Ok(asked_outcome(unseen, false));
+            return Ok(asked_outcome(unseen, shows_it));
         };
-        let shows_it = right.tasks().is_some_and(|tasks| tasks.stop_requested.is_some());
         // What does not stop when it is asked to is looked at once.
         let patience = if right.stops() { AFTER_CANCEL } else { Duration::ZERO };
         Ok(match watcher.begin(Instant::now() + patience).await {
             // The request was taken; what cannot be seen may be so.
             Err(error) => {
                 let trouble = Some(error.to_string());
-                asked_outcome(TaskReport { trouble, ..watcher.unseen() }, false)
+                asked_outcome(TaskReport { trouble, ..watcher.unseen() }, shows_it)
             }
             Ok(WatchEnd::Open(report)) => asked_outcome(report, shows_it),
-            Ok(WatchEnd::Ended(TaskLook { glimpse, .. })) => {
+            Ok(WatchEnd::Ended(TaskEnd { glimpse, .. })) => {
                 let note = match (glimpse.phase, glimpse.stop_requested || !shows_it) {
                     (TaskPhase::Cancelled, true) => "the task was cancelled".to_owned(),
                     (TaskPhase::Succeeded, _) => {

@@ -8,7 +8,7 @@ use dadl_descriptor::model::{
 };
 use tokio::time::Instant;
 
-use super::watch::{TaskLook, TaskPoller};
+use super::poller::{TaskLook, TaskPoller};
 use crate::{
     executor::{CallError, look::LookResult},
     outcome::JsonText,

@@ -4,25 +4,22 @@ use std::{pin::Pin, time::Duration};
 
 use dadl_descriptor::model::{
     Tool,
-    task::{TaskObservation, TaskPhase, TaskRules},
+    task::{TaskObservation, TaskPhase},
 };
 use tokio::time::Instant;
 
-use super::{TaskError, TaskFailure, verdict::TaskVerdict};
+use super::{
+    poller::{MissedLook, TaskLook, TaskLookKind, TaskPoller},
+    verdict::TaskVerdict,
+};
 use crate::{
     call,
-    catalog::CatalogOperation,
     executor::{
-        AnswerMemory, CallContext, CallError, Executor, WaitBudget,
-        look::{self, LookResult},
+        AnswerMemory, CallError, TaskError, TaskFailure, WaitBudget,
         step::{CallMeans, to_usize},
     },
-    gate::{Admitted, TaskRight},
-    http::error::{SendError, SendErrorKind},
-    outcome::{
-        AnswerPayload, CallOutcome, HeldMemory, JsonText,
-        task_report::{TaskAge, TaskReport},
-    },
+    gate::Admitted,
+    outcome::{AnswerPayload, CallOutcome, HeldMemory, JsonText, task_report::TaskReport},
     response::{masked_error, shape},
 };
 
@@ -33,23 +30,15 @@ const LONGEST_TROUBLE: Duration = Duration::from_secs(120);
 /// waits are longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// A look at a task.
-pub(super) struct TaskLook {
+/// A task that has ended, as the last look showed it.
+pub(super) struct TaskEnd {
     pub(super) glimpse: TaskObservation,
     /// All that the look showed.
-    pub(super) shown: JsonText,
+    shown: JsonText,
     /// Counts what that takes.
     room: AnswerMemory,
     /// What became of the work, where the state of the task does not say.
     decided: Option<TaskVerdict>,
-}
-
-/// A look that showed nothing.
-enum MissedLook {
-    /// It may pass.
-    Passing { error: CallError, retry_after: Option<Duration> },
-    /// It will not.
-    Lasting(CallError),
 }
 
 /// How the watching ended.
@@ -57,39 +46,15 @@ pub(super) enum WatchEnd {
     /// The task goes on.
     Open(TaskReport),
     /// The task ended.
-    Ended(TaskLook),
-}
-
-/// Looks at one task.
-pub(super) struct TaskPoller<'run> {
-    pub(super) executor: &'run Executor,
-    pub(super) right: &'run TaskRight,
-    pub(super) tasks: &'run TaskRules,
-    context: &'run CallContext<'run>,
-    /// Since when it goes on, and whether it began then.
-    since: (Instant, bool),
-    /// The tool that shows it, without retries of its own: the looks repeat themselves.
-    tool: Tool,
+    Ended(TaskEnd),
 }
 
 type LookFuture<'run> = Pin<Box<dyn Future<Output = Result<TaskLook, MissedLook>> + Send + 'run>>;
 
-impl<'run> TaskPoller<'run> {
-    pub(super) fn new(
-        executor: &'run Executor,
-        right: &'run TaskRight,
-        context: &'run CallContext<'run>,
-    ) -> Option<Self> {
-        let tasks = right.tasks()?;
-        let tool = look::once(right.watch(false).ok()?.entry().tool()?);
-        let began = executor.begun.began(right.handle());
-        let since = began.map_or_else(|| (Instant::now(), false), |began| (began, true));
-        Some(Self { executor, right, tasks, context, since, tool })
-    }
-
+impl TaskPoller<'_> {
     /// Returns until when to wait.
     pub(super) fn deadline(&self, budget: WaitBudget) -> Instant {
-        let settings = self.admit(false).ok().and_then(|call| {
+        let settings = self.admit(TaskLookKind::Now).ok().and_then(|call| {
             let settings = self.executor.backend(call.entry()).ok()?.settings();
             Some((settings.task_wait, settings.task_after))
         });
@@ -117,9 +82,10 @@ impl<'run> TaskPoller<'run> {
     /// Finds out what became of the work, and tells of the end, which is the last that is told of the
     /// task.
     async fn ended(&self, mut seen: TaskLook) -> WatchEnd {
+        let mut decided = None;
         if seen.glimpse.phase == TaskPhase::Succeeded {
-            seen.decided = self.decided(&seen).await;
-            if let Some(TaskVerdict::Bad { judged, .. }) = &seen.decided {
+            decided = self.decided(&seen).await;
+            if let Some(TaskVerdict::Bad { judged, .. }) = &decided {
                 seen.glimpse.phase = judged.phase;
                 seen.glimpse.state.clone_from(&judged.state);
                 seen.glimpse.reason.clone_from(&judged.reason);
@@ -134,7 +100,8 @@ impl<'run> TaskPoller<'run> {
             glimpse.percent = Some(100.0);
         }
         self.tell(&TaskReport { is_running: false, glimpse: Some(glimpse), ..self.unseen() });
-        WatchEnd::Ended(seen)
+        let TaskLook { glimpse, shown, room } = seen;
+        WatchEnd::Ended(TaskEnd { glimpse, shown, room, decided })
     }
 
     /// Notes that a look failed for good. That the API shows the task to others only is no failure of
@@ -152,27 +119,9 @@ impl<'run> TaskPoller<'run> {
         if is_hidden { Ok(WatchEnd::Open(report)) } else { Err(error) }
     }
 
-    /// Returns the report about a task that nobody has looked at.
-    pub(super) fn unseen(&self) -> TaskReport {
-        let (since, is_known) = self.since;
-        let elapsed = if is_known { TaskAge::Began } else { TaskAge::Watched };
-        TaskReport {
-            stops: self.right.stops(),
-            elapsed: Some(elapsed(since.elapsed())),
-            ..TaskReport::unseen(self.right.handle().clone())
-        }
-    }
-
-    pub(super) fn admit(&self, blocking: bool) -> Result<Admitted<'run>, CallError> {
-        self.right.watch(blocking).map_err(|refusal| {
-            let (handle, tool) = (self.right.handle().clone(), self.tool.name.clone());
-            TaskError::State { handle, tool, reason: refusal.to_string() }.into()
-        })
-    }
-
     /// Looks at once, and then watches until `deadline`.
     pub(super) async fn begin(&self, deadline: Instant) -> Result<WatchEnd, CallError> {
-        let first = self.look(false).await;
+        let first = self.look(TaskLookKind::Now).await;
         let is_over = Instant::now() >= deadline;
         let report = match first {
             Ok(seen) if seen.glimpse.phase != TaskPhase::Running => {
@@ -200,10 +149,13 @@ impl<'run> TaskPoller<'run> {
         let mut report = report.unwrap_or_else(|| self.unseen());
         let mut looks = 0;
         let mut troubled: Option<Instant> = None;
-        let mut poll = self.look_after(self.tasks.pause(looks), false);
+        let mut poll = self.look_after(self.tasks.pause(looks), TaskLookKind::Now);
         // It never ends by itself where there is no such call.
-        let mut blocking =
-            self.tasks.blocking.as_ref().map(|_| self.look_after(Duration::ZERO, true));
+        let mut blocking = self
+            .tasks
+            .blocking
+            .as_ref()
+            .map(|_| self.look_after(Duration::ZERO, TaskLookKind::AtEnd));
         loop {
             let blocked = async {
                 match &mut blocking {
@@ -219,7 +171,7 @@ impl<'run> TaskPoller<'run> {
                     }
                     // A server or a proxy that waits for a while only: ask again.
                     Ok(_) | Err(MissedLook::Passing { .. }) => {
-                        blocking = Some(self.look_after(self.tasks.pause(usize::MAX), true));
+                        blocking = Some(self.look_after(self.tasks.pause(usize::MAX), TaskLookKind::AtEnd));
                     }
                     // The polls find out whether that is so for them too.
                     Err(MissedLook::Lasting(_)) => blocking = None,
@@ -248,75 +200,17 @@ impl<'run> TaskPoller<'run> {
                     }
                     report.elapsed = self.unseen().elapsed;
                     self.tell(&report);
-                    poll = self.look_after(pause, false);
+                    poll = self.look_after(pause, TaskLookKind::Now);
                 }
                 () = tokio::time::sleep_until(deadline) => return Ok(WatchEnd::Open(report)),
             }
         }
     }
 
-    fn look_after<'look>(&'look self, pause: Duration, blocking: bool) -> LookFuture<'look> {
+    fn look_after<'look>(&'look self, pause: Duration, look: TaskLookKind) -> LookFuture<'look> {
         Box::pin(async move {
             tokio::time::sleep(pause).await;
-            self.look(blocking).await
-        })
-    }
-
-    /// Looks at the task once.
-    async fn look(&self, blocking: bool) -> Result<TaskLook, MissedLook> {
-        let call = self.admit(blocking).map_err(MissedLook::Lasting)?;
-        let settings = self.executor.backend(call.entry()).map_err(MissedLook::Lasting)?.settings();
-        let bound = settings.timeouts.call;
-        let seen = tokio::time::timeout(bound, self.look_through(&call)).await;
-        let seen = seen.unwrap_or_else(|_| {
-            Err(CallError::Send(SendError {
-                backend: settings.name.clone(),
-                request: CatalogOperation::Tool(&self.tool).summary(),
-                kind: SendErrorKind::Timeout { bound: "timeout", after: bound },
-                attempts: 1,
-            }))
-        });
-        seen.map_err(|error| self.missed(error))
-    }
-
-    async fn look_through(&self, call: &Admitted<'_>) -> Result<TaskLook, CallError> {
-        let LookResult { text, room, rejected } = self.shown(call, &self.tool).await?;
-        let read = || self.tasks.read_observation(text.as_str());
-        let glimpse = room.work(text.as_str().len(), read).await;
-        // What shows no task is what its status says.
-        let glimpse = glimpse.map_err(|error| match rejected {
-            Some(rejected) => rejected,
-            None => self.unclear(error.to_string()),
-        })?;
-        Ok(TaskLook { glimpse, shown: text, room, decided: None })
-    }
-
-    /// Makes a call of `tool` that only looks, and returns what it gives to a caller.
-    pub(super) async fn shown(
-        &self,
-        call: &Admitted<'_>,
-        tool: &Tool,
-    ) -> Result<LookResult, CallError> {
-        let shown = look::look_once(self.executor, self.context, call, tool).await?;
-        shown.ok_or_else(|| self.unclear("is no JSON".to_owned()))
-    }
-
-    fn unclear(&self, reason: String) -> CallError {
-        let (handle, tool) = (self.right.handle().clone(), self.tool.name.clone());
-        TaskError::State { handle, tool, reason }.into()
-    }
-
-    /// Decides whether another look may help.
-    fn missed(&self, error: CallError) -> MissedLook {
-        if error.is_transient() {
-            return MissedLook::Passing { retry_after: error.retry_after(), error };
-        }
-        MissedLook::Lasting(match error {
-            error @ CallError::Task(_) => error,
-            error => {
-                let (handle, error) = (self.right.handle().clone(), Box::new(error));
-                TaskError::Unseen { handle, error }.into()
-            }
+            self.look(look).await
         })
     }
 
@@ -324,12 +218,12 @@ impl<'run> TaskPoller<'run> {
     /// to the result, but for `result_path`, which is about the tool's own answers.
     pub(super) async fn outcome(
         &self,
-        seen: TaskLook,
+        end: TaskEnd,
         call: &Admitted<'_>,
         starter: &Tool,
     ) -> Result<CallOutcome, CallError> {
         let Self { executor, right, tasks, context, .. } = self;
-        let TaskLook { glimpse, mut shown, mut room, decided } = seen;
+        let TaskEnd { glimpse, mut shown, mut room, decided } = end;
         let handle = right.handle().clone();
         let mut notes = Vec::new();
         let mut result = tasks.result.as_ref();
@@ -376,7 +270,7 @@ impl<'run> TaskPoller<'run> {
             return Ok(CallOutcome { status: 200, payload, notes, next: None, held });
         };
         // For the words of errors only: nothing is sent any more.
-        let look = self.admit(false)?;
+        let look = self.admit(TaskLookKind::Now)?;
         let (arguments, door) = (look.arguments(), look.door());
         let plan = call::plan_call(look.entry(), &self.tool, backend.base(), arguments, door)?;
         // What it takes was counted with the look.
@@ -403,7 +297,7 @@ impl<'run> TaskPoller<'run> {
                 let (before, after) = (text.get(..from)?, text.get(from + result.len()..)?);
                 let most = result.len().saturating_mul(2);
                 let result = JsonText::trusted(result.to_owned());
-                let hidden = shape::redact(result, &starter.response.redact, most).ok()?;
+                let hidden = shape::redact_paths(result, &starter.response.redact, most).ok()?;
                 [before, hidden.as_str(), after].concat()
             }
         };

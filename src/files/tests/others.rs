@@ -95,7 +95,7 @@ async fn links_lead_to_nothing_that_is_removed() {
     // In our own folder, beside an unfinished file of a process that lives.
     std::fs::create_dir_all(bench.directory()).unwrap();
     let made = staging::make_file(&bench.directory()).unwrap();
-    let folder = staging::folder(&bench.directory());
+    let folder = staging::staging_folder(&bench.directory());
     let (link, named) = (folder.join(format!("{}.part", id())), folder.join("notes.txt"));
     symlink(&theirs, &link).unwrap();
     std::fs::write(&named, "theirs").unwrap();
@@ -126,7 +126,7 @@ async fn links_lead_to_nothing_that_is_removed() {
     // The folder of unfinished files.
     let bench = Bench::new(FileSettings::default());
     std::fs::create_dir_all(bench.directory().join(STORE)).unwrap();
-    symlink(elsewhere.path(), staging::folder(&bench.directory())).unwrap();
+    symlink(elsewhere.path(), staging::staging_folder(&bench.directory())).unwrap();
     let error = try_save(&bench.store(), None, "x").await.unwrap_err().to_string();
     assert!(error.contains("is not a folder that dadl-mcp made"), "{error}");
     assert!(theirs.exists());
@@ -162,7 +162,7 @@ async fn what_a_dead_process_left_goes_and_what_a_living_one_writes_stays() {
 
 #[tokio::test]
 async fn what_can_be_continued_is_kept_for_a_day_after_it_was_found() {
-    if time::boot().is_none() {
+    if time::boot_id().is_none() {
         return;
     }
     let bench = Bench::new(FileSettings::default());
@@ -170,7 +170,7 @@ async fn what_can_be_continued_is_kept_for_a_day_after_it_was_found() {
     let made = staging::make_file(&bench.directory()).unwrap();
     let request = RequestFingerprint([7; 32]);
     let resume = (&request, "\"v1\"", None);
-    unfinished::write_mark(&bench.directory(), &made.id, false, resume).unwrap().keep(true);
+    unfinished::write_mark(&bench.directory(), &made.id, false, resume).unwrap().keep();
     drop(made.file);
     assert!(unfinished::take_leftover(&bench.directory(), &request, true).is_none());
     // However wrong the clock is, and however old the file.

@@ -33,7 +33,7 @@ impl AppliedCredential {
                 (Some((header::COOKIE, cookie_field(name, value)?)), None)
             }
             TokenPlacement::Header { name, prefix } => {
-                (Some((name.clone(), sensitive(&format!("{prefix}{value}"))?)), None)
+                (Some((name.clone(), sensitive_value(&format!("{prefix}{value}"))?)), None)
             }
             TokenPlacement::Query(name) => (None, Some((name.clone(), token.clone()))),
         };
@@ -43,7 +43,7 @@ impl AppliedCredential {
 
     /// Sends a cookie as a backend has set it.
     pub(super) fn renewed_cookie(name: &str, value: &str) -> Result<Self, UnsendableValue> {
-        let fields = vec![(header::COOKIE, sensitive(&format!("{name}={value}"))?)];
+        let fields = vec![(header::COOKIE, sensitive_value(&format!("{name}={value}"))?)];
         Ok(Self { is_renewed: true, ..Self::fields(fields) })
     }
 
@@ -82,11 +82,11 @@ pub(super) fn cookie_field(name: &str, value: &str) -> Result<HeaderValue, Unsen
     if value.contains([';', ',', ' ', '"', '\\']) {
         return Err(UnsendableValue::Cookie);
     }
-    sensitive(&format!("{name}={value}"))
+    sensitive_value(&format!("{name}={value}"))
 }
 
 /// Makes a header value that `Debug` does not print.
-pub(crate) fn sensitive(text: &str) -> Result<HeaderValue, UnsendableValue> {
+pub(crate) fn sensitive_value(text: &str) -> Result<HeaderValue, UnsendableValue> {
     let mut value = HeaderValue::from_str(text).map_err(|_| UnsendableValue::Field)?;
     value.set_sensitive(true);
     Ok(value)

@@ -33,7 +33,7 @@ use url::Url;
 
 use self::state::{AuthState, HeldCookie};
 pub(crate) use self::{
-    applied::{AppliedCredential, sensitive},
+    applied::{AppliedCredential, sensitive_value},
     source::AsyncSource,
 };
 use super::{

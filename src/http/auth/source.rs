@@ -6,7 +6,10 @@ use dadl_descriptor::model::CredentialName;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
-    config::credentials::{CredentialSource, CredentialValue, SourceError},
+    config::{
+        credentials::{CredentialSource, CredentialValue, SourceError},
+        store::StoreUse,
+    },
     secrets::Secrets,
 };
 
@@ -42,7 +45,7 @@ impl AsyncSource {
         name: &CredentialName,
     ) -> Result<SecretString, SourceError> {
         let name = name.clone();
-        self.ask(false, move |source| source.find(&name)).await
+        self.ask(StoreUse::LookUp, move |source| source.find(&name)).await
     }
 
     /// See [`CredentialSource::latest`].
@@ -51,7 +54,7 @@ impl AsyncSource {
         name: &CredentialName,
     ) -> Result<CredentialValue, SourceError> {
         let own = name.clone();
-        let latest = self.ask(false, move |source| source.latest(&own)).await?;
+        let latest = self.ask(StoreUse::LookUp, move |source| source.latest(&own)).await?;
         self.secrets.add(&name.0, latest.value.expose_secret());
         if let Some(access) = &latest.access {
             self.secrets.add_derived("access_token", access.token.expose_secret());
@@ -74,13 +77,13 @@ impl AsyncSource {
             drop(lock);
             replaced
         };
-        self.ask(true, replace).await
+        self.ask(StoreUse::Replace, replace).await
     }
 
     /// See [`CredentialSource::check_replaceable`].
     pub(crate) async fn check_replaceable(&self, name: &CredentialName) -> Result<(), SourceError> {
         let name = name.clone();
-        self.ask(false, move |source| source.check_replaceable(&name)).await
+        self.ask(StoreUse::LookUp, move |source| source.check_replaceable(&name)).await
     }
 
     /// See [`CredentialSource::try_lock`].
@@ -93,10 +96,10 @@ impl AsyncSource {
 
     async fn ask<T: Send + 'static>(
         &self,
-        writes: bool,
+        usage: StoreUse,
         question: impl FnOnce(&dyn CredentialSource) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, SourceError> {
-        if !self.inner.may_wait(writes) {
+        if !self.inner.may_wait(usage) {
             return question(self.inner.as_ref());
         }
         let source = Arc::clone(&self.inner);

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::{
-    applied::{AppliedCredential, cookie_field, sensitive},
+    applied::{AppliedCredential, cookie_field, sensitive_value},
     source::AsyncSource,
 };
 use crate::{
@@ -278,7 +278,7 @@ impl AuthState {
                 let encoded = STANDARD.encode(&pair);
                 self.source.secrets().add_derived("basic", &pair);
                 self.source.secrets().add_derived("basic", &encoded);
-                let value = sensitive(&format!("Basic {encoded}"))
+                let value = sensitive_value(&format!("Basic {encoded}"))
                     .map_err(|reason| reason.of("the user name or the password"))?;
                 Ok(AppliedCredential::fields(vec![(header::AUTHORIZATION, value)]))
             }

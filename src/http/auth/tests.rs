@@ -12,7 +12,10 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{applied::AppliedCredential, state::AuthState, *};
-use crate::{config::credentials::SourceError, http::login::LoginError};
+use crate::{
+    config::{credentials::SourceError, store::StoreUse},
+    http::login::LoginError,
+};
 
 struct Fixed(&'static str);
 
@@ -218,8 +221,8 @@ async fn a_keyring_that_waits_for_somebody_holds_up_nobody_else() {
             unlocked.map(|()| "tok".into()).map_err(|_| SourceError::NotAsked)
         }
 
-        fn may_wait(&self, writes: bool) -> bool {
-            !writes
+        fn may_wait(&self, usage: StoreUse) -> bool {
+            usage == StoreUse::LookUp
         }
     }
     let (unlock, unlocked) = std::sync::mpsc::channel();

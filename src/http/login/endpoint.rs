@@ -209,7 +209,7 @@ impl TokenEndpoint {
         }
         let body = read_answer(response).await?;
         let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
-        let tokens = understand(status, &headers, &body, (&secrets, &self.secrets), asked)?;
+        let tokens = read_token_answer(status, &headers, &body, (&secrets, &self.secrets), asked)?;
         self.secrets.add_derived("access_token", tokens.access.expose_secret());
         if let Some(refresh) = &tokens.refresh {
             self.secrets.add_derived("refresh_token", refresh.expose_secret());
@@ -283,7 +283,7 @@ impl TokenEndpoint {
 }
 
 /// Reads the answer of a token endpoint (RFC 6749, sections 5.1 and 5.2).
-fn understand(
+fn read_token_answer(
     status: http::StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -328,13 +328,13 @@ fn understand(
     Ok(TokenResponse {
         access: access.into(),
         refresh: text("refresh_token").map(Into::into),
-        lifetime: answer.get("expires_in").and_then(lifetime),
+        lifetime: answer.get("expires_in").and_then(token_lifetime),
         asked,
     })
 }
 
 /// Reads `expires_in`. Nonsense counts as absent: the token is then used until it is refused.
-fn lifetime(value: &Value) -> Option<Duration> {
+fn token_lifetime(value: &Value) -> Option<Duration> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
         // Some servers send text.
@@ -354,12 +354,12 @@ mod tests {
     fn answer(status: u16, body: &str) -> Result<TokenResponse, TokenError> {
         let status = http::StatusCode::from_u16(status).unwrap();
         let secrets = (["s3cret", "client-7"].as_slice(), &Secrets::default());
-        understand(status, &HeaderMap::new(), body.as_bytes(), secrets, Instant::now())
+        read_token_answer(status, &HeaderMap::new(), body.as_bytes(), secrets, Instant::now())
     }
 
     #[test]
     fn nonsense_lifetimes_count_as_unknown() {
-        let seconds = |value: Value| lifetime(&value).map(|lifetime| lifetime.as_secs());
+        let seconds = |value: Value| token_lifetime(&value).map(|lifetime| lifetime.as_secs());
         assert_eq!(seconds(json!(3600)), Some(3600));
         assert_eq!(seconds(json!("60")), Some(60));
         for nonsense in [json!(0), json!(-5), json!(1e300), json!("soon"), json!(null), json!([1])]
@@ -395,7 +395,8 @@ mod tests {
         assert!(!transient(401, "Unauthorized"));
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "7".parse().unwrap())]);
         let status = http::StatusCode::SERVICE_UNAVAILABLE;
-        let error = understand(status, &headers, b"", (&[], &Secrets::default()), Instant::now());
+        let error =
+            read_token_answer(status, &headers, b"", (&[], &Secrets::default()), Instant::now());
         let retry_after = Some(Duration::from_secs(7));
         let reason = "it answered HTTP 503 without JSON".to_owned();
         assert_eq!(error.unwrap_err(), TokenError::Unavailable { reason, retry_after });
@@ -423,7 +424,7 @@ mod tests {
         #[test]
         fn any_answer_is_understood_or_refused(status in 100..600_u16, body in any::<Vec<u8>>()) {
             let status = http::StatusCode::from_u16(status).unwrap();
-            let _ = understand(status, &HeaderMap::new(), &body, (&[], &Secrets::default()), Instant::now());
+            let _ = read_token_answer(status, &HeaderMap::new(), &body, (&[], &Secrets::default()), Instant::now());
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! Logins that take a request of their own: OAuth 2.0 and sessions.
 //!
-//! `renew` turns what an operator has given into what requests carry. It runs in a task of its
+//! `renew_login` turns what an operator has given into what requests carry. It runs in a task of its
 //! own, which ends when it ends and not when the call that needed it does: a refresh token that
 //! the server has replaced must be kept, whoever waits for it.
 //!
@@ -31,10 +31,9 @@ use reqwest::Client;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use self::oauth2::LOCK_WAIT;
-pub use self::{
-    assertion::AccountError,
-    endpoint::{ClientIdentity, TokenEndpoint, TokenError, TokenResponse},
+pub use self::endpoint::TokenEndpoint;
+pub(crate) use self::{
+    endpoint::{ClientIdentity, TokenError, TokenResponse},
     error::{LoginError, UnsendableValue},
 };
 use super::{
@@ -114,9 +113,9 @@ pub(crate) async fn renew_login(
 ) -> Result<RenewedLogin, LoginError> {
     let renewed = async {
         match login {
-            LoginKind::OAuth2(oauth2) => oauth2::renew(oauth2, source, memory, site).await,
+            LoginKind::OAuth2(oauth2) => oauth2::renew_oauth2(oauth2, source, memory, site).await,
             LoginKind::Session(session, lifetime) => {
-                session::renew(session, lifetime, source, site).await
+                session::renew_session(session, lifetime, source, site).await
             }
         }
     };
@@ -181,7 +180,7 @@ fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
 
 /// Returns how long an answer asks to wait.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    throttle::reset(headers, &RateLimitHeaders::default(), SystemTime::now())
+    throttle::reset_delay(headers, &RateLimitHeaders::default(), SystemTime::now())
 }
 
 /// Makes a server's words fit for a message: without `secrets` and `known`, on one line, not too long.

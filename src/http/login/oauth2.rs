@@ -15,7 +15,7 @@ use url::Url;
 
 use super::{
     ClientIdentity, LoginError, LoginMemory, LoginSite, RenewedLogin, TokenEndpoint, TokenError,
-    TokenResponse, assertion::ServiceAccount,
+    TokenResponse, assertion::ServiceAccount, error::LOCK_WAIT,
 };
 use crate::{
     config::{
@@ -31,13 +31,11 @@ const CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// An access token that another process got has to last this long at least.
 const SHARED_MARGIN: Duration = Duration::from_secs(10);
 
-/// How long to wait for another process that renews with the same refresh token, and how often
-/// to look.
-pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
+/// How often it is looked whether another process has renewed.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Obtains an access token.
-pub(super) async fn renew(
+pub(super) async fn renew_oauth2(
     oauth2: &OAuth2,
     source: &AsyncSource,
     memory: &LoginMemory,
@@ -45,8 +43,8 @@ pub(super) async fn renew(
 ) -> Result<RenewedLogin, LoginError> {
     let tokens = match &oauth2.grant {
         OAuth2Grant::ClientCredentials { client_id, client_secret } => {
-            let identity = identity(source, client_id, Some(client_secret)).await?;
-            let endpoint = endpoint(oauth2, None, site)?.noting(source.secrets());
+            let identity = client_identity(source, client_id, Some(client_secret)).await?;
+            let endpoint = token_endpoint(oauth2, None, site)?.noting(source.secrets());
             let scope = oauth2.scopes.join(" ");
             let mut parameters = vec![("grant_type", "client_credentials")];
             if !scope.is_empty() {
@@ -64,7 +62,8 @@ pub(super) async fn renew(
                 Some(url) => url.clone(),
                 None => account.token_url().map_err(wrong)?,
             };
-            let endpoint = endpoint(oauth2, Some(url.clone()), site)?.noting(source.secrets());
+            let endpoint =
+                token_endpoint(oauth2, Some(url.clone()), site)?.noting(source.secrets());
             let ask = async |now| {
                 let subject = subject.as_deref();
                 let assertion = account.assertion(&url, &oauth2.scopes, subject, now);
@@ -78,7 +77,7 @@ pub(super) async fn renew(
             let now = SystemTime::now();
             let mut tokens = ask(now).await?;
             if let Err(TokenError::Refused { server_time: Some(theirs), .. }) = &tokens
-                && differ(now, *theirs)
+                && times_differ(now, *theirs)
             {
                 tracing::warn!("this clock and that of {} differ", endpoint.host());
                 tokens = ask(*theirs).await?;
@@ -86,8 +85,8 @@ pub(super) async fn renew(
             tokens.map_err(|error| login_failure(&error, &endpoint, &oauth2.grant, site))?
         }
         OAuth2Grant::RefreshToken { client_id, client_secret, refresh_token, rotates, .. } => {
-            let identity = identity(source, client_id, client_secret.as_ref()).await?;
-            let endpoint = endpoint(oauth2, None, site)?.noting(source.secrets());
+            let identity = client_identity(source, client_id, client_secret.as_ref()).await?;
+            let endpoint = token_endpoint(oauth2, None, site)?.noting(source.secrets());
             let chain =
                 RefreshTokenChain { source, memory, name: refresh_token, rotates: *rotates };
             let tokens = chain.renew(&endpoint, &identity, oauth2, site).await?;
@@ -107,7 +106,7 @@ pub(super) async fn renew(
 }
 
 /// Returns who asks for a token.
-async fn identity(
+async fn client_identity(
     source: &AsyncSource,
     id: &CredentialName,
     secret: Option<&CredentialName>,
@@ -121,7 +120,7 @@ async fn identity(
 
 /// Makes a client for the token endpoint: that of the descriptor, or the one that a service account
 /// names, which is the operator's own.
-fn endpoint(
+fn token_endpoint(
     oauth2: &OAuth2,
     own: Option<Url>,
     site: &LoginSite,
@@ -139,7 +138,7 @@ fn endpoint(
     })
 }
 
-fn differ(ours: SystemTime, theirs: SystemTime) -> bool {
+fn times_differ(ours: SystemTime, theirs: SystemTime) -> bool {
     let apart = ours.duration_since(theirs).or_else(|_| theirs.duration_since(ours));
     apart.is_ok_and(|apart| apart > CLOCK_SKEW)
 }

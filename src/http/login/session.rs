@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::credentials::SourceError,
     http::{
-        auth::{AppliedCredential, AsyncSource, sensitive},
+        auth::{AppliedCredential, AsyncSource, sensitive_value},
         upload::frame_nothing,
         wire_method,
     },
@@ -36,7 +36,7 @@ const MESSAGES: &[&[&str]] =
 type GivenCredentials<'login> = Vec<(&'login CredentialName, SecretString)>;
 
 /// Logs in.
-pub(super) async fn renew(
+pub(super) async fn renew_session(
     session: &SessionAuth,
     lifetime: Option<Duration>,
     source: &AsyncSource,
@@ -209,7 +209,7 @@ impl<'login> SessionLogin<'login> {
                 None => fields.push((name.clone(), value)),
             }
         }
-        let sendable = |(name, value): (HeaderName, String)| match sensitive(&value) {
+        let sendable = |(name, value): (HeaderName, String)| match sensitive_value(&value) {
             Ok(value) => Ok((name, value)),
             Err(reason) => Err(reason.of(self.failed(format_args!("the value for `{name}`")))),
         };

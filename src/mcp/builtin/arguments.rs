@@ -81,6 +81,17 @@ pub(super) fn as_number(value: &Value) -> Option<f64> {
     }
 }
 
+/// Reads a number of things.
+pub(super) fn as_count(value: &Value) -> Option<usize> {
+    let count = as_number(value).filter(|count| *count >= 0.0 && count.fract() == 0.0)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast from a float saturates, and the number is not negative"
+    )]
+    Some(count as usize)
+}
+
 /// Returns the start of what a caller sent, fit for a message.
 pub(super) fn start_of(text: &str) -> String {
     text::start_of(text, 80)

@@ -35,6 +35,68 @@ pub(super) struct CallEffect {
     pub(super) is_open_world: bool,
 }
 
+const TOOL: ListedProperty = ListedProperty::optional("tool", "string", "");
+const ARGUMENTS: ListedProperty = ListedProperty::optional("arguments", "object", "");
+
+pub(super) const API_SEARCH: ToolListing = ToolListing {
+    name: "api_search",
+    title: "API search",
+    description: "Find tools of the API by what they do or by a name pattern (`*snapshot*`). Answers \
+                  signatures; api_read and api_change call them.",
+    properties: &[
+        ListedProperty::required("queries", "strings", "A few words each"),
+        ListedProperty::optional("backend", "string", ""),
+    ],
+    effect: CallEffect {
+        is_read_only: true,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: false,
+    },
+};
+
+pub(super) const API_READ: ToolListing = ToolListing {
+    name: "api_read",
+    title: "API read",
+    description: "Call one tool that only reads, or run code over such tools: to count, filter, join or \
+                  sum, code is cheaper and right. It is the body of an async JavaScript function, e.g. \
+                  `const vms = await api.list_vms({}); return vms.length`. You get what it returns.",
+    properties: &[TOOL, ARGUMENTS, ListedProperty::optional("code", "string", "")],
+    effect: CallEffect {
+        is_read_only: true,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: true,
+    },
+};
+
+pub(super) const API_CHANGE: ToolListing = ToolListing {
+    name: "api_change",
+    title: "API change",
+    description: "Call any one tool.",
+    properties: &[ListedProperty::required("tool", "string", ""), ARGUMENTS],
+    effect: CallEffect {
+        is_read_only: false,
+        is_destructive: true,
+        is_idempotent: false,
+        is_open_world: true,
+    },
+};
+
+pub(super) const API_SCRIPT: ToolListing = ToolListing {
+    name: "api_script",
+    title: "API script",
+    description: "Run code as api_read does, over tools that change something as well: for many alike \
+                  changes. No dangerous tool is called from it.",
+    properties: &[ListedProperty::required("code", "string", "")],
+    effect: CallEffect {
+        is_read_only: false,
+        is_destructive: true,
+        is_idempotent: false,
+        is_open_world: true,
+    },
+};
+
 const TASK: ListedProperty = ListedProperty::required("task", "string", "Its handle");
 
 pub(super) const TASK_WAIT: ToolListing = ToolListing {
@@ -126,6 +188,26 @@ pub(super) const STREAM_CLOSE: ToolListing = ToolListing {
     properties: &[STREAM],
     effect: CallEffect {
         is_read_only: false,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: false,
+    },
+};
+
+pub(super) const READ_RESULT: ToolListing = ToolListing {
+    name: "read_result",
+    title: "Read result",
+    description: "Read an answer that was cut and stored: by jq, by text to find, or from an item or line \
+                  on, counted from 0.",
+    properties: &[
+        ListedProperty::required("file", "string", ""),
+        ListedProperty::optional("jq", "string", ""),
+        ListedProperty::optional("find", "string", ""),
+        ListedProperty::optional("from", "integer", ""),
+        ListedProperty::optional("count", "integer", ""),
+    ],
+    effect: CallEffect {
+        is_read_only: true,
         is_destructive: false,
         is_idempotent: true,
         is_open_world: false,

@@ -3,7 +3,7 @@
 use rmcp::{RoleServer, service::RequestContext};
 use serde_json::{Map, Value};
 
-use super::{BuiltinTool, stream_tools, task_tools};
+use super::{BuiltinTool, api_script, api_tools, result_tool, stream_tools, task_tools};
 use crate::{
     executor::CallContext,
     mcp::{HttpServer, consent::ConsentRetry, server::ToolAnswer},
@@ -20,6 +20,14 @@ impl BuiltinTool {
         carried: &CallContext<'_>,
     ) -> ToolAnswer {
         Ok(match self {
+            Self::ApiSearch => api_tools::search(server, arguments),
+            Self::ApiRead => return api_tools::read(server, arguments, context, carried).await,
+            Self::ApiChange => {
+                return api_tools::change(server, arguments, retry, context, carried).await;
+            }
+            Self::ApiScript => {
+                return api_script::run(server, arguments, retry, context, carried).await;
+            }
             Self::TaskWait => task_tools::wait_for_task(server, arguments, context, carried).await,
             Self::TaskCancel => {
                 return task_tools::cancel_task(server, arguments, retry, context, carried).await;
@@ -28,6 +36,7 @@ impl BuiltinTool {
             Self::StreamRead => stream_tools::read_stream(server, arguments, context).await,
             Self::StreamList => stream_tools::list_streams(server, arguments, context),
             Self::StreamClose => stream_tools::close_stream(server, arguments, context),
+            Self::ReadResult => result_tool::read_result(server, arguments, context).await,
         })
     }
 }

@@ -98,14 +98,7 @@ impl ReadArguments {
             Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT))
         });
         let items = given.optional("max_items", "an integer of at least 1", |items| {
-            let count = arguments::as_number(&items);
-            let count = count.filter(|count| *count >= 1.0 && count.fract() == 0.0)?;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a cast from a float saturates, and the number is positive"
-            )]
-            Some(count as usize)
+            arguments::as_count(&items).filter(|count| *count >= 1)
         });
         let (wait, items) = (wait.unwrap_or_default(), items.unwrap_or(ITEMS));
         given.finish(stream.map(|stream| Self { stream, wait, items }))

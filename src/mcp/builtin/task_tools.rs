@@ -10,11 +10,12 @@ use super::{
     BuiltinTool,
     arguments::{ArgumentsError, GivenArguments, start_of},
     listing::{TASK_CANCEL, TASK_LIST, TASK_WAIT},
+    task_notes,
 };
 use crate::{
     executor::{CallContext, CallError, WaitBudget},
     mcp::{HttpServer, consent::ConsentRetry, notes::ResultNotes, result, server::ToolAnswer},
-    outcome::{AnswerPayload, CallOutcome, JsonText, task_report::TaskHandle},
+    outcome::{CallOutcome, JsonText, task_report::TaskHandle},
 };
 
 /// Lists what calls of the same client began. Nothing is asked of an API.
@@ -25,7 +26,12 @@ pub(super) fn list_tasks(
 ) -> CallToolResponse {
     match GivenArguments::new(TASK_LIST.name, arguments).finish(Some(())) {
         Ok(()) => {
-            let tasks = json!({ "tasks": server.executor().begun(&carried.client) });
+            let executor = server.executor();
+            let mut tasks = json!({ "tasks": executor.begun(&carried.client) });
+            let scripts = executor.script_changes(&carried.client);
+            if let Some(object) = tasks.as_object_mut().filter(|_| !scripts.is_empty()) {
+                object.insert("scripts".to_owned(), scripts.into());
+            }
             result::own_result(&JsonText::from(&tasks), ResultNotes::default()).into()
         }
         Err(error) => result::failure_result(error.to_string()).into(),
@@ -52,10 +58,10 @@ pub(super) async fn wait_for_task(
         biased;
         watched = server.executor().watch_task(&right, &carried) => watched,
         () = server.ending().leaving() => {
-            let name = TASK_WAIT.name;
+            let arguments = json!({ "task": handle.to_string() });
+            let way = task_notes::way(server, BuiltinTool::TaskWait, &arguments);
             return result::failure_result(format!(
-                "the server is ending; the task {handle} goes on: call {name} with it when the \
-                 server is back"
+                "the server is ending; the task {handle} goes on: {way} when the server is back"
             ))
             .into();
         }
@@ -97,7 +103,7 @@ async fn outcome_response(
 ) -> CallToolResponse {
     match outcome {
         Ok(mut outcome) => {
-            advise(&mut outcome, server.builtins());
+            task_notes::advise(&mut outcome, server);
             server.shown(outcome, None, context).await.into()
         }
         Err(error) => result::failure_result(error.for_model()).into(),
@@ -137,21 +143,6 @@ fn handle_argument(given: &mut GivenArguments) -> Option<TaskHandle> {
             given.problem(format!("`task` is \"{}\": {error}", start_of(&text)));
             None
         }
-    }
-}
-
-/// Says in a result how to go on with a task that does.
-pub(in crate::mcp) fn advise(outcome: &mut CallOutcome, builtins: &[BuiltinTool]) {
-    if let AnswerPayload::Task(report) = &outcome.payload
-        && report.is_running
-        && builtins.contains(&BuiltinTool::TaskWait)
-    {
-        let arguments = json!({ "task": report.handle.to_string() });
-        let stops = if report.stops { "" } else { "; it cannot be stopped" };
-        outcome.notes.push(format!(
-            "the task goes on: call {} with {arguments} to wait for its outcome{stops}",
-            TASK_WAIT.name
-        ));
     }
 }
 

@@ -193,7 +193,7 @@ async fn every_documented_error_is_told() {
     assert!(error.contains("[conflict] HTTP 406: Task cannot be canceled"), "{error}");
     assert!(error.contains("dc is not the datacenter"), "{error}");
     // Backups are switched off.
-    bench.product.enable_backups(false);
+    bench.product.disable_backups();
     let error = bench.error("list_backup_definitions", json!({})).await;
     assert!(error.contains("[not_found] HTTP 404: Not found."), "{error}");
 }

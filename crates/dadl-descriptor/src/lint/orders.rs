@@ -77,7 +77,8 @@ pub(super) fn check(root: &YamlNode<'_>, lint: &mut LintContext<'_>) {
     let before = lint.findings.len();
     each_text(root, &mut |text| {
         let key = text.path.last().copied().unwrap_or_default();
-        hidden(text.value, text.span, key, is_read(text.path), lint);
+        let reader = if is_read(text.path) { TextReader::Model } else { TextReader::Nobody };
+        hidden(text.value, text.span, key, reader, lint);
         if is_read(text.path) {
             order(text, lint);
         }
@@ -98,16 +99,28 @@ fn order(text: &LintText<'_, '_>, lint: &mut LintContext<'_>) {
         .help("describe what the operation does and what its values mean");
 }
 
+/// Who reads a text besides those who edit it.
+#[derive(Debug, Clone, Copy)]
+enum TextReader {
+    Model,
+    Nobody,
+}
+
 /// Reports the first character of a text that nobody sees, or that changes how it is read.
-fn hidden(value: &str, span: &Range<usize>, key: &str, is_read: bool, lint: &mut LintContext<'_>) {
+fn hidden(
+    value: &str,
+    span: &Range<usize>,
+    key: &str,
+    reader: TextReader,
+    lint: &mut LintContext<'_>,
+) {
     let Some(found) = first_hidden(value) else { return };
     let span = lint.place(span, found.encode_utf8(&mut [0; 4]));
     let message =
         format!("`{key}` has a character that cannot be seen, U+{:04X}", u32::from(found));
-    let label = if is_read {
-        "a model reads what a person does not see"
-    } else {
-        "nobody sees what is written here"
+    let label = match reader {
+        TextReader::Model => "a model reads what a person does not see",
+        TextReader::Nobody => "nobody sees what is written here",
     };
     lint.report(Severity::Warning, code::ORDERS, &span, message).label(label).help("remove it");
 }
@@ -117,7 +130,13 @@ fn check_names(node: &YamlNode<'_>, lint: &mut LintContext<'_>) {
     match &node.value {
         YamlValue::Mapping(entries) => {
             for entry in entries {
-                hidden(&entry.key, &entry.key_span, &plain_text(&entry.key), false, lint);
+                hidden(
+                    &entry.key,
+                    &entry.key_span,
+                    &plain_text(&entry.key),
+                    TextReader::Nobody,
+                    lint,
+                );
                 check_names(&entry.value, lint);
             }
         }

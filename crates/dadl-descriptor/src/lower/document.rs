@@ -216,6 +216,7 @@ fn lower_backend<'tree>(
         keywords: SearchKeywords::default(),
         tasks: None,
         settles: Vec::new(),
+        previews: Vec::new(),
         entries: Vec::new(),
         events: None,
         auth_rules: AuthRules::default(),

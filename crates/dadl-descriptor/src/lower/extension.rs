@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{LowerContext, YamlSection},
-    entries, events, fit, named, requests, rules, settles, switch, task,
+    effects, entries, events, fit, named, preview, requests, rules, settles, shown, switch, task,
 };
 use crate::{code, model::Descriptor};
 
@@ -20,6 +20,7 @@ const KEYS: &[&str] = &[
     "auth",
     "base_path",
     "choices",
+    "effects",
     "entries",
     "errors",
     "events",
@@ -29,10 +30,12 @@ const KEYS: &[&str] = &[
     "keywords",
     "members",
     "omit_false",
+    "preview",
     "private",
     "rate_limit",
     "requests",
     "settles",
+    "shown",
     "switch",
     "tasks",
     "unlisted_params",
@@ -69,6 +72,9 @@ pub(super) fn lower<'tree>(
     let known = named::KnownTools { tools: &descriptor.tools, names };
     descriptor.entries = entries::lower(&extension, &known, context);
     lower_private(&extension, descriptor, context);
+    effects::lower(&extension, descriptor, context);
+    shown::lower(&extension, descriptor, context);
+    descriptor.previews = preview::lower(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);
     super::keywords::lower(&extension, descriptor, context);
     context.is_extension = false;

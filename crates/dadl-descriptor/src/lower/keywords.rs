@@ -105,9 +105,9 @@ mod tests {
     #[test]
     fn words_that_lead_nowhere_are_found() {
         for (keywords, expected) in [
-            ("{tools: {list_vm: [a]}}", "D782 there is no tool `list_vm`"),
-            ("{words: {vm: []}}", "D782 `vm` has no list of 1 to 100 words"),
-            ("{words: {vm: ['!']}}", "D782 `vm` is no word of up to 64 characters"),
+            ("{tools: {list_vm: [a]}}", "D785 there is no tool `list_vm`"),
+            ("{words: {vm: []}}", "D785 `vm` has no list of 1 to 100 words"),
+            ("{words: {vm: ['!']}}", "D785 `vm` is no word of up to 64 characters"),
         ] {
             let found = loaded(keywords).diagnostics;
             let found: Vec<_> =

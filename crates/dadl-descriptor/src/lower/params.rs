@@ -137,9 +137,13 @@ fn lower_param<'tree>(
         let locations = ParamLocation::ALL.map(|location| (location.as_str(), location));
         context.choice(&text, "parameter place", &locations).map(ParamRole::Sent)
     });
-    let may_have_blanks =
-        matches!(role, Some(ParamRole::Sent(ParamLocation::Body | ParamLocation::Query)));
-    if !names_of::is_usable(name, may_have_blanks) {
+    let is_usable = match role {
+        Some(ParamRole::Sent(ParamLocation::Body | ParamLocation::Query)) => {
+            names_of::is_usable_with_blanks(name)
+        }
+        _ => names_of::is_usable(name),
+    };
+    if !is_usable {
         context.error(code::TOOL_NAME, &entry.key_span, "a parameter needs a name without spaces");
     }
     let required = context.boolean(&section, "required");

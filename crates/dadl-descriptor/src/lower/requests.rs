@@ -113,8 +113,14 @@ fn of_composite(
                 .warning(code::REQUEST_NAME, span, message)
                 .help("`type`, `nullable` and what `values` knows can be said of it");
         }
-        apply::apply_kind(param, wanted, true, context);
-        apply::apply_hints(param, wanted, &mut composite.value_hints, true, context);
+        apply::apply_kind(param, wanted, apply::SaidScope::OneTool, context);
+        apply::apply_hints(
+            param,
+            wanted,
+            &mut composite.value_hints,
+            apply::SaidScope::OneTool,
+            context,
+        );
     }
 }
 

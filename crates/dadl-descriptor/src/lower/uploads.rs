@@ -52,7 +52,7 @@ fn uploading_tool<'tree>(
             .help("name a tool whose `content_type` is that of a file");
         return None;
     }
-    report_unknown_tool(name, tools, code::UPLOAD_TOOL, context);
+    report_missing_tool(name, tools, code::UPLOAD_TOOL, context);
     None
 }
 
@@ -86,7 +86,7 @@ fn asked_tool<'tree>(
     context: &mut LowerContext<'tree>,
 ) -> Option<Tool> {
     let Some(tool) = tools.iter().find(|tool| tool.name == name.value) else {
-        report_unknown_tool(name, tools, code::UPLOAD_SIZE, context);
+        report_missing_tool(name, tools, code::UPLOAD_SIZE, context);
         return None;
     };
     let mut refuse = |message: String, help: &str| {
@@ -127,7 +127,7 @@ fn asked_tool<'tree>(
     Some(tool)
 }
 
-fn report_unknown_tool<'tree>(
+pub(super) fn report_missing_tool<'tree>(
     name: &YamlText<'tree>,
     tools: &[Tool],
     code: crate::diagnostic::RuleCode,

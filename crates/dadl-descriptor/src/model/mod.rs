@@ -22,10 +22,12 @@ pub mod keywords;
 mod kind;
 mod pagination;
 mod param;
+pub mod preview;
 mod rate_limit;
 mod request;
 mod response;
 pub mod settle;
+mod shown;
 pub mod switch;
 pub mod task;
 pub mod template;
@@ -50,11 +52,13 @@ pub use self::{
     rate_limit::RequestRate,
     request::{BodyKind, BodyRules, RequestMethod, RestOperation, RpcMethod, ToolRequest},
     response::{ResponseRules, StreamHandling, StreamRules},
-    tool::{Deprecation, Tool, UploadSize},
+    shown::ShownRules,
+    tool::{DeclaredEffect, Deprecation, Tool, UploadSize},
 };
 use self::{
     auth::rules::AuthRules, entries::EntryRules, events::EventRules, fit::ServerFit,
-    keywords::SearchKeywords, settle::SettleRule, switch::McpSwitch, task::TaskRules,
+    keywords::SearchKeywords, preview::PreviewRule, settle::SettleRule, switch::McpSwitch,
+    task::TaskRules,
 };
 
 /// Shapes of results by their names: a subset of JSON Schema (DADL 0.2, section 10). One refers to
@@ -97,6 +101,8 @@ pub struct Descriptor {
     pub tasks: Option<TaskRules>,
     /// How to see that what was written is there (`_dadl_mcp.settles`).
     pub settles: Vec<SettleRule>,
+    /// What a person is shown of a thing before a dangerous call about it (`_dadl_mcp.preview`).
+    pub previews: Vec<PreviewRule>,
     /// How the entries of a log tell that something failed (`_dadl_mcp.entries`).
     pub entries: Vec<EntryRules>,
     /// How the API tells what changes (`_dadl_mcp.events`).

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     AccessLevel, BodyKind, ErrorRules, Pagination, Param, RequestMethod, ResponseRules,
-    RestOperation, RpcMethod, ToolRequest,
+    RestOperation, RpcMethod, ShownRules, ToolRequest,
 };
 use crate::model::{
     json_path::JsonPath,
@@ -59,6 +59,20 @@ pub struct Tool {
     pub nulls_declared: bool,
     /// Whether a request goes without the credential while it is not set (`_dadl_mcp.auth`).
     pub credential_optional: bool,
+    /// What the author says of its effect, where level and method say something else
+    /// (`_dadl_mcp.effects`).
+    pub declared_effect: Option<DeclaredEffect>,
+    /// What a model gets of a result (`_dadl_mcp.shown`).
+    pub shown: ShownRules,
+}
+
+/// Whether a call leaves a trace, in the word of the author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeclaredEffect {
+    /// It leaves none, whatever its method is.
+    None,
+    /// It leaves some, although its level is `read`.
+    Some,
 }
 
 impl Tool {
@@ -88,6 +102,8 @@ impl Tool {
             upload_size: None,
             nulls_declared: false,
             credential_optional: false,
+            declared_effect: None,
+            shown: ShownRules::default(),
         }
     }
 
@@ -161,6 +177,21 @@ impl Tool {
         match &self.request {
             ToolRequest::Http(http) => http.method.is_safe(),
             ToolRequest::Rpc(_) => self.access == Some(AccessLevel::Read),
+        }
+    }
+
+    /// Returns whether a call leaves nothing behind: its level is `read`, the request is safe (RFC 9110,
+    /// 9.2.1, or a method of JSON-RPC), and the answer is a value that ends. The author may know better.
+    pub fn has_no_effect(&self) -> bool {
+        match self.declared_effect {
+            Some(effect) => effect == DeclaredEffect::None,
+            None => {
+                self.access == Some(AccessLevel::Read)
+                    && self.only_reads()
+                    && !self.response.binary
+                    && !self.response.is_private
+                    && !self.response.is_stream()
+            }
         }
     }
 

@@ -27,7 +27,7 @@ use rquickjs::{
     context::{EvalOptions, intrinsic},
 };
 
-use super::time_left;
+use super::{api::ScriptApi, deadline::RunDeadline};
 
 /// The memory of one script in bytes: an answer of the largest size that is allowed by default,
 /// several times.
@@ -42,7 +42,7 @@ pub const THREAD_STACK: usize = 4 * STACK;
 /// How long a script may compute, waiting for calls not counted.
 pub const MOST_BUSY: Duration = Duration::from_secs(10);
 
-/// How many calls a script may make.
+/// How many calls a script may make, unless the operator says otherwise.
 pub const MOST_CALLS: u32 = 50;
 
 /// The arguments of all calls of a script together, in bytes: they leave the engine's memory.
@@ -81,16 +81,18 @@ type Intrinsics = (
 );
 
 /// What a run needs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ScriptJob {
     /// The body of the function.
     pub code: String,
     /// The value of `params`, as JSON.
     pub params: String,
     /// The members of `api`.
-    pub tools: Vec<String>,
+    pub api: ScriptApi,
+    /// How many calls it may make.
+    pub most_calls: u32,
     /// When the run ends, whatever it does.
-    pub deadline: Instant,
+    pub deadline: Arc<RunDeadline>,
 }
 
 /// What a script does.
@@ -105,6 +107,8 @@ pub enum ScriptEvent {
         /// The arguments, as JSON.
         arguments: String,
     },
+    /// It goes on when a call is answered: all that it calls until then was sent.
+    Waits,
     /// It logs a line.
     Log {
         /// `debug`, `log`, `info`, `warn` or `error`.
@@ -183,14 +187,14 @@ impl ScriptCompiler {
 /// What bounds a run.
 #[derive(Clone)]
 struct RunLimits {
-    deadline: Option<Instant>,
+    deadline: Option<Arc<RunDeadline>>,
     /// When the script has computed long enough; moves on while it waits.
     busy_until: Rc<Cell<Instant>>,
     dropped: Arc<AtomicBool>,
 }
 
 impl RunLimits {
-    fn new(deadline: Option<Instant>, dropped: Arc<AtomicBool>) -> Self {
+    fn new(deadline: Option<Arc<RunDeadline>>, dropped: Arc<AtomicBool>) -> Self {
         let busy_until = Rc::new(Cell::new(Instant::now() + MOST_BUSY));
         Self { deadline, busy_until, dropped }
     }
@@ -200,7 +204,7 @@ impl RunLimits {
         let now = Instant::now();
         let message = if self.dropped.load(Ordering::Relaxed) {
             "it was cancelled".to_owned()
-        } else if self.deadline.is_some_and(|deadline| now >= deadline) {
+        } else if self.deadline.as_ref().is_some_and(|deadline| now >= deadline.at()) {
             "it did not end within its time limit".to_owned()
         } else if now >= self.busy_until.get() {
             format!("it computed for more than {} s", MOST_BUSY.as_secs())
@@ -274,7 +278,7 @@ fn ended(
     dropped: Arc<AtomicBool>,
     state: &Rc<RunState>,
 ) -> Result<String, ScriptFailure> {
-    let limits = RunLimits::new(Some(job.deadline), dropped);
+    let limits = RunLimits::new(Some(Arc::clone(&job.deadline)), dropped);
     let context = open_context(&limits)?;
     let shared = Rc::clone(state);
     context.runtime().set_host_promise_rejection_tracker(Some(Box::new(
@@ -303,8 +307,9 @@ fn ended(
                 let message = "it waits for a promise that nothing settles".to_owned();
                 return Err(ScriptFailure { message, line: None });
             }
+            outbox(ScriptEvent::Waits);
             let waiting = Instant::now();
-            let reply = match inbox.recv_timeout(time_left(job.deadline)) {
+            let reply = match inbox.recv_timeout(job.deadline.time_left()) {
                 Ok(reply) => reply,
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => {
@@ -336,7 +341,15 @@ fn begin_script<'js>(
 ) -> rquickjs::Result<Function<'js>> {
     let prelude: Function<'js> = ctx.eval(PRELUDE)?;
     let host = host_functions(ctx, outbox, state)?;
-    let program: Object<'js> = prelude.call((host, job.tools.clone(), MOST_CALLS))?;
+    let (noun, tools) = match &job.api {
+        ScriptApi::Tools(tools) => ("composite", tools.clone()),
+        ScriptApi::Open(names) => {
+            job.api.add_lookups(ctx, &host)?;
+            ("script", names.backends().to_vec())
+        }
+    };
+    let is_open = matches!(job.api, ScriptApi::Open(_));
+    let program: Object<'js> = prelude.call((host, noun, is_open, tools, job.most_calls))?;
     // After the prelude: what a script smuggles out of its function meets the same walls.
     let script = function(ctx, &job.code)?;
     let start: Function<'js> = program.get("start")?;

@@ -4,6 +4,8 @@
 //! finds the tools that the script names, and makes sure that the engine can compile what is left.
 //! [`engine`] runs a script.
 
+pub mod api;
+pub mod deadline;
 pub mod engine;
 mod erase;
 
@@ -12,7 +14,7 @@ use std::{
     ops::Range,
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use oxc_allocator::Allocator;
@@ -150,6 +152,22 @@ impl ParserThread {
     }
 }
 
+/// Takes the types out of a script, on this thread: whoever calls this bounds its time and has a deep
+/// stack, since the parser calls itself for each level of nesting.
+///
+/// # Errors
+///
+/// What is wrong with the script.
+pub fn erase_types(source: &str) -> Result<String, String> {
+    if source.len() > MAX_BYTES {
+        return Err(format!("the code is longer than {MAX_BYTES} bytes"));
+    }
+    let parsed = parse_here(source).map_err(|problems| {
+        problems.into_iter().next().map(|problem| problem.message).unwrap_or_default()
+    })?;
+    Ok(parsed.code)
+}
+
 /// Parses as TypeScript, whatever the author had in mind: `f<a>(b)` means another thing there.
 fn parse_here(source: &str) -> Result<ParsedScript, Vec<ScriptProblem>> {
     let options = ParseOptions { allow_return_outside_function: true, ..ParseOptions::default() };
@@ -182,11 +200,6 @@ fn line_range(source: &str, line: usize) -> Range<usize> {
         start += text.len();
     }
     0..0
-}
-
-/// Returns the time that is left until `deadline`.
-fn time_left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }
 
 #[cfg(test)]

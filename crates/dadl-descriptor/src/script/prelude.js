@@ -1,9 +1,9 @@
 // Runs once in each fresh context, before the script. Takes away what can load or block, saves
 // the intrinsics that it needs itself (a script may change its own copies, never these), and
 // returns the functions that the program calls.
-(function (host, tools, mostCalls) {
+(function (host, noun, isOpen, names, mostCalls) {
   "use strict";
-  const { BigInt, Error, Promise, RangeError, String, TypeError } = globalThis;
+  const { BigInt, Date, Error, Promise, Proxy, RangeError, String, TypeError } = globalThis;
   const { apply, ownKeys, deleteProperty, getPrototypeOf } = Reflect;
   const { create, defineProperty, freeze } = Object;
   const { isArray } = Array;
@@ -11,7 +11,8 @@
   const { parse, stringify, rawJSON } = JSON;
   const { then } = Promise.prototype;
   const { get: weakGet, set: weakSet, has: weakHas } = WeakMap.prototype;
-  const { toWellFormed } = String.prototype;
+  const { toWellFormed, startsWith } = String.prototype;
+  const { includes } = Array.prototype;
 
   const kept = [
     "Object", "Error", "EvalError", "RangeError", "ReferenceError", "SyntaxError", "TypeError",
@@ -51,13 +52,15 @@
   };
   const read = (text, hasBigIntegers) => (hasBigIntegers ? parse(text, exact) : parse(text));
 
+  // The helpers of `dadl` are calls like those of tools.
+  const path = (name) => (apply(startsWith, name, ["dadl."]) ? name : `api.${name}`);
   const open = create(null);
   const texts = new WeakMap();
   let calls = 0;
   const call = (name, given) => {
     calls += 1;
-    if (calls > mostCalls) throw new Error(`a composite makes at most ${mostCalls} calls`);
-    const wanted = `api.${name} takes its arguments as one object`;
+    if (calls > mostCalls) throw new Error(`a ${noun} makes at most ${mostCalls} calls`);
+    const wanted = `${path(name)} takes its arguments as one object`;
     if (given === undefined || given === null) given = {};
     if (typeof given !== "object" || isArray(given)) throw new TypeError(wanted);
     const text = stringify(given);
@@ -70,11 +73,55 @@
       open[id] = { name, error, resolve, reject };
     });
   };
-  const api = create(null);
-  for (const name of tools) {
-    defineProperty(api, name, { enumerable: true, value: (given) => call(name, given) });
+  // With an open `api` nothing is made for a tool before it is named: there may be thousands.
+  const isNoTool = (name) => typeof name !== "string" || name === "then" || name === "toJSON";
+  const openApi = (backend) => {
+    const made = create(null);
+    const isBackend = (name) => backend === "" && apply(includes, names, [name]);
+    const has = (_, name) =>
+      !isNoTool(name) && (isBackend(name) || host.find(backend, name)[1] === "");
+    const get = (_, name) => {
+      if (isNoTool(name)) return undefined;
+      if (made[name] !== undefined) return made[name];
+      if (isBackend(name)) return (made[name] = openApi(name));
+      const found = host.find(backend, name);
+      if (found[1] !== "") throw new TypeError(found[1]);
+      return (made[name] = (given) => call(found[0], given));
+    };
+    const no = () => false;
+    return new Proxy(create(null), {
+      get,
+      has,
+      ownKeys: () => host.names(backend),
+      getOwnPropertyDescriptor: (_, name) =>
+        has(_, name) ? { configurable: true, enumerable: true, value: get(_, name) } : undefined,
+      set: no, defineProperty: no, deleteProperty: no, setPrototypeOf: no, preventExtensions: no,
+    });
+  };
+  const closedApi = () => {
+    const closed = create(null);
+    for (const name of names) {
+      defineProperty(closed, name, { enumerable: true, value: (given) => call(name, given) });
+    }
+    return freeze(closed);
+  };
+  const api = isOpen ? openApi("") : closedApi();
+
+  if (isOpen) {
+    const { now } = Date;
+    const units = { s: 1e3, m: 6e4, h: 36e5, d: 864e5 };
+    const dadl = create(null);
+    const helper = (name, value) => defineProperty(dadl, name, { enumerable: true, value });
+    helper("search", (query) => call("dadl.search", { query }));
+    helper("describe", (name) => call("dadl.describe", { name }));
+    // Seconds and milliseconds of the epoch are told apart by their size: the year 5138.
+    helper("iso", (time) => new Date(time < 1e11 ? time * 1e3 : time).toISOString());
+    helper("ago", (count, unit) => {
+      if (units[unit] === undefined) throw new TypeError("dadl.ago(count, \"s\" | \"m\" | \"h\" | \"d\")");
+      return new Date(now() - count * units[unit]);
+    });
+    defineProperty(globalThis, "dadl", { value: freeze(dadl) });
   }
-  freeze(api);
 
   const settle = (id, failed, text, hasBigIntegers) => {
     const { name, error, resolve, reject } = open[id];
@@ -91,7 +138,7 @@
     defineProperty(error, "code", member(code, true));
     defineProperty(error, "http_status", member(http_status, true));
     defineProperty(error, "provider_code", member(provider_code, true));
-    apply(weakSet, texts, [error, `api.${name}: ${whole}`]);
+    apply(weakSet, texts, [error, `${path(name)}: ${whole}`]);
     reject(error);
   };
 
@@ -134,6 +181,18 @@
   };
   const start = (script, params, hasBigIntegers) => {
     const finish = (value) => {
+      // Who wrote a function around the script meant what it returns.
+      if (isOpen && typeof value === "function") {
+        try {
+          apply(then, run(value), [done, fail]);
+        } catch (thrown) {
+          fail(thrown);
+        }
+        return;
+      }
+      done(value);
+    };
+    const done = (value) => {
       try {
         const text = stringify(value);
         host.done(typeof text === "string" ? text : "null");
@@ -141,6 +200,7 @@
         fail(thrown);
       }
     };
+    const run = async (body) => apply(body, undefined, [api]);
     try {
       apply(then, script(api, read(params, hasBigIntegers)), [finish, fail]);
     } catch (thrown) {

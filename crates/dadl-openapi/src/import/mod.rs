@@ -244,7 +244,8 @@ fn mend(
             }
             TextPart::Param(index, at) => {
                 let Some(tool) = tools.get_mut(index) else { continue };
-                if !mend_param(tool, at, &what, is_text, !gone.contains(&index), remarks) {
+                let is_there = !gone.contains(&index);
+                if !mend_param(tool, at, &what, is_text, is_there, remarks) {
                     gone.insert(index);
                 }
             }

@@ -1,5 +1,7 @@
 //! The keywords of OpenAPI 3.0, 3.1 and 3.2, Swagger 2.0 and JSON Schema, by what becomes of them.
 
+use crate::dialect::OpenApiDialect;
+
 /// An object of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DocumentObject {
@@ -381,9 +383,10 @@ const VARIABLE: Keywords =
     Keywords { read: &["default", "enum"], silent: &["description"], lost: &[] };
 
 impl DocumentObject {
-    /// Returns the keywords of such an object in OpenAPI 3, or in Swagger 2.
-    pub(super) const fn keywords(self, is_swagger: bool) -> Keywords {
-        match (self, is_swagger) {
+    /// Returns the keywords of such an object in a generation of documents.
+    pub(super) const fn keywords(self, dialect: OpenApiDialect) -> Keywords {
+        use OpenApiDialect::{OpenApi3, Swagger2};
+        match (self, dialect) {
             (Self::Components, _) => COMPONENTS,
             (Self::Discriminator, _) => DISCRIMINATOR,
             (Self::Encoding, _) => ENCODING,
@@ -393,19 +396,19 @@ impl DocumentObject {
             (Self::Info, _) => INFO,
             (Self::Link, _) => LINK,
             (Self::Media, _) => MEDIA,
-            (Self::Operation, false) => OPERATION_OF_3,
-            (Self::Operation, true) => OPERATION_OF_2,
-            (Self::Parameter, false) => PARAMETER_OF_3,
-            (Self::Parameter, true) => PARAMETER_OF_2,
-            (Self::PathItem, false) => PATH_ITEM_OF_3,
-            (Self::PathItem, true) => PATH_ITEM_OF_2,
+            (Self::Operation, OpenApi3) => OPERATION_OF_3,
+            (Self::Operation, Swagger2) => OPERATION_OF_2,
+            (Self::Parameter, OpenApi3) => PARAMETER_OF_3,
+            (Self::Parameter, Swagger2) => PARAMETER_OF_2,
+            (Self::PathItem, OpenApi3) => PATH_ITEM_OF_3,
+            (Self::PathItem, Swagger2) => PATH_ITEM_OF_2,
             (Self::RequestBody, _) => REQUEST_BODY,
             (Self::Response, _) => RESPONSE,
-            (Self::Root, false) => ROOT_OF_3,
-            (Self::Root, true) => ROOT_OF_2,
+            (Self::Root, OpenApi3) => ROOT_OF_3,
+            (Self::Root, Swagger2) => ROOT_OF_2,
             (Self::Schema, _) => SCHEMA,
-            (Self::Scheme, false) => SCHEME_OF_3,
-            (Self::Scheme, true) => SCHEME_OF_2,
+            (Self::Scheme, OpenApi3) => SCHEME_OF_3,
+            (Self::Scheme, Swagger2) => SCHEME_OF_2,
             (Self::Server, _) => SERVER,
             (Self::Variable, _) => VARIABLE,
         }

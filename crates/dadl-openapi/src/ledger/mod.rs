@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 pub(super) use keywords::DocumentObject;
 
 use super::{
+    dialect::OpenApiDialect,
     report::{excerpt, place_at, place_item},
     schema::{SchemaReader, schema_flag},
 };
@@ -40,7 +41,7 @@ impl<'doc> SchemaReader<'doc> {
         if !self.is_accounted || self.is_answer {
             return;
         }
-        let keywords = object.keywords(self.is_swagger);
+        let keywords = object.keywords(self.dialect);
         for (key, value) in map.iter().filter(|(key, _)| !key.starts_with("x-")) {
             let key = key.as_str();
             // `consumes` has no effect beside `requestBody`.
@@ -77,8 +78,8 @@ impl<'doc> SchemaReader<'doc> {
         if !self.is_accounted {
             return;
         }
-        let parameter = DocumentObject::Parameter.keywords(self.is_swagger);
-        let schema = DocumentObject::Schema.keywords(self.is_swagger);
+        let parameter = DocumentObject::Parameter.keywords(self.dialect);
+        let schema = DocumentObject::Schema.keywords(self.dialect);
         for (key, value) in map.iter().filter(|(key, _)| !key.starts_with("x-")) {
             let key = key.as_str();
             if parameter.read.contains(&key) || parameter.silent.contains(&key) {
@@ -167,7 +168,7 @@ impl<'doc> SchemaReader<'doc> {
 
 impl DocumentObject {
     fn is_of_schemas(key: &str) -> bool {
-        let schema = Self::Schema.keywords(false);
+        let schema = Self::Schema.keywords(OpenApiDialect::OpenApi3);
         let lost = schema.lost.iter().any(|(known, _)| *known == key);
         lost || schema.read.contains(&key) || schema.silent.contains(&key)
     }

@@ -23,8 +23,8 @@ fn lines(remarks: &ImportRemarks) -> Vec<String> {
     remarks.list().iter().map(|it| format!("{} {}: {}", it.kind, it.place, it.message)).collect()
 }
 
-fn columns(object: DocumentObject, is_swagger: bool, key: &str) -> usize {
-    let keywords = object.keywords(is_swagger);
+fn columns(object: DocumentObject, dialect: OpenApiDialect, key: &str) -> usize {
+    let keywords = object.keywords(dialect);
     let lost = keywords.lost.iter().filter(|(known, _)| *known == key).count();
     let of = |list: &[&str]| list.iter().filter(|known| **known == key).count();
     lost + of(keywords.read) + of(keywords.silent)
@@ -83,7 +83,7 @@ fn every_keyword_of_the_specifications_is_in_one_column() {
         (Schema, SCHEMA),
     ] {
         for key in keys.split_whitespace() {
-            assert_eq!(columns(object, false, key), 1, "{object:?}: {key}");
+            assert_eq!(columns(object, OpenApiDialect::OpenApi3, key), 1, "{object:?}: {key}");
         }
     }
     for (object, keys) in [
@@ -101,7 +101,7 @@ fn every_keyword_of_the_specifications_is_in_one_column() {
         (Scheme, "type description name in flow authorizationUrl tokenUrl scopes"),
     ] {
         for key in keys.split_whitespace() {
-            assert_eq!(columns(object, true, key), 1, "{object:?}: {key}");
+            assert_eq!(columns(object, OpenApiDialect::Swagger2, key), 1, "{object:?}: {key}");
         }
     }
 }

@@ -23,6 +23,13 @@ use crate::{
 /// The name of the parameter that is a whole body.
 const FILE: &str = "file";
 
+/// What is known of a body before its media type is chosen.
+struct BodyContents {
+    has_members: bool,
+    /// Whether a multipart form of the operation has files.
+    has_files: bool,
+}
+
 impl<'doc> OpenApiReader<'doc> {
     /// Adds what the body of an operation holds; returns false when that cannot be followed.
     pub(super) fn read_body(
@@ -69,7 +76,11 @@ impl<'doc> OpenApiReader<'doc> {
             self.schemas.complete(&mut shape, &place);
             let media: Vec<&str> = consumes.iter().map(String::as_str).collect();
             let has_members = shape.kinds.contains(ParamKind::Object);
-            let media = self.choose_media(&media, &body.place, has_members, false);
+            let media = self.choose_media(
+                &media,
+                &body.place,
+                BodyContents { has_members, has_files: false },
+            );
             let required = schema_flag(body.value, "required");
             self.read_whole(operation, &media, &shape, required, &body.place);
         } else if !form.is_empty() {
@@ -109,7 +120,7 @@ impl<'doc> OpenApiReader<'doc> {
                 || it.pointer("/schema/$ref").is_some()
         });
         let has_files = self.has_files(content, &place);
-        let chosen = self.choose_media(&media, &place, has_members, has_files);
+        let chosen = self.choose_media(&media, &place, BodyContents { has_members, has_files });
         let (media, place) = match content.get(chosen.as_str()) {
             Some(_) => match self.schemas.member(content, &place, &chosen) {
                 Some(found) => found,
@@ -154,8 +165,7 @@ impl<'doc> OpenApiReader<'doc> {
         &mut self,
         media: &[&str],
         place: &str,
-        has_members: bool,
-        has_files: bool,
+        BodyContents { has_members, has_files }: BodyContents,
     ) -> String {
         let rank = |media: &str| {
             match media_essence(media).as_str() {
@@ -219,8 +229,8 @@ impl<'doc> OpenApiReader<'doc> {
                 return;
             }
             BodyEncoding::Multipart if shape.is_binary => {
-                let input =
-                    self.read_file(operation, shape, required, place, "multipart/form-data");
+                let mut input = self.read_file(operation, shape, place, "multipart/form-data");
+                input.required = required;
                 operation.inputs.push(input);
                 operation.body = body;
                 return;
@@ -237,7 +247,8 @@ impl<'doc> OpenApiReader<'doc> {
                 return;
             }
         };
-        let input = self.read_file(operation, shape, required, place, &media);
+        let mut input = self.read_file(operation, shape, place, &media);
+        input.required = required;
         operation.inputs.push(input);
         operation.body = BodyEncoding::Raw(media);
     }
@@ -251,7 +262,7 @@ impl<'doc> OpenApiReader<'doc> {
         place: &str,
         media: &str,
     ) {
-        let mut input = self.read_file(operation, shape, false, place, media);
+        let mut input = self.read_file(operation, shape, place, media);
         input.kind = ParamKind::String;
         input.kinds = shape.kinds.iter().collect();
         input.union = Some(KindList::of(shape.kinds.iter()));
@@ -270,7 +281,8 @@ impl<'doc> OpenApiReader<'doc> {
         place: &str,
         media: &str,
     ) {
-        let mut input = self.read_file(operation, shape, required, place, media);
+        let mut input = self.read_file(operation, shape, place, media);
+        input.required = required;
         if !self.keeps_shapes {
             input.description = self.description(shape, place);
         }
@@ -418,7 +430,7 @@ impl<'doc> OpenApiReader<'doc> {
         place: &str,
         body: &BodyEncoding,
     ) {
-        if !param::is_usable(name, true) {
+        if !param::is_usable_with_blanks(name) {
             let message = format!("the name `{}` has a space; left out", excerpt(name));
             let help = "no parameter can have that name";
             self.schemas.remarks.lost(place, message, help);
@@ -457,7 +469,6 @@ impl<'doc> OpenApiReader<'doc> {
         &mut self,
         operation: &ApiOperation,
         shape: &ValueShape,
-        required: bool,
         place: &str,
         media: &str,
     ) -> OperationInput {
@@ -478,11 +489,9 @@ impl<'doc> OpenApiReader<'doc> {
             let mut input = self.made_file(&name, &plain, place);
             input.kind = ParamKind::String;
             input.kinds = vec![ParamKind::String, ParamKind::FileUrl];
-            input.required = required;
             return input;
         }
         let mut input = self.made_file(&name, shape, place);
-        input.required = required;
         // Text is what a raw body may be as well.
         input.kinds = vec![ParamKind::FileUrl, ParamKind::String];
         input

@@ -1,6 +1,6 @@
 //! `encoding`: how the fields of a form are written.
 
-use dadl_descriptor::model::{ListDelimiter, ParamKind, ParamLocation, ParamStyle, StylePrefix};
+use dadl_descriptor::model::{ParamKind, ParamLocation, ParamStyle};
 use mime::Mime;
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use super::{
     OpenApiReader,
     answer::{is_json, media_essence},
     params::push_sentence,
-    style::{ContainerStyle, list_style, with_style},
+    style::{ContainerStyle, exploded, with_style},
 };
 use crate::{
     ledger::DocumentObject,
@@ -206,7 +206,7 @@ impl<'doc> OpenApiReader<'doc> {
         }
         let style = match self.read_written(field.map, shape, ParamLocation::Query) {
             ContainerStyle::Usual => return,
-            ContainerStyle::Members => list_style(StylePrefix::None, ListDelimiter::Comma, true),
+            ContainerStyle::Members => exploded(),
             ContainerStyle::Styled(style) => style,
             ContainerStyle::Other => {
                 let style = field.map.get("style").and_then(Value::as_str).unwrap_or_default();

@@ -24,6 +24,7 @@ use dadl_text::{names::path::anonymous, text::cut_prose};
 use serde_json::{Map, Value};
 
 use super::{
+    dialect::OpenApiDialect,
     document::DocumentError,
     documents::{DocumentSet, NoSiblings, SiblingFiles},
     hint::AccessHint,
@@ -66,15 +67,6 @@ const DIALECTS: [&str; 4] = [
     "https://spec.openapis.org/oas/3.",
     "https://spec.openapis.org/oas/3/",
 ];
-
-/// The generation of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OpenApiDialect {
-    /// Swagger 2.0.
-    Swagger2,
-    /// OpenAPI 3.
-    OpenApi3,
-}
 
 /// Reads a document, JSON or YAML, that is no file.
 ///
@@ -172,11 +164,7 @@ impl<'doc> OpenApiReader<'doc> {
         let root = documents.root();
         Self {
             root,
-            dialect: if documents.is_swagger() {
-                OpenApiDialect::Swagger2
-            } else {
-                OpenApiDialect::OpenApi3
-            },
+            dialect: documents.dialect(),
             schemas: SchemaReader::new(documents),
             base: ApiBase::default(),
             security: security::SecurityDecision::default(),

@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dadl_descriptor::model::{
-    KindList, ListDelimiter, ParamKind, ParamLocation, ParamStyle, StylePrefix, WholePart,
-};
+use dadl_descriptor::model::{KindList, ParamKind, ParamLocation, ParamStyle, WholePart};
 use dadl_text::{
     names::{header, param, path::path_placeholders},
     text::cut_prose,
@@ -15,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{
     DeclaredParameter, OpenApiDialect, OpenApiReader, PathItem,
     answer::is_json,
-    style::{ContainerStyle, content_schema, has_content, list_style, only_kind, with_style},
+    style::{ContainerStyle, content_schema, exploded, has_content, only_kind, with_style},
 };
 use crate::{
     ledger::DocumentObject,
@@ -276,7 +274,7 @@ impl<'doc> OpenApiReader<'doc> {
         let help = "a call gives the whole query or its members";
         self.schemas.remarks.changed(&parameter.place, message, help);
         operation.inputs.push(input);
-        for member in shape.members.iter().filter(|it| param::is_usable(&it.name, true)) {
+        for member in shape.members.iter().filter(|it| param::is_usable_with_blanks(&it.name)) {
             let made = self.make_undeclared(
                 &member.name,
                 ParamLocation::Query,
@@ -331,7 +329,11 @@ impl<'doc> OpenApiReader<'doc> {
             self.schemas.remarks.changed(&parameter.place, message, help);
             return true;
         }
-        if !param::is_usable(&parameter.name, location == ParamLocation::Query) {
+        let is_usable = match location {
+            ParamLocation::Query => param::is_usable_with_blanks(&parameter.name),
+            _ => param::is_usable(&parameter.name),
+        };
+        if !is_usable {
             let message = format!("the name `{shown}` has a space; left out");
             self.schemas.remarks.lost(&parameter.place, message, "no parameter can have that name");
             return true;
@@ -384,8 +386,7 @@ impl<'doc> OpenApiReader<'doc> {
         }
         let name = excerpt(&parameter.name);
         if shape.members.is_empty() {
-            let style = list_style(StylePrefix::None, ListDelimiter::Comma, true);
-            operation.inputs.push(with_style(input, style, &shape));
+            operation.inputs.push(with_style(input, exploded(), &shape));
             return;
         }
         if shape.is_open {
@@ -397,7 +398,7 @@ impl<'doc> OpenApiReader<'doc> {
         let help = "that is what its style sends";
         self.schemas.remarks.changed(&parameter.place, message, help);
         for member in shape.members {
-            if !param::is_usable(&member.name, true) {
+            if !param::is_usable_with_blanks(&member.name) {
                 let message = format!("the name `{}` has a space; left out", excerpt(&member.name));
                 let help = "no parameter can have that name";
                 self.schemas.remarks.lost(&member.place, message, help);

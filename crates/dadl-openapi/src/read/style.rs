@@ -93,15 +93,20 @@ impl<'doc> OpenApiReader<'doc> {
                 (None, _) => ContainerStyle::Usual,
                 (Some(ListDelimiter::Comma), _) | (_, ParamLocation::Query) => {
                     let between = collection_delimiter(format).unwrap_or(ListDelimiter::Comma);
-                    ContainerStyle::Styled(list_style(StylePrefix::None, between, false))
+                    ContainerStyle::Styled(joined(between))
                 }
                 (Some(_), _) => ContainerStyle::Other,
             };
         }
         if location != ParamLocation::Query {
             let explode = schema_flag(map, "explode");
-            let simple =
-                |lead| ContainerStyle::Styled(list_style(lead, ListDelimiter::Comma, explode));
+            let simple = |lead| {
+                ContainerStyle::Styled(ParamStyle::Listed {
+                    lead,
+                    between: ListDelimiter::Comma,
+                    explode,
+                })
+            };
             return match text("style").unwrap_or("simple") {
                 "simple" => simple(StylePrefix::None),
                 "label" if location == ParamLocation::Path => simple(StylePrefix::Dot),
@@ -117,8 +122,7 @@ impl<'doc> OpenApiReader<'doc> {
                 _ => ContainerStyle::Other,
             };
         }
-        let joined =
-            |between| ContainerStyle::Styled(list_style(StylePrefix::None, between, false));
+        let styled = |between| ContainerStyle::Styled(joined(between));
         let is_array = shape.kinds.contains(ParamKind::Array);
         let style = text("style").unwrap_or("form");
         let explode = match map.get("explode") {
@@ -128,19 +132,25 @@ impl<'doc> OpenApiReader<'doc> {
         match (style, explode) {
             ("form", true) if is_array => ContainerStyle::Usual,
             ("form", true) => ContainerStyle::Members,
-            ("form", false) => joined(ListDelimiter::Comma),
+            ("form", false) => styled(ListDelimiter::Comma),
             // As it is for an array, several readers disagree; most repeat the name.
             ("deepObject", _) => ContainerStyle::Usual,
-            ("spaceDelimited", false) => joined(ListDelimiter::Space),
-            ("pipeDelimited", false) => joined(ListDelimiter::Pipe),
+            ("spaceDelimited", false) => styled(ListDelimiter::Space),
+            ("pipeDelimited", false) => styled(ListDelimiter::Pipe),
             ("spaceDelimited" | "pipeDelimited", true) if is_array => ContainerStyle::Usual,
             _ => ContainerStyle::Other,
         }
     }
 }
 
-pub(super) fn list_style(lead: StylePrefix, between: ListDelimiter, explode: bool) -> ParamStyle {
-    ParamStyle::Listed { lead, between, explode }
+/// A list or an object in one parameter, with this between its items.
+fn joined(between: ListDelimiter) -> ParamStyle {
+    ParamStyle::Listed { lead: StylePrefix::None, between, explode: false }
+}
+
+/// A list or an object whose items are parameters of their own.
+pub(super) fn exploded() -> ParamStyle {
+    ParamStyle::Listed { lead: StylePrefix::None, between: ListDelimiter::Comma, explode: true }
 }
 
 /// Returns what Swagger 2 writes between the items of a list; `None` for a repeated name.

@@ -20,6 +20,7 @@ use dadl_descriptor::model::ParamKind;
 pub use shape::{JsonTypes, ShapeMember, ValueShape};
 
 use super::{
+    dialect::OpenApiDialect,
     documents::{DocumentSet, UnresolvedReference},
     report::{ImportRemarks, excerpt, place_at, place_item},
 };
@@ -67,7 +68,7 @@ pub(super) struct SchemaReader<'doc> {
     pub(super) is_answer: bool,
     /// Whether what stands beside a reference counts.
     pub(super) counts_siblings: bool,
-    pub(super) is_swagger: bool,
+    pub(super) dialect: OpenApiDialect,
     /// Whether what nobody reads is reported.
     pub(super) is_accounted: bool,
     /// The places of the schemas that were gone through for that.
@@ -85,7 +86,7 @@ impl<'doc> SchemaReader<'doc> {
             family: None,
             is_answer: false,
             counts_siblings: documents.counts_siblings(),
-            is_swagger: documents.is_swagger(),
+            dialect: documents.dialect(),
             is_accounted: true,
             accounted: HashSet::new(),
             budget: BUDGET,

@@ -9,13 +9,13 @@ use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderName, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::accounts::{AccountUser, CURRENT_DC, UserRole};
 use super::data::RequestData;
 use super::definitions::DefinitionScope;
 use super::failure::DanubeFailure;
 use super::seed;
 use super::state::DanubeState;
 use super::tasks::BegunTask;
+use super::users::{AccountUser, CURRENT_DC, UserRole};
 use crate::SimulatorOptions;
 use crate::server::{HttpReply, HttpService, ServiceRequest, percent_decode};
 

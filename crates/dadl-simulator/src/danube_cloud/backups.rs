@@ -2,57 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::accounts::AccountUser;
-use super::data::{RequestData, order, sort};
-use super::definitions::listed;
+use super::data::{RequestData, listed, order, sort};
 use super::failure::DanubeFailure;
 use super::fields::FieldFaults;
-use super::state::{BackupSubject, DanubeState, MachineQuirk, MachineStatus, is_hvm};
-use super::tasks::{BegunTask, TaskEffect, TaskPlan};
-use crate::server::SimulatedDate;
+use super::records::{
+    Backup, BackupKey, BackupStatus, BackupSubject, MachineQuirk, MachineStatus, is_hvm,
+};
+use super::state::DanubeState;
+use super::task_records::TaskEffect;
+use super::tasks::{BegunTask, TaskPlan};
+use super::users::AccountUser;
 
-/// One backup.
-#[derive(Debug, Clone)]
-pub(super) struct Backup {
-    pub(super) dc: &'static str,
-    /// The name of the machine when the backup was made.
-    pub(super) hostname: String,
-    pub(super) vm_uuid: String,
-    pub(super) define: Option<String>,
-    pub(super) name: String,
-    pub(super) disk_id: u64,
-    /// In megabytes: the size of the disk.
-    pub(super) disk_size: u64,
-    pub(super) brand: &'static str,
-    pub(super) kind: u64,
-    pub(super) node: String,
-    pub(super) zpool: String,
-    pub(super) created: SimulatedDate,
-    pub(super) status: BackupStatus,
-    /// In bytes.
-    pub(super) size: Option<u64>,
-    /// In seconds.
-    pub(super) time: Option<u64>,
-    pub(super) note: String,
-}
-
-/// What state a backup is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BackupStatus {
-    Ok = 1,
-    Pending = 2,
-    Restore = 3,
-    Lost = 4,
-}
-
-/// What names one backup.
-pub(super) type BackupKey = (String, u64, String);
-
-impl Backup {
-    /// Returns what names it.
-    pub(super) fn key(&self) -> BackupKey {
-        (self.vm_uuid.clone(), self.disk_id, self.name.clone())
-    }
+/// Whose backups are shown.
+#[derive(Debug, Clone, Copy)]
+enum ListedFrom {
+    /// Those of a machine.
+    Machine,
+    /// Those that a node keeps, of any datacenter.
+    Node,
 }
 
 impl DanubeState {
@@ -67,14 +34,14 @@ impl DanubeState {
     ) -> Result<Value, DanubeFailure> {
         let order = order(data, ORDER, "-created")?;
         let disk_id = data.disk_id("disk_id")?;
-        let subject = self.subject(user, dc, name, data.has("hostname"));
+        let subject = self.subject(user, dc, name, data);
         let define = data.text("define");
         let found = self.backups.iter().filter(|backup| {
             subject.has(backup)
                 && disk_id.is_none_or(|disk| disk == backup.disk_id)
                 && define.is_none_or(|define| backup.define.as_deref() == Some(define))
         });
-        Ok(self.listed_backups(user, found, &order, data, false))
+        Ok(self.listed_backups(user, found, &order, data, ListedFrom::Machine))
     }
 
     /// Lists the backups that a node keeps.
@@ -101,7 +68,7 @@ impl DanubeState {
                 && disk_id.is_none_or(|disk| disk == backup.disk_id)
                 && define.is_none_or(|define| backup.define.as_deref() == Some(define))
         });
-        Ok(self.listed_backups(user, found, &order, data, true))
+        Ok(self.listed_backups(user, found, &order, data, ListedFrom::Node))
     }
 
     fn listed_backups<'state>(
@@ -110,13 +77,13 @@ impl DanubeState {
         found: impl Iterator<Item = &'state Backup>,
         order: &[(&str, bool)],
         data: &RequestData,
-        of_node: bool,
+        from: ListedFrom,
     ) -> Value {
-        let mut objects: Vec<Value> =
-            found.map(|backup| self.backup(user, backup, of_node)).collect();
+        let mut objects: Vec<Value> = found.map(|backup| self.backup(user, backup, from)).collect();
         sort(&mut objects, order);
         let wants = |name| data.flag(name).unwrap_or_default();
-        listed(objects, wants("full") || wants("extended"), &[])
+        let wants_objects = wants("full") || wants("extended");
+        listed(objects, wants_objects, &[])
     }
 
     /// Shows one backup.
@@ -127,9 +94,9 @@ impl DanubeState {
         name: (&str, &str),
         data: &RequestData,
     ) -> Result<Value, DanubeFailure> {
-        let subject = self.subject(user, dc, name.0, data.has("hostname"));
+        let subject = self.subject(user, dc, name.0, data);
         let backup = self.find_backup(&subject, name.1, data)?;
-        Ok(self.backup(user, &backup, false))
+        Ok(self.backup(user, &backup, ListedFrom::Machine))
     }
 
     /// Begins to make a backup by a definition.
@@ -212,7 +179,7 @@ impl DanubeState {
         let Some(found) = found else { return Err(DanubeFailure::not_found("Backup")) };
         found.note = note;
         let changed = found.clone();
-        Ok(self.backup(user, &changed, false))
+        Ok(self.backup(user, &changed, ListedFrom::Machine))
     }
 
     /// Begins to put a backup in the place of a disk.
@@ -371,7 +338,7 @@ impl DanubeState {
         if !user.is_admin(dc) {
             return Err(DanubeFailure::forbidden());
         }
-        Ok(self.subject(user, dc, name, data.has("hostname")))
+        Ok(self.subject(user, dc, name, data))
     }
 
     fn find_backup(
@@ -388,14 +355,7 @@ impl DanubeState {
         found.cloned().ok_or_else(|| DanubeFailure::not_found("Backup"))
     }
 
-    /// Puts a backup into another state.
-    pub(super) fn set_status(&mut self, key: &BackupKey, status: BackupStatus) {
-        if let Some(backup) = self.backups.iter_mut().find(|backup| backup.key() == *key) {
-            backup.status = status;
-        }
-    }
-
-    fn backup(&self, user: &AccountUser, backup: &Backup, of_node: bool) -> Value {
+    fn backup(&self, user: &AccountUser, backup: &Backup, from: ListedFrom) -> Value {
         let machine = self.machines.iter().find(|machine| machine.uuid == backup.vm_uuid);
         let (kind, end) = if backup.kind == 1 { ("ds", "") } else { ("file", ".full.zfs") };
         let file_path = format!(
@@ -422,7 +382,7 @@ impl DanubeState {
             "file_path": file_path,
             "note": backup.note,
         });
-        if let (true, Some(shown)) = (of_node, shown.as_object_mut()) {
+        if let (ListedFrom::Node, Some(shown)) = (from, shown.as_object_mut()) {
             shown.insert("dc".to_owned(), backup.dc.into());
         }
         shown

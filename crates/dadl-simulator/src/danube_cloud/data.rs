@@ -126,6 +126,22 @@ pub(super) fn sort(objects: &mut [Value], order: &[(&str, bool)]) {
     });
 }
 
+/// Makes the answer of a list: names unless objects are wanted, without what only sorts them.
+pub(super) fn listed(objects: Vec<Value>, wants_objects: bool, hidden: &[&str]) -> Value {
+    objects
+        .into_iter()
+        .map(|mut object| {
+            if !wants_objects {
+                return object.get("name").cloned().unwrap_or_default();
+            }
+            if let Some(members) = object.as_object_mut() {
+                members.retain(|name, _| !hidden.contains(&name.as_str()));
+            }
+            object
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

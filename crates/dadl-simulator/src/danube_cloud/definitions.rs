@@ -2,40 +2,41 @@
 
 use serde_json::{Value, json};
 
-use super::accounts::AccountUser;
-use super::data::{RequestData, order, sort};
+use super::data::{RequestData, listed, order, sort};
 use super::failure::DanubeFailure;
 use super::fields::FieldFaults;
-use super::state::{DanubeState, VirtualMachine};
-use crate::server::SimulatedDate;
-
-/// One definition.
-#[derive(Debug, Clone)]
-pub(super) struct BackupDefinition {
-    pub(super) vm_uuid: String,
-    pub(super) name: String,
-    pub(super) disk_id: u64,
-    /// 1 dataset, 2 file.
-    pub(super) kind: u64,
-    pub(super) node: String,
-    pub(super) zpool: String,
-    pub(super) desc: String,
-    /// Bytes per second.
-    pub(super) bwlimit: Option<u64>,
-    pub(super) active: bool,
-    pub(super) schedule: String,
-    pub(super) retention: u64,
-    /// 0 none, 1 gzip, 2 bzip2, 3 xz.
-    pub(super) compression: u64,
-    pub(super) fsfreeze: bool,
-    pub(super) created: SimulatedDate,
-}
+use super::records::{BackupDefinition, VirtualMachine};
+use super::state::DanubeState;
+use super::users::AccountUser;
 
 /// Which definitions a list is about.
 pub(super) enum DefinitionScope<'name> {
     Datacenter,
     Machine(&'name str),
     Node(&'name str),
+}
+
+/// What becomes of a definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DefinitionEdit {
+    /// It is made.
+    New,
+    /// It is there, and changes.
+    Known,
+}
+
+/// How much of a definition is shown.
+#[derive(Debug, Clone, Copy)]
+enum DefinitionDetail {
+    Usual,
+    /// How many backups it has as well.
+    Extended,
+}
+
+impl DefinitionDetail {
+    const fn of(is_extended: bool) -> Self {
+        if is_extended { Self::Extended } else { Self::Usual }
+    }
 }
 
 impl DanubeState {
@@ -72,9 +73,10 @@ impl DanubeState {
         let found = self.definitions.iter().filter(is_in);
         // Unlike that of one definition it is read as a boolean.
         let is_extended = data.flag("extended").unwrap_or_default();
+        let detail = DefinitionDetail::of(is_extended);
         let mut objects: Vec<Value> = found
             .map(|definition| {
-                let mut shown = self.definition(user, definition, is_extended);
+                let mut shown = self.definition(user, definition, detail);
                 if let Some(shown) = shown.as_object_mut() {
                     shown.insert("created".to_owned(), definition.created.iso().into());
                 }
@@ -97,7 +99,9 @@ impl DanubeState {
         let machine = self.machine(user, dc, name.0)?;
         let at = self.find_definition(machine, name.1, data)?;
         let found = self.definitions.get(at).ok_or_else(not_found)?;
-        Ok(self.definition(user, found, data.is_set("extended")))
+        let is_extended = data.is_set("extended");
+        let detail = DefinitionDetail::of(is_extended);
+        Ok(self.definition(user, found, detail))
     }
 
     /// Makes a definition.
@@ -141,7 +145,7 @@ impl DanubeState {
                 faults.missing(field);
             }
         }
-        self.change(&mut definition, &machine, data, true, &mut faults);
+        self.change(&mut definition, &machine, data, DefinitionEdit::New, &mut faults);
         let is_its = |it: &&BackupDefinition| it.vm_uuid == machine.uuid && it.disk_id == disk_id;
         let most = self.limits(dc).map(|limits| limits.definitions);
         if most.is_some_and(|most| self.definitions.iter().filter(is_its).count() >= most) {
@@ -150,7 +154,7 @@ impl DanubeState {
         if !faults.0.is_empty() {
             return Err(DanubeFailure::Invalid(faults.0));
         }
-        let shown = self.definition(user, &definition, false);
+        let shown = self.definition(user, &definition, DefinitionDetail::Usual);
         self.definitions.push(definition);
         Ok(shown)
     }
@@ -183,11 +187,11 @@ impl DanubeState {
         let at = self.find_definition(&machine, name.1, data)?;
         let mut definition = self.definitions.get(at).cloned().ok_or_else(not_found)?;
         let mut faults = FieldFaults::default();
-        self.change(&mut definition, &machine, data, false, &mut faults);
+        self.change(&mut definition, &machine, data, DefinitionEdit::Known, &mut faults);
         if !faults.0.is_empty() {
             return Err(DanubeFailure::Invalid(faults.0));
         }
-        let shown = self.definition(user, &definition, false);
+        let shown = self.definition(user, &definition, DefinitionDetail::Usual);
         if let Some(place) = self.definitions.get_mut(at) {
             *place = definition;
         }
@@ -264,7 +268,7 @@ impl DanubeState {
         definition: &mut BackupDefinition,
         machine: &VirtualMachine,
         data: &RequestData,
-        is_new: bool,
+        edit: DefinitionEdit,
         faults: &mut FieldFaults,
     ) {
         // What is there and empty is not there, where something has to be.
@@ -296,7 +300,9 @@ impl DanubeState {
             definition.compression = compression;
         }
         // Read-only once there is a definition.
-        if let Some(kind) = is_new.then(|| faults.choice("type", data, 1, 2)).flatten() {
+        if edit == DefinitionEdit::New
+            && let Some(kind) = faults.choice("type", data, 1, 2)
+        {
             definition.kind = kind;
         }
         if data.has("bwlimit") {
@@ -324,7 +330,7 @@ impl DanubeState {
         &self,
         user: &AccountUser,
         definition: &BackupDefinition,
-        is_extended: bool,
+        detail: DefinitionDetail,
     ) -> Value {
         let machine = self.machines.iter().find(|it| it.uuid == definition.vm_uuid);
         let dc = machine.map_or("", |machine| machine.dc);
@@ -345,7 +351,7 @@ impl DanubeState {
             "compression": definition.compression,
             "fsfreeze": definition.fsfreeze,
         });
-        if let (true, Some(shown)) = (is_extended, shown.as_object_mut()) {
+        if let (DefinitionDetail::Extended, Some(shown)) = (detail, shown.as_object_mut()) {
             let count = self.backups.iter().filter(|backup| {
                 backup.vm_uuid == definition.vm_uuid
                     && backup.disk_id == definition.disk_id
@@ -355,22 +361,6 @@ impl DanubeState {
         }
         shown
     }
-}
-
-/// Makes the answer of a list: names unless objects are wanted, without what only sorts them.
-pub(super) fn listed(objects: Vec<Value>, wants_objects: bool, hidden: &[&str]) -> Value {
-    objects
-        .into_iter()
-        .map(|mut object| {
-            if !wants_objects {
-                return object.get("name").cloned().unwrap_or_default();
-            }
-            if let Some(members) = object.as_object_mut() {
-                members.retain(|name, _| !hidden.contains(&name.as_str()));
-            }
-            object
-        })
-        .collect()
 }
 
 fn not_found() -> DanubeFailure {

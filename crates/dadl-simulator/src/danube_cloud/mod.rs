@@ -3,7 +3,8 @@
 //!
 //! The way of a request: `app` finds the view by path, `accounts` the user, `throttle` counts; then
 //! `data` reads the parameters (query or body, by method), and one of `definitions`, `backups` and
-//! `tasks` answers. All of them work on `state`, which `seed` fills.
+//! `tasks` answers. All of them work on `state`, whose rows are in `records`, `task_records` and `users`,
+//! and which `seed` fills.
 //!
 //! What the product gets wrong or does in a way of its own is kept: a path without its last slash is
 //! redirected and the body is lost, a body that cannot be read is none, a wrong credential is 403, a
@@ -18,10 +19,13 @@ mod data;
 mod definitions;
 mod failure;
 mod fields;
+mod records;
 mod seed;
 mod state;
+mod task_records;
 mod tasks;
 mod throttle;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -82,9 +86,9 @@ impl DanubeCloud {
         self.running.service().state().clock.advance(time);
     }
 
-    /// Switches backups on or off, as `VMS_VM_BACKUP_ENABLED` does.
-    pub fn enable_backups(&self, enabled: bool) {
-        self.running.service().state().backups_enabled = enabled;
+    /// Switches backups off, as `VMS_VM_BACKUP_ENABLED` does.
+    pub fn disable_backups(&self) {
+        self.running.service().state().backups_enabled = false;
     }
 
     /// Ends all sessions, as a login elsewhere does.

@@ -4,16 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::accounts::{AccountUser, UserRole};
-use super::backups::{Backup, BackupStatus};
 use super::clock::SimulatedClock;
-use super::definitions::BackupDefinition;
-use super::state::{
-    ComputeNode, DanubeState, Datacenter, DatacenterLimits, Disk, MachineQuirk, MachineStatus,
-    VirtualMachine,
+use super::records::{
+    Backup, BackupDefinition, BackupStatus, ComputeNode, Datacenter, DatacenterLimits, Disk,
+    MachineQuirk, MachineStatus, VirtualMachine,
 };
-use super::tasks::LogEntry;
+use super::state::DanubeState;
+use super::task_records::LogEntry;
 use super::throttle::RequestThrottle;
+use super::users::{AccountUser, UserRole};
 use crate::SimulatorOptions;
 use crate::server::SeededGenerator;
 use crate::server::SimulatedDate;

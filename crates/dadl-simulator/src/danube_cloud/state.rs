@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::accounts::{AccountUser, UserSession};
-use super::backups::Backup;
 use super::clock::SimulatedClock;
-use super::definitions::BackupDefinition;
+use super::data::RequestData;
 use super::failure::DanubeFailure;
-use super::tasks::{DanubeTask, LogEntry};
+use super::records::{
+    Backup, BackupDefinition, BackupKey, BackupStatus, BackupSubject, ComputeNode, Datacenter,
+    DatacenterLimits, MachineQuirk, VirtualMachine,
+};
+use super::task_records::{DanubeTask, LogEntry};
 use super::throttle::RequestThrottle;
+use super::users::{AccountUser, UserSession};
 use crate::server::SeededGenerator;
 
 /// Everything.
@@ -35,106 +38,6 @@ pub(super) struct DanubeState {
     pub(super) task_duration: Duration,
 }
 
-/// A virtual datacenter.
-#[derive(Debug)]
-pub(super) struct Datacenter {
-    pub(super) id: u64,
-    pub(super) name: &'static str,
-    /// The most backups that a definition may keep, and the most definitions of a machine's disk.
-    pub(super) limits: Option<DatacenterLimits>,
-    /// Whether its backups have reached their limit.
-    pub(super) is_full: bool,
-}
-
-/// What the settings of a datacenter allow.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct DatacenterLimits {
-    pub(super) backups: u64,
-    pub(super) definitions: usize,
-}
-
-/// A compute node.
-#[derive(Debug)]
-pub(super) struct ComputeNode {
-    pub(super) hostname: &'static str,
-    /// What those who are no administrators see.
-    pub(super) color: &'static str,
-    pub(super) is_online: bool,
-    /// Whether it keeps backups.
-    pub(super) is_backup: bool,
-    pub(super) zpools: &'static [&'static str],
-}
-
-/// A virtual machine.
-#[derive(Debug, Clone)]
-pub(super) struct VirtualMachine {
-    pub(super) hostname: &'static str,
-    pub(super) uuid: String,
-    pub(super) dc: &'static str,
-    pub(super) owner: &'static str,
-    pub(super) node: &'static str,
-    /// `kvm` or `bhyve` for a machine with virtual hardware, else the brand of its zone.
-    pub(super) brand: &'static str,
-    pub(super) status: MachineStatus,
-    pub(super) is_locked: bool,
-    pub(super) disks: Vec<Disk>,
-    pub(super) quirk: MachineQuirk,
-}
-
-/// What a machine is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MachineStatus {
-    /// It is deployed, but has no disk yet.
-    NotCreated,
-    Running,
-    Stopped,
-}
-
-/// What is wrong with a machine.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum MachineQuirk {
-    /// Its tasks fail.
-    Fails,
-    /// Its tasks do not get their lock.
-    NoLock,
-    /// Nobody takes its tasks.
-    NoWorker,
-    #[default]
-    None,
-}
-
-/// A disk.
-#[derive(Debug, Clone)]
-pub(super) struct Disk {
-    /// In megabytes.
-    pub(super) size: u64,
-    /// How many snapshots it has.
-    pub(super) snapshots: u32,
-    /// The backup that it was restored from.
-    pub(super) restored_from: Option<String>,
-}
-
-/// Whose backups are meant.
-#[derive(Debug, Clone)]
-pub(super) enum BackupSubject {
-    Machine(Box<VirtualMachine>),
-    /// Whatever had this name in this datacenter; there may be nothing.
-    Named {
-        dc: String,
-        hostname: String,
-    },
-}
-
-impl BackupSubject {
-    /// Says whether a backup is one of those that are meant.
-    pub(super) fn has(&self, backup: &Backup) -> bool {
-        match self {
-            Self::Machine(machine) => backup.vm_uuid == machine.uuid,
-            Self::Named { dc, hostname } => backup.dc == dc && backup.hostname == *hostname,
-        }
-    }
-}
-
 impl DanubeState {
     /// Finds a machine that `user` may see in `dc`, by its name or UUID.
     pub(super) fn machine(
@@ -152,16 +55,18 @@ impl DanubeState {
     }
 
     /// Finds whose backups `name` means: those of a machine, or, where `user` has none of this name or
-    /// UUID, whatever had this name; `by_name` asks for the latter.
+    /// UUID, whatever had this name; a request with `hostname` asks for the latter.
     pub(super) fn subject(
         &self,
         user: &AccountUser,
         dc: &str,
         name: &str,
-        by_name: bool,
+        data: &RequestData,
     ) -> BackupSubject {
         match self.machine(user, dc, name) {
-            Ok(machine) if !by_name => BackupSubject::Machine(Box::new(machine.clone())),
+            Ok(machine) if !data.has("hostname") => {
+                BackupSubject::Machine(Box::new(machine.clone()))
+            }
             _ => BackupSubject::Named { dc: dc.to_owned(), hostname: name.to_owned() },
         }
     }
@@ -203,6 +108,13 @@ impl DanubeState {
         }
     }
 
+    /// Puts a backup into another state.
+    pub(super) fn set_status(&mut self, key: &BackupKey, status: BackupStatus) {
+        if let Some(backup) = self.backups.iter_mut().find(|backup| backup.key() == *key) {
+            backup.status = status;
+        }
+    }
+
     /// Returns the settings of a datacenter.
     pub(super) fn limits(&self, dc: &str) -> Option<DatacenterLimits> {
         self.datacenters.iter().find(|known| known.name == dc).and_then(|known| known.limits)
@@ -220,33 +132,6 @@ impl DanubeState {
         }
         json!(self.node(hostname).map(|node| node.color))
     }
-}
-
-impl VirtualMachine {
-    /// Checks that the machine is there: a definition or a backup of one that is not is refused.
-    pub(super) fn check_state(&self) -> Result<(), DanubeFailure> {
-        match self.status {
-            MachineStatus::Running | MachineStatus::Stopped => Ok(()),
-            MachineStatus::NotCreated => Err(DanubeFailure::new(423, "VM is not operational")),
-        }
-    }
-
-    /// Says whether it has virtual hardware; these restore into each other.
-    pub(super) fn is_hvm(&self) -> bool {
-        is_hvm(self.brand)
-    }
-
-    /// Finds a disk by its number, from 1.
-    pub(super) fn disk(&self, id: u64, parameter: &str) -> Result<&Disk, DanubeFailure> {
-        let at = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
-        at.and_then(|at| self.disks.get(at))
-            .ok_or_else(|| DanubeFailure::new(412, format!("Invalid {parameter}")))
-    }
-}
-
-/// Says whether a brand has virtual hardware.
-pub(super) fn is_hvm(brand: &str) -> bool {
-    matches!(brand, "kvm" | "bhyve" | "hvm")
 }
 
 const NO_LOCK: &str = "Task did not acquire lock";

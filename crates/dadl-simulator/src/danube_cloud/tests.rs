@@ -198,7 +198,7 @@ async fn parameters_are_in_the_query_or_in_a_json_body() {
     assert_eq!(client.get("/task/?dc=nowhere").await.detail(), (404, "Datacenter not found"));
     let foreign = client.call_as("GET", "/task/?dc=lab", Value::Null, "demo-key-operator").await;
     assert_eq!(foreign.status, 404);
-    client.product.enable_backups(false);
+    client.product.disable_backups();
     assert_eq!(client.get(&format!("{WEB}/backup/")).await.status, 404);
     assert_eq!(client.get("/task/").await.status, 200);
 }

@@ -1,5 +1,7 @@
 //! Dates as APIs write them.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use jiff::{SignedDuration, civil::DateTime};
 
 /// When counting begins.
@@ -35,6 +37,12 @@ impl SimulatedDate {
         let moment = since.and_then(|since| EPOCH.checked_add(since).ok());
         moment.map(|moment| moment.strftime(form).to_string()).unwrap_or_default()
     }
+}
+
+/// Returns the time as milliseconds since 1970.
+pub(crate) fn now_millis() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

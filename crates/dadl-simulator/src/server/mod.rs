@@ -15,7 +15,7 @@ mod reply;
 mod running;
 
 pub(crate) use self::body::{BodyError, RequestBody};
-pub(crate) use self::date::SimulatedDate;
+pub(crate) use self::date::{SimulatedDate, now_millis};
 pub(crate) use self::encoding::{base64_decode, percent_decode};
 pub(crate) use self::generator::{SeededGenerator, fingerprint};
 pub(crate) use self::listen::{HttpService, Server, ServiceRequest};

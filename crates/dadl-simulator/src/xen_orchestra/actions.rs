@@ -8,34 +8,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::action_call::ActionCall;
 use super::app::{XenApp, XenCall};
 use super::failure::XenFailure;
 use super::kind::XenKind;
-use super::state::{XenState, now};
-use super::store::{ObjectStore, Properties, XenObject};
+use super::object::Properties;
+use super::state::XenState;
+use super::store::ObjectStore;
 use super::tasks::StateEffect;
 use super::{hosts, machines, seed};
-use crate::server::HttpReply;
-
-/// What an effect needs to know of the call.
-#[derive(Debug, Clone)]
-pub(super) struct ActionCall {
-    /// The object acted on.
-    pub(super) id: String,
-    /// The name of the action, as in the path.
-    pub(super) name: &'static str,
-    /// The body.
-    pub(super) body: XenObject,
-    /// Who asks.
-    pub(super) user: String,
-}
-
-impl ActionCall {
-    /// Returns a text of the body when it is given.
-    pub(super) fn option(&self, name: &str) -> Option<&str> {
-        self.body.get(name).and_then(Value::as_str)
-    }
-}
+use crate::server::{HttpReply, now_millis};
 
 impl XenApp {
     /// Starts the task of an action.
@@ -220,7 +202,7 @@ fn run_schedule(store: &mut ObjectStore, id: &str) -> Result<Value, XenFailure> 
             mode: job.text("mode"),
             vms: &ids(job.get("vms")),
             repository: repositories.first().map_or("", String::as_str),
-            start: now(),
+            start: now_millis(),
             took: 0,
             failure: failure.as_deref(),
         },

@@ -2,37 +2,18 @@
 //!
 //! **Invariant:** a request is let in by exactly one method; two at once are refused.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::accounts::XenUser;
 use super::failure::XenFailure;
 use super::kind::XenKind;
-use super::state::{XenState, now};
-use super::store::{Properties, XenObject};
-use crate::server::{ServiceRequest, base64_decode};
-
-/// A user who is logged in.
-#[derive(Debug, Clone)]
-pub(super) struct XenUser {
-    /// The identifier.
-    pub(super) id: String,
-    /// Whether everything is allowed.
-    pub(super) is_admin: bool,
-}
-
-/// Passwords, tokens, and who failed lately.
-#[derive(Debug, Default)]
-pub(super) struct AccountTable {
-    /// Passwords by user identifier.
-    pub(super) passwords: BTreeMap<String, String>,
-    /// Tokens as XO shows them, oldest first.
-    pub(super) tokens: Vec<XenObject>,
-    failures: BTreeMap<String, Instant>,
-}
+use super::object::{Properties, XenObject};
+use super::state::XenState;
+use crate::server::{ServiceRequest, base64_decode, now_millis};
 
 /// What a request brings to prove who asks.
 enum RequestCredentials {
@@ -81,7 +62,7 @@ impl XenState {
         description: Option<Value>,
         expires_in: u64,
     ) -> XenObject {
-        let created_at = now();
+        let created_at = now_millis();
         let mut token = XenObject::new();
         if let Some(client) = client {
             token.insert("client".to_owned(), client);
@@ -104,11 +85,11 @@ impl XenState {
     ) -> Result<XenUser, XenFailure> {
         let known = self.accounts.tokens.iter_mut().find(|known| known.text("id") == token);
         let known = known.ok_or_else(XenFailure::unauthenticated)?;
-        if known.number("expiration") < now() {
+        if known.number("expiration") < now_millis() {
             return Err(XenFailure::unauthenticated());
         }
         let user_id = known.text("user_id").to_owned();
-        let uses = json!({ request.peer.ip().to_string(): {"timestamp": now()} });
+        let uses = json!({ request.peer.ip().to_string(): {"timestamp": now_millis()} });
         known.insert("last_uses".to_owned(), uses);
         self.user(&user_id)
     }

@@ -4,13 +4,14 @@
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::accounts::XenUser;
 use super::app::{XenApp, XenCall};
-use super::auth::XenUser;
 use super::failure::XenFailure;
 use super::filter::ObjectFilter;
 use super::kind::XenKind;
+use super::object::{Properties, XenObject};
 use super::state::XenState;
-use super::store::{Properties, XenObject, pick};
+use super::store::pick;
 use crate::server::{HttpReply, QueryParams};
 
 impl XenApp {

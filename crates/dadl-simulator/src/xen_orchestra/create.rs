@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use super::app::{XenApp, XenCall};
 use super::failure::XenFailure;
 use super::kind::XenKind;
+use super::object::{Properties, XenObject};
 use super::privileges;
 use super::seed::{add_interface, insert_in_pool};
 use super::state::XenState;
-use super::store::{Properties, XenObject};
 use crate::server::HttpReply;
 
 impl XenApp {

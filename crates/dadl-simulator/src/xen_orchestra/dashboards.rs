@@ -8,9 +8,9 @@ use super::app::{XenApp, XenCall};
 use super::failure::XenFailure;
 use super::hosts::missing_patches;
 use super::kind::XenKind;
+use super::object::{Properties, XenObject};
 use super::state::XenState;
 use super::stats::load;
-use super::store::{Properties, XenObject};
 use crate::server::HttpReply;
 
 impl XenApp {

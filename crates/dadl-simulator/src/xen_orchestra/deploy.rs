@@ -6,13 +6,14 @@
 
 use serde_json::{Value, json};
 
-use super::actions::ActionCall;
+use super::action_call::ActionCall;
+use super::disks::remove_disk;
 use super::failure::XenFailure;
-use super::hosts::remove_disk;
 use super::kind::XenKind;
 use super::machines::start;
-use super::seed::{NewMachine, add_disk, add_interface, add_machine, report_tools};
-use super::store::{ObjectStore, Properties, XenObject};
+use super::object::{Properties, XenObject};
+use super::seed::{GuestTools, NewMachine, add_disk, add_interface, add_machine, report_tools};
+use super::store::ObjectStore;
 
 /// Makes a VM from a template of the pool.
 pub(super) fn create(store: &mut ObjectStore, action: &ActionCall) -> Result<Value, XenFailure> {
@@ -64,7 +65,8 @@ pub(super) fn create(store: &mut ObjectStore, action: &ActionCall) -> Result<Val
     }
     // A system is on the disk of other templates, and in it the guest tools.
     let has_tools = template.get("isDefaultTemplate") == Some(&false.into());
-    store.update(XenKind::Vm, &vm, |vm| report_tools(vm, has_tools));
+    let tools = if has_tools { GuestTools::Found } else { GuestTools::Missing };
+    store.update(XenKind::Vm, &vm, |vm| report_tools(vm, tools));
     if is("boot") {
         start(store, &vm, None)?;
     }

@@ -8,9 +8,9 @@ use super::app::{XenApp, XenCall};
 use super::create::check_privilege;
 use super::failure::XenFailure;
 use super::kind::XenKind;
+use super::object::{Properties, XenObject};
 use super::state::XenState;
-use super::store::{Properties, XenObject};
-use super::{hosts, machines};
+use super::{disks, machines};
 use crate::server::HttpReply;
 
 impl XenApp {
@@ -132,10 +132,10 @@ impl XenState {
                 }
                 store.remove(kind, id);
             }
-            XenKind::Sr => hosts::remove_storage(store, id),
+            XenKind::Sr => disks::remove_storage(store, id),
             XenKind::User => self.delete_user(&object, id),
-            XenKind::Vbd => hosts::remove_connection(store, id),
-            XenKind::Vdi | XenKind::VdiSnapshot => hosts::remove_disk(store, kind, id),
+            XenKind::Vbd => disks::remove_connection(store, id),
+            XenKind::Vdi | XenKind::VdiSnapshot => disks::remove_disk(store, kind, id),
             XenKind::Vif => {
                 store.unlink(XenKind::Vm, object.text("$VM"), "VIFs", id);
                 store.unlink(XenKind::Network, object.text("$network"), "VIFs", id);

@@ -14,10 +14,10 @@ use tokio::sync::mpsc;
 use super::app::{XenApp, XenCall};
 use super::failure::XenFailure;
 use super::kind::XenKind;
-use super::state::now;
-use super::store::{EventStream, Properties};
+use super::object::Properties;
+use super::store::EventStream;
 use super::tasks::BACKLOG;
-use crate::server::HttpReply;
+use crate::server::{HttpReply, now_millis};
 
 impl XenApp {
     /// Opens a stream, which starts with its identifier and has no subscriptions.
@@ -97,7 +97,7 @@ async fn ping(sender: mpsc::Sender<Bytes>) {
     loop {
         tokio::time::sleep(PING_INTERVAL).await;
         let Some(sender) = weak.upgrade() else { return };
-        let event = format!("event: ping\ndata: {}\n\n", json!({"timestamp": now()}));
+        let event = format!("event: ping\ndata: {}\n\n", json!({"timestamp": now_millis()}));
         if sender.try_send(event.into()).is_err() {
             return;
         }

@@ -288,7 +288,7 @@ impl<'a> FilterParser<'a> {
             Some(number) => ObjectFilter::Number(number, word.to_lowercase()),
             None if word.contains('*') => {
                 let parts: Vec<String> = word.split('*').map(regex::escape).collect();
-                ObjectFilter::Expression(compile(&parts.join(".*"), true)?)
+                ObjectFilter::Expression(compile(&parts.join(".*"), LetterCase::Ignored)?)
             }
             None => ObjectFilter::Text(word.to_lowercase()),
         }))
@@ -312,7 +312,8 @@ impl<'a> FilterParser<'a> {
             return Ok(None);
         }
         let ignore_case = self.take("i");
-        Ok(Some(ObjectFilter::Expression(compile(&pattern, ignore_case)?)))
+        let case = if ignore_case { LetterCase::Ignored } else { LetterCase::Kept };
+        Ok(Some(ObjectFilter::Expression(compile(&pattern, case)?)))
     }
 
     /// Reads a quoted text; XO does not miss the second quotation mark.
@@ -376,9 +377,18 @@ fn lower_verdict(
     many(filters)
 }
 
-fn compile(pattern: &str, ignore_case: bool) -> Result<Regex, FilterError> {
-    let regex =
-        RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(256 * 1024).build();
+/// Whether letters are others in upper case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LetterCase {
+    Ignored,
+    Kept,
+}
+
+fn compile(pattern: &str, case: LetterCase) -> Result<Regex, FilterError> {
+    let regex = RegexBuilder::new(pattern)
+        .case_insensitive(case == LetterCase::Ignored)
+        .size_limit(256 * 1024)
+        .build();
     regex.map_err(|_| FilterError::Expression(pattern.to_owned()))
 }
 

@@ -3,15 +3,17 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::actions::ActionCall;
+use super::action_call::ActionCall;
 use super::app::{XenApp, XenCall};
+use super::disks::remove_storage;
 use super::failure::XenFailure;
 use super::kind::XenKind;
+use super::object::Properties;
 use super::seed::insert_in_pool;
-use super::state::{XenState, now};
-use super::store::{ObjectStore, Properties};
+use super::state::XenState;
+use super::store::ObjectStore;
 use super::{deploy, machines};
-use crate::server::{HttpReply, SeededGenerator, fingerprint};
+use crate::server::{HttpReply, SeededGenerator, fingerprint, now_millis};
 
 /// Acts on a host, a pool, a storage, or a connection between the two.
 pub(super) fn act(
@@ -56,7 +58,7 @@ pub(super) fn act(
         (XenKind::Host, "emergency_shutdown") => shut_down(store, id),
         (XenKind::Host, "clean_reboot" | "smart_reboot") => restart(store, id),
         (XenKind::Host, "restart_toolstack") => {
-            store.set(XenKind::Host, id, "agentStartTime", now() / 1000);
+            store.set(XenKind::Host, id, "agentStartTime", now_millis() / 1000);
         }
         (XenKind::Host, "detach" | "forget") => forget(store, id)?,
         (XenKind::Sr, "forget") => remove_storage(store, id),
@@ -66,46 +68,6 @@ pub(super) fn act(
         _ => {}
     }
     Ok(Value::Null)
-}
-
-/// Removes a storage with its disks and connections.
-pub(super) fn remove_storage(store: &mut ObjectStore, id: &str) {
-    let Some(storage) = store.remove(XenKind::Sr, id) else {
-        return;
-    };
-    for disk in storage.list("VDIs") {
-        remove_disk(store, XenKind::Vdi, &disk);
-    }
-    for connection in storage.list("$PBDs") {
-        if let Some(connection) = store.remove(XenKind::Pbd, &connection) {
-            store.unlink(XenKind::Host, connection.text("host"), "$PBDs", connection.text("id"));
-        }
-    }
-}
-
-/// Removes a disk with what connects it to machines.
-pub(super) fn remove_disk(store: &mut ObjectStore, kind: XenKind, id: &str) {
-    let Some(disk) = store.remove(kind, id) else {
-        return;
-    };
-    store.unlink(XenKind::Sr, disk.text("$SR"), "VDIs", id);
-    store.unlink(XenKind::Vdi, disk.text("$snapshot_of"), "snapshots", id);
-    for connection in disk.list("$VBDs") {
-        remove_connection(store, &connection);
-    }
-}
-
-/// Removes what connects a disk to a machine.
-pub(super) fn remove_connection(store: &mut ObjectStore, id: &str) {
-    let Some(connection) = store.remove(XenKind::Vbd, id) else {
-        return;
-    };
-    for kind in [XenKind::Vm, XenKind::VmSnapshot, XenKind::VmTemplate] {
-        store.unlink(kind, connection.text("VM"), "$VBDs", id);
-    }
-    for kind in [XenKind::Vdi, XenKind::VdiSnapshot] {
-        store.unlink(kind, connection.text("VDI"), "$VBDs", id);
-    }
 }
 
 impl XenApp {
@@ -195,8 +157,8 @@ fn shut_down(store: &mut ObjectStore, host: &str) {
 }
 
 fn restart(store: &mut ObjectStore, host: &str) {
-    store.set(XenKind::Host, host, "startTime", now() / 1000);
-    store.set(XenKind::Host, host, "agentStartTime", now() / 1000 + 60);
+    store.set(XenKind::Host, host, "startTime", now_millis() / 1000);
+    store.set(XenKind::Host, host, "agentStartTime", now_millis() / 1000 + 60);
 }
 
 /// Moves the VMs of a host to the others of its pool; those that find no place are stopped.

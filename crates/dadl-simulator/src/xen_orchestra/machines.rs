@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::actions::ActionCall;
+use super::action_call::ActionCall;
 use super::failure::XenFailure;
 use super::kind::XenKind;
+use super::object::{Properties, XenObject};
 use super::seed::{NewMachine, add_disk, add_interface, add_machine};
 use super::snapshots::{revert_snapshot, take_snapshot};
-use super::state::{XenState, now};
-use super::store::{ObjectStore, Properties, XenObject};
-use crate::server::fingerprint;
+use super::state::XenState;
+use super::store::ObjectStore;
+use crate::server::{fingerprint, now_millis};
 
 /// Acts on a VM.
 pub(super) fn act(state: &mut XenState, action: &ActionCall) -> Result<Value, XenFailure> {
@@ -35,14 +36,17 @@ pub(super) fn act(state: &mut XenState, action: &ActionCall) -> Result<Value, Xe
         "suspend" => stop(store, id, "Suspended"),
         "pause" => store.set(XenKind::Vm, id, "power_state", "Paused"),
         "unpause" => store.set(XenKind::Vm, id, "power_state", "Running"),
-        "clean_reboot" | "hard_reboot" => store.set(XenKind::Vm, id, "startTime", now() / 1000),
+        "clean_reboot" | "hard_reboot" => {
+            store.set(XenKind::Vm, id, "startTime", now_millis() / 1000)
+        }
         "snapshot" => {
-            let snapshot = take_snapshot(store, id, action.option("name_label"), now() / 1000);
+            let snapshot =
+                take_snapshot(store, id, action.option("name_label"), now_millis() / 1000);
             return Ok(json!({"id": snapshot}));
         }
         "revert_snapshot" => {
             if action.body.get("snapshotBefore") == Some(&Value::Bool(true)) {
-                take_snapshot(store, id, None, now() / 1000);
+                take_snapshot(store, id, None, now_millis() / 1000);
             }
             stop(store, id, "Halted");
             revert_snapshot(store, id, action.option("snapshotId").unwrap_or_default());
@@ -135,11 +139,11 @@ pub(super) fn start(
     store.update(XenKind::Vm, id, |machine| {
         machine.insert("power_state".to_owned(), "Running".into());
         machine.insert("$container".to_owned(), chosen.clone().into());
-        machine.insert("startTime".to_owned(), (now() / 1000).into());
+        machine.insert("startTime".to_owned(), (now_millis() / 1000).into());
         report_address(machine, id);
     });
     store.link(XenKind::Host, &chosen, "residentVms", id);
-    attach_devices(store, id, true);
+    attach_devices(store, id);
     Ok(())
 }
 
@@ -173,19 +177,27 @@ pub(super) fn stop(store: &mut ObjectStore, id: &str, power_state: &str) {
             machine.shift_remove("mainIpAddress");
         }
     });
-    attach_devices(store, id, false);
+    detach_devices(store, id);
 }
 
-fn attach_devices(store: &mut ObjectStore, vm: &str, attached: bool) {
+fn attach_devices(store: &mut ObjectStore, vm: &str) {
+    set_attached(store, vm, &true.into());
+}
+
+fn detach_devices(store: &mut ObjectStore, vm: &str) {
+    set_attached(store, vm, &false.into());
+}
+
+fn set_attached(store: &mut ObjectStore, vm: &str, attached: &Value) {
     let Some(machine) = store.get(XenKind::Vm, vm) else {
         return;
     };
     let (disks, interfaces) = (machine.list("$VBDs"), machine.list("VIFs"));
     for disk in disks {
-        store.set(XenKind::Vbd, &disk, "attached", attached);
+        store.set(XenKind::Vbd, &disk, "attached", attached.clone());
     }
     for interface in interfaces {
-        store.set(XenKind::Vif, &interface, "attached", attached);
+        store.set(XenKind::Vif, &interface, "attached", attached.clone());
     }
 }
 

@@ -1,11 +1,13 @@
 //! A simulated Xen Orchestra (XO) REST server, as of xo-server 5.207.
 //!
-//! The way of a request: `app` finds the operation in the table (`operations`), `auth` finds
+//! The way of a request: `router` finds the operation in the table (`operations`), `auth` finds
 //! the user, `shape` checks query and body, and then one of these answers: `collections` (lists
 //! and single objects), `create`, `edit` (changes and deletions), `actions` (through `tasks`),
 //! `transfers` (exports and imports), `events`, `dashboards` and `stats`. All of them work on
 //! `state`, which `seed` fills.
 
+mod accounts;
+mod action_call;
 mod actions;
 mod app;
 mod auth;
@@ -13,6 +15,7 @@ mod collections;
 mod create;
 mod dashboards;
 mod deploy;
+mod disks;
 mod edit;
 mod events;
 mod failure;
@@ -20,10 +23,12 @@ mod filter;
 mod hosts;
 mod kind;
 mod machines;
+mod object;
 mod operations;
 mod pages;
 mod plugins;
 mod privileges;
+mod router;
 mod seed;
 mod shape;
 mod snapshots;
@@ -41,6 +46,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use self::app::XenApp;
 use super::SimulatorOptions;
@@ -90,10 +96,14 @@ impl XenOrchestra {
         events::changed_vm(app).unwrap_or_default()
     }
 
-    /// Turns MCP off, as an administrator can, or on again: while it is off, requests with
-    /// `X-XO-Client: mcp` are refused.
-    pub fn set_mcp(&self, on: bool) {
-        self.running.service().set_mcp(on);
+    /// Turns MCP off, as an administrator can: requests with `X-XO-Client: mcp` are refused.
+    pub fn turn_mcp_off(&self) {
+        self.running.service().mcp_is_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Turns MCP on again.
+    pub fn turn_mcp_on(&self) {
+        self.running.service().mcp_is_off.store(false, Ordering::Relaxed);
     }
 
     /// Ends the actions that are running, as if their time had passed.

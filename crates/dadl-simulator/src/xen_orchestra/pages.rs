@@ -5,14 +5,15 @@ use http::header::LOCATION;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::app::BASE;
 use super::failure::XenFailure;
 use super::operations::{extras, operations};
-use super::state::now;
 use crate::{
     SimulatorOptions,
-    server::{HttpReply, ServiceRequest},
+    server::{HttpReply, ServiceRequest, now_millis},
 };
+
+/// What all paths start with.
+pub(super) const BASE: &str = "/rest/v0";
 
 /// The version of the REST API that is simulated.
 const VERSION: &str = "0.37.0";
@@ -73,7 +74,7 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> HttpReply {
 
 /// Answers `GET /ping`.
 pub(super) fn ping() -> HttpReply {
-    HttpReply::json(StatusCode::OK, &json!({"result": "pong", "timestamp": now()}))
+    HttpReply::json(StatusCode::OK, &json!({"result": "pong", "timestamp": now_millis()}))
 }
 
 /// Answers `GET /gui-routes`.

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::app::{XenApp, XenCall};
 use super::failure::XenFailure;
 use super::kind::XenKind;
+use super::object::XenObject;
 use super::state::XenState;
-use super::store::XenObject;
 use super::tasks::StateEffect;
 use crate::server::HttpReply;
 

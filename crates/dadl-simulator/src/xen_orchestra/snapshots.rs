@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::kind::XenKind;
+use super::object::{Properties, XenObject};
 use super::seed;
-use super::store::{ObjectStore, Properties, XenObject};
+use super::store::ObjectStore;
 
 /// Takes a snapshot of a VM with its disks. Returns the snapshot.
 pub(super) fn take_snapshot(

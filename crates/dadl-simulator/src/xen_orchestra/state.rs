@@ -1,12 +1,11 @@
-//! What one simulated XO knows, and the clock it lives by.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! What one simulated XO knows.
 
 use serde_json::json;
 
-use super::auth::AccountTable;
+use super::accounts::AccountTable;
 use super::kind::XenKind;
 use super::store::ObjectStore;
+use crate::server::now_millis;
 
 /// Objects and accounts.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub(super) struct XenState {
 impl XenState {
     /// Adds a pending task and returns its identifier.
     pub(super) fn add_task(&mut self, properties: serde_json::Value) -> String {
-        let start = now();
+        let start = now_millis();
         let id = self.task_id(start);
         self.store.insert(
             XenKind::Task,
@@ -44,7 +43,7 @@ impl XenState {
         }));
         self.store.update(XenKind::Task, &id, |task| {
             task.insert("status".to_owned(), "failure".into());
-            task.insert("end".to_owned(), now().into());
+            task.insert("end".to_owned(), now_millis().into());
             task.insert(
                 "result".to_owned(),
                 json!({
@@ -68,10 +67,4 @@ impl XenState {
         }
         format!("0{digits}-{}", self.store.generator.base36(10))
     }
-}
-
-/// Returns the milliseconds since 1970.
-pub(super) fn now() -> u64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }

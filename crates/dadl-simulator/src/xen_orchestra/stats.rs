@@ -6,9 +6,8 @@ use serde_json::{Map, Value, json};
 use super::app::{XenApp, XenCall};
 use super::failure::XenFailure;
 use super::kind::XenKind;
-use super::state::now;
-use super::store::{Properties, XenObject};
-use crate::server::{HttpReply, SeededGenerator, fingerprint};
+use super::object::{Properties, XenObject};
+use crate::server::{HttpReply, SeededGenerator, fingerprint, now_millis};
 
 impl XenApp {
     /// Answers with the figures of a VM or a host, or of all hosts of a pool.
@@ -75,7 +74,7 @@ fn machine_figures(vm: &XenObject, interval: u64, points: usize) -> Value {
         .map(|cpu| (cpu.to_string(), series(id, &format!("cpu{cpu}"), load(id), points)))
         .collect();
     json!({
-        "endTimestamp": now() / 1000,
+        "endTimestamp": now_millis() / 1000,
         "interval": interval,
         "stats": {
             "cpus": cpus,
@@ -99,6 +98,8 @@ fn machine_figures(vm: &XenObject, interval: u64, points: usize) -> Value {
 
 fn host_figures(host: &XenObject, interval: u64, points: usize) -> Value {
     let id = host.text("id");
+    // A storage repository has the first digits of its UUID.
+    let storage = id.get(..8).unwrap_or(id);
     let memory =
         |name: &str| host.get("memory").and_then(|memory| memory.get(name)).and_then(Value::as_u64);
     let size = memory("size").unwrap_or_default();
@@ -107,7 +108,7 @@ fn host_figures(host: &XenObject, interval: u64, points: usize) -> Value {
         .map(|cpu| (cpu.to_string(), series(id, &format!("cpu{cpu}"), load(id), points)))
         .collect();
     json!({
-        "endTimestamp": now() / 1000,
+        "endTimestamp": now_millis() / 1000,
         "interval": interval,
         "stats": {
             "cpus": cpus,
@@ -117,6 +118,14 @@ fn host_figures(host: &XenObject, interval: u64, points: usize) -> Value {
             "pifs": {
                 "rx": {"0": series(id, "received", 900_000.0, points)},
                 "tx": {"0": series(id, "sent", 700_000.0, points)},
+            },
+            "iops": {
+                "r": {storage: series(id, "reads", 90.0, points)},
+                "w": {storage: series(id, "writes", 210.0, points)},
+            },
+            "ioThroughput": {
+                "r": {storage: series(id, "read", 400_000.0, points)},
+                "w": {storage: series(id, "written", 800_000.0, points)},
             },
         },
     })

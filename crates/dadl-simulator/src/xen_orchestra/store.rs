@@ -15,12 +15,10 @@ use tokio::sync::mpsc;
 
 use super::failure::XenFailure;
 use super::kind::XenKind;
+use super::object::{Properties as _, XenObject};
 use super::unseen::UnseenChanges;
 use crate::WriteLag;
 use crate::server::SeededGenerator;
-
-/// An object as XO shows it.
-pub(super) type XenObject = Map<String, Value>;
 
 /// All objects of one simulated XO.
 #[derive(Debug)]
@@ -182,38 +180,6 @@ impl ObjectStore {
     }
 }
 
-/// Reading an object's properties without minding whether they are there.
-pub(super) trait Properties {
-    /// Returns a text, or the empty text.
-    fn text(&self, property: &str) -> &str;
-    /// Returns a number, or 0.
-    fn number(&self, property: &str) -> u64;
-    /// Returns the texts of a list.
-    fn list(&self, property: &str) -> Vec<String>;
-    /// Says whether a list holds a text.
-    fn lists(&self, property: &str, element: &str) -> bool;
-}
-
-impl Properties for XenObject {
-    fn text(&self, property: &str) -> &str {
-        self.get(property).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    fn number(&self, property: &str) -> u64 {
-        self.get(property).and_then(Value::as_u64).unwrap_or_default()
-    }
-
-    fn list(&self, property: &str) -> Vec<String> {
-        let elements = self.get(property).and_then(Value::as_array);
-        elements.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    }
-
-    fn lists(&self, property: &str, element: &str) -> bool {
-        let elements = self.get(property).and_then(Value::as_array);
-        elements.is_some_and(|elements| elements.iter().any(|other| other == element))
-    }
-}
-
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ObjectChange {
@@ -279,7 +245,7 @@ impl ChangeListeners {
 }
 
 /// Returns the wanted properties, in the order wanted; `None` stands for all. `memory.size` is a
-/// property of a property, and comes inside it.
+/// property of a property, and `tasks[0].status` one of an item; each comes inside what it is in.
 pub(super) fn pick(object: &XenObject, fields: Option<&[String]>) -> XenObject {
     let Some(fields) = fields else {
         return object.clone();
@@ -288,15 +254,50 @@ pub(super) fn pick(object: &XenObject, fields: Option<&[String]>) -> XenObject {
     for field in fields {
         if let Some(value) = object.get(field) {
             picked.insert(field.clone(), value.clone());
-        } else if let Some((outer, inner)) = field.split_once('.')
-            && let Some(Value::Object(nested)) = object.get(outer)
-        {
-            let more = pick(nested, Some(&[inner.to_owned()]));
-            let place = picked.entry(outer).or_insert_with(|| json!({}));
-            if let Some(place) = place.as_object_mut() {
-                place.extend(more);
-            }
+            continue;
+        }
+        let path = field.replace('[', ".").replace(']', "");
+        let path: Vec<&str> = path.split('.').collect();
+        let (Some((first, rest)), false) = (path.split_first(), path.len() == 1) else { continue };
+        let found = rest.iter().try_fold(object.get(*first), |value, name| {
+            value.map(|value| match value {
+                Value::Array(items) => name.parse().ok().and_then(|at: usize| items.get(at)),
+                value => value.get(*name),
+            })
+        });
+        if let Some(Some(value)) = found {
+            put(picked.entry(*first).or_insert(Value::Null), rest, value);
         }
     }
     picked
+}
+
+/// Puts a value where a path leads, and makes the way there.
+fn put(place: &mut Value, path: &[&str], value: &Value) {
+    let Some((name, rest)) = path.split_first() else {
+        *place = value.clone();
+        return;
+    };
+    match name.parse::<usize>() {
+        Ok(at) if place.is_array() || place.is_null() => {
+            if place.is_null() {
+                *place = json!([]);
+            }
+            let Some(items) = place.as_array_mut() else { return };
+            if items.len() <= at {
+                items.resize(at + 1, Value::Null);
+            }
+            if let Some(item) = items.get_mut(at) {
+                put(item, rest, value);
+            }
+        }
+        _ => {
+            if place.is_null() {
+                *place = json!({});
+            }
+            if let Some(object) = place.as_object_mut() {
+                put(object.entry(*name).or_insert(Value::Null), rest, value);
+            }
+        }
+    }
 }

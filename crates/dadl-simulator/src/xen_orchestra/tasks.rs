@@ -16,9 +16,10 @@ use super::app::{XenApp, XenCall};
 use super::collections::{fields, watch_needs_ndjson};
 use super::failure::XenFailure;
 use super::kind::XenKind;
-use super::state::{XenState, now};
-use super::store::{Properties, TaskWatcher, XenObject};
-use crate::server::HttpReply;
+use super::object::{Properties, XenObject};
+use super::state::XenState;
+use super::store::TaskWatcher;
+use crate::server::{HttpReply, now_millis};
 
 /// What a task does to the state when its time has come; gives its result.
 pub(super) type StateEffect = Box<dyn FnOnce(&mut XenState) -> Result<Value, XenFailure> + Send>;
@@ -106,8 +107,8 @@ impl XenApp {
             return;
         }
         state.store.update(XenKind::Task, id, |task| {
-            task.insert("abortionRequestedAt".to_owned(), now().into());
-            task.insert("updatedAt".to_owned(), now().into());
+            task.insert("abortionRequestedAt".to_owned(), now_millis().into());
+            task.insert("updatedAt".to_owned(), now_millis().into());
         });
         drop(state);
         self.ended.send_replace(());
@@ -142,8 +143,8 @@ impl XenApp {
                     Err(failure) => ("failure", failure.task_result(&method)),
                 };
                 task.insert("status".to_owned(), status.into());
-                task.insert("updatedAt".to_owned(), now().into());
-                task.insert("end".to_owned(), now().into());
+                task.insert("updatedAt".to_owned(), now_millis().into());
+                task.insert("end".to_owned(), now_millis().into());
                 if result.is_ok() && manner == TaskManner::Rolling {
                     show_progress(task, 100);
                 }
@@ -167,7 +168,7 @@ impl XenApp {
         for part in 0..parts {
             self.state().store.update(XenKind::Task, id, |task| {
                 show_progress(task, part * 100 / parts);
-                task.insert("updatedAt".to_owned(), now().into());
+                task.insert("updatedAt".to_owned(), now_millis().into());
             });
             tokio::time::sleep(duration / parts).await;
         }
@@ -215,7 +216,7 @@ fn show_progress(task: &mut XenObject, percent: u32) {
         if percent == 100
             && let Some(step) = step.as_object_mut()
         {
-            step.insert("end".to_owned(), now().into());
+            step.insert("end".to_owned(), now_millis().into());
         }
         step
     };
@@ -238,4 +239,4 @@ impl XenState {
 }
 
 /// How many messages a listener may be behind before it is dropped.
-pub(super) const BACKLOG: usize = 4096;
+pub(super) const BACKLOG: usize = 16_384;

@@ -10,8 +10,8 @@ use serde_json::{Map, json};
 use super::app::{XenApp, XenCall};
 use super::failure::XenFailure;
 use super::kind::XenKind;
+use super::object::Properties;
 use super::seed::{NewMachine, add_disk, add_machine};
-use super::store::Properties;
 use crate::server::{HttpReply, SeededGenerator, fingerprint};
 
 impl XenApp {

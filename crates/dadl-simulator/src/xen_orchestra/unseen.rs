@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::kind::XenKind;
-use super::store::XenObject;
+use super::object::XenObject;
 use crate::WriteLag;
 
 /// The objects that changed a moment ago.

@@ -4,9 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::app::{MethodOutcome, ProxyApp, ProxyCall};
 use super::failure::ProxyFailure;
-use super::runs::now;
 use super::seed::{BackupRepository, ProxyState};
-use crate::server::fingerprint;
+use crate::server::{fingerprint, now_millis};
 
 impl ProxyApp {
     pub(super) fn backup(&self, call: &ProxyCall) -> Result<MethodOutcome, ProxyFailure> {
@@ -149,9 +148,9 @@ fn configuration(task: &str) -> Vec<Value> {
     });
     let properties = json!({ "name": "restore", "type": "xoConfig" });
     vec![
-        json!({ "id": task, "type": "start", "timestamp": now(), "properties": properties }),
+        json!({ "id": task, "type": "start", "timestamp": now_millis(), "properties": properties }),
         json!({
-            "id": task, "type": "end", "timestamp": now(), "status": "success",
+            "id": task, "type": "end", "timestamp": now_millis(), "status": "success",
             "result": settings.to_string(),
         }),
     ]

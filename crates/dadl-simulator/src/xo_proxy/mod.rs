@@ -1,7 +1,7 @@
 //! A simulated XO Proxy: the JSON-RPC API of the appliance that reads and writes backups where Xen
 //! Orchestra cannot, as of xo-proxy 0.31.
 //!
-//! The way of a request: `app` checks path, method and cookie, reads the call, finds the method in
+//! The way of a request: `router` checks path, method and cookie, reads the call, finds the method in
 //! the table (`methods`) and has `params` check what it is given. Then one of these answers:
 //! `system`, `backups` (what lies in repositories), `runs` (jobs and restores, which write a log),
 //! `remotes`, `appliance` and `tasks` (what older proxies have). Errors are those of `failure`,
@@ -14,9 +14,11 @@ mod failure;
 mod methods;
 mod params;
 mod remotes;
+mod router;
 mod runs;
 mod seed;
 mod system;
+mod task_table;
 mod tasks;
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `backup.run` and `backup.importVmBackup`: work that takes its time and writes a log.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -9,6 +8,7 @@ use tokio::sync::mpsc;
 use super::app::{MethodOutcome, ProxyApp, ProxyCall};
 use super::backups::missing;
 use super::failure::ProxyFailure;
+use crate::server::now_millis;
 
 /// So many parts has a run.
 const PARTS: u32 = 3;
@@ -111,48 +111,43 @@ impl ProxyApp {
     /// Does the work and writes its log, as long as somebody reads that.
     async fn work(self: Arc<Self>, work: ProxyWork, log: mpsc::Sender<Value>) {
         let ProxyWork { task, job, name, properties, result, trouble } = work;
-        self.state().tasks.begin(&task, now(), &properties);
+        self.state().tasks.begin(&task, now_millis(), &properties);
         self.announce();
         let say = async |event: Value| {
             // A log that nobody reads any more is no reason to stop.
             let _ = log.send(event).await;
         };
         say(json!({
-            "id": task, "type": "start", "timestamp": now(), "properties": properties,
+            "id": task, "type": "start", "timestamp": now_millis(), "properties": properties,
         }))
         .await;
         for part in 1..=PARTS {
             let id = format!("{task}.{part}");
             say(json!({
-                "id": id, "parentId": task, "type": "start", "timestamp": now(),
+                "id": id, "parentId": task, "type": "start", "timestamp": now_millis(),
                 "properties": { "name": name, "name_label": format!("vm-{part:02}") },
             }))
             .await;
             tokio::time::sleep(self.options.common.task_duration / PARTS).await;
             let mut end =
-                json!({ "id": id, "type": "end", "timestamp": now(), "status": "success" });
+                json!({ "id": id, "type": "end", "timestamp": now_millis(), "status": "success" });
             if let (Some(end), Some(message)) = (end.as_object_mut(), &trouble) {
                 end.insert("status".to_owned(), "failure".into());
                 end.insert("result".to_owned(), json!({ "message": message, "name": "Error" }));
             }
             say(end).await;
         }
-        let mut end = json!({ "id": task, "type": "end", "timestamp": now(), "status": "success" });
+        let mut end =
+            json!({ "id": task, "type": "end", "timestamp": now_millis(), "status": "success" });
         if let (Some(end), true) = (end.as_object_mut(), result.is_string()) {
             end.insert("result".to_owned(), json!({ "id": result }));
         }
         {
             let mut state = self.state();
             state.running.retain(|running| Some(running) != job.as_ref());
-            state.tasks.end(&task, now(), "success");
+            state.tasks.end(&task, now_millis(), "success");
         }
         self.announce();
         say(end).await;
     }
-}
-
-/// Returns the time as milliseconds since 1970.
-pub(super) fn now() -> u64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }

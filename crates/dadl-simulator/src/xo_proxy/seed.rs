@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::tasks::ProxyTasks;
+use super::task_table::ProxyTasks;
 use crate::server::{SeededGenerator, SimulatedDate};
 
 /// The repository that has backups.

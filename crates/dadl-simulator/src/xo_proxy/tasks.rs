@@ -6,68 +6,10 @@ use serde_json::{Value, json};
 
 use super::app::{MethodOutcome, ProxyApp, ProxyCall};
 use super::failure::ProxyFailure;
-use super::runs::now;
-use crate::server::SeededGenerator;
+use crate::server::now_millis;
 
 /// A caller waits no longer for an event, whatever it asks for.
 const LONGEST_WAIT: f64 = 600.0;
-
-/// The tasks, and how they came to be what they are.
-#[derive(Debug, Default)]
-pub(super) struct ProxyTasks {
-    all: Vec<Value>,
-    /// What happened: `add`, `mod` or `del`, and the task.
-    events: Vec<(&'static str, Value)>,
-}
-
-impl ProxyTasks {
-    /// One task that has ended, and one that has failed; both began at `start`, in milliseconds.
-    pub(super) fn new(generator: &mut SeededGenerator, start: u64) -> Self {
-        let mut tasks = Self::default();
-        for (status, name) in [("success", "backup run"), ("failure", "restore")] {
-            let id = generator.base36(11);
-            tasks.begin(&id, start, &json!({ "name": name }));
-            tasks.end(&id, start + 600_000, status);
-        }
-        tasks
-    }
-
-    pub(super) fn begin(&mut self, id: &str, start: u64, data: &Value) {
-        let task = json!({ "id": id, "start": start, "status": "pending", "data": data });
-        self.all.push(task.clone());
-        self.events.push(("add", task));
-    }
-
-    pub(super) fn end(&mut self, id: &str, end: u64, status: &str) {
-        let found = self.all.iter_mut().find(|task| task["id"] == id);
-        let Some(task) = found.filter(|task| task["status"] == "pending") else { return };
-        if let Some(members) = task.as_object_mut() {
-            members.insert("end".to_owned(), end.into());
-            members.insert("status".to_owned(), status.into());
-        }
-        let task = task.clone();
-        self.events.push(("mod", task));
-    }
-
-    fn find(&self, id: &str) -> Result<&Value, ProxyFailure> {
-        let found = self.all.iter().find(|task| task["id"] == id);
-        found.ok_or_else(|| ProxyFailure::no_such(id, "task"))
-    }
-
-    /// Returns what happened after `token`, as `event.from` does.
-    fn since(&self, token: usize) -> Option<Value> {
-        let events: Vec<Value> = self
-            .events
-            .iter()
-            .skip(token)
-            .map(|(operation, task)| {
-                json!({ "class": "Task", "operation": operation, "snapshot": task })
-            })
-            .collect();
-        let token = self.events.len().to_string();
-        (!events.is_empty()).then(|| json!({ "events": events, "token": token }))
-    }
-}
 
 impl ProxyApp {
     /// Tells those who wait that something has happened to a task.
@@ -89,7 +31,7 @@ impl ProxyApp {
             "get" => tasks.find(id)?.clone(),
             "cancel" => {
                 tasks.find(id)?;
-                tasks.end(id, now(), "canceled");
+                tasks.end(id, now_millis(), "canceled");
                 true.into()
             }
             _ => {

@@ -1,11 +1,14 @@
 //! Names of parameters.
 
-/// Returns whether a parameter can have this name. Within a pair of a query and a member of a body
-/// there may be blanks, though not at its ends, where nobody would see them.
-pub fn is_usable(name: &str, may_have_blanks: bool) -> bool {
-    let is_odd = |other: char| {
-        other.is_control() || (other.is_whitespace() && !(may_have_blanks && other == ' '))
-    };
+/// Returns whether a parameter can have this name.
+pub fn is_usable(name: &str) -> bool {
+    is_usable_with_blanks(name) && !name.contains(' ')
+}
+
+/// Returns whether a member of a query or of a body can have this name: there may be blanks in it,
+/// though not at its ends, where nobody would see them.
+pub fn is_usable_with_blanks(name: &str) -> bool {
+    let is_odd = |other: char| other.is_control() || (other.is_whitespace() && other != ' ');
     !name.is_empty() && name.trim() == name && !name.contains(is_odd)
 }
 
@@ -24,8 +27,8 @@ mod tests {
             ("sort\u{a0}by", false, false),
             ("", false, false),
         ] {
-            assert_eq!(is_usable(name, false), plainly, "{name:?}");
-            assert_eq!(is_usable(name, true), with_blanks, "{name:?}");
+            assert_eq!(is_usable(name), plainly, "{name:?}");
+            assert_eq!(is_usable_with_blanks(name), with_blanks, "{name:?}");
         }
     }
 }

@@ -30,10 +30,19 @@ pub const LEAST_QUOTED: usize = LONGEST_MARK + 80;
 /// More marks on one letter are escapes.
 const MOST_MARKS: usize = 2;
 
+/// Which letters stand as they are; the others are escapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ShownLetters {
+    /// Those of any script.
+    All,
+    /// Those of ASCII.
+    Ascii,
+}
+
 /// Writes a text in quotes: letters of any script as they are, in at most `most` characters.
 pub fn quoted_text(text: &str, most: usize) -> String {
     let mut out = String::new();
-    write_text(text, false, most, &mut out);
+    write_text(text, ShownLetters::All, most, &mut out);
     if out.chars().count() > most {
         let head: String = out.chars().take(most).collect();
         return format!("{}…\"", whole_escapes(&head));
@@ -60,9 +69,9 @@ pub fn quoted_json_within(value: &Value, most: usize) -> String {
 /// Writes `longest` characters of a value, and `longest_read` of how it is read.
 fn write_cut(value: &Value, longest: usize, longest_read: usize) -> String {
     let mut exact = String::new();
-    write_value(value, true, &mut exact);
+    write_value(value, ShownLetters::Ascii, &mut exact);
     let mut read = String::new();
-    write_value(value, false, &mut read);
+    write_value(value, ShownLetters::All, &mut read);
     let mut text = cut_exact(&exact, longest);
     if read != exact {
         // Behind the exact spelling: right-to-left letters move what stands beside them.
@@ -105,18 +114,18 @@ fn whole_escapes(text: &str) -> &str {
     }
 }
 
-fn write_value(value: &Value, ascii: bool, out: &mut String) {
+fn write_value(value: &Value, letters: ShownLetters, out: &mut String) {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => {
             // Writing to a string cannot fail.
             let _ = write!(out, "{value}");
         }
-        Value::String(text) => write_text(text, ascii, usize::MAX, out),
+        Value::String(text) => write_text(text, letters, usize::MAX, out),
         Value::Array(items) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
                 out.push_str(if at == 0 { "" } else { "," });
-                write_value(item, ascii, out);
+                write_value(item, letters, out);
             }
             out.push(']');
         }
@@ -124,9 +133,9 @@ fn write_value(value: &Value, ascii: bool, out: &mut String) {
             out.push('{');
             for (at, (name, item)) in members.iter().enumerate() {
                 out.push_str(if at == 0 { "" } else { "," });
-                write_text(name, ascii, usize::MAX, out);
+                write_text(name, letters, usize::MAX, out);
                 out.push(':');
-                write_value(item, ascii, out);
+                write_value(item, letters, out);
             }
             out.push('}');
         }
@@ -134,7 +143,7 @@ fn write_value(value: &Value, ascii: bool, out: &mut String) {
 }
 
 /// Writes a text in quotes; one that is written beyond `most` characters may end early.
-fn write_text(text: &str, ascii: bool, most: usize, out: &mut String) {
+fn write_text(text: &str, letters: ShownLetters, most: usize, out: &mut String) {
     out.push('"');
     let mut before = None;
     let mut marks = 0;
@@ -149,7 +158,7 @@ fn write_text(text: &str, ascii: bool, most: usize, out: &mut String) {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             _ if is_bare(character, before, after)
-                && (!ascii || character.is_ascii())
+                && (letters == ShownLetters::All || character.is_ascii())
                 && has_room =>
             {
                 out.push(character);

@@ -28,7 +28,29 @@ pub(super) struct TargetTool<'a> {
     pub(super) name: Option<&'a Range<usize>>,
 }
 
+/// Of how many tools something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SaidScope {
+    /// Of one tool, by its name: what does not fit is a mistake.
+    OneTool,
+    /// Of all tools: what does not fit is passed over.
+    AllTools,
+}
+
+impl SaidScope {
+    fn is_strict(self) -> bool {
+        self == Self::OneTool
+    }
+}
+
 impl TargetTool<'_> {
+    fn scope(&self) -> SaidScope {
+        match self.name {
+            Some(_) => SaidScope::OneTool,
+            None => SaidScope::AllTools,
+        }
+    }
+
     /// Says of the tool what `rules` say; `used` learns which of the parameters it has.
     pub(super) fn apply_rules(
         &mut self,
@@ -60,7 +82,7 @@ impl TargetTool<'_> {
     }
 
     fn apply_body(&mut self, said: &BodySaid, context: &mut LowerContext<'_>) {
-        let is_strict = self.name.is_some();
+        let scope = self.scope();
         let Some(http) = self.tool.http_mut() else {
             self.refuse_rpc("body", context);
             return;
@@ -75,7 +97,7 @@ impl TargetTool<'_> {
             if value.is_none() || fits {
                 continue;
             }
-            if is_strict {
+            if scope.is_strict() {
                 let message = format!("`{key}` cannot be said of this body");
                 context.error(code::REQUEST_FORM, &said.span, message).help(help);
             }
@@ -98,7 +120,7 @@ impl TargetTool<'_> {
 
     /// Says something of a parameter; returns whether the tool has it now.
     fn apply_param(&mut self, said: &ParamSaid<'_>, context: &mut LowerContext<'_>) -> bool {
-        let is_strict = self.name.is_some();
+        let scope = self.scope();
         if let (None, Some(wire)) = (said.place, &said.wire) {
             let message = format!("`name` of `{}` has no `in`", said.name);
             context
@@ -110,42 +132,44 @@ impl TargetTool<'_> {
         let at = match (said.place, known) {
             (None, Some(at)) => at,
             (None, None) => {
-                if is_strict {
+                if scope.is_strict() {
                     unknown_param(said, &self.tool.name, &self.tool.params, context);
                 }
                 return false;
             }
             (Some(_), Some(_)) => {
-                if is_strict {
+                if scope.is_strict() {
                     let message = format!("`{}` has a place below `tools` already", said.name);
                     context
                         .error(code::REQUEST_FORM, &said.span, message)
                         .help("remove `in`, or give one of the two another name");
                 }
-                return is_strict;
+                return scope.is_strict();
             }
             (Some(place), None) => {
-                let Some(param) = self.make_param(said, place, context) else { return is_strict };
+                let Some(param) = self.make_param(said, place, context) else {
+                    return scope.is_strict();
+                };
                 self.tool.params.push(param);
                 self.tool.params.len() - 1
             }
         };
         let body = self.tool.body().cloned();
         let Some(param) = self.tool.params.get_mut(at) else { return false };
-        if !apply_style(param, said, body.as_ref(), is_strict, context) {
-            return is_strict;
+        if !apply_style(param, said, body.as_ref(), scope, context) {
+            return scope.is_strict();
         }
         if said.place.is_none() {
-            kind_of(param, said, body.as_ref(), is_strict, context);
+            kind_of(param, said, body.as_ref(), scope, context);
         }
-        apply_whole(param, said, body.as_ref(), is_strict, context);
+        apply_whole(param, said, body.as_ref(), scope, context);
         if param.is_in(ParamLocation::Query)
             && (param.form.spreads() || param.form.whole == Some(WholePart::Query))
         {
             let auths = std::iter::once(self.auth).chain(self.logins.values());
             param.form.not = auths.flat_map(AuthScheme::query_names).map(str::to_owned).collect();
         }
-        apply_hints(param, said, &mut self.tool.value_hints, is_strict, context);
+        apply_hints(param, said, &mut self.tool.value_hints, scope, context);
         true
     }
 
@@ -220,7 +244,11 @@ impl TargetTool<'_> {
         if place == PlaceSaid::Querystring {
             return Some(format!("`{}` is the whole query, which has no name", said.name));
         }
-        if !names::is_usable(wire, location != ParamLocation::Header) {
+        let is_usable = match location {
+            ParamLocation::Header => names::is_usable(wire),
+            _ => names::is_usable_with_blanks(wire),
+        };
+        if !is_usable {
             return Some(format!("`{wire}` is no name of a parameter"));
         }
         let is_same = |param: &Param| match location {
@@ -279,10 +307,10 @@ pub(super) fn unknown_param(
 pub(super) fn apply_kind(
     param: &mut Param,
     said: &ParamSaid<'_>,
-    is_strict: bool,
+    scope: SaidScope,
     context: &mut LowerContext<'_>,
 ) {
-    kind_of(param, said, None, is_strict, context);
+    kind_of(param, said, None, scope, context);
 }
 
 /// Gives a parameter the type that is said.
@@ -290,7 +318,7 @@ fn kind_of(
     param: &mut Param,
     said: &ParamSaid<'_>,
     body: Option<&BodyKind>,
-    is_strict: bool,
+    scope: SaidScope,
     context: &mut LowerContext<'_>,
 ) {
     param.form.nullable = said.nullable.unwrap_or(param.form.nullable);
@@ -328,7 +356,7 @@ fn kind_of(
         }
     };
     match problem {
-        Some(problem) if is_strict => {
+        Some(problem) if scope.is_strict() => {
             let message = format!("`{}` cannot have this type: {problem}", said.name);
             context.error(code::REQUEST_TYPE, span, message);
         }
@@ -353,11 +381,11 @@ fn apply_style(
     param: &mut Param,
     said: &ParamSaid<'_>,
     body: Option<&BodyKind>,
-    is_strict: bool,
+    scope: SaidScope,
     context: &mut LowerContext<'_>,
 ) -> bool {
     let mut refuse = |code, span: &Range<usize>, message: String, help: &str| {
-        if is_strict {
+        if scope.is_strict() {
             context.error(code, span, message).help(help);
         }
         false
@@ -407,41 +435,37 @@ fn find_style(
 ) -> Result<ParamStyle, &'static str> {
     let is = |wanted| location == Some(wanted);
     let is_pairs = is(ParamLocation::Query) || (is(ParamLocation::Body) && has_fields);
-    let listed = |lead, between, usual: bool| ParamStyle::Listed {
-        lead,
-        between,
-        explode: explode.unwrap_or(usual),
-    };
-    let comma = |lead, usual| listed(lead, ListDelimiter::Comma, usual);
+    // As OpenAPI has it where nothing is said.
+    let is_exploded = explode.unwrap_or(word == "form");
+    let listed = |lead, between| ParamStyle::Listed { lead, between, explode: is_exploded };
+    let comma = |lead| listed(lead, ListDelimiter::Comma);
     let (style, fits, help) = match word {
         "simple" => (
-            comma(StylePrefix::None, false),
+            comma(StylePrefix::None),
             is(ParamLocation::Path) || is(ParamLocation::Header) || is(ParamLocation::Cookie),
             "`simple` is for paths, headers and cookies",
         ),
-        "label" => {
-            (comma(StylePrefix::Dot, false), is(ParamLocation::Path), "`label` is for paths")
-        }
+        "label" => (comma(StylePrefix::Dot), is(ParamLocation::Path), "`label` is for paths"),
         "matrix" => {
-            (comma(StylePrefix::Semicolon, false), is(ParamLocation::Path), "`matrix` is for paths")
+            (comma(StylePrefix::Semicolon), is(ParamLocation::Path), "`matrix` is for paths")
         }
         "form" => (
-            comma(StylePrefix::None, true),
+            comma(StylePrefix::None),
             is_pairs || is(ParamLocation::Cookie),
             "`form` is for queries, forms and cookies",
         ),
         "spaceDelimited" => (
-            listed(StylePrefix::None, ListDelimiter::Space, false),
+            listed(StylePrefix::None, ListDelimiter::Space),
             is_pairs,
             "`spaceDelimited` is for queries and forms",
         ),
         "tabDelimited" => (
-            listed(StylePrefix::None, ListDelimiter::Tab, false),
+            listed(StylePrefix::None, ListDelimiter::Tab),
             is_pairs,
             "`tabDelimited` is for queries and forms",
         ),
         "pipeDelimited" => (
-            listed(StylePrefix::None, ListDelimiter::Pipe, false),
+            listed(StylePrefix::None, ListDelimiter::Pipe),
             is_pairs,
             "`pipeDelimited` is for queries and forms",
         ),
@@ -468,7 +492,7 @@ fn apply_whole(
     param: &mut Param,
     said: &ParamSaid<'_>,
     body: Option<&BodyKind>,
-    is_strict: bool,
+    scope: SaidScope,
     context: &mut LowerContext<'_>,
 ) {
     if said.whole != Some(true) {
@@ -479,7 +503,7 @@ fn apply_whole(
         if said.kind.is_none() {
             param.kind = ParamKind::Union(KindList::any());
         }
-    } else if is_strict {
+    } else if scope.is_strict() {
         let message = format!("`{}` cannot be the whole body", said.name);
         context
             .error(code::REQUEST_FORM, &said.span, message)
@@ -492,7 +516,7 @@ pub(super) fn apply_hints(
     param: &Param,
     said: &ParamSaid<'_>,
     hints: &mut BTreeMap<String, Map<String, Json>>,
-    is_strict: bool,
+    scope: SaidScope,
     context: &mut LowerContext<'_>,
 ) {
     let mut wrong = HashSet::new();
@@ -504,7 +528,7 @@ pub(super) fn apply_hints(
             wrong.insert(keyword);
         }
     }
-    if !is_strict {
+    if !scope.is_strict() {
         return;
     }
     for keyword in said.keywords.keys().filter(|keyword| wrong.contains(keyword)) {

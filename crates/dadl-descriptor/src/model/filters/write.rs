@@ -41,6 +41,15 @@ enum FilterPart {
     Term(Option<String>),
 }
 
+/// Where an item stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ItemPlace {
+    /// Among the terms of a filter.
+    Filter,
+    /// In the bracket that is the value of a field.
+    FieldValue,
+}
+
 /// Writes filters, and collects faults.
 pub(super) struct FilterWriter<'language> {
     language: &'language FilterLanguage,
@@ -54,7 +63,7 @@ impl<'language> FilterWriter<'language> {
 
     /// Writes a whole filter; `None` where a part of it cannot be.
     pub(super) fn filter(&mut self, items: &[FilterItem<'_>]) -> Option<String> {
-        let runs = self.runs(items, false)?;
+        let runs = self.runs(items, ItemPlace::Filter)?;
         match runs.as_slice() {
             [run] => Some(self.all(run)),
             runs => self.any(runs),
@@ -62,8 +71,8 @@ impl<'language> FilterWriter<'language> {
     }
 
     /// Writes the alternatives that `or` separates, each of which is a list of terms.
-    fn runs(&mut self, items: &[FilterItem<'_>], is_value: bool) -> Option<Vec<Vec<String>>> {
-        let parts = self.filter_parts(items, is_value);
+    fn runs(&mut self, items: &[FilterItem<'_>], place: ItemPlace) -> Option<Vec<Vec<String>>> {
+        let parts = self.filter_parts(items, place);
         let mut runs = vec![Vec::new()];
         let mut is_not = false;
         let mut was_term = false;
@@ -89,20 +98,20 @@ impl<'language> FilterWriter<'language> {
         (is_whole && ends && !is_not).then_some(runs)
     }
 
-    fn filter_parts(&mut self, items: &[FilterItem<'_>], is_value: bool) -> Vec<FilterPart> {
+    fn filter_parts(&mut self, items: &[FilterItem<'_>], place: ItemPlace) -> Vec<FilterPart> {
         let mut parts: Vec<FilterPart> = Vec::with_capacity(items.len());
         let mut rest = items;
         while let Some((item, after)) = rest.split_first() {
             rest = after;
             let is_between = matches!(parts.last(), Some(FilterPart::Term(_))) && !after.is_empty();
-            if let Some(operator) = self.operator(item, &parts, after, is_value, is_between) {
+            if let Some(operator) = self.operator(item, &parts, after, place, is_between) {
                 parts.push(operator);
                 continue;
             }
             // `a = b`, `a > 1`, `a:> 1`, `a >1`, `a:>2 GiB`
             let mut text = item.text.to_owned();
             if item.inside.is_none() {
-                if self.is_loose(item.text, is_value)
+                if self.is_loose(item.text, place)
                     && matches!(parts.last(), Some(FilterPart::Term(Some(name))) if is_name(name))
                     && let Some(FilterPart::Term(Some(name))) = parts.pop()
                 {
@@ -118,7 +127,7 @@ impl<'language> FilterWriter<'language> {
                         continue;
                     }
                     if text.contains(['>', '<']) && !text.contains("<>") {
-                        self.add(self.language.compare.is_some(), FilterFault::Compare);
+                        self.note_comparison();
                     }
                 }
                 if let Some((next, after)) = rest.split_first().filter(|(next, _)| {
@@ -139,7 +148,7 @@ impl<'language> FilterWriter<'language> {
         item: &FilterItem<'_>,
         before: &[FilterPart],
         after: &[FilterItem<'_>],
-        is_value: bool,
+        place: ItemPlace,
         is_between: bool,
     ) -> Option<FilterPart> {
         if item.inside.is_some() {
@@ -161,7 +170,7 @@ impl<'language> FilterWriter<'language> {
                     matches!(before.last(), None | Some(FilterPart::And | FilterPart::Or));
                 // `not responding` is what somebody may look for.
                 let is_meant = word == "NOT"
-                    || (is_first && (is_value || !before.is_empty()))
+                    || (is_first && (place == ItemPlace::FieldValue || !before.is_empty()))
                     || next.inside.is_some()
                     || next.text.contains([':', '?', '=', '>', '<']);
                 (FilterFault::Not, FilterPart::Not, not.is_some() && is_meant)
@@ -175,14 +184,14 @@ impl<'language> FilterWriter<'language> {
     }
 
     /// Returns whether an item begins with a sign that belongs to the name before it.
-    fn is_loose(&self, text: &str, is_value: bool) -> bool {
+    fn is_loose(&self, text: &str, place: ItemPlace) -> bool {
         let is_comparison = text.starts_with(['>', '<']) && !text.starts_with("<>");
         match text.chars().next() {
             Some('=') => self.language.equals.is_some(),
             Some('!') => text.starts_with("!=") && self.language.equals.is_some(),
             Some('<') if text.starts_with("<>") => self.language.equals.is_some(),
             // Within the bracket of a field comparisons stand alone: `size:(>1 <5)`.
-            _ => is_comparison && !is_value && self.language.compare.is_some(),
+            _ => is_comparison && place == ItemPlace::Filter && self.language.compare.is_some(),
         }
     }
 
@@ -198,9 +207,10 @@ impl<'language> FilterWriter<'language> {
         let lead = self.language.or.as_ref().and_then(super::PairSyntax::lead);
         let any = lead.filter(|lead| !lead.is_empty()).and_then(|lead| text.strip_suffix(lead));
         let name = any.unwrap_or(text).trim_end();
-        let is_value = name.ends_with([':', '=']);
+        let is_field = name.ends_with([':', '=']);
+        let place = if is_field { ItemPlace::FieldValue } else { ItemPlace::Filter };
         let name = self.write_term(name);
-        let runs = self.runs(inside, is_value);
+        let runs = self.runs(inside, place);
         let (name, runs) = (name?, runs?);
         if any.is_some() {
             let flat: Vec<&str> = runs.iter().flatten().map(String::as_str).collect();
@@ -243,16 +253,20 @@ impl<'language> FilterWriter<'language> {
                     is_known &= !inside.contains(['"', '\\']);
                     written.extend(["\"", inside, "\""]);
                 }
-                ItemPiece::Open(open) => match self.open(open, written.is_empty()) {
-                    Some((part, is_opposite)) => {
-                        written.push_str(&part);
-                        if is_opposite {
-                            written.insert_str(0, self.language.not.as_deref().unwrap_or_default());
-                            is_known &= self.language.not.is_some();
+                ItemPiece::Open(open) => {
+                    let is_first = written.is_empty();
+                    match self.open(open, is_first) {
+                        Some((part, is_opposite)) => {
+                            written.push_str(&part);
+                            if is_opposite {
+                                let not = self.language.not.as_deref();
+                                written.insert_str(0, not.unwrap_or_default());
+                                is_known &= not.is_some();
+                            }
                         }
+                        None => is_known = false,
                     }
-                    None => is_known = false,
-                },
+                }
             }
         }
         is_known.then_some(written)
@@ -309,13 +323,15 @@ impl<'language> FilterWriter<'language> {
 
     /// Notes a comparison with a bracket.
     fn check_compared(&mut self, text: &str) {
-        let is_comparison = text.ends_with(['>', '<']);
-        self.add(is_comparison && self.language.compare.is_some(), FilterFault::Compare);
+        if text.ends_with(['>', '<']) {
+            self.note_comparison();
+        }
     }
 
-    fn add(&mut self, is_one: bool, fault: FilterFault) {
-        if is_one {
-            self.faults.push(fault);
+    /// Notes a comparison, where the language knows any.
+    fn note_comparison(&mut self) {
+        if self.language.compare.is_some() {
+            self.faults.push(FilterFault::Compare);
         }
     }
 }

@@ -41,7 +41,6 @@ pub(super) fn add(state: &mut XenState, token: &str) {
         state,
         "web team",
         "See all machines, start and stop them",
-        false,
         &["vm:read", "vm:start", "vm:shutdown", "host:read", "pool:read", "task:read"],
     );
     state.store.link(XenKind::AclRole, &role, "groupIds", &operators);
@@ -70,7 +69,8 @@ fn add_built_in_roles(state: &mut XenState) {
     let own = SeededGenerator::new(ROLE_SEED);
     let common = std::mem::replace(&mut state.store.generator, own);
     for (name, description, privileges) in BUILT_IN_ROLES {
-        add_role(state, name, description, true, privileges);
+        let role = add_role(state, name, description, privileges);
+        state.store.set(XenKind::AclRole, &role, "isTemplate", true);
     }
     state.store.generator = common;
     for _ in 0..LEFT_OUT {
@@ -78,16 +78,10 @@ fn add_built_in_roles(state: &mut XenState) {
     }
 }
 
-fn add_role(
-    state: &mut XenState,
-    name: &str,
-    description: &str,
-    built_in: bool,
-    privileges: &[&str],
-) -> String {
+fn add_role(state: &mut XenState, name: &str, description: &str, privileges: &[&str]) -> String {
     let store = &mut state.store;
     let role = store.generator.uuid();
-    let mut object = json!({
+    let object = json!({
         "name": name,
         "description": description,
         "id": role,
@@ -95,9 +89,6 @@ fn add_role(
         "groupIds": [],
         "privilegeIds": [],
     });
-    if built_in && let Some(properties) = object.as_object_mut() {
-        properties.insert("isTemplate".to_owned(), true.into());
-    }
     store.insert(XenKind::AclRole, object);
     for (resource, action) in privileges.iter().filter_map(|privilege| privilege.split_once(':')) {
         let id = store.generator.uuid();

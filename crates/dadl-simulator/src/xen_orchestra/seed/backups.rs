@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::DAY;
 use crate::xen_orchestra::kind::XenKind;
+use crate::xen_orchestra::object::Properties;
 use crate::xen_orchestra::state::XenState;
-use crate::xen_orchestra::store::{ObjectStore, Properties};
+use crate::xen_orchestra::store::ObjectStore;
 
 /// Adds everything about backups.
 pub(super) fn add(state: &mut XenState) {

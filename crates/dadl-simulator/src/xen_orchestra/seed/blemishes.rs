@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::report_tools;
+use super::{GuestTools, report_tools};
 use crate::xen_orchestra::kind::XenKind;
-use crate::xen_orchestra::store::{ObjectStore, Properties};
+use crate::xen_orchestra::object::Properties;
+use crate::xen_orchestra::store::ObjectStore;
 
 /// Spoils some objects.
 pub(super) fn add(store: &mut ObjectStore) {
@@ -35,7 +36,7 @@ pub(super) fn add(store: &mut ObjectStore) {
     );
     if let Some(vm) = named(store, XenKind::Vm, "build-01") {
         store.update(XenKind::Vm, &vm, |vm| {
-            report_tools(vm, false);
+            report_tools(vm, GuestTools::Missing);
             vm.insert("addresses".to_owned(), json!({}));
             vm.shift_remove("mainIpAddress");
         });

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::{DAY, SeededPool, insert_in_pool, insert_with_id};
 use crate::server::SimulatedDate;
 use crate::xen_orchestra::kind::XenKind;
+use crate::xen_orchestra::object::{Properties, XenObject};
 use crate::xen_orchestra::snapshots::take_snapshot;
-use crate::xen_orchestra::store::{ObjectStore, Properties, XenObject};
+use crate::xen_orchestra::store::ObjectStore;
 
 /// Adds all machines to the pools.
 pub(super) fn add(store: &mut ObjectStore, sites: &[SeededPool]) {
@@ -211,7 +212,7 @@ fn add_seeded(store: &mut ObjectStore, site: &SeededPool, plan: &SeededMachine) 
             object.insert("mainIpAddress".to_owned(), address.into());
             object.insert("os_version".to_owned(), system(&plan.name));
             object.insert("startTime".to_owned(), (moment - 30 * DAY).into());
-            report_tools(object, true);
+            report_tools(object, GuestTools::Found);
         }
     });
     if power == "Running" {
@@ -256,8 +257,16 @@ fn system(name: &str) -> Value {
     }
 }
 
+/// Whether guest tools answer in a VM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum GuestTools {
+    Found,
+    Missing,
+}
+
 /// Says in a VM whether guest tools answer in it, and which.
-pub(in super::super) fn report_tools(machine: &mut XenObject, there: bool) {
+pub(in super::super) fn report_tools(machine: &mut XenObject, tools: GuestTools) {
+    let there = tools == GuestTools::Found;
     for property in ["managementAgentDetected", "pvDriversDetected"] {
         machine.insert(property.to_owned(), there.into());
     }

@@ -11,14 +11,16 @@ mod machines;
 
 use serde_json::{Map, Value, json};
 
-use super::auth::AccountTable;
+use super::accounts::AccountTable;
 use super::kind::XenKind;
 use super::state::XenState;
 use super::store::ObjectStore;
 use crate::server::SeededGenerator;
 
 pub(super) use self::backups::{JobRun, add_run};
-pub(super) use self::machines::{NewMachine, add_disk, add_interface, add_machine, report_tools};
+pub(super) use self::machines::{
+    GuestTools, NewMachine, add_disk, add_interface, add_machine, report_tools,
+};
 
 /// Makes the state that a simulated XO starts with.
 pub(super) fn seed(token: &str, moment: u64) -> XenState {
@@ -98,7 +100,7 @@ const DAY: u64 = 86_400;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xen_orchestra::store::Properties as _;
+    use crate::xen_orchestra::object::Properties as _;
 
     #[test]
     fn everything_is_dated_from_the_moment() {

@@ -78,11 +78,19 @@ enum ChildPlace<'text> {
     Member(&'text str),
 }
 
+/// What found values are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WalkPurpose {
+    /// To be returned, in the order of the path.
+    Select,
+    /// To be hidden: what lies below one is of no interest, and each member of a name counts.
+    Mask,
+}
+
 struct PathWalk<'run> {
     path: &'run CompiledPath,
     text: &'run str,
-    /// Whether what lies below a selected value is of no interest, and each member of a name counts.
-    masks: bool,
+    purpose: WalkPurpose,
     open: Vec<WalkFrame>,
     named: Vec<NamedMember>,
     found: Vec<FoundValue>,
@@ -134,7 +142,7 @@ impl CompiledPath {
     ) -> Result<Option<String>, PathError> {
         let mut all = Vec::new();
         for path in paths {
-            all.append(&mut PathWalk::new(path, text, true)?.run()?.0);
+            all.append(&mut PathWalk::new(path, text, WalkPurpose::Mask)?.run()?.0);
             if all.len() > MOST_RESULTS {
                 return Err(PathError::Results);
             }
@@ -169,7 +177,7 @@ impl CompiledPath {
     }
 
     fn select(&self, text: &str) -> Result<Vec<FoundValue>, PathError> {
-        let (found, keys) = PathWalk::new(self, text, false)?.run()?;
+        let (found, keys) = PathWalk::new(self, text, WalkPurpose::Select)?.run()?;
         if keys.is_sorted() {
             return Ok(found);
         }
@@ -195,12 +203,16 @@ fn byte_place(at: usize) -> Result<u32, PathError> {
 }
 
 impl<'run> PathWalk<'run> {
-    fn new(path: &'run CompiledPath, text: &'run str, masks: bool) -> Result<Self, PathError> {
+    fn new(
+        path: &'run CompiledPath,
+        text: &'run str,
+        purpose: WalkPurpose,
+    ) -> Result<Self, PathError> {
         byte_place(text.len())?;
         Ok(Self {
             path,
             text,
-            masks,
+            purpose,
             open: Vec::new(),
             named: Vec::new(),
             found: Vec::new(),
@@ -236,7 +248,7 @@ impl<'run> PathWalk<'run> {
             };
             let states = frame.states;
             let (states, is_named) = self.children(states, &child, start)?;
-            if is_named && !self.masks {
+            if is_named && self.purpose == WalkPurpose::Select {
                 self.name(name, start)?;
             }
             let before = at;
@@ -268,7 +280,7 @@ impl<'run> PathWalk<'run> {
             }
         }
         let is_container = matches!(bytes.get(at), Some(b'[' | b'{'));
-        if !is_container || rest == 0 || (found.is_some() && self.masks) {
+        if !is_container || rest == 0 || (found.is_some() && self.purpose == WalkPurpose::Mask) {
             let end = scan::value_end(bytes, at).unwrap_or(bytes.len());
             self.found_until(found, end)?;
             return Ok(end);

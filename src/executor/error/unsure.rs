@@ -26,7 +26,7 @@ pub struct UnsureError {
 
 impl CallError {
     /// The same; of a call of `tool` that changes something and may have been done, with how to look.
-    pub(super) fn of_write(self, call: &Admitted<'_>, tool: &Tool) -> Self {
+    pub(in crate::executor) fn of_write(self, call: &Admitted<'_>, tool: &Tool) -> Self {
         if !tool.may_change() || !self.is_unsure() {
             return self;
         }
@@ -35,7 +35,7 @@ impl CallError {
     }
 
     /// The same, where nobody knows what reads.
-    pub(super) fn of_write_of(self, tool: &Tool) -> Self {
+    pub(in crate::executor) fn of_write_of(self, tool: &Tool) -> Self {
         if !tool.may_change() || !self.is_unsure() {
             return self;
         }

@@ -1,0 +1,59 @@
+//! What a script reaches as `api`.
+
+use std::{fmt, sync::Arc};
+
+use rquickjs::{Ctx, Function, Object};
+
+/// The members of `api`.
+#[derive(Debug)]
+pub enum ScriptApi {
+    /// These tools.
+    Tools(Vec<String>),
+    /// Whatever somebody finds by its name, at the moment at which a script names it.
+    Open(Arc<dyn ScriptNames>),
+}
+
+/// Finds tools for a script: `api.NAME` and `api.BACKEND.NAME`.
+pub trait ScriptNames: fmt::Debug + Send + Sync {
+    /// Returns the names of the backends, as a script writes them.
+    fn backends(&self) -> &[String];
+
+    /// Returns the names of the tools of a backend, or all where `backend` is empty.
+    fn tools(&self, backend: &str) -> Vec<String>;
+
+    /// Returns what a tool is called in [`ScriptEvent::Call`](super::engine::ScriptEvent::Call); `backend` is empty
+    /// for `api.NAME`.
+    ///
+    /// # Errors
+    ///
+    /// What the script is told: that there is no such tool, and which one may be meant.
+    fn find(&self, backend: &str, name: &str) -> Result<String, String>;
+}
+
+impl ScriptApi {
+    /// Gives the prelude its way to the names.
+    pub(super) fn add_lookups<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        host: &Object<'js>,
+    ) -> rquickjs::Result<()> {
+        let Self::Open(names) = self else { return Ok(()) };
+        let known = Arc::clone(names);
+        let find = move |backend: String, name: String| match known.find(&backend, &name) {
+            Ok(tool) => vec![tool, String::new()],
+            Err(mistake) => vec![String::new(), mistake],
+        };
+        host.set("find", Function::new(ctx.clone(), find)?)?;
+        let known = Arc::clone(names);
+        let tools = move |backend: String| {
+            let mut tools = known.tools(&backend);
+            if backend.is_empty() {
+                let more = known.backends().iter().filter(|it| !tools.contains(it)).cloned();
+                let more: Vec<String> = more.collect();
+                tools.extend(more);
+            }
+            tools
+        };
+        host.set("names", Function::new(ctx.clone(), tools)?)
+    }
+}

@@ -1,0 +1,1 @@
+"""Plays the tasks of `evals/tasks` and checks what came of them."""

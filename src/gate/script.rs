@@ -1,0 +1,94 @@
+//! What a script that a caller brings may call.
+//!
+//! Its calls pass what direct calls pass, with two differences: nothing dangerous is called from a
+//! script, whatever `confirm` says, because a person who agrees to a call must have seen that call; and a
+//! script that only reads calls nothing that has an effect.
+
+use dadl_descriptor::model::{AccessLevel, Composite};
+use dadl_text::text;
+use serde_json::{Map, Value, json};
+
+use super::{Admitted, CallRefusal, Gate, PendingCall, with_properties};
+use crate::{
+    catalog::{CatalogEntry, CatalogOperation},
+    config::ConfirmPolicy,
+};
+
+/// The tool that makes any call that is allowed.
+pub(crate) const CHANGE_TOOL: &str = "api_change";
+
+/// So much of a call is repeated where another tool has to make it, in characters.
+const LONGEST_CALL: usize = 600;
+
+/// What the script of a caller may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptScope {
+    /// It calls what has no effect.
+    Reads,
+    /// It calls whatever is allowed and not dangerous.
+    Changes,
+}
+
+impl Gate {
+    /// Admits a call of the tool `name` that the script of a caller makes. `arguments` may have the names
+    /// of the wire as well as those of the schema; they may say of stored files those with the given `ids`.
+    ///
+    /// # Errors
+    ///
+    /// What a direct call would be refused for, and [`CallRefusal::NotFromScript`].
+    pub(crate) fn admit_for_script(
+        &self,
+        scope: ScriptScope,
+        name: &str,
+        arguments: Map<String, Value>,
+        ids: impl FnOnce() -> Vec<String>,
+    ) -> Result<Admitted<'_>, CallRefusal> {
+        if let Some(entry) = self.catalog().find(name) {
+            self.check_decision(entry)?;
+            if let Some(reason) = self.is_not_for(scope, entry) {
+                let tool = entry.name.clone();
+                let call = json!({ "tool": &tool, "arguments": arguments }).to_string();
+                let call = text::cut_text(&call, LONGEST_CALL).into();
+                return Err(CallRefusal::NotFromScript { tool, reason, call });
+            }
+            let pending = self.check_made(name, with_properties(entry, arguments))?;
+            let pending = match pending.arguments.names_files() {
+                true => PendingCall { arguments: pending.arguments.of_script(ids()), ..pending },
+                false => pending,
+            };
+            return pending.admit();
+        }
+        self.check_made(name, arguments)?.admit()
+    }
+
+    /// Returns why a script may not call a tool that is allowed.
+    fn is_not_for(&self, scope: ScriptScope, entry: &CatalogEntry) -> Option<&'static str> {
+        if self.is_dangerous(entry) {
+            return Some("it is dangerous, and no script calls what a person should see first");
+        }
+        (scope == ScriptScope::Reads && entry.has_effect())
+            .then_some("it may leave something behind, and this script only reads")
+    }
+
+    /// Returns whether a call is dangerous, or delegates what is.
+    fn is_dangerous(&self, entry: &CatalogEntry) -> bool {
+        let level = |entry: &CatalogEntry| entry.access() == Some(&AccessLevel::Dangerous);
+        let delegates = match entry.operation() {
+            CatalogOperation::Composite(Composite { delegates, .. }) => delegates.as_slice(),
+            CatalogOperation::Tool(_) => &[],
+        };
+        let mut delegated =
+            delegates.iter().filter_map(|name| self.catalog().find_declared(entry.backend, name));
+        level(entry) || delegated.any(level)
+    }
+
+    /// Returns whether a script may call the tool.
+    pub(crate) fn is_for_script(&self, scope: ScriptScope, entry: &CatalogEntry) -> bool {
+        entry.is_listed() && self.is_not_for(scope, entry).is_none()
+    }
+
+    /// Returns whether a person is asked before a script changes something at the backend of `entry`.
+    pub(crate) fn asks_before_changes(&self, entry: &CatalogEntry) -> bool {
+        self.confirm.get(entry.backend.0).copied().unwrap_or_default() == ConfirmPolicy::Ask
+    }
+}

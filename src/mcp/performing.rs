@@ -1,0 +1,66 @@
+//! A checked call from the question to the result.
+
+use dadl_descriptor::model::ParamRole;
+use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
+
+use super::{
+    HttpServer, builtin::task_notes, consent::ConsentRetry, omission::Omission, result,
+    server::ToolAnswer, stream_opening, task_protocol,
+};
+use crate::{
+    access::AccessDecision,
+    executor::{CallContext, WaitBudget},
+    gate::PendingCall,
+    outcome::AnswerPayload,
+};
+
+impl HttpServer {
+    /// Runs a checked call: asks if need be, executes, and makes the result.
+    pub(super) async fn perform(
+        &self,
+        pending: PendingCall<'_>,
+        retry: ConsentRetry,
+        context: &RequestContext<RoleServer>,
+        carried: CallContext<'_>,
+    ) -> ToolAnswer {
+        let (gate, executor) = (self.gate(), self.executor());
+        let entry = pending.entry();
+        // How long it waits, and what is made of the result, are no business of a host's task.
+        let is_given = |role| pending.arguments().given(role).is_some();
+        let is_plain = !is_given(ParamRole::Wait) && !is_given(ParamRole::Jq);
+        let omission = Omission::of_call(entry, pending.arguments());
+        let watch = gate.catalog().task_tools(entry.backend).map(|tools| &tools.watch.decision);
+        let as_task = entry.tasks().is_some()
+            && is_plain
+            && watch == Some(&AccessDecision::Allow)
+            && context.client_capabilities().is_some_and(|client| client.supports_tasks());
+        let taken = pending.arguments().taken_note();
+        let call = match self.admit(pending, retry, context).await {
+            Ok(call) => call,
+            Err(answered) => return answered,
+        };
+        // Boxed, like what it waits for: the futures of calls are large, and would lie side by side.
+        match Box::pin(stream_opening::perform(self, &call, context)).await {
+            Some(Ok(outcome)) => return Ok(self.shown(outcome, Some(entry), context).await.into()),
+            Some(Err(error)) => return Ok(result::failure_result(error.to_string()).into()),
+            None => {}
+        }
+        let budget = if as_task { WaitBudget::Brief } else { WaitBudget::Usual };
+        Ok(match executor.execute(call, &carried.waiting(budget)).await {
+            Ok(mut outcome) => match outcome.payload {
+                AnswerPayload::Task(report) if as_task && report.is_running => {
+                    // It may have been waited for.
+                    let began = executor.task_began(&report.handle);
+                    CallToolResponse::Task(task_protocol::created(*report, began))
+                }
+                _ => {
+                    outcome.notes.extend(taken);
+                    task_notes::advise(&mut outcome, self);
+                    let of = (Some(entry), omission.as_ref());
+                    self.shown_without(outcome, of, context).await.into()
+                }
+            },
+            Err(error) => result::failure_result(error.for_model()).into(),
+        })
+    }
+}

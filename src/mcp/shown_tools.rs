@@ -1,0 +1,76 @@
+//! Which tools a host sees: each one, or a few that find and call the others.
+
+use rmcp::model::Tool;
+
+use super::{builtin::BuiltinTool, tools};
+use crate::{config::Surface, gate::Gate};
+
+/// What the operator says about the tools that hosts see.
+#[derive(Debug, Clone, Default)]
+pub struct ShownTools {
+    /// Each one, or a few.
+    pub surface: Surface,
+    /// The names of those that are seen beside a few.
+    pub exposed: Vec<String>,
+}
+
+/// What hosts see, and which built-in tools can be called.
+pub(super) struct ToolList {
+    pub(super) tools: Vec<Tool>,
+    pub(super) builtins: Vec<BuiltinTool>,
+    /// Whether tools are found by a search.
+    pub(super) is_compact: bool,
+}
+
+impl ShownTools {
+    /// Returns whether hosts see a few tools that find the others.
+    pub fn is_compact(&self, gate: &Gate) -> bool {
+        let catalog = gate.catalog();
+        let (count, bytes) = match self.surface {
+            // The size of a list is found out only where it decides.
+            Surface::Auto => (catalog.listed().count(), catalog.listed().map(size_of_tool).sum()),
+            Surface::Tools | Surface::Compact => (0, 0),
+        };
+        self.surface.is_compact(count, bytes)
+    }
+
+    /// Returns the listed tools as a model reads them: the name, and a JSON text of name, description and
+    /// schema of the arguments.
+    pub fn texts(&self, gate: &Gate) -> Vec<(String, String)> {
+        let text = |tool: Tool| {
+            let value = serde_json::json!({
+                "name": tool.name,
+                "description": tool.description,
+                "inputSchema": &*tool.input_schema,
+            });
+            (tool.name.to_string(), value.to_string())
+        };
+        self.list(gate).tools.into_iter().map(text).collect()
+    }
+
+    /// Makes the list of hosts.
+    pub(super) fn list(&self, gate: &Gate) -> ToolList {
+        let mut builtins = BuiltinTool::needed(gate);
+        let catalog = gate.catalog();
+        if !self.is_compact(gate) {
+            let built_in = builtins.iter().map(|builtin| builtin.tool());
+            let tools = catalog.listed().map(tools::mcp_tool).chain(built_in).collect();
+            return ToolList { tools, builtins, is_compact: false };
+        }
+        let few = BuiltinTool::of_compact(gate);
+        let exposed = catalog.listed().filter(|entry| self.exposed.contains(&entry.name));
+        let tools = few.iter().map(|it| it.tool()).chain(exposed.map(tools::mcp_tool)).collect();
+        if few.contains(&BuiltinTool::ApiScript) && !builtins.contains(&BuiltinTool::TaskList) {
+            // It tells what scripts have changed.
+            builtins.push(BuiltinTool::TaskList);
+        }
+        builtins.splice(0..0, few);
+        ToolList { tools, builtins, is_compact: true }
+    }
+}
+
+/// Returns about how many bytes a tool takes in a list.
+fn size_of_tool(entry: &crate::catalog::CatalogEntry) -> usize {
+    let schema = serde_json::to_string(&*entry.input_schema).map_or(0, |text| text.len());
+    entry.name.len() + entry.description.len() + schema
+}
