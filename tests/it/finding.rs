@@ -19,6 +19,7 @@ const XEN_ORCHESTRA: &[&str] = &[
     include_str!("finding/xen_orchestra.txt"),
     include_str!("finding/later_xen_orchestra.txt"),
     include_str!("finding/last_xen_orchestra.txt"),
+    include_str!("finding/more_xen_orchestra.txt"),
 ];
 const OTHERS: &[&str] =
     &[include_str!("finding/others.txt"), include_str!("finding/later_others.txt")];

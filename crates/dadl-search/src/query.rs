@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     index::SearchIndex,
-    thesaurus::{Thesaurus, WordKind, is_particle, is_stop_word},
+    thesaurus::{Thesaurus, WordKind, is_particle, is_stop_word, nearest_stop_word},
     words::{stem, words},
 };
 
@@ -21,6 +21,9 @@ const PART_WEIGHT: f32 = 0.4;
 const REPAIRED_WEIGHT: f32 = 1.0;
 /// How much a word counts that begins with the one in the question.
 const LONGER_WEIGHT: f32 = 0.9;
+
+/// Shorter words are not taken for others.
+const SHORTEST_UNKNOWN: usize = 4;
 
 /// One thing that a question asks for.
 #[derive(Debug, Default)]
@@ -94,6 +97,9 @@ pub(crate) fn parse(index: &SearchIndex, query: &str) -> ParsedQuery {
     let query: String = query.chars().take(MOST_CHARACTERS).collect();
     let mut words = words(&query);
     words.truncate(MOST_WORDS);
+    let mut words: Vec<String> =
+        words.into_iter().flat_map(|word| plain_words(index, word)).collect();
+    words.truncate(MOST_WORDS);
     let stems = words.iter().map(|word| stem(word)).collect();
     let mut parser = QueryParser {
         index,
@@ -106,6 +112,38 @@ pub(crate) fn parse(index: &SearchIndex, query: &str) -> ParsedQuery {
     parser.find_expressions();
     parser.find_words();
     parser.finish()
+}
+
+/// Returns whether anything is known of a word.
+fn is_known(index: &SearchIndex, word: &str) -> bool {
+    let stem = stem(word);
+    is_stop_word(word)
+        || index.stem_id(&stem).is_some()
+        || Thesaurus::general().meaning(&stem).is_some()
+        || !index.people(&stem).is_empty()
+}
+
+/// Returns the words that an unknown one is made of, as in German, or the idle one that it was to be.
+fn plain_words(index: &SearchIndex, word: String) -> Vec<String> {
+    if word.len() < SHORTEST_UNKNOWN || is_known(index, &word) {
+        return vec![word];
+    }
+    if let Some(idle) = nearest_stop_word(&word) {
+        return vec![idle.to_owned()];
+    }
+    let halves = word.char_indices().map(|(at, _)| word.split_at(at));
+    let mut halves = halves.filter(|(first, second)| first.len() >= 3 && second.len() >= 3);
+    let is_half = |half: &str| !is_stop_word(half) && is_known(index, half);
+    let found = halves.find_map(|(first, second)| {
+        if !is_half(second) {
+            return None;
+        }
+        // `Sicherung-s-ziel`
+        let linked = first.strip_suffix('s').filter(|first| first.len() >= 3);
+        let first = [Some(first), linked].into_iter().flatten().find(|first| is_half(first))?;
+        Some(vec![first.to_owned(), second.to_owned()])
+    });
+    found.unwrap_or_else(|| vec![word])
 }
 
 impl QueryParser<'_> {
@@ -209,17 +247,9 @@ impl QueryParser<'_> {
         general.is_some() || !people.is_empty()
     }
 
-    /// Guesses what an unknown word is: two in one, the beginning of one, or one that is misspelled.
+    /// Guesses what an unknown word is: a part of one, with a number, the beginning of one, or one that is
+    /// misspelled.
     fn guess(&mut self, concept: &mut Concept, word: &str, next: Option<&String>, at: usize) {
-        let halves = word.char_indices().map(|(at, _)| word.split_at(at));
-        let halves = halves.filter(|(first, second)| first.len() >= 3 && second.len() >= 3);
-        for (first, second) in halves {
-            let ids = [first, second].map(|half| self.index.stem_id(&stem(half)));
-            if let [Some(first), Some(second)] = ids {
-                concept.add(vec![first, second], 1.0, None);
-                return;
-            }
-        }
         if let Some(joined) =
             next.and_then(|next| self.index.stem_id(&stem(&format!("{word}{next}"))))
         {

@@ -288,3 +288,125 @@ fn stem_weights(concepts: &[Concept]) -> BTreeMap<u32, f32> {
     }
     weights
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tool_text::{BackendWords, ParamText, ToolText};
+
+    fn tool<'a>(name: &'a str, description: &'a str, effect: ToolEffect) -> ToolText<'a> {
+        ToolText {
+            name: name.into(),
+            description: description.into(),
+            effect,
+            ..ToolText::default()
+        }
+    }
+
+    fn machines() -> SearchIndex {
+        let (reads, changes) = (ToolEffect::Reads, ToolEffect::Changes);
+        let mut tools = vec![
+            tool("list_vms", "VMs.", reads),
+            tool("get_vm", "One VM: CPUs, memory.", reads),
+            tool("delete_vm", "Destroy a VM and its disks.", changes),
+            tool("snapshot_vm", "Take a VM snapshot.", changes),
+            tool("list_vm_snapshots", "VM snapshots.", reads),
+            tool("find_vms_without_backup", "VMs whose last backup is old.", reads),
+            tool("list_backups", "Stored VM backups.", reads),
+            tool("list_networks", "Networks.", reads),
+            tool("add_user_to_group", "Put a user into a group.", changes),
+        ];
+        for kind in [
+            "list_vm_alarms",
+            "list_host_alarms",
+            "list_pool_alarms",
+            "list_sr_alarms",
+            "list_disk_alarms",
+        ] {
+            let params = vec![ParamText { name: "id".into(), ..ParamText::default() }];
+            tools.push(ToolText { params, ..tool(kind, "Alarms.", reads) });
+        }
+        let said = vec!["server".into(), "port group".into()];
+        let words = BackendWords { backend: "".into(), words: vec![("network".into(), said)] };
+        SearchIndex::build(&tools, &[words])
+    }
+
+    fn found(index: &SearchIndex, queries: &[&str]) -> Vec<String> {
+        let queries: Vec<String> = queries.iter().map(|it| (*it).to_owned()).collect();
+        let hits = index.search(SearchQuery { queries: &queries, backend: None });
+        hits.iter().map(|hit| index.tools()[hit.position].name.to_string()).collect()
+    }
+
+    fn first(query: &str) -> String {
+        found(&machines(), &[query]).into_iter().next().unwrap_or_default()
+    }
+
+    #[test]
+    fn people_are_understood() {
+        for (query, expected) in [
+            ("show me all virtual machines", "list_vms"),
+            ("please get rid of that machine", "delete_vm"),
+            ("Maschine löschen", "delete_vm"),
+            ("create a snapshot", "snapshot_vm"),
+            ("do we have checkpoints?", "list_vm_snapshots"),
+            ("which vms have no backup, i.e. are without backup", "find_vms_without_backup"),
+            ("backups of a vm", "list_backups"),
+            ("which port groups are there", "list_networks"),
+            ("whch snapshto of a vm are there", "list_vm_snapshots"),
+            ("get_vm", "get_vm"),
+            ("put the user in a group", "add_user_to_group"),
+        ] {
+            assert_eq!(first(query), expected, "{query}");
+        }
+        assert!(found(&machines(), &["weather in Paris"]).is_empty());
+    }
+
+    #[test]
+    fn a_family_takes_one_place_unless_its_kind_is_named() {
+        let index = machines();
+        let alarms =
+            |names: &[String]| names.iter().take(3).filter(|it| it.ends_with("alarms")).count();
+        assert_eq!(alarms(&found(&index, &["alarms list vms networks"])), 1);
+        assert_eq!(found(&index, &["alarms of a pool"])[0], "list_pool_alarms");
+        let both = found(&index, &["alarms of a pool or a host"]);
+        assert!(
+            both[..2].iter().all(|it| it == "list_pool_alarms" || it == "list_host_alarms"),
+            "{both:?}"
+        );
+    }
+
+    #[test]
+    fn several_questions_are_joined() {
+        let both = found(&machines(), &["delete a vm", "networks"]);
+        let first: Vec<&str> = both.iter().take(2).map(String::as_str).collect();
+        assert!(first.contains(&"delete_vm") && first.contains(&"list_networks"), "{both:?}");
+        let named = found(&machines(), &["*snapshot*"]);
+        assert_eq!(named, ["snapshot_vm", "list_vm_snapshots"]);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        #[test]
+        fn any_texts_and_questions_have_an_answer(
+            names in proptest::collection::vec("\\PC{0,20}|[a-c]_[a-c]_[a-c]", 0..12),
+            description in "\\PC{0,60}",
+            queries in proptest::collection::vec("\\PC{0,60}|[a-c]( [a-c*?]){0,9}", 0..15),
+        ) {
+            let tools: Vec<ToolText<'_>> =
+                names.iter().map(|name| tool(name, &description, ToolEffect::Reads)).collect();
+            let said = vec![description.as_str().into()];
+            let words = vec![(description.as_str().into(), said)];
+            let words = [BackendWords { backend: "".into(), words }];
+            let index = SearchIndex::build(&tools, &words);
+            let asked = SearchQuery { queries: &queries, backend: None };
+            let hits = index.search(asked);
+            proptest::prop_assert!(hits.iter().all(|hit| hit.position < tools.len() && hit.score.is_finite()));
+            proptest::prop_assert!(hits.is_sorted_by(|one, other| one.score >= other.score));
+            proptest::prop_assert_eq!(index.search(asked), hits);
+        }
+    }
+}

@@ -114,15 +114,29 @@ pub(crate) fn is_particle(word: &str) -> bool {
 
 /// Returns whether a folded word says nothing about what is looked for.
 pub(crate) fn is_stop_word(word: &str) -> bool {
+    stop_words().binary_search(&word).is_ok()
+}
+
+/// Returns the word that says nothing and of which one letter differs.
+pub(crate) fn nearest_stop_word(word: &str) -> Option<&'static str> {
+    let near = |known: &&&str| {
+        known.len() >= 4
+            && known.len().abs_diff(word.len()) <= 1
+            && known.bytes().next() == word.bytes().next()
+            && strsim::osa_distance(known, word) == 1
+    };
+    stop_words().iter().find(near).copied()
+}
+
+fn stop_words() -> &'static [&'static str] {
     static WORDS: OnceLock<Vec<&'static str>> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
+    WORDS.get_or_init(|| {
         let lines = include_str!("stop_words.txt").lines().filter(|line| !line.starts_with('#'));
         let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
         words.sort_unstable();
         words.dedup();
         words
-    });
-    words.binary_search(&word).is_ok()
+    })
 }
 
 #[cfg(test)]
