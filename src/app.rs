@@ -27,11 +27,10 @@ use dadl_descriptor::{
 };
 use url::Url;
 
-pub use self::{
-    credential_problem::CredentialProblem,
-    error::{BuildError, BuildProblem, RotationError, SettingProblem},
-    flows::{CredentialDestination, CredentialFlow},
-    operator::{DefaultError, OperatorError},
+pub use self::error::BuildError;
+pub(crate) use self::{
+    error::{BuildProblem, RotationError, SettingProblem},
+    flows::CredentialFlow,
 };
 use crate::{
     access::{AccessDecision, AccessDenial, AccessPolicy},

@@ -32,7 +32,7 @@ const BAR: usize = 20;
 const MOST_CHANGE: usize = 40;
 
 /// Where the demo is shown.
-pub trait DemoStage {
+pub(crate) trait DemoStage {
     /// Shows a line, which stays.
     fn line(&mut self, line: &str) -> io::Result<()>;
 
@@ -48,7 +48,7 @@ pub trait DemoStage {
 /// # Errors
 ///
 /// Any step that does not go as it should.
-pub async fn run(
+pub(crate) async fn run(
     program: &Path,
     files: &Path,
     hidden: &[&str],

@@ -14,7 +14,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "simulator")]
-pub mod demo;
+mod demo;
 pub mod executor;
 pub mod files;
 pub mod finding;

@@ -13,7 +13,8 @@ use dadl_descriptor::model::{AccessLevel, template::OtherHost};
 use dadl_text::text::cut_text;
 use url::Url;
 
-pub use self::origin::{AllowedOrigin, NoOrigin};
+pub use self::origin::AllowedOrigin;
+pub(crate) use self::origin::NoOrigin;
 
 /// The word for tools whose author gave no level.
 pub const UNCLASSIFIED: &str = "unclassified";

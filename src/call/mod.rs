@@ -29,15 +29,14 @@ use dadl_descriptor::model::RequestMethod;
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
-pub use self::{
-    args::{CallArguments, check_arguments},
-    base_url::{BaseUrl, BaseUrlError, LeadsOut},
-    door::CallChannel,
+pub(crate) use self::{
+    args::CallArguments,
+    base_url::BaseUrlError,
     error::{ArgumentError, ArgumentProblem},
     multipart::MultipartBody,
-    plan::plan_call,
     rpc::RpcCall,
 };
+pub use self::{args::check_arguments, base_url::BaseUrl, door::CallChannel, plan::plan_call};
 
 /// A request that could be sent, without credentials: it is safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]

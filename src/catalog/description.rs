@@ -15,7 +15,7 @@ use dadl_text::{
 use super::CatalogOperation;
 
 /// The longest description, in characters; Gemini refuses longer ones.
-pub const DESCRIPTION_MAX: usize = 1024;
+pub(crate) const DESCRIPTION_MAX: usize = 1024;
 
 /// The longest deprecation notice, in characters: it must not crowd the description out.
 const DEPRECATION_MAX: usize = 256;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use dadl_descriptor::model::{
     AuthScheme, BodyKind, BodyRules, Descriptor, KindList, PageBehavior, PageStrategy, Pagination,
     Param, ParamKind, ParamLocation, ParamRole, RequestMethod, RestOperation, Tool, ToolRequest,
-    auth::rules::AuthRules, template::PathTemplate,
+    auth::rules::AuthRules, keywords::SearchKeywords, template::PathTemplate,
 };
 use serde_json::Value;
 
@@ -87,6 +87,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         health: None,
         openapi_source: None,
         unlisted_params: Vec::new(),
+        keywords: SearchKeywords::default(),
         switch: None,
         fit: None,
         tasks: None,

@@ -5,7 +5,7 @@
 //! over all tools, denied ones included: widening the access of a backend renames nothing.
 
 mod annotations;
-pub mod availability;
+pub(crate) mod availability;
 mod description;
 mod entry;
 #[cfg(test)]
@@ -29,10 +29,8 @@ use dadl_text::names::{nearest_operation, readers};
 use serde_json::{Map, Value};
 
 pub(crate) use self::description::collapse_spaces;
-pub use self::{
+pub(crate) use self::{
     annotations::ToolHints,
-    description::DESCRIPTION_MAX,
-    name::PROPERTY_NAME_MAX,
     output::{NOTE, OutputSchema},
 };
 use crate::access::{AccessDecision, AccessPolicy};

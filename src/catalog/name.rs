@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use dadl_text::names::{RESERVED, TOOL_NAME_MAX, joined_name, suffixed};
 
 /// The longest property name.
-pub const PROPERTY_NAME_MAX: usize = 64;
+pub(crate) const PROPERTY_NAME_MAX: usize = 64;
 
 /// A name on its way to being unique.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ const MOST_EXAMPLES: usize = 12;
 
 /// The member of structured content that says in our words what there is to say about a result. Listed
 /// schemas are open and do not name it.
-pub const NOTE: &str = "_note";
+pub(crate) const NOTE: &str = "_note";
 
 /// The outputs of the tools of one backend.
 ///

@@ -3,7 +3,7 @@
 use dadl_descriptor::model::{AccessLevel, BodyKind, Deprecation, PageStrategy};
 use serde_json::json;
 
-use super::{fixture::*, *};
+use super::{fixture::*, name::PROPERTY_NAME_MAX, *};
 use crate::access::{AccessLevels, ToolPatterns};
 
 fn schema_of(tool: Tool) -> Value {

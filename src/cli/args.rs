@@ -12,9 +12,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use dadl_openapi::pattern::SchemaPattern;
 
 use self::backends::BESIDES_DEMO;
-pub use self::backends::{BackendArgs, SimulatedArgs};
+pub(crate) use self::backends::{BackendArgs, SimulatedArgs};
 #[cfg(feature = "simulator")]
-pub use self::simulated::{DemoArgs, SimulateArgs};
+pub(crate) use self::simulated::{DemoArgs, SimulateArgs};
 use super::{
     possible_values::{parse_address, parse_backend_name},
     report::ReportFormat,
@@ -29,7 +29,7 @@ use crate::{
 /// Settings come from flags, then from the environment, then from backends.yaml.
 #[derive(Debug, Parser)]
 #[command(name = "dadl-mcp", version, max_term_width = 100, disable_help_subcommand = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Flags of every subcommand.
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -40,7 +40,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum CliCommand {
+pub(crate) enum CliCommand {
     /// Call a tool and print its result
     Call(CallArgs),
     /// Report everything that is wrong with descriptors
@@ -87,7 +87,7 @@ pub enum CliCommand {
 /// Flags of every subcommand.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
-pub struct GlobalArgs {
+pub(crate) struct GlobalArgs {
     /// Color the output
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
     pub color: ColorChoice,
@@ -104,7 +104,7 @@ pub struct GlobalArgs {
 
 /// When to color.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
+pub(crate) enum ColorChoice {
     /// Always
     Always,
     /// On a terminal, unless NO_COLOR is set
@@ -116,7 +116,7 @@ pub enum ColorChoice {
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// One JSON object a line
     Json,
     /// Text for people
@@ -128,7 +128,7 @@ pub enum LogFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 ok, 2 arguments do not fit, 3 settings, 4 refused, \
                         5 the backend said no, 6 the backend did not answer")]
-pub struct CallArgs {
+pub(crate) struct CallArgs {
     /// The tool
     pub tool: String,
     /// Its arguments: key=text, or key:=json for a value that is not text; a repeated key makes
@@ -157,7 +157,7 @@ pub struct CallArgs {
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// The descriptors
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
@@ -196,7 +196,7 @@ impl From<FormatArg> for ReportFormat {
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
@@ -204,7 +204,7 @@ pub struct CompletionsArgs {
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,
@@ -221,7 +221,7 @@ pub struct DoctorArgs {
 #[command(after_help = "Exit codes: 0 no difference, 3 a file or a setting cannot be used, 5 the \
                         server answered with an error, 6 it did not answer, 7 differences, or \
                         exceptions that no difference needs")]
-pub struct DriftArgs {
+pub(crate) struct DriftArgs {
     /// The descriptor: a path, or the name of one that is built in; without OPENAPI, the name of a
     /// backend of the settings
     #[arg(value_name = "DESCRIPTOR", value_hint = ValueHint::FilePath)]
@@ -259,7 +259,7 @@ pub struct DriftArgs {
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
-pub struct ExplainArgs {
+pub(crate) struct ExplainArgs {
     /// The codes; all of them are listed without
     #[arg(value_name = "CODE")]
     pub codes: Vec<String>,
@@ -274,7 +274,7 @@ pub struct ExplainArgs {
     after_help = "Exit codes: 0 a descriptor was made, 1 nothing can be made of the document, \
                         3 it cannot be read"
 )]
-pub struct ImportArgs {
+pub(crate) struct ImportArgs {
     /// The document: OpenAPI 3 or Swagger 2, JSON or YAML; - reads it from standard input
     #[arg(value_name = "OPENAPI", value_hint = ValueHint::FilePath)]
     pub document: PathBuf,
@@ -308,7 +308,7 @@ pub struct ImportArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 every check went well, 1 one did not, or none is declared, \
                         3 settings")]
-pub struct HealthArgs {
+pub(crate) struct HealthArgs {
     /// The backend; all of them otherwise
     #[arg(value_name = "NAME")]
     pub backend: Option<String>,
@@ -328,7 +328,7 @@ pub struct HealthArgs {
 #[command(after_help = "A line {\"gap\": ..} stands where events may be missing.\n\
                         Exit codes: 1 the stream ended, 2 arguments do not fit, 3 settings, \
                         4 refused, 130 Ctrl-C")]
-pub struct WatchArgs {
+pub(crate) struct WatchArgs {
     /// The backend
     #[arg(value_name = "BACKEND")]
     pub backend: String,
@@ -346,7 +346,7 @@ pub struct WatchArgs {
 
 /// Arguments of `fmt`.
 #[derive(Debug, Args)]
-pub struct FmtArgs {
+pub(crate) struct FmtArgs {
     /// The descriptors; - reads one from standard input and prints it
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
@@ -357,10 +357,13 @@ pub struct FmtArgs {
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     /// List tools that may not be called too, with the reason
     #[arg(long)]
     pub all: bool,
+    /// Say about how many tokens a model pays for the list, with each surface
+    #[arg(long, conflicts_with = "all")]
+    pub tokens: bool,
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,
@@ -374,7 +377,7 @@ pub struct ListArgs {
 
 /// Arguments of `man`.
 #[derive(Debug, Args)]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// The subcommand
     #[arg(value_name = "COMMAND")]
     pub subcommand: Option<String>,
@@ -382,7 +385,7 @@ pub struct ManArgs {
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
@@ -426,7 +429,7 @@ pub struct ServeArgs {
 /// without echo, or one a line from standard input. Nothing is stored unless everything went
 /// well.
 #[derive(Debug, Args)]
-pub struct SetupArgs {
+pub(crate) struct SetupArgs {
     /// The backend; may be left out when there is one only
     #[arg(value_name = "BACKEND")]
     pub backend: Option<String>,
@@ -469,7 +472,7 @@ pub struct SetupArgs {
 
 /// Where `setup` stores credentials.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum StoreArg {
+pub(crate) enum StoreArg {
     /// Where the backend's credentials are; else the keyring if there is one, else the file
     #[default]
     Auto,
@@ -481,7 +484,7 @@ pub enum StoreArg {
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// The tool
     pub tool: String,
     /// Show the code of the examples
@@ -507,7 +510,7 @@ pub struct ShowArgs {
     after_help = "Exit codes: 0 it succeeded, goes on, or was cancelled as asked, 2 no such \
                         task, 3 settings, 4 refused, 5 it failed, 6 the backend did not answer"
 )]
-pub struct TaskArgs {
+pub(crate) struct TaskArgs {
     /// The handle, as the call gave it
     pub handle: TaskHandle,
     /// Wait so many seconds for the end of the task, 0 to look once; as long as it takes otherwise

@@ -184,15 +184,16 @@ fn is_proxied(environment: &Environment) -> bool {
 /// Says when hosts would see more tools than some of them take.
 fn describe_surface(settings: &Settings, report: &mut DoctorReport) {
     let listed = report.listed;
-    report.backend = None;
     if settings.surface == Surface::Tools && listed > MOST_LISTED {
-        report.ok(
-            "surface",
-            format!(
-                "{listed} tools are listed, and some hosts take {MOST_LISTED} at most; with `--surface \
-                 compact` a few find the others"
-            ),
+        let finding = format!(
+            "{listed} tools are listed, and some hosts take {MOST_LISTED} at most; with `--surface \
+             compact` a few find the others"
         );
+        let health = CheckStatus::Ok;
+        let line = ReportLine { health, backend: None, subject: "surface", finding, hint: None };
+        // It is about the settings, which come first.
+        let of_backend = report.lines.iter().position(|line| line.backend.is_some());
+        report.lines.insert(of_backend.unwrap_or(report.lines.len()), line);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width, presets::NOTHING};
 use dadl_descriptor::model::AccessLevel;
-use dadl_text::text::one_line;
+use dadl_text::text::{about_tokens, one_line};
 use serde_json::{Value, json};
 
 use super::{
@@ -21,7 +21,9 @@ use super::{
 use crate::{
     access::{AccessDecision, AccessDenial, UNCLASSIFIED},
     catalog::{CatalogEntry, CatalogOperation, UnlistedReason},
-    config::env_vars::Environment,
+    config::{Surface, env_vars::Environment},
+    gate::Gate,
+    mcp::ShownTools,
 };
 
 /// Longer request lines are cut, so that a description has room.
@@ -41,6 +43,10 @@ pub(super) async fn run(
     let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let catalog = app.gate.catalog();
+    if args.tokens {
+        write_tokens(&list_sizes(&app.gate), args.json, console)?;
+        return Ok(ExitReason::Ok);
+    }
     let entries: Vec<&CatalogEntry> =
         if args.all { catalog.entries().iter().collect() } else { catalog.listed().collect() };
     if args.json || !console.out_is_terminal {
@@ -62,6 +68,64 @@ pub(super) async fn run(
     }
     Ok(ExitReason::Ok)
 }
+
+/// What a list of tools costs.
+struct ListSize {
+    /// The surface, or a backend.
+    name: String,
+    tools: usize,
+    tokens: usize,
+}
+
+/// Returns what the list of each surface costs, and of `tools` each backend's part.
+fn list_sizes(gate: &Gate) -> Vec<ListSize> {
+    let mut sizes = Vec::new();
+    for surface in [Surface::Tools, Surface::Compact] {
+        let shown = ShownTools { surface, exposed: Vec::new() };
+        let texts = shown.texts(gate);
+        let tokens = texts.iter().map(|(_, text)| about_tokens(text)).sum();
+        sizes.push(ListSize { name: surface.to_string(), tools: texts.len(), tokens });
+        if surface == Surface::Compact {
+            continue;
+        }
+        let mut of_backends: Vec<ListSize> = Vec::new();
+        for (name, text) in &texts {
+            let Some(entry) = gate.catalog().find(name) else { continue };
+            let tokens = about_tokens(text);
+            match of_backends.iter_mut().find(|it| it.name == *entry.backend_name) {
+                Some(size) => {
+                    size.tools += 1;
+                    size.tokens += tokens;
+                }
+                None => {
+                    let name = entry.backend_name.to_string();
+                    of_backends.push(ListSize { name, tools: 1, tokens });
+                }
+            }
+        }
+        sizes.append(&mut of_backends);
+    }
+    sizes
+}
+
+/// Writes what lists cost: names, descriptions and schemas of arguments.
+fn write_tokens(sizes: &[ListSize], json: bool, console: &mut Console) -> io::Result<()> {
+    if json || !console.out_is_terminal {
+        let all = sizes
+            .iter()
+            .map(|it| json!({ "list": it.name, "tools": it.tools, "tokens": it.tokens }));
+        return console.print_json(&all.collect());
+    }
+    for ListSize { name, tools, tokens } in sizes {
+        let each = tokens.checked_div(*tools).unwrap_or_default();
+        let name = pad_width(name, TOKENS_NAME);
+        writeln!(console.out, "{name} {tools:>5} tools {tokens:>7} tokens {each:>5} a tool")?;
+    }
+    Ok(())
+}
+
+/// The column in which the numbers begin.
+const TOKENS_NAME: usize = 20;
 
 /// Describes a tool for a program.
 pub(super) fn entry_summary(entry: &CatalogEntry) -> Value {

@@ -4,7 +4,7 @@
 //! `Console` and gives an [`ExitReason`]; what fails becomes a
 //! `CliFailure`, which says what to do next.
 
-pub mod args;
+pub(crate) mod args;
 mod authorize;
 mod call;
 pub mod check;
@@ -18,7 +18,7 @@ mod demo_stage;
 mod docs;
 mod doctor;
 mod drift;
-pub mod exit;
+pub(crate) mod exit;
 mod explain;
 mod failure;
 mod flags;

@@ -80,7 +80,10 @@ pub(super) async fn run(
     let surface = args.surface.unwrap_or(app.surface);
     let server = build_server(app, surface, most_chars, http.is_some());
     let served = match http {
-        None => signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await,
+        None => {
+            warn_of_many(&server);
+            signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await
+        }
         Some(options) => {
             let address = options.listen;
             options.require_token(address)?;
@@ -90,6 +93,7 @@ pub(super) async fn run(
             // Whoever chose port 0 has to learn the port.
             let url = format!("http://{}/mcp", listener.local_addr()?);
             writeln!(console.err, "listening on {url}")?;
+            warn_of_many(&server);
             if console.can_ask {
                 say_how_to_reach(&name, &url, options.token.is_some(), console)?;
             }
@@ -174,6 +178,17 @@ fn say_how_to_reach(
     writeln!(console.err, "\nCtrl-C ends it.")
 }
 
+/// Says in the log when some hosts would refuse the list.
+fn warn_of_many(server: &HttpServer) {
+    let count = server.tool_count();
+    if count > MOST_LISTED {
+        tracing::warn!(
+            "{count} tools are listed, and some hosts take {MOST_LISTED} at most; `--surface compact` \
+             lists a few that find and call the others"
+        );
+    }
+}
+
 /// Some hosts refuse a list with more tools.
 pub(super) const MOST_LISTED: usize = 128;
 
@@ -206,13 +221,6 @@ fn build_server(
     let exposed: Vec<String> = exposed.map(|entry| entry.name.clone()).collect();
     let shown = ShownTools { surface, exposed };
     let is_compact = shown.is_compact(&app.gate);
-    let count = catalog.listed().count();
-    if !is_compact && count > MOST_LISTED {
-        tracing::warn!(
-            "{count} tools are listed, and some hosts take {MOST_LISTED} at most; `--surface compact` \
-             lists a few that find and call the others"
-        );
-    }
     let composites = catalog.listed().filter(|entry| entry.tool().is_none());
     let composites = composites.map(|entry| entry.name.as_str()).collect();
     let search = is_compact.then_some(SearchMention { composites });

@@ -96,7 +96,9 @@ impl CredentialRecipient<'_> {
 }
 
 /// Writes origins for people.
-pub fn join_origins<'origins>(origins: impl IntoIterator<Item = &'origins Origin>) -> String {
+pub(crate) fn join_origins<'origins>(
+    origins: impl IntoIterator<Item = &'origins Origin>,
+) -> String {
     let texts: Vec<&str> = origins.into_iter().map(Origin::as_str).collect();
     match texts.as_slice() {
         [] => "nowhere".to_owned(),

@@ -28,10 +28,8 @@ use dadl_descriptor::model::CredentialName;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub(crate) use self::file::{read_public, read_secret};
-pub use self::{
-    file::SecretFileError,
-    source::{BackendCredentials, CredentialSource, SourceError},
-};
+pub use self::source::{CredentialSource, SourceError};
+pub(crate) use self::{file::SecretFileError, source::BackendCredentials};
 pub use super::store::CredentialValue;
 use super::{
     BackendSettings,

@@ -81,7 +81,7 @@ impl FileDoubt {
 ///
 /// It is not there, or cannot be reached.
 #[cfg(unix)]
-pub fn way_to(path: &Path) -> io::Result<Vec<FileDoubt>> {
+pub(crate) fn way_to(path: &Path) -> io::Result<Vec<FileDoubt>> {
     unix::way_to(path)
 }
 

@@ -4,7 +4,11 @@
 
 /// A key of backends.yaml.
 #[derive(Debug, Clone, Copy)]
-pub struct ConfigKey {
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "a test compares all of it with docs/configuration.md")
+)]
+pub(crate) struct ConfigKey {
     /// The key.
     pub name: &'static str,
     /// What its value is.
@@ -25,7 +29,7 @@ const fn config_key(
 }
 
 /// The keys of the file itself.
-pub const FILE: &[ConfigKey] = &[
+pub(crate) const FILE: &[ConfigKey] = &[
     config_key("backends", "list", "required", "The backends, in their order"),
     config_key(
         "files",
@@ -49,7 +53,7 @@ pub const FILE: &[ConfigKey] = &[
 ];
 
 /// The keys of `limits`.
-pub const LIMITS: &[ConfigKey] = &[
+pub(crate) const LIMITS: &[ConfigKey] = &[
     config_key(
         "max_result_chars",
         "number",
@@ -105,7 +109,7 @@ pub const LIMITS: &[ConfigKey] = &[
 ];
 
 /// The keys of `files`.
-pub const FILES: &[ConfigKey] = &[
+pub(crate) const FILES: &[ConfigKey] = &[
     config_key(
         "allow_hosts",
         "list",
@@ -171,7 +175,7 @@ pub const FILES: &[ConfigKey] = &[
 ];
 
 /// The keys of an entry of `backends`.
-pub const BACKEND: &[ConfigKey] = &[
+pub(crate) const BACKEND: &[ConfigKey] = &[
     config_key("name", "text", "required", "What people and tool names call it: `[a-z][a-z0-9-]*`"),
     config_key(
         "transport",
@@ -311,7 +315,7 @@ pub const BACKEND: &[ConfigKey] = &[
 ];
 
 /// The keys of `options`, besides the values of `{NAME}` placeholders.
-pub const OPTIONS: &[ConfigKey] = &[
+pub(crate) const OPTIONS: &[ConfigKey] = &[
     config_key(
         "timeout",
         "duration",

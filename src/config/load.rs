@@ -205,7 +205,7 @@ fn files_of_this_process() -> PathBuf {
 
 /// Why a text is no list of access levels.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LevelsError {
+pub(crate) enum LevelsError {
     /// It has no word.
     #[error("no access level is given")]
     Empty,
@@ -219,7 +219,7 @@ pub enum LevelsError {
 /// # Errors
 ///
 /// See [`LevelsError`].
-pub fn parse_levels(text: &str) -> Result<AccessLevels, LevelsError> {
+pub(crate) fn parse_levels(text: &str) -> Result<AccessLevels, LevelsError> {
     let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
     match words.iter().find(|word| !backends_file::is_level(word)) {
         Some(word) => Err(LevelsError::Word((*word).to_owned())),

@@ -6,18 +6,18 @@
 pub(crate) mod address;
 mod backends_file;
 mod base_url;
-pub mod binding;
+pub(crate) mod binding;
 pub mod bundled;
 mod certificate_pin;
 pub mod credentials;
 mod default_name;
-pub mod descriptor_folder;
+pub(crate) mod descriptor_folder;
 mod dirs;
 pub mod env_vars;
 pub(crate) mod file_settings;
-pub mod file_trust;
+pub(crate) mod file_trust;
 pub mod keyring;
-pub mod keys;
+pub(crate) mod keys;
 mod limits;
 mod load;
 mod network_reach;
@@ -25,9 +25,9 @@ mod origin;
 mod origins;
 mod private_files;
 mod reader;
-pub mod server_notes;
-pub mod shell;
-pub mod store;
+pub(crate) mod server_notes;
+pub(crate) mod shell;
+pub(crate) mod store;
 mod surface;
 #[cfg(test)]
 mod tests;
@@ -37,16 +37,15 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-pub use self::{
+pub(crate) use self::{
     base_url::BaseUrlProblem,
-    bundled::DescriptorPaths,
-    certificate_pin::{CertificatePin, NoPin},
-    file_settings::FileSettings,
-    limits::OperatorLimits,
-    load::{LevelsError, SettingsError, SettingsOverrides, parse_levels},
+    load::{SettingsError, parse_levels},
     network_reach::{AddressKey, NetworkReach, NoHost, PrivateAddress, PrivateHost},
-    origin::{Origin, OriginError},
-    surface::{Surface, UnknownSurface},
+    origin::Origin,
+};
+pub use self::{
+    bundled::DescriptorPaths, certificate_pin::CertificatePin, file_settings::FileSettings,
+    limits::OperatorLimits, load::SettingsOverrides, surface::Surface,
 };
 use crate::access::{AccessPolicy, ToolPatterns};
 

@@ -38,7 +38,7 @@ const MOST_BYTES: u64 = 512 * 1024;
 const MOST_NOTES: usize = 256;
 
 /// A note is looked at again after this time.
-pub const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The form of a note.
 const FORM: u32 = 1;

@@ -50,7 +50,7 @@ impl BackendSettings {
 }
 
 /// Writes a word as a POSIX shell takes it.
-pub fn shell_quoted(word: &str) -> Cow<'_, str> {
+pub(crate) fn shell_quoted(word: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
     if word.bytes().all(plain) {
         return word.into();

@@ -33,7 +33,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use self::content::{KeyringItem, KeyringNote, StoreContent, StoreEntry};
-pub use self::{
+pub(crate) use self::{
     error::StoreError,
     listing::{CredentialListing, RemovedCredentials},
 };
@@ -43,7 +43,7 @@ use super::{
     keyring::{self, Keyring, KeyringError},
     private_files::{create_directory, create_private, is_open_to_others, make_private},
 };
-pub use dadl_text::text::text_fingerprint;
+pub(crate) use dadl_text::text::text_fingerprint;
 
 /// A store larger than this is something else.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;

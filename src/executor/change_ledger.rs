@@ -25,6 +25,9 @@ const MOST_OF_CLIENT: usize = 16;
 /// So many changes of a script are told one by one.
 const MOST_TOLD: usize = 20;
 
+/// More changes than this are told by numbers where all went well.
+const FEW: usize = 3;
+
 /// So much is kept of the arguments of a change, and of its failure, in characters.
 const LONGEST: usize = 120;
 
@@ -193,6 +196,12 @@ impl LedgerState {
             many => format!("{many} {plural}"),
         };
         text.push_str(" by this script: ");
+        if self.end == Some(ScriptEnd::Done) && self.changes.len() > FEW {
+            if let Some(all) = self.all_done() {
+                text.push_str(&all);
+                return Some(text);
+            }
+        }
         for (at, change) in self.changes.iter().take(MOST_TOLD).enumerate() {
             let ScriptChange { tool, arguments, end } = change;
             let separator = if at > 0 { "; " } else { "" };
@@ -205,6 +214,25 @@ impl LedgerState {
             let _ = write!(text, "; and {more} more, {done} of them done");
         }
         Some(text)
+    }
+}
+
+impl LedgerState {
+    /// Says how often each tool was called, when each call was done: who wrote the script knows the rest.
+    fn all_done(&self) -> Option<String> {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for ScriptChange { tool, end, .. } in &self.changes {
+            if *end != ChangeEnd::Done {
+                return None;
+            }
+            match counts.iter_mut().find(|(known, _)| known == tool) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((tool, 1)),
+            }
+        }
+        let of: Vec<String> =
+            counts.iter().map(|(tool, count)| format!("{tool} {count} times")).collect();
+        Some(format!("{} (all done)", of.join(", ")))
     }
 }
 

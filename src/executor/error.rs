@@ -10,10 +10,9 @@ use std::time::Duration;
 use dadl_descriptor::model::json_path::PathError;
 use dadl_text::text;
 
-pub use self::{
-    media_type::MediaTypeError,
-    task::{TaskError, TaskFailure},
-    unsure::UnsureError,
+pub use self::task::TaskError;
+pub(crate) use self::{
+    media_type::MediaTypeError, task::TaskFailure, unsure::UnsureError,
     upload_size::UploadSizeError,
 };
 use super::BusyError;

@@ -57,15 +57,18 @@ use self::{
     begun_tasks::BegunTasks, call_bounds::CallBounds, change_ledger::ChangeLedgers,
     known_servers::KnownServers, script::ScriptSlots, settle_write::LastWrites,
 };
-pub use self::{
+pub(crate) use self::{
     call_bounds::BusyError,
+    dry_run::DryRun,
+    error::{MediaTypeError, TaskFailure, UploadSizeError},
+    health::HealthReport,
+    known_servers::KnownServer,
+    preview::TimedPreview,
+};
+pub use self::{
     caller_script::{CallerScript, ChangeApproval, ChangeQuestion, ScriptError, ScriptGuide},
     context::{CallContext, OnDrop, WaitBudget},
-    dry_run::DryRun,
-    error::{CallError, MediaTypeError, TaskError, TaskFailure, UnsureError, UploadSizeError},
-    health::HealthReport,
-    known_servers::{KnownServer, LearnError},
-    preview::TimedPreview,
+    error::{CallError, TaskError},
 };
 use crate::{
     call,

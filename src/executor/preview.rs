@@ -20,7 +20,7 @@ const TIME: Duration = Duration::from_secs(5);
 
 /// What a person is shown, and when it was read.
 #[derive(Debug)]
-pub struct TimedPreview {
+pub(crate) struct TimedPreview {
     /// What is shown.
     pub preview: CallPreview,
     at: Instant,
@@ -28,7 +28,11 @@ pub struct TimedPreview {
 
 impl Executor {
     /// Reads what a person is shown before `pending`, for this client. What cannot be read says so.
-    pub async fn preview(&self, pending: &PendingCall<'_>, client: &ClientKey) -> CallPreview {
+    pub(crate) async fn preview(
+        &self,
+        pending: &PendingCall<'_>,
+        client: &ClientKey,
+    ) -> CallPreview {
         let looks = pending.preview_looks().into_iter().map(|look| self.preview_read(look, client));
         CallPreview::new(join_all(looks).await)
     }
@@ -53,14 +57,18 @@ impl Executor {
 
 impl TimedPreview {
     /// Reads it.
-    pub async fn read(executor: &Executor, pending: &PendingCall<'_>, client: &ClientKey) -> Self {
+    pub(crate) async fn read(
+        executor: &Executor,
+        pending: &PendingCall<'_>,
+        client: &ClientKey,
+    ) -> Self {
         let at = Instant::now();
         Self { preview: executor.preview(pending, client).await, at }
     }
 
     /// Reads it again, when a person has taken so long that it may be otherwise; `None` when what they
     /// have seen counts.
-    pub async fn changed(
+    pub(crate) async fn changed(
         &self,
         executor: &Executor,
         pending: &PendingCall<'_>,

@@ -46,19 +46,20 @@ use tokio_util::io::ReaderStream;
 use url::Url;
 
 use self::{error::io_error, index::FileIndex, record::STORE, time::Timekeeper};
-pub use self::{
-    error::{FetchClientError, FileError, ReferenceError, UrlRefusal},
-    remote::{HostResolver, SystemResolver},
-    space::{DiskSpace, SpaceGauge},
-    time::SystemClock,
-};
 pub(crate) use self::{
+    error::{FetchClientError, FileError, ReferenceError},
     inline::InlineFile,
     media_type::{extension_of, of_name as media_type_of},
     readable::ReadableFile,
     record::{FileId, FileRecord},
     saving::FileSaving,
+    space::SpaceGauge,
+    time::SystemClock,
     unfinished::{RequestFingerprint, UnfinishedFile},
+};
+pub use self::{
+    remote::{HostResolver, SystemResolver},
+    space::DiskSpace,
 };
 pub(crate) use crate::call::handle::REFERENCE;
 use crate::{

@@ -23,7 +23,7 @@ pub struct DiskSpace {
 
 /// Measures the file system of a directory that is there; `None` where nobody knows. Tests bring
 /// their own.
-pub type SpaceGauge = Arc<dyn Fn(&Path) -> Option<DiskSpace> + Send + Sync>;
+pub(crate) type SpaceGauge = Arc<dyn Fn(&Path) -> Option<DiskSpace> + Send + Sync>;
 
 impl DiskSpace {
     /// Returns what has to stay free.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::outcome::timestamp;
 
 /// Tells the time; tests bring their own.
-pub type SystemClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+pub(crate) type SystemClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// For how long a machine has been running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

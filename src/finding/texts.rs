@@ -36,7 +36,7 @@ pub(super) fn tool_text(entry: &CatalogEntry) -> ToolText<'_> {
             .collect(),
         result: result_words(entry).into(),
         hints: hints.join(" ").into(),
-        keywords: Vec::new(),
+        keywords: keywords(entry),
         effect: if entry.annotations.read_only { ToolEffect::Reads } else { ToolEffect::Changes },
         gives_list: gives_list(entry),
     }
@@ -58,8 +58,26 @@ pub(super) fn builtin_text(builtin: &BuiltinText) -> ToolText<'_> {
 }
 
 /// Returns what people call the things of the backends.
-pub(super) fn backend_words(_catalog: &Catalog) -> Vec<BackendWords<'_>> {
-    Vec::new()
+pub(super) fn backend_words(catalog: &Catalog) -> Vec<BackendWords<'_>> {
+    let mut backends: Vec<BackendWords<'_>> = Vec::new();
+    for entry in catalog.listed() {
+        if backends.last().is_some_and(|it| *it.backend == *entry.backend_name) {
+            continue;
+        }
+        let texts = |words: &'_ [String]| words.iter().map(|it| it.clone().into()).collect();
+        let words = &entry.descriptor().keywords.words;
+        backends.push(BackendWords {
+            backend: (&*entry.backend_name).into(),
+            words: words.iter().map(|(word, said)| (word.as_str().into(), texts(said))).collect(),
+        });
+    }
+    backends
+}
+
+/// Returns what people say for what a tool does.
+fn keywords(entry: &CatalogEntry) -> Vec<Cow<'_, str>> {
+    let said = entry.descriptor().keywords.tools.get(entry.declared_name());
+    said.into_iter().flatten().map(|it| it.as_str().into()).collect()
 }
 
 /// Returns the words that a parameter may be.

@@ -52,7 +52,7 @@ impl ClientCertificate {
 /// # Errors
 ///
 /// It cannot; see [`IdentityError`].
-pub fn check_identity(
+pub(crate) fn check_identity(
     settings: &BackendSettings,
     url: &Url,
 ) -> Result<Option<CertificateDetails>, IdentityError> {

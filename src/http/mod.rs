@@ -14,12 +14,12 @@ mod backend_origin;
 pub mod certificate;
 pub mod certificate_trust;
 mod client;
-pub mod client_certificate;
-pub mod client_error;
+pub(crate) mod client_certificate;
+pub(crate) mod client_error;
 pub mod connection_guard;
 pub mod cookie;
 mod crypto_provider;
-pub mod document;
+pub(crate) mod document;
 pub mod error;
 pub(crate) mod expect_continue;
 pub mod login;
@@ -28,7 +28,7 @@ mod reachability;
 mod redirect;
 pub(crate) mod retry;
 pub(crate) mod throttle;
-pub mod tls;
+pub(crate) mod tls;
 pub(crate) mod under_way;
 pub(crate) mod upload;
 
@@ -36,11 +36,8 @@ use dadl_descriptor::model::RequestMethod;
 
 pub(crate) use self::under_way::LAST_WAIT;
 
-pub use self::{
-    reachability::{ReachError, check_reachable},
-    under_way::settled,
-    upload::BodyTooLarge,
-};
+pub(crate) use self::upload::BodyTooLarge;
+pub use self::{reachability::check_reachable, under_way::settled};
 
 fn wire_method(method: RequestMethod) -> reqwest::Method {
     match method {

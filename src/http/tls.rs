@@ -58,7 +58,7 @@ pub(super) fn client_config(
 /// # Errors
 ///
 /// There is no connection, or no certificate came over it.
-pub async fn presented_certificate(
+pub(crate) async fn presented_certificate(
     settings: &BackendSettings,
     base: &BaseUrl,
     guard: &ConnectionGuard,
@@ -89,7 +89,7 @@ pub async fn presented_certificate(
 
 /// Why nobody knows what a server presents.
 #[derive(Debug, thiserror::Error)]
-pub enum PresentError {
+pub(crate) enum PresentError {
     /// The operator: the client cannot be built.
     #[error(transparent)]
     Client(#[from] ClientError),

@@ -10,7 +10,7 @@
 mod buffer;
 mod reader;
 mod source;
-pub mod watch;
+pub(crate) mod watch;
 
 use std::{
     collections::HashMap,
@@ -24,12 +24,13 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 use uuid::Uuid;
 
+pub(crate) use self::buffer::TakenItems;
+pub use self::source::StreamError;
 use self::{
     buffer::ItemBuffer,
     reader::{StreamGap, StreamReader, StreamSink, WantedCollections},
     source::StreamSource,
 };
-pub use self::{buffer::TakenItems, source::StreamError};
 use crate::{
     executor::{Executor, stream::StreamBounds},
     gate::Admitted,

@@ -23,7 +23,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use tokio::{sync::Notify, task::AbortHandle};
 
-pub use self::kinds::ObjectKind;
+pub(crate) use self::kinds::ObjectKind;
 use super::{
     reader::{StreamGap, StreamReader, StreamSink, WantedCollections},
     source::{self, StreamError, StreamSource},
@@ -38,9 +38,9 @@ use crate::{
 };
 
 /// How many URIs a watcher may have.
-pub const MOST_URIS: usize = 1000;
+pub(crate) const MOST_URIS: usize = 1000;
 /// How many bytes these URIs may have.
-pub const MOST_URI_BYTES: usize = 256 * 1024;
+pub(crate) const MOST_URI_BYTES: usize = 256 * 1024;
 /// How many watchers there may be in all.
 const MOST_WATCHERS: u64 = 1024;
 /// How long a subscription may take.
@@ -50,7 +50,7 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
 /// The resources of all backends; a clone is the same.
 #[derive(Debug, Clone)]
-pub struct ResourceHub {
+pub(crate) struct ResourceHub {
     inner: Arc<ResourcesInner>,
 }
 
@@ -92,7 +92,7 @@ impl Drop for SharedFeed {
 
 /// A kind of resource, for lists.
 #[derive(Debug, Clone, Copy)]
-pub struct TemplateKind<'a> {
+pub(crate) struct TemplateKind<'a> {
     /// The scheme of its URIs.
     pub scheme: &'a str,
     /// The collection, which stands where URLs have a host.
@@ -105,7 +105,7 @@ pub struct TemplateKind<'a> {
 
 /// One resource.
 #[derive(Debug, Clone)]
-pub struct FoundResource<'a> {
+pub(crate) struct FoundResource<'a> {
     backend: &'a BackendResources,
     reader: &'a events::ObjectReader,
     id: String,
@@ -113,7 +113,7 @@ pub struct FoundResource<'a> {
 
 impl ResourceHub {
     /// Finds what may be read in the catalog behind `gate`.
-    pub fn new(executor: Executor, gate: Gate) -> Self {
+    pub(crate) fn new(executor: Executor, gate: Gate) -> Self {
         let mut backends: Vec<BackendResources> = Vec::new();
         for entry in gate.catalog().entries() {
             if backends.iter().all(|known| known.id != entry.backend) {
@@ -132,7 +132,7 @@ impl ResourceHub {
     }
 
     /// Returns the kinds of resources that can be read.
-    pub fn templates(&self) -> impl Iterator<Item = TemplateKind<'_>> {
+    pub(crate) fn templates(&self) -> impl Iterator<Item = TemplateKind<'_>> {
         self.inner.backends.iter().flat_map(|backend| {
             backend.readers.iter().map(|reader| TemplateKind {
                 scheme: &backend.scheme,
@@ -144,12 +144,12 @@ impl ResourceHub {
     }
 
     /// Returns whether changes can be watched.
-    pub fn can_watch(&self) -> bool {
+    pub(crate) fn can_watch(&self) -> bool {
         self.inner.backends.iter().any(|backend| backend.stream.is_some())
     }
 
     /// Finds the resource of a URI.
-    pub fn find(&self, uri: &str) -> Option<FoundResource<'_>> {
+    pub(crate) fn find(&self, uri: &str) -> Option<FoundResource<'_>> {
         let (scheme, rest) = uri.split_once("://")?;
         let (collection, id) = rest.split_once('/')?;
         if id.is_empty() || id.len() > 1000 || id.contains(['?', '#']) {
@@ -169,7 +169,10 @@ impl ResourceHub {
     /// # Errors
     ///
     /// What the gate refuses.
-    pub fn read_call(&self, found: &FoundResource<'_>) -> Result<PendingCall<'_>, CallRefusal> {
+    pub(crate) fn read_call(
+        &self,
+        found: &FoundResource<'_>,
+    ) -> Result<PendingCall<'_>, CallRefusal> {
         let gate = &self.inner.gate;
         let name = &found.reader.tool;
         let entry = gate.catalog().find_declared(found.backend.id, name);
@@ -182,7 +185,7 @@ impl ResourceHub {
     }
 
     /// Returns whether changes of a resource can be watched.
-    pub fn is_watchable(&self, uri: &str) -> bool {
+    pub(crate) fn is_watchable(&self, uri: &str) -> bool {
         self.find(uri).is_some_and(|found| found.backend.stream.is_some())
     }
 
@@ -191,7 +194,7 @@ impl ResourceHub {
     /// # Errors
     ///
     /// There are too many.
-    pub fn watcher(&self, client: &ClientKey) -> Result<ResourceWatcher, StreamError> {
+    pub(crate) fn watcher(&self, client: &ClientKey) -> Result<ResourceWatcher, StreamError> {
         let full =
             || StreamError::of(format!("{MOST_WATCHERS} clients watch resources; try again later"));
         let place = self.inner.watchers.take(client, 1).ok_or_else(full)?;
@@ -231,7 +234,7 @@ fn backend_resources(catalog: &Catalog, entry: &CatalogEntry) -> Option<BackendR
 
 /// What one client watches; dropping it ends that.
 #[derive(Debug)]
-pub struct ResourceWatcher {
+pub(crate) struct ResourceWatcher {
     resources: ResourceHub,
     told: Arc<WatcherState>,
     _place: BudgetShare,
@@ -267,7 +270,7 @@ impl ResourceWatcher {
     /// # Errors
     ///
     /// The URI names nothing that can be watched, or the stream cannot be opened.
-    pub async fn watch(&self, uri: &str) -> Result<(), StreamError> {
+    pub(crate) async fn watch(&self, uri: &str) -> Result<(), StreamError> {
         let resources = &self.resources;
         let unknown = || StreamError::of(format!("changes of \"{uri}\" cannot be watched"));
         let found = resources.find(uri).ok_or_else(unknown)?;
@@ -291,7 +294,7 @@ impl ResourceWatcher {
     }
 
     /// Stops watching a URI.
-    pub fn forget(&self, uri: &str) {
+    pub(crate) fn forget(&self, uri: &str) {
         if let Some(found) = self.resources.find(uri) {
             self.told.remove(found.backend.id.0, &found.id, uri);
             self.resources.clear(found.backend);
@@ -299,7 +302,7 @@ impl ResourceWatcher {
     }
 
     /// Waits until something has changed, and takes the URIs.
-    pub async fn changed(&self) -> Vec<String> {
+    pub(crate) async fn changed(&self) -> Vec<String> {
         loop {
             let mut news = std::pin::pin!(self.told.news.notified());
             news.as_mut().enable();
@@ -312,7 +315,7 @@ impl ResourceWatcher {
     }
 
     /// Returns whether nothing is watched.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.told.lock().count == 0
     }
 }

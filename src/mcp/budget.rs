@@ -12,7 +12,7 @@ use dadl_text::text;
 use rmcp::model::{CallToolResult, MetaObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
-use super::result;
+use super::{omission::Omission, result};
 use crate::{
     catalog::{CatalogEntry, EntryParam},
     executor::AnswerMemory,
@@ -56,10 +56,10 @@ pub(super) struct CutNotice {
     advice: String,
 }
 
-/// Cuts `outcome` to `most` characters.
+/// Cuts `outcome`, of which a model does not get what is in `omission`, to `most` characters.
 pub(super) async fn fit_outcome(
     outcome: CallOutcome,
-    entry: Option<&CatalogEntry>,
+    (entry, omission): (Option<&CatalogEntry>, Option<&Omission<'_>>),
     files: &FileStore,
     most: usize,
     room: &AnswerMemory,
@@ -68,8 +68,14 @@ pub(super) async fn fit_outcome(
     let size = usize::try_from(payload.bytes()).unwrap_or(usize::MAX);
     let (whole, content_type, payload, counted) = match payload {
         AnswerPayload::Json(text) => {
-            match room.work(size, || budget::cut_json(&text, most)).await {
-                JsonCut::Fits => {
+            let step = || {
+                let rest = omission.and_then(|it| it.rest_of(&text));
+                let cut = budget::cut_json(rest.as_ref().unwrap_or(&text), most);
+                (cut, rest)
+            };
+            match room.work(size, step).await {
+                (JsonCut::Fits, rest) => {
+                    let text = rest.unwrap_or(text);
                     return (
                         CallOutcome {
                             status,
@@ -81,7 +87,7 @@ pub(super) async fn fit_outcome(
                         None,
                     );
                 }
-                JsonCut::Items(cut) => {
+                (JsonCut::Items(cut), _) => {
                     let (part, counted) = take_value(cut);
                     (
                         text.into_string(),
@@ -90,7 +96,7 @@ pub(super) async fn fit_outcome(
                         counted,
                     )
                 }
-                JsonCut::Characters(cut) => {
+                (JsonCut::Characters(cut), _) => {
                     let (part, counted) = take_value(cut);
                     let content_type = "application/json".to_owned();
                     let part =

@@ -18,7 +18,7 @@ const LEAST_BYTES: usize = 60;
 
 /// What a model should know about one backend.
 #[derive(Debug, Clone, Copy)]
-pub struct BackendSummary<'text> {
+pub(crate) struct BackendSummary<'text> {
     /// Its name.
     pub name: &'text str,
     /// The description of its descriptor.
@@ -31,7 +31,7 @@ pub struct BackendSummary<'text> {
 
 /// Whether the instructions speak of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileMention {
+pub(crate) enum FileMention {
     /// Files have handles here, and tools take or save some.
     Named,
     /// No tool has to do with files, or host and server share a machine.
@@ -40,9 +40,9 @@ pub enum FileMention {
 
 /// What a model should know where it finds tools by a search.
 #[derive(Debug, Clone, Default)]
-pub struct SearchMention<'text> {
+pub(crate) struct SearchMention<'text> {
     /// The tools that do in one call what takes many.
-    pub composites: Vec<&'text str>,
+    pub(crate) composites: Vec<&'text str>,
 }
 
 /// Says how tools are reached that a host does not list.
@@ -54,7 +54,7 @@ const SEARCH: &str = "Tools are found by api_search. api_read calls those that o
 const COMPOSITES_BYTES: usize = 500;
 
 /// Writes the instructions for these backends, below 2 KB; `search` where tools are found by one.
-pub fn instructions(
+pub(crate) fn instructions(
     backends: &[BackendSummary<'_>],
     mention: FileMention,
     search: Option<&SearchMention<'_>>,

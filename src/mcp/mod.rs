@@ -34,6 +34,7 @@ mod message_limits;
 mod notes;
 mod object_calls;
 mod object_resources;
+mod omission;
 mod param_shapes;
 mod performing;
 mod progress;
@@ -58,10 +59,13 @@ pub use self::{
     connection_bounds::ConnectionBounds,
     connections::{serve_http, serve_listener},
     http::HttpOptions,
-    instructions::{BackendSummary, FileMention, SearchMention, instructions},
     server::HttpServer,
     shown_tools::ShownTools,
-    stdio::{serve_stdio, serve_streams},
+    stdio::serve_streams,
+};
+pub(crate) use self::{
+    instructions::{BackendSummary, FileMention, SearchMention, instructions},
+    stdio::serve_stdio,
 };
 
 /// Why serving ended otherwise than asked for.

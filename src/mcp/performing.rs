@@ -4,8 +4,8 @@ use dadl_descriptor::model::ParamRole;
 use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
 
 use super::{
-    HttpServer, builtin::task_notes, consent::ConsentRetry, result, server::ToolAnswer,
-    stream_opening, task_protocol,
+    HttpServer, builtin::task_notes, consent::ConsentRetry, omission::Omission, result,
+    server::ToolAnswer, stream_opening, task_protocol,
 };
 use crate::{
     access::AccessDecision,
@@ -28,6 +28,7 @@ impl HttpServer {
         // How long it waits, and what is made of the result, are no business of a host's task.
         let is_given = |role| pending.arguments().given(role).is_some();
         let is_plain = !is_given(ParamRole::Wait) && !is_given(ParamRole::Jq);
+        let omission = Omission::of_call(entry, pending.arguments());
         let watch = gate.catalog().task_tools(entry.backend).map(|tools| &tools.watch.decision);
         let as_task = entry.tasks().is_some()
             && is_plain
@@ -55,7 +56,8 @@ impl HttpServer {
                 _ => {
                     outcome.notes.extend(taken);
                     task_notes::advise(&mut outcome, self);
-                    self.shown(outcome, Some(entry), context).await.into()
+                    let of = (Some(entry), omission.as_ref());
+                    self.shown_without(outcome, of, context).await.into()
                 }
             },
             Err(error) => result::failure_result(error.for_model()).into(),

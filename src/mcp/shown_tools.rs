@@ -34,6 +34,20 @@ impl ShownTools {
         self.surface.is_compact(count, bytes)
     }
 
+    /// Returns the listed tools as a model reads them: the name, and a JSON text of name, description and
+    /// schema of the arguments.
+    pub fn texts(&self, gate: &Gate) -> Vec<(String, String)> {
+        let text = |tool: Tool| {
+            let value = serde_json::json!({
+                "name": tool.name,
+                "description": tool.description,
+                "inputSchema": &*tool.input_schema,
+            });
+            (tool.name.to_string(), value.to_string())
+        };
+        self.list(gate).tools.into_iter().map(text).collect()
+    }
+
     /// Makes the list of hosts.
     pub(super) fn list(&self, gate: &Gate) -> ToolList {
         let mut builtins = BuiltinTool::needed(gate);

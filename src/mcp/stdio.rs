@@ -31,7 +31,7 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// [`ServeError::Handshake`] when client and server agree on no revision of the protocol.
-pub async fn serve_stdio(
+pub(crate) async fn serve_stdio(
     server: HttpServer,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {

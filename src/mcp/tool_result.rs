@@ -14,6 +14,7 @@ use super::{
     builtin::{BuiltinTool, task_notes},
     media,
     notes::{META_NOTE, ResultNotes},
+    omission::Omission,
     request_owner::client_key,
     result,
     task_protocol::{self, TaskId},
@@ -35,9 +36,20 @@ impl HttpServer {
         entry: Option<&CatalogEntry>,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        self.shown_without(outcome, (entry, None), context).await
+    }
+
+    /// Makes the same without what a model does not get of it.
+    pub(super) async fn shown_without(
+        &self,
+        outcome: CallOutcome,
+        (entry, omission): (Option<&CatalogEntry>, Option<&Omission<'_>>),
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
         let version = context.protocol_version();
         let room = self.executor().room(&client_key(&context.extensions));
-        let fit = budget::fit_outcome(outcome, entry, self.files(), self.most_chars(), &room);
+        let most = self.most_chars();
+        let fit = budget::fit_outcome(outcome, (entry, omission), self.files(), most, &room);
         let (outcome, notice) = Box::pin(fit).await;
         let (file, medium) = match &outcome.payload {
             AnswerPayload::File(file) if !file.is_private => {
@@ -95,7 +107,8 @@ impl HttpServer {
                 let backend = catalog.task_backend(&id.handle.backend);
                 let begun_by = backend
                     .and_then(|(backend, _)| catalog.find_declared(backend, &id.handle.tool));
-                Ok(self.shown(outcome, begun_by, context).await)
+                let omission = begun_by.and_then(Omission::of_tool);
+                Ok(self.shown_without(outcome, (begun_by, omission.as_ref()), context).await)
             }
             Err(error) => Err(error),
         };
@@ -112,7 +125,8 @@ impl HttpServer {
         context: &RequestContext<RoleServer>,
     ) -> Option<Vec<ResourceContents>> {
         let room = self.executor().room(&client_key(&context.extensions));
-        let fit = budget::fit_outcome(outcome, Some(entry), self.files(), self.most_chars(), &room);
+        let most = self.most_chars();
+        let fit = budget::fit_outcome(outcome, (Some(entry), None), self.files(), most, &room);
         let (outcome, notice) = Box::pin(fit).await;
         let cut = notice.as_ref().map(|notice| self.cut_sentence(notice));
         // What the answer takes is counted until the contents are made.

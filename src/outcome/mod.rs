@@ -12,10 +12,8 @@ use serde_json::{Map, Value};
 
 use self::task_report::TaskReport;
 
-pub use self::{
-    json_text::JsonText,
-    transfer::{TransferDirection, TransferProgress},
-};
+pub use self::json_text::JsonText;
+pub(crate) use self::transfer::{TransferDirection, TransferProgress};
 
 /// The result of a call that the backend accepted (2xx).
 #[derive(Debug, Clone)]

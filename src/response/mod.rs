@@ -3,7 +3,7 @@
 //! The order is the contract's: decode by content type, `result_path`, `transform`, `redact`, the
 //! caller's jq, `max_items`, then what the caller needs to know about further pages.
 
-pub mod api_error;
+pub(crate) mod api_error;
 pub(crate) mod budget;
 pub mod decode;
 pub mod decode_error;
@@ -12,7 +12,7 @@ mod issues;
 pub(crate) mod joined_pages;
 pub(crate) mod masked_error;
 pub(crate) mod media;
-pub mod page;
+pub(crate) mod page;
 #[cfg(test)]
 mod properties;
 pub(crate) mod remarks;
@@ -23,4 +23,4 @@ pub(crate) mod stored_answer;
 pub(crate) mod stream_collector;
 pub(crate) mod xml;
 
-pub use dadl_text::text::MASK;
+pub(crate) use dadl_text::text::MASK;

@@ -18,7 +18,7 @@ const UNEVEN: usize = 2;
 
 /// Lets a bounded number of things run at once; a clone is the same queue.
 #[derive(Debug, Clone)]
-pub struct FairQueue {
+pub(crate) struct FairQueue {
     state: Arc<Mutex<QueueState>>,
 }
 
@@ -53,7 +53,7 @@ struct SessionQueue {
 
 /// The right to run; given back when it is dropped.
 #[derive(Debug)]
-pub struct QueueTurn {
+pub(crate) struct QueueTurn {
     queue: FairQueue,
     host: String,
 }
@@ -69,18 +69,18 @@ enum TurnDecision {
 /// Why there is no turn: so many wait already.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} wait for a turn")]
-pub struct QueueFull(pub usize);
+pub(crate) struct QueueFull(pub usize);
 
 impl FairQueue {
     /// Lets `most` run at once and `most_waiting` wait.
-    pub fn new(most: usize, most_waiting: usize) -> Self {
+    pub(crate) fn new(most: usize, most_waiting: usize) -> Self {
         Self::keeping(0, most, most_waiting)
     }
 
     /// The same, and `kept` of them go only to hosts that have fewer than that: for what lasts so
     /// long that nobody should wait until another one is done. They are not kept from the only
     /// client of a process.
-    pub fn keeping(kept: usize, most: usize, most_waiting: usize) -> Self {
+    pub(crate) fn keeping(kept: usize, most: usize, most_waiting: usize) -> Self {
         let state = QueueState {
             free: most,
             kept: kept.min(most.saturating_sub(1)),
@@ -97,7 +97,7 @@ impl FairQueue {
     /// # Errors
     ///
     /// [`QueueFull`], at once or when others who wait less often need the place.
-    pub async fn turn(&self, client: &ClientKey) -> Result<QueueTurn, QueueFull> {
+    pub(crate) async fn turn(&self, client: &ClientKey) -> Result<QueueTurn, QueueFull> {
         let turn = || QueueTurn { queue: self.clone(), host: client.host.clone() };
         let Some(mut wait) = self.enter(client)? else { return Ok(turn()) };
         let given = (&mut wait.given).await;

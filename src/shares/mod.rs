@@ -8,7 +8,7 @@
 mod fair_queue;
 mod shared_budget;
 
-pub use self::{
+pub(crate) use self::{
     fair_queue::{FairQueue, QueueFull, QueueTurn},
     shared_budget::{BudgetShare, SharedBudget, leaves_room},
 };

@@ -12,7 +12,7 @@ const PART: u64 = 8;
 
 /// Returns whether a host may hold `own` of `most`, of which `used` is taken then: the last part is
 /// for those who have little.
-pub fn leaves_room(most: u64, used: u64, own: u64) -> bool {
+pub(crate) fn leaves_room(most: u64, used: u64, own: u64) -> bool {
     let kept = most / PART;
     used <= most - kept || own <= kept
 }
@@ -21,7 +21,7 @@ pub fn leaves_room(most: u64, used: u64, own: u64) -> bool {
 ///
 /// Nobody waits: there is room or there is none, so that no two clients can wait for each other.
 #[derive(Debug, Clone)]
-pub struct SharedBudget {
+pub(crate) struct SharedBudget {
     state: Arc<Mutex<BudgetState>>,
     most: u64,
 }
@@ -34,7 +34,7 @@ struct BudgetState {
 
 /// What a client holds; given back when it is dropped.
 #[derive(Debug)]
-pub struct BudgetShare {
+pub(crate) struct BudgetShare {
     shares: SharedBudget,
     host: String,
     amount: u64,
@@ -42,12 +42,12 @@ pub struct BudgetShare {
 
 impl SharedBudget {
     /// There is so much.
-    pub fn new(most: u64) -> Self {
+    pub(crate) fn new(most: u64) -> Self {
         Self { state: Arc::default(), most }
     }
 
     /// Takes something for `client`; `None` when there is no room for it.
-    pub fn take(&self, client: &ClientKey, amount: u64) -> Option<BudgetShare> {
+    pub(crate) fn take(&self, client: &ClientKey, amount: u64) -> Option<BudgetShare> {
         self.add(&client.host, amount).then(|| BudgetShare {
             shares: self.clone(),
             host: client.host.clone(),
@@ -56,12 +56,12 @@ impl SharedBudget {
     }
 
     /// Takes nothing yet.
-    pub fn nothing(&self, client: &ClientKey) -> BudgetShare {
+    pub(crate) fn nothing(&self, client: &ClientKey) -> BudgetShare {
         BudgetShare { shares: self.clone(), host: client.host.clone(), amount: 0 }
     }
 
     /// Returns how much is taken.
-    pub fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.lock().used
     }
 
@@ -103,7 +103,7 @@ impl SharedBudget {
 impl BudgetShare {
     /// Takes more; returns whether there was room.
     #[must_use]
-    pub fn grow(&mut self, amount: u64) -> bool {
+    pub(crate) fn grow(&mut self, amount: u64) -> bool {
         let grown = self.shares.add(&self.host, amount);
         if grown {
             self.amount += amount;
@@ -112,14 +112,14 @@ impl BudgetShare {
     }
 
     /// Gives some of it back.
-    pub fn shrink(&mut self, amount: u64) {
+    pub(crate) fn shrink(&mut self, amount: u64) {
         let amount = amount.min(self.amount);
         self.amount -= amount;
         self.shares.give_back(&self.host, amount);
     }
 
     /// Returns how much this is.
-    pub fn amount(&self) -> u64 {
+    pub(crate) fn amount(&self) -> u64 {
         self.amount
     }
 }

@@ -35,7 +35,7 @@ struct FilterRequest {
 }
 
 /// Runs filters until standard input ends.
-pub fn serve_requests() -> ExitCode {
+pub(crate) fn serve_requests() -> ExitCode {
     if let Err(error) = limit_memory() {
         // Standard error is what the parent reads when a child ends.
         let _ = writeln!(io::stderr(), "the limits of this process cannot be set: {error}");

@@ -18,10 +18,8 @@ mod pool;
 
 use std::time::Duration;
 
-pub use self::{
-    child::serve_requests,
-    pool::{ChildPool, FilterPool},
-};
+pub(crate) use self::child::serve_requests;
+pub use self::pool::FilterPool;
 
 /// What the subcommand is called.
 pub const SUBCOMMAND: &str = "jq-worker";

@@ -45,7 +45,7 @@ pub struct FilterPool {
 }
 
 /// The children of a process.
-pub struct ChildPool {
+pub(crate) struct ChildPool {
     /// The program to start; `None` for this one.
     executable: Option<PathBuf>,
     idle: Mutex<Vec<FilterChild>>,

@@ -1,5 +1,5 @@
-//! No file of a library, and none of a module of the program, uses another one that uses it in turn, over
-//! however many files; a module and those within it are one.
+//! No file of the libraries and of the program uses another one that uses it in turn, over however many
+//! files; a module and those within it are one.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

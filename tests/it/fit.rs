@@ -259,7 +259,7 @@ async fn doctor_says_what_is_left_out_and_why() {
     };
     let (bench, _simulator) = Bench::of_xo(options).await;
     let report = bench.json(&["doctor", "--json"]).to_string();
-    assert!(report.contains("rest-api 0.33.0 (XO 6.5): 276 of 277 tools"), "{report}");
+    assert!(report.contains("rest-api 0.33.0 (XO 6.5): 277 of 278 tools"), "{report}");
     let why = "not listed: scan_host_pifs: this server has rest-api 0.33.0 (XO 6.5), and these need \
                rest-api 0.37.0 (XO 6.7) or later";
     assert!(report.contains(why), "{report}");

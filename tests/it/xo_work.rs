@@ -75,7 +75,7 @@ async fn the_busiest_machines_and_hosts_are_found() {
     assert_eq!(memory["top"][0]["has"], 32_u64 << 30);
     let hosts = bench.value("find_top_consumers", json!({ "of": "hosts", "count": 1 })).await;
     assert_eq!(names(&hosts["top"]), ["xcp-01"]);
-    for (by, of) in [("network", "hosts"), ("network", "vms"), ("disk", "vms")] {
+    for (by, of) in [("network", "hosts"), ("network", "vms"), ("disk", "vms"), ("disk", "hosts")] {
         let answer = bench.value("find_top_consumers", json!({ "by": by, "of": of })).await;
         assert_eq!(answer["unit"], "bytes per second");
         assert!(answer["top"][0]["mean"].as_u64().unwrap() > 1000, "{answer}");
@@ -94,7 +94,6 @@ async fn the_busiest_are_looked_for_where_they_were_asked_for() {
     for (arguments, words) in [
         (json!({ "by": "noise" }), "by is one of cpu, cpu_percent, memory"),
         (json!({ "of": "pools" }), "of is vms or hosts"),
-        (json!({ "of": "hosts", "by": "disk" }), "no disk figures of hosts"),
         (json!({ "minutes": 0 }), "minutes must be more than 0"),
     ] {
         let error = bench.failure("find_top_consumers", arguments).await;
@@ -110,6 +109,67 @@ async fn the_busiest_are_looked_for_where_they_were_asked_for() {
     let answer = bench.value("find_top_consumers", json!({})).await;
     assert_eq!(answer["compared"], 45);
     assert_eq!(answer["left_out"], "3 smaller ones were not read; narrow with filter");
+}
+
+#[tokio::test]
+async fn the_figures_of_a_span_are_summed_up() {
+    let bench = Bench::start().await;
+    let host = bench.value("summarize_stats", json!({ "host": "XCP-01" })).await;
+    // A list, and the series.
+    assert_eq!(bench.requests(), 2);
+    let arguments = json!({ "vm": "db-01", "minutes": 5 });
+    let vm = bench.value("summarize_stats", arguments).await;
+    for answer in [&host, &vm] {
+        let size = answer.to_string().len();
+        println!("{size} characters, some {} tokens", size / 4);
+        assert!(size < 1600, "{answer}");
+        for figure in [
+            "cpu_percent",
+            "memory_used_bytes",
+            "disk_read_bytes_per_s",
+            "disk_written_bytes_per_s",
+            "network_received_bytes_per_s",
+            "network_sent_bytes_per_s",
+        ] {
+            let [mean, highest, latest] =
+                ["mean", "highest", "latest"].map(|name| answer[figure][name].as_f64().unwrap());
+            assert!(0.0 < mean && mean < highest && latest <= highest, "{figure}: {answer}");
+            // The figures of the simulator go up and down around a value.
+            assert_eq!(answer[figure]["trend"], "steady", "{figure}: {answer}");
+        }
+        assert!(answer.get("no_figures").is_none());
+    }
+    assert_eq!((&vm["interval_seconds"], &vm["memory_bytes"]), (&json!(5), &json!(32_u64 << 30)));
+
+    // The same as of the series.
+    let id = bench.id("list_hosts", "xcp-01").await;
+    let series =
+        bench.value("get_host_stats", json!({ "uuid": id, "granularity": "minutes" })).await;
+    let cpus = series["stats"]["cpus"].as_object().unwrap().values();
+    let of_hour = |cpu: &Value| -> Vec<f64> {
+        let values = cpu.as_array().unwrap();
+        values[values.len() - 60..].iter().map(|value| value.as_f64().unwrap()).collect()
+    };
+    let values: Vec<f64> = cpus.flat_map(of_hour).collect();
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    assert!((host["cpu_percent"]["mean"].as_f64().unwrap() - mean).abs() < 0.06, "{mean}");
+    assert!(series.to_string().len() > 10 * host.to_string().len());
+}
+
+#[tokio::test]
+async fn figures_that_nobody_has_are_told() {
+    let bench = Bench::start().await;
+    for (arguments, words) in [
+        (json!({}), "give either vm or host"),
+        (json!({ "vm": "db-01", "host": "xcp-01" }), "give either vm or host"),
+        (json!({ "vm": "db-01", "minutes": 0 }), "minutes must be more than 0"),
+        (json!({ "vm": "web-06" }), "is Halted: XO has figures of what runs only"),
+        (json!({ "vm": "db-0" }), "no VM is \"db-0\"; similar: "),
+        (json!({ "host": "nope" }), "no host is \"nope\""),
+    ] {
+        let error = bench.failure("summarize_stats", arguments).await;
+        assert!(error.contains(words), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -231,7 +291,9 @@ async fn tags_that_nobody_may_change() {
         let refused = bench.harness.gate.check(tool, serde_json::Map::new()).unwrap_err();
         assert!(refused.to_string().contains("`write` is not allowed"), "{refused}");
     }
-    for tool in ["list_vms_by_host", "find_top_consumers", "find_missing_patches"] {
+    for tool in
+        ["list_vms_by_host", "find_top_consumers", "summarize_stats", "find_missing_patches"]
+    {
         bench.harness.gate.check(tool, serde_json::Map::new()).unwrap();
     }
 }

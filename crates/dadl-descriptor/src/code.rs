@@ -146,7 +146,10 @@ codes! {
     EFFECT = "D777", "What is said about effects fits no tool";
     FILTERS = "D780", "What is said about filters is of no use";
     CHOICES = "D781", "The words that a parameter may have are not listed";
+    SHOWN = "D782", "What is said about what models get fits no result";
+    SHOWN_REQUIRED = "D783", "A member that results must have is left out";
     PREVIEW = "D784", "A person cannot be shown what a call is about";
+    KEYWORDS = "D785", "What people say leads to no tool";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::{
     family::{self, ToolFamily},
     spelling::Spelling,
-    thesaurus::Thesaurus,
+    thesaurus::{Thesaurus, is_stop_word},
     tool_text::{BackendWords, ToolEffect, ToolText},
     words::{each_word, name_words, stem},
 };
@@ -80,6 +80,8 @@ pub(crate) struct IndexedTool {
     pub(crate) listed_name: Box<str>,
     /// The stems of the name, each once.
     pub(crate) name_stems: Box<[u32]>,
+    /// Those of each of its keywords.
+    pub(crate) keyword_stems: Box<[Box<[u32]>]>,
     pub(crate) effect: ToolEffect,
     pub(crate) gives_list: bool,
     pub(crate) backend: u32,
@@ -98,6 +100,8 @@ pub struct SearchIndex {
     starts: Vec<u32>,
     postings: Vec<Posting>,
     rarity: Vec<f32>,
+    /// The stems that names of tools have, in order.
+    in_names: Vec<u32>,
     tools: Vec<IndexedTool>,
     backends: Vec<Box<str>>,
     families: Vec<ToolFamily>,
@@ -157,7 +161,18 @@ impl IndexBuilder {
         }
     }
 
-    fn add(&mut self, tool: &ToolText<'_>) -> Box<[u32]> {
+    /// Returns the stems of words, each once; those that say nothing are left out where others are left.
+    fn phrase(&mut self, words: &[String]) -> Box<[u32]> {
+        let says: Vec<&String> = words.iter().filter(|word| !is_stop_word(word)).collect();
+        let words = if says.is_empty() { words.iter().collect() } else { says };
+        let mut stems: Vec<u32> = words.into_iter().map(|word| self.stem_id(word)).collect();
+        stems.sort_unstable();
+        stems.dedup();
+        stems.into()
+    }
+
+    /// Counts a tool; returns the stems of its name and of its keywords.
+    fn add(&mut self, tool: &ToolText<'_>) -> (Box<[u32]>, Box<[Box<[u32]>]>) {
         self.counted.push(BTreeMap::new());
         self.lengths.push([0; FIELDS]);
         let name = name_words(&tool.name);
@@ -165,8 +180,11 @@ impl IndexBuilder {
         let mut name_stems: Vec<u32> = name.iter().map(|word| self.stem_id(word)).collect();
         name_stems.sort_unstable();
         name_stems.dedup();
+        let mut keyword_stems = Vec::with_capacity(tool.keywords.len());
         for keyword in &tool.keywords {
-            self.count(TextField::Keywords, keyword);
+            let words = name_words(keyword);
+            keyword_stems.push(self.phrase(&words));
+            self.count_words(TextField::Keywords, &words);
         }
         self.count(TextField::Description, &tool.description);
         for param in tool.params.iter().take(MOST_PARAMS) {
@@ -179,7 +197,7 @@ impl IndexBuilder {
         self.count(TextField::Result, &tool.result);
         self.count(TextField::Hints, &tool.hints);
         self.count(TextField::Backend, &tool.backend);
-        name_stems.into()
+        (name_stems.into(), keyword_stems.into())
     }
 
     /// Returns where the postings of each stem begin, and the postings, in the order of the tools.
@@ -234,11 +252,12 @@ impl SearchIndex {
                     backends.push((&*tool.backend).into());
                     next
                 });
-            let name_stems = builder.add(tool);
+            let (name_stems, keyword_stems) = builder.add(tool);
             indexed.push(IndexedTool {
                 name: (&*tool.name).into(),
                 listed_name: (&*tool.listed_name).into(),
                 name_stems,
+                keyword_stems,
                 effect: tool.effect,
                 gives_list: tool.gives_list || begins_as_list(&tool.name),
                 backend,
@@ -263,6 +282,10 @@ impl SearchIndex {
                 (1.0 + (count - having + 0.5) / (having + 0.5)).ln()
             })
             .collect();
+        let mut in_names: Vec<u32> =
+            indexed.iter().flat_map(|tool| tool.name_stems.iter().copied()).collect();
+        in_names.sort_unstable();
+        in_names.dedup();
         let (people, most_words, said) = people_words(words, &backend_ids);
         let known = builder.seen.keys().map(|word| word.to_string());
         let general = Thesaurus::general();
@@ -272,6 +295,7 @@ impl SearchIndex {
             starts,
             postings,
             rarity,
+            in_names,
             tools: indexed,
             backends,
             families,
@@ -322,6 +346,11 @@ impl SearchIndex {
     /// Returns how rare a stem is: the rarer, the more it says.
     pub(crate) fn rarity(&self, stem: u32) -> f32 {
         self.rarity.get(stem as usize).copied().unwrap_or_default()
+    }
+
+    /// Returns whether the name of any tool has a stem.
+    pub(crate) fn names_a_tool(&self, stem: u32) -> bool {
+        self.in_names.binary_search(&stem).is_ok()
     }
 
     pub(crate) fn postings(&self, stem: u32) -> &[Posting] {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     index::SearchIndex,
-    thesaurus::{Thesaurus, is_particle, is_stop_word},
+    thesaurus::{Thesaurus, WordKind, is_particle, is_stop_word},
     words::{stem, words},
 };
 
@@ -81,8 +81,8 @@ struct QueryParser<'index> {
     stems: Vec<String>,
     /// Words that are part of an expression.
     in_expression: BTreeSet<usize>,
-    changes: bool,
-    reads: bool,
+    /// What the words say that is to be done, in their order: where, and what kind of word.
+    kinds: Vec<(usize, WordKind)>,
     parsed: ParsedQuery,
 }
 
@@ -97,8 +97,7 @@ pub(crate) fn parse(index: &SearchIndex, query: &str) -> ParsedQuery {
         words,
         stems,
         in_expression: BTreeSet::new(),
-        changes: false,
-        reads: false,
+        kinds: Vec::new(),
         parsed: ParsedQuery::default(),
     };
     parser.find_expressions();
@@ -134,7 +133,7 @@ impl QueryParser<'_> {
         let key = stems.join(" ");
         let own: Vec<u32> = stems.iter().filter_map(|it| self.index.stem_id(it)).collect();
         let mut concept = Concept::default();
-        self.add_meanings(&mut concept, &key, 1.0);
+        self.add_meanings(&mut concept, &key, 1.0, at.first().copied().unwrap_or_default());
         if concept.alternatives.is_empty() {
             return;
         }
@@ -152,19 +151,22 @@ impl QueryParser<'_> {
         let all_stop = !words.iter().enumerate().any(|(at, word)| says_something(at, word));
         for (at, (word, stem)) in words.iter().zip(self.stems.clone()).enumerate() {
             let is_part = self.in_expression.contains(&at);
-            if !all_stop && !says_something(at, word) {
+            let own = self.index.stem_id(&stem);
+            let says_nothing = !all_stop && !says_something(at, word);
+            // `find_vms_without_backup` has a word that is nearly always idle.
+            let is_named = || word.len() > 4 && own.is_some_and(|own| self.index.names_a_tool(own));
+            if says_nothing && !is_named() {
                 continue;
             }
             let mut concept = Concept::default();
-            let weight = if is_part { PART_WEIGHT } else { 1.0 };
-            let own = self.index.stem_id(&stem);
+            let weight = if is_part || says_nothing { PART_WEIGHT } else { 1.0 };
             if let Some(own) = own {
                 concept.add(vec![own], weight, None);
             }
             if !is_part {
-                let is_known = self.add_meanings(&mut concept, &stem, weight);
+                let is_known = self.add_meanings(&mut concept, &stem, weight, at);
                 if own.is_none() && !is_known {
-                    self.guess(&mut concept, word, words.get(at + 1));
+                    self.guess(&mut concept, word, words.get(at + 1), at);
                 }
             }
             if !concept.alternatives.is_empty() {
@@ -175,15 +177,14 @@ impl QueryParser<'_> {
     }
 
     /// Adds what stems may stand for; returns whether anything knows them.
-    fn add_meanings(&mut self, concept: &mut Concept, stems: &str, weight: f32) -> bool {
+    fn add_meanings(&mut self, concept: &mut Concept, stems: &str, weight: f32, at: usize) -> bool {
         let people = self.index.people(stems);
         for (backend, (product, share)) in people {
             concept.add_stems(self.index, product, weight * share, Some(*backend));
         }
         let general = Thesaurus::general().meaning(stems);
         if let Some(meaning) = general {
-            self.changes |= meaning.kind.changes;
-            self.reads |= meaning.kind.reads;
+            self.kinds.push((at, meaning.kind));
             for (other, share) in &meaning.alternatives {
                 concept.add_stems(self.index, other, weight * share, None);
                 // What people call it in general may be what they call it here.
@@ -196,7 +197,7 @@ impl QueryParser<'_> {
     }
 
     /// Guesses what an unknown word is: two in one, the beginning of one, or one that is misspelled.
-    fn guess(&mut self, concept: &mut Concept, word: &str, next: Option<&String>) {
+    fn guess(&mut self, concept: &mut Concept, word: &str, next: Option<&String>, at: usize) {
         let halves = word.char_indices().map(|(at, _)| word.split_at(at));
         let halves = halves.filter(|(first, second)| first.len() >= 3 && second.len() >= 3);
         for (first, second) in halves {
@@ -222,7 +223,7 @@ impl QueryParser<'_> {
             if let Some(id) = self.index.stem_id(&stem) {
                 concept.add(vec![id], weight, None);
             }
-            self.add_meanings(concept, &stem, weight);
+            self.add_meanings(concept, &stem, weight, at);
         }
     }
 
@@ -240,13 +241,30 @@ impl QueryParser<'_> {
                     && !is_stop_word(word))
         };
         self.parsed.is_of_many = self.words.iter().any(is_many);
-        self.parsed.intent = match (is_asking, self.changes, self.reads) {
-            (true, ..) => Intent::Read,
-            (false, true, _) => Intent::Change,
-            (false, false, true) => Intent::Read,
-            (false, false, false) => Intent::Unknown,
-        };
+        self.parsed.intent = if is_asking { Intent::Read } else { self.wish() };
         self.parsed
+    }
+}
+
+impl QueryParser<'_> {
+    /// Returns what a sentence wants that is no question: what its first word that says anything is, or
+    /// else its first verb that cannot be the name of a thing.
+    fn wish(&mut self) -> Intent {
+        self.kinds.sort_by_key(|(at, _)| *at);
+        let first = self.words.iter().position(|word| !is_stop_word(word)).unwrap_or_default();
+        let of_kind = |kind: WordKind| match (kind.changes, kind.reads) {
+            (true, false) => Intent::Change,
+            (false, true) => Intent::Read,
+            _ => Intent::Unknown,
+        };
+        let leading =
+            self.kinds.iter().filter(|(at, _)| *at <= first).map(|(_, kind)| of_kind(*kind));
+        if let Some(intent) = leading.into_iter().find(|it| *it != Intent::Unknown) {
+            return intent;
+        }
+        let verbs =
+            self.kinds.iter().filter(|(_, kind)| !kind.names).map(|(_, kind)| of_kind(*kind));
+        verbs.into_iter().find(|it| *it != Intent::Unknown).unwrap_or_default()
     }
 }
 

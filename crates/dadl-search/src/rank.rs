@@ -22,6 +22,8 @@ const READ_WHERE_CHANGED: f32 = 0.65;
 const LIST_WHERE_MANY: f32 = 1.15;
 /// How much the words of a name that a question has add to what the texts say.
 const NAME_SHARE: f32 = 0.8;
+/// How much one word that people say counts beside an expression.
+const ONE_WORD: f32 = 0.6;
 /// How much of the score depends on what share of the question a tool is about.
 const COVERED_SHARE: f32 = 0.5;
 /// What the second-best question adds for a tool that several lead to.
@@ -191,11 +193,21 @@ impl SearchIndex {
         of_words.fold(0.0, f32::max)
     }
 
-    /// Returns what share of the name of a tool a question has.
+    /// Returns what share of the name of a tool a question has, or of what people say for it.
     fn named_share(&self, position: usize, weights: &BTreeMap<u32, f32>) -> f32 {
         let Some(tool) = self.tools().get(position) else { return 0.0 };
+        let said = tool.keyword_stems.iter().map(|stems| {
+            // One word alone is said of many things.
+            let certainty = if stems.len() > 1 { 1.0 } else { ONE_WORD };
+            certainty * self.share_of(stems, weights)
+        });
+        said.fold(self.share_of(&tool.name_stems, weights), f32::max)
+    }
+
+    /// Returns what share of some stems a question has, the rarer ones counting more.
+    fn share_of(&self, stems: &[u32], weights: &BTreeMap<u32, f32>) -> f32 {
         let (mut named, mut all) = (0.0, 0.0);
-        for stem in &tool.name_stems {
+        for stem in stems {
             let rarity = self.rarity(*stem);
             all += rarity;
             named += rarity * weights.get(stem).copied().unwrap_or_default();

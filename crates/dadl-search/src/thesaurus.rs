@@ -18,6 +18,8 @@ pub(crate) struct WordKind {
     pub(crate) reads: bool,
     /// It is a verb that changes something.
     pub(crate) changes: bool,
+    /// It is the name of a thing as well.
+    pub(crate) names: bool,
 }
 
 /// What a word, or an expression of several, may stand for.
@@ -54,10 +56,10 @@ impl Thesaurus {
         for line in text.lines() {
             let Some((sign, words)) = line.split_once(' ') else { continue };
             let (weight, kind) = match sign {
-                "?" => (VERB_WEIGHT, WordKind { reads: true, changes: false }),
-                "!" => (VERB_WEIGHT, WordKind { reads: false, changes: true }),
-                "=" => (NAME_WEIGHT, WordKind::default()),
-                "~" => (LOOSE_WEIGHT, WordKind::default()),
+                "?" => (VERB_WEIGHT, WordKind { reads: true, ..WordKind::default() }),
+                "!" => (VERB_WEIGHT, WordKind { changes: true, ..WordKind::default() }),
+                "=" => (NAME_WEIGHT, WordKind { names: true, ..WordKind::default() }),
+                "~" => (LOOSE_WEIGHT, WordKind { names: true, ..WordKind::default() }),
                 _ => continue,
             };
             let words: Vec<&str> = words.split_whitespace().collect();
@@ -79,6 +81,7 @@ impl Thesaurus {
             let meaning = self.meanings.entry(own.join(" ")).or_default();
             meaning.kind.reads |= kind.reads;
             meaning.kind.changes |= kind.changes;
+            meaning.kind.names |= kind.names;
             for other in stems.iter().filter(|other| *other != own) {
                 match meaning.alternatives.iter_mut().find(|(known, _)| known == other) {
                     Some((_, known)) => *known = known.max(weight),

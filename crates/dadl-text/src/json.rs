@@ -7,5 +7,6 @@
 //! give some part of it, or nothing.
 
 pub mod cost;
+pub mod members;
 pub mod path;
 pub mod scan;

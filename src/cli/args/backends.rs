@@ -75,7 +75,7 @@ pub struct BackendArgs {
 
 /// Whether a simulator takes the place of backends.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub struct SimulatedArgs {
+pub(crate) struct SimulatedArgs {
     /// Use a simulated Xen Orchestra with every level allowed; it begins anew with each command
     #[arg(long, conflicts_with_all = BESIDES_DEMO, help_heading = "Backends")]
     pub demo: bool,

@@ -11,7 +11,7 @@ use crate::cli::{
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Save the demo's export to this directory instead of a temporary one
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub files: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub struct DemoArgs {
 #[command(
     after_help = "The data are the same at each start, dated from today, and gone at the end"
 )]
-pub struct SimulateArgs {
+pub(crate) struct SimulateArgs {
     /// The product
     #[arg(value_name = "PRODUCT", value_parser = products())]
     pub product: String,

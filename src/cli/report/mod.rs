@@ -13,7 +13,8 @@ use dadl_descriptor::{
     source::SourceText,
 };
 
-pub use self::{outcome::CheckOutcome, wanted::WantedCredential};
+pub use self::outcome::CheckOutcome;
+pub(crate) use self::wanted::WantedCredential;
 
 /// How findings are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

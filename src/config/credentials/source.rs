@@ -107,7 +107,7 @@ pub trait CredentialSource: Send + Sync {
 
 /// Credentials as one backend sees them.
 #[derive(Debug, Clone)]
-pub struct BackendCredentials {
+pub(crate) struct BackendCredentials {
     /// Where they are looked up.
     pub credentials: CredentialResolver,
     /// Whose they are.

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use dadl_descriptor::model::CredentialName;
 
-use super::{LOCK_WAIT, LONGEST, assertion::AccountError};
+use super::{LONGEST, assertion::AccountError};
 use crate::{config::credentials::SourceError, http::client_error::ClientError, outcome};
+
+/// How long another process that renews with the same refresh token is waited for.
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
 
 /// Why there is no credential to send: sentences for the operator, without secrets.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -31,10 +31,9 @@ use reqwest::Client;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use self::oauth2::LOCK_WAIT;
-pub use self::{
-    assertion::AccountError,
-    endpoint::{ClientIdentity, TokenEndpoint, TokenError, TokenResponse},
+pub use self::endpoint::TokenEndpoint;
+pub(crate) use self::{
+    endpoint::{ClientIdentity, TokenError, TokenResponse},
     error::{LoginError, UnsendableValue},
 };
 use super::{

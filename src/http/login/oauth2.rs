@@ -15,7 +15,7 @@ use url::Url;
 
 use super::{
     ClientIdentity, LoginError, LoginMemory, LoginSite, RenewedLogin, TokenEndpoint, TokenError,
-    TokenResponse, assertion::ServiceAccount,
+    TokenResponse, assertion::ServiceAccount, error::LOCK_WAIT,
 };
 use crate::{
     config::{
@@ -31,9 +31,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// An access token that another process got has to last this long at least.
 const SHARED_MARGIN: Duration = Duration::from_secs(10);
 
-/// How long to wait for another process that renews with the same refresh token, and how often
-/// to look.
-pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
+/// How often it is looked whether another process has renewed.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Obtains an access token.

@@ -20,37 +20,37 @@ const NO_SEGMENT: AsciiSet =
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy)]
-pub struct ObjectKind<'a> {
+pub(crate) struct ObjectKind<'a> {
     backend: &'a BackendResources,
     reader: &'a ObjectReader,
 }
 
 impl ObjectKind<'_> {
     /// Returns its collection.
-    pub fn collection(&self) -> &str {
+    pub(crate) fn collection(&self) -> &str {
         &self.reader.collection
     }
 
     /// Returns the name of its backend.
-    pub fn backend(&self) -> &str {
+    pub(crate) fn backend(&self) -> &str {
         &self.backend.name
     }
 
     /// Returns the URI of one of them.
-    pub fn uri(&self, id: &str) -> String {
+    pub(crate) fn uri(&self, id: &str) -> String {
         let id = utf8_percent_encode(id, &NO_SEGMENT);
         format!("{}://{}/{id}", self.backend.scheme, self.reader.collection)
     }
 
     /// Returns the members of a listed object that may have its identifier, the likeliest first.
-    pub fn id_members(&self) -> [&str; 3] {
+    pub(crate) fn id_members(&self) -> [&str; 3] {
         [&self.reader.param, "id", "uuid"]
     }
 }
 
 impl ResourceHub {
     /// Finds the kind whose URIs are made so, such as `xo://VM/{id}`.
-    pub fn kind_of_template(&self, template: &str) -> Option<ObjectKind<'_>> {
+    pub(crate) fn kind_of_template(&self, template: &str) -> Option<ObjectKind<'_>> {
         let (scheme, rest) = template.split_once("://")?;
         let collection = rest.strip_suffix("/{id}")?;
         let mut backends = self.inner.backends.iter();
@@ -59,13 +59,13 @@ impl ResourceHub {
     }
 
     /// Finds the kind that is called so, whatever the case.
-    pub fn kind_named(&self, backend: BackendId, name: &str) -> Option<ObjectKind<'_>> {
+    pub(crate) fn kind_named(&self, backend: BackendId, name: &str) -> Option<ObjectKind<'_>> {
         let backend = self.backend(backend)?;
         object_kind(backend, |reader| reader.collection.eq_ignore_ascii_case(name))
     }
 
     /// Finds the kind of which a tool reads one by this argument.
-    pub fn kind_read_by(
+    pub(crate) fn kind_read_by(
         &self,
         backend: BackendId,
         tool: &str,
@@ -76,7 +76,7 @@ impl ResourceHub {
     }
 
     /// Returns the call that lists a kind, when there is one that may be made.
-    pub fn list_call(&self, kind: ObjectKind<'_>) -> Option<PendingCall<'_>> {
+    pub(crate) fn list_call(&self, kind: ObjectKind<'_>) -> Option<PendingCall<'_>> {
         let gate = &self.inner.gate;
         let ObjectKind { backend, reader } = kind;
         let one = gate.catalog().find_declared(backend.id, &reader.tool)?;
@@ -94,7 +94,7 @@ impl ResourceHub {
     }
 
     /// Returns the kinds of which a few are listed, with the calls that list them.
-    pub fn listed(&self) -> impl Iterator<Item = (ObjectKind<'_>, PendingCall<'_>)> {
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (ObjectKind<'_>, PendingCall<'_>)> {
         let gate = &self.inner.gate;
         self.inner.backends.iter().flat_map(move |backend| {
             let listers = backend.events.resources.as_ref().map_or(&[][..], |it| &it.listers);

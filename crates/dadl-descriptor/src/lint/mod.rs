@@ -11,6 +11,7 @@
 //! it, and no rule compares every tool with every other.
 
 mod access;
+mod keywords;
 mod names;
 mod orders;
 mod same_operation;
@@ -72,6 +73,7 @@ pub(super) fn run(root: &YamlNode<'_>, source: &SourceText) -> Vec<Diagnostic> {
     unlimited_list::check(&tools, &mut lint);
     access::check(&tools, &mut lint);
     names::check(&tools, &mut lint);
+    keywords::check(root, &mut lint);
     spelling::check(backend, &mut lint);
     secret::check(root, &mut lint);
     orders::check(root, &mut lint);

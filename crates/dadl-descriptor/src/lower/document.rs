@@ -19,7 +19,7 @@ use super::{
 use crate::{
     code,
     diagnostic::Diagnostic,
-    model::{AuthScheme, Descriptor, auth::rules::AuthRules},
+    model::{AuthScheme, Descriptor, auth::rules::AuthRules, keywords::SearchKeywords},
     source::SourceText,
     yaml::{YamlEntry, YamlNode, YamlValue},
 };
@@ -213,6 +213,7 @@ fn lower_backend<'tree>(
         openapi_source,
         health,
         unlisted_params: Vec::new(),
+        keywords: SearchKeywords::default(),
         tasks: None,
         settles: Vec::new(),
         previews: Vec::new(),

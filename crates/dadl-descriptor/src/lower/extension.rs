@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{LowerContext, YamlSection},
-    effects, entries, events, fit, named, preview, requests, rules, settles, switch, task,
+    effects, entries, events, fit, named, preview, requests, rules, settles, shown, switch, task,
 };
 use crate::{code, model::Descriptor};
 
@@ -27,6 +27,7 @@ const KEYS: &[&str] = &[
     "enforced",
     "filters",
     "fit",
+    "keywords",
     "members",
     "omit_false",
     "preview",
@@ -34,6 +35,7 @@ const KEYS: &[&str] = &[
     "rate_limit",
     "requests",
     "settles",
+    "shown",
     "switch",
     "tasks",
     "unlisted_params",
@@ -71,8 +73,10 @@ pub(super) fn lower<'tree>(
     descriptor.entries = entries::lower(&extension, &known, context);
     lower_private(&extension, descriptor, context);
     effects::lower(&extension, descriptor, context);
+    shown::lower(&extension, descriptor, context);
     descriptor.previews = preview::lower(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);
+    super::keywords::lower(&extension, descriptor, context);
     context.is_extension = false;
 }
 

@@ -18,6 +18,7 @@ pub mod fit;
 mod form;
 mod health;
 pub mod json_path;
+pub mod keywords;
 mod kind;
 mod pagination;
 mod param;
@@ -26,6 +27,7 @@ mod rate_limit;
 mod request;
 mod response;
 pub mod settle;
+mod shown;
 pub mod switch;
 pub mod task;
 pub mod template;
@@ -50,11 +52,13 @@ pub use self::{
     rate_limit::RequestRate,
     request::{BodyKind, BodyRules, RequestMethod, RestOperation, RpcMethod, ToolRequest},
     response::{ResponseRules, StreamHandling, StreamRules},
+    shown::ShownRules,
     tool::{DeclaredEffect, Deprecation, Tool, UploadSize},
 };
 use self::{
     auth::rules::AuthRules, entries::EntryRules, events::EventRules, fit::ServerFit,
-    preview::PreviewRule, settle::SettleRule, switch::McpSwitch, task::TaskRules,
+    keywords::SearchKeywords, preview::PreviewRule, settle::SettleRule, switch::McpSwitch,
+    task::TaskRules,
 };
 
 /// Shapes of results by their names: a subset of JSON Schema (DADL 0.2, section 10). One refers to
@@ -91,6 +95,8 @@ pub struct Descriptor {
     pub health: Option<HealthCheck>,
     /// Optional parameters that hosts need not list (`_dadl_mcp.unlisted_params`).
     pub unlisted_params: Vec<String>,
+    /// What people say for what the file has (`_dadl_mcp.keywords`).
+    pub keywords: SearchKeywords,
     /// How calls begin work that goes on after their answer (`_dadl_mcp.tasks`).
     pub tasks: Option<TaskRules>,
     /// How to see that what was written is there (`_dadl_mcp.settles`).

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     AccessLevel, BodyKind, ErrorRules, Pagination, Param, RequestMethod, ResponseRules,
-    RestOperation, RpcMethod, ToolRequest,
+    RestOperation, RpcMethod, ShownRules, ToolRequest,
 };
 use crate::model::{
     json_path::JsonPath,
@@ -62,6 +62,8 @@ pub struct Tool {
     /// What the author says of its effect, where level and method say something else
     /// (`_dadl_mcp.effects`).
     pub declared_effect: Option<DeclaredEffect>,
+    /// What a model gets of a result (`_dadl_mcp.shown`).
+    pub shown: ShownRules,
 }
 
 /// Whether a call leaves a trace, in the word of the author.
@@ -101,6 +103,7 @@ impl Tool {
             nulls_declared: false,
             credential_optional: false,
             declared_effect: None,
+            shown: ShownRules::default(),
         }
     }
 

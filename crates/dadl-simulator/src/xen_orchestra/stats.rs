@@ -98,6 +98,8 @@ fn machine_figures(vm: &XenObject, interval: u64, points: usize) -> Value {
 
 fn host_figures(host: &XenObject, interval: u64, points: usize) -> Value {
     let id = host.text("id");
+    // A storage repository has the first digits of its UUID.
+    let storage = id.get(..8).unwrap_or(id);
     let memory =
         |name: &str| host.get("memory").and_then(|memory| memory.get(name)).and_then(Value::as_u64);
     let size = memory("size").unwrap_or_default();
@@ -116,6 +118,14 @@ fn host_figures(host: &XenObject, interval: u64, points: usize) -> Value {
             "pifs": {
                 "rx": {"0": series(id, "received", 900_000.0, points)},
                 "tx": {"0": series(id, "sent", 700_000.0, points)},
+            },
+            "iops": {
+                "r": {storage: series(id, "reads", 90.0, points)},
+                "w": {storage: series(id, "writes", 210.0, points)},
+            },
+            "ioThroughput": {
+                "r": {storage: series(id, "read", 400_000.0, points)},
+                "w": {storage: series(id, "written", 800_000.0, points)},
             },
         },
     })

@@ -245,7 +245,7 @@ impl ChangeListeners {
 }
 
 /// Returns the wanted properties, in the order wanted; `None` stands for all. `memory.size` is a
-/// property of a property, and comes inside it.
+/// property of a property, and `tasks[0].status` one of an item; each comes inside what it is in.
 pub(super) fn pick(object: &XenObject, fields: Option<&[String]>) -> XenObject {
     let Some(fields) = fields else {
         return object.clone();
@@ -254,15 +254,50 @@ pub(super) fn pick(object: &XenObject, fields: Option<&[String]>) -> XenObject {
     for field in fields {
         if let Some(value) = object.get(field) {
             picked.insert(field.clone(), value.clone());
-        } else if let Some((outer, inner)) = field.split_once('.')
-            && let Some(Value::Object(nested)) = object.get(outer)
-        {
-            let more = pick(nested, Some(&[inner.to_owned()]));
-            let place = picked.entry(outer).or_insert_with(|| json!({}));
-            if let Some(place) = place.as_object_mut() {
-                place.extend(more);
-            }
+            continue;
+        }
+        let path = field.replace('[', ".").replace(']', "");
+        let path: Vec<&str> = path.split('.').collect();
+        let (Some((first, rest)), false) = (path.split_first(), path.len() == 1) else { continue };
+        let found = rest.iter().try_fold(object.get(*first), |value, name| {
+            value.map(|value| match value {
+                Value::Array(items) => name.parse().ok().and_then(|at: usize| items.get(at)),
+                value => value.get(*name),
+            })
+        });
+        if let Some(Some(value)) = found {
+            put(picked.entry(*first).or_insert(Value::Null), rest, value);
         }
     }
     picked
+}
+
+/// Puts a value where a path leads, and makes the way there.
+fn put(place: &mut Value, path: &[&str], value: &Value) {
+    let Some((name, rest)) = path.split_first() else {
+        *place = value.clone();
+        return;
+    };
+    match name.parse::<usize>() {
+        Ok(at) if place.is_array() || place.is_null() => {
+            if place.is_null() {
+                *place = json!([]);
+            }
+            let Some(items) = place.as_array_mut() else { return };
+            if items.len() <= at {
+                items.resize(at + 1, Value::Null);
+            }
+            if let Some(item) = items.get_mut(at) {
+                put(item, rest, value);
+            }
+        }
+        _ => {
+            if place.is_null() {
+                *place = json!({});
+            }
+            if let Some(object) = place.as_object_mut() {
+                put(object.entry(*name).or_insert(Value::Null), rest, value);
+            }
+        }
+    }
 }

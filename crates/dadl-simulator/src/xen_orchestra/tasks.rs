@@ -239,4 +239,4 @@ impl XenState {
 }
 
 /// How many messages a listener may be behind before it is dropped.
-pub(super) const BACKLOG: usize = 4096;
+pub(super) const BACKLOG: usize = 16_384;

@@ -31,6 +31,7 @@ mod quoted;
 mod share;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::borrow::Cow;
 
@@ -44,6 +45,7 @@ pub use self::{
     page::begins_as_page,
     quoted::{LEAST_QUOTED, quoted_json, quoted_json_within, quoted_text},
     share::fair_share,
+    tokens::about_tokens,
 };
 
 /// What stands where a value was hidden.

@@ -1,0 +1,118 @@
+//! `_dadl_mcp.keywords`: the words of people, for whoever searches among the tools.
+
+use super::context::{LowerContext, MappingPlace, YamlSection};
+use crate::{
+    code,
+    model::{Descriptor, keywords::SearchKeywords},
+    yaml::{YamlEntry, YamlValue},
+};
+
+const KEYS: &[&str] = &["tools", "words"];
+
+/// So much can be said for one word or tool.
+const MOST_WORDS: usize = 100;
+
+/// Nobody asks in longer words, in characters.
+const LONGEST: usize = 64;
+
+/// Reads what people say into `descriptor`.
+pub(super) fn lower<'tree>(
+    extension: &YamlSection<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut LowerContext<'tree>,
+) {
+    let Some(section) = context.subsection(extension, "keywords", KEYS) else { return };
+    let mut keywords = SearchKeywords::default();
+    for entry in entries(&section, "words", context) {
+        let said = lower_words(entry, context);
+        keywords.words.push((entry.key.to_string(), said));
+    }
+    for entry in entries(&section, "tools", context) {
+        let said = lower_words(entry, context);
+        if descriptor.names().any(|name| name == entry.key) {
+            keywords.tools.insert(entry.key.to_string(), said);
+            continue;
+        }
+        let message = format!("there is no tool `{}`", entry.key);
+        let meant = context.nearest_tool(&entry.key, descriptor.names());
+        context.warning(code::KEYWORDS, &entry.key_span, message).meant(meant);
+    }
+    descriptor.keywords = keywords;
+}
+
+/// Returns the entries of a mapping whose keys are words or names of the file.
+fn entries<'tree>(
+    section: &YamlSection<'tree>,
+    key: &'static str,
+    context: &mut LowerContext<'tree>,
+) -> &'tree [YamlEntry<'tree>] {
+    let Some(entry) = section.entry(key) else { return &[] };
+    let section = context.open(&entry.value, &entry.key_span, MappingPlace::Key(key));
+    section.map_or(&[], |section| section.entries())
+}
+
+/// Reads what people say.
+fn lower_words<'tree>(
+    entry: &'tree YamlEntry<'tree>,
+    context: &mut LowerContext<'tree>,
+) -> Vec<String> {
+    let YamlValue::Sequence(items) = &entry.value.value else {
+        context.wrong_type(&entry.value, &format!("`{}`", entry.key), "a list of words");
+        return Vec::new();
+    };
+    if items.is_empty() || items.len() > MOST_WORDS {
+        let message = format!("`{}` has no list of 1 to {MOST_WORDS} words", entry.key);
+        context.warning(code::KEYWORDS, &entry.value.span, message);
+    }
+    let mut said = Vec::new();
+    for item in items {
+        let Some(text) = context.node_text(item, format_args!("a word")) else { continue };
+        if text.value.chars().count() > LONGEST || !text.value.contains(char::is_alphanumeric) {
+            let message = format!("`{}` is no word of up to {LONGEST} characters", entry.key);
+            context.warning(code::KEYWORDS, &text.span, message);
+            continue;
+        }
+        said.push(text.value.to_owned());
+    }
+    said.truncate(MOST_WORDS);
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{LoadedDescriptor, load, source::SourceText};
+
+    fn loaded(keywords: &str) -> LoadedDescriptor {
+        let text = format!(
+            "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp: {{keywords: {keywords}}}\n\
+             backend:\n  name: example\n  type: rest\n  description: An example.\n  \
+             auth: {{type: bearer, credential: none}}\n  tools:\n    \
+             list_vms: {{method: GET, path: /x, access: read, description: All VMs.}}\n"
+        );
+        load(&SourceText::new("t", text))
+    }
+
+    #[test]
+    fn words_of_people_are_kept() {
+        let loaded = loaded("{words: {vm: [server, port group]}, tools: {list_vms: [inventory]}}");
+        assert_eq!(loaded.diagnostics, []);
+        let keywords = loaded.descriptor.unwrap().keywords;
+        let said = vec!["server".to_owned(), "port group".to_owned()];
+        assert_eq!(keywords.words, [("vm".to_owned(), said)]);
+        assert_eq!(keywords.tools["list_vms"], ["inventory"]);
+    }
+
+    #[test]
+    fn words_that_lead_nowhere_are_found() {
+        for (keywords, expected) in [
+            ("{tools: {list_vm: [a]}}", "D785 there is no tool `list_vm`"),
+            ("{words: {vm: []}}", "D785 `vm` has no list of 1 to 100 words"),
+            ("{words: {vm: ['!']}}", "D785 `vm` is no word of up to 64 characters"),
+        ] {
+            let found = loaded(keywords).diagnostics;
+            let found: Vec<_> =
+                found.iter().map(|it| format!("{} {}", it.code.0, it.message)).collect();
+            assert_eq!(found, [expected], "{keywords}");
+        }
+    }
+}
