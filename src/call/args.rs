@@ -38,6 +38,8 @@ pub struct CallArguments {
     others: Map<String, Value>,
     /// Where the caller named files.
     handles: FileHandles,
+    /// The parameters, by their places, in which the caller named members of the answer.
+    naming: Vec<usize>,
 }
 
 impl CallArguments {
@@ -63,12 +65,19 @@ impl CallArguments {
                 (EntryParam { property, param: param.clone(), listed: false }, value)
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        Self { params: params.into(), values, others: Map::new(), handles: FileHandles::default() }
+        let handles = FileHandles::default();
+        Self { params: params.into(), values, others: Map::new(), handles, naming: Vec::new() }
     }
 
     /// Returns the value of the parameter that the runtime adds for this.
     pub(crate) fn given(&self, role: ParamRole) -> Option<&Value> {
         self.iter().find(|(param, _)| param.role == role).map(|(_, value)| value)
+    }
+
+    /// Returns what the caller gave where members of the answer are named (`_dadl_mcp.members`); a default
+    /// is nobody's wish.
+    pub(crate) fn named_members(&self) -> impl Iterator<Item = &Value> {
+        self.naming.iter().filter_map(|at| self.values.get(*at)?.as_ref())
     }
 
     /// Returns what the caller says about the stream that the tool answers.
@@ -130,6 +139,7 @@ pub fn check_arguments(
     problems.extend(faults.unfit);
     let beside = WholeParams::of(entry, &arguments, &nulls, !others.is_empty());
     let mut values = Vec::with_capacity(entry.params.len());
+    let mut naming = Vec::new();
     let mut handles = FileHandles::default();
     handles.note_others(&others);
     for EntryParam { property, param, .. } in entry.params.iter() {
@@ -156,6 +166,9 @@ pub fn check_arguments(
             None if nulls.contains(property) => Some(Value::Null),
             None => None,
         };
+        if given.is_some() && param.rules.as_ref().is_some_and(|rules| rules.names_members) {
+            naming.push(values.len());
+        }
         let is_covered = beside.covers(param);
         let value = match given {
             Some(_) if is_covered && param.form.whole.is_none() => {
@@ -185,7 +198,7 @@ pub fn check_arguments(
         problems.push(beside.either(name));
     }
     if problems.is_empty() {
-        Ok(CallArguments { params: Arc::clone(&entry.params), values, others, handles })
+        Ok(CallArguments { params: Arc::clone(&entry.params), values, others, handles, naming })
     } else {
         Err(ArgumentError::new(entry, problems))
     }
