@@ -14,8 +14,9 @@ use crate::{
 const MOST_TOKENS: usize = 100;
 
 /// The objects that have lists of their own, by the names in the tools.
-const OWNERS: [(&str, &str); 16] = [
+const OWNERS: [(&str, &str); 17] = [
     ("acl_role", "list_acl_roles"),
+    ("auth", "list_users"),
     ("group", "list_groups"),
     ("host", "list_hosts"),
     ("network", "list_networks"),
