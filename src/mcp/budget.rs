@@ -76,16 +76,8 @@ pub(super) async fn fit_outcome(
             match room.work(size, step).await {
                 (JsonCut::Fits, rest) => {
                     let text = rest.unwrap_or(text);
-                    return (
-                        CallOutcome {
-                            status,
-                            payload: AnswerPayload::Json(text),
-                            notes,
-                            next,
-                            held,
-                        },
-                        None,
-                    );
+                    let payload = AnswerPayload::Json(text);
+                    return (CallOutcome { status, payload, notes, next, held }, None);
                 }
                 (JsonCut::Items(cut), _) => {
                     let (part, counted) = take_value(cut);

@@ -431,7 +431,7 @@ fn the_demo_walks_through_the_main_job() {
     let run = Cli::new().run(&["demo", "--files", "exports"]);
     assert_eq!(run.code, 0, "{}", run.err);
     for shown in [
-        "283 tools",
+        "285 tools",
         "> list_vms",
         "> migrate_vm",
         "> stream_read",
