@@ -58,7 +58,10 @@ async fn the_list_has_what_hosts_need() {
     let answer = client.request(1, "tools/list", json!({})).await;
     let tools = answer["result"]["tools"].as_array().unwrap();
     let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["list_things", "get_thing", "save_thing", "drop_thing", "export", "read_result"]);
+    assert_eq!(
+        names,
+        ["list_things", "get_thing", "save_thing", "drop_thing", "export", "read_result"]
+    );
     assert_eq!(
         tools[1],
         json!({
