@@ -69,6 +69,8 @@ pub(crate) enum CliCommand {
     List(ListArgs),
     /// Print the manual page, or that of a subcommand
     Man(ManArgs),
+    /// Find tools by what they do, in words, and show how a model calls them
+    Search(SearchArgs),
     /// Serve the tools to an MCP host, on stdio or over HTTP
     Serve(ServeArgs),
     /// Ask for the credentials of a backend, try them and store them
@@ -381,6 +383,32 @@ pub(crate) struct ManArgs {
     /// The subcommand
     #[arg(value_name = "COMMAND")]
     pub subcommand: Option<String>,
+}
+
+/// Arguments of `search`.
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// What is looked for: questions, words, names, or patterns of names such as '*snapshot*'
+    #[arg(value_name = "QUERY", required = true)]
+    pub queries: Vec<String>,
+    /// Show whole descriptions, and what is said of each parameter
+    #[arg(long)]
+    pub full: bool,
+    /// About how many tokens the answer may have [default: 1500]
+    #[arg(long, value_name = "NUMBER")]
+    pub tokens: Option<usize>,
+    /// Only tools of this backend
+    #[arg(long, value_name = "BACKEND")]
+    pub only: Option<String>,
+    /// Print JSON: the names of the tools, and the text
+    #[arg(long)]
+    pub json: bool,
+    /// Which backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `serve`.

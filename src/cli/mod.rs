@@ -35,6 +35,7 @@ mod progress;
 pub mod report;
 mod rewrite;
 mod screen;
+mod search;
 mod serve;
 mod setup;
 mod show;
@@ -117,6 +118,7 @@ fn dispatch(
         CliCommand::Fmt(args) => fmt::run(&args, console),
         CliCommand::List(args) => one_shot()?.block_on(list::run(&args, environment, console)),
         CliCommand::Man(args) => completions::print_man_page(&args, console),
+        CliCommand::Search(args) => one_shot()?.block_on(search::run(&args, environment, console)),
         CliCommand::Serve(args) => {
             // Requests of several HTTP clients may run side by side; stdio has one client.
             let runtime = if args.http.is_some() { for_many_clients() } else { one_shot() }?;

@@ -40,6 +40,7 @@ mod executor;
 mod fetching;
 mod file_names;
 mod filters;
+mod finding;
 mod fit;
 mod footprint;
 mod harness;

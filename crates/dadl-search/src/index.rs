@@ -19,7 +19,7 @@ const MOST_WORDS: usize = 300;
 /// Of one tool so many parameters are read.
 const MOST_PARAMS: usize = 100;
 /// What is said of a word twice says less than twice as much.
-const SATURATION: f32 = 3.0;
+const SATURATION: f32 = 2.3;
 
 /// A part of what is known about a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +52,13 @@ impl TextField {
     /// Returns how much a word counts here, and how much the length of the text takes away.
     fn weights(self) -> (f32, f32) {
         match self {
-            Self::Name => (6.0, 0.4),
-            Self::Keywords => (5.0, 0.2),
-            Self::Description => (2.5, 0.5),
-            Self::ParamNames => (0.8, 0.6),
-            Self::ParamTexts => (0.4, 0.6),
-            Self::Result => (0.4, 0.6),
-            Self::Hints => (0.7, 0.6),
+            Self::Name => (8.0, 0.1),
+            Self::Keywords => (6.8, 0.2),
+            Self::Description => (2.7, 0.1),
+            Self::ParamNames => (1.0, 0.8),
+            Self::ParamTexts => (0.3, 0.3),
+            Self::Result => (0.4, 0.1),
+            Self::Hints => (0.5, 0.7),
             Self::Backend => (0.5, 0.0),
         }
     }
@@ -72,6 +72,9 @@ pub(crate) struct Posting {
     pub(crate) share: f32,
 }
 
+/// Stems of one expression, each once, in order.
+type Phrase = Box<[u32]>;
+
 /// What is kept of a tool besides its stems.
 #[derive(Debug)]
 pub(crate) struct IndexedTool {
@@ -79,9 +82,9 @@ pub(crate) struct IndexedTool {
     /// The name that callers use.
     pub(crate) listed_name: Box<str>,
     /// The stems of the name, each once.
-    pub(crate) name_stems: Box<[u32]>,
+    pub(crate) name_stems: Phrase,
     /// Those of each of its keywords.
-    pub(crate) keyword_stems: Box<[Box<[u32]>]>,
+    pub(crate) keyword_stems: Box<[Phrase]>,
     pub(crate) effect: ToolEffect,
     pub(crate) gives_list: bool,
     pub(crate) backend: u32,
@@ -102,6 +105,8 @@ pub struct SearchIndex {
     rarity: Vec<f32>,
     /// The stems that names of tools have, in order.
     in_names: Vec<u32>,
+    /// Those with which they begin.
+    first_in_names: Vec<u32>,
     tools: Vec<IndexedTool>,
     backends: Vec<Box<str>>,
     families: Vec<ToolFamily>,
@@ -162,7 +167,7 @@ impl IndexBuilder {
     }
 
     /// Returns the stems of words, each once; those that say nothing are left out where others are left.
-    fn phrase(&mut self, words: &[String]) -> Box<[u32]> {
+    fn phrase(&mut self, words: &[String]) -> Phrase {
         let says: Vec<&String> = words.iter().filter(|word| !is_stop_word(word)).collect();
         let words = if says.is_empty() { words.iter().collect() } else { says };
         let mut stems: Vec<u32> = words.into_iter().map(|word| self.stem_id(word)).collect();
@@ -172,7 +177,7 @@ impl IndexBuilder {
     }
 
     /// Counts a tool; returns the stems of its name and of its keywords.
-    fn add(&mut self, tool: &ToolText<'_>) -> (Box<[u32]>, Box<[Box<[u32]>]>) {
+    fn add(&mut self, tool: &ToolText<'_>) -> (Phrase, Box<[Phrase]>) {
         self.counted.push(BTreeMap::new());
         self.lengths.push([0; FIELDS]);
         let name = name_words(&tool.name);
@@ -286,6 +291,11 @@ impl SearchIndex {
             indexed.iter().flat_map(|tool| tool.name_stems.iter().copied()).collect();
         in_names.sort_unstable();
         in_names.dedup();
+        let first = tools.iter().filter_map(|tool| name_words(&tool.name).into_iter().next());
+        let mut first_in_names: Vec<u32> =
+            first.filter_map(|word| builder.seen.get(word.as_str()).copied()).collect();
+        first_in_names.sort_unstable();
+        first_in_names.dedup();
         let (people, most_words, said) = people_words(words, &backend_ids);
         let known = builder.seen.keys().map(|word| word.to_string());
         let general = Thesaurus::general();
@@ -296,6 +306,7 @@ impl SearchIndex {
             postings,
             rarity,
             in_names,
+            first_in_names,
             tools: indexed,
             backends,
             families,
@@ -353,6 +364,11 @@ impl SearchIndex {
         self.in_names.binary_search(&stem).is_ok()
     }
 
+    /// Returns whether the name of any tool begins with a stem.
+    pub(crate) fn begins_a_name(&self, stem: u32) -> bool {
+        self.first_in_names.binary_search(&stem).is_ok()
+    }
+
     pub(crate) fn postings(&self, stem: u32) -> &[Posting] {
         let at = stem as usize;
         let start = self.starts.get(at).copied().unwrap_or_default();
@@ -380,7 +396,7 @@ fn begins_as_list(name: &str) -> bool {
 }
 
 /// How much a backend's word counts for what people say.
-const PEOPLE_WEIGHT: f32 = 0.9;
+const PEOPLE_WEIGHT: f32 = 1.0;
 
 /// The words of people by their stems, the most words of an expression, and how single words are spelled.
 type PeopleWords = (HashMap<String, Vec<(u32, Alternative)>>, usize, Vec<String>);

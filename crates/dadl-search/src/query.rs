@@ -16,11 +16,11 @@ const MOST_WORDS: usize = 40;
 const MOST_APART: usize = 5;
 
 /// How much the words of an expression count by themselves.
-const PART_WEIGHT: f32 = 0.5;
+const PART_WEIGHT: f32 = 0.4;
 /// How much a repaired word counts.
-const REPAIRED_WEIGHT: f32 = 0.8;
+const REPAIRED_WEIGHT: f32 = 1.0;
 /// How much a word counts that begins with the one in the question.
-const LONGER_WEIGHT: f32 = 0.6;
+const LONGER_WEIGHT: f32 = 0.9;
 
 /// One thing that a question asks for.
 #[derive(Debug, Default)]
@@ -74,6 +74,9 @@ const ASKING: &[&str] = &[
 
 /// Words after `how` and its like that ask how to do a thing.
 const DOING: &[&str] = &["do", "can", "to", "could", "would", "should", "kann", "je", "puedo"];
+
+/// Verbs that may say no more than that something is done.
+const LIGHT: &[&str] = &["create", "do", "make", "perform", "run", "start", "take", "trigger"];
 
 struct QueryParser<'index> {
     index: &'index SearchIndex,
@@ -159,7 +162,8 @@ impl QueryParser<'_> {
                 continue;
             }
             let mut concept = Concept::default();
-            let weight = if is_part || says_nothing { PART_WEIGHT } else { 1.0 };
+            let says_little = is_part || says_nothing || self.is_light(at, word);
+            let weight = if says_little { PART_WEIGHT } else { 1.0 };
             if let Some(own) = own {
                 concept.add(vec![own], weight, None);
             }
@@ -174,6 +178,15 @@ impl QueryParser<'_> {
             }
         }
         self.words = words;
+    }
+
+    /// Returns whether a verb says only that something is done: to create a snapshot is to snapshot, where
+    /// the name of a tool begins so.
+    fn is_light(&self, at: usize, word: &str) -> bool {
+        let mut behind = self.stems.iter().skip(at + 1).take(3);
+        LIGHT.contains(&word)
+            && behind
+                .any(|stem| self.index.stem_id(stem).is_some_and(|id| self.index.begins_a_name(id)))
     }
 
     /// Adds what stems may stand for; returns whether anything knows them.
@@ -211,6 +224,13 @@ impl QueryParser<'_> {
             next.and_then(|next| self.index.stem_id(&stem(&format!("{word}{next}"))))
         {
             concept.add(vec![joined], 1.0, None);
+            return;
+        }
+        let letters = word.trim_end_matches(|it: char| it.is_ascii_digit());
+        if letters.len() > 1 && letters.len() < word.len() {
+            // `eth2` is an `eth`.
+            concept.add_stems(self.index, &[stem(letters)], 1.0, None);
+            self.add_meanings(concept, &stem(letters), 1.0, at);
             return;
         }
         let spelling = self.index.spelling();
@@ -257,8 +277,14 @@ impl QueryParser<'_> {
             (false, true) => Intent::Read,
             _ => Intent::Unknown,
         };
-        let leading =
-            self.kinds.iter().filter(|(at, _)| *at <= first).map(|(_, kind)| of_kind(*kind));
+        // `backups of a machine` are things, though one can back up.
+        let is_thing = |kind: &WordKind| {
+            let ends = |word: &String| word.ends_with('s') || word.ends_with("ing");
+            let behind = self.words.get(first + 1).map(String::as_str);
+            kind.names && (self.words.get(first).is_some_and(ends) || behind == Some("of"))
+        };
+        let leading = self.kinds.iter().filter(|(at, kind)| *at <= first && !is_thing(kind));
+        let leading = leading.map(|(_, kind)| of_kind(*kind));
         if let Some(intent) = leading.into_iter().find(|it| *it != Intent::Unknown) {
             return intent;
         }

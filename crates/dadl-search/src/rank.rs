@@ -15,17 +15,19 @@ pub const MOST_QUERIES: usize = 12;
 const MOST_CANDIDATES: usize = 100;
 
 /// How much a tool counts that changes something, where a question only asks.
-const CHANGE_WHERE_ASKED: f32 = 0.6;
+const CHANGE_WHERE_ASKED: f32 = 0.55;
 /// How much a tool counts that only reads, where a question wants a change.
-const READ_WHERE_CHANGED: f32 = 0.65;
+const READ_WHERE_CHANGED: f32 = 0.57;
 /// How much a tool counts more that gives many things, where a question asks for many.
-const LIST_WHERE_MANY: f32 = 1.15;
+const LIST_WHERE_MANY: f32 = 1.05;
 /// How much the words of a name that a question has add to what the texts say.
-const NAME_SHARE: f32 = 0.8;
+const NAME_SHARE: f32 = 1.3;
 /// How much one word that people say counts beside an expression.
 const ONE_WORD: f32 = 0.6;
 /// How much of the score depends on what share of the question a tool is about.
-const COVERED_SHARE: f32 = 0.5;
+const COVERED_SHARE: f32 = 0.2;
+/// How much of what a word says is its own rarity, and not that of its most common synonym.
+const OWN_RARITY: f32 = 0.4;
 /// What the second-best question adds for a tool that several lead to.
 const SECOND_QUERY: f32 = 0.2;
 
@@ -157,13 +159,14 @@ impl SearchIndex {
     /// Adds what each tool gets for a concept: for the best of its alternatives. Returns the tools.
     fn add_concept(&self, concept: &Concept, values: &mut [f32]) -> Vec<u32> {
         let mut touched = Vec::new();
+        let common = self.common_rarity(concept);
         for words in &concept.alternatives {
             let is_wanted = |tool: u32| {
                 words.backend.is_none()
                     || self.tools().get(tool as usize).map(|it| it.backend) == words.backend
             };
             if let [stem] = words.stems.as_slice() {
-                let weight = words.weight * self.rarity(*stem);
+                let weight = words.weight * self.shared_rarity(*stem, common);
                 for posting in self.postings(*stem).iter().filter(|it| is_wanted(it.tool)) {
                     raise(values, &mut touched, posting.tool, weight * posting.share);
                 }
@@ -172,7 +175,7 @@ impl SearchIndex {
             let mut together: BTreeMap<u32, f32> = BTreeMap::new();
             let part = words.weight / words.stems.len() as f32;
             for stem in &words.stems {
-                let weight = part * self.rarity(*stem);
+                let weight = part * self.shared_rarity(*stem, common);
                 for posting in self.postings(*stem).iter().filter(|it| is_wanted(it.tool)) {
                     *together.entry(posting.tool).or_default() += weight * posting.share;
                 }
@@ -182,6 +185,20 @@ impl SearchIndex {
             }
         }
         touched
+    }
+
+    /// Returns how rare the most common of the words is that stand for a concept alone.
+    fn common_rarity(&self, concept: &Concept) -> f32 {
+        let single = concept.alternatives.iter().filter(|words| words.stems.len() == 1);
+        let rarity = single.flat_map(|words| &words.stems).map(|stem| self.rarity(*stem));
+        rarity.fold(f32::INFINITY, f32::min)
+    }
+
+    /// Returns how rare a stem is that stands for a concept: a rare one says hardly more than a common one
+    /// that means the same.
+    fn shared_rarity(&self, stem: u32, common: f32) -> f32 {
+        let own = self.rarity(stem);
+        OWN_RARITY * own + (1.0 - OWN_RARITY) * own.min(common)
     }
 
     /// Returns the most that a tool could get for a concept.
@@ -249,7 +266,7 @@ impl SearchIndex {
 }
 
 /// How much a tool counts for which another one of its family stands.
-const BEHIND: f32 = 0.4;
+const BEHIND: f32 = 0.2;
 
 /// Makes the value of a tool at least so high.
 fn raise(values: &mut [f32], touched: &mut Vec<u32>, tool: u32, value: f32) {

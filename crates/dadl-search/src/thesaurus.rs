@@ -9,7 +9,7 @@ const VERB_WEIGHT: f32 = 0.8;
 /// How much another name of the same thing counts.
 const NAME_WEIGHT: f32 = 0.7;
 /// How much the name of a thing that may be meant counts.
-const LOOSE_WEIGHT: f32 = 0.4;
+const LOOSE_WEIGHT: f32 = 0.45;
 
 /// What a word of a question says about the kind of operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

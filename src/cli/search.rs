@@ -1,0 +1,40 @@
+//! `search`: the tools that a question is about, as a model reads them.
+
+use std::{io::Write as _, sync::Arc};
+
+use serde_json::json;
+
+use super::{args::SearchArgs, console::Console, exit::ExitReason, failure::CliFailure, load};
+use crate::{
+    config::env_vars::Environment,
+    finding::{FoundTool, SearchDetail, SearchRequest, ToolFinder},
+};
+
+/// Finds tools.
+pub(super) async fn run(
+    args: &SearchArgs,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<ExitReason, CliFailure> {
+    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
+    let catalog = loaded.app.gate.shared_catalog();
+    let finder = ToolFinder::new(Arc::clone(&catalog));
+    let mut request = SearchRequest::new(args.queries.clone());
+    request.only_backend.clone_from(&args.only);
+    request.detail = if args.full { SearchDetail::Full } else { SearchDetail::Signatures };
+    if let Some(tokens) = args.tokens {
+        request.budget = tokens;
+    }
+    let answer = finder.search(&request);
+    if args.json {
+        let names = answer.tools.iter().filter_map(|found| match found {
+            FoundTool::Entry(at) => catalog.entries().get(*at).map(|entry| entry.name.as_str()),
+            FoundTool::Builtin(_) => None,
+        });
+        let names: Vec<&str> = names.collect();
+        console.print_json(&json!({ "tools": names, "text": answer.text }))?;
+    } else {
+        write!(console.out, "{}", answer.text)?;
+    }
+    Ok(ExitReason::Ok)
+}
