@@ -6,7 +6,7 @@ import shlex
 import sys
 
 import packages
-from host import Host
+from host import LONGEST, Host
 from model import Model, SPACE, named
 
 
@@ -35,7 +35,7 @@ class Claude(Host):
             command += ["--allowedTools", *([named(name) for name in played.allowed or []] or [SPACE])]
             if played.denied:
                 command += ["--disallowedTools", named(played.denied)]
-            more = {"MCP_TOOL_TIMEOUT": str(played.patience * 1000)}
+            more = {"MCP_TOOL_TIMEOUT": str(played.patience * 1000), "MCP_TIMEOUT": str(LONGEST * 1000)}
             if not played.hides:
                 # With its search the model would be offered names only.
                 more["ENABLE_TOOL_SEARCH"] = "false"

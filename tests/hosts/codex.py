@@ -47,6 +47,8 @@ args = {json.dumps(server.command[1:])}
 default_tools_approval_mode = "{"auto" if played.allowed else "approve"}"
 disabled_tools = {json.dumps([played.denied] if played.denied else [])}
 tool_timeout_sec = {played.patience}
+startup_timeout_sec = {LONGEST}
+required = true
 [mcp_servers.xo.env]
 {variables}""")
             if person:
