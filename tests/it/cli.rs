@@ -121,6 +121,22 @@ fn completions_and_manual_pages_come_from_the_definitions() {
 }
 
 #[test]
+fn a_search_shows_how_a_model_calls_what_it_finds() {
+    let cli = Cli::new();
+    let found = cli.run(&xo(&["search", "how full are the datastores"]));
+    assert_eq!((found.code, &*found.err), (0, ""));
+    assert!(found.out.starts_with("list_srs(filter?: string"), "{}", found.out);
+    let json = cli.run(&xo(&["search", "--json", "--only", "xen-orchestra", "get_vm"])).json();
+    assert_eq!(json["tools"][0], "get_vm");
+    assert!(json["text"].as_str().unwrap().starts_with("get_vm(uuid: string): {"), "{json}");
+    // What may not be called is not found.
+    assert!(!cli.run(&xo(&["search", "delete a vm"])).out.contains("delete_vm("));
+    let few = cli.run(&xo(&["search", "--tokens", "200", "vm"])).out;
+    assert!(few.len() <= 800 && few.contains("Also: "), "{few}");
+    assert_eq!(cli.run(&xo(&["search"])).code, 2);
+}
+
+#[test]
 fn lists_what_is_allowed_and_says_why_the_rest_is_not() {
     let cli = Cli::new();
     let listed = cli.run(&xo(&["list"])).json();

@@ -103,6 +103,8 @@ codes! {
     NO_ACCESS = "D707", "A tool has no access level";
     CASE = "D708", "Two names differ only by case";
     SPELLING = "D709", "A value has another spelling in the specification";
+    NOT_FOUND = "D710", "Nobody finds a tool by its words";
+    ALIKE = "D711", "Two tools are alike in all words";
 
     TASK_START = "D720", "Nothing shows that a task began";
     TASK_CALL = "D721", "A call for a task cannot be made";

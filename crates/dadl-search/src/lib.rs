@@ -44,4 +44,5 @@ pub use self::{
     index::SearchIndex,
     rank::{MOST_QUERIES, SearchHit, SearchQuery},
     tool_text::{BackendWords, ParamText, ToolEffect, ToolText},
+    words::text_stems,
 };

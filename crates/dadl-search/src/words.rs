@@ -1,6 +1,6 @@
 //! Text becomes words: in lower case, without marks, each with its stem.
 
-use std::sync::OnceLock;
+use std::{collections::BTreeSet, sync::OnceLock};
 
 use dadl_text::names::split_words;
 use frostem::{Algorithm, Stemmer};
@@ -86,6 +86,15 @@ pub(crate) fn folded(word: &str) -> String {
         }
     }
     plain
+}
+
+/// Returns the stems of a text, each once: what a search knows of it.
+pub fn text_stems(text: &str) -> BTreeSet<String> {
+    let mut stems = BTreeSet::new();
+    each_word(text, |word| {
+        stems.insert(stem(word));
+    });
+    stems
 }
 
 /// Returns the stem of a folded word.

@@ -11,6 +11,7 @@
 //! it, and no rule compares every tool with every other.
 
 mod access;
+mod findable;
 mod keywords;
 mod names;
 mod orders;
@@ -74,6 +75,7 @@ pub(super) fn run(root: &YamlNode<'_>, source: &SourceText) -> Vec<Diagnostic> {
     access::check(&tools, &mut lint);
     names::check(&tools, &mut lint);
     keywords::check(root, &mut lint);
+    findable::check(&tools, &mut lint);
     spelling::check(backend, &mut lint);
     secret::check(root, &mut lint);
     orders::check(root, &mut lint);
