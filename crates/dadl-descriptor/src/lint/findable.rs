@@ -44,6 +44,10 @@ fn check_alike(tools: &[ToolView<'_>], lint: &mut LintContext<'_>) {
     for tool in tools {
         let words = (text_stems(tool.name), text_stems(tool.description));
         let Some(other) = seen.insert(words, tool.name) else { continue };
+        // That is told of names that differ by case alone.
+        if other.eq_ignore_ascii_case(tool.name) {
+            continue;
+        }
         let message = format!("`{}` and `{other}` are alike in all words", tool.name);
         lint.report(Severity::Note, code::ALIKE, tool.name_span, message)
             .label("the same words in name and description")
