@@ -27,6 +27,7 @@ use dadl_mcp::{
     },
     executor::{CallContext, Executor},
     files::FileStore,
+    finding::{SearchRequest, ToolFinder},
     gate::Gate,
     http::{auth::Authenticator, backend::Backend},
     secrets::Secrets,
@@ -90,6 +91,35 @@ fn catalog_of_the_bundled_descriptor(bencher: Bencher<'_, '_>) {
         let descriptor = Arc::clone(&descriptor);
         Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy }])
     });
+}
+
+/// Finds tools among those of fifteen backends, 4,000 of them.
+fn finder() -> ToolFinder {
+    let names: Vec<String> = (0..15).map(|number| format!("xo{number}")).collect();
+    let (descriptor, policy) = (bundled(), policy());
+    let backends: Vec<BackendTools<'_>> = names
+        .iter()
+        .map(|name| BackendTools { name, descriptor: Arc::clone(&descriptor), policy: &policy })
+        .collect();
+    ToolFinder::new(Arc::new(Catalog::build(&backends)))
+}
+
+const QUESTION: &str = "how do I give the mail server eight gigabytes more memory";
+
+/// The index of 4,000 tools, and its first question.
+#[divan::bench]
+fn first_search(bencher: Bencher<'_, '_>) {
+    let request = SearchRequest::new(vec![QUESTION.to_owned()]);
+    bencher.with_inputs(finder).bench_local_values(|finder| finder.search(&request));
+}
+
+/// A question to 4,000 tools, and what a model reads of the answer.
+#[divan::bench]
+fn search(bencher: Bencher<'_, '_>) {
+    let finder = finder();
+    let request = SearchRequest::new(vec![QUESTION.to_owned()]);
+    finder.search(&request);
+    bencher.bench_local(|| finder.search(&request));
 }
 
 fn arguments() -> Map<String, Value> {

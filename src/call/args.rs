@@ -44,6 +44,8 @@ pub struct CallArguments {
     handles: FileHandles,
     /// What the caller called otherwise.
     taken: Vec<TakenName>,
+    /// The parameters, by their places, in which the caller named members of the answer.
+    naming: Vec<usize>,
 }
 
 impl CallArguments {
@@ -69,8 +71,8 @@ impl CallArguments {
                 (EntryParam { property, param: param.clone(), listed: false }, value)
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        let (others, handles, taken) = Default::default();
-        Self { params: params.into(), values, others, handles, taken }
+        let (others, handles, taken, naming) = Default::default();
+        Self { params: params.into(), values, others, handles, taken, naming }
     }
 
     /// Says which names were taken for others, so that the caller knows them.
@@ -86,6 +88,12 @@ impl CallArguments {
     /// Returns the value of the parameter that the runtime adds for this.
     pub(crate) fn given(&self, role: ParamRole) -> Option<&Value> {
         self.iter().find(|(param, _)| param.role == role).map(|(_, value)| value)
+    }
+
+    /// Returns what the caller gave where members of the answer are named (`_dadl_mcp.members`); a default
+    /// is nobody's wish.
+    pub(crate) fn named_members(&self) -> impl Iterator<Item = &Value> {
+        self.naming.iter().filter_map(|at| self.values.get(*at)?.as_ref())
     }
 
     /// Returns what the caller says about the stream that the tool answers.
@@ -148,6 +156,7 @@ pub fn check_arguments(
     problems.extend(faults.unfit);
     let beside = WholeParams::of(entry, &arguments, &nulls, !others.is_empty());
     let mut values = Vec::with_capacity(entry.params.len());
+    let mut naming = Vec::new();
     let mut handles = FileHandles::default();
     handles.note_others(&others);
     for EntryParam { property, param, .. } in entry.params.iter() {
@@ -174,6 +183,9 @@ pub fn check_arguments(
             None if nulls.contains(property) => Some(Value::Null),
             None => None,
         };
+        if given.is_some() && param.rules.as_ref().is_some_and(|rules| rules.names_members) {
+            naming.push(values.len());
+        }
         let is_covered = beside.covers(param);
         let value = match given {
             Some(_) if is_covered && param.form.whole.is_none() => {
@@ -203,7 +215,8 @@ pub fn check_arguments(
         problems.push(beside.either(name));
     }
     if problems.is_empty() {
-        Ok(CallArguments { params: Arc::clone(&entry.params), values, others, handles, taken })
+        let params = Arc::clone(&entry.params);
+        Ok(CallArguments { params, values, others, handles, taken, naming })
     } else {
         Err(ArgumentError::new(entry, problems))
     }

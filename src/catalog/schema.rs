@@ -174,7 +174,12 @@ fn property(EntryParam { param, .. }: &EntryParam) -> Value {
     if !description.is_empty() {
         property.insert("description".to_owned(), description.into());
     }
-    if let Some(default) = param.default.as_ref().filter(|default| is_seen(default)) {
+    // What stands for all members says nothing about them.
+    let names_all = |default: &Value| {
+        *default == "*" && param.rules.as_ref().is_some_and(|rules| rules.names_members)
+    };
+    let default = param.default.as_ref().filter(|it| is_seen(it) && !names_all(it));
+    if let Some(default) = default {
         property.insert("default".to_owned(), default.clone());
     }
     Value::Object(property)

@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand.
 //!
 //! Results go to standard output, everything else to standard error. Each subcommand gets a
-//! `Console` and gives an [`ExitReason`]; what fails becomes a
+//! `Console` and gives an `ExitReason`; what fails becomes a
 //! `CliFailure`, which says what to do next.
 
 pub(crate) mod args;

@@ -22,7 +22,7 @@ impl BackendSettings {
     ///
     /// # Errors
     ///
-    /// See [`BaseUrlProblem`].
+    /// See `BaseUrlProblem`.
     pub fn base_url(&self, of_descriptor: Option<&str>) -> Result<String, BaseUrlProblem> {
         if let Some(url) = &self.url {
             return Ok(self.filled(url));

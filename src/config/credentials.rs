@@ -10,7 +10,7 @@
 //! that no longer works. The store then notes which one its value replaced; as long as the
 //! environment has that one, the store's counts, and a new one in the environment counts again.
 //!
-//! What is stored goes to the origins that it is bound to; see [`super::binding`]. What the
+//! What is stored goes to the origins that it is bound to; see `config::binding`. What the
 //! environment has goes where the operator's settings lead.
 //!
 //! **Invariant:** values are [`SecretString`]s, and no text made here holds one.

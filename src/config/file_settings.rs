@@ -14,7 +14,7 @@ use super::{
     reader::{ConfigReader, ConfigSection},
 };
 
-/// What the operator says about files; see [`keys::FILES`](super::keys::FILES).
+/// What the operator says about files; see `keys::FILES`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSettings {
     /// Hosts from which `https` URLs are fetched: `name` for port 443, or `name:port`.

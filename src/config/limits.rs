@@ -9,7 +9,7 @@ use super::{
     reader::{ConfigReader, ConfigSection},
 };
 
-/// What the operator says about limits; see [`keys::LIMITS`](super::keys::LIMITS).
+/// What the operator says about limits; see `keys::LIMITS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OperatorLimits {
     /// A result of more characters is cut.

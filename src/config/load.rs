@@ -125,7 +125,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// See [`SettingsError`]; a file's problems come all at once.
+    /// See `SettingsError`; a file's problems come all at once.
     pub fn load(
         overrides: &SettingsOverrides,
         environment: &Environment,

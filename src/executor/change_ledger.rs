@@ -196,11 +196,12 @@ impl LedgerState {
             many => format!("{many} {plural}"),
         };
         text.push_str(" by this script: ");
-        if self.end == Some(ScriptEnd::Done) && self.changes.len() > FEW {
-            if let Some(all) = self.all_done() {
-                text.push_str(&all);
-                return Some(text);
-            }
+        if self.end == Some(ScriptEnd::Done)
+            && self.changes.len() > FEW
+            && let Some(all) = self.all_done()
+        {
+            text.push_str(&all);
+            return Some(text);
         }
         for (at, change) in self.changes.iter().take(MOST_TOLD).enumerate() {
             let ScriptChange { tool, arguments, end } = change;

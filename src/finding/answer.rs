@@ -15,12 +15,16 @@ use super::{
 const CHARACTERS_A_TOKEN: usize = 4;
 /// Tools that fit less well than this share of the best are names only.
 const SIGNATURE_SCORE: f32 = 0.3;
+/// So many signatures are written of what fits that well; then the share is higher.
+const FIRST_SIGNATURES: usize = 5;
+/// Behind the first ones only what fits nearly as well as the best has its line.
+const NEAR_SCORE: f32 = 0.5;
 /// Tools that fit less well than this share of the best are not told at all.
 const LEAST_SCORE: f32 = 0.15;
 /// So many signatures are written, however large the budget is.
-const MOST_SIGNATURES: usize = 25;
+const MOST_SIGNATURES: usize = 12;
 /// So many names are written behind them.
-const MOST_NAMES: usize = 40;
+const MOST_NAMES: usize = 20;
 /// Of kinds of a family so many are named.
 const MOST_KINDS: usize = 30;
 /// What is kept for the names and the last line, in characters.
@@ -45,7 +49,8 @@ pub(super) fn write(
     let mut rest = Vec::new();
     let mut signatures = 0;
     for hit in hits {
-        let wants_line = hit.score >= SIGNATURE_SCORE * best
+        let share = if signatures < FIRST_SIGNATURES { SIGNATURE_SCORE } else { NEAR_SCORE };
+        let wants_line = hit.score >= share * best
             && signatures < MOST_SIGNATURES
             && rest.is_empty()
             && asked.detail != SearchDetail::Names;

@@ -39,7 +39,12 @@ impl ToolFinder {
     pub fn search(&self, request: &SearchRequest) -> SearchAnswer {
         let tools = self.indexed();
         let backend = request.only_backend.as_deref();
-        let hits = tools.index.search(SearchQuery { queries: &request.queries, backend });
+        let mut hits = tools.index.search(SearchQuery { queries: &request.queries, backend });
+        // Who asks for tools by their names wants these and no others.
+        if let Some(names) = self.asked_names(&request.queries) {
+            let is_asked = |name: &str| names.contains(&name);
+            hits.retain(|hit| tools.found(hit.position).is_some_and(|it| is_asked(tools.name(it))));
+        }
         if hits.is_empty() {
             return SearchAnswer { text: self.nothing(request), tools: Vec::new() };
         }
@@ -49,6 +54,20 @@ impl ToolFinder {
             detail: request.detail,
         };
         answer::write(tools, &hits, &asked)
+    }
+
+    /// Returns the names that the questions are made of; `None` when they have other words.
+    fn asked_names<'query>(&self, queries: &'query [String]) -> Option<Vec<&'query str>> {
+        let is_blank = |it: char| it == ',' || it == ';' || it.is_whitespace();
+        let words = queries.iter().flat_map(|query| query.split(is_blank));
+        let names: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let is_name = |name: &&str| {
+            // A plain word is a question, even where a tool is called so.
+            name.contains('_')
+                && (self.catalog.find(name).is_some_and(CatalogEntry::is_listed)
+                    || self.builtins.iter().any(|it| it.name == **name))
+        };
+        (!names.is_empty() && names.iter().all(is_name)).then_some(names)
     }
 
     /// Says all about one tool; `None` when no tool of this name may be called. The name is the listed one,

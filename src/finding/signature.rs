@@ -41,6 +41,9 @@ pub(super) fn signature(entry: &CatalogEntry, room: SignatureRoom) -> String {
     }
     let level = entry.access().map_or(UNCLASSIFIED, AccessLevel::as_str);
     let _ = write!(text, "  // {}", collapse_spaces(level));
+    if entry.access() == Some(&AccessLevel::Read) && entry.has_effect() {
+        text.push_str(", leaves something behind: not by api_read");
+    }
     for note in notes(entry) {
         let _ = write!(text, ", {note}");
     }

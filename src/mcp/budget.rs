@@ -76,16 +76,8 @@ pub(super) async fn fit_outcome(
             match room.work(size, step).await {
                 (JsonCut::Fits, rest) => {
                     let text = rest.unwrap_or(text);
-                    return (
-                        CallOutcome {
-                            status,
-                            payload: AnswerPayload::Json(text),
-                            notes,
-                            next,
-                            held,
-                        },
-                        None,
-                    );
+                    let payload = AnswerPayload::Json(text);
+                    return (CallOutcome { status, payload, notes, next, held }, None);
                 }
                 (JsonCut::Items(cut), _) => {
                     let (part, counted) = take_value(cut);
@@ -123,14 +115,7 @@ pub(super) async fn fit_outcome(
             return (CallOutcome { status, payload, notes, next, held }, None);
         }
     };
-    let rest = match (&payload, counted.unit) {
-        (_, CutUnit::Items) => counted.shown,
-        // A part of JSON is no part of its lines.
-        (AnswerPayload::Text { text, .. }, _) if content_type != "application/json" => {
-            text.matches('\n').count()
-        }
-        _ => 0,
-    };
+    let rest = first_left_out(&payload, &content_type, &counted);
     let whole = keep_whole(whole, &content_type, entry, (files, room.client())).await;
     let CutResult { shown, total, unit, place, .. } = counted;
     let place = text::start_of(&place, LONGEST_PLACE);
@@ -150,6 +135,18 @@ pub(super) async fn fit_outcome(
 fn take_value<T>(cut: CutResult<T>) -> (T, CutResult<()>) {
     let CutResult { part, shown, total, unit, place } = cut;
     (part, CutResult { part: (), shown, total, unit, place })
+}
+
+/// Returns the first item or line that is not shown; 0 where a part is counted in neither.
+fn first_left_out(part: &AnswerPayload, content_type: &str, cut: &CutResult<()>) -> usize {
+    match (part, cut.unit) {
+        (_, CutUnit::Items) => cut.shown,
+        // The start of a JSON text is no part of its lines.
+        (AnswerPayload::Text { text, .. }, _) if content_type != "application/json" => {
+            text.matches('\n').count()
+        }
+        _ => 0,
+    }
 }
 
 /// Saves a whole answer.

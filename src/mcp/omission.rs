@@ -50,14 +50,10 @@ impl<'call> Omission<'call> {
     }
 }
 
-/// Returns the members that the caller named. A default names nothing: nobody chose it.
+/// Returns the members that the caller named.
 fn asked_members(arguments: &CallArguments) -> Vec<String> {
     let mut asked = Vec::new();
-    for (param, value) in arguments.iter() {
-        let names_members = param.rules.as_ref().is_some_and(|rules| rules.names_members);
-        if !names_members || param.default.as_ref() == Some(value) {
-            continue;
-        }
+    for value in arguments.named_members() {
         let texts: Vec<Cow<'_, str>> = match value {
             Value::String(text) => vec![Cow::Borrowed(text)],
             Value::Array(names) => names.iter().filter_map(Value::as_str).map(Cow::from).collect(),
@@ -97,6 +93,7 @@ mod tests {
         ShownRules { omitted: vec!["href".to_owned()], omits_empty: true, required }
     }
 
+    /// The text that is left of the list.
     fn shown(rules: ShownRules, arguments: Value) -> String {
         let catalog = fixture::catalog(vec![tool(rules)]);
         let entry = &catalog.entries()[0];
@@ -112,11 +109,27 @@ mod tests {
         let short = r#"[{"id":1,"name":null},{"href":"/x/2"}]"#;
         assert_eq!(shown(rules(), json!({})), short);
         assert_eq!(shown(rules(), json!({"fields": "id"})), short);
+        let hrefs = LIST.replace(r#","tags":[],"memory":{}"#, "");
+        assert_eq!(shown(rules(), json!({"fields": "id,href"})), hrefs);
         let tags = r#"[{"id":1,"tags":[],"memory":{},"name":null},{"href":"/x/2"}]"#;
         assert_eq!(shown(rules(), json!({"fields": "tags, memory.size"})), tags);
         for whole in [json!({"fields": "*"}), json!({"jq": "."}), json!({"fields": "id,*"})] {
             assert_eq!(shown(rules(), whole), LIST);
         }
         assert_eq!(shown(ShownRules::default(), json!({})), LIST);
+    }
+
+    #[test]
+    fn a_default_is_no_wish_and_the_same_given_is_one() {
+        let mut tool = tool(rules());
+        tool.params[0].default = Some("*".into());
+        let catalog = fixture::catalog(vec![tool]);
+        let entry = &catalog.entries()[0];
+        let omits = |arguments: Value| {
+            let Value::Object(arguments) = arguments else { panic!("not an object") };
+            Omission::of_call(entry, &call::check_arguments(entry, arguments).unwrap()).is_some()
+        };
+        assert!(omits(json!({})));
+        assert!(!omits(json!({"fields": "*"})));
     }
 }

@@ -45,11 +45,11 @@ pub(crate) async fn serve_stdio(
     serve_streams(server, read, write, shutdown).await
 }
 
-/// Serves a client on any pair of streams; see [`serve_stdio`].
+/// Serves a client on any pair of streams; see `serve_stdio`.
 ///
 /// # Errors
 ///
-/// Those of [`serve_stdio`].
+/// Those of `serve_stdio`.
 pub async fn serve_streams(
     server: HttpServer,
     read: impl AsyncRead + Send + Unpin + 'static,

@@ -1,8 +1,8 @@
 //! What is scarce, and who gets it.
 //!
 //! Everything that one client could take from another is given out here: turns that come back soon
-//! by a [`FairQueue`], where who waits gets the next one by turns, and places and bytes that are held
-//! for long by [`SharedBudget`], whose last part is kept for those who have little. A lone client of a
+//! by a `FairQueue`, where who waits gets the next one by turns, and places and bytes that are held
+//! for long by `SharedBudget`, whose last part is kept for those who have little. A lone client of a
 //! process is bounded by nothing but the whole.
 
 mod fair_queue;

@@ -6,8 +6,8 @@ import shlex
 import sys
 
 import packages
-from host import Host
-from model import SPACE, Model
+from host import LONGEST, Host
+from model import Model, SPACE, named
 
 
 class Claude(Host):
@@ -24,7 +24,7 @@ class Claude(Host):
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         }
 
-    def play(self, play, server, person, patience):
+    def play(self, play, server, person, played):
         with Model(play) as model, self.home() as home:
             configuration = home / "mcp.json"
             entry = {"type": "stdio", "command": server.command[0], "args": server.command[1:], "env": server.env}
@@ -32,9 +32,13 @@ class Claude(Host):
             if person:
                 self.answer_questions(home, person)
             command = ["claude", "-p", "go", "--mcp-config", configuration, "--strict-mcp-config"]
-            command += ["--allowedTools", SPACE]
-            # With the search for tools the model would be offered their names only.
-            more = {"ENABLE_TOOL_SEARCH": "false", "MCP_TOOL_TIMEOUT": str(patience * 1000)}
+            command += ["--allowedTools", *([named(name) for name in played.allowed or []] or [SPACE])]
+            if played.denied:
+                command += ["--disallowedTools", named(played.denied)]
+            more = {"MCP_TOOL_TIMEOUT": str(played.patience * 1000), "MCP_TIMEOUT": str(LONGEST * 1000)}
+            if not played.hides:
+                # With its search the model would be offered names only.
+                more["ENABLE_TOOL_SEARCH"] = "false"
             self.run(command, home, self.settings(home, model) | more, play)
 
     def answer_questions(self, home, person):

@@ -11,18 +11,21 @@ from host import LONGEST, Host
 from model import Model
 from play import Missed
 
+# A model with which Codex hides tools behind its search.
+SEARCHES = "gpt-5.5"
+
 
 class Codex(Host):
     name = "Codex"
     version = packages.version(packages.CODEX)
     command = "codex"
 
-    def settings(self, home, model):
+    def settings(self, home, model, known_as="scripted"):
         """The environment, and a configuration in which nothing but the model is asked."""
         folder = home / ".codex"
         folder.mkdir()
         (folder / "config.toml").write_text(f"""\
-model = "scripted"
+model = "{known_as}"
 model_provider = "scripted"
 [model_providers.scripted]
 name = "scripted"
@@ -31,9 +34,9 @@ wire_api = "responses"
 """)
         return {"CODEX_HOME": str(folder)}
 
-    def play(self, play, server, person, patience):
+    def play(self, play, server, person, played):
         with Model(play) as model, self.home() as home:
-            environment = self.settings(home, model)
+            environment = self.settings(home, model, SEARCHES if played.hides else "scripted")
             # Its texts are JSON as well as TOML.
             variables = "".join(f"{name} = {json.dumps(value)}\n" for name, value in server.env.items())
             with open(home / ".codex/config.toml", "a") as file:
@@ -41,8 +44,11 @@ wire_api = "responses"
 [mcp_servers.xo]
 command = {json.dumps(server.command[0])}
 args = {json.dumps(server.command[1:])}
-default_tools_approval_mode = "approve"
-tool_timeout_sec = {patience}
+default_tools_approval_mode = "{"auto" if played.allowed else "approve"}"
+disabled_tools = {json.dumps([played.denied] if played.denied else [])}
+tool_timeout_sec = {played.patience}
+startup_timeout_sec = {LONGEST}
+required = true
 [mcp_servers.xo.env]
 {variables}""")
             if person:

@@ -4,11 +4,18 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from play import Offer, Shown, text_of
+from play import Offer, Shown, size_of, text_of
 
 # What hosts put in front of the tools of the server, which they know as `xo`.
 SPACE = "mcp__xo"
 DONE = "done"
+# What a play yields instead of a tool to try the host's own search for tools.
+HOST_SEARCH = "the search of the host"
+
+
+def named(tool):
+    """The name under which Claude Code knows a tool of the server."""
+    return f"{SPACE}__{tool}"
 
 
 class Model:
@@ -48,13 +55,15 @@ class Model:
 
 def anthropic(model, body):
     """The answer to a request of the Messages API."""
-    names = [tool["name"] for tool in body.get("tools", []) if "name" in tool]
+    tools = [tool for tool in body.get("tools", []) if "name" in tool]
     block = {"type": "text", "text": DONE}
     # Without tools it asks for a title or a summary.
-    if names:
-        prefix = f"{SPACE}__"
-        ours = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-        offer = Offer(ours, json.dumps([body.get("system"), body["messages"]], ensure_ascii=False))
+    if tools:
+        prefix = named("")
+        ours = [tool for tool in tools if tool["name"].startswith(prefix)]
+        names = [tool["name"].removeprefix(prefix) for tool in ours]
+        texts = json.dumps([body.get("system"), body["messages"]], ensure_ascii=False)
+        offer = Offer(names, size_of(ours), texts)
         blocks = [
             block
             for message in body["messages"]
@@ -67,7 +76,8 @@ def anthropic(model, body):
             if block["type"] == "tool_result"
         }
         if call := model.call(offer, results):
-            block = {"type": "tool_use", "id": call[0], "name": prefix + call[1], "input": call[2]}
+            name = "ToolSearch" if call[1] == HOST_SEARCH else prefix + call[1]
+            block = {"type": "tool_use", "id": call[0], "name": name, "input": call[2]}
     is_call = block["type"] == "tool_use"
     stop = {"stop_reason": "tool_use" if is_call else "end_turn", "stop_sequence": None}
     usage = {"input_tokens": 1, "output_tokens": 1}
@@ -94,15 +104,19 @@ def anthropic(model, body):
 def openai(model, body):
     """The answer to a request of the Responses API."""
     spaces = [tool for tool in body.get("tools", []) if tool.get("name") == SPACE]
-    tools = [inner["name"] for space in spaces for inner in space["tools"]]
-    texts = [space.get("description", "") for space in spaces]
-    offer = Offer(tools, "\n".join([*texts, json.dumps(body["input"], ensure_ascii=False)]))
+    tools = [inner for space in spaces for inner in space["tools"]]
+    texts = [*(space.get("description", "") for space in spaces), json.dumps(body["input"], ensure_ascii=False)]
+    offer = Offer([tool["name"] for tool in tools], size_of(tools), "\n".join(texts))
     results = {
-        item["call_id"]: text_of(item["output"])
+        item["call_id"]: text_of(item.get("output") or item.get("tools") or [])
         for item in body["input"]
-        if item.get("type") == "function_call_output"
+        if item.get("type") in ("function_call_output", "tool_search_output")
     }
-    if call := model.call(offer, results):
+    call = model.call(offer, results)
+    if call and call[1] == HOST_SEARCH:
+        item = {"type": "tool_search_call", "id": f"item_{call[0]}", "call_id": call[0], "arguments": call[2]}
+        item |= {"execution": "client", "status": "completed"}
+    elif call:
         item = {"type": "function_call", "id": f"item_{call[0]}", "call_id": call[0]}
         item |= {"namespace": SPACE, "name": call[1], "arguments": json.dumps(call[2])}
     else:

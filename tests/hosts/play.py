@@ -18,7 +18,11 @@ class Offer(NamedTuple):
     """What a model knows before its first call."""
 
     tools: list  # Names of the tools of dadl-mcp, without what the host puts in front.
+    size: int  # Characters of what is said of these tools.
     text: str  # Everything else: the prompt of the host, the instructions of the server.
+
+    def sizes(self):
+        return f"{len(self.tools)} tools in {self.size:,} characters"
 
 
 class Shown:
@@ -45,6 +49,11 @@ class Shown:
 
     def __str__(self):
         return self.readings[0]
+
+
+def size_of(tools):
+    """How many characters a list of tools has for a model."""
+    return len(json.dumps(tools, ensure_ascii=False, separators=(",", ":")))
 
 
 def excerpt(text):

@@ -1,69 +1,12 @@
-"""What is played with each host, and what the model has to be shown."""
+"""What is played where a host lists every tool, and what the model has to be shown."""
 
 import hashlib
 import json
-import pathlib
 import re
-import subprocess
-import urllib.request
-from typing import Callable, NamedTuple
 
-from host import Server
+from model import HOST_SEARCH
 from play import Missed
-
-# A VM of the simulator, which is halted.
-VM, NAME = "c9e3354c-2dd5-4ff6-a3e2-feb268d07525", "web-06"
-TOKEN = "demo-token"
-SCENARIOS = []
-
-
-class Scenario(NamedTuple):
-    name: str
-    script: Callable
-    person: str = None  # What the person answers; none: nobody can be asked.
-    patience: int = 60  # Seconds until the host gives a call up.
-    task: str = "2s"  # How long a task of the API takes.
-    by_readme: bool = False  # Attached as README tells a new user.
-
-
-def scenario(name, **options):
-    def noted(script):
-        SCENARIOS.append(Scenario(name, script, **options))
-        return script
-
-    return noted
-
-
-class Site:
-    """A simulated Xen Orchestra, and what is asked of the person."""
-
-    def __init__(self, binary, folder, person, task):
-        self.binary, self.files, self.person = binary, folder / "files", person
-        command = [binary, "simulate", "xen-orchestra", "--export-size", "1MB", "--task-duration", task]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        if not found:
-            raise Missed(f"the simulator did not start: {line}{self.process.stderr.read()}")
-        self.url = found.group()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.communicate()
-
-    def server(self):
-        command = [str(self.binary), "serve", "--dadl", "xen-orchestra", "--url", self.url, "--access", "all"]
-        return Server([*command, "--files", str(self.files)], {"CREDENTIAL_XEN_ORCHESTRA_TOKEN": TOKEN})
-
-    def tasks(self):
-        """The states of the tasks of the API itself, by their identifiers."""
-        headers = {"Cookie": f"authenticationToken={TOKEN}"}
-        request = urllib.request.Request(f"{self.url}/tasks?fields=id,status", headers=headers)
-        with urllib.request.urlopen(request) as answer:
-            return {task["id"]: task["status"] for task in json.load(answer)}
+from stage import NAME, VM, Begun, scenario, words
 
 
 @scenario("list")
@@ -73,7 +16,7 @@ def lists(_site, offer):
             raise Missed(f"no {name} among the {len(offer.tools)} tools")
     if "Xen Orchestra manages XCP-ng" not in offer.text:
         raise Missed("the instructions of the server")
-    return f"{len(offer.tools)} tools, and the instructions"
+    return f"{offer.sizes()}, and the instructions"
     yield  # It calls nothing, and is a generator all the same.
 
 
@@ -99,23 +42,16 @@ def consent_unticked(site, _offer):
 
 def deleted(site):
     shown = yield "delete_vm", {"uuid": VM}
-    asked(site)
+    site.asked("delete_vm", VM)
     shown.expect_not("was not called")
     shown = yield "get_vm", {"uuid": VM}
     shown.expect("no such VM")
 
 
-def asked(site):
-    """One question, which says what is about to happen."""
-    questions = site.person.asked()
-    if len(questions) != 1 or "delete_vm" not in questions[0] or VM not in questions[0]:
-        raise Missed(f"the person was not asked about the call, but: {questions}")
-
-
 @scenario("consent: no", person="no")
 def consent_no(site, _offer):
     shown = yield "delete_vm", {"uuid": VM}
-    asked(site)
+    site.asked("delete_vm", VM)
     shown.expect("was not called: .*(said no|declined)")
     yield from still_there()
     return "asked, and told that it was declined"
@@ -139,16 +75,11 @@ def still_there():
 
 @scenario("a task beyond the host's time-out", patience=3, task="10s")
 def long_task(site, _offer):
-    before = site.tasks()
-
-    def begun():
-        return {name: state for name, state in site.tasks().items() if name not in before}
-
+    begun = Begun(site)
     given_up = yield "snapshot_vm", {"uuid": VM}
     given_up.expect("(?i)timed? ?out")
     # To stop it would be a task as well.
-    if list(begun().values()) != ["pending"]:
-        raise Missed(f"the API's task does not go on: {begun()}")
+    begun.expect("pending")
     shown = yield "task_list", {}
     shown.expect('"tool":\\s*"snapshot_vm"')
     handle = json.loads("{" + shown.expect(r'"task":\s*"[^"]+"') + "}")["task"]
@@ -157,15 +88,8 @@ def long_task(site, _offer):
         if not shown.says('"running":\\s*true'):
             break
     shown.expect(r'"id":\s*"')
-    if list(begun().values()) != ["success"]:
-        raise Missed(f"the API's task did not end well: {begun()}")
+    begun.expect("success")
     return f"“{words(given_up)}”; then the handle, and the outcome"
-
-
-def words(shown):
-    """What was shown without what hosts put around it."""
-    text = re.sub(r"^Wall time: .* seconds\s*Output:|<system-reminder>.*", "", str(shown), flags=re.S)
-    return " ".join(text.split())
 
 
 @scenario("a cut answer")
@@ -177,6 +101,10 @@ def cut(_site, _offer):
 @scenario("an export")
 def export(site, _offer):
     shown = yield "export_vm_xva", {"uuid": VM}
+    return exported(site, shown)
+
+
+def exported(site, shown):
     files = [file for file in site.files.rglob("*.xva") if file.is_file()]
     if len(files) != 1:
         raise Missed(f"not one exported file, but: {files}")
@@ -205,3 +133,22 @@ def wrong_argument(_site, _offer):
 def first_answer(_site, _offer):
     shown = yield "list_vms", {"limit": 2, "fields": "name_label,power_state"}
     shown.expect("web-01")
+
+
+@scenario("a rule against a single tool", denied="list_vms")
+def rule(_site, offer):
+    if "list_vms" in offer.tools or "list_hosts" not in offer.tools:
+        raise Missed("the rule of the host")
+    return "the tool is not offered"
+    yield
+
+
+@scenario("the host's own search for tools", hides=True)
+def host_search(_site, offer):
+    if offer.tools:
+        raise Missed(f"the host does not hide {len(offer.tools)} tools")
+    shown = yield HOST_SEARCH, {"query": "delete a VM"}
+    found = re.findall(r'mcp__xo__(\w+)|"name": "(?!mcp__)(\w+)"', str(shown))
+    names = [one or other for one, other in found]
+    is_there = "delete_vm among them" if "delete_vm" in names else "not delete_vm"
+    return f"“delete a VM” finds {len(names)} tools, {is_there}"

@@ -36,7 +36,8 @@ if (asks) {
 }
 await client.connect(new StdioClientTransport({ command: command[0], args: command.slice(1), env }));
 const { tools } = await client.listTools();
-say({ offer: { tools: tools.map((tool) => tool.name), text: client.getInstructions() ?? "" } });
+const offered = tools.map(({ name, description, inputSchema: schema }) => ({ name, description, schema }));
+say({ offer: { tools: offered, text: client.getInstructions() ?? "" } });
 for (let heard = await hear(); heard.call; heard = await hear()) {
   const [name, parameters] = heard.call;
   try {

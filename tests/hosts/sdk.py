@@ -36,8 +36,9 @@ async def main(command, env, patience, asks):
     server = StdioServerParameters(command=command[0], args=command[1:], env=env)
     options = {"elicitation_callback": ask} if asks else {}
     async with Client(server, read_timeout_seconds=patience, **options) as client:
-        tools = [tool.name for tool in (await client.list_tools()).tools]
-        say(offer={"tools": tools, "text": client.instructions or ""})
+        tools = (await client.list_tools()).tools
+        told = [{"name": it.name, "description": it.description, "schema": it.input_schema} for it in tools]
+        say(offer={"tools": told, "text": client.instructions or ""})
         while "call" in (heard := await hear()):
             try:
                 say(shown=readings(await client.call_tool(*heard["call"])))

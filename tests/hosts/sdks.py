@@ -2,10 +2,10 @@
 
 A client is told on its command line how to start the server. Then it is spoken with, one JSON text a line:
 
-    client                              driver
-    {"offer": {"tools", "text"}}        {"call": [TOOL, ARGUMENTS]}
-    {"ask": {"message", "schema"}}      {"answer": {"action", "content"}}
-    {"shown": [READING, ..]}            {"call": ..} or {"end": true}
+    client                                          driver
+    {"offer": {"tools": [{"name", ..}], "text"}}    {"call": [TOOL, ARGUMENTS]}
+    {"ask": {"message", "schema"}}                  {"answer": {"action", "content"}}
+    {"shown": [READING, ..]}                        {"call": ..} or {"end": true}
 """
 
 import json
@@ -13,7 +13,7 @@ import pathlib
 
 import packages
 from host import Host
-from play import Missed, Offer, Shown
+from play import Missed, Offer, Shown, size_of
 
 HERE = pathlib.Path(__file__).parent
 
@@ -24,8 +24,9 @@ class Sdk(Host):
     def __init__(self, name, package, client):
         self.name, self.version, self.client = name, packages.version(package), client
 
-    def play(self, play, server, person, patience):
-        told = {"command": server.command, "env": server.env, "patience": patience, "asks": person is not None}
+    def play(self, play, server, person, played):
+        told = {"command": server.command, "env": server.env}
+        told |= {"patience": played.patience, "asks": person is not None}
         with self.home() as home, self.open([*self.client, json.dumps(told)], home, {}) as process:
             for line in process.stdout:
                 heard = json.loads(line)
@@ -33,12 +34,16 @@ class Sdk(Host):
                     said = {"answer": person.answer(**heard["ask"])}
                 else:
                     is_first = "offer" in heard
-                    call = play.begin(Offer(**heard["offer"])) if is_first else play.go_on(Shown(*heard["shown"]))
+                    call = play.begin(offer(**heard["offer"])) if is_first else play.go_on(Shown(*heard["shown"]))
                     said = {"call": call} if call else {"end": True}
                 process.stdin.write(json.dumps(said) + "\n")
                 process.stdin.flush()
             if not play.is_over:
                 raise Missed(f"{self.name} ended before the play did")
+
+
+def offer(tools, text):
+    return Offer([tool["name"] for tool in tools], size_of(tools), text)
 
 
 PYTHON = Sdk("Python SDK", packages.PYTHON_SDK, [packages.PYTHON, HERE / "sdk.py"])

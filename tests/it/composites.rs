@@ -398,8 +398,8 @@ async fn hosts_see_a_composite_as_a_tool() {
     let served = serve_tools(&text, &upstream.url(), |_| {});
     let mut client = Client::legacy(served, json!({})).await;
     let answer = client.request(1, "tools/list", json!({})).await;
-    let tool = answer["result"]["tools"].as_array().unwrap().last().unwrap();
-    assert_eq!(tool["name"], "run");
+    let tools = answer["result"]["tools"].as_array().unwrap();
+    let tool = tools.iter().find(|tool| tool["name"] == "run").unwrap();
     let property = json!({ "type": "integer", "description": "How many.", "default": 2 });
     assert_eq!(tool["inputSchema"]["properties"], json!({ "n": property }));
     assert_eq!(tool["annotations"]["readOnlyHint"], true);

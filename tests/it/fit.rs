@@ -296,7 +296,7 @@ async fn one_server_says_nothing_about_another() {
     assert_eq!(other.note().unwrap()["base"], other.url.trim_end_matches('/'));
     let elsewhere = Bench { url: bench.url.clone(), ..other };
     let tools = elsewhere.json(&["list", "--json"]);
-    assert_eq!(tools.as_array().unwrap().len(), 277);
+    assert_eq!(tools.as_array().unwrap().len(), 278);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,5 +314,5 @@ async fn who_does_not_want_it_asks_nothing() {
     // Where nothing can be kept, nothing is lost but that.
     std::fs::write(bench.home.path().join(".cache"), "no folder").unwrap();
     let (_, out, _) = bench.run(&["doctor"]);
-    assert!(out.contains("all 277 tools"), "{out}");
+    assert!(out.contains("all 278 tools"), "{out}");
 }

@@ -4,12 +4,16 @@
 const PAGE: &str = include_str!("../../docs/hosts.md");
 const README: &str = include_str!("../../README.md");
 const SCENARIOS: &str = include_str!("../hosts/scenarios.py");
+const COMPACT: &str = include_str!("../hosts/compact.py");
 const PACKAGES: &str = include_str!("../hosts/packages.py");
 
 /// The names in the order in which they are played.
-fn scenarios() -> Vec<&'static str> {
-    let decorators = SCENARIOS.lines().filter_map(|line| line.strip_prefix("@scenario(\""));
-    decorators.map(|rest| rest.split('"').next().unwrap()).collect()
+fn scenarios() -> Vec<String> {
+    let named = |page: &'static str, mark: &str| -> Vec<String> {
+        let decorators = page.lines().filter_map(|line| line.strip_prefix("@scenario(\""));
+        decorators.map(|rest| format!("{mark}{}", rest.split('"').next().unwrap())).collect()
+    };
+    [named(SCENARIOS, ""), named(COMPACT, "compact: ")].concat()
 }
 
 /// The version that `packages.py` pins.

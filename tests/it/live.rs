@@ -334,7 +334,10 @@ async fn a_model_opens_reads_lists_and_closes() {
         .iter()
         .map(|tool| tool["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["watch", "follow", "stream_read", "stream_list", "stream_close"]);
+    assert_eq!(
+        names,
+        ["watch", "follow", "stream_read", "stream_list", "stream_close", "read_result"]
+    );
     let (answer, _asked) = tokio::join!(
         client.call(2, "watch", json!({ "stream_open": true })),
         begin(&feed, "text/event-stream", "id: 1\ndata: 9007199254740993\n\n"),

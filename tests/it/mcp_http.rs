@@ -237,7 +237,7 @@ async fn health_needs_no_token_and_other_paths_are_not_there() {
     .await;
     let mut reply = site.send("GET", "/health", &[], "").await;
     assert_eq!(reply.status, 200);
-    let health = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "tools": 5 });
+    let health = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "tools": 6 });
     assert_eq!(reply.json().await, health);
     assert_eq!(site.send("HEAD", "/health", &[], "").await.status, 200);
     assert_eq!(site.send("POST", "/health", &[], "").await.status, 405);
@@ -347,7 +347,7 @@ async fn a_stateless_call_is_answered_in_json() {
     let versions = reply.json().await["result"]["supportedVersions"].clone();
     assert!(versions.as_array().unwrap().contains(&json!(STATELESS)));
     let mut reply = site.stateless("tools/list", json!({})).await;
-    assert_eq!(reply.json().await["result"]["tools"].as_array().unwrap().len(), 5);
+    assert_eq!(reply.json().await["result"]["tools"].as_array().unwrap().len(), 6);
     let mut reply = site.stateless("tools/call", json!({ "name": "list_things" })).await;
     let answer = reply.json().await;
     assert_eq!(text(&answer), "[1,2]");

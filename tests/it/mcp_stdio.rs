@@ -49,7 +49,7 @@ async fn a_stateless_client_discovers_and_lists() {
     assert_eq!(answer["result"]["resultType"], "complete");
     assert_eq!(answer["result"]["ttlMs"], 300_000);
     assert_eq!(answer["result"]["cacheScope"], "private");
-    assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), 5);
+    assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), 6);
 }
 
 #[tokio::test]
@@ -58,7 +58,10 @@ async fn the_list_has_what_hosts_need() {
     let answer = client.request(1, "tools/list", json!({})).await;
     let tools = answer["result"]["tools"].as_array().unwrap();
     let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["list_things", "get_thing", "save_thing", "drop_thing", "export"]);
+    assert_eq!(
+        names,
+        ["list_things", "get_thing", "save_thing", "drop_thing", "export", "read_result"]
+    );
     assert_eq!(
         tools[1],
         json!({

@@ -44,20 +44,27 @@ async fn the_built_in_tools_are_listed_where_they_are_needed() {
         ..AccessPolicy::default()
     };
     let all = listed(levels(&["all"])).await;
-    assert_eq!(all[all.len() - 3..], ["task_wait", "task_cancel", "task_list"]);
+    assert_eq!(all[all.len() - 4..], ["task_wait", "task_cancel", "task_list", "read_result"]);
     // A tool of the descriptor that is called so gets another name.
     assert!(all.iter().any(|name| name.starts_with("task_cancel_")), "{all:?}");
-    assert_eq!(listed(levels(&["read"])).await, ["task_status"], "nothing begins a task");
+    assert_eq!(
+        listed(levels(&["read"])).await,
+        ["task_status", "read_result"],
+        "nothing begins a task"
+    );
     let only = AccessPolicy {
         tools: Some(ToolPatterns::new(["backup"]).unwrap()),
         ..levels(&["read", "write"])
     };
-    assert_eq!(listed(only).await, ["backup", "task_wait", "task_cancel", "task_list"]);
+    assert_eq!(
+        listed(only).await,
+        ["backup", "task_wait", "task_cancel", "task_list", "read_result"]
+    );
     let excluded = AccessPolicy {
         exclude_tools: ToolPatterns::new(["task_*", "both", "hasty"]).unwrap(),
         ..levels(&["all"])
     };
-    assert_eq!(listed(excluded).await, ["backup", "secret", "listed"]);
+    assert_eq!(listed(excluded).await, ["backup", "secret", "listed", "read_result"]);
 }
 
 #[tokio::test]

@@ -369,7 +369,10 @@ async fn an_object_that_is_cut_says_so_before_it() {
         let read = host.ask("resources/read", &uri, json!({ "uri": uri })).await;
         let contents = read["contents"].as_array().unwrap();
         let note = contents[0]["text"].as_str().unwrap();
-        assert!(note.starts_with("cut to the first ") && note.contains("sha256 "), "{note}");
+        assert!(
+            note.starts_with("cut to the first ") && note.contains("call read_result with "),
+            "{note}"
+        );
         assert_eq!(
             (&contents[0]["mimeType"], &contents[0]["uri"]),
             (&json!("text/plain"), &json!(uri))

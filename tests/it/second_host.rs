@@ -100,7 +100,7 @@ async fn the_rest_of_the_file_serves() {
     let mut client = Client::legacy(serve_harness(harness, ""), json!({})).await;
     let listed = client.request(1, "tools/list", json!({})).await;
     let names = listed["result"]["tools"].as_array().unwrap().iter().map(|it| &it["name"]);
-    assert_eq!(names.collect::<Vec<_>>(), ["own", "run", "try", "wipe"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["own", "run", "try", "wipe", "read_result"]);
     let answer = client.call(2, "far", json!({ "id": "a" })).await;
     assert!(failure(&answer).contains("another host"), "{answer}");
     assert_eq!(own.requests().len(), 1);

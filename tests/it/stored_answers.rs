@@ -10,7 +10,7 @@ use crate::{
     upstream::{Answer, Upstream},
 };
 
-const TOOLS: &str = api!(backend: r#"
+const TOOLS: &str = api!(auth: "type: bearer, credential: fake_token", backend: r#"
   tools:
     list_vms: { method: GET, path: /vms, access: read, description: "Lists VMs." }
     export: { method: GET, path: /export, access: read, description: "Exports.", response: { binary: true } }

@@ -35,6 +35,9 @@ async fn a_few_tools_are_listed_and_all_can_be_called() {
         .map(|tool| &tool["annotations"]["readOnlyHint"])
         .collect();
     assert_eq!(hints, [true, true, false, false]);
+    // A host that hides tools behind a search of its own shows these.
+    let tools = list["result"]["tools"].as_array().unwrap();
+    assert!(tools.iter().all(|tool| tool["_meta"]["anthropic/alwaysLoad"] == true), "{list}");
     // By its own name, and through the others.
     assert_eq!(text(&client.call(2, "get", json!({ "id": 1 })).await), r#"{"id":1}"#);
     let read = json!({ "tool": "get", "arguments": { "id": 1 } });

@@ -68,7 +68,7 @@ async fn who_takes_any_answer_gets_one() {
         "params": with_meta(json!({})) });
     let fields = [JSON, ("MCP-Protocol-Version", STATELESS), ("Mcp-Method", "tools/list")];
     let mut reply = site.send("POST", "/mcp", &fields, &message.to_string()).await;
-    assert_eq!(reply.json().await["result"]["tools"].as_array().unwrap().len(), 5);
+    assert_eq!(reply.json().await["result"]["tools"].as_array().unwrap().len(), 6);
 }
 
 #[tokio::test]

@@ -180,7 +180,8 @@ async fn the_demo_takes_nothing_that_is_there() {
     // One that cannot be used would be an error.
     fs::write(state.join("credentials.json"), "nonsense").unwrap();
     let serve = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-        .args(["serve", "--demo"])
+        // A long list would be told.
+        .args(["serve", "--demo", "--surface", "compact"])
         .current_dir(bench.path("project"))
         .env_clear()
         .env("HOME", bench.path("home"))

@@ -190,7 +190,7 @@ impl TokenEndpoint {
     ///
     /// # Errors
     ///
-    /// See [`TokenError`].
+    /// See `TokenError`.
     pub async fn ask(
         &self,
         identity: Option<&ClientIdentity>,

@@ -18,7 +18,7 @@ mod task_tools;
 
 use std::sync::Arc;
 
-use rmcp::model::{Tool, ToolAnnotations};
+use rmcp::model::{MetaObject, Tool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
 use self::listing::{ListedProperty, ToolListing};
@@ -187,10 +187,19 @@ impl BuiltinTool {
             .destructive(effect.is_destructive)
             .idempotent(effect.is_idempotent)
             .open_world(effect.is_open_world);
-        Tool::new_with_raw(name, Some(description.into()), Arc::new(schema))
+        let tool = Tool::new_with_raw(name, Some(description.into()), Arc::new(schema))
             .with_title(title)
-            .with_annotations(annotations)
+            .with_annotations(annotations);
+        if self.is_of_compact() { tool.with_meta(always_loaded()) } else { tool }
     }
+}
+
+/// Has Claude Code show a tool from the start, which it hides behind a search of its own by default: a search
+/// for the tool that searches would be one too many.
+fn always_loaded() -> MetaObject {
+    let mut meta = Map::new();
+    meta.insert("anthropic/alwaysLoad".to_owned(), true.into());
+    MetaObject(meta)
 }
 
 #[cfg(test)]

@@ -11,9 +11,15 @@ use crate::{code, diagnostic::Severity};
 /// Who searches looks at so many.
 const LOOKED_AT: usize = 10;
 
-/// Warns about both.
+/// Each tool is searched for among all: with more of them this would take longer than all else.
+const MOST_TRIED: usize = 500;
+
+/// Tells of both.
 pub(super) fn check(tools: &[ToolView<'_>], lint: &mut LintContext<'_>) {
     check_alike(tools, lint);
+    if tools.len() > MOST_TRIED {
+        return;
+    }
     let texts: Vec<ToolText<'_>> = tools.iter().map(tool_text).collect();
     let index = SearchIndex::build(&texts, &[]);
     for (position, tool) in tools.iter().enumerate() {
@@ -26,20 +32,24 @@ pub(super) fn check(tools: &[ToolView<'_>], lint: &mut LintContext<'_>) {
             "neither the name nor the description of `{}` brings it among the first {LOOKED_AT} of a search",
             tool.name
         );
-        lint.report(Severity::Warning, code::NOT_FOUND, tool.name_span, message)
+        lint.report(Severity::Note, code::NOT_FOUND, tool.name_span, message)
             .label("a model that searches does not find it")
             .help("say in the description what this tool does and others do not");
     }
 }
 
-/// Warns about each tool that has the words of an earlier one, and no others.
+/// Tells of each tool that has the words of an earlier one, and no others.
 fn check_alike(tools: &[ToolView<'_>], lint: &mut LintContext<'_>) {
     let mut seen: HashMap<(BTreeSet<String>, BTreeSet<String>), &str> = HashMap::new();
     for tool in tools {
         let words = (text_stems(tool.name), text_stems(tool.description));
         let Some(other) = seen.insert(words, tool.name) else { continue };
+        // That is told of names that differ by case alone.
+        if other.eq_ignore_ascii_case(tool.name) {
+            continue;
+        }
         let message = format!("`{}` and `{other}` are alike in all words", tool.name);
-        lint.report(Severity::Warning, code::ALIKE, tool.name_span, message)
+        lint.report(Severity::Note, code::ALIKE, tool.name_span, message)
             .label("the same words in name and description")
             .help("say in one of the two how it differs: a model cannot choose between them");
     }

@@ -209,8 +209,8 @@ mod tests {
         let rest = "arguments: {id: '{id}'}, show: {name: $.name}";
         let rule = "before: [drop], read: get, arguments: {id: '{id}'}";
         for (rule, expected) in [
-            (format!("{{read: get, {rest}}}"), "D009 an item of `preview` has no `before`"),
-            (format!("{{{rule}}}"), "D009 an item of `preview` has no `show`"),
+            (format!("{{read: get, {rest}}}"), "D009 `preview` has no `before`"),
+            (format!("{{{rule}}}"), "D009 `preview` has no `show`"),
             (format!("{{before: [dorp], read: get, {rest}}}"), "D784 the file has no tool `dorp`"),
             (
                 format!("{{before: [put], read: get, {rest}}}"),
