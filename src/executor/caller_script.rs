@@ -14,18 +14,18 @@ use std::{
 };
 
 use dadl_descriptor::script::{
-    api::{ScriptApi, ScriptNames},
+    api::{ScriptApi, ScriptNames, UnknownScriptTool},
     deadline::RunDeadline,
     engine::{MOST_CALLS, ScriptFailure, ScriptJob},
 };
-use dadl_text::{names::OrMeant, text, text::quoted_text};
-use futures_util::future::BoxFuture;
+use dadl_text::text::{self, quoted_text};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::{
     CallContext, Executor, WaitBudget,
     call_bounds::NoRoom,
+    change_approval::{ChangeApproval, ChangeQuestion, ChangeRefusal},
     change_ledger::{ChangeEnd, LedgerGuard, ScriptEnd},
     inner_failure::InnerFailure,
     script::MOST_CALLER_RUNS,
@@ -76,23 +76,6 @@ impl CallerScript {
     }
 }
 
-/// What a person is asked before a script changes something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangeQuestion {
-    /// The changes that it has asked for so far, by tool, and how many of each.
-    pub changes: Vec<(String, usize)>,
-    /// The backends that they are made at.
-    pub backends: Vec<String>,
-    /// How many calls it may make in all.
-    pub most: u32,
-}
-
-/// Asks a person before a script changes something.
-pub trait ChangeApproval: Send + Sync {
-    /// Waits for the answer; the error says why there is no yes.
-    fn approve(&self, question: ChangeQuestion) -> BoxFuture<'_, Result<(), String>>;
-}
-
 /// Finds and describes tools for a script.
 pub trait ScriptGuide: Send + Sync {
     /// Returns what a search for tools answers.
@@ -132,10 +115,25 @@ pub enum ScriptError {
     #[error("the script ended, but its result cannot be shown: {reason}{}", tail(.changes))]
     Result {
         /// Why not.
-        reason: String,
+        reason: ScriptResultError,
         /// What it had changed.
         changes: Option<String>,
     },
+}
+
+/// Why nobody can be shown what a script returned.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScriptResultError {
+    /// The caller.
+    #[error("it is larger than {MOST_RESULT} bytes")]
+    Large,
+    /// The caller: what the engine wrote is nested too deeply, or no JSON.
+    #[error("{0}")]
+    Json(String),
+    /// Others: the answers that are being read have all there is.
+    #[error("all answers that are being read have {0} bytes together (`max_memory`)")]
+    Room(u64),
 }
 
 fn tail(changes: &Option<String>) -> String {
@@ -222,8 +220,7 @@ impl Executor {
             }
             Some(Ok(text)) => {
                 let changes = close(ScriptEnd::Done);
-                let wrong =
-                    |reason: String| ScriptError::Result { reason, changes: changes.clone() };
+                let wrong = |reason| ScriptError::Result { reason, changes: changes.clone() };
                 let payload = self.script_payload(text, context).await.map_err(wrong)?;
                 let notes = changes.into_iter().chain(notes).collect();
                 let (value, held) = payload;
@@ -243,17 +240,15 @@ impl Executor {
         &self,
         text: String,
         context: &CallContext<'_>,
-    ) -> Result<(JsonText, HeldMemory), String> {
+    ) -> Result<(JsonText, HeldMemory), ScriptResultError> {
         if text.len() > MOST_RESULT {
-            return Err(format!("it is larger than {MOST_RESULT} bytes"));
+            return Err(ScriptResultError::Large);
         }
         let room = self.room(&context.client);
         let value = room.work(text.len(), || JsonText::parse(&text)).await;
-        let value = value.map_err(|error| error.to_string())?;
+        let value = value.map_err(|error| ScriptResultError::Json(error.to_string()))?;
         let grown = room.grow(value.as_str().len() as u64);
-        grown.map_err(|NoRoom(limit)| {
-            format!("all answers that are being read have {limit} bytes together (`max_memory`)")
-        })?;
+        grown.map_err(|NoRoom(limit)| ScriptResultError::Room(limit))?;
         Ok((value, HeldMemory::by(room)))
     }
 }
@@ -292,7 +287,7 @@ struct CallerHost<'run> {
     deadline: Arc<RunDeadline>,
     ledger: LedgerGuard,
     /// What a person said, once one was asked.
-    asked: AsyncMutex<Option<Result<(), String>>>,
+    asked: AsyncMutex<Option<Result<(), ChangeRefusal>>>,
     /// How many calls were asked for, by tool.
     named: Mutex<BTreeMap<String, usize>>,
     /// Whether the script waits for an answer: all that it asks for until then is named.
@@ -515,7 +510,7 @@ impl ScriptNames for CallerNames {
         }
     }
 
-    fn find(&self, backend: &str, name: &str) -> Result<String, String> {
+    fn find(&self, backend: &str, name: &str) -> Result<String, UnknownScriptTool> {
         let at = self.backends.iter().position(|known| !backend.is_empty() && known == backend);
         let entry = match at {
             Some(at) => self.catalog().find_declared(crate::catalog::BackendId(at), name),
@@ -532,7 +527,6 @@ impl ScriptNames for CallerNames {
                 None => near.to_owned(),
             })
         });
-        let name = quoted_text(name, LONGEST_NAME);
-        Err(format!("there is no tool {name}{:#}", OrMeant(nearest.as_deref())))
+        Err(UnknownScriptTool { name: name.to_owned(), nearest })
     }
 }

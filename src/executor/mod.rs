@@ -9,6 +9,7 @@ mod answer;
 mod begun_tasks;
 mod call_bounds;
 mod caller_script;
+mod change_approval;
 mod change_ledger;
 mod composite;
 pub(crate) mod connection;
@@ -66,7 +67,8 @@ pub(crate) use self::{
     preview::TimedPreview,
 };
 pub use self::{
-    caller_script::{CallerScript, ChangeApproval, ChangeQuestion, ScriptError, ScriptGuide},
+    caller_script::{CallerScript, ScriptError, ScriptGuide, ScriptResultError},
+    change_approval::{ChangeApproval, ChangeQuestion, ChangeRefusal},
     context::{CallContext, OnDrop, WaitBudget},
     error::{CallError, TaskError},
 };

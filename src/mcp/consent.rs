@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use super::request_owner::client_key;
 use crate::{
-    executor::{Executor, TimedPreview},
+    executor::{ChangeRefusal, Executor, TimedPreview},
     gate::{
         CallConsent, CallDigest, PendingCall,
         preview::{CallPreview, PREVIEW_FRESH},
@@ -319,40 +319,32 @@ pub(super) fn put_later(message: String, state: String) -> InputRequiredResult {
     InputRequiredResult::new(Some(requests), Some(state))
 }
 
-/// What became of a question that is not about a single call; the error is a sentence.
-pub(super) fn judge_plainly(answer: &Value) -> Result<(), String> {
+/// What became of a question that is not about a single call.
+pub(super) fn judge_plainly(answer: &Value) -> Result<(), ChangeRefusal> {
     match ElicitResult::deserialize(answer) {
         Ok(answer) if answer.action == ElicitationAction::Accept => Ok(()),
-        Ok(_) => Err(DECLINED.to_owned()),
-        Err(_) => Err("the host sent no answer to the question".to_owned()),
+        Ok(_) => Err(ChangeRefusal::Declined),
+        Err(_) => Err(ChangeRefusal::NoAnswer),
     }
 }
 
-/// Nobody knows whether a person has seen the question.
-const DECLINED: &str = "the question was declined or closed, by the person or by a host that shows \
-                        none; do not try again unasked";
-
-/// Asks a person while the request waits; the error says why there is no yes.
+/// Asks a person while the request waits.
 pub(super) async fn ask_person(
     message: String,
     context: &RequestContext<RoleServer>,
-) -> Result<(), String> {
+) -> Result<(), ChangeRefusal> {
     match put_now(message, Instant::now() + PATIENCE, context).await {
         Ok(ClientResult::ElicitResult(answer)) if answer.action == ElicitationAction::Accept => {
             Ok(())
         }
-        Ok(ClientResult::ElicitResult(_)) => Err(DECLINED.to_owned()),
-        Ok(_) => Err("the host sent no answer to the question".to_owned()),
-        Err(ServiceError::Timeout { .. }) => Err(no_time()),
+        Ok(ClientResult::ElicitResult(_)) => Err(ChangeRefusal::Declined),
+        Ok(_) => Err(ChangeRefusal::NoAnswer),
+        Err(ServiceError::Timeout { .. }) => Err(ChangeRefusal::Late(PATIENCE)),
         Err(error) => {
             tracing::debug!(%error, "the host could not ask");
-            Err("the host could not ask a person".to_owned())
+            Err(ChangeRefusal::CannotAsk)
         }
     }
-}
-
-fn no_time() -> String {
-    format!("the person did not answer within {} minutes", PATIENCE.as_secs() / 60)
 }
 
 /// Puts a question while the call waits, until then.
@@ -390,7 +382,9 @@ async fn ask_now(
         let judged = match put_now(pending.question_about(&seen.preview), deadline, context).await {
             Ok(ClientResult::ElicitResult(answer)) => judge_answer(pending, &answer),
             Ok(_) => ConsentAnswer::Refused(no_answer(pending)),
-            Err(ServiceError::Timeout { .. }) => ConsentAnswer::Refused(no_time()),
+            Err(ServiceError::Timeout { .. }) => {
+                ConsentAnswer::Refused(ChangeRefusal::Late(PATIENCE).to_string())
+            }
             Err(error) => {
                 tracing::debug!(%error, "the host could not ask");
                 ConsentAnswer::Refused(cannot_ask(pending))

@@ -17,8 +17,8 @@ use tokio::{
 use super::consent::ConsentNonce;
 use crate::{
     executor::{
-        CallContext, CallerScript, ChangeApproval, ChangeQuestion, Executor, ScriptError,
-        ScriptGuide,
+        CallContext, CallerScript, ChangeApproval, ChangeQuestion, ChangeRefusal, Executor,
+        ScriptError, ScriptGuide,
     },
     gate::Gate,
     outcome::{CallObserver, CallOutcome, CallProgress},
@@ -48,7 +48,7 @@ pub(super) enum SessionUpdate {
 /// What the task of a script sends.
 enum ScriptReport {
     Progress(CallProgress),
-    Question(ChangeQuestion, oneshot::Sender<Result<(), String>>),
+    Question(ChangeQuestion, oneshot::Sender<Result<(), ChangeRefusal>>),
     Ended(Box<Result<CallOutcome, ScriptError>>),
 }
 
@@ -57,7 +57,7 @@ enum ScriptReport {
 pub(super) struct ScriptSession {
     reports: mpsc::Receiver<ScriptReport>,
     /// What a person is asked, and where the answer goes.
-    asked: Option<(ChangeQuestion, oneshot::Sender<Result<(), String>>)>,
+    asked: Option<(ChangeQuestion, oneshot::Sender<Result<(), ChangeRefusal>>)>,
     task: AbortHandle,
 }
 
@@ -79,13 +79,12 @@ impl CallObserver for Reporter {
 }
 
 impl ChangeApproval for Reporter {
-    fn approve(&self, question: ChangeQuestion) -> BoxFuture<'_, Result<(), String>> {
+    fn approve(&self, question: ChangeQuestion) -> BoxFuture<'_, Result<(), ChangeRefusal>> {
         async move {
-            let gone = || "nobody waits for the script any more".to_owned();
             let (answer, answered) = oneshot::channel();
             let asked = self.0.send(ScriptReport::Question(question, answer)).await;
-            asked.map_err(|_| gone())?;
-            answered.await.unwrap_or_else(|_| Err(gone()))
+            asked.map_err(|_| ChangeRefusal::Gone)?;
+            answered.await.unwrap_or(Err(ChangeRefusal::Gone))
         }
         .boxed()
     }
@@ -136,7 +135,7 @@ impl ScriptSession {
     }
 
     /// Gives the script the answer to its question.
-    pub(super) fn answer(&mut self, answer: Result<(), String>) {
+    pub(super) fn answer(&mut self, answer: Result<(), ChangeRefusal>) {
         if let Some((_, waiting)) = self.asked.take() {
             // It may have ended meanwhile.
             let _ = waiting.send(answer);

@@ -134,7 +134,10 @@ fn answer_requests(requests: &mpsc::Receiver<FilterRequest>) {
             ChildTask::Run(input) => run_filter(&mut programs, program, Some(input)),
             ChildTask::EraseTypes => match script::erase_types(&program) {
                 Ok(code) => (ChildStatus::Done, code.into_bytes()),
-                Err(problem) => (ChildStatus::NoProgram, problem.into_bytes()),
+                Err(problems) => {
+                    let first = problems.into_iter().next().map(|it| it.message);
+                    (ChildStatus::NoProgram, first.unwrap_or_default().into_bytes())
+                }
             },
         }));
         let (status, bytes) = result.unwrap_or_else(|_| {

@@ -6,7 +6,8 @@ use dadl_mcp::{
     catalog::CatalogEntry,
     config::ConfirmPolicy,
     executor::{
-        CallContext, CallerScript, ChangeApproval, ChangeQuestion, ScriptError, ScriptGuide,
+        CallContext, CallerScript, ChangeApproval, ChangeQuestion, ChangeRefusal, ScriptError,
+        ScriptGuide,
     },
     gate::script::ScriptScope,
     outcome::{AnswerPayload, CallOutcome},
@@ -53,11 +54,11 @@ impl ScriptGuide for Guide {
 }
 
 /// A person with one answer, who keeps the questions.
-struct Person(Result<(), String>, Mutex<Vec<ChangeQuestion>>);
+struct Person(Result<(), ChangeRefusal>, Mutex<Vec<ChangeQuestion>>);
 
 impl Person {
-    fn who_says(answer: Result<(), &str>) -> Self {
-        Self(answer.map_err(str::to_owned), Mutex::default())
+    fn who_says(answer: Result<(), ChangeRefusal>) -> Self {
+        Self(answer, Mutex::default())
     }
 
     fn questions(&self) -> Vec<ChangeQuestion> {
@@ -66,7 +67,7 @@ impl Person {
 }
 
 impl ChangeApproval for Person {
-    fn approve(&self, question: ChangeQuestion) -> BoxFuture<'_, Result<(), String>> {
+    fn approve(&self, question: ChangeQuestion) -> BoxFuture<'_, Result<(), ChangeRefusal>> {
         self.1.lock().unwrap().push(question);
         std::future::ready(self.0.clone()).boxed()
     }
@@ -231,7 +232,7 @@ async fn the_first_change_waits_for_a_person() {
     assert_eq!(outcome.notes, ["4 changes by this script: put 4 times (all done)"]);
     // Whoever says no is not asked again.
     let bench = Bench::new(ok()).await;
-    let person = Person::who_says(Err("the person said no"));
+    let person = Person::who_says(Err(ChangeRefusal::Declined));
     let code = "const r = []; for (const id of [1, 2]) { try { await api.put({ id }) } catch (e) { r.push(e.code) } } return r";
     let outcome = bench.run(ScriptScope::Changes, code, Some(&person)).await.unwrap();
     assert_eq!(person.questions().len(), 1);

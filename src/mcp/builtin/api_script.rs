@@ -19,7 +19,9 @@ use sha2::{Digest as _, Sha256};
 use super::{BuiltinTool, arguments::GivenArguments};
 use crate::{
     catalog::CatalogEntry,
-    executor::{CallContext, ChangeApproval, ChangeQuestion, ScriptError, ScriptGuide},
+    executor::{
+        CallContext, ChangeApproval, ChangeQuestion, ChangeRefusal, ScriptError, ScriptGuide,
+    },
     finding::{SearchRequest, ToolFinder},
     gate::script::ScriptScope,
     mcp::{
@@ -58,7 +60,7 @@ impl ScriptGuide for FinderGuide {
 struct AskingNow<'request>(&'request RequestContext<RoleServer>);
 
 impl ChangeApproval for AskingNow<'_> {
-    fn approve(&self, question: ChangeQuestion) -> BoxFuture<'_, Result<(), String>> {
+    fn approve(&self, question: ChangeQuestion) -> BoxFuture<'_, Result<(), ChangeRefusal>> {
         consent::ask_person(question_text(&question), self.0).boxed()
     }
 }
@@ -135,7 +137,7 @@ async fn go_on(
     let paused = server.paused_scripts().take(&nonce, &carried.client);
     let Some(mut session) = paused else { return failed(OVER) };
     if sealed != *digest {
-        session.answer(Err("the answer came with another script".to_owned()));
+        session.answer(Err(ChangeRefusal::OtherScript));
     } else if let Some(answer) = &retry.answer {
         session.answer(consent::judge_plainly(answer));
     } else if let Some(question) = session.question() {
@@ -186,13 +188,13 @@ fn pause(
     carried: &CallContext<'_>,
 ) -> Result<CallToolResponse, Box<ScriptSession>> {
     let Some((nonce, state)) = server.consents().seal(digest) else {
-        session.answer(Err("the system has no random numbers".to_owned()));
+        session.answer(Err(ChangeRefusal::NoRandom));
         return Err(Box::new(session));
     };
     match server.paused_scripts().keep(nonce, &carried.client, session) {
         Ok(()) => Ok(consent::put_later(question_text(question), state).into()),
         Err(mut refused) => {
-            refused.answer(Err("too many scripts wait for people".to_owned()));
+            refused.answer(Err(ChangeRefusal::TooMany));
             Err(refused)
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use dadl_text::{names::OrMeant, text::quoted_text};
 use rquickjs::{Ctx, Function, Object};
 
 /// The members of `api`.
@@ -26,9 +27,22 @@ pub trait ScriptNames: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// What the script is told: that there is no such tool, and which one may be meant.
-    fn find(&self, backend: &str, name: &str) -> Result<String, String>;
+    /// There is no such tool.
+    fn find(&self, backend: &str, name: &str) -> Result<String, UnknownScriptTool>;
 }
+
+/// There is no tool of the name that a script has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no tool {}{:#}", quoted_text(.name, LONGEST_NAME), OrMeant(.nearest.as_deref()))]
+pub struct UnknownScriptTool {
+    /// The name.
+    pub name: String,
+    /// One that may be meant, as the script would write it.
+    pub nearest: Option<String>,
+}
+
+/// So much of a name that nothing has is repeated.
+const LONGEST_NAME: usize = 100;
 
 impl ScriptApi {
     /// Gives the prelude its way to the names.
@@ -41,7 +55,7 @@ impl ScriptApi {
         let known = Arc::clone(names);
         let find = move |backend: String, name: String| match known.find(&backend, &name) {
             Ok(tool) => vec![tool, String::new()],
-            Err(mistake) => vec![String::new(), mistake],
+            Err(mistake) => vec![String::new(), mistake.to_string()],
         };
         host.set("find", Function::new(ctx.clone(), find)?)?;
         let known = Arc::clone(names);

@@ -98,8 +98,7 @@ impl ScriptParser {
     /// All problems that were found; at least one.
     pub fn parse(&self, source: &str) -> Result<ParsedScript, Vec<ScriptProblem>> {
         if source.len() > MAX_BYTES {
-            let message = format!("the code is longer than {MAX_BYTES} bytes");
-            return Err(vec![ScriptProblem::new(message, 0..0)]);
+            return Err(vec![too_long()]);
         }
         let parsed = self.work(source).unwrap_or_else(|error| {
             self.is_lost.set(true);
@@ -157,15 +156,16 @@ impl ParserThread {
 ///
 /// # Errors
 ///
-/// What is wrong with the script.
-pub fn erase_types(source: &str) -> Result<String, String> {
+/// All problems that were found; at least one.
+pub fn erase_types(source: &str) -> Result<String, Vec<ScriptProblem>> {
     if source.len() > MAX_BYTES {
-        return Err(format!("the code is longer than {MAX_BYTES} bytes"));
+        return Err(vec![too_long()]);
     }
-    let parsed = parse_here(source).map_err(|problems| {
-        problems.into_iter().next().map(|problem| problem.message).unwrap_or_default()
-    })?;
-    Ok(parsed.code)
+    parse_here(source).map(|parsed| parsed.code)
+}
+
+fn too_long() -> ScriptProblem {
+    ScriptProblem::new(format!("the code is longer than {MAX_BYTES} bytes"), 0..0)
 }
 
 /// Parses as TypeScript, whatever the author had in mind: `f<a>(b)` means another thing there.
