@@ -46,7 +46,10 @@ impl Executor {
         let context = CallContext::default().of(client.clone());
         match timeout(TIME, Box::pin(self.execute(call, &context))).await {
             Ok(Ok(outcome)) => match &outcome.payload {
-                AnswerPayload::Json(text) => PreviewRead::of(tool, rule, text.as_str()),
+                AnswerPayload::Json(text) => {
+                    let read = PreviewRead::of(tool, rule, text.as_str());
+                    if outcome.next.is_some() { read.part(rule) } else { read }
+                }
                 _ => PreviewRead::failed(tool, "the answer is no JSON".to_owned()),
             },
             Ok(Err(error)) => PreviewRead::failed(tool, error.to_string()),

@@ -55,6 +55,8 @@ struct ShownValue {
     value: Option<Value>,
     /// How many more there are.
     more: usize,
+    /// Whether there may be others that were not read: the answer has a next page.
+    is_part: bool,
     /// Of all that was found.
     digest: [u8; 32],
 }
@@ -96,10 +98,13 @@ impl<'gate> PendingCall<'gate> {
         let look = |rule: &'gate PreviewRule| {
             let found = gate.catalog.find_declared(backend, &rule.look.tool);
             let tool = found.map_or_else(|| rule.look.tool.clone(), |entry| entry.name.clone());
-            let call = look_call(gate, backend, &rule.look.tool, rule.arguments_for(&given));
-            let call = call
-                .filter(|call| !call.entry.has_effect())
-                .ok_or_else(|| "it may not be called, or not with these arguments".to_owned());
+            let refused = || "it may not be called, or not with these arguments".to_owned();
+            let call = match rule.arguments_for(&given) {
+                Some(arguments) => look_call(gate, backend, &rule.look.tool, arguments)
+                    .filter(|call| !call.entry.has_effect())
+                    .ok_or_else(refused),
+                None => Err("the call says too little about what it is for".to_owned()),
+            };
             PreviewLook { rule, tool, call }
         };
         self.preview_rules().map(look).collect()
@@ -107,6 +112,17 @@ impl<'gate> PendingCall<'gate> {
 }
 
 impl PreviewRead {
+    /// Notes that the answer has a next page, which nobody reads: a list of it may not be all.
+    #[must_use]
+    pub(crate) fn part(mut self, rule: &PreviewRule) -> Self {
+        if let Ok(values) = &mut self.shown {
+            for (value, member) in values.iter_mut().zip(&rule.show) {
+                value.is_part = !member.path.is_singular();
+            }
+        }
+        self
+    }
+
     /// Notes why a tool shows nothing.
     pub(crate) fn failed(tool: String, reason: String) -> Self {
         Self { tool, shown: Err(reason) }
@@ -132,7 +148,7 @@ impl PreviewRead {
             };
             let more = found.len().saturating_sub(MOST_ITEMS);
             let (label, digest) = (label.to_owned(), hasher.finalize().into());
-            Ok(ShownValue { label, value, more, digest })
+            Ok(ShownValue { label, value, more, is_part: false, digest })
         };
         let shown = rule.show.iter().map(|it| value(&it.label, &it.path)).collect();
         Self { tool, shown }
@@ -215,13 +231,14 @@ impl CallPreview {
         let written = values.iter().filter_map(|(_, value)| value.value.as_ref());
         let lengths = written.map(|value| text::quoted_json(value).chars().count());
         let share = text::fair_share(lengths, VALUES_ROOM);
-        for (tool, ShownValue { label, value, more, .. }) in values {
+        for (tool, ShownValue { label, value, more, is_part, .. }) in values {
             let value = match value {
                 Some(value) => text::quoted_json_within(value, share),
                 None => "(nothing)".to_owned(),
             };
             let more = if *more == 0 { String::new() } else { format!(", and {more} more") };
-            lines.push(format!("{tool} shows {label} = {value}{more}"));
+            let part = if *is_part { ", and perhaps others that were not read" } else { "" };
+            lines.push(format!("{tool} shows {label} = {value}{more}{part}"));
         }
         if left > 0 {
             lines.push(format!("{left} more values are not shown here"));

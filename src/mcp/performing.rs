@@ -60,7 +60,10 @@ impl HttpServer {
                     self.shown_without(outcome, of, context).await.into()
                 }
             },
-            Err(error) => result::failure_result(error.for_model()).into(),
+            Err(error) => {
+                let note = taken.map(|note| format!("; {note}")).unwrap_or_default();
+                result::failure_result(error.for_model() + &note).into()
+            }
         })
     }
 }

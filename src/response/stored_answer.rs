@@ -27,6 +27,16 @@ pub(crate) enum StoredAnswer {
     Text(String),
 }
 
+impl StoredAnswer {
+    /// Returns how many bytes it takes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Json(text) => text.as_str().len(),
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
 /// Which part of an answer is wanted.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct WantedPart {

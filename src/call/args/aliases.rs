@@ -69,7 +69,7 @@ fn meant_param<'entry>(
     value: &Value,
 ) -> Option<&'entry EntryParam> {
     let joined = joined_words(name);
-    if joined.is_empty() || harms(name) {
+    if !is_plain_name(name) || harms(name) {
         return None;
     }
     let is_same = |param: &&EntryParam| {
@@ -77,13 +77,21 @@ fn meant_param<'entry>(
     };
     let mut same = entry.params.iter().filter(is_same);
     if let Some(param) = same.next() {
-        let is_certain = same.next().is_none() && !harms(&param.property);
+        let is_certain =
+            same.next().is_none() && !harms(&param.property) && !harms(&param.param.name);
         return Some(param).filter(|param| is_certain && !arguments.contains_key(&param.property));
     }
     let ObjectParam { param, kind } = object_param(entry, arguments)?;
     let is_free = !arguments.contains_key(&param.property);
     let is_identifier = matches!(value, Value::String(_) | Value::Number(_));
     (is_free && is_identifier && names_object(name, &kind)).then_some(param)
+}
+
+/// Returns whether a name is words and what joins them, and nothing that could mean something: `size>`,
+/// `!name` and `-tags` say more than which parameter.
+fn is_plain_name(name: &str) -> bool {
+    name.split(['_', '-', '.', ' '])
+        .all(|word| !word.is_empty() && word.chars().all(char::is_alphanumeric))
 }
 
 /// Returns the letters and digits of a name, which are the same however its words are joined.
@@ -231,6 +239,20 @@ mod tests {
             "/vms",
             &["name_label:body:string", "nameLabel:query:string"],
             json!({ "name-label": 1 }),
+        );
+    }
+
+    #[test]
+    fn signs_that_could_mean_something_are_no_joints() {
+        for name in ["status!=", "status>", "!status", "-status", "status_", "status[]", "sta__tus"]
+        {
+            stays("/things", &["status:query:string"], json!({ name: "x" }));
+        }
+        gives(
+            "/things",
+            &["status_code:query:string"],
+            json!({ "statusCode": "x" }),
+            json!({ "status_code": "x" }),
         );
     }
 

@@ -140,22 +140,25 @@ async fn answer(
     let stored = stored_answer(server, &asked.file, room).await?;
     match &asked.query {
         StoredQuery::Program(program) => {
-            let input = match stored {
-                StoredAnswer::Json(text) => text,
+            let (before, most) = (stored.len(), usize::try_from(MOST_BYTES).unwrap_or(usize::MAX));
+            let as_json = || match stored {
+                StoredAnswer::Json(text) => Some(text),
+                // Text can become six times as long in JSON.
                 StoredAnswer::Text(text) => {
-                    JsonText::parse(&text).unwrap_or_else(|_| JsonText::string(&text))
+                    JsonText::parse(&text).ok().or_else(|| JsonText::string_within(&text, most))
                 }
             };
+            let input = room.work(before, as_json).await;
+            let input = input.ok_or(StoredReadError::Size(before as u64))?;
+            let resized = room.resize(before as u64, input.as_str().len() as u64);
+            resized.map_err(|no_room| StoredReadError::Room(no_room.0))?;
             let filters = server.executor().filters(room.client());
             let grow = |bytes| room.grow(bytes).map_err(|no_room| no_room.0);
             let made = filters.run_within(program, input.as_str().as_bytes(), grow).await?;
             Ok((AnswerPayload::Json(JsonText::trusted(made)), Vec::new()))
         }
         StoredQuery::Part(wanted) => {
-            let size = match &stored {
-                StoredAnswer::Json(text) => text.as_str().len(),
-                StoredAnswer::Text(text) => text.len(),
-            };
+            let size = stored.len();
             let most = server.most_chars();
             let take = || stored_answer::take_part(&stored, wanted, most);
             let AnswerPart { text, mut note, next } = room.work(size, take).await;
@@ -201,7 +204,12 @@ async fn stored_answer(
             StoredAnswer::Text(text) => StoredAnswer::Text(secrets.masked(text)),
         })
     };
-    room.work(length, read).await
+    let stored: Result<StoredAnswer, StoredReadError> = room.work(length, read).await;
+    let stored = stored?;
+    // Another charset, or a mask, makes another length.
+    let resized = room.resize(length as u64, stored.len() as u64);
+    resized.map_err(|no_room| StoredReadError::Room(no_room.0))?;
+    Ok(stored)
 }
 
 /// Decodes a file: by its type where that is one of text, else only what is text without doubt.

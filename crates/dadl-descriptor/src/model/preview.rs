@@ -36,9 +36,10 @@ pub struct ShownMember {
 }
 
 impl PreviewRule {
-    /// Returns the arguments of the call that shows it, for a dangerous call with these. One that asks for
-    /// what was not given is left out.
-    pub fn arguments_for(&self, given: &Map<String, Value>) -> Map<String, Value> {
+    /// Returns the arguments of the call that shows it, for a dangerous call with these. One that is what was
+    /// not given is left out; `None` where what was not given is a part of one, which would show something
+    /// else without it.
+    pub fn arguments_for(&self, given: &Map<String, Value>) -> Option<Map<String, Value>> {
         let value = |name: &String| match given.get(name) {
             Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
             Some(value @ (Value::Bool(_) | Value::Number(_))) => Some(value.to_string()),
@@ -54,10 +55,14 @@ impl PreviewRule {
             .collect();
         let mut look = self.look.clone();
         look.arguments.retain(|_, template| {
-            let text = template.to_string();
-            !missing.iter().any(|name| text.contains(name))
+            template.as_str().is_none_or(|text| !missing.iter().any(|name| name == text))
         });
-        look.filled(&known)
+        let lacks = |template: &Value| {
+            let text = template.to_string();
+            missing.iter().any(|name| text.contains(name))
+        };
+        let is_whole = !look.arguments.values().any(lacks);
+        is_whole.then(|| look.filled(&known))
     }
 }
 
@@ -71,7 +76,7 @@ mod tests {
     fn arguments_are_of_the_call_or_left_out() {
         let arguments = json!({ "uuid": "{id}", "filter": "x:{id} n:{n}", "disk": "{n}", "k": 1 });
         let arguments = arguments.as_object().unwrap().clone();
-        let rule = PreviewRule {
+        let mut rule = PreviewRule {
             before: BTreeSet::new(),
             look: TaskCall { tool: "get".into(), arguments },
             names: ["id", "n"].map(str::to_owned).into(),
@@ -79,9 +84,16 @@ mod tests {
             bytes: BTreeSet::new(),
             times: BTreeSet::new(),
         };
-        let of = |given: Value| Value::Object(rule.arguments_for(given.as_object().unwrap()));
+        let of = |given: Value| {
+            rule.arguments_for(given.as_object().unwrap()).map_or(Value::Null, Value::Object)
+        };
         let all = json!({ "uuid": "a{n}", "filter": "x:a{n} n:7", "disk": "7", "k": 1 });
         assert_eq!(of(json!({ "id": "a{n}", "n": 7 })), all);
+        assert_eq!(of(json!({ "id": "a", "n": [] })), json!(null), "a part of `filter` is missing");
+        rule.look.arguments.shift_remove("filter");
+        let of = |given: Value| {
+            rule.arguments_for(given.as_object().unwrap()).map_or(Value::Null, Value::Object)
+        };
         assert_eq!(of(json!({ "id": "a", "n": [] })), json!({ "uuid": "a", "k": 1 }));
         assert_eq!(of(json!({ "id": "" })), json!({ "k": 1 }));
     }
