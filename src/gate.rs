@@ -130,6 +130,8 @@ pub struct Admitted<'gate> {
     arguments: CallArguments,
     /// Whether a person agreed to this call.
     consented: bool,
+    /// Whether the script of a caller makes it, which calls nothing dangerous by any way.
+    from_script: bool,
 }
 
 /// The right to look at one task, and perhaps to cancel it.
@@ -418,7 +420,7 @@ impl<'gate> PendingCall<'gate> {
             return Err(self.refused("a person has to confirm dangerous calls"));
         }
         let Self { gate, entry, arguments, .. } = self;
-        Ok(Admitted { gate, entry, arguments, consented: false })
+        Ok(Admitted { gate, entry, arguments, consented: false, from_script: false })
     }
 
     /// Admits a call that a person agreed to.
@@ -431,7 +433,7 @@ impl<'gate> PendingCall<'gate> {
             return Err(self.refused("the confirmation was given for another call"));
         }
         let Self { gate, entry, arguments, .. } = self;
-        Ok(Admitted { gate, entry, arguments, consented: true })
+        Ok(Admitted { gate, entry, arguments, consented: true, from_script: false })
     }
 
     /// Returns whether a simulator inside this process would get the call.
@@ -518,6 +520,9 @@ impl<'gate> Admitted<'gate> {
         } else {
             pending
         };
+        if self.from_script {
+            self.gate.refuse_danger(entry, &pending.arguments.as_object())?;
+        }
         if !pending.needs_consent {
             return pending.admit();
         }
@@ -532,7 +537,7 @@ impl<'gate> Admitted<'gate> {
             return Err(pending.refused("nobody was asked about it"));
         }
         let PendingCall { gate, entry, arguments, .. } = pending;
-        Ok(Admitted { gate, entry, arguments, consented: true })
+        Ok(Admitted { gate, entry, arguments, consented: true, from_script: false })
     }
 }
 
@@ -548,7 +553,7 @@ fn look_call<'gate>(
         return None;
     }
     let arguments = call::check_arguments(entry, with_properties(entry, arguments)).ok()?;
-    Some(Admitted { gate, entry, arguments, consented: false })
+    Some(Admitted { gate, entry, arguments, consented: false, from_script: false })
 }
 
 impl TaskRight {
@@ -609,7 +614,13 @@ impl TaskRight {
             self.gate.check_decision(entry)?;
         }
         let arguments = call::check_arguments(entry, with_properties(entry, call.filled(values)))?;
-        Ok(Admitted { gate: &self.gate, entry, arguments, consented: self.began_it })
+        Ok(Admitted {
+            gate: &self.gate,
+            entry,
+            arguments,
+            consented: self.began_it,
+            from_script: false,
+        })
     }
 
     /// Admits the call that asks the task to stop.
@@ -632,7 +643,13 @@ impl TaskRight {
         let arguments = call.arguments_for(&self.handle.id, &self.handle.carried);
         let arguments = with_properties(entry, arguments);
         let arguments = call::check_arguments(entry, arguments)?;
-        Ok(Admitted { gate: &self.gate, entry, arguments, consented: self.began_it })
+        Ok(Admitted {
+            gate: &self.gate,
+            entry,
+            arguments,
+            consented: self.began_it,
+            from_script: false,
+        })
     }
 }
 

@@ -46,10 +46,7 @@ impl CatalogEntry {
             }
             CatalogOperation::Composite(composite) => {
                 let called = |name: &String| {
-                    let tools = &self.descriptor.tools;
-                    let check = self.descriptor.health.as_ref().map(|health| &health.tool);
-                    let tool = tools.iter().chain(check).find(|tool| tool.name == *name);
-                    tool.is_some_and(|tool| {
+                    self.called_tool(name).is_some_and(|tool| {
                         tool.has_no_effect() && self.descriptor.tasks_of(name).is_none()
                     })
                 };
@@ -58,16 +55,26 @@ impl CatalogEntry {
         }
     }
 
-    /// Returns whether a call may change something at the API: neither level nor method, nor the author,
-    /// say that it only reads.
+    /// Returns whether a call may change something at the API: its level is another one than `read`, or the
+    /// author says that a read leaves something behind; of a composite also that of each tool that it calls.
     pub fn may_change(&self) -> bool {
+        let changes = |tool: &Tool| {
+            tool.access != Some(AccessLevel::Read)
+                || tool.declared_effect == Some(DeclaredEffect::Some)
+        };
         match self.operation() {
-            CatalogOperation::Tool(tool) => {
-                tool.access != Some(AccessLevel::Read)
-                    || tool.declared_effect == Some(DeclaredEffect::Some)
+            CatalogOperation::Tool(tool) => changes(tool),
+            CatalogOperation::Composite(composite) => {
+                let called = |name: &String| self.called_tool(name).is_none_or(changes);
+                composite.access != Some(AccessLevel::Read) || composite.calls.iter().any(called)
             }
-            CatalogOperation::Composite(composite) => composite.access != Some(AccessLevel::Read),
         }
+    }
+
+    /// Returns the tool of the file that a composite calls so.
+    fn called_tool(&self, name: &str) -> Option<&Tool> {
+        let check = self.descriptor.health.as_ref().map(|health| &health.tool);
+        self.descriptor.tools.iter().chain(check).find(|tool| tool.name == name)
     }
 
     /// Returns whether a parameter opens a stream or subscribes.

@@ -223,8 +223,8 @@ fn build_server(
     let is_compact = shown.is_compact(&app.gate);
     let composites = catalog.listed().filter(|entry| entry.tool().is_none());
     let composites = composites.map(|entry| entry.name.as_str()).collect();
-    let changes = catalog.listed().any(CatalogEntry::may_change);
-    let search = is_compact.then_some(SearchMention { composites, changes });
+    let (changes, scripts) = shown.changes(&app.gate);
+    let search = is_compact.then_some(SearchMention { composites, changes, scripts });
     let instructions = instructions(&summaries, files, search.as_ref());
     let most_chars = most_chars.unwrap_or(app.limits.result_chars);
     let (time, calls) = (app.limits.script_time, app.limits.script_calls);

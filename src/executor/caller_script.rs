@@ -14,9 +14,10 @@ use std::{
 };
 
 use dadl_descriptor::script::{
+    self,
     api::{ScriptApi, ScriptNames, UnknownScriptTool},
     deadline::RunDeadline,
-    engine::{MOST_CALLS, ScriptFailure, ScriptJob},
+    engine::{MOST_BUSY, MOST_CALLS, ScriptFailure, ScriptJob},
 };
 use dadl_text::text::{self, quoted_text};
 use serde_json::{Map, Value};
@@ -29,7 +30,7 @@ use super::{
     change_ledger::{ChangeEnd, LedgerGuard, ScriptEnd},
     inner_failure::InnerFailure,
     script::MOST_CALLER_RUNS,
-    script_loop::{SavedIds, ScriptHost, ScriptLoop},
+    script_loop::{SavedIds, ScriptHost, ScriptLoop, ScriptOutcome},
 };
 use crate::{
     access::AccessDecision,
@@ -108,6 +109,12 @@ pub enum ScriptError {
         /// What it had changed.
         changes: Option<String>,
     },
+    /// The operator: the program ends.
+    #[error("the server is ending, and the script with it{}", tail(.changes))]
+    Ended {
+        /// What it had changed.
+        changes: Option<String>,
+    },
     /// The system or others: there was no turn for it. Nothing was called.
     #[error("the script was not run: {MOST_CALLER_RUNS} others were running; try again later")]
     Busy,
@@ -167,6 +174,8 @@ impl Executor {
         guide: &dyn ScriptGuide,
         context: &CallContext<'_>,
     ) -> Result<CallOutcome, ScriptError> {
+        script::check_length(&script.code)
+            .map_err(|problem| ScriptError::Failed { reason: problem.message, changes: None })?;
         let deadline = Arc::new(RunDeadline::after(script.time));
         let names = CallerNames::new(gate.clone(), script.scope);
         let host = CallerHost {
@@ -182,6 +191,7 @@ impl Executor {
             named: Mutex::default(),
             is_quiet: AtomicBool::new(false),
             quiet: Notify::new(),
+            has_failed: AtomicBool::new(false),
         };
         let mut running = ScriptLoop::new(&host);
         let api: Arc<dyn ScriptNames> = Arc::new(names);
@@ -190,14 +200,20 @@ impl Executor {
             params: "{}".to_owned(),
             api: ScriptApi::Open(Arc::clone(&api)),
             most_calls: script.most_calls,
+            most_busy: MOST_BUSY,
             deadline: Arc::clone(&deadline),
         };
         let run = async {
-            let (slots, client) = (&self.caller_slots, &context.client);
+            let (slots, client) = (self.caller_slots.of(script.scope), &context.client);
             let ended = running.finish(slots, client, job(script.code.clone())).await;
             // It may be TypeScript, which the engine cannot compile. As long as nothing was called, it
             // can begin anew.
             if ended.is_ok() || host.has_called() {
+                return ended;
+            }
+            // Whoever is not compiled is told the line; a limit or a crowd has none.
+            let is_compiled = ended.as_ref().is_err_and(|failure| failure.line.is_none());
+            if is_compiled {
                 return ended;
             }
             match self.filters.of(client).erase_types(&script.code).await {
@@ -208,6 +224,9 @@ impl Executor {
         let ended = tokio::select! {
             ended = run => Some(ended),
             () = passed(&deadline) => None,
+            () = context.program_ends() => {
+                return Err(ScriptError::Ended { changes: host.ledger.close(ScriptEnd::Cancelled) });
+            }
         };
         let (has_slot, notes, unseen) = (running.has_slot, running.notes, running.unseen);
         let close = |end| host.ledger.close(end);
@@ -293,6 +312,8 @@ struct CallerHost<'run> {
     /// Whether the script waits for an answer: all that it asks for until then is named.
     is_quiet: AtomicBool,
     quiet: Notify,
+    /// Whether the script is over without a result: what it asked for is not begun any more.
+    has_failed: AtomicBool,
 }
 
 impl ScriptHost for CallerHost<'_> {
@@ -311,6 +332,11 @@ impl ScriptHost for CallerHost<'_> {
         self.quiet.notify_one();
     }
 
+    fn is_over(&self, outcome: ScriptOutcome) {
+        self.has_failed.store(outcome == ScriptOutcome::Failed, Ordering::Relaxed);
+        self.waits();
+    }
+
     async fn call(
         &self,
         saved: &SavedIds,
@@ -327,6 +353,9 @@ impl ScriptHost for CallerHost<'_> {
         let changes = entry.may_change();
         if changes {
             self.approved(entry).await?;
+            if self.has_failed.load(Ordering::Relaxed) {
+                return Err(InnerFailure::new("internal", "the script is over".to_owned()));
+            }
         }
         let shown = Value::Object(call.arguments().as_object()).to_string();
         let change = changes.then(|| self.ledger.begin(&entry.name, &shown));
@@ -336,7 +365,13 @@ impl ScriptHost for CallerHost<'_> {
         let done = Box::pin(self.executor.execute(call, &context)).await;
         if let Some(at) = change {
             let end = match &done {
+                Ok(CallOutcome { payload: AnswerPayload::Task(report), .. })
+                    if report.is_running =>
+                {
+                    ChangeEnd::Begun(report.handle.to_string())
+                }
                 Ok(_) => ChangeEnd::Done,
+                Err(error) if error.may_have_been_done() => ChangeEnd::Unsure,
                 Err(error) => ChangeEnd::Failed(error.for_model()),
             };
             self.ledger.end(at, end);
@@ -516,7 +551,9 @@ impl ScriptNames for CallerNames {
             Some(at) => self.catalog().find_declared(crate::catalog::BackendId(at), name),
             None => None,
         };
-        if let Some(entry) = entry.or_else(|| self.catalog().find(name)) {
+        // The name that hosts know finds a tool of this backend, not one of another.
+        let is_meant = |entry: &&CatalogEntry| at.is_none_or(|at| entry.backend.0 == at);
+        if let Some(entry) = entry.or_else(|| self.catalog().find(name).filter(is_meant)) {
             return Ok(entry.name.clone());
         }
         let nearest = self.catalog().nearest(name).and_then(|near| {

@@ -19,7 +19,7 @@ use crate::{outcome::timestamp, shares::ClientKey};
 /// So many scripts with changes are known; the oldest make room.
 const MOST: usize = 64;
 
-/// So many of one client.
+/// So many of one address.
 const MOST_OF_CLIENT: usize = 16;
 
 /// So many changes of a script are told one by one.
@@ -75,7 +75,11 @@ pub(super) enum ChangeEnd {
     Sent,
     /// The API said yes.
     Done,
-    /// There is no yes.
+    /// The API said yes, and its task goes on.
+    Begun(String),
+    /// It may have been done: there is no answer that says so.
+    Unsure,
+    /// The API said no, or nothing was sent.
     Failed(String),
 }
 
@@ -96,8 +100,10 @@ impl ChangeLedgers {
 
     fn keep(&self, ledger: &Arc<ChangeLedger>) {
         let mut known = self.lock();
-        if known.iter().filter(|it| it.client == ledger.client).count() >= MOST_OF_CLIENT {
-            let oldest = known.iter().position(|it| it.client == ledger.client);
+        // However many sessions an address opens.
+        let is_own = |it: &Arc<ChangeLedger>| it.client.host == ledger.client.host;
+        if known.iter().filter(|it| is_own(it)).count() >= MOST_OF_CLIENT {
+            let oldest = known.iter().position(is_own);
             oldest.and_then(|at| known.remove(at));
         }
         if known.len() >= MOST {
@@ -242,6 +248,8 @@ impl ChangeEnd {
         match self {
             Self::Sent => "(sent; its end is not known)".to_owned(),
             Self::Done => "(done)".to_owned(),
+            Self::Begun(handle) => format!("(begun; its task {handle} goes on)"),
+            Self::Unsure => "(may have been done: look before it is done again)".to_owned(),
             Self::Failed(why) => format!("(failed: {why})"),
         }
     }

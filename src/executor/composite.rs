@@ -13,7 +13,7 @@ use dadl_descriptor::{
     script::{
         api::ScriptApi,
         deadline::RunDeadline,
-        engine::{MOST_CALLS, ScriptFailure, ScriptJob},
+        engine::{MOST_BUSY, MOST_CALLS, ScriptFailure, ScriptJob},
     },
 };
 use serde_json::{Map, Value};
@@ -59,6 +59,7 @@ pub(super) async fn run(
         params: Value::Object(host.params()).to_string(),
         api: ScriptApi::Tools(composite.calls.to_vec()),
         most_calls: MOST_CALLS,
+        most_busy: MOST_BUSY,
         deadline: Arc::new(RunDeadline::after(composite.timeout)),
     };
     let run = running.finish(&executor.slots, &context.client, job);

@@ -271,6 +271,11 @@ impl CallError {
         }
     }
 
+    /// Returns whether nobody knows if the call has done something.
+    pub(crate) fn may_have_been_done(&self) -> bool {
+        matches!(self, Self::Unsure(_)) || self.inner().is_some_and(Self::may_have_been_done)
+    }
+
     /// Returns whether the same call may have a result a moment later.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -55,8 +55,12 @@ use serde_json::Value;
 
 pub(crate) use self::call_bounds::AnswerMemory;
 use self::{
-    begun_tasks::BegunTasks, call_bounds::CallBounds, change_ledger::ChangeLedgers,
-    known_servers::KnownServers, script::ScriptSlots, settle_write::LastWrites,
+    begun_tasks::BegunTasks,
+    call_bounds::CallBounds,
+    change_ledger::ChangeLedgers,
+    known_servers::KnownServers,
+    script::{CallerSlots, ScriptSlots},
+    settle_write::LastWrites,
 };
 pub(crate) use self::{
     call_bounds::BusyError,
@@ -94,7 +98,7 @@ pub struct Executor {
     filters: FilterPool,
     slots: ScriptSlots,
     /// Of scripts that callers bring: they may call composites, which need a slot of their own.
-    caller_slots: ScriptSlots,
+    caller_slots: CallerSlots,
     ledgers: ChangeLedgers,
     bounds: CallBounds,
     begun: BegunTasks,
@@ -108,7 +112,7 @@ impl Executor {
     /// Executes calls of `backends`, whose order is that of the settings.
     pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
         let filters = FilterPool::default();
-        let (slots, caller_slots) = (ScriptSlots::default(), ScriptSlots::of_callers());
+        let (slots, caller_slots) = <(ScriptSlots, CallerSlots)>::default();
         let backends = backends.into();
         let bounds = call_bounds(OperatorLimits::default(), &backends);
         let secrets = Secrets::joined(backends.iter().map(Backend::secrets));

@@ -16,12 +16,16 @@ use std::{
 use dadl_descriptor::script::engine::{self, CallReply, ScriptEvent, ScriptJob};
 use tokio::sync::mpsc as events;
 
-use crate::shares::{ClientKey, FairQueue, QueueTurn};
+use crate::{
+    gate::script::ScriptScope,
+    shares::{ClientKey, FairQueue, QueueTurn},
+};
 
 /// How many scripts run at once; each may take [`engine::MEMORY`].
 pub(super) const MOST_RUNS: usize = 16;
 
-/// How many scripts of callers run at once, besides: they may call composites, and wait for people.
+/// How many scripts of callers run at once, besides: of those that read, and of those that may change
+/// something. They may call composites, and wait for people.
 pub(super) const MOST_CALLER_RUNS: usize = 8;
 
 /// So many of them are kept for clients that run none or few: a script may last for minutes.
@@ -49,12 +53,32 @@ impl Default for ScriptSlots {
     }
 }
 
-impl ScriptSlots {
-    /// Makes the slots of scripts that callers bring.
-    pub(super) fn of_callers() -> Self {
-        Self(FairQueue::keeping(KEPT_RUNS, MOST_CALLER_RUNS, MOST_WAITING))
-    }
+/// The slots of scripts that callers bring: those that wait for people are not in the way of those that
+/// only read.
+#[derive(Debug, Clone)]
+pub(super) struct CallerSlots {
+    reads: ScriptSlots,
+    changes: ScriptSlots,
+}
 
+impl Default for CallerSlots {
+    fn default() -> Self {
+        let slots = || ScriptSlots(FairQueue::keeping(KEPT_RUNS, MOST_CALLER_RUNS, MOST_WAITING));
+        Self { reads: slots(), changes: slots() }
+    }
+}
+
+impl CallerSlots {
+    /// Returns those of scripts that may do this.
+    pub(super) fn of(&self, scope: ScriptScope) -> &ScriptSlots {
+        match scope {
+            ScriptScope::Reads => &self.reads,
+            ScriptScope::Changes => &self.changes,
+        }
+    }
+}
+
+impl ScriptSlots {
     /// Waits for a slot; there is none when too many wait.
     pub(super) async fn take(&self, client: &ClientKey) -> Option<ScriptSlot> {
         self.0.turn(client).await.ok().map(|turn| ScriptSlot { _turn: turn })

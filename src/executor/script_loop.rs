@@ -51,11 +51,23 @@ pub(super) trait ScriptHost: Sync {
     /// Hears that the script has sent all calls that it makes before one is answered.
     fn waits(&self) {}
 
+    /// Hears that the script is over, before its last calls are.
+    fn is_over(&self, _: ScriptOutcome) {}
+
     /// Logs a line of the script.
     fn log(&self, level: &str, text: &str);
 
     /// Logs a call: with its status, or why it failed.
     fn log_call(&self, tool: &str, done: Result<u16, &str>, ms: u128);
+}
+
+/// How a script ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ScriptOutcome {
+    /// It gave a result.
+    Done,
+    /// It gave none.
+    Failed,
 }
 
 /// A script while it runs.
@@ -238,11 +250,17 @@ impl<H: ScriptHost> ScriptLoop<'_, H> {
                                  calls"
                             ));
                         }
-                        self.host.waits();
+                        self.host.is_over(match result {
+                            Ok(_) => ScriptOutcome::Done,
+                            Err(_) => ScriptOutcome::Failed,
+                        });
                         ended = Some(result);
                         unheard = open;
                     }
-                    None => ended = Some(Err(internal("the script engine failed"))),
+                    None => {
+                        self.host.is_over(ScriptOutcome::Failed);
+                        ended = Some(Err(internal("the script engine failed")));
+                    }
                 },
                 Some(answer) = calls.next(), if !calls.is_empty() => {
                     let InnerAnswer { tool, reply, notes, next, is_blind, is_hidden } = answer;

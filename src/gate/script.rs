@@ -20,6 +20,20 @@ pub(crate) const CHANGE_TOOL: &str = "api_change";
 /// So much of a call is repeated where another tool has to make it, in characters.
 const LONGEST_CALL: usize = 600;
 
+const DANGEROUS: &str = "it is dangerous, and no script calls what a person should see first";
+
+/// Makes the refusal that has the call to make instead.
+fn not_from_script(
+    entry: &CatalogEntry,
+    reason: &'static str,
+    arguments: &Map<String, Value>,
+) -> CallRefusal {
+    let tool = entry.name.clone();
+    let call = json!({ "tool": &tool, "arguments": arguments }).to_string();
+    let call = text::cut_text(&call, LONGEST_CALL).into();
+    CallRefusal::NotFromScript { tool, reason, call }
+}
+
 /// What the script of a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScriptScope {
@@ -46,25 +60,35 @@ impl Gate {
         if let Some(entry) = self.catalog().find(name) {
             self.check_decision(entry)?;
             if let Some(reason) = self.is_not_for(scope, entry) {
-                let tool = entry.name.clone();
-                let call = json!({ "tool": &tool, "arguments": arguments }).to_string();
-                let call = text::cut_text(&call, LONGEST_CALL).into();
-                return Err(CallRefusal::NotFromScript { tool, reason, call });
+                return Err(not_from_script(entry, reason, &arguments));
             }
             let pending = self.check_made(name, with_properties(entry, arguments))?;
             let pending = match pending.arguments.names_files() {
                 true => PendingCall { arguments: pending.arguments.of_script(ids()), ..pending },
                 false => pending,
             };
-            return pending.admit();
+            return Ok(Admitted { from_script: true, ..pending.admit()? });
         }
         self.check_made(name, arguments)?.admit()
+    }
+
+    /// Refuses what a composite that a script calls would call, where it is dangerous: its code may name
+    /// any tool, delegated or not.
+    pub(super) fn refuse_danger(
+        &self,
+        entry: &CatalogEntry,
+        arguments: &Map<String, Value>,
+    ) -> Result<(), CallRefusal> {
+        match self.is_dangerous(entry) {
+            true => Err(not_from_script(entry, DANGEROUS, arguments)),
+            false => Ok(()),
+        }
     }
 
     /// Returns why a script may not call a tool that is allowed.
     fn is_not_for(&self, scope: ScriptScope, entry: &CatalogEntry) -> Option<&'static str> {
         if self.is_dangerous(entry) {
-            return Some("it is dangerous, and no script calls what a person should see first");
+            return Some(DANGEROUS);
         }
         (scope == ScriptScope::Reads && entry.has_effect())
             .then_some("it may leave something behind, and this script only reads")

@@ -43,8 +43,10 @@ pub(crate) enum FileMention {
 pub(crate) struct SearchMention<'text> {
     /// The tools that do in one call what takes many.
     pub(crate) composites: Vec<&'text str>,
-    /// Whether any tool changes something.
+    /// Whether there is a tool for calls with an effect.
     pub(crate) changes: bool,
+    /// Whether there is one for scripts that change something.
+    pub(crate) scripts: bool,
 }
 
 /// Says how tools are reached that a host does not list.
@@ -52,7 +54,9 @@ const SEARCH: &str = "Tools are found by api_search. api_read calls those that o
                       over them: one script is cheaper than many calls.";
 
 /// The same of what changes something.
-const SEARCH_CHANGES: &str = " api_change calls any one; api_script runs code that changes things.";
+const SEARCH_CHANGES: &str = " api_change calls any one.";
+
+const SEARCH_SCRIPTS: &str = " api_script runs code that changes things.";
 
 /// Most bytes of the names of composites.
 const COMPOSITES_BYTES: usize = 500;
@@ -94,6 +98,7 @@ pub(crate) fn instructions(
 fn search_intro(search: &SearchMention<'_>) -> String {
     let mut intro = SEARCH.to_owned();
     intro.push_str(if search.changes { SEARCH_CHANGES } else { "" });
+    intro.push_str(if search.scripts { SEARCH_SCRIPTS } else { "" });
     let mut names = String::new();
     for name in &search.composites {
         if names.len() + name.len() > COMPOSITES_BYTES {
@@ -181,7 +186,7 @@ mod tests {
             let backends: Vec<_> =
                 texts.iter().map(|(name, description)| backend(name, description)).collect();
             let files = if names_files { FileMention::Named } else { FileMention::Unnamed };
-            let search = SearchMention { composites: vec!["list_things_by_kind"; names], changes: true };
+            let search = SearchMention { composites: vec!["list_things_by_kind"; names], changes: true, scripts: true };
             let search = (names > 0).then_some(&search);
             prop_assert!(instructions(&backends, files, search).len() <= MOST_BYTES);
         }

@@ -25,11 +25,11 @@ use crate::{
     shares::ClientKey,
 };
 
-/// So many scripts wait for people.
-const MOST_PAUSED: usize = 64;
+/// So many scripts wait for people: fewer than may run, so that some can.
+const MOST_PAUSED: usize = 6;
 
-/// So many of one host.
-const MOST_OF_HOST: usize = 8;
+/// So many of one address; the oldest makes room for another one.
+const MOST_OF_HOST: usize = 3;
 
 /// A script waits no longer than its question is good.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -122,7 +122,7 @@ impl ScriptSession {
             }
             Some(ScriptReport::Ended(done)) => SessionUpdate::Ended(done),
             None => {
-                let reason = "the script engine failed".to_owned();
+                let reason = "it broke off; task_list has what it changed".to_owned();
                 let failed = ScriptError::Failed { reason, changes: None };
                 SessionUpdate::Ended(Box::new(Err(failed)))
             }
@@ -152,6 +152,8 @@ struct PausedScript {
     client: ClientKey,
     since: Instant,
     session: ScriptSession,
+    /// Ends it when nobody can answer any more.
+    expiry: AbortHandle,
 }
 
 impl PausedScripts {
@@ -168,18 +170,22 @@ impl PausedScripts {
     ) -> Result<(), Box<ScriptSession>> {
         let mut paused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         paused.retain(|_, it| it.since.elapsed() < PATIENCE);
-        let own = paused.values().filter(|it| it.client.host == client.host).count();
-        if paused.len() >= MOST_PAUSED || own >= MOST_OF_HOST {
+        let own = paused.iter().filter(|(_, it)| it.client.host == client.host);
+        let (own, oldest) = (own.clone().count(), own.min_by_key(|(_, it)| it.since));
+        // Nobody can take the question back: its request has ended.
+        if let Some(oldest) = oldest.filter(|_| own >= MOST_OF_HOST).map(|(nonce, _)| *nonce) {
+            paused.remove(&oldest);
+        }
+        if paused.len() >= MOST_PAUSED {
             return Err(Box::new(session));
         }
-        paused
-            .insert(nonce, PausedScript { client: client.clone(), since: Instant::now(), session });
-        drop(paused);
         let all = self.clone();
-        tokio::spawn(async move {
+        let expiry = tokio::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
             drop(all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&nonce));
         });
+        let (client, since, expiry) = (client.clone(), Instant::now(), expiry.abort_handle());
+        paused.insert(nonce, PausedScript { client, since, session, expiry });
         Ok(())
     }
 
@@ -187,6 +193,8 @@ impl PausedScripts {
     pub(super) fn take(&self, nonce: &ConsentNonce, client: &ClientKey) -> Option<ScriptSession> {
         let mut paused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_own = paused.get(nonce).is_some_and(|it| it.client == *client);
-        is_own.then(|| paused.remove(nonce)).flatten().map(|it| it.session)
+        let taken = is_own.then(|| paused.remove(nonce)).flatten()?;
+        taken.expiry.abort();
+        Some(taken.session)
     }
 }

@@ -34,6 +34,12 @@ impl ShownTools {
         self.surface.is_compact(count, bytes)
     }
 
+    /// Returns whether there is a tool for calls with an effect, and one for scripts that change something.
+    pub(crate) fn changes(&self, gate: &Gate) -> (bool, bool) {
+        let few = BuiltinTool::of_compact(gate);
+        (few.contains(&BuiltinTool::ApiChange), few.contains(&BuiltinTool::ApiScript))
+    }
+
     /// Returns the listed tools as a model reads them: the name, and a JSON text of name, description and
     /// schema of the arguments.
     pub fn texts(&self, gate: &Gate) -> Vec<(String, String)> {

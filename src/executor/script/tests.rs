@@ -6,7 +6,7 @@ use dadl_descriptor::script::{
     ScriptParser,
     api::ScriptApi,
     deadline::RunDeadline,
-    engine::{MOST_CALLS, MOST_LINES, ScriptFailure},
+    engine::{MOST_BUSY, MOST_CALLS, MOST_LINES, ScriptFailure},
 };
 use serde_json::{Value, json};
 
@@ -42,6 +42,7 @@ async fn run_with(
         params: params.to_owned(),
         api: ScriptApi::Tools(vec!["get".to_owned(), "set".to_owned()]),
         most_calls: MOST_CALLS,
+        most_busy: MOST_BUSY,
         deadline: Arc::new(RunDeadline::after(time)),
     };
     let slot = ScriptSlots::default().take(&ClientKey::only()).await.unwrap();
@@ -307,6 +308,41 @@ async fn a_script_that_leaves_its_function_gains_nothing() {
 }
 
 #[tokio::test]
+async fn waiting_beyond_the_first_deadline_is_no_computing() {
+    let deadline = Arc::new(RunDeadline::after(Duration::from_millis(100)));
+    let job = ScriptJob {
+        code: "return api.get({})".to_owned(),
+        params: "{}".to_owned(),
+        api: ScriptApi::Tools(vec!["get".to_owned()]),
+        most_calls: MOST_CALLS,
+        most_busy: Duration::from_millis(50),
+        deadline: Arc::clone(&deadline),
+    };
+    let slot = ScriptSlots::default().take(&ClientKey::only()).await.unwrap();
+    let first = deadline.at();
+    let mut run = ScriptRun::start(job, slot).unwrap();
+    let call = run.next().await.unwrap();
+    assert!(matches!(call, ScriptEvent::Call { id: 0, .. }), "{call:?}");
+    assert_eq!(run.next().await, Some(ScriptEvent::Waits));
+    // A person is asked, who takes longer than the script may.
+    deadline.move_to(Duration::from_secs(600));
+    let mut event = None;
+    while event.is_none() && std::time::Instant::now() < first + Duration::from_millis(100) {
+        event = tokio::time::timeout(Duration::from_millis(1), run.next()).await.ok().flatten();
+    }
+    assert!(matches!(event, None | Some(ScriptEvent::Waits)), "{event:?}");
+    run.reply(CallReply { id: 0, result: Ok("7".to_owned()), held: None });
+    let done = loop {
+        match run.next().await.unwrap() {
+            ScriptEvent::Waits => {}
+            other => break other,
+        }
+    };
+    let ScriptEvent::Done { result, .. } = done else { panic!("{done:?}") };
+    assert_eq!(result, Ok("7".to_owned()));
+}
+
+#[tokio::test]
 async fn dropping_a_run_ends_it() {
     let slots = ScriptSlots::default();
     let mut busy = Vec::new();
@@ -316,6 +352,7 @@ async fn dropping_a_run_ends_it() {
             params: "{}".to_owned(),
             api: ScriptApi::Tools(Vec::new()),
             most_calls: MOST_CALLS,
+            most_busy: MOST_BUSY,
             deadline: Arc::new(RunDeadline::after(Duration::from_secs(600))),
         };
         busy.push(ScriptRun::start(job, slots.take(&ClientKey::only()).await.unwrap()).unwrap());

@@ -99,7 +99,9 @@ pub(super) async fn run(
     };
     let Some(finder) = server.finder() else { return Ok(unlisted()) };
     let guide = FinderGuide(Arc::clone(finder));
-    let digest: [u8; 32] = Sha256::digest(&code).into();
+    // No digest of a call, whatever the code is.
+    let digest: [u8; 32] =
+        Sha256::new().chain_update(b"script\0").chain_update(&code).finalize().into();
     let script = server.script(code, ScriptScope::Changes);
     if let Some(state) = &retry.state {
         return go_on(server, (state, &retry), &digest, context, carried).await;

@@ -62,7 +62,8 @@ impl ScriptApi {
         let tools = move |backend: String| {
             let mut tools = known.tools(&backend);
             if backend.is_empty() {
-                let more = known.backends().iter().filter(|it| !tools.contains(it)).cloned();
+                let backends = known.backends().iter().filter(|it| !it.is_empty());
+                let more = backends.filter(|it| !tools.contains(it)).cloned();
                 let more: Vec<String> = more.collect();
                 tools.extend(more);
             }

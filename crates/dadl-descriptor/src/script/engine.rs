@@ -39,7 +39,7 @@ const STACK: usize = 1024 * 1024;
 /// The stack of the thread that runs one: room for what the engine does at the end of its own.
 pub const THREAD_STACK: usize = 4 * STACK;
 
-/// How long a script may compute, waiting for calls not counted.
+/// How long a script may compute, waiting for calls not counted, unless somebody says otherwise.
 pub const MOST_BUSY: Duration = Duration::from_secs(10);
 
 /// How many calls a script may make, unless the operator says otherwise.
@@ -91,6 +91,8 @@ pub struct ScriptJob {
     pub api: ScriptApi,
     /// How many calls it may make.
     pub most_calls: u32,
+    /// How long it may compute, waiting for calls not counted.
+    pub most_busy: Duration,
     /// When the run ends, whatever it does.
     pub deadline: Arc<RunDeadline>,
 }
@@ -163,7 +165,7 @@ impl ScriptCompiler {
     ///
     /// When there is no memory.
     pub fn new() -> Result<Self, ScriptFailure> {
-        let limits = RunLimits::new(None, Arc::default());
+        let limits = RunLimits::new(None, MOST_BUSY, Arc::default());
         let context = open_context(&limits)?;
         Ok(Self { limits, context })
     }
@@ -190,13 +192,18 @@ struct RunLimits {
     deadline: Option<Arc<RunDeadline>>,
     /// When the script has computed long enough; moves on while it waits.
     busy_until: Rc<Cell<Instant>>,
+    most_busy: Duration,
     dropped: Arc<AtomicBool>,
 }
 
 impl RunLimits {
-    fn new(deadline: Option<Arc<RunDeadline>>, dropped: Arc<AtomicBool>) -> Self {
-        let busy_until = Rc::new(Cell::new(Instant::now() + MOST_BUSY));
-        Self { deadline, busy_until, dropped }
+    fn new(
+        deadline: Option<Arc<RunDeadline>>,
+        most_busy: Duration,
+        dropped: Arc<AtomicBool>,
+    ) -> Self {
+        let busy_until = Rc::new(Cell::new(Instant::now() + most_busy));
+        Self { deadline, busy_until, most_busy, dropped }
     }
 
     /// Returns which limit is hit.
@@ -207,7 +214,7 @@ impl RunLimits {
         } else if self.deadline.as_ref().is_some_and(|deadline| now >= deadline.at()) {
             "it did not end within its time limit".to_owned()
         } else if now >= self.busy_until.get() {
-            format!("it computed for more than {} s", MOST_BUSY.as_secs())
+            format!("it computed for more than {} s", self.most_busy.as_secs_f64())
         } else {
             return None;
         };
@@ -278,7 +285,7 @@ fn ended(
     dropped: Arc<AtomicBool>,
     state: &Rc<RunState>,
 ) -> Result<String, ScriptFailure> {
-    let limits = RunLimits::new(Some(Arc::clone(&job.deadline)), dropped);
+    let limits = RunLimits::new(Some(Arc::clone(&job.deadline)), job.most_busy, dropped);
     let context = open_context(&limits)?;
     let shared = Rc::clone(state);
     context.runtime().set_host_promise_rejection_tracker(Some(Box::new(
@@ -309,7 +316,9 @@ fn ended(
             }
             outbox(ScriptEvent::Waits);
             let waiting = Instant::now();
-            let reply = match inbox.recv_timeout(job.deadline.time_left()) {
+            let reply = inbox.recv_timeout(job.deadline.time_left());
+            limits.busy_until.set(limits.busy_until.get() + waiting.elapsed());
+            let reply = match reply {
                 Ok(reply) => reply,
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => {
@@ -319,7 +328,6 @@ fn ended(
                     });
                 }
             };
-            limits.busy_until.set(limits.busy_until.get() + waiting.elapsed());
             state.open.borrow_mut().remove(&reply.id);
             let (failed, text) = match reply.result {
                 Ok(text) => (false, text),

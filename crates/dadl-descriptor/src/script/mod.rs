@@ -164,6 +164,15 @@ pub fn erase_types(source: &str) -> Result<String, Vec<ScriptProblem>> {
     parse_here(source).map(|parsed| parsed.code)
 }
 
+/// Refuses a script that is longer than any.
+///
+/// # Errors
+///
+/// It is too long.
+pub fn check_length(source: &str) -> Result<(), ScriptProblem> {
+    if source.len() > MAX_BYTES { Err(too_long()) } else { Ok(()) }
+}
+
 fn too_long() -> ScriptProblem {
     ScriptProblem::new(format!("the code is longer than {MAX_BYTES} bytes"), 0..0)
 }

@@ -77,7 +77,7 @@
   const isNoTool = (name) => typeof name !== "string" || name === "then" || name === "toJSON";
   const openApi = (backend) => {
     const made = create(null);
-    const isBackend = (name) => backend === "" && apply(includes, names, [name]);
+    const isBackend = (name) => backend === "" && name !== "" && apply(includes, names, [name]);
     const has = (_, name) =>
       !isNoTool(name) && (isBackend(name) || host.find(backend, name)[1] === "");
     const get = (_, name) => {
