@@ -1,9 +1,9 @@
 //! A question becomes what it asks for: words, each with what else it may stand for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use crate::{
-    index::SearchIndex,
+    index::{MOST_MEANINGS, SearchIndex},
     thesaurus::{Thesaurus, WordKind, is_particle, is_stop_word, nearest_stop_word},
     words::{stem, words},
 };
@@ -30,6 +30,10 @@ const SHORTEST_UNKNOWN: usize = 4;
 pub(crate) struct Concept {
     /// What may stand for it; the best of them counts.
     pub(crate) alternatives: Vec<ConceptWords>,
+    /// Where each of them is.
+    places: HashMap<(Option<u32>, Vec<u32>), usize>,
+    /// How many there are for each backend.
+    of_backend: BTreeMap<u32, usize>,
 }
 
 /// Stems that stand for a concept together.
@@ -338,13 +342,25 @@ impl Concept {
         }
     }
 
-    /// Adds an alternative; of two alike the heavier one stays.
+    /// Adds an alternative; of two alike the heavier one stays, and of those for one backend so many as it
+    /// may have for one word.
     fn add(&mut self, stems: Vec<u32>, weight: f32, backend: Option<u32>) {
-        let known =
-            self.alternatives.iter_mut().find(|it| it.stems == stems && it.backend == backend);
-        match known {
-            Some(known) => known.weight = known.weight.max(weight),
-            None => self.alternatives.push(ConceptWords { stems, weight, backend }),
+        let place = self.places.entry((backend, stems));
+        let stems = place.key().1.clone();
+        if let Entry::Occupied(place) = &place {
+            if let Some(known) = self.alternatives.get_mut(*place.get()) {
+                known.weight = known.weight.max(weight);
+            }
+            return;
         }
+        if let Some(backend) = backend {
+            let count = self.of_backend.entry(backend).or_default();
+            if *count >= MOST_MEANINGS {
+                return;
+            }
+            *count += 1;
+        }
+        place.or_insert(self.alternatives.len());
+        self.alternatives.push(ConceptWords { stems, weight, backend });
     }
 }
