@@ -4,15 +4,15 @@
 use std::fmt::Write as _;
 
 use dadl_search::{SearchHit, ToolFamily};
+use dadl_text::text::about_tokens;
 
 use super::{
+    fold::fold,
     indexed::IndexedTools,
     request::{FoundTool, SearchAnswer, SearchDetail},
     signature::SignatureRoom,
 };
 
-/// So many characters are one token, about.
-const CHARACTERS_A_TOKEN: usize = 4;
 /// Tools that fit less well than this share of the best are names only.
 const SIGNATURE_SCORE: f32 = 0.3;
 /// So many signatures are written of what fits that well; then the share is higher.
@@ -25,10 +25,10 @@ const LEAST_SCORE: f32 = 0.15;
 const MOST_SIGNATURES: usize = 12;
 /// So many names are written behind them.
 const MOST_NAMES: usize = 20;
-/// Of kinds of a family so many are named.
-const MOST_KINDS: usize = 30;
-/// What is kept for the names and the last line, in characters.
-const TAIL: usize = 400;
+/// What is kept for the names and the last line, in tokens.
+const TAIL: usize = 100;
+/// What ends an answer that leaves something out.
+const MORE: &str = "Ask for a name to read its signature, for a pattern such as `*snapshot*`, or with other words.\n";
 
 /// Writes what was found, the best first.
 pub(super) fn write(
@@ -41,7 +41,7 @@ pub(super) fn write(
         hits.iter().copied().take_while(|hit| hit.score >= LEAST_SCORE * best).collect();
     let mut writer = AnswerWriter {
         indexed,
-        room: asked.budget.saturating_mul(CHARACTERS_A_TOKEN),
+        left: asked.budget,
         text: String::new(),
         families: Vec::new(),
         tools: Vec::new(),
@@ -75,8 +75,8 @@ pub(super) struct AskedFor<'a> {
 
 struct AnswerWriter<'tools> {
     indexed: &'tools IndexedTools,
-    /// The characters that the answer may have.
-    room: usize,
+    /// The tokens that the answer may still have.
+    left: usize,
     text: String,
     /// Families that a line has told of.
     families: Vec<&'tools ToolFamily>,
@@ -108,10 +108,11 @@ impl AnswerWriter<'_> {
         if let Some(alike) = self.alike(position) {
             let _ = write!(line, " {alike}");
         }
-        let is_first = self.text.is_empty();
-        if !is_first && self.text.len() + line.len() + TAIL > self.room {
+        let tokens = about_tokens(&line) + 1;
+        if !self.tools.is_empty() && tokens + TAIL > self.left {
             return false;
         }
+        self.left = self.left.saturating_sub(tokens);
         self.families.extend(self.indexed.index.family_of(position));
         self.text.push_str(&line);
         self.text.push('\n');
@@ -122,24 +123,9 @@ impl AnswerWriter<'_> {
     /// Says for which other kinds there is the same tool.
     fn alike(&self, position: usize) -> Option<String> {
         let family = self.indexed.index.family_of(position)?;
-        let others = family.members.iter().filter(|member| member.position != position);
-        let kinds: Vec<&str> = others.map(|member| member.kind.as_str()).collect();
-        let shown = kinds.get(..MOST_KINDS.min(kinds.len())).unwrap_or_default().join(",");
-        let more = kinds.len().saturating_sub(MOST_KINDS);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let (before, after) = self.around(position, family);
-        Some(format!("Alike: {before}{{{shown}}}{after}{more}"))
-    }
-
-    /// Returns what the listed names of a family have in common: the prefix of a backend counts too.
-    fn around(&self, position: usize, family: &ToolFamily) -> (String, String) {
-        let name =
-            self.indexed.found(position).map(|found| self.indexed.name(found)).unwrap_or_default();
-        let member = family.members.iter().find(|member| member.position == position);
-        let (before, after) = &family.around;
-        let own = member.map(|it| format!("{before}{}{after}", it.kind)).unwrap_or_default();
-        let prefix = name.strip_suffix(own.as_str()).unwrap_or_default();
-        (format!("{prefix}{before}"), after.clone())
+        let name = |position: usize| Some(self.indexed.name(self.indexed.found(position)?));
+        let others = family.positions().filter(|other| *other != position).filter_map(name);
+        Some(format!("Alike: {}", fold(name(position)?, &others.collect::<Vec<_>>())))
     }
 
     /// Writes names as far as there is room, and how many more there are.
@@ -152,9 +138,11 @@ impl AnswerWriter<'_> {
         for position in rest.iter().take(MOST_NAMES) {
             let Some(found) = self.indexed.found(*position) else { continue };
             let name = self.indexed.name(found);
-            if written > 0 && self.text.len() + names.len() + name.len() + TAIL / 2 > self.room {
+            let tokens = about_tokens(name) + 1;
+            if written > 0 && tokens + TAIL / 2 > self.left {
                 break;
             }
+            self.left = self.left.saturating_sub(tokens);
             let _ = write!(names, "{}{name}", if written > 0 { ", " } else { "" });
             self.tools.push(found);
             written += 1;
@@ -162,6 +150,6 @@ impl AnswerWriter<'_> {
         let left = rest.len() - written;
         let left = if left > 0 { format!(" and {left} more") } else { String::new() };
         let _ = writeln!(self.text, "Also: {names}{left}.");
-        self.text.push_str("Ask for a name to read its signature, for a pattern such as `*snapshot*`, or with other words.\n");
+        self.text.push_str(MORE);
     }
 }

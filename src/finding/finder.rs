@@ -1,6 +1,9 @@
 //! Finds tools, and says how they are called.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use dadl_search::SearchQuery;
 
@@ -37,8 +40,12 @@ impl ToolFinder {
 
     /// Finds the tools that the questions are about.
     pub fn search(&self, request: &SearchRequest) -> SearchAnswer {
-        let tools = self.indexed();
         let backend = request.only_backend.as_deref();
+        let is_known = |wanted: &str| self.catalog.listed().any(|it| *it.backend_name == *wanted);
+        if backend.is_some_and(|wanted| !is_known(wanted)) {
+            return SearchAnswer { text: self.nothing(request), tools: Vec::new() };
+        }
+        let tools = self.indexed();
         let mut hits = tools.index.search(SearchQuery { queries: &request.queries, backend });
         // Who asks for tools by their names wants these and no others.
         if let Some(names) = self.asked_names(&request.queries) {
@@ -102,19 +109,15 @@ impl ToolFinder {
 
     /// Says that nothing was found, and what there is.
     fn nothing(&self, request: &SearchRequest) -> String {
-        let mut counts: Vec<(&str, usize)> = Vec::new();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for entry in self.catalog.listed() {
-            match counts.iter_mut().find(|(name, _)| *name == &*entry.backend_name) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((&entry.backend_name, 1)),
-            }
+            *counts.entry(&entry.backend_name).or_default() += 1;
         }
-        let known = |name: &str| counts.iter().any(|(known, _)| *known == name);
         let of: Vec<String> =
             counts.iter().map(|(name, count)| format!("{name} ({count} tools)")).collect();
         let of = of.join(", ");
         match &request.only_backend {
-            Some(backend) if !known(backend) => {
+            Some(backend) if !counts.contains_key(backend.as_str()) => {
                 format!("There is no backend of that name. Backends: {of}.\n")
             }
             _ if counts.is_empty() => "No tool may be called.\n".to_owned(),

@@ -6,8 +6,11 @@
 
 mod answer;
 mod builtin;
+mod choice;
 mod finder;
+mod fold;
 mod indexed;
+mod members;
 mod request;
 mod result_type;
 mod signature;

@@ -271,8 +271,8 @@ impl SearchIndex {
         }
         let families = family::families(tools);
         for (id, family) in families.iter().enumerate() {
-            for member in &family.members {
-                if let Some(tool) = indexed.get_mut(member.position) {
+            for position in family.positions() {
+                if let Some(tool) = indexed.get_mut(position) {
                     tool.family = u32::try_from(id).ok();
                 }
             }

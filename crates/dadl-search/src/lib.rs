@@ -40,7 +40,7 @@ mod tool_text;
 mod words;
 
 pub use self::{
-    family::{FamilyMember, ToolFamily},
+    family::ToolFamily,
     index::SearchIndex,
     rank::{MOST_QUERIES, SearchHit, SearchQuery},
     tool_text::{BackendWords, ParamText, ToolEffect, ToolText},
