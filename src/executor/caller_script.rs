@@ -35,6 +35,7 @@ use super::{
 use crate::{
     access::AccessDecision,
     catalog::{Catalog, CatalogEntry},
+    finding,
     gate::{CallRefusal, Gate, script::ScriptScope},
     outcome::{AnswerPayload, CallOutcome, CallProgress, HeldMemory, JsonText},
 };
@@ -80,7 +81,7 @@ impl CallerScript {
 /// Finds and describes tools for a script.
 pub trait ScriptGuide: Send + Sync {
     /// Returns what a search for tools answers.
-    fn search(&self, query: &str) -> String;
+    fn search(&self, queries: Vec<String>) -> String;
 
     /// Returns the signature of a tool with all that is known about it; `None` when there is no such tool.
     fn describe(&self, name: &str) -> Option<String>;
@@ -462,7 +463,15 @@ impl CallerHost<'_> {
     ) -> Result<CallOutcome, InnerFailure> {
         let given = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
         let text = match helper {
-            "search" => self.guide.search(given("query")),
+            "search" => {
+                let queries = arguments.get("queries").cloned().and_then(finding::as_queries);
+                let wrong = || {
+                    let message =
+                        format!("dadl.search takes a text, or {}", finding::queries_expected());
+                    InnerFailure::new("invalid_input", message)
+                };
+                self.guide.search(queries.ok_or_else(wrong)?)
+            }
             _ => {
                 let name = given("name");
                 let unknown = || {
