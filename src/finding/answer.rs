@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use dadl_search::{SearchHit, ToolFamily};
-use dadl_text::text::about_tokens;
+use dadl_text::text::{about_tokens, quoted_text};
 
 use super::{
     fold::fold,
@@ -25,6 +25,10 @@ const LEAST_SCORE: f32 = 0.15;
 const MOST_SIGNATURES: usize = 12;
 /// So many names are written behind them.
 const MOST_NAMES: usize = 20;
+/// Where no tool fits, so many of the nearest are told.
+const MOST_NEAREST: usize = 5;
+/// So much of a question is repeated that no tool fits.
+const LONGEST_QUERY: usize = 80;
 /// What is kept for the names and the last line, in tokens.
 const TAIL: usize = 100;
 /// What ends an answer that leaves something out.
@@ -37,6 +41,7 @@ pub(super) fn write(
     asked: &AskedFor<'_>,
 ) -> SearchAnswer {
     let best = hits.first().map_or(0.0, |hit| hit.score);
+    let is_near_only = asked.unmet.len() == asked.queries.len();
     let hits: Vec<SearchHit> =
         hits.iter().copied().take_while(|hit| hit.score >= LEAST_SCORE * best).collect();
     let mut writer = AnswerWriter {
@@ -46,9 +51,13 @@ pub(super) fn write(
         families: Vec::new(),
         tools: Vec::new(),
     };
+    writer.say_unmet(asked);
     let mut rest = Vec::new();
     let mut signatures = 0;
     for hit in hits {
+        if is_near_only && signatures == MOST_NEAREST {
+            break;
+        }
         let share = if signatures < FIRST_SIGNATURES { SIGNATURE_SCORE } else { NEAR_SCORE };
         let wants_line = hit.score >= share * best
             && signatures < MOST_SIGNATURES
@@ -62,13 +71,19 @@ pub(super) fn write(
             rest.push(hit.position);
         }
     }
-    writer.add_names(&rest);
+    if is_near_only {
+        writer.text.push_str(MORE);
+    } else {
+        writer.add_names(&rest);
+    }
     SearchAnswer { text: writer.text, tools: writer.tools }
 }
 
 /// How much is asked for.
 pub(super) struct AskedFor<'a> {
     pub(super) queries: &'a [String],
+    /// The positions of those that no tool fits.
+    pub(super) unmet: &'a [usize],
     pub(super) budget: usize,
     pub(super) detail: SearchDetail,
 }
@@ -90,6 +105,20 @@ impl AnswerWriter<'_> {
         family.is_some_and(|family| self.families.iter().any(|told| std::ptr::eq(*told, family)))
     }
 
+    /// Says which questions no tool fits.
+    fn say_unmet(&mut self, asked: &AskedFor<'_>) {
+        let unmet = asked.unmet.iter().filter_map(|at| asked.queries.get(*at));
+        let unmet: Vec<String> = unmet.map(|query| quoted_text(query, LONGEST_QUERY)).collect();
+        if unmet.is_empty() {
+            return;
+        }
+        let end = if unmet.len() == asked.queries.len() { "; nearest:" } else { "." };
+        let line = format!("No tool does {}{end}", unmet.join(" or "));
+        self.left = self.left.saturating_sub(about_tokens(&line) + 1);
+        self.text.push_str(&line);
+        self.text.push('\n');
+    }
+
     fn note(&mut self, position: usize) {
         self.tools.extend(self.indexed.found(position));
     }
@@ -102,10 +131,13 @@ impl AnswerWriter<'_> {
         let room = match asked.detail {
             SearchDetail::Full => SignatureRoom::Full,
             _ if is_named => SignatureRoom::Full,
+            _ if asked.unmet.len() == asked.queries.len() => SignatureRoom::Brief,
             _ => SignatureRoom::Line,
         };
         let mut line = self.indexed.signature(found, room);
-        if let Some(alike) = self.alike(position) {
+        if room != SignatureRoom::Brief
+            && let Some(alike) = self.alike(position)
+        {
             let _ = write!(line, " {alike}");
         }
         let tokens = about_tokens(&line) + 1;

@@ -46,17 +46,20 @@ impl ToolFinder {
             return SearchAnswer { text: self.nothing(request), tools: Vec::new() };
         }
         let tools = self.indexed();
-        let mut hits = tools.index.search(SearchQuery { queries: &request.queries, backend });
+        let found = tools.index.search(SearchQuery { queries: &request.queries, backend });
+        let (mut hits, mut unmet) = (found.hits, found.unmet);
         // Who asks for tools by their names wants these and no others.
         if let Some(names) = self.asked_names(&request.queries) {
             let is_asked = |name: &str| names.contains(&name);
             hits.retain(|hit| tools.found(hit.position).is_some_and(|it| is_asked(tools.name(it))));
+            unmet.clear();
         }
         if hits.is_empty() {
             return SearchAnswer { text: self.nothing(request), tools: Vec::new() };
         }
         let asked = AskedFor {
             queries: &request.queries,
+            unmet: &unmet,
             budget: request.budget.clamp(LEAST_BUDGET, MOST_BUDGET),
             detail: request.detail,
         };

@@ -22,6 +22,7 @@ const FULL_RESULT_ROOM: usize = 1_500;
 const PARAMS_ROOM: usize = 260;
 /// The characters of a description beside other tools.
 const DESCRIPTION_ROOM: usize = 160;
+const BRIEF_ROOM: usize = 80;
 /// The characters of what is said of one parameter beside other tools.
 const PARAM_TEXT_ROOM: usize = 60;
 /// The characters of the names of parameters for which there is no more room.
@@ -33,6 +34,8 @@ const FULL_VALUES: ChoiceRoom = ChoiceRoom { most: 100, characters: 2_000 };
 /// How much is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignatureRoom {
+    /// A short line about what may be of no use: what it takes, and what it does.
+    Brief,
     /// A line among others.
     Line,
     /// Everything.
@@ -42,7 +45,9 @@ pub(super) enum SignatureRoom {
 /// Writes the signature of a tool.
 pub(super) fn signature(entry: &CatalogEntry, room: SignatureRoom) -> String {
     let mut text = format!("{}({})", entry.name, params(entry, room));
-    if let Some(result) = result_type(entry, room) {
+    if room != SignatureRoom::Brief
+        && let Some(result) = result_type(entry, room)
+    {
         let _ = write!(text, ": {result}");
     }
     let level = entry.access().map_or(UNCLASSIFIED, AccessLevel::as_str);
@@ -54,6 +59,7 @@ pub(super) fn signature(entry: &CatalogEntry, room: SignatureRoom) -> String {
         let _ = write!(text, ", {note}");
     }
     let description = match room {
+        SignatureRoom::Brief => cut_prose(&entry.description, BRIEF_ROOM).0.into_owned(),
         SignatureRoom::Line => cut_prose(&entry.description, DESCRIPTION_ROOM).0.into_owned(),
         SignatureRoom::Full => entry.description.clone(),
     };
@@ -93,6 +99,7 @@ fn is_required(entry: &CatalogEntry, name: &str) -> bool {
 /// the names.
 fn params(entry: &CatalogEntry, room: SignatureRoom) -> String {
     let (mut left, values) = match room {
+        SignatureRoom::Brief => (0, VALUES),
         SignatureRoom::Line => (PARAMS_ROOM, VALUES),
         SignatureRoom::Full => (usize::MAX, FULL_VALUES),
     };
@@ -118,7 +125,10 @@ fn params(entry: &CatalogEntry, room: SignatureRoom) -> String {
             rest.push(name);
         }
     }
-    add_names(&rest, &mut parts);
+    match room {
+        SignatureRoom::Brief if !rest.is_empty() => parts.push("...".to_owned()),
+        _ => add_names(&rest, &mut parts),
+    }
     parts.join(", ")
 }
 
@@ -196,7 +206,7 @@ fn result_type(entry: &CatalogEntry, room: SignatureRoom) -> Option<String> {
     }
     let returns = tool.returns.as_ref()?;
     let room = match room {
-        SignatureRoom::Line => RESULT_ROOM,
+        SignatureRoom::Brief | SignatureRoom::Line => RESULT_ROOM,
         SignatureRoom::Full => FULL_RESULT_ROOM,
     };
     let types = &entry.descriptor().types;

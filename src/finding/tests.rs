@@ -112,6 +112,18 @@ fn the_budget_is_kept() {
 }
 
 #[test]
+fn what_no_tool_does_is_said_first() {
+    let finder = finder(&["all"]);
+    let only = text(&finder, "create backup schedule");
+    assert!(only.starts_with("No tool does \"create backup schedule\"; nearest:\n"), "{only}");
+    assert!((3..=7).contains(&only.lines().count()) && only.len() < 800, "{only}");
+    let request = SearchRequest::new(vec!["create user".to_owned(), "list vms".to_owned()]);
+    let both = finder.search(&request).text;
+    assert!(both.starts_with("No tool does \"create user\".\nlist_vms("), "{both}");
+    assert!(!text(&finder, "delete vm").contains("No tool"), "{both}");
+}
+
+#[test]
 fn nothing_says_what_there_is() {
     let finder = finder(&["all"]);
     assert!(text(&finder, "weather").contains("api (7 tools)"));

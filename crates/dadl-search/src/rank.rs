@@ -44,6 +44,15 @@ pub struct SearchHit {
     pub score: f32,
 }
 
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SearchFindings {
+    /// The tools, the best first.
+    pub hits: Vec<SearchHit>,
+    /// The positions of the questions that no tool fits: what was found for them is only nearest.
+    pub unmet: Vec<usize>,
+}
+
 /// What is asked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SearchQuery<'a> {
@@ -56,10 +65,15 @@ pub struct SearchQuery<'a> {
 impl SearchIndex {
     /// Returns the tools that the questions are about, the best first. Of a family of alike tools those that
     /// the questions do not name come behind the others.
-    pub fn search(&self, asked: SearchQuery<'_>) -> Vec<SearchHit> {
+    pub fn search(&self, asked: SearchQuery<'_>) -> SearchFindings {
         let mut found: BTreeMap<usize, (f32, f32)> = BTreeMap::new();
-        for query in asked.queries.iter().take(MOST_QUERIES) {
-            for (position, score) in self.answer(query, asked.backend) {
+        let mut unmet = Vec::new();
+        for (at, query) in asked.queries.iter().take(MOST_QUERIES).enumerate() {
+            let (answers, fits) = self.answer(query, asked.backend);
+            if !fits {
+                unmet.push(at);
+            }
+            for (position, score) in answers {
                 let (best, sum) = found.entry(position).or_default();
                 *best = best.max(score);
                 *sum += score;
@@ -73,11 +87,11 @@ impl SearchIndex {
         hits.sort_by(|one, other| {
             other.score.total_cmp(&one.score).then(one.position.cmp(&other.position))
         });
-        hits
+        SearchFindings { hits, unmet }
     }
 
-    /// Returns what one question finds: position, and score of at most one.
-    fn answer(&self, query: &str, backend: Option<&str>) -> Vec<(usize, f32)> {
+    /// Returns what one question finds: position, and score of at most one; and whether that fits.
+    fn answer(&self, query: &str, backend: Option<&str>) -> (Vec<(usize, f32)>, bool) {
         let is_wanted = |tool: &IndexedTool| {
             let own = self.backend_name(tool.backend);
             own.is_empty() || backend.is_none_or(|wanted| own == wanted)
@@ -88,7 +102,9 @@ impl SearchIndex {
             let named = named.filter(|(_, tool)| {
                 is_wanted(tool) && Self::names(tool).any(|name| glob::fits(&query, name))
             });
-            return named.map(|(position, _)| (position, 1.0)).collect();
+            let named: Vec<(usize, f32)> = named.map(|(position, _)| (position, 1.0)).collect();
+            let fits = !named.is_empty();
+            return (named, fits);
         }
         let parsed = query::parse(self, query);
         let mut scores = self.scores(&parsed);
@@ -100,12 +116,13 @@ impl SearchIndex {
             }
         }
         scores.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
-        let best = scores.first().map_or(1.0, |(_, score)| *score);
+        let Some((first, best)) = scores.first().copied() else { return (scores, false) };
+        let fits = best >= NAMED || self.fits(&parsed, first);
         for (_, score) in &mut scores {
             *score /= best;
         }
         self.put_families_behind(&parsed, &mut scores);
-        scores
+        (scores, fits)
     }
 
     /// Scores the tools that have any word of a question.
@@ -152,7 +169,7 @@ impl SearchIndex {
     }
 
     /// Adds what each tool gets for a concept: for the best of its alternatives. Returns the tools.
-    fn add_concept(&self, concept: &Concept, values: &mut [f32]) -> Vec<u32> {
+    pub(crate) fn add_concept(&self, concept: &Concept, values: &mut [f32]) -> Vec<u32> {
         let mut touched = Vec::new();
         let common = self.common_rarity(concept);
         for words in &concept.alternatives {
@@ -197,7 +214,7 @@ impl SearchIndex {
     }
 
     /// Returns the most that a tool could get for a concept.
-    fn concept_rarity(&self, concept: &Concept) -> f32 {
+    pub(crate) fn concept_rarity(&self, concept: &Concept) -> f32 {
         let of_words = concept.alternatives.iter().map(|words| {
             let sum: f32 = words.stems.iter().map(|stem| self.rarity(*stem)).sum();
             words.weight * sum / words.stems.len().max(1) as f32
@@ -313,8 +330,8 @@ mod tests {
 
     fn found(index: &SearchIndex, queries: &[&str]) -> Vec<String> {
         let queries: Vec<String> = queries.iter().map(|it| (*it).to_owned()).collect();
-        let hits = index.search(SearchQuery { queries: &queries, backend: None });
-        hits.iter().map(|hit| index.tools()[hit.position].name.to_string()).collect()
+        let found = index.search(SearchQuery { queries: &queries, backend: None });
+        found.hits.iter().map(|hit| index.tools()[hit.position].name.to_string()).collect()
     }
 
     fn first(query: &str) -> String {
@@ -339,6 +356,41 @@ mod tests {
             assert_eq!(first(query), expected, "{query}");
         }
         assert!(found(&machines(), &["weather in Paris"]).is_empty());
+    }
+
+    #[test]
+    fn what_no_tool_does_is_said() {
+        let index = machines();
+        let unmet = |queries: &[&str]| {
+            let queries: Vec<String> = queries.iter().map(|it| (*it).to_owned()).collect();
+            index.search(SearchQuery { queries: &queries, backend: None }).unmet
+        };
+        for query in ["create network", "send invoice", "weather"] {
+            assert_eq!(unmet(&[query]), [0], "{query}");
+        }
+        for query in [
+            "delete vm",
+            "snapshot a machine",
+            "list networks",
+            "alarms of a host",
+            "*snapshot*",
+            "get_vm",
+            "I would like to know whether jenkins has any of those snapshots left from Friday",
+        ] {
+            assert!(unmet(&[query]).is_empty(), "{query}");
+        }
+        assert_eq!(unmet(&["list networks", "create network", "delete vm"]), [1]);
+    }
+
+    #[test]
+    fn names_of_single_things_are_not_what_is_asked_for() {
+        for (query, expected) in [
+            ("delete the machine \"list of networks\"", "delete_vm"),
+            ("delete backup-01.example.com, the vm", "delete_vm"),
+            ("snapshot of the machine alarms-2", "snapshot_vm"),
+        ] {
+            assert_eq!(first(query), expected, "{query}");
+        }
     }
 
     #[test]
@@ -383,10 +435,12 @@ mod tests {
             let words = [BackendWords { backend: "".into(), words }];
             let index = SearchIndex::build(&tools, &words);
             let asked = SearchQuery { queries: &queries, backend: None };
-            let hits = index.search(asked);
+            let found = index.search(asked);
+            let hits = &found.hits;
+            proptest::prop_assert!(found.unmet.iter().all(|at| *at < queries.len()));
             proptest::prop_assert!(hits.iter().all(|hit| hit.position < tools.len() && hit.score.is_finite()));
             proptest::prop_assert!(hits.is_sorted_by(|one, other| one.score >= other.score));
-            proptest::prop_assert_eq!(index.search(asked), hits);
+            proptest::prop_assert_eq!(index.search(asked), found);
         }
     }
 }
