@@ -508,7 +508,7 @@ impl CallerNames {
                 backends.push(String::new());
             }
             if let Some(name) = backends.get_mut(entry.backend.0).filter(|name| name.is_empty()) {
-                *name = identifier(&entry.backend_name);
+                *name = script_name(&entry.backend_name);
             }
         }
         Self { gate, scope, backends }
@@ -520,7 +520,7 @@ impl CallerNames {
 }
 
 /// Returns a name as a script writes it behind a dot.
-fn identifier(name: &str) -> String {
+pub(crate) fn script_name(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '$' { c } else { '_' };
     name.chars().map(plain).collect()
 }

@@ -64,6 +64,7 @@ use self::{
 };
 pub(crate) use self::{
     call_bounds::BusyError,
+    caller_script::script_name,
     dry_run::DryRun,
     error::{MediaTypeError, TaskFailure, UploadSizeError},
     health::HealthReport,
