@@ -51,7 +51,7 @@ impl Server {
             .current_dir(directory)
             .env_clear()
             .env("HOME", directory)
-            .env("TOKEN", "a-token-of-the-benchmark")
+            .env("CREDENTIAL_XEN_ORCHESTRA_TOKEN", "a-token-of-the-benchmark")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
