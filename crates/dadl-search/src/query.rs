@@ -340,10 +340,14 @@ impl QueryParser<'_> {
             for synonym in &meaning.alternatives {
                 let weight = weight * synonym.weight;
                 concept.add_stems(self.index, &synonym.stems, weight, None);
-                // What people call a thing in general may be what they call it here; to dump something is
-                // not what they call a dump.
-                let people = self.index.people(&synonym.stems.join(" "));
-                for (backend, (product, more)) in people.iter().filter(|_| synonym.names) {
+                // What people call a thing in general may be what they call it here, where nobody says better;
+                // to dump something is not what they call a dump.
+                let people_too = self.index.people(&synonym.stems.join(" "));
+                let is_said = |backend: u32| people.iter().any(|(known, _)| *known == backend);
+                for (backend, (product, more)) in people_too.iter().filter(|_| synonym.names) {
+                    if is_said(*backend) {
+                        continue;
+                    }
                     concept.add_stems(self.index, product, weight * more, Some(*backend));
                 }
             }

@@ -184,16 +184,20 @@ impl SearchIndex {
                 }
                 continue;
             }
-            let mut together: BTreeMap<u32, f32> = BTreeMap::new();
+            let mut together: BTreeMap<u32, (f32, usize)> = BTreeMap::new();
             let part = words.weight / words.stems.len() as f32;
             for stem in &words.stems {
                 let weight = part * self.shared_rarity(*stem, common);
                 for posting in self.postings(*stem).iter().filter(|it| is_wanted(it.tool)) {
-                    *together.entry(posting.tool).or_default() += weight * posting.share;
+                    let (value, having) = together.entry(posting.tool).or_default();
+                    *value += weight * posting.share;
+                    *having += 1;
                 }
             }
-            for (tool, value) in together {
-                raise(values, &mut touched, tool, value);
+            for (tool, (value, having)) in together {
+                // Who has one word of an expression alone means something else, as a rule.
+                let share = having as f32 / words.stems.len() as f32;
+                raise(values, &mut touched, tool, value * share * share);
             }
         }
         touched
@@ -391,6 +395,15 @@ mod tests {
         ] {
             assert_eq!(first(query), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn one_word_of_an_expression_is_not_the_expression() {
+        let reads = ToolEffect::Reads;
+        let tools = [tool("list_groups", "Groups.", reads), tool("list_rules", "Rules.", reads)];
+        let index = SearchIndex::build(&tools, &[]);
+        // A firewall is a security group to some.
+        assert_eq!(found(&index, &["firewall"]), ["list_rules"]);
     }
 
     #[test]

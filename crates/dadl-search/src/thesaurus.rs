@@ -48,7 +48,7 @@ impl Meaning {
         self.kind.reads |= kind.reads;
         self.kind.changes |= kind.changes;
         self.kind.names |= kind.names;
-        for other in group.iter().filter(|other| ***other != *own) {
+        for other in group.iter().filter(|other| ***other != *own && !is_idle(other)) {
             match self.alternatives.iter_mut().find(|known| known.stems == *other) {
                 Some(known) => {
                     known.weight = known.weight.max(weight);
@@ -75,6 +75,9 @@ pub(crate) struct Thesaurus {
     /// The most words of an expression.
     most_words: usize,
 }
+
+/// Verbs with which expressions begin whose meaning is in the words behind.
+const IDLE: &[&str] = &["bring", "get", "give", "go", "have", "make", "put", "take", "who"];
 
 /// Words of an expression that may stand apart: `turn the machine on`.
 const PARTICLES: &[&str] = &["away", "back", "down", "in", "off", "on", "out", "up"];
@@ -141,6 +144,14 @@ impl Thesaurus {
     pub(crate) fn spelled(&self) -> &[String] {
         &self.spelled
     }
+}
+
+/// Returns whether an expression has words that say nothing by themselves: people use it, and no text of a tool
+/// is found by `get` and `back`.
+fn is_idle(expression: &[String]) -> bool {
+    let first = expression.first().map(String::as_str).unwrap_or_default();
+    let says_nothing = |word: &String| is_stop_word(word) || is_particle(word);
+    expression.len() > 1 && expression.iter().any(says_nothing) && IDLE.contains(&first)
 }
 
 fn is_participle(word: &str) -> bool {
