@@ -186,24 +186,7 @@ impl Executor {
             most_busy: MOST_BUSY,
             deadline: Arc::clone(&deadline),
         };
-        let run = async {
-            let (slots, client) = (self.caller_slots.of(script.scope), &context.client);
-            let ended = running.finish(slots, client, job(script.code.clone())).await;
-            // It may be TypeScript, which the engine cannot compile. As long as nothing was called, it
-            // can begin anew.
-            if ended.is_ok() || host.has_called() {
-                return ended;
-            }
-            // Whoever is not compiled is told the line; a limit or a crowd has none.
-            let is_compiled = ended.as_ref().is_err_and(|failure| failure.line.is_none());
-            if is_compiled {
-                return ended;
-            }
-            match self.filters.of(client).erase_types(&script.code).await {
-                Ok(code) if code != script.code => running.finish(slots, client, job(code)).await,
-                _ => ended,
-            }
-        };
+        let run = host.run(&mut running, job);
         let ended = tokio::select! {
             ended = run => Some(ended),
             () = passed(&deadline) => None,
@@ -356,6 +339,28 @@ impl ScriptHost for CallerHost<'_> {
 }
 
 impl CallerHost<'_> {
+    /// Runs the script. It may be TypeScript, which the engine cannot compile: as long as nothing was called,
+    /// it can begin anew without its types.
+    async fn run(
+        &self,
+        running: &mut ScriptLoop<'_, Self>,
+        job: impl Fn(String) -> ScriptJob,
+    ) -> Result<String, ScriptFailure> {
+        let Executor { caller_slots, filters, .. } = self.executor;
+        let (slots, client, code) =
+            (caller_slots.of(self.script.scope), &self.context.client, &self.script.code);
+        let ended = running.finish(slots, client, job(code.clone())).await;
+        // Whoever is not compiled is told the line; a limit or a crowd has none.
+        let may_have_types = ended.as_ref().is_err_and(|failure| failure.line.is_some());
+        if !may_have_types || self.has_called() {
+            return ended;
+        }
+        match filters.of(client).erase_types(code).await {
+            Ok(plain) if plain != *code => running.finish(slots, client, job(plain)).await,
+            _ => ended,
+        }
+    }
+
     /// Returns whether the script has called anything.
     fn has_called(&self) -> bool {
         !self.named.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
