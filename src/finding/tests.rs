@@ -47,7 +47,12 @@ fn finder_with(levels: &[&str], more: &str) -> ToolFinder {
         levels: AccessLevels::new(levels.iter().copied()),
         ..AccessPolicy::default()
     };
-    let backend = BackendTools { name: "api", descriptor: Arc::new(descriptor), policy: &policy };
+    let backend = BackendTools {
+        name: "api",
+        descriptor: Arc::new(descriptor),
+        policy: &policy,
+        task_wait: None,
+    };
     ToolFinder::new(Arc::new(Catalog::build(&[backend])))
 }
 
