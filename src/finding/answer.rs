@@ -10,6 +10,7 @@ use super::{
     request::{FoundTool, SearchAnswer, SearchDetail},
     signature::SignatureRoom,
 };
+use crate::catalog::collapse_spaces;
 
 /// So many characters are one token, about.
 const CHARACTERS_A_TOKEN: usize = 4;
@@ -62,6 +63,7 @@ pub(super) fn write(
             rest.push(hit.position);
         }
     }
+    writer.add_filters();
     writer.add_names(&rest);
     SearchAnswer { text: writer.text, tools: writer.tools }
 }
@@ -140,6 +142,19 @@ impl AnswerWriter<'_> {
         let own = member.map(|it| format!("{before}{}{after}", it.kind)).unwrap_or_default();
         let prefix = name.strip_suffix(own.as_str()).unwrap_or_default();
         (format!("{prefix}{before}"), after.clone())
+    }
+
+    /// Says how the filters of what was told are written, once for each language, where there is room.
+    fn add_filters(&mut self) {
+        let mut told: Vec<&str> = Vec::new();
+        let indexed = self.indexed;
+        for (name, said) in self.tools.iter().flat_map(|found| indexed.filters(*found)) {
+            let is_room = self.text.len() + name.len() + said.len() + TAIL <= self.room;
+            if is_room && !told.contains(&said) {
+                let _ = writeln!(self.text, "// {name}: {}", collapse_spaces(said));
+                told.push(said);
+            }
+        }
     }
 
     /// Writes names as far as there is room, and how many more there are.
