@@ -16,13 +16,14 @@ use super::{
     exit::ExitReason,
     failure::CliFailure,
     load,
+    serve::exposed_names,
     wrap::{CUT, display_width, fit_width, pad_width, wrap_text},
 };
 use crate::{
     access::{AccessDecision, AccessDenial, UNCLASSIFIED},
+    app::App,
     catalog::{CatalogEntry, CatalogOperation, UnlistedReason},
     config::{Surface, env_vars::Environment},
-    gate::Gate,
     mcp::{ListedTool, ShownTools},
 };
 
@@ -44,7 +45,7 @@ pub(super) async fn run(
     let app = &loaded.app;
     let catalog = app.gate.catalog();
     if args.tokens {
-        write_tokens(&list_sizes(&app.gate), args.json, console)?;
+        write_tokens(&list_sizes(app), args.json, console)?;
         return Ok(ExitReason::Ok);
     }
     let entries: Vec<&CatalogEntry> =
@@ -78,10 +79,11 @@ struct ListSize {
 }
 
 /// Returns what the list of each surface costs, and of `tools` each backend's part.
-fn list_sizes(gate: &Gate) -> Vec<ListSize> {
+fn list_sizes(app: &App) -> Vec<ListSize> {
+    let gate = &app.gate;
     let mut sizes = Vec::new();
     for surface in [Surface::Tools, Surface::Compact] {
-        let shown = ShownTools { surface, exposed: Vec::new() };
+        let shown = ShownTools { surface, exposed: exposed_names(app) };
         let texts = shown.texts(gate);
         let tokens = texts.iter().map(tokens_of).sum();
         sizes.push(ListSize { name: surface.to_string(), tools: texts.len(), tokens });

@@ -192,6 +192,15 @@ fn warn_of_many(server: &HttpServer) {
 /// Some hosts refuse a list with more tools.
 pub(super) const MOST_LISTED: usize = 128;
 
+/// Returns the names of the tools that are listed beside a few, as the operator says.
+pub(super) fn exposed_names(app: &App) -> Vec<String> {
+    let exposes = |entry: &&CatalogEntry| {
+        let backend = app.backends.get(entry.backend.0);
+        backend.is_some_and(|it| it.settings.exposed.matching(entry.declared_name()).is_some())
+    };
+    app.gate.catalog().listed().filter(exposes).map(|entry| entry.name.clone()).collect()
+}
+
 fn build_server(
     app: App,
     surface: Surface,
@@ -213,13 +222,7 @@ fn build_server(
             tools: listed(&backend.settings.name),
         })
         .collect();
-    let exposes = |entry: &CatalogEntry| {
-        let backend = app.backends.get(entry.backend.0);
-        backend.is_some_and(|it| it.settings.exposed.matching(entry.declared_name()).is_some())
-    };
-    let exposed = catalog.listed().filter(|entry| exposes(entry));
-    let exposed: Vec<String> = exposed.map(|entry| entry.name.clone()).collect();
-    let shown = ShownTools { surface, exposed };
+    let shown = ShownTools { surface, exposed: exposed_names(&app) };
     let is_compact = shown.is_compact(&app.gate);
     let composites = catalog.listed().filter(|entry| entry.tool().is_none());
     let composites = composites.map(|entry| entry.name.as_str()).collect();

@@ -18,6 +18,9 @@ use super::step_queue::StepQueue;
 /// One part of so many of the transfers, which last long, is kept for clients that have few.
 const KEPT_TRANSFERS: usize = 8;
 
+/// One part of so many of the calls is kept for them too: a call whose answer does not come lasts long as well.
+const KEPT_CALLS: usize = 16;
+
 /// Why a call has no turn: the bound that was hit, with its setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -77,10 +80,11 @@ pub(super) struct CallTurns(
 impl CallBounds {
     /// Bounds calls by `limits`, and those of each backend by its own limit.
     pub(super) fn new(limits: OperatorLimits, of_backends: impl Iterator<Item = usize>) -> Self {
-        let of_backends = of_backends.map(|most| (FairQueue::new(most, limits.queued), most));
+        let queue = |most| FairQueue::keeping(most / KEPT_CALLS, most, limits.queued);
+        let of_backends = of_backends.map(|most| (queue(most), most));
         Self {
             limits,
-            calls: FairQueue::new(limits.calls, limits.queued),
+            calls: queue(limits.calls),
             transfers: transfer_queue(&limits),
             of_backends: of_backends.collect(),
             memory: SharedBudget::new(limits.memory),
@@ -198,6 +202,8 @@ impl AnswerMemory {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[test]
@@ -231,5 +237,23 @@ mod tests {
         assert_eq!(greedy.grow(70), Ok(()));
         assert_eq!(greedy.grow(1), Err(NoRoom(80)));
         assert_eq!(other.grow(10), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn calls_of_one_address_that_hang_leave_turns_to_others() {
+        let bounds = CallBounds::new(OperatorLimits::default(), [256].into_iter());
+        let client = |host: &str| ClientKey { host: host.to_owned(), session: String::new() };
+        let (greedy, other) = (client("a"), client("b"));
+        let mut hanging = Vec::new();
+        while let Some(turns) = bounds.turns(0, &greedy).now_or_never() {
+            hanging.push(turns.unwrap());
+        }
+        assert_eq!(hanging.len(), 240);
+        assert!(bounds.turns(0, &other).now_or_never().is_some());
+        // One that has the program to itself has all of them.
+        let bounds = CallBounds::new(OperatorLimits::default(), [256].into_iter());
+        let only = ClientKey::only();
+        let all = (0..256).map_while(|_| bounds.turns(0, &only).now_or_never());
+        assert_eq!(all.collect::<Vec<_>>().len(), 256);
     }
 }

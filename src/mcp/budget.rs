@@ -115,7 +115,7 @@ pub(super) async fn fit_outcome(
             return (CallOutcome { status, payload, notes, next, held }, None);
         }
     };
-    let rest = first_left_out(&payload, &content_type, &counted);
+    let rest = first_left_out(&payload, (&whole, &content_type), &counted, most);
     let whole = keep_whole(whole, &content_type, entry, (files, room.client())).await;
     let CutResult { shown, total, unit, place, .. } = counted;
     let place = text::start_of(&place, LONGEST_PLACE);
@@ -138,9 +138,18 @@ fn take_value<T>(cut: CutResult<T>) -> (T, CutResult<()>) {
 }
 
 /// Returns the first item or line that is not shown; 0 where a part is counted in neither.
-fn first_left_out(part: &AnswerPayload, content_type: &str, cut: &CutResult<()>) -> usize {
+fn first_left_out(
+    part: &AnswerPayload,
+    (whole, content_type): (&str, &str),
+    cut: &CutResult<()>,
+    most: usize,
+) -> usize {
+    // The answer was cut without the members that are left out; with them another list may be the largest.
+    let is_counted_alike =
+        || budget::largest_value(whole, most).is_some_and(|largest| largest.place == cut.place);
     match (part, cut.unit) {
-        (_, CutUnit::Items) => cut.shown,
+        (_, CutUnit::Items) if is_counted_alike() => cut.shown,
+        (_, CutUnit::Items) => 0,
         // The start of a JSON text is no part of its lines.
         (AnswerPayload::Text { text, .. }, _) if content_type != "application/json" => {
             text.matches('\n').count()

@@ -10,7 +10,11 @@ use dadl_text::text::{one_line, plain_text, quoted_text};
 use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::{Map, Value};
 
-use crate::catalog::{BackendId, Catalog, CatalogEntry, collapse_spaces};
+use super::builtin::BuiltinTool;
+use crate::{
+    catalog::{BackendId, Catalog, CatalogEntry, collapse_spaces},
+    executor::script_name,
+};
 
 /// How long the value of an argument may be, in characters.
 const LONGEST_VALUE: usize = 1000;
@@ -95,8 +99,8 @@ impl ExamplePrompt {
     }
 }
 
-/// Makes the prompts of all backends, in the order of their files.
-pub(super) fn of_examples(catalog: &Catalog) -> Vec<ExamplePrompt> {
+/// Makes the prompts of all backends, in the order of their files; `runners` are the tools that run scripts.
+pub(super) fn of_examples(catalog: &Catalog, runners: &[BuiltinTool]) -> Vec<ExamplePrompt> {
     let listed: HashSet<(usize, &str)> =
         catalog.listed().map(|entry| (entry.backend.0, entry.declared_name())).collect();
     let mut names = HashSet::new();
@@ -111,14 +115,39 @@ pub(super) fn of_examples(catalog: &Catalog) -> Vec<ExamplePrompt> {
             let allowed = tools_of(&example.code).all(|t| listed.contains(&(entry.backend.0, t)));
             let name = slug(&format!("{} {}", entry.backend_name, example.name));
             if allowed && names.insert(name.clone()) {
-                prompts.push(of_example(name, entry, example));
+                prompts.push(of_example(name, entry, example, &way_of(catalog, entry, runners)));
             }
         }
     }
     prompts
 }
 
-fn of_example(name: String, entry: &CatalogEntry, example: &WorkedExample) -> ExamplePrompt {
+/// Says how a model does what an example does.
+fn way_of(catalog: &Catalog, entry: &CatalogEntry, runners: &[BuiltinTool]) -> String {
+    let names: Vec<String> = runners.iter().map(|it| format!("`{}`", it.name())).collect();
+    if names.is_empty() {
+        return "`api.NAME(arguments)` stands for a call of the tool NAME, and values in quotes are \
+                placeholders"
+            .to_owned();
+    }
+    let is_alone = catalog.entries().iter().all(|other| other.backend == entry.backend);
+    let api = match is_alone {
+        true => String::new(),
+        false => format!("`api.{}` in place of `api`, and with ", script_name(&entry.backend_name)),
+    };
+    format!(
+        "it is a script for {}, with {api}values in place of `params.NAME` and of the placeholders in \
+         quotes",
+        names.join(" or ")
+    )
+}
+
+fn of_example(
+    name: String,
+    entry: &CatalogEntry,
+    example: &WorkedExample,
+    way: &str,
+) -> ExamplePrompt {
     let (title, description) =
         (collapse_spaces(&example.name), collapse_spaces(&example.description));
     let code = plain_text(example.code.trim_end());
@@ -126,8 +155,7 @@ fn of_example(name: String, entry: &CatalogEntry, example: &WorkedExample) -> Ex
     let ticks = code.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat((ticks + 1).max(3));
     let text = format!(
-        "{title} ({description}). Do this with the tools of {}; `api.NAME(arguments)` stands for a \
-         call of the tool NAME, and values in quotes are placeholders:\n\n{fence}js\n{code}\n{fence}",
+        "{title} ({description}). Do this with the tools of {}; {way}:\n\n{fence}js\n{code}\n{fence}",
         one_line(&entry.backend_name),
     );
     let arguments = arguments_of(&example.code);

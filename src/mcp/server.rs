@@ -88,7 +88,10 @@ impl HttpServer {
             let texts = builtins.iter().filter_map(|builtin| builtin.text()).collect();
             Arc::new(ToolFinder::new(gate.shared_catalog()).with_builtins(texts))
         });
-        let prompts = prompts::of_examples(gate.catalog());
+        let runs_scripts =
+            |it: &BuiltinTool| matches!(it, BuiltinTool::ApiRead | BuiltinTool::ApiScript);
+        let runners: Vec<BuiltinTool> = builtins.iter().copied().filter(runs_scripts).collect();
+        let prompts = prompts::of_examples(gate.catalog(), &runners);
         let consents = ConsentBroker::new();
         let watched = ResourceHub::new(Executor::clone(&executor), gate.clone());
         let shared = ServerShared {

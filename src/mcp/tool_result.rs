@@ -22,7 +22,7 @@ use super::{
 use crate::{
     catalog::CatalogEntry,
     executor::CallError,
-    outcome::{AnswerPayload, CallOutcome, SavedFile},
+    outcome::{AnswerPayload, CallOutcome, SavedFile, task_report::TaskHandle},
 };
 
 /// What programs read about a file that is shown, below `_meta` of the result.
@@ -103,16 +103,31 @@ impl HttpServer {
                 return Ok(task_protocol::working(id, &report));
             }
             Ok(outcome) => {
-                let catalog = self.gate().catalog();
-                let backend = catalog.task_backend(&id.handle.backend);
-                let begun_by = backend
-                    .and_then(|(backend, _)| catalog.find_declared(backend, &id.handle.tool));
+                let begun_by = self.begun_by(&id.handle);
                 let omission = begun_by.and_then(Omission::of_tool);
                 Ok(self.shown_without(outcome, (begun_by, omission.as_ref()), context).await)
             }
             Err(error) => Err(error),
         };
         task_protocol::ended_task(id, ended, is_hidden)
+    }
+
+    /// Returns the tool that began a task.
+    fn begun_by(&self, handle: &TaskHandle) -> Option<&CatalogEntry> {
+        let catalog = self.gate().catalog();
+        let (backend, _) = catalog.task_backend(&handle.backend)?;
+        catalog.find_declared(backend, &handle.tool)
+    }
+
+    /// Makes the result of a built-in tool that looked at a task, of what the task gives.
+    pub(super) async fn shown_of_task(
+        &self,
+        outcome: CallOutcome,
+        handle: &TaskHandle,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let omission = self.begun_by(handle).and_then(Omission::of_tool);
+        self.shown_without(outcome, (None, omission.as_ref()), context).await
     }
 
     /// Makes the contents of an object that was read; `None` when it is no value. What there is to say

@@ -586,3 +586,39 @@ fn watch_prints_events_one_a_line() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn tools_that_the_operator_exposes_are_listed_beside_the_few() {
+    let file = "\
+surface: compact
+backends:
+  - name: xo
+    transport: rest
+    dadl: xen-orchestra
+    url: http://127.0.0.1:9
+    expose_tools: [list_vms, \"*_pools\"]
+";
+    let cli = Cli::new().file("backends.yaml", file).with("XO_TOKEN", "t0ken");
+    let counted = |file: &str| {
+        let run = cli.run(&["list", "--tokens", "--json", "--config", file]);
+        let sizes: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.err));
+        let of_compact = sizes.as_array().unwrap().iter().find(|it| it["list"] == "compact");
+        of_compact.unwrap()["tools"].as_u64().unwrap()
+    };
+    let listed = |file: &str| -> Vec<String> {
+        let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+        let ready = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        let list = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
+        let input = [hello, ready, list, ""].join("\n");
+        let run = cli.run_with_input(&["serve", "--config", file], &input);
+        let answers = run.out.lines().map(|it| serde_json::from_str::<Value>(it).unwrap());
+        let answer = answers.into_iter().find(|it| it["id"] == 2);
+        let tools = answer.unwrap_or_else(|| panic!("{}", run.err))["result"]["tools"].clone();
+        tools.as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let with = listed("backends.yaml");
+    let mut last = with[with.len() - 2..].to_vec();
+    last.sort_unstable();
+    assert_eq!(last, ["list_pools", "list_vms"], "{with:?}");
+    assert_eq!(counted("backends.yaml"), with.len() as u64);
+}

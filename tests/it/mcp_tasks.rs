@@ -418,6 +418,22 @@ async fn a_host_that_knows_tasks_gets_one_that_outlives_the_process() {
 }
 
 #[tokio::test]
+async fn what_a_model_does_not_get_of_results_it_does_not_get_of_tasks() {
+    let tools = TOOLS.replace("  tasks:\n", "  shown: { \"*\": { omit: [href] } }\n  tasks:\n");
+    let result = || success(json!({ "n": 1, "href": "/vms/1" }));
+    let upstream = Upstream::start(vec![pending(), result(), result()]).await;
+    let served = || serve_tools(&tools, &upstream.url(), |it| it.task_after = Duration::ZERO);
+    let mut client = Client::legacy(served(), json!({})).await;
+    client.call(1, "backup", json!({ "vm": "web", "wait": 0 })).await;
+    let answer = client.call(2, "task_wait", json!({ "task": HANDLE })).await;
+    assert_eq!(answer["result"]["structuredContent"], json!({ "n": 1 }));
+    let mut later = Client::connect(served());
+    let get = knows_tasks(json!({ "taskId": format!("1795239235/{HANDLE}") }));
+    let answer = later.request(1, "tasks/get", get).await;
+    assert_eq!(answer["result"]["result"]["structuredContent"], json!({ "n": 1 }), "{answer}");
+}
+
+#[tokio::test]
 async fn a_task_that_ends_soon_is_one_call() {
     let upstream = Upstream::start(vec![pending(), running(), success(json!({ "n": 1 }))]).await;
     let mut client = Client::connect(serve_tools(TOOLS, &upstream.url(), |_| {}));

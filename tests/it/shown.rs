@@ -115,3 +115,16 @@ async fn a_cut_counts_what_is_shown_and_the_file_has_the_whole() {
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert_eq!(std::fs::read_to_string(&kept[0]).unwrap(), list);
 }
+
+#[tokio::test]
+async fn what_is_read_on_begins_anew_where_the_whole_has_another_largest_list() {
+    let links = vec!["/a/long/address/of/a/link"; 30];
+    let items: Vec<u32> = (100..160).collect();
+    let upstream = upstream(&json!({ "href": links, "items": items }).to_string(), 1).await;
+    let served = serve_descriptor(SHOWN, &upstream.url()).changed(|it| it.with_most_chars(120));
+    let mut client = Client::legacy(served, json!({})).await;
+    let (_, structured) = called(&mut client, "list", json!({})).await;
+    let note = structured["_note"].as_str().unwrap();
+    assert!(note.contains("of 60 items of `items`"), "{note}");
+    assert!(note.contains(r#"{"file":"list.json","from":0}"#), "{note}");
+}

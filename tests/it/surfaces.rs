@@ -171,3 +171,24 @@ async fn what_was_changed_stands_in_the_list_of_tasks() {
     let scripts = &list["result"]["structuredContent"]["scripts"];
     assert_eq!(scripts[0]["changes"][0]["tool"], "put", "{list}");
 }
+
+#[tokio::test]
+async fn an_example_is_a_script_there() {
+    let example = "  examples: [{ name: Look, description: \"At one\", code: \"return api.get({ id: params.id })\" }]\n";
+    let upstream = fake().await;
+    let tools = TOOLS.to_owned() + example;
+    let served = |text: &str| {
+        serve_compact(Harness::new(text, &upstream.url(), Fixed(Ok(String::new())), |_| {}))
+    };
+    let mut client = Client::legacy(served(&tools), json!({})).await;
+    let prompts = client.request(1, "prompts/list", json!({})).await;
+    let name = prompts["result"]["prompts"][0]["name"].as_str().unwrap();
+    let given = json!({ "name": name, "arguments": { "id": "7" } });
+    let prompt = client.request(2, "prompts/get", given).await;
+    let text = prompt["result"]["messages"][0]["content"]["text"].as_str().unwrap();
+    let way =
+        "it is a script for `api_read` or `api_script`, with values in place of `params.NAME`";
+    assert!(text.contains(way) && text.ends_with(r#"`params.id` is "7""#), "{text}");
+    let code = json!({ "code": "return api.get({ id: \"7\" })" });
+    assert_eq!(self::text(&client.call(3, "api_read", code).await), r#"{"id":1}"#);
+}

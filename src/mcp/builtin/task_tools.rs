@@ -66,7 +66,7 @@ pub(super) async fn wait_for_task(
             .into();
         }
     };
-    outcome_response(server, watched, context).await
+    outcome_response(server, watched, &handle, context).await
 }
 
 /// Asks a task to stop.
@@ -93,18 +93,19 @@ pub(super) async fn cancel_task(
         Err(answered) => return answered,
     };
     let cancelled = server.executor().cancel_task(call, &handle, right.as_ref(), carried).await;
-    Ok(outcome_response(server, cancelled, context).await)
+    Ok(outcome_response(server, cancelled, &handle, context).await)
 }
 
 async fn outcome_response(
     server: &HttpServer,
     outcome: Result<CallOutcome, CallError>,
+    handle: &TaskHandle,
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {
     match outcome {
         Ok(mut outcome) => {
             task_notes::advise(&mut outcome, server);
-            server.shown(outcome, None, context).await.into()
+            server.shown_of_task(outcome, handle, context).await.into()
         }
         Err(error) => result::failure_result(error.for_model()).into(),
     }

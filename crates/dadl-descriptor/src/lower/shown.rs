@@ -22,9 +22,6 @@ const KEYS: &[&str] = &["empty", "omit"];
 /// Stands for every tool.
 const ALL: &str = "*";
 
-/// Types that name one another are followed so far.
-const MOST_STEPS: usize = 32;
-
 /// What the file says of one tool, or of all.
 struct SaidOfResults<'tree> {
     /// `None` for all.
@@ -117,9 +114,11 @@ fn read<'tree>(
 fn required_members(schema: &Value, types: &ResultTypes) -> Vec<String> {
     let mut required = BTreeSet::new();
     let mut open = vec![(schema, true)];
-    for _ in 0..MOST_STEPS {
-        let Some((schema, may_be_list)) = open.pop() else { break };
+    // Types name one another, and some name themselves.
+    let mut followed = BTreeSet::new();
+    while let Some((schema, may_be_list)) = open.pop() {
         let reference = schema.get("$ref").and_then(Value::as_str);
+        let reference = reference.filter(|name| followed.insert((*name, may_be_list)));
         let named = reference.and_then(|it| types.get(it.strip_prefix(TYPE_REF)?));
         open.extend(named.map(|schema| (schema, may_be_list)));
         for key in ["allOf", "anyOf", "oneOf"] {
@@ -137,7 +136,10 @@ fn required_members(schema: &Value, types: &ResultTypes) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{LoadedDescriptor, load, model::ShownRules, source::SourceText};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{LoadedDescriptor, load, source::SourceText};
 
     fn loaded(shown: &str) -> LoadedDescriptor {
         let text = format!(
@@ -172,6 +174,25 @@ mod tests {
         assert_eq!(shown, expected);
         let kept = loaded("{\"*\": {omit: [id]}, list: {omit: []}}");
         assert_eq!(kept.diagnostics, []);
+    }
+
+    #[test]
+    fn types_are_followed_to_their_end() {
+        let reference = |number: u32| json!({ "$ref": format!("{TYPE_REF}T{number}") });
+        let types: ResultTypes = (0..200)
+            .map(|number| {
+                let others =
+                    [reference((number + 1) % 200), reference(number), reference(number / 2)];
+                let schema = match number {
+                    199 => json!({ "allOf": others, "required": ["last"] }),
+                    _ => json!({ "allOf": others }),
+                };
+                (format!("T{number}"), schema)
+            })
+            .collect();
+        assert_eq!(required_members(&reference(0), &types), ["last"]);
+        let list = json!({ "type": "array", "items": reference(0) });
+        assert_eq!(required_members(&list, &types), ["last"]);
     }
 
     #[test]
