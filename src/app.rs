@@ -150,6 +150,7 @@ impl App {
                 name: &backend.settings.name,
                 descriptor: Arc::clone(&backend.descriptor),
                 policy: &backend.settings.policy,
+                task_wait: Some(backend.settings.task_wait),
             })
             .collect();
         let known: Vec<Option<KnownServer>> =

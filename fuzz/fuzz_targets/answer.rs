@@ -80,7 +80,7 @@ fn server() -> HttpServer {
     let catalog = Catalog::build(&[BackendTools {
         name: "fuzz",
         descriptor: Arc::clone(&descriptor),
-        policy: &policy,
+        policy: &policy, task_wait: None,
     }]);
     let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(Fixed));
     let backend = Backend::new(settings, BaseUrl::parse(&url).expect("a URL"), authenticator);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use dadl_descriptor::model::{
     AuthScheme, BodyKind, BodyRules, Descriptor, KindList, PageBehavior, PageStrategy, Pagination,
     Param, ParamKind, ParamLocation, ParamRole, RequestMethod, RestOperation, Tool, ToolRequest,
-    auth::rules::AuthRules, keywords::SearchKeywords, template::PathTemplate,
+    UnlistedParams, auth::rules::AuthRules, keywords::SearchKeywords, template::PathTemplate,
 };
 use serde_json::Value;
 
@@ -86,7 +86,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         types: BTreeMap::new(),
         health: None,
         openapi_source: None,
-        unlisted_params: Vec::new(),
+        unlisted_params: UnlistedParams::default(),
         keywords: SearchKeywords::default(),
         switch: None,
         fit: None,
@@ -121,5 +121,6 @@ pub(crate) fn catalog(tools: Vec<Tool>) -> Catalog {
         name: "test",
         descriptor: descriptor("test", tools),
         policy: &policy,
+        task_wait: None,
     }])
 }

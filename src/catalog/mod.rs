@@ -19,6 +19,7 @@ mod schema;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use dadl_descriptor::{
@@ -48,6 +49,8 @@ pub struct BackendTools<'a> {
     pub descriptor: Arc<Descriptor>,
     /// What it allows.
     pub policy: &'a AccessPolicy,
+    /// How long a call waits for a task that it begins, when its caller does not say; hosts list it.
+    pub task_wait: Option<Duration>,
 }
 
 /// All tools of all backends, in a stable order.
@@ -362,23 +365,27 @@ impl BackendTools<'_> {
         operation: CatalogOperation<'_>,
         name: String,
     ) -> CatalogEntry {
-        let unlisted = match place {
+        let is_unlisted = |param: &str| match place {
             // Defaults are sent, but a check takes no argument.
-            OperationIndex::Health => operation.tool().map(|tool| tool.params.as_slice()),
-            OperationIndex::Tool(_) | OperationIndex::Composite(_) => None,
+            OperationIndex::Health => {
+                operation.tool().is_some_and(|tool| tool.params.iter().any(|it| it.name == param))
+            }
+            OperationIndex::Tool(_) | OperationIndex::Composite(_) => {
+                self.descriptor.unlisted_params.has(operation.declared_name(), param)
+            }
         };
-        let unlisted: Option<Vec<String>> =
-            unlisted.map(|params| params.iter().map(|param| param.name.clone()).collect());
-        let unlisted = unlisted.as_deref().unwrap_or(&self.descriptor.unlisted_params);
         let may_wait = match place {
             OperationIndex::Tool(_) => {
                 self.descriptor.tasks_of(operation.declared_name()).is_some()
             }
             OperationIndex::Composite(_) | OperationIndex::Health => false,
         };
-        let params =
-            property::entry_params(operation, unlisted, may_wait, self.descriptor.events.as_ref());
+        let events = self.descriptor.events.as_ref();
+        let params = property::entry_params(operation, is_unlisted, may_wait, events);
         let mut input_schema = schema::listed_schema(&params);
+        if let Some(wait) = self.task_wait {
+            schema::add_task_wait(&mut input_schema, &params, wait);
+        }
         schema::add_hints(&mut input_schema, &params, operation.value_hints());
         portable::make_portable(&mut input_schema);
         CatalogEntry {

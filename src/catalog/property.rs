@@ -15,7 +15,7 @@ use super::{CatalogOperation, EntryParam, name};
 /// begin a task.
 pub(crate) fn entry_params(
     operation: CatalogOperation<'_>,
-    unlisted: &[String],
+    is_unlisted: impl Fn(&str) -> bool,
     may_wait: bool,
     events: Option<&EventRules>,
 ) -> Arc<[EntryParam]> {
@@ -38,7 +38,7 @@ pub(crate) fn entry_params(
         .into_iter()
         .zip(params)
         .map(|(property, param)| {
-            let hidden = unlisted.contains(&param.name) || walked.contains(&param.name);
+            let hidden = is_unlisted(&param.name) || walked.contains(&param.name);
             let listed = param.required || !hidden;
             EntryParam { property, param, listed }
         })
@@ -136,7 +136,7 @@ fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
 fn wait_param(params: &[Param]) -> Option<Param> {
     let name = free_name(["wait", "wait_seconds", "task_wait", "task_wait_seconds"], params)?;
     // In every conversation, once for each tool: the shortest words that say it.
-    Some(optional_param(name, ParamRole::Wait, ParamKind::Integer, "Seconds to wait"))
+    Some(optional_param(name, ParamRole::Wait, ParamKind::Integer, "Seconds"))
 }
 
 /// Makes a parameter that a caller may leave out.

@@ -4,7 +4,7 @@
 //! conversation, so that nothing is written that says nothing. What the author and an OpenAPI
 //! document know about values is listed (in the form of `portable`), but not checked.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use dadl_descriptor::model::{Param, ParamKind, ParamRole, ParamStyle, WholePart};
 use dadl_text::text;
@@ -62,6 +62,22 @@ pub(crate) fn checked_schema(
     schema
 }
 
+/// Says how long a call waits for a task when its caller does not say.
+pub(crate) fn add_task_wait(
+    schema: &mut Map<String, Value>,
+    params: &[EntryParam],
+    wait: Duration,
+) {
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    for EntryParam { property, param, .. } in params {
+        if let (ParamRole::Wait, Some(Value::Object(property))) =
+            (&param.role, properties.get_mut(property))
+        {
+            property.insert("default".to_owned(), wait.as_secs().into());
+        }
+    }
+}
+
 fn object_schema<'params>(
     params: impl Iterator<Item = &'params EntryParam> + Clone,
     property: impl Fn(&EntryParam) -> Value,
@@ -82,7 +98,17 @@ fn object_schema<'params>(
     schema
 }
 
-/// Adds what is known about values to a listed schema; it is no part of the checked one.
+/// Returns whether a keyword bounds values without naming them. A description says it in fewer words, and
+/// where it is checked, the check tells what was expected.
+fn is_bound(keyword: &str, hint: &Value) -> bool {
+    match keyword {
+        "enum" => hint.as_array().is_some_and(|all| all.iter().all(Value::is_number)),
+        other => BOUNDS.contains(&other),
+    }
+}
+
+/// Adds what is known about values to a listed schema; it is no part of the checked one. Bounds that are
+/// checked are left to the check.
 pub(crate) fn add_hints(
     schema: &mut Map<String, Value>,
     params: &[EntryParam],
@@ -93,7 +119,9 @@ pub(crate) fn add_hints(
         if let (Some(Value::Object(property)), Some(hints)) =
             (properties.get_mut(property), hints.get(&param.name))
         {
-            let hints = hints.iter().filter(|(_, hint)| is_seen(hint));
+            let hints = hints
+                .iter()
+                .filter(|(name, hint)| is_seen(hint) && !(param.enforced && is_bound(name, hint)));
             property.extend(hints.map(|(name, hint)| (name.clone(), hint.clone())));
         }
     }

@@ -46,16 +46,41 @@ fn an_unlisted_parameter_is_accepted_and_not_listed() {
         "b",
         vec![tool("GET", "/x", &["fields:query:string", "ndjson:query:boolean"])],
     ));
-    descriptor.unlisted_params = vec!["ndjson".to_owned()];
+    descriptor.unlisted_params.everywhere = vec!["ndjson".to_owned()];
     let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let descriptor = Arc::new(descriptor);
-    let catalog = Catalog::build(&[BackendTools { name: "b", descriptor, policy: &policy }]);
+    let catalog =
+        Catalog::build(&[BackendTools { name: "b", descriptor, policy: &policy, task_wait: None }]);
     let entry = &catalog.entries()[0];
     let listed: Vec<&String> =
         entry.input_schema["properties"].as_object().unwrap().keys().collect();
     assert_eq!(listed, ["fields"]);
     assert!(entry.validator().is_valid(&json!({ "ndjson": true })));
     assert!(!entry.validator().is_valid(&json!({ "ndjsn": true })));
+}
+
+#[test]
+fn bounds_that_are_checked_are_left_to_the_check() {
+    let mut tool =
+        tool("GET", "/x", &["size:query:integer", "name:query:string", "kind:query:string"]);
+    for param in &mut tool.params {
+        param.enforced = param.name != "size";
+    }
+    let hints = |json: Value| json.as_object().unwrap().clone();
+    tool.value_hints = BTreeMap::from([
+        ("size".to_owned(), hints(json!({ "minimum": 1 }))),
+        ("name".to_owned(), hints(json!({ "pattern": "^a" }))),
+        ("kind".to_owned(), hints(json!({ "enum": ["a", "b"] }))),
+    ]);
+    let catalog = catalog(vec![tool]);
+    let entry = &catalog.entries()[0];
+    let listed = &entry.input_schema["properties"];
+    assert_eq!(listed["size"], json!({ "type": "integer", "minimum": 1 }));
+    assert_eq!(listed["name"], json!({ "type": "string" }));
+    assert_eq!(listed["kind"], json!({ "type": "string", "enum": ["a", "b"] }));
+    assert!(!entry.validator().is_valid(&json!({ "name": "b" })));
+    assert!(!entry.validator().is_valid(&json!({ "kind": "c" })));
+    assert!(entry.validator().is_valid(&json!({ "size": 0, "name": "ab", "kind": "a" })));
 }
 
 #[test]
@@ -223,6 +248,7 @@ fn denied_tools_are_found_but_not_listed() {
         name: "xo",
         descriptor: descriptor("xo", tools),
         policy: &policy,
+        task_wait: None,
     }]);
     assert_eq!(catalog.listed().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["list_vms", "old"]);
     assert_eq!(catalog.entries().len(), 4);
@@ -260,7 +286,12 @@ fn what_is_not_allowed_is_found_for_people() {
     let policy = AccessPolicy::default();
     let tools = vec![named("list_vms", "read"), named("start_vm", "write")];
     let descriptor = descriptor("xo", tools);
-    let catalog = Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy }]);
+    let catalog = Catalog::build(&[BackendTools {
+        name: "xo",
+        descriptor,
+        policy: &policy,
+        task_wait: None,
+    }]);
     assert_eq!(catalog.nearest("strat_vm"), None);
     assert_eq!(catalog.nearest_of_all("strat_vm"), Some("start_vm"));
 }
@@ -270,8 +301,12 @@ fn two_backends_share_nothing_but_the_catalog() {
     let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let mut old = named("old", "read");
     old.deprecated = Some(Deprecation { reason: None, replaced_by: Some("list_vms".to_owned()) });
-    let backend =
-        |name, tools| BackendTools { name, descriptor: descriptor(name, tools), policy: &policy };
+    let backend = |name, tools| BackendTools {
+        name,
+        descriptor: descriptor(name, tools),
+        policy: &policy,
+        task_wait: None,
+    };
     let catalog = Catalog::build(&[
         backend("lab-a", vec![named("list_vms", "read")]),
         backend("lab-b", vec![named("list_vms", "read"), old]),

@@ -24,7 +24,7 @@ use crate::{
     app::App,
     catalog::{CatalogEntry, CatalogOperation, UnlistedReason},
     config::{Surface, env_vars::Environment},
-    mcp::ShownTools,
+    mcp::{ListedTool, ShownTools},
 };
 
 /// Longer request lines are cut, so that a description has room.
@@ -85,15 +85,15 @@ fn list_sizes(app: &App) -> Vec<ListSize> {
     for surface in [Surface::Tools, Surface::Compact] {
         let shown = ShownTools { surface, exposed: exposed_names(app) };
         let texts = shown.texts(gate);
-        let tokens = texts.iter().map(|(_, text)| about_tokens(text)).sum();
+        let tokens = texts.iter().map(tokens_of).sum();
         sizes.push(ListSize { name: surface.to_string(), tools: texts.len(), tokens });
         if surface == Surface::Compact {
             continue;
         }
         let mut of_backends: Vec<ListSize> = Vec::new();
-        for (name, text) in &texts {
-            let Some(entry) = gate.catalog().find(name) else { continue };
-            let tokens = about_tokens(text);
+        for listing in &texts {
+            let Some(entry) = gate.catalog().find(&listing.name) else { continue };
+            let tokens = tokens_of(listing);
             match of_backends.iter_mut().find(|it| it.name == *entry.backend_name) {
                 Some(size) => {
                     size.tools += 1;
@@ -108,6 +108,11 @@ fn list_sizes(app: &App) -> Vec<ListSize> {
         sizes.append(&mut of_backends);
     }
     sizes
+}
+
+/// Returns about how many tokens a model reads of a tool.
+fn tokens_of(tool: &ListedTool) -> usize {
+    [&tool.name, &tool.description, &tool.schema].into_iter().map(|text| about_tokens(text)).sum()
 }
 
 /// Writes what lists cost: names, descriptions and schemas of arguments.

@@ -12,6 +12,7 @@ use super::{
     request::{FoundTool, SearchAnswer, SearchDetail},
     signature::SignatureRoom,
 };
+use crate::catalog::collapse_spaces;
 
 /// Tools that fit less well than this share of the best are names only.
 const SIGNATURE_SCORE: f32 = 0.3;
@@ -74,6 +75,7 @@ pub(super) fn write(
     if is_near_only {
         writer.text.push_str(MORE);
     } else {
+        writer.add_filters();
         writer.add_names(&rest);
     }
     SearchAnswer { text: writer.text, tools: writer.tools }
@@ -158,6 +160,22 @@ impl AnswerWriter<'_> {
         let name = |position: usize| Some(self.indexed.name(self.indexed.found(position)?));
         let others = family.positions().filter(|other| *other != position).filter_map(name);
         Some(format!("Alike: {}", fold(name(position)?, &others.collect::<Vec<_>>())))
+    }
+
+    /// Says how the filters of what was told are written, once for each language, where there is room.
+    fn add_filters(&mut self) {
+        let mut told: Vec<&str> = Vec::new();
+        let indexed = self.indexed;
+        for (name, said) in self.tools.iter().flat_map(|found| indexed.filters(*found)) {
+            let line = format!("// {name}: {}", collapse_spaces(said));
+            let tokens = about_tokens(&line) + 1;
+            if tokens + TAIL <= self.left && !told.contains(&said) {
+                self.left -= tokens;
+                self.text.push_str(&line);
+                self.text.push('\n');
+                told.push(said);
+            }
+        }
     }
 
     /// Writes names as far as there is room, and how many more there are.

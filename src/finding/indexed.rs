@@ -10,7 +10,7 @@ use super::{
     signature::{self, SignatureRoom},
     texts,
 };
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, EntryParam};
 
 /// The tools that can be found.
 #[derive(Debug)]
@@ -20,6 +20,12 @@ pub(super) struct IndexedTools {
     /// The index of their texts.
     pub(super) index: SearchIndex,
     tools: Vec<FoundTool>,
+}
+
+/// Returns the name of a parameter that is a filter in a language, and how that is written.
+fn filter_of(param: &EntryParam) -> Option<(&str, &str)> {
+    let rules = param.param.rules.as_ref().filter(|_| param.listed)?;
+    Some((&param.property, &rules.language.as_ref()?.said))
 }
 
 impl IndexedTools {
@@ -50,6 +56,13 @@ impl IndexedTools {
             FoundTool::Builtin(at) => self.builtins.get(at).map(|it| it.name.as_str()),
         }
         .unwrap_or_default()
+    }
+
+    /// Returns the parameters of a tool that are filters in a language, and how that is written.
+    pub(super) fn filters(&self, found: FoundTool) -> Vec<(&str, &str)> {
+        let FoundTool::Entry(at) = found else { return Vec::new() };
+        let params = self.catalog.entries().get(at).map(|entry| entry.params.iter());
+        params.into_iter().flatten().filter_map(filter_of).collect()
     }
 
     /// Writes how a tool is called.

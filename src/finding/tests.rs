@@ -49,8 +49,34 @@ fn finder_with(levels: &[&str], more: &str) -> ToolFinder {
         levels: AccessLevels::new(levels.iter().copied()),
         ..AccessPolicy::default()
     };
-    let backend = BackendTools { name: "api", descriptor: Arc::new(descriptor), policy: &policy };
+    let backend = BackendTools {
+        name: "api",
+        descriptor: Arc::new(descriptor),
+        policy: &policy,
+        task_wait: None,
+    };
     ToolFinder::new(Arc::new(Catalog::build(&[backend])))
+}
+
+#[test]
+fn how_filters_are_written_is_said_once_behind_the_signatures() {
+    let language = "_dadl_mcp: {filters: {filter: {or: '|(a b)', said: 'terms with blanks between must all hold'}}}\n";
+    let list = |kind: &str| {
+        format!(
+            "    list_{kind}: {{ method: GET, path: /{kind}, access: read, description: \"All {kind}.\", \
+             params: {{ filter: {{ type: string, in: query }} }} }}\n"
+        )
+    };
+    let finder =
+        finder_with(&["all"], &format!("{}{}{language}", list("routers"), list("switches")));
+    let mut request = SearchRequest::new(vec!["list_routers".to_owned(), "switches".to_owned()]);
+    let said = "\n// filter: terms with blanks between must all hold\n";
+    let answer = finder.search(&request).text;
+    assert!(answer.contains("list_routers(") && answer.contains("list_switches("), "{answer}");
+    assert_eq!(answer.matches(said).count(), 1, "{answer}");
+    request.queries = vec!["delete_vm".to_owned()];
+    let answer = finder.search(&request).text;
+    assert!(!answer.contains("// filter"), "{answer}");
 }
 
 fn text(finder: &ToolFinder, query: &str) -> String {

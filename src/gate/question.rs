@@ -217,7 +217,7 @@ backend:
         let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
         let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
         let descriptor = Arc::new(descriptor);
-        let tools = [BackendTools { name: "fake", descriptor, policy: &policy }];
+        let tools = [BackendTools { name: "fake", descriptor, policy: &policy, task_wait: None }];
         let base = BaseUrl::parse("https://api.example.com/v1").unwrap();
         Gate::new(Arc::new(Catalog::build(&tools)), vec![ConfirmPolicy::Ask]).with_bases(vec![base])
     }

@@ -2,7 +2,10 @@
 //!
 //! Hosts cut instructions at 2 KB, so the text stays below that whatever goes in. Each backend
 //! gets its share: a short description leaves its room to the others, and no backend vanishes
-//! because another one talks much.
+//! because another one talks much. Some hosts show no more than the beginning, which says what the
+//! backends are, and how their tools are reached.
+
+use std::borrow::Cow;
 
 use dadl_text::text::{self, cut_bytes, fair_share, plain_text};
 
@@ -61,36 +64,70 @@ const SEARCH_SCRIPTS: &str = " api_script runs code that changes things.";
 /// Most bytes of the names of composites.
 const COMPOSITES_BYTES: usize = 500;
 
+/// Most bytes of what backends are, before it is said how tools are found.
+const HEADS_BYTES: usize = 600;
+
 /// Writes the instructions for these backends, below 2 KB; `search` where tools are found by one.
 pub(crate) fn instructions(
     backends: &[BackendSummary<'_>],
     mention: FileMention,
     search: Option<&SearchMention<'_>>,
 ) -> String {
-    let intro = search.map(search_intro).unwrap_or_default();
-    let lines: Vec<String> = backends.iter().map(backend_line).collect();
     let files = match mention {
         FileMention::Named => FILES,
         FileMention::Unnamed => "",
     };
-    let room = MOST_BYTES - TAIL_BYTES - files.len() - intro.len();
+    let room = MOST_BYTES - files.len();
+    let mut text = match search {
+        Some(search) => found_by_search(backends, room, search),
+        None => written_lines(backends.iter().map(BackendLine::of).map(BackendLine::whole), room),
+    };
+    text.truncate(text.trim_end().len());
+    if !files.is_empty() {
+        text.push_str(if text.is_empty() { "" } else { "\n" });
+        text.push_str(files);
+    }
+    text
+}
+
+/// Writes a line for each backend, of which each has its share of the room; then how many are left out.
+fn written_lines(lines: impl Iterator<Item = String>, room: usize) -> String {
+    let lines: Vec<String> = lines.collect();
+    let room = room.saturating_sub(TAIL_BYTES);
     let shown = lines.len().min(room / LEAST_BYTES);
     let share = fair_share(lines.iter().take(shown).map(|line| line.len() + 1), room);
-    let mut text = intro;
+    let mut text = String::new();
     for line in lines.iter().take(shown) {
         text.push_str(&cut_text(line, share.saturating_sub(1)));
         text.push('\n');
     }
     match lines.len() - shown {
         0 => {}
-        1 => text.push_str("and 1 more backend"),
-        more => text.push_str(&format!("and {more} more backends")),
+        1 => text.push_str("and 1 more backend\n"),
+        more => text.push_str(&format!("and {more} more backends\n")),
     }
-    text.truncate(text.trim_end().len());
-    if !files.is_empty() {
-        text.push_str(if text.is_empty() { "" } else { "\n" });
-        text.push_str(files);
-    }
+    text
+}
+
+/// Writes what each backend is, then how its tools are found, then what else there is to know. Some hosts show
+/// a model no more than the beginning.
+fn found_by_search(
+    backends: &[BackendSummary<'_>],
+    room: usize,
+    search: &SearchMention<'_>,
+) -> String {
+    let lines: Vec<BackendLine<'_>> = backends.iter().map(BackendLine::of).collect();
+    let heads = lines.iter().map(|line| line.head.clone());
+    let mut text = written_lines(heads, HEADS_BYTES);
+    text.push_str(&search_intro(search));
+    let named = |line: &BackendLine<'_>| match lines.len() {
+        1 => line.rest.clone(),
+        _ => format!("{}: {}", line.name, line.rest),
+    };
+    let rests: Vec<String> = lines.iter().filter(|line| !line.rest.is_empty()).map(named).collect();
+    let left = room.saturating_sub(text.len());
+    let fitting = rests.len().min(left / LEAST_BYTES);
+    text.push_str(&written_lines(rests.into_iter().take(fitting), left + TAIL_BYTES));
     text
 }
 
@@ -114,20 +151,39 @@ fn search_intro(search: &SearchMention<'_>) -> String {
     intro
 }
 
-/// Writes all that is known of a backend in one line.
-fn backend_line(backend: &BackendSummary<'_>) -> String {
-    let BackendSummary { name, description, hint, tools } = backend;
-    let plural = if *tools == 1 { "" } else { "s" };
-    // The operator knows this installation, so the hint comes before the description.
-    let words = [hint.unwrap_or_default(), description]
-        .map(|text| plain_text(text).split_whitespace().collect::<Vec<_>>().join(" "));
-    let words: Vec<String> = words.into_iter().filter(|text| !text.is_empty()).collect();
-    let mut line = format!("{} ({tools} tool{plural})", text::one_line(name));
-    if !words.is_empty() {
-        line.push_str(": ");
-        line.push_str(&words.join(" "));
+/// All that is known of a backend.
+struct BackendLine<'text> {
+    name: Cow<'text, str>,
+    /// Its name, how many tools it has, what the operator says of it, and the first sentence about it.
+    head: String,
+    /// The other sentences.
+    rest: String,
+}
+
+impl<'text> BackendLine<'text> {
+    fn of(backend: &BackendSummary<'text>) -> Self {
+        let BackendSummary { name, description, hint, tools } = backend;
+        let plural = if *tools == 1 { "" } else { "s" };
+        let [hint, description] = [hint.unwrap_or_default(), description]
+            .map(|text| plain_text(text).split_whitespace().collect::<Vec<_>>().join(" "));
+        let end = description.find(". ").map_or(description.len(), |at| at + 1);
+        let (first, rest) = description.split_at(end);
+        let name = text::one_line(name);
+        let mut head = format!("{name} ({tools} tool{plural})");
+        // The operator knows this installation, so the hint comes before the description.
+        let words = [hint.as_str(), first].map(str::trim).into_iter().filter(|it| !it.is_empty());
+        for (at, words) in words.enumerate() {
+            head.push_str(if at == 0 { ": " } else { " " });
+            head.push_str(words);
+        }
+        Self { name, head, rest: rest.trim().to_owned() }
     }
-    line
+
+    /// Returns everything in one line.
+    fn whole(self) -> String {
+        let Self { head, rest, .. } = self;
+        if rest.is_empty() { head } else { format!("{head} {rest}") }
+    }
 }
 
 /// Cuts a text at a character boundary.
@@ -172,6 +228,35 @@ mod tests {
         assert!(text.contains("\nb (2 tools): Short.\n"), "{text}");
         assert!(text.contains("\nc (2 tools): word"), "{text}");
         assert!(text.len() > 1900, "{}", text.len());
+    }
+
+    #[test]
+    fn what_is_behind_and_how_it_is_reached_comes_first() {
+        let xo = BackendSummary {
+            hint: Some("The lab."),
+            ..backend("xo", "Xen Orchestra manages pools. IDs are UUIDs.")
+        };
+        let search =
+            SearchMention { composites: vec!["find_problems"], ..SearchMention::default() };
+        let one = instructions(&[xo], FileMention::Unnamed, Some(&search));
+        let reached = format!("{SEARCH} Each of these does what takes many calls: find_problems.");
+        let head = "xo (2 tools): The lab. Xen Orchestra manages pools.";
+        assert_eq!(one, format!("{head}\n{reached}\nIDs are UUIDs."));
+        let both =
+            instructions(&[xo, backend("dc", "Backups.")], FileMention::Unnamed, Some(&search));
+        let heads = format!("{head}\ndc (2 tools): Backups.");
+        assert_eq!(both, format!("{heads}\n{reached}\nxo: IDs are UUIDs."));
+    }
+
+    #[test]
+    fn many_backends_leave_room_for_how_tools_are_found() {
+        let long = format!("A. {}", "word ".repeat(400));
+        let names: Vec<String> = (0..40).map(|at| format!("backend-{at}")).collect();
+        let backends: Vec<_> = names.iter().map(|name| backend(name, &long)).collect();
+        let search = SearchMention::default();
+        let text = instructions(&backends, FileMention::Unnamed, Some(&search));
+        assert!(text.starts_with("backend-0 (2 tools): A.\nbackend-1 (2 tools): A.\n"), "{text}");
+        assert!(text.contains(&format!("more backends\n{SEARCH}\nbackend-0: word")), "{text}");
     }
 
     proptest! {

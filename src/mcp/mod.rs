@@ -60,7 +60,7 @@ pub use self::{
     connections::{serve_http, serve_listener},
     http::HttpOptions,
     server::HttpServer,
-    shown_tools::ShownTools,
+    shown_tools::{ListedTool, ShownTools},
     stdio::serve_streams,
 };
 pub(crate) use self::{

@@ -14,6 +14,17 @@ pub struct ShownTools {
     pub exposed: Vec<String>,
 }
 
+/// What a model reads of a listed tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedTool {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// The JSON Schema of its arguments, as JSON text.
+    pub schema: String,
+}
+
 /// What hosts see, and which built-in tools can be called.
 pub(super) struct ToolList {
     pub(super) tools: Vec<Tool>,
@@ -40,18 +51,14 @@ impl ShownTools {
         (few.contains(&BuiltinTool::ApiChange), few.contains(&BuiltinTool::ApiScript))
     }
 
-    /// Returns the listed tools as a model reads them: the name, and a JSON text of name, description and
-    /// schema of the arguments.
-    pub fn texts(&self, gate: &Gate) -> Vec<(String, String)> {
-        let text = |tool: Tool| {
-            let value = serde_json::json!({
-                "name": tool.name,
-                "description": tool.description,
-                "inputSchema": &*tool.input_schema,
-            });
-            (tool.name.to_string(), value.to_string())
+    /// Returns what a model reads of each listed tool. How hosts put it together differs between them.
+    pub fn texts(&self, gate: &Gate) -> Vec<ListedTool> {
+        let listing = |tool: Tool| ListedTool {
+            name: tool.name.to_string(),
+            description: tool.description.map(String::from).unwrap_or_default(),
+            schema: serde_json::json!(&*tool.input_schema).to_string(),
         };
-        self.list(gate).tools.into_iter().map(text).collect()
+        self.list(gate).tools.into_iter().map(listing).collect()
     }
 
     /// Makes the list of hosts.

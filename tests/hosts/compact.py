@@ -258,17 +258,21 @@ def cut(site, _offer):
     remark = shown.expect(r"first [0-9]+ of [0-9]+")
     last = site.objects("vms?fields=name_label")[-1]["name_label"]
     shown.expect_not(f'"name_label":\\s*"{last}"')
-    # Where the note names a call for the rest, it leads to the end.
+    # The call that the note names leads to the end, and its file can be asked.
+    _, read = told(shown, "read_result")
     rest = shown
     while calls := calls_in(rest):
         rest = yield calls[0]
         if not calls_in(rest):
             rest.expect(f'"name_label":\\s*"{last}"')
+    asked = {"file": read["arguments"]["file"], "jq": "map(.name_label) | last"}
+    asked = yield "api_read", tool("read_result", **asked)
+    asked.expect(last)
     count = int(remark.split()[1])
     code = f"return (await api.list_vms({{}})).slice({count}).map((vm) => vm.name_label)"
     shown = yield "api_read", {"code": code}
     shown.expect(f'"{last}"')
-    return f"“{remark}”; the rest by a script"
+    return f"“{remark}”; the rest by read_result and by a script"
 
 
 @scenario("an export")

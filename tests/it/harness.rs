@@ -73,6 +73,7 @@ impl Harness {
             name: &settings.name,
             descriptor: Arc::clone(&descriptor),
             policy: &settings.policy,
+            task_wait: None,
         }]);
         let Descriptor { auth, auth_rules, .. } = &*descriptor;
         let authenticator =

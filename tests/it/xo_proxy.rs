@@ -343,7 +343,12 @@ async fn errors_of_the_proxy_show_neither_stack_nor_credential() {
     let newest = run.value("list_newest_vm_backups", both).await;
     assert_eq!(newest["newest"].as_array().unwrap().len(), 3);
     assert_eq!(newest["unread"][0]["remote"], "r2");
+    let why = newest["unread"][0]["error"].as_str().unwrap();
+    assert!(why.contains("connection timed out"), "{why}");
     assert!(!newest.to_string().contains("hunter2"), "{newest}");
+    // It only opens them, so that a model may call it unasked.
+    let catalog = run.harness.gate.catalog();
+    assert!(!catalog.find("list_newest_vm_backups").unwrap().has_effect());
     let error = run.failure("unmount_partition", json!({ "path": "/x" })).await;
     assert!(
         error.starts_with("[internal] No partition corresponding to the path /x found"),

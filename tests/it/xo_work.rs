@@ -213,10 +213,12 @@ async fn a_failed_backup_has_its_reason() {
     assert_eq!((&answer["runs"], &answer["jobs"][0]["well_again"]), (&json!(1), &json!(false)));
     let reasons = answer["failed_runs"][0]["reasons"].clone();
     assert_eq!(reasons[0]["reason"], "getaddrinfo ENOTFOUND s3.example");
+    assert_eq!(names(&answer["repositories"]), ["offsite-s3"]);
 
     let arguments = json!({ "job": "databases, nightly", "days": days });
     let well = bench.value("explain_backup_failure", arguments).await;
     assert_eq!((&well["runs"], &well["failed"], count(&well, "jobs")), (&json!(3), &json!(0), 0));
+    assert_eq!(well.get("repositories"), None, "it uses another repository");
     let two = bench.failure("explain_backup_failure", json!({ "job": "data" })).await;
     assert!(two.contains("2 jobs fit \"data\", pass an id: databases, nightly (id "), "{two}");
     let none = bench.failure("explain_backup_failure", json!({ "job": "tape" })).await;

@@ -102,8 +102,7 @@ const TASK: ListedProperty = ListedProperty::required("task", "string", "Its han
 pub(super) const TASK_WAIT: ToolListing = ToolListing {
     name: "task_wait",
     title: "Task wait",
-    description: "Wait for a task that a call began, and get its outcome; or its progress, while it \
-                  goes on.",
+    description: "Wait for a task that a call began: its outcome, or its progress while it goes on.",
     properties: &[
         TASK,
         ListedProperty::optional("wait", "integer", "Seconds to wait; 0 looks once"),
@@ -119,7 +118,7 @@ pub(super) const TASK_WAIT: ToolListing = ToolListing {
 pub(super) const TASK_CANCEL: ToolListing = ToolListing {
     name: "task_cancel",
     title: "Task cancel",
-    description: "Ask a task to stop. Not every task can be stopped: the answer says what is true.",
+    description: "Ask a task to stop; not every one can be, as the answer says.",
     properties: &[TASK],
     effect: CallEffect {
         is_read_only: false,
@@ -148,16 +147,11 @@ const STREAM: ListedProperty = ListedProperty::required("stream", "string", "Han
 pub(super) const STREAM_READ: ToolListing = ToolListing {
     name: "stream_read",
     title: "Stream read",
-    description: "Take what an open stream has brought since the last read. `state` is open, \
-                  reconnecting or ended; an item {gap} stands where items may be missing; \
-                  `dropped` counts items that came too fast; `left` wait for the next read.",
+    description: "Take what a stream has brought since the last read. `state`: open, reconnecting, \
+                  ended; {gap}: items may be missing; `dropped` came too fast; `left` wait for the next read.",
     properties: &[
         STREAM,
-        ListedProperty::optional(
-            "wait",
-            "number",
-            "Seconds to wait when nothing has come, 0 by default",
-        ),
+        ListedProperty::optional("wait", "number", "Seconds to wait for items, else 0"),
         ListedProperty::optional("max_items", "integer", "1000 by default"),
     ],
     effect: CallEffect {
@@ -171,7 +165,7 @@ pub(super) const STREAM_READ: ToolListing = ToolListing {
 pub(super) const STREAM_LIST: ToolListing = ToolListing {
     name: "stream_list",
     title: "Stream list",
-    description: "List the streams that the session has open.",
+    description: "The streams that the session has open.",
     properties: &[],
     effect: CallEffect {
         is_read_only: true,

@@ -19,7 +19,9 @@ use super::{
 use crate::{
     code,
     diagnostic::Diagnostic,
-    model::{AuthScheme, Descriptor, auth::rules::AuthRules, keywords::SearchKeywords},
+    model::{
+        AuthScheme, Descriptor, UnlistedParams, auth::rules::AuthRules, keywords::SearchKeywords,
+    },
     source::SourceText,
     yaml::{YamlEntry, YamlNode, YamlValue},
 };
@@ -212,7 +214,7 @@ fn lower_backend<'tree>(
         types,
         openapi_source,
         health,
-        unlisted_params: Vec::new(),
+        unlisted_params: UnlistedParams::default(),
         keywords: SearchKeywords::default(),
         tasks: None,
         settles: Vec::new(),

@@ -2,15 +2,13 @@
 //!
 //! Other programs ignore keys that begin with `_`; `docs/extensions.md` describes this one.
 
-use std::collections::BTreeMap;
-
-use dadl_text::names::MeantName;
 use http::{HeaderName, HeaderValue};
 
 use super::{
     auth_rules,
     context::{LowerContext, YamlSection},
     effects, entries, events, fit, named, preview, requests, rules, settles, shown, switch, task,
+    unlisted,
 };
 use crate::{code, model::Descriptor};
 
@@ -59,7 +57,7 @@ pub(super) fn lower<'tree>(
     }
     descriptor.auth_rules = auth_rules::lower(&extension, headers, descriptor, context);
     requests::lower(&extension, descriptor, context);
-    descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
+    descriptor.unlisted_params = unlisted::lower(&extension, descriptor, context);
     rules::lower(&extension, descriptor, context);
     descriptor.switch = switch::lower(&extension, descriptor, context);
     descriptor.events = events::lower(&extension, descriptor, context);
@@ -97,37 +95,4 @@ fn lower_private<'tree>(
         // Whoever misspells it shows what nobody may see.
         context.error(code::UNKNOWN_TOOL, &text.span, message).meant(meant);
     }
-}
-
-/// Reads the names of parameters that hosts need not list.
-fn unlisted_params<'tree>(
-    extension: &YamlSection<'tree>,
-    descriptor: &Descriptor,
-    context: &mut LowerContext<'tree>,
-) -> Vec<String> {
-    // Whether a parameter of this name is required wherever there is one.
-    let mut required: BTreeMap<&str, bool> = BTreeMap::new();
-    for param in descriptor.tools.iter().flat_map(|tool| &tool.params) {
-        *required.entry(&param.name).or_insert(true) &= param.required;
-    }
-    let mut unlisted = Vec::new();
-    for text in context.texts(extension, "unlisted_params") {
-        let named = required.get(text.value);
-        let (message, help) = if named.is_none() {
-            let meant = context.nearest(text.value, required.keys().copied());
-            let message = format!("no tool has a parameter `{}`", text.value);
-            (message, meant.map(|meant| MeantName(meant).to_string()))
-        } else if named == Some(&true) {
-            let message = format!("`{}` is required and cannot be unlisted", text.value);
-            (message, None)
-        } else {
-            unlisted.push(text.value.to_owned());
-            continue;
-        };
-        let finding = context.warning(code::UNLISTED_PARAM, &text.span, message);
-        if let Some(help) = help {
-            finding.help(help);
-        }
-    }
-    unlisted
 }

@@ -77,8 +77,7 @@ pub(super) fn lower<'tree>(
     }
     tool.name = HealthCheck::NAME.to_owned();
     tool.description = format!(
-        "Check whether the backend {} can be reached and takes the credential. Never fails: \
-         `ok` says it, `error` says why not.",
+        "Whether the backend {} can be reached and takes the credential: `ok`, else `error`.",
         name.unwrap_or_default()
     );
     tool.returns = Some(result_schema());

@@ -49,6 +49,7 @@ mod task_state;
 mod tool;
 mod transform;
 mod types;
+mod unlisted;
 mod uploads;
 mod values;
 mod verdict;

@@ -32,6 +32,7 @@ pub mod switch;
 pub mod task;
 pub mod template;
 mod tool;
+mod unlisted;
 mod value;
 
 use std::collections::BTreeMap;
@@ -54,6 +55,7 @@ pub use self::{
     response::{ResponseRules, StreamHandling, StreamRules},
     shown::ShownRules,
     tool::{DeclaredEffect, Deprecation, Tool, UploadSize},
+    unlisted::UnlistedParams,
 };
 use self::{
     auth::rules::AuthRules, entries::EntryRules, events::EventRules, fit::ServerFit,
@@ -94,7 +96,7 @@ pub struct Descriptor {
     /// How to find out whether the backend is well.
     pub health: Option<HealthCheck>,
     /// Optional parameters that hosts need not list (`_dadl_mcp.unlisted_params`).
-    pub unlisted_params: Vec<String>,
+    pub unlisted_params: UnlistedParams,
     /// What people say for what the file has (`_dadl_mcp.keywords`).
     pub keywords: SearchKeywords,
     /// How calls begin work that goes on after their answer (`_dadl_mcp.tasks`).
