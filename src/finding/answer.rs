@@ -167,14 +167,12 @@ impl AnswerWriter<'_> {
         let mut told: Vec<&str> = Vec::new();
         let indexed = self.indexed;
         for (name, said) in self.tools.iter().flat_map(|found| indexed.filters(*found)) {
-            if told.contains(&said) {
-                continue;
-            }
-            let line = format!("// {name}: {}\n", collapse_spaces(said));
-            let tokens = about_tokens(&line);
-            if tokens + TAIL <= self.left {
+            let line = format!("// {name}: {}", collapse_spaces(said));
+            let tokens = about_tokens(&line) + 1;
+            if tokens + TAIL <= self.left && !told.contains(&said) {
                 self.left -= tokens;
                 self.text.push_str(&line);
+                self.text.push('\n');
                 told.push(said);
             }
         }

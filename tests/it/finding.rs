@@ -178,7 +178,7 @@ fn what_no_tool_does_is_said() {
     let mut questions = questions(&[UNMET], "");
     questions.retain(|question| ours.contains(&question.descriptor.as_str()));
     let shares = shares(&corpus::own(), &questions);
-    assert!(shares.queried_unmet >= 48.0 && shares.asked_unmet >= 10.0, "{shares:.1?}");
+    assert!(shares.queried_unmet >= 40.0 && shares.asked_unmet >= 10.0, "{shares:.1?}");
 }
 
 #[test]
