@@ -14,15 +14,16 @@ use crate::{
 
 /// A tool does what is asked when it covers so much of the question.
 const ENOUGH: f32 = 0.45;
-/// So much is enough for a question about some one thing, whose words name that and not what is to be done;
-/// and for one that has the whole name of the tool.
+/// So much is enough for a question about some one thing, whose words name that and not what is to be done.
 const ENOUGH_CONCRETE: f32 = 0.3;
 /// So much is enough where nothing is to be changed: what to look at has many names, and the nearest list
 /// does no harm.
-const ENOUGH_TO_READ: f32 = 0.25;
+const ENOUGH_TO_READ: f32 = 0.35;
 /// From this share on a question has the name of a tool, or what people say for it, and more words: a private
 /// network is made as a network is.
 const WHOLE_NAME: f32 = 0.95;
+/// So much is enough then.
+const ENOUGH_NAMED: f32 = 0.37;
 /// A tool is about a word when the word counts so much for it: when its name has the word, or people say it.
 const FULL_SHARE: f32 = 0.72;
 /// How much a word counts that may be meant, beside another one that means the same.
@@ -88,7 +89,8 @@ impl SearchIndex {
         }
         let is_named = self.named_share(position, &stem_weights(&parsed.concepts)) >= WHOLE_NAME;
         let enough = match parsed.intent {
-            Intent::Change if is_named || parsed.is_concrete => ENOUGH_CONCRETE,
+            Intent::Change if parsed.is_concrete => ENOUGH_CONCRETE,
+            Intent::Change if is_named => ENOUGH_NAMED,
             Intent::Change => ENOUGH,
             _ => ENOUGH_TO_READ,
         };
