@@ -93,6 +93,31 @@ const DOING: &[&str] = &["do", "can", "to", "could", "would", "should", "kann", 
 /// Verbs that may say no more than that something is done.
 const LIGHT: &[&str] = &["create", "do", "make", "perform", "run", "start", "take", "trigger"];
 
+/// Words that narrow what is meant and rarely say what it is: the active alarms are alarms.
+const NARROWING: &[&str] = &[
+    "active",
+    "actual",
+    "aktuell",
+    "aktuelle",
+    "available",
+    "current",
+    "details",
+    "eligible",
+    "entire",
+    "existing",
+    "info",
+    "information",
+    "latest",
+    "newest",
+    "overview",
+    "possible",
+    "progress",
+    "recent",
+    "required",
+    "specific",
+    "type",
+];
+
 /// Words that a question of a few words may have and say nothing.
 const SMALL: &[&str] = &[
     "a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "per", "the", "to",
@@ -289,7 +314,8 @@ impl QueryParser<'_> {
                 continue;
             }
             let mut concept = Concept::default();
-            let says_little = is_part || says_nothing || self.is_light(at, word);
+            let narrows = words.len() > 1 && NARROWING.contains(&word.as_str());
+            let says_little = is_part || says_nothing || narrows || self.is_light(at, word);
             let weight = if says_little { PART_WEIGHT } else { 1.0 };
             if let Some(own) = own {
                 concept.add(vec![own], weight, None);
