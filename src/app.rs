@@ -216,6 +216,9 @@ fn load_backend(
         backend: backend.name.clone(),
         problem: Box::new(problem),
     };
+    if backend.server.is_some() {
+        return Err(vec![setting(SettingProblem::Server)]);
+    }
     let mut located = bundled::locate_descriptor(&backend.dadl, &settings.places)
         .map_err(|error| [setting(error.into())])?;
     let unused = located.unused.take();

@@ -5,6 +5,7 @@
 //! clearly allowed is denied, and a denial names the setting that would allow the call. A tool whose
 //! path names a host is denied, whatever its level, unless the operator admits that host.
 
+mod levels;
 mod origin;
 
 use std::fmt;
@@ -13,8 +14,8 @@ use dadl_descriptor::model::{AccessLevel, template::OtherHost};
 use dadl_text::text::cut_text;
 use url::Url;
 
-pub use self::origin::AllowedOrigin;
 pub(crate) use self::origin::NoOrigin;
+pub use self::{levels::LevelMap, origin::AllowedOrigin};
 
 /// The word for tools whose author gave no level.
 pub const UNCLASSIFIED: &str = "unclassified";
