@@ -80,7 +80,12 @@ fn policy() -> AccessPolicy {
 
 fn catalog() -> Catalog {
     let policy = policy();
-    Catalog::build(&[BackendTools { name: "xo", descriptor: bundled(), policy: &policy }])
+    Catalog::build(&[BackendTools {
+        name: "xo",
+        descriptor: bundled(),
+        server: None,
+        policy: &policy,
+    }])
 }
 
 /// Names, schemas and descriptions of all tools.
@@ -89,7 +94,7 @@ fn catalog_of_the_bundled_descriptor(bencher: Bencher<'_, '_>) {
     let (descriptor, policy) = (bundled(), policy());
     bencher.bench(|| {
         let descriptor = Arc::clone(&descriptor);
-        Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy }])
+        Catalog::build(&[BackendTools { name: "xo", descriptor, server: None, policy: &policy }])
     });
 }
 
@@ -99,7 +104,12 @@ fn finder() -> ToolFinder {
     let (descriptor, policy) = (bundled(), policy());
     let backends: Vec<BackendTools<'_>> = names
         .iter()
-        .map(|name| BackendTools { name, descriptor: Arc::clone(&descriptor), policy: &policy })
+        .map(|name| BackendTools {
+            name,
+            descriptor: Arc::clone(&descriptor),
+            server: None,
+            policy: &policy,
+        })
         .collect();
     ToolFinder::new(Arc::new(Catalog::build(&backends)))
 }
@@ -365,7 +375,8 @@ fn call_at(
     let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(Fixed));
     let backend = Backend::new(settings, BaseUrl::parse(&url).expect("a URL"), authenticator);
     let policy = policy();
-    let catalog = Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy }]);
+    let catalog =
+        Catalog::build(&[BackendTools { name: "xo", descriptor, server: None, policy: &policy }]);
     let gate = Gate::new(Arc::new(catalog), vec![ConfirmPolicy::Ask]);
     let executor = Executor::new(vec![backend], FileStore::new(std::env::temp_dir()));
     let runtime = runtime();

@@ -149,6 +149,7 @@ impl App {
             .map(|backend| BackendTools {
                 name: &backend.settings.name,
                 descriptor: Arc::clone(&backend.descriptor),
+                server: None,
                 policy: &backend.settings.policy,
             })
             .collect();

@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     access::{AccessDecision, AccessDenial},
-    call::{self, ArgumentError, BaseUrl, CallArguments, CallChannel},
+    call::{self, ArgumentError, BackendPlace, BaseUrl, CallArguments, CallChannel},
     catalog::{BackendId, Catalog, CatalogEntry, CatalogOperation, TaskTools},
     config::ConfirmPolicy,
     outcome::task_report::TaskHandle,
@@ -41,7 +41,7 @@ pub struct Gate {
     /// By position of the backend.
     confirm: Arc<[ConfirmPolicy]>,
     /// By position of the backend, as far as they are known: where calls go, for the question.
-    bases: Arc<[BaseUrl]>,
+    places: Arc<[BackendPlace]>,
     /// Which door it stands at.
     door: CallChannel,
     /// Whether the one backend is a simulator inside this process.
@@ -185,7 +185,7 @@ impl Gate {
         Self {
             catalog,
             confirm: confirm.into(),
-            bases: Arc::default(),
+            places: Arc::default(),
             door: CallChannel::default(),
             simulated: false,
             terminal: TerminalCommand::default(),
@@ -200,8 +200,14 @@ impl Gate {
 
     /// Says where calls go, by position of the backend, so that a person who is asked sees it.
     #[must_use]
-    pub fn with_bases(self, bases: impl Into<Arc<[BaseUrl]>>) -> Self {
-        Self { bases: bases.into(), ..self }
+    pub fn with_places(self, places: impl Into<Arc<[BackendPlace]>>) -> Self {
+        Self { places: places.into(), ..self }
+    }
+
+    /// Says so of backends that are all APIs.
+    #[must_use]
+    pub fn with_bases(self, bases: Vec<BaseUrl>) -> Self {
+        self.with_places(bases.into_iter().map(BackendPlace::Api).collect::<Vec<_>>())
     }
 
     /// Stands at `door`: all calls that it admits came through this one, and so did what follows
@@ -371,7 +377,7 @@ impl Gate {
     fn dangerous_delegates(&self, entry: &CatalogEntry) -> impl Iterator<Item = &CatalogEntry> {
         let delegates = match entry.operation() {
             CatalogOperation::Composite(Composite { delegates, .. }) => delegates.as_slice(),
-            CatalogOperation::Tool(_) => &[],
+            CatalogOperation::Tool(_) | CatalogOperation::Server(_) => &[],
         };
         delegates.iter().filter_map(|name| self.catalog.find_declared(entry.backend, name)).filter(
             |delegate| delegate.decision == AccessDecision::Allow && self.asks_for(delegate),

@@ -174,6 +174,8 @@ pub enum AccessDenial {
         /// The tool's level.
         level: String,
     },
+    /// Nobody has given a level to this tool of an MCP server.
+    NoLevel,
     /// `tools` is given and no pattern of it matches.
     NotIncluded,
     /// The path of the tool is at another host, which `allow_origins` does not have.
@@ -232,6 +234,10 @@ impl AccessDenial {
             Self::Level { level } => {
                 format!("add `{level}` to `access` of backend `{backend}` in backends.yaml")
             }
+            Self::NoLevel => format!(
+                "give it one under `levels` of backend `{backend}` in backends.yaml, such as \
+                 `{tool}: read` where it changes nothing"
+            ),
             Self::NotIncluded => format!("add `{tool}` to `tools` of backend `{backend}`"),
             Self::Origin { origin } => format!(
                 "if you trust that host, write `allow_origins: [\"{origin}\"]` for backend \
@@ -248,6 +254,7 @@ impl fmt::Display for AccessDenial {
             Self::Bound { level } => write!(formatter, "--access does not allow level `{level}`"),
             Self::Excluded { pattern } => write!(formatter, "excluded by `{pattern}`"),
             Self::Level { level } => write!(formatter, "access level `{level}` is not allowed"),
+            Self::NoLevel => formatter.write_str("it has no access level"),
             Self::NotIncluded => formatter.write_str("not among the tools that are allowed"),
             Self::Origin { origin } => write!(formatter, "its path is at another host, {origin}"),
             Self::Host => {

@@ -8,10 +8,11 @@ use dadl_descriptor::{
 };
 
 use super::{
-    BackendId, BackendTools, CatalogEntry, CatalogOperation, OperationIndex, TaskTools, ToolHints,
-    UnlistedReason, availability, description, output, portable, property, schema,
+    BackendId, BackendTools, CatalogEntry, CatalogOperation, OperationIndex, ServerTool,
+    ServerTools, TaskTools, ToolHints, UnlistedReason, availability, description, output, portable,
+    property, schema,
 };
-use crate::access::{AccessDecision, AccessPolicy};
+use crate::access::{AccessDecision, AccessDenial, AccessPolicy};
 
 impl BackendTools<'_> {
     /// Appends this backend's entries under the given MCP names, one for each operation.
@@ -27,10 +28,12 @@ impl BackendTools<'_> {
         let decide = |it: CatalogOperation<'_>| self.decide(it);
         let mut outputs = output::OutputSchemas::new(&self.descriptor.types);
         // A replacement that may not be called is no advice, and neither is one that goes further.
-        let replacements: Vec<Option<String>> = catalog_operations(&self.descriptor)
+        let replacements: Vec<Option<String>> = self
+            .operations()
             .map(|(_, it)| {
                 let wanted = it.tool()?.deprecated.as_ref()?.replaced_by.as_ref()?;
-                let (at, other) = catalog_operations(&self.descriptor)
+                let (at, other) = self
+                    .operations()
                     .map(|(_, other)| other)
                     .enumerate()
                     .find(|(_, other)| other.declared_name() == wanted)?;
@@ -42,14 +45,16 @@ impl BackendTools<'_> {
             })
             .collect();
         for (((place, operation), name), replacement) in
-            catalog_operations(&self.descriptor).zip(names).zip(replacements)
+            self.operations().zip(names).zip(replacements)
         {
             let decision = match place {
                 OperationIndex::Health => self.decide_health(operation),
-                OperationIndex::Tool(_) | OperationIndex::Composite(_) => decide(operation),
+                OperationIndex::Tool(_)
+                | OperationIndex::Composite(_)
+                | OperationIndex::Server(_) => decide(operation),
             };
             let absence = match place {
-                OperationIndex::Health => None,
+                OperationIndex::Health | OperationIndex::Server(_) => None,
                 OperationIndex::Tool(_) | OperationIndex::Composite(_) => {
                     self.absence(operation, offer)
                 }
@@ -58,10 +63,9 @@ impl BackendTools<'_> {
             entries.push(CatalogEntry {
                 absence,
                 description: description::tool_description(operation, replacement.as_deref()),
-                output: operation
-                    .tool()
+                output: Some(operation)
                     .filter(|_| decision == AccessDecision::Allow)
-                    .and_then(|tool| outputs.of(tool)),
+                    .and_then(|operation| outputs.of(operation)),
                 decision,
                 ..self.entry(id, backend_name, place, operation, name)
             });
@@ -83,7 +87,9 @@ impl BackendTools<'_> {
         let unlisted = match place {
             // Defaults are sent, but a check takes no argument.
             OperationIndex::Health => operation.tool().map(|tool| tool.params.as_slice()),
-            OperationIndex::Tool(_) | OperationIndex::Composite(_) => None,
+            OperationIndex::Tool(_) | OperationIndex::Composite(_) | OperationIndex::Server(_) => {
+                None
+            }
         };
         let unlisted: Option<Vec<String>> =
             unlisted.map(|params| params.iter().map(|param| param.name.clone()).collect());
@@ -92,16 +98,24 @@ impl BackendTools<'_> {
             OperationIndex::Tool(_) => {
                 self.descriptor.tasks_of(operation.declared_name()).is_some()
             }
-            OperationIndex::Composite(_) | OperationIndex::Health => false,
+            OperationIndex::Composite(_) | OperationIndex::Health | OperationIndex::Server(_) => {
+                false
+            }
         };
         let params =
             property::entry_params(operation, unlisted, may_wait, self.descriptor.events.as_ref());
-        let mut input_schema = schema::listed_schema(&params);
-        schema::add_hints(&mut input_schema, &params, operation.value_hints());
-        portable::make_portable(&mut input_schema);
+        let input_schema = match operation {
+            CatalogOperation::Server(tool) => tool.listed_schema(&params),
+            CatalogOperation::Tool(_) | CatalogOperation::Composite(_) => {
+                let mut schema = schema::listed_schema(&params);
+                schema::add_hints(&mut schema, &params, operation.value_hints());
+                portable::make_portable(&mut schema);
+                schema
+            }
+        };
         CatalogEntry {
             name,
-            title: description::tool_title(operation.declared_name()),
+            title: description::operation_title(operation),
             description: description::tool_description(operation, None),
             input_schema: Arc::new(input_schema),
             output: None,
@@ -112,6 +126,7 @@ impl BackendTools<'_> {
             absence: None,
             params,
             descriptor: Arc::clone(&self.descriptor),
+            server: self.server.clone().filter(|_| matches!(place, OperationIndex::Server(_))),
             place,
             validator: OnceLock::new(),
         }
@@ -140,7 +155,7 @@ impl BackendTools<'_> {
 
     /// Makes the entry of a tool that is asked for the operator.
     fn asked(&self, id: BackendId, name: &str) -> Option<CatalogEntry> {
-        let mut tools = catalog_operations(&self.descriptor);
+        let mut tools = self.operations();
         let (place, operation) = tools.find(|(place, it)| {
             matches!(place, OperationIndex::Tool(_)) && it.declared_name() == name
         })?;
@@ -172,7 +187,7 @@ impl BackendTools<'_> {
         let policy = AccessPolicy { tools: None, ..self.policy.clone() };
         let backend_name: Arc<str> = self.name.into();
         let entry = |name: &str| {
-            let mut tools = catalog_operations(&self.descriptor);
+            let mut tools = self.operations();
             let (place, it) = tools.find(|(place, it)| {
                 matches!(place, OperationIndex::Tool(_)) && it.declared_name() == name
             })?;
@@ -189,7 +204,15 @@ impl BackendTools<'_> {
     }
 
     fn decide(&self, operation: CatalogOperation<'_>) -> AccessDecision {
-        operation.decided_by(self.policy)
+        let decision = operation.decided_by(self.policy);
+        match (operation, &decision) {
+            // Nobody but the operator gives these a level.
+            (
+                CatalogOperation::Server(ServerTool { access: None, .. }),
+                AccessDecision::Deny(AccessDenial::Level { .. }),
+            ) => AccessDecision::Deny(AccessDenial::NoLevel),
+            _ => decision,
+        }
     }
 
     /// Says why an operation need not be listed. Who names a tool wants it, unless it is known to be
@@ -217,20 +240,29 @@ impl BackendTools<'_> {
             _ => self.decide(operation),
         }
     }
-}
 
-/// Returns what a descriptor offers, in the order of its entries.
-pub(super) fn catalog_operations(
-    descriptor: &Descriptor,
-) -> impl Iterator<Item = (OperationIndex, CatalogOperation<'_>)> {
-    let tools = descriptor.tools.iter().enumerate();
-    let composites = descriptor.composites.iter().enumerate();
-    let checks = descriptor.health.iter().filter(|health| health.expose);
-    tools
-        .map(|(at, tool)| (OperationIndex::Tool(at), CatalogOperation::Tool(tool)))
-        .chain(
-            composites
-                .map(|(at, it)| (OperationIndex::Composite(at), CatalogOperation::Composite(it))),
-        )
-        .chain(checks.map(|health| (OperationIndex::Health, CatalogOperation::Tool(&health.tool))))
+    /// Returns what the backend offers, in the order of its entries.
+    pub(super) fn operations(
+        &self,
+    ) -> impl Iterator<Item = (OperationIndex, CatalogOperation<'_>)> {
+        let Descriptor { tools, composites, health, .. } = &*self.descriptor;
+        let tools = tools.iter().enumerate();
+        let composites = composites.iter().enumerate();
+        let checks = health.iter().filter(|health| health.expose);
+        let of_server = self.server.iter().flat_map(ServerTools::iter).enumerate();
+        tools
+            .map(|(at, tool)| (OperationIndex::Tool(at), CatalogOperation::Tool(tool)))
+            .chain(
+                composites.map(|(at, it)| {
+                    (OperationIndex::Composite(at), CatalogOperation::Composite(it))
+                }),
+            )
+            .chain(
+                checks.map(|health| (OperationIndex::Health, CatalogOperation::Tool(&health.tool))),
+            )
+            .chain(
+                of_server
+                    .map(|(at, it)| (OperationIndex::Server(at), CatalogOperation::Server(it))),
+            )
+    }
 }

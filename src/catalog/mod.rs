@@ -16,7 +16,10 @@ mod operation;
 pub(crate) mod output;
 mod portable;
 mod property;
+mod resolved;
 mod schema;
+mod server_schema;
+mod server_tool;
 
 use std::{
     collections::HashMap,
@@ -31,6 +34,7 @@ use dadl_text::names::{nearest_operation, readers};
 use serde_json::{Map, Value};
 
 pub(crate) use self::description::collapse_spaces;
+pub use self::server_tool::{ProposedHints, ServerTool, ServerToolError, ServerTools};
 pub(crate) use self::{
     annotations::ToolHints,
     output::{NOTE, OutputSchema},
@@ -46,8 +50,10 @@ pub struct BackendId(pub usize);
 pub struct BackendTools<'a> {
     /// The backend's name in the settings; no other backend has it.
     pub name: &'a str,
-    /// Its descriptor.
+    /// Its descriptor; that of an MCP server has no tools.
     pub descriptor: Arc<Descriptor>,
+    /// The tools of an MCP server.
+    pub server: Option<ServerTools>,
     /// What it allows.
     pub policy: &'a AccessPolicy,
 }
@@ -96,6 +102,8 @@ pub struct CatalogEntry {
     /// `required` and `default` say what a caller meets.
     pub params: Arc<[EntryParam]>,
     descriptor: Arc<Descriptor>,
+    /// Where the tools are, when the backend is an MCP server.
+    server: Option<ServerTools>,
     place: OperationIndex,
     validator: OnceLock<Box<jsonschema::Validator>>,
 }
@@ -137,14 +145,17 @@ pub enum CatalogOperation<'a> {
     Tool(&'a Tool),
     /// It runs a script, which calls tools.
     Composite(&'a Composite),
+    /// Another MCP server makes the call.
+    Server(&'a ServerTool),
 }
 
-/// Where the operation of an entry is in its descriptor.
+/// Where the operation of an entry is in its descriptor, or in the list of its server.
 #[derive(Debug, Clone, Copy)]
 enum OperationIndex {
     Tool(usize),
     Composite(usize),
     Health,
+    Server(usize),
 }
 
 /// A parameter under the name that hosts use for it.
@@ -173,14 +184,13 @@ impl Catalog {
         let pairs: Vec<(&str, &str)> = backends
             .iter()
             .flat_map(|backend| {
-                build::catalog_operations(&backend.descriptor)
-                    .map(|(_, it)| (backend.name, it.declared_name()))
+                backend.operations().map(|(_, it)| (backend.name, it.declared_name()))
             })
             .collect();
         let mut names = name::tool_names(backends.len(), &pairs).into_iter();
         let mut entries = Vec::with_capacity(pairs.len());
         for (id, backend) in backends.iter().enumerate() {
-            let count = build::catalog_operations(&backend.descriptor).count();
+            let count = backend.operations().count();
             let names: Vec<String> = names.by_ref().take(count).collect();
             let offer = offers.get(id).and_then(Option::as_deref);
             backend.add_entries(BackendId(id), names, offer, &mut entries);
@@ -278,8 +288,12 @@ impl Catalog {
     /// at most three, those that read one thing first.
     pub fn readers_of(&self, entry: &CatalogEntry) -> Vec<String> {
         let reads = |known: &&CatalogEntry| {
-            let shows = |tool: &Tool| tool.only_reads() && !tool.response.binary;
-            known.backend == entry.backend && known.tool().is_some_and(shows)
+            let shows = match known.operation() {
+                CatalogOperation::Tool(tool) => tool.only_reads() && !tool.response.binary,
+                CatalogOperation::Server(_) => !known.has_effect(),
+                CatalogOperation::Composite(_) => false,
+            };
+            shows && known.backend == entry.backend
         };
         let known = self.listed().filter(reads).map(CatalogEntry::known);
         readers(entry.declared_name(), known).into_iter().take(3).map(str::to_owned).collect()

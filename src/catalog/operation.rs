@@ -3,25 +3,35 @@
 use std::collections::BTreeMap;
 
 use dadl_descriptor::model::{AccessLevel, Tool, template::OtherHost};
+use dadl_text::text::cut_text;
 use serde_json::{Map, Value};
 
-use super::CatalogOperation;
+use super::{CatalogOperation, collapse_spaces};
 use crate::access::{AccessDecision, AccessPolicy};
 
+/// So much of a name that a server gave is shown.
+const LONGEST_NAME: usize = 100;
+
+/// What is known about values where the schema itself says it.
+static NO_HINTS: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+
 impl<'a> CatalogOperation<'a> {
-    /// Returns the name in the descriptor.
+    /// Returns the name in the descriptor, or that which the server knows.
     pub fn declared_name(self) -> &'a str {
         match self {
             Self::Tool(tool) => &tool.name,
             Self::Composite(composite) => &composite.name,
+            Self::Server(tool) => &tool.name,
         }
     }
 
-    /// Returns the access level; `None` when the author did not say.
+    /// Returns the access level; `None` when the author did not say, and of a server's tool when the
+    /// operator did not.
     pub fn access(self) -> Option<&'a AccessLevel> {
         match self {
             Self::Tool(tool) => tool.access.as_ref(),
             Self::Composite(composite) => composite.access.as_ref(),
+            Self::Server(tool) => tool.access.as_ref(),
         }
     }
 
@@ -34,11 +44,12 @@ impl<'a> CatalogOperation<'a> {
         policy.decide(self.declared_name(), self.access(), self.elsewhere())
     }
 
-    /// Returns the description in the descriptor.
+    /// Returns the description as it was written.
     pub fn description(self) -> &'a str {
         match self {
             Self::Tool(tool) => &tool.description,
             Self::Composite(composite) => &composite.description,
+            Self::Server(tool) => &tool.description,
         }
     }
 
@@ -47,6 +58,7 @@ impl<'a> CatalogOperation<'a> {
         match self {
             Self::Tool(tool) => &tool.hints,
             Self::Composite(composite) => &composite.hints,
+            Self::Server(_) => &[],
         }
     }
 
@@ -55,6 +67,7 @@ impl<'a> CatalogOperation<'a> {
         match self {
             Self::Tool(tool) => &tool.value_hints,
             Self::Composite(composite) => &composite.value_hints,
+            Self::Server(_) => &NO_HINTS,
         }
     }
 
@@ -62,11 +75,12 @@ impl<'a> CatalogOperation<'a> {
     pub fn tool(self) -> Option<&'a Tool> {
         match self {
             Self::Tool(tool) => Some(tool),
-            Self::Composite(_) => None,
+            Self::Composite(_) | Self::Server(_) => None,
         }
     }
 
-    /// Says in a line what a call does: the method and the path of a tool, and the JSON-RPC method.
+    /// Says in a line what a call does: the method and the path of a tool, and the JSON-RPC method; or the
+    /// tool that a server is asked to call.
     pub fn summary(self) -> String {
         match self {
             Self::Tool(tool) => tool.line(),
@@ -74,6 +88,9 @@ impl<'a> CatalogOperation<'a> {
                 1 => "composite of 1 tool".to_owned(),
                 count => format!("composite of {count} tools"),
             },
+            Self::Server(tool) => {
+                format!("tool {}", cut_text(&collapse_spaces(&tool.name), LONGEST_NAME))
+            }
         }
     }
 }

@@ -49,7 +49,8 @@ fn an_unlisted_parameter_is_accepted_and_not_listed() {
     descriptor.unlisted_params = vec!["ndjson".to_owned()];
     let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let descriptor = Arc::new(descriptor);
-    let catalog = Catalog::build(&[BackendTools { name: "b", descriptor, policy: &policy }]);
+    let catalog =
+        Catalog::build(&[BackendTools { name: "b", descriptor, server: None, policy: &policy }]);
     let entry = &catalog.entries()[0];
     let listed: Vec<&String> =
         entry.input_schema["properties"].as_object().unwrap().keys().collect();
@@ -222,6 +223,7 @@ fn denied_tools_are_found_but_not_listed() {
     let catalog = Catalog::build(&[BackendTools {
         name: "xo",
         descriptor: descriptor("xo", tools),
+        server: None,
         policy: &policy,
     }]);
     assert_eq!(catalog.listed().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["list_vms", "old"]);
@@ -260,7 +262,8 @@ fn what_is_not_allowed_is_found_for_people() {
     let policy = AccessPolicy::default();
     let tools = vec![named("list_vms", "read"), named("start_vm", "write")];
     let descriptor = descriptor("xo", tools);
-    let catalog = Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy }]);
+    let catalog =
+        Catalog::build(&[BackendTools { name: "xo", descriptor, server: None, policy: &policy }]);
     assert_eq!(catalog.nearest("strat_vm"), None);
     assert_eq!(catalog.nearest_of_all("strat_vm"), Some("start_vm"));
 }
@@ -270,8 +273,12 @@ fn two_backends_share_nothing_but_the_catalog() {
     let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let mut old = named("old", "read");
     old.deprecated = Some(Deprecation { reason: None, replaced_by: Some("list_vms".to_owned()) });
-    let backend =
-        |name, tools| BackendTools { name, descriptor: descriptor(name, tools), policy: &policy };
+    let backend = |name, tools| BackendTools {
+        name,
+        descriptor: descriptor(name, tools),
+        server: None,
+        policy: &policy,
+    };
     let catalog = Catalog::build(&[
         backend("lab-a", vec![named("list_vms", "read")]),
         backend("lab-b", vec![named("list_vms", "read"), old]),

@@ -21,7 +21,15 @@ fn catalogs(texts: Texts) -> impl Iterator<Item = (String, Catalog)> {
         let descriptor = load(&SourceText::from_bytes(&*name, text).unwrap()).descriptor?;
         let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
         let descriptor = Arc::new(descriptor);
-        Some((name, Catalog::build(&[BackendTools { name: "it", descriptor, policy: &policy }])))
+        Some((
+            name,
+            Catalog::build(&[BackendTools {
+                name: "it",
+                descriptor,
+                server: None,
+                policy: &policy,
+            }]),
+        ))
     })
 }
 
