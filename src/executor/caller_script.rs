@@ -24,26 +24,23 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::{
-    CallContext, Executor, WaitBudget,
-    call_bounds::NoRoom,
+    CallContext, Executor,
     change_approval::{ChangeApproval, ChangeQuestion, ChangeRefusal},
     change_ledger::{ChangeEnd, LedgerGuard, ScriptEnd},
     inner_failure::InnerFailure,
     script::MOST_CALLER_RUNS,
     script_loop::{SavedIds, ScriptHost, ScriptLoop, ScriptOutcome},
+    script_result::{self, ScriptResultError},
 };
 use crate::{
     access::AccessDecision,
     catalog::{Catalog, CatalogEntry},
     gate::{CallRefusal, Gate, script::ScriptScope},
-    outcome::{AnswerPayload, CallOutcome, CallProgress, HeldMemory, JsonText},
+    outcome::{AnswerPayload, CallOutcome, CallProgress, HeldMemory},
 };
 
 /// How long a script runs, unless the operator says otherwise: as long as a composite.
 const DEFAULT_TIME: Duration = Duration::from_secs(30);
-
-/// So long before its time is over a script learns that a task which it waits for goes on.
-const TO_LEARN: Duration = Duration::from_millis(250);
 
 /// So often the end of a run is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -126,21 +123,6 @@ pub enum ScriptError {
         /// What it had changed.
         changes: Option<String>,
     },
-}
-
-/// Why nobody can be shown what a script returned.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScriptResultError {
-    /// The caller.
-    #[error("it is larger than {MOST_RESULT} bytes")]
-    Large,
-    /// The caller: what the engine wrote is nested too deeply, or no JSON.
-    #[error("{0}")]
-    Json(String),
-    /// Others: the answers that are being read have all there is.
-    #[error("all answers that are being read have {0} bytes together (`max_memory`)")]
-    Room(u64),
 }
 
 fn tail(changes: &Option<String>) -> String {
@@ -240,9 +222,9 @@ impl Executor {
             Some(Ok(text)) => {
                 let changes = close(ScriptEnd::Done);
                 let wrong = |reason| ScriptError::Result { reason, changes: changes.clone() };
-                let payload = self.script_payload(text, context).await.map_err(wrong)?;
+                let value = self.script_value(text, MOST_RESULT, &context.client).await;
+                let (value, held) = value.map_err(wrong)?;
                 let notes = changes.into_iter().chain(notes).collect();
-                let (value, held) = payload;
                 let payload = AnswerPayload::Json(value);
                 Ok(CallOutcome { status: 200, payload, notes, next: None, held })
             }
@@ -252,23 +234,6 @@ impl Executor {
     /// Returns what scripts of `client` changed, the newest first.
     pub fn script_changes(&self, client: &crate::shares::ClientKey) -> Vec<Value> {
         self.ledgers.scripts_of(client)
-    }
-
-    /// Takes what a script returned.
-    async fn script_payload(
-        &self,
-        text: String,
-        context: &CallContext<'_>,
-    ) -> Result<(JsonText, HeldMemory), ScriptResultError> {
-        if text.len() > MOST_RESULT {
-            return Err(ScriptResultError::Large);
-        }
-        let room = self.room(&context.client);
-        let value = room.work(text.len(), || JsonText::parse(&text)).await;
-        let value = value.map_err(|error| ScriptResultError::Json(error.to_string()))?;
-        let grown = room.grow(value.as_str().len() as u64);
-        grown.map_err(|NoRoom(limit)| ScriptResultError::Room(limit))?;
-        Ok((value, HeldMemory::by(room)))
     }
 }
 
@@ -285,10 +250,8 @@ async fn passed(deadline: &RunDeadline) {
 
 /// Says why a script failed, and where.
 fn reason_of(failure: ScriptFailure, unseen: &[String]) -> String {
-    let ScriptFailure { mut message, line } = failure;
-    for note in unseen {
-        message.push_str(&format!("; {note}"));
-    }
+    let ScriptFailure { message, line } = failure;
+    let message = script_result::with_unseen(message, unseen);
     match line {
         Some(line) => format!("{message} (line {line})"),
         None => message,
@@ -359,8 +322,7 @@ impl ScriptHost for CallerHost<'_> {
         }
         let shown = Value::Object(call.arguments().as_object()).to_string();
         let change = changes.then(|| self.ledger.begin(&entry.name, &shown));
-        let learns = self.deadline.at().checked_sub(TO_LEARN);
-        let budget = learns.map_or(WaitBudget::AtOnce, |at| WaitBudget::Until(at.into()));
+        let budget = script_result::task_budget(self.deadline.at());
         let context = self.context.clone().waiting(budget);
         let done = Box::pin(self.executor.execute(call, &context)).await;
         if let Some(at) = change {

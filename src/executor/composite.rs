@@ -3,10 +3,7 @@
 //! The script runs on a thread of its own; its calls run here, all at once, each through the gate (see
 //! [`ScriptLoop`]). The time limit covers both, and dropping the future ends both.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use dadl_descriptor::{
     model::{AccessLevel, Composite},
@@ -19,22 +16,17 @@ use dadl_descriptor::{
 use serde_json::{Map, Value};
 
 use super::{
-    CallContext, CallError, Executor, WaitBudget,
-    call_bounds::NoRoom,
+    CallContext, CallError, Executor,
     inner_failure::InnerFailure,
     script::MOST_RUNS,
     script_loop::{SavedIds, ScriptHost, ScriptLoop},
+    script_result::{self, ScriptResultError},
 };
 use crate::{
     gate::Admitted,
-    outcome::{AnswerPayload, CallOutcome, HeldMemory, JsonText},
+    outcome::{AnswerPayload, CallOutcome},
 };
 
-/// So long before its time is over a script learns that a task which it waits for goes on.
-const TO_LEARN: Duration = Duration::from_millis(250);
-
-/// So many of the tasks that may not be looked at are told with a failure.
-const MOST_UNSEEN: usize = 3;
 /// What is said of a composite that was ended and may have changed something.
 const WHAT_WAS_BEGUN: &str =
     "; what it had begun may have been done: look before it is called again";
@@ -47,10 +39,9 @@ pub(super) async fn run(
     context: &CallContext<'_>,
 ) -> Result<CallOutcome, CallError> {
     let most_bytes = executor.backend(call.entry())?.settings().max_response_bytes;
+    let most_bytes = usize::try_from(most_bytes).unwrap_or(usize::MAX);
     executor.check_handles(call.arguments()).await?;
-    // A script learns that a task goes on before its own time is over.
-    let budget =
-        WaitBudget::Until((Instant::now() + composite.timeout.saturating_sub(TO_LEARN)).into());
+    let budget = script_result::task_budget(Instant::now() + composite.timeout);
     let context = &context.clone().waiting(budget).of_script(call.arguments());
     let host = CompositeHost { executor, call, composite, context };
     let mut running = ScriptLoop::new(&host);
@@ -78,25 +69,19 @@ pub(super) async fn run(
     let failed =
         |reason: String| CallError::Composite { composite: call.entry().name.clone(), reason };
     let text = result.map_err(|failure| failed(host.explain(failure, &running.unseen)))?;
-    if text.len() as u64 > most_bytes {
-        return Err(failed(format!(
-            "its result is larger than {most_bytes} bytes (`max_response_size` of backend \"{}\")",
-            call.entry().backend_name
-        )));
-    }
-    // As text: it may have integers of any length.
-    let value = executor.room(&context.client).work(text.len(), || JsonText::parse(&text)).await;
-    let value =
-        value.map_err(|error| failed(format!("its result cannot be shown as JSON: {error}")))?;
-    let room = executor.room(&context.client);
-    room.grow(value.as_str().len() as u64).map_err(|NoRoom(limit)| {
-        failed(format!(
-            "there is no room for its result: all answers that are being read have {limit} bytes \
-             together (`max_memory` of `limits`)"
-        ))
+    let value = executor.script_value(text, most_bytes, &context.client).await;
+    let (value, held) = value.map_err(|error| {
+        let setting = match error {
+            ScriptResultError::Large(_) => {
+                let backend = &call.entry().backend_name;
+                format!(" (`max_response_size` of backend \"{backend}\")")
+            }
+            _ => String::new(),
+        };
+        failed(format!("its result cannot be shown: {error}{setting}"))
     })?;
     let (payload, notes) = (AnswerPayload::Json(value), running.notes);
-    Ok(CallOutcome { status: 200, payload, notes, next: None, held: HeldMemory::by(room) })
+    Ok(CallOutcome { status: 200, payload, notes, next: None, held })
 }
 
 /// Whose calls those of the script of a composite are.
@@ -162,10 +147,8 @@ impl CompositeHost<'_> {
 
     /// Says what went wrong and where in the descriptor.
     fn explain(&self, failure: ScriptFailure, unseen: &[String]) -> String {
-        let ScriptFailure { mut message, line } = failure;
-        for note in unseen.iter().take(MOST_UNSEEN) {
-            message.push_str(&format!("; {note}"));
-        }
+        let ScriptFailure { message, line } = failure;
+        let message = script_result::with_unseen(message, unseen);
         match (line, self.composite.script.first_line) {
             (None, _) => message,
             (Some(line), Some(first)) => {

@@ -36,6 +36,7 @@ mod result;
 mod rpc;
 mod script;
 mod script_loop;
+mod script_result;
 mod sealed;
 mod send;
 mod settle_write;
@@ -72,10 +73,11 @@ pub(crate) use self::{
     preview::TimedPreview,
 };
 pub use self::{
-    caller_script::{CallerScript, ScriptError, ScriptGuide, ScriptResultError},
+    caller_script::{CallerScript, ScriptError, ScriptGuide},
     change_approval::{ChangeApproval, ChangeQuestion, ChangeRefusal},
     context::{CallContext, OnDrop, WaitBudget},
     error::{CallError, TaskError},
+    script_result::ScriptResultError,
 };
 use crate::{
     call,

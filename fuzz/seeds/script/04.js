@@ -1,0 +1,1 @@
+return new Proxy({}, { get: () => { throw 1 }, ownKeys: () => { for (;;) {} } })

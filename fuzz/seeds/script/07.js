@@ -1,0 +1,1 @@
+Reflect.apply = () => 1; return api.get({ id: 1 })

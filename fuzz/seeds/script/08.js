@@ -1,0 +1,1 @@
+Object.setPrototypeOf(api, { x: 1 }); return api.x

@@ -1,0 +1,1 @@
+globalThis.api = 1; return api.get({ id: 1 })

@@ -1,0 +1,1 @@
+return api.get({ id: '../../etc/passwd' })

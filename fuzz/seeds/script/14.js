@@ -1,0 +1,1 @@
+return api.fake.delete({ id: 1 })

@@ -1,0 +1,1 @@
+return api.search({ text: 'dadl-file:0123456789abcdef#base64' })

@@ -1,0 +1,1 @@
+try { await api.fail({}); } catch (error) { console.log(error.message); throw error; }
