@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     ops::Range,
     path::{Path, PathBuf},
     time::Duration,
@@ -78,12 +79,22 @@ pub struct StdioSettings {
 }
 
 /// The value of a variable of a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum EnvValue {
     /// A credential, looked up when the server is started.
     Credential(CredentialName),
     /// This text.
     Literal(String),
+}
+
+/// Keeps to itself what is in a text: people write secrets into files.
+impl fmt::Debug for EnvValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credential(name) => formatter.debug_tuple("Credential").field(name).finish(),
+            Self::Literal(_) => formatter.write_str("Literal(..)"),
+        }
+    }
 }
 
 /// A server at a URL.

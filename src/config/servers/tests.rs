@@ -74,6 +74,7 @@ fn a_program_has_arguments_variables_and_rules() {
         ("OLD", credential("old_key")),
         ("TOKEN", credential("git_token")),
     ];
+    assert!(!format!("{process:?}").contains("plain"), "{process:?}");
     assert!(process.env.iter().map(|(name, value)| (name.as_str(), value.clone())).eq(expected));
     // One that is named by its variable is looked up there, one with a name of ours as ever.
     let variables =
