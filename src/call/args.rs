@@ -50,6 +50,22 @@ pub struct CallArguments {
 }
 
 impl CallArguments {
+    /// Takes arguments that fit as they are; all of them are for parameters.
+    fn as_given(
+        entry: &CatalogEntry,
+        mut arguments: Map<String, Value>,
+        taken: Vec<TakenName>,
+    ) -> Self {
+        let (mut handles, others, naming) = (FileHandles::default(), Map::new(), Vec::new());
+        let mut values = Vec::with_capacity(entry.params.len());
+        for EntryParam { property, param, .. } in entry.params.iter() {
+            let given = arguments.remove(property);
+            given.iter().for_each(|value| handles.note(values.len(), value));
+            values.push(given.or_else(|| param.default.clone()));
+        }
+        Self { params: Arc::clone(&entry.params), values, others, handles, taken, naming }
+    }
+
     /// Returns the parameters that have a value.
     pub fn iter(&self) -> impl Iterator<Item = (&Param, &Value)> + Clone {
         self.named().map(|(param, value)| (&param.param, value))
@@ -154,6 +170,9 @@ pub fn check_arguments(
     mut arguments: Map<String, Value>,
 ) -> Result<CallArguments, ArgumentError> {
     let taken = aliases::settle_names(entry, &mut arguments);
+    if server_check::takes(entry, &arguments) {
+        return Ok(CallArguments::as_given(entry, arguments, taken));
+    }
     let (arguments, nulls) = set_nulls_aside(entry, arguments);
     let arguments = Value::Object(arguments);
     let faults = SchemaFaults::find(entry, &arguments);

@@ -47,39 +47,62 @@ fn add_arguments(schema: &Map<String, Value>, form: &mut ArgumentForm, depth: us
     if depth > MOST_DEPTH {
         return;
     }
-    for (name, property) in
-        schema.get("properties").and_then(Value::as_object).into_iter().flatten()
-    {
-        form.properties.entry(name.clone()).or_insert_with(|| property.clone());
+    let properties = schema.get("properties").and_then(Value::as_object);
+    for (name, property) in properties.into_iter().flatten() {
+        form.add(name, property.clone(), "allOf");
     }
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-    for name in required.filter_map(Value::as_str) {
-        if !form.required.iter().any(|known| known == name) {
-            form.required.push(name.to_owned());
-        }
-    }
+    required.filter_map(Value::as_str).for_each(|name| form.require(name));
     let listed = |word: &str| schema.get(word).and_then(Value::as_array).into_iter().flatten();
     for part in listed("allOf").filter_map(Value::as_object) {
         add_arguments(part, form, depth + 1);
     }
     for word in ["anyOf", "oneOf"] {
-        let mut common: Option<Vec<String>> = None;
+        let mut all: Option<ArgumentForm> = None;
         for branch in listed(word).filter_map(Value::as_object) {
-            let mut inner = ArgumentForm::default();
-            add_arguments(branch, &mut inner, depth + 1);
-            for (name, property) in inner.properties {
-                form.properties.entry(name).or_insert(property);
-            }
+            let mut one = ArgumentForm::default();
+            add_arguments(branch, &mut one, depth + 1);
+            let Some(all) = &mut all else {
+                all = Some(one);
+                continue;
+            };
             // Only what each branch requires is required of all.
-            match &mut common {
-                Some(common) => common.retain(|name| inner.required.contains(name)),
-                None => common = Some(inner.required),
+            all.required.retain(|name| one.required.contains(name));
+            for (name, property) in one.properties {
+                all.add(&name, property, "anyOf");
             }
         }
-        for name in common.into_iter().flatten() {
-            if !form.required.contains(&name) {
-                form.required.push(name);
+        let Some(all) = all else { continue };
+        all.required.iter().for_each(|name| form.require(name));
+        for (name, property) in all.properties {
+            form.add(&name, property, "allOf");
+        }
+    }
+}
+
+impl ArgumentForm {
+    /// Adds what is said of an argument; where something is said of it already, `word` joins both.
+    fn add(&mut self, name: &str, property: Value, word: &str) {
+        let Some(known) = self.properties.get_mut(name) else {
+            self.properties.insert(name.to_owned(), property);
+            return;
+        };
+        if *known == property {
+            return;
+        }
+        let is_joined = known.as_object().is_some_and(|it| it.len() == 1 && it.contains_key(word));
+        if let Some(Value::Array(parts)) = known.get_mut(word).filter(|_| is_joined) {
+            if !parts.contains(&property) {
+                parts.push(property);
             }
+            return;
+        }
+        *known = json!({ word: [known.take(), property] });
+    }
+
+    fn require(&mut self, name: &str) {
+        if !self.required.iter().any(|known| known == name) {
+            self.required.push(name.to_owned());
         }
     }
 }

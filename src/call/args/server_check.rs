@@ -6,7 +6,7 @@
 
 use dadl_text::text;
 use jsonschema::{ValidationError, error::ValidationErrorKind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{CallArguments, unfit_reason};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         ArgumentProblem,
         handle::{self, FileHandle},
     },
-    catalog::CatalogEntry,
+    catalog::{CatalogEntry, EntryParam},
 };
 
 /// So many problems are told.
@@ -23,6 +23,26 @@ const MOST_PROBLEMS: usize = 10;
 const LONGEST_REASON: usize = 300;
 /// And so much of where it is.
 const LONGEST_PLACE: usize = 100;
+
+/// Returns whether a server takes arguments as they are: then nothing is made of them. What it does not
+/// name is looked at otherwise, and so is what the operator says of those that are missing.
+pub(super) fn takes(entry: &CatalogEntry, arguments: &Map<String, Value>) -> bool {
+    let Some(validator) = entry.server_tool().and_then(|tool| tool.validator()) else {
+        return false;
+    };
+    let is_left_out = |param: &EntryParam| {
+        param.param.default.is_some() && !arguments.contains_key(&param.property)
+    };
+    if entry.params.iter().any(is_left_out) {
+        return false;
+    }
+    let named = |(property, value): (&String, &Value)| {
+        let param = entry.param(property)?;
+        Some((param.name.clone(), value.clone()))
+    };
+    let given: Option<Map<String, Value>> = arguments.iter().map(named).collect();
+    given.is_some_and(|given| validator.is_valid(&Value::Object(given)))
+}
 
 /// Returns what the server would refuse.
 pub(super) fn problems(entry: &CatalogEntry, arguments: &CallArguments) -> Vec<ArgumentProblem> {
@@ -137,6 +157,10 @@ mod tests {
         // A default is the server's to fill in, and null stands for what was left out.
         let given = json!({ "owner_name": "me", "text": null, "number": null });
         assert_eq!(sent(&issue(), given), json!({ "owner name": "me" }));
+        // What the server takes is left alone.
+        let either = json!({ "properties": { "a": { "type": ["object", "string"] }, "b": { "type": "number" } } });
+        let given = json!({ "a": "{\"x\":1}", "b": 1.0 });
+        assert_eq!(sent(&either, given.clone()).to_string(), given.to_string());
         // Text with commas is text: JSON has lists.
         assert!(
             told(&issue(), json!({ "owner_name": "me", "labels": "a,b" })).contains("`labels`")
@@ -203,6 +227,91 @@ mod tests {
             json!({ "properties": { "slow": { "type": "string", "pattern": "^(a|a)*(?=b)$" } } });
         let given = json!({ "slow": "a".repeat(200) + "c" });
         assert_eq!(sent(&slow, given.clone()), given);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 200,
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        /// What a server takes goes to it as it is, and nothing else goes to it.
+        #[test]
+        fn a_server_gets_what_its_schema_takes(
+            a in part(), b in part(), root in part(), given in given(),
+        ) {
+            let schema = json!({
+                "allOf": [root, { "properties": { "a": a, "b c": b, "c": {} } }],
+                "additionalProperties": true, "properties": { "a": {}, "b c": {}, "c": {} },
+            });
+            let validator = jsonschema::draft202012::new(&schema).unwrap();
+            let by_property: Map<String, Value> = given
+                .as_object()
+                .unwrap()
+                .iter()
+                .map(|(name, value)| (name.replace(' ', "_"), value.clone()))
+                .collect();
+            match checked(&schema, &Value::Object(by_property)) {
+                Ok(checked) if validator.is_valid(&given) => {
+                    proptest::prop_assert_eq!(Value::Object(checked.as_wire()), given);
+                }
+                Ok(checked) => {
+                    let sent = Value::Object(checked.as_wire());
+                    proptest::prop_assert!(validator.is_valid(&sent), "{} {}", schema, sent);
+                }
+                Err(error) => {
+                    proptest::prop_assert!(!validator.is_valid(&given), "{} {} {}", schema, given, error);
+                }
+            }
+        }
+    }
+
+    fn given() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (-2i64..5).prop_map(Value::from),
+            Just(json!(1.0)),
+            "(x|1|true|null|\\[1\\]|\\{\"a\":1\\}|)".prop_map(Value::from),
+        ];
+        let value = leaf.prop_recursive(2, 6, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::vec(("(a|b)", inner), 0..3)
+                    .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            ]
+        });
+        prop::collection::vec(("(a|b c|c)", value), 0..3)
+            .prop_map(|pairs| Value::Object(pairs.into_iter().collect()))
+    }
+
+    fn part() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            Just(json!({})),
+            "(string|integer|number|boolean|object|array|null)"
+                .prop_map(|kind| json!({ "type": kind })),
+            Just(json!({ "type": ["string", "object", "null"] })),
+            Just(json!({ "enum": ["x", 1, null] })),
+            Just(json!({ "const": "1" })),
+            Just(json!({ "type": "integer", "minimum": 2 })),
+            Just(json!({ "type": "string", "maxLength": 2, "pattern": "^." })),
+        ];
+        leaf.prop_recursive(2, 8, 3, |inner| {
+            prop_oneof![
+                ("(a|b|b c)", inner.clone(), any::<bool>()).prop_map(
+                    |(name, schema, is_needed)| {
+                        let required = if is_needed { vec![name.clone()] } else { Vec::new() };
+                        json!({ "properties": { name: schema }, "required": required })
+                    }
+                ),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| json!({ "anyOf": [a, b] })),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| json!({ "oneOf": [a, b] })),
+                inner.prop_map(|items| json!({ "type": "array", "items": items })),
+            ]
+        })
     }
 
     #[test]

@@ -187,6 +187,16 @@ fn parts_and_branches_of_the_whole_become_one_object() {
         entry.input_schema["properties"].as_object().unwrap().keys().collect();
     assert_eq!(properties, ["all", "a", "id", "b"]);
     assert_eq!(entry.input_schema["required"], json!(["all", "id"]));
+    let choice = |kind: &str, of: &str| json!({ "properties": { "kind": { "const": kind }, "of": { "type": of } }, "required": ["kind"] });
+    let entry = with_schema(
+        json!({ "anyOf": [choice("a", "string"), choice("b", "integer"), choice("a", "null")] }),
+    );
+    let listed = json!({
+        "kind": { "anyOf": [{ "type": "string", "enum": ["a"] }, { "type": "string", "enum": ["b"] }] },
+        "of": { "anyOf": [{ "type": ["string", "null"] }, { "type": ["integer", "null"] }] },
+    });
+    assert_eq!(entry.input_schema["properties"], listed);
+    assert_eq!(entry.input_schema["required"], json!(["kind"]));
     assert_eq!(entry.input_schema["type"], "object");
     for (schema, is_open) in [
         (json!({}), true),
