@@ -149,6 +149,7 @@ impl App {
             .map(|backend| BackendTools {
                 name: &backend.settings.name,
                 descriptor: Arc::clone(&backend.descriptor),
+                server: None,
                 policy: &backend.settings.policy,
                 task_wait: Some(backend.settings.task_wait),
             })
@@ -217,6 +218,9 @@ fn load_backend(
         backend: backend.name.clone(),
         problem: Box::new(problem),
     };
+    if backend.server.is_some() {
+        return Err(vec![setting(SettingProblem::Server)]);
+    }
     let mut located = bundled::locate_descriptor(&backend.dadl, &settings.places)
         .map_err(|error| [setting(error.into())])?;
     let unused = located.unused.take();

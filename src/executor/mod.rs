@@ -209,6 +209,7 @@ impl Executor {
             CatalogOperation::Composite(Composite { name, calls, .. }) => {
                 return Ok(DryRun::Composite { name: name.clone(), calls: calls.to_vec() });
             }
+            CatalogOperation::Server(_) => return Err(not_started(call.entry())),
         };
         let plan =
             call::plan_call(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
@@ -237,6 +238,7 @@ impl Executor {
             CatalogOperation::Composite(composite) => {
                 Box::pin(composite::run(self, &call, composite, context)).await
             }
+            CatalogOperation::Server(_) => Err(not_started(call.entry())),
         };
         self.fits.after(self, &call, &done);
         done
@@ -247,6 +249,12 @@ impl Executor {
             message: format!("backend \"{}\" is not configured", entry.backend_name),
         })
     }
+}
+
+/// Nothing that is loaded has such a tool; what is not started cannot be called.
+fn not_started(entry: &CatalogEntry) -> CallError {
+    let message = format!("the MCP server of backend \"{}\" is not started", entry.backend_name);
+    CallError::Settings { message }
 }
 
 fn call_bounds(limits: OperatorLimits, backends: &[Backend]) -> CallBounds {

@@ -37,7 +37,8 @@ pub(super) async fn examine_backends(
 ) {
     let Some(backend) = settings.backends.first().cloned() else { return };
     report.backend = Some(backend.name.clone());
-    if describe_descriptor(settings, &backend, report) {
+    // A server has no descriptor.
+    if backend.server.is_some() || describe_descriptor(settings, &backend, report) {
         match App::build(settings, credentials) {
             Ok(app) => {
                 examine_app(&app.at(CallChannel::Terminal), credentials, proxied, report).await
