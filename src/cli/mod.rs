@@ -82,6 +82,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment = Environment::of_process();
     let flags = BackendFlags::of(&cli.command, &environment);
     let mut console = Console::of_process(cli.global.color, flags, &environment);
+    #[cfg(feature = "simulator")]
+    if let CliCommand::Simulate(args) = &cli.command
+        && let Some(served) = simulate::run_on_lines(args, &mut console)
+    {
+        return served.map_or_else(|failure| failure.print(&mut console).into(), ExitCode::from);
+    }
     let done = log::start_log(&cli.global, &environment, console.stderr_color())
         .and_then(|()| dispatch(cli.command, cli.global.quiet, environment, &mut console));
     let exit = match done {
