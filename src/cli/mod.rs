@@ -61,11 +61,15 @@ use self::{
     failure::CliFailure,
     flags::BackendFlags,
 };
-use crate::{config::env_vars::Environment, http};
+use crate::{config::env_vars::Environment, http, mcp_client};
 
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some((program, arguments)) = mcp_client::child_of(&arguments) {
+        // There is one for each MCP server: it takes no more than it needs.
+        return mcp_client::supervise(program, arguments);
+    }
     usage_error::catch_panics();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
