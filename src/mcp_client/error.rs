@@ -65,6 +65,14 @@ pub enum ServerFault {
         /// Where it was looked for.
         path: String,
     },
+    /// The server ended several times and is not started again yet.
+    #[error("{why}; it can be started again in {} s", left.as_secs() + 1)]
+    Pausing {
+        /// How long it is not.
+        left: Duration,
+        /// How it ended last.
+        why: String,
+    },
     /// The server does not want us, in its words.
     #[error("cannot be introduced to: {0}")]
     Refused(String),
@@ -137,6 +145,7 @@ impl ServerFault {
             | Self::Introduction { .. }
             | Self::NoDirectory(_)
             | Self::NotFound { .. }
+            | Self::Pausing { .. }
             | Self::Refused(_)
             | Self::Rpc(_)
             | Self::Start(_)

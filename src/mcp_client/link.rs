@@ -2,8 +2,8 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
 };
 
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use tokio::{sync::watch, time::timeout};
 use super::{
     error::{ServerError, ServerFault},
     requests::{ServerList, ToolAnswer},
+    restart::RestartPause,
     session::{ProgressListener, Session},
     settings::{LinkSettings, ServerEra},
 };
@@ -27,6 +28,7 @@ struct LinkInner {
     room: SharedBudget,
     changes: watch::Sender<u64>,
     state: Mutex<LinkStage>,
+    pause: Mutex<RestartPause>,
 }
 
 type StartOutcome = Option<Result<Arc<Session>, ServerFault>>;
@@ -84,6 +86,7 @@ impl ServerLink {
             room,
             changes: watch::channel(0).0,
             state: Mutex::new(LinkStage::Idle),
+            pause: Mutex::default(),
         }))
     }
 
@@ -196,7 +199,7 @@ impl ServerLink {
         outcome.ok().and_then(|outcome| (*outcome).clone()).unwrap_or(Err(ServerFault::Stopped))
     }
 
-    /// Starts the server, unless it runs.
+    /// Starts the server, unless it runs or has to wait.
     fn start(&self) -> Result<watch::Receiver<StartOutcome>, ServerFault> {
         let mut stage = self.stage();
         match &*stage {
@@ -204,28 +207,14 @@ impl ServerLink {
             LinkStage::Started(outcome) if is_of_use(outcome) => return Ok(outcome.clone()),
             LinkStage::Started(_) | LinkStage::Idle => {}
         }
+        if let Some((left, why)) = self.0.pause().left(Instant::now()) {
+            return Err(ServerFault::Pausing { left, why: why.to_owned() });
+        }
         let (sender, outcome) = watch::channel(None);
         *stage = LinkStage::Started(outcome.clone());
-        drop(stage);
-        let LinkInner { settings, secrets, room, changes, .. } = &*self.0;
-        let (settings, secrets) = (Arc::clone(settings), secrets.clone());
-        let (room, changes) = (room.clone(), changes.clone());
-        let waiting = outcome.clone();
         // Who wants something of it may go away while others wait.
-        tokio::spawn(async move {
-            let opened = Session::open(&settings, &secrets, &room, &changes);
-            let opened = tokio::select! {
-                opened = opened => opened.map(Arc::new),
-                // All clones of the link are gone.
-                () = sender.closed() => return,
-            };
-            if let Ok(session) = &opened {
-                Session::end_when_over(session);
-            }
-            sender.send_replace(Some(opened));
-        });
-        drop(outcome);
-        Ok(waiting)
+        tokio::spawn(self.0.run_server(Arc::downgrade(&self.0), sender));
+        Ok(outcome)
     }
 
     fn session(&self) -> Option<Arc<Session>> {
@@ -237,6 +226,52 @@ impl ServerLink {
 
     fn stage(&self) -> MutexGuard<'_, LinkStage> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LinkInner {
+    /// Starts the server for those who wait for it, and notes how it ended.
+    fn run_server(
+        &self,
+        link: Weak<Self>,
+        started: watch::Sender<StartOutcome>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (settings, secrets) = (Arc::clone(&self.settings), self.secrets.clone());
+        let (room, changes) = (self.room.clone(), self.changes.clone());
+        async move {
+            let opened = tokio::select! {
+                opened = Session::open(&settings, &secrets, &room, &changes) => opened,
+                // All clones of the link are gone.
+                () = started.closed() => return,
+            };
+            let ended = |life, fault: &ServerFault| {
+                if let Some(link) = link.upgrade() {
+                    link.pause().ended(life, fault.to_string(), Instant::now());
+                }
+            };
+            let session = match opened {
+                Ok(session) => Arc::new(session),
+                Err(fault) => {
+                    ended(Duration::ZERO, &fault);
+                    started.send_replace(Some(Err(fault)));
+                    return;
+                }
+            };
+            let (over, begun) = (session.over(), Instant::now());
+            // The link has it: without a link there is no server.
+            let weak = Arc::downgrade(&session);
+            started.send_replace(Some(Ok(session)));
+            drop(started);
+            over.cancelled().await;
+            if let Some(session) = weak.upgrade() {
+                let life = begun.elapsed();
+                ended(life, &session.bury().await);
+            }
+        }
+    }
+
+    fn pause(&self) -> MutexGuard<'_, RestartPause> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

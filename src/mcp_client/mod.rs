@@ -6,7 +6,7 @@
 //!
 //! | file | one idea |
 //! | --- | --- |
-//! | `link` | one server: is it there, start it, start it again |
+//! | `link`, `restart` | one server: is it there, start it, start it again |
 //! | `session` | introduction; one request and its answer, time and end |
 //! | `requests` | the requests that are made |
 //! | `handler` | what a server may ask of us |
@@ -40,6 +40,7 @@ mod process;
 mod process_end;
 mod program;
 mod requests;
+mod restart;
 mod session;
 mod settings;
 mod supervisor;

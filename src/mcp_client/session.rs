@@ -17,6 +17,7 @@ use tokio::{
     sync::{Mutex, watch},
     time::{Instant, timeout, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     call_slot::{CallSlot, RawResult},
@@ -176,23 +177,22 @@ impl Session {
         self.last_lines.all()
     }
 
-    /// Ends a server from which nothing comes any more: its process may go on.
-    pub(super) fn end_when_over(session: &Arc<Self>) {
-        let ended = session.connection.ended.clone();
-        let session = Arc::downgrade(session);
-        tokio::spawn(async move {
-            ended.cancelled().await;
-            // One that nobody has any more has ended its process already.
-            if let Some(session) = session.upgrade() {
-                session.end().await;
-            }
-        });
+    /// Returns what is cancelled when nothing comes any more.
+    pub(super) fn over(&self) -> CancellationToken {
+        self.connection.ended.clone()
     }
 
     /// Closes the input of the server, and ends it when it does not end by itself.
     pub(super) async fn stop(&self) {
         let _ = self.connection.fault.set(ServerFault::Stopped);
         self.end().await;
+    }
+
+    /// Does the same to a server from which nothing comes any more, and says how it ended.
+    pub(super) async fn bury(&self) -> ServerFault {
+        let fault = self.why_ended().await;
+        self.end().await;
+        fault
     }
 
     async fn end(&self) {

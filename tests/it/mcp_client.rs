@@ -283,6 +283,27 @@ async fn a_server_that_ends_fails_what_is_under_way_and_is_started_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_again_and_again_gets_a_pause() {
+    let server = Scripted::new(&json!({ "on": { "tools/call dies": [{ "exit": 3 }] } }));
+    let mut pausing = None;
+    // How many starts there are before is a matter of how long they take.
+    for _ in 0..20 {
+        match fault(server.call("dies", json!({})).await) {
+            ServerFault::Ended { .. } => {}
+            fault => {
+                pausing = Some(fault);
+                break;
+            }
+        }
+    }
+    let pausing = pausing.unwrap();
+    assert!(matches!(pausing, ServerFault::Pausing { .. }), "{pausing}");
+    assert!(!pausing.is_unsure());
+    let text = pausing.to_string();
+    assert!(text.starts_with("ended with status 3; it can be started again in "), "{text}");
+}
+
+#[tokio::test]
 async fn noise_on_the_output_of_a_server_is_skipped() {
     let script = json!({
         "greeting": "Welcome!\n\n\u{1b}[1mlistening on stdio\n{\"unfinished\n[1,2]\n",
