@@ -28,7 +28,7 @@ pub struct ProcessSettings {
     pub arguments: Vec<String>,
     /// Variables of the operator; credentials are known to [`crate::secrets`] already.
     pub variables: Vec<(String, SecretString)>,
-    /// Our own environment, of which it gets what [`super::environment`] lists.
+    /// Our own environment, of which it gets what is [`super::INHERITED`].
     pub environment: Environment,
     /// Where it runs; its home directory without.
     pub directory: Option<PathBuf>,
