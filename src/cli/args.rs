@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     config::{CertificatePin, Surface},
+    finding::MOST_QUERIES,
     outcome::task_report::TaskHandle,
 };
 
@@ -389,7 +390,7 @@ pub(crate) struct ManArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SearchArgs {
     /// What is looked for: questions, words, names, or patterns of names such as '*snapshot*'
-    #[arg(value_name = "QUERY", required = true)]
+    #[arg(value_name = "QUERY", required = true, num_args = 1..=MOST_QUERIES)]
     pub queries: Vec<String>,
     /// Show whole descriptions, and what is said of each parameter
     #[arg(long)]

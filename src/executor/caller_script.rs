@@ -35,6 +35,7 @@ use super::{
 use crate::{
     access::AccessDecision,
     catalog::{Catalog, CatalogEntry},
+    finding,
     gate::{CallRefusal, Gate, script::ScriptScope},
     outcome::{AnswerPayload, CallOutcome, CallProgress, HeldMemory},
 };
@@ -77,7 +78,7 @@ impl CallerScript {
 /// Finds and describes tools for a script.
 pub trait ScriptGuide: Send + Sync {
     /// Returns what a search for tools answers.
-    fn search(&self, query: &str) -> String;
+    fn search(&self, queries: Vec<String>) -> String;
 
     /// Returns the signature of a tool with all that is known about it; `None` when there is no such tool.
     fn describe(&self, name: &str) -> Option<String>;
@@ -185,24 +186,7 @@ impl Executor {
             most_busy: MOST_BUSY,
             deadline: Arc::clone(&deadline),
         };
-        let run = async {
-            let (slots, client) = (self.caller_slots.of(script.scope), &context.client);
-            let ended = running.finish(slots, client, job(script.code.clone())).await;
-            // It may be TypeScript, which the engine cannot compile. As long as nothing was called, it
-            // can begin anew.
-            if ended.is_ok() || host.has_called() {
-                return ended;
-            }
-            // Whoever is not compiled is told the line; a limit or a crowd has none.
-            let is_compiled = ended.as_ref().is_err_and(|failure| failure.line.is_none());
-            if is_compiled {
-                return ended;
-            }
-            match self.filters.of(client).erase_types(&script.code).await {
-                Ok(code) if code != script.code => running.finish(slots, client, job(code)).await,
-                _ => ended,
-            }
-        };
+        let run = host.run(&mut running, job);
         let ended = tokio::select! {
             ended = run => Some(ended),
             () = passed(&deadline) => None,
@@ -355,6 +339,28 @@ impl ScriptHost for CallerHost<'_> {
 }
 
 impl CallerHost<'_> {
+    /// Runs the script. It may be TypeScript, which the engine cannot compile: as long as nothing was called,
+    /// it can begin anew without its types.
+    async fn run(
+        &self,
+        running: &mut ScriptLoop<'_, Self>,
+        job: impl Fn(String) -> ScriptJob,
+    ) -> Result<String, ScriptFailure> {
+        let Executor { caller_slots, filters, .. } = self.executor;
+        let (slots, client, code) =
+            (caller_slots.of(self.script.scope), &self.context.client, &self.script.code);
+        let ended = running.finish(slots, client, job(code.clone())).await;
+        // Whoever is not compiled is told the line; a limit or a crowd has none.
+        let may_have_types = ended.as_ref().is_err_and(|failure| failure.line.is_some());
+        if !may_have_types || self.has_called() {
+            return ended;
+        }
+        match filters.of(client).erase_types(code).await {
+            Ok(plain) if plain != *code => running.finish(slots, client, job(plain)).await,
+            _ => ended,
+        }
+    }
+
     /// Returns whether the script has called anything.
     fn has_called(&self) -> bool {
         !self.named.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
@@ -424,7 +430,15 @@ impl CallerHost<'_> {
     ) -> Result<CallOutcome, InnerFailure> {
         let given = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
         let text = match helper {
-            "search" => self.guide.search(given("query")),
+            "search" => {
+                let queries = arguments.get("queries").cloned().and_then(finding::as_queries);
+                let wrong = || {
+                    let message =
+                        format!("dadl.search takes a text, or {}", finding::queries_expected());
+                    InnerFailure::new("invalid_input", message)
+                };
+                self.guide.search(queries.ok_or_else(wrong)?)
+            }
             _ => {
                 let name = given("name");
                 let unknown = || {

@@ -235,25 +235,7 @@ impl<H: ScriptHost> ScriptLoop<'_, H> {
                     Some(ScriptEvent::Waits) => self.host.waits(),
                     Some(ScriptEvent::Log { level, text }) => self.host.log(&level, &text),
                     Some(ScriptEvent::Done { result, unlogged, open, unhandled }) => {
-                        if unlogged > 0 {
-                            self.host.log("warn", &format!("{unlogged} further lines were dropped"));
-                        }
-                        // The failure that ends a composite says what there is to say.
-                        if unhandled > 0 && result.is_ok() {
-                            let failures = match unhandled {
-                                1 => "1 failure was".to_owned(),
-                                many => format!("{many} failures were"),
-                            };
-                            let noun = self.host.noun();
-                            self.notes.push(format!(
-                                "{failures} not handled by the {noun}; the log has those of its \
-                                 calls"
-                            ));
-                        }
-                        self.host.is_over(match result {
-                            Ok(_) => ScriptOutcome::Done,
-                            Err(_) => ScriptOutcome::Failed,
-                        });
+                        self.tell_end(&result, unlogged, unhandled);
                         ended = Some(result);
                         unheard = open;
                     }
@@ -283,6 +265,28 @@ impl<H: ScriptHost> ScriptLoop<'_, H> {
         }
         self.tell_blind(matches!(ended, Some(Ok(_))), failed.into_values());
         ended.unwrap_or_else(|| Err(internal("the script engine failed")))
+    }
+
+    /// Takes what there is to say of a script that is done.
+    fn tell_end(&mut self, result: &Result<String, ScriptFailure>, unlogged: u32, unhandled: u32) {
+        if unlogged > 0 {
+            self.host.log("warn", &format!("{unlogged} further lines were dropped"));
+        }
+        // The failure that ends a script says what there is to say.
+        if unhandled > 0 && result.is_ok() {
+            let failures = match unhandled {
+                1 => "1 failure was".to_owned(),
+                many => format!("{many} failures were"),
+            };
+            let noun = self.host.noun();
+            self.notes.push(format!(
+                "{failures} not handled by the {noun}; the log has those of its calls"
+            ));
+        }
+        self.host.is_over(match result {
+            Ok(_) => ScriptOutcome::Done,
+            Err(_) => ScriptOutcome::Failed,
+        });
     }
 
     /// Takes the notes of an inner call.

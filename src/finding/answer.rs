@@ -4,15 +4,15 @@
 use std::fmt::Write as _;
 
 use dadl_search::{SearchHit, ToolFamily};
+use dadl_text::text::{about_tokens, quoted_text};
 
 use super::{
+    fold::fold,
     indexed::IndexedTools,
     request::{FoundTool, SearchAnswer, SearchDetail},
     signature::SignatureRoom,
 };
 
-/// So many characters are one token, about.
-const CHARACTERS_A_TOKEN: usize = 4;
 /// Tools that fit less well than this share of the best are names only.
 const SIGNATURE_SCORE: f32 = 0.3;
 /// So many signatures are written of what fits that well; then the share is higher.
@@ -25,10 +25,14 @@ const LEAST_SCORE: f32 = 0.15;
 const MOST_SIGNATURES: usize = 12;
 /// So many names are written behind them.
 const MOST_NAMES: usize = 20;
-/// Of kinds of a family so many are named.
-const MOST_KINDS: usize = 30;
-/// What is kept for the names and the last line, in characters.
-const TAIL: usize = 400;
+/// Where no tool fits, so many of the nearest are told.
+const MOST_NEAREST: usize = 5;
+/// So much of a question is repeated that no tool fits.
+const LONGEST_QUERY: usize = 80;
+/// What is kept for the names and the last line, in tokens.
+const TAIL: usize = 100;
+/// What ends an answer that leaves something out.
+const MORE: &str = "Ask for a name to read its signature, for a pattern such as `*snapshot*`, or with other words.\n";
 
 /// Writes what was found, the best first.
 pub(super) fn write(
@@ -37,18 +41,23 @@ pub(super) fn write(
     asked: &AskedFor<'_>,
 ) -> SearchAnswer {
     let best = hits.first().map_or(0.0, |hit| hit.score);
+    let is_near_only = asked.unmet.len() == asked.queries.len();
     let hits: Vec<SearchHit> =
         hits.iter().copied().take_while(|hit| hit.score >= LEAST_SCORE * best).collect();
     let mut writer = AnswerWriter {
         indexed,
-        room: asked.budget.saturating_mul(CHARACTERS_A_TOKEN),
+        left: asked.budget,
         text: String::new(),
         families: Vec::new(),
         tools: Vec::new(),
     };
+    writer.say_unmet(asked);
     let mut rest = Vec::new();
     let mut signatures = 0;
     for hit in hits {
+        if is_near_only && signatures == MOST_NEAREST {
+            break;
+        }
         let share = if signatures < FIRST_SIGNATURES { SIGNATURE_SCORE } else { NEAR_SCORE };
         let wants_line = hit.score >= share * best
             && signatures < MOST_SIGNATURES
@@ -62,21 +71,27 @@ pub(super) fn write(
             rest.push(hit.position);
         }
     }
-    writer.add_names(&rest);
+    if is_near_only {
+        writer.text.push_str(MORE);
+    } else {
+        writer.add_names(&rest);
+    }
     SearchAnswer { text: writer.text, tools: writer.tools }
 }
 
 /// How much is asked for.
 pub(super) struct AskedFor<'a> {
     pub(super) queries: &'a [String],
+    /// The positions of those that no tool fits.
+    pub(super) unmet: &'a [usize],
     pub(super) budget: usize,
     pub(super) detail: SearchDetail,
 }
 
 struct AnswerWriter<'tools> {
     indexed: &'tools IndexedTools,
-    /// The characters that the answer may have.
-    room: usize,
+    /// The tokens that the answer may still have.
+    left: usize,
     text: String,
     /// Families that a line has told of.
     families: Vec<&'tools ToolFamily>,
@@ -88,6 +103,20 @@ impl AnswerWriter<'_> {
     fn is_told(&self, position: usize) -> bool {
         let family = self.indexed.index.family_of(position);
         family.is_some_and(|family| self.families.iter().any(|told| std::ptr::eq(*told, family)))
+    }
+
+    /// Says which questions no tool fits.
+    fn say_unmet(&mut self, asked: &AskedFor<'_>) {
+        let unmet = asked.unmet.iter().filter_map(|at| asked.queries.get(*at));
+        let unmet: Vec<String> = unmet.map(|query| quoted_text(query, LONGEST_QUERY)).collect();
+        if unmet.is_empty() {
+            return;
+        }
+        let end = if unmet.len() == asked.queries.len() { "; nearest:" } else { "." };
+        let line = format!("No tool does {}{end}", unmet.join(" or "));
+        self.left = self.left.saturating_sub(about_tokens(&line) + 1);
+        self.text.push_str(&line);
+        self.text.push('\n');
     }
 
     fn note(&mut self, position: usize) {
@@ -102,16 +131,20 @@ impl AnswerWriter<'_> {
         let room = match asked.detail {
             SearchDetail::Full => SignatureRoom::Full,
             _ if is_named => SignatureRoom::Full,
+            _ if asked.unmet.len() == asked.queries.len() => SignatureRoom::Brief,
             _ => SignatureRoom::Line,
         };
         let mut line = self.indexed.signature(found, room);
-        if let Some(alike) = self.alike(position) {
+        if room != SignatureRoom::Brief
+            && let Some(alike) = self.alike(position)
+        {
             let _ = write!(line, " {alike}");
         }
-        let is_first = self.text.is_empty();
-        if !is_first && self.text.len() + line.len() + TAIL > self.room {
+        let tokens = about_tokens(&line) + 1;
+        if !self.tools.is_empty() && tokens + TAIL > self.left {
             return false;
         }
+        self.left = self.left.saturating_sub(tokens);
         self.families.extend(self.indexed.index.family_of(position));
         self.text.push_str(&line);
         self.text.push('\n');
@@ -122,24 +155,9 @@ impl AnswerWriter<'_> {
     /// Says for which other kinds there is the same tool.
     fn alike(&self, position: usize) -> Option<String> {
         let family = self.indexed.index.family_of(position)?;
-        let others = family.members.iter().filter(|member| member.position != position);
-        let kinds: Vec<&str> = others.map(|member| member.kind.as_str()).collect();
-        let shown = kinds.get(..MOST_KINDS.min(kinds.len())).unwrap_or_default().join(",");
-        let more = kinds.len().saturating_sub(MOST_KINDS);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let (before, after) = self.around(position, family);
-        Some(format!("Alike: {before}{{{shown}}}{after}{more}"))
-    }
-
-    /// Returns what the listed names of a family have in common: the prefix of a backend counts too.
-    fn around(&self, position: usize, family: &ToolFamily) -> (String, String) {
-        let name =
-            self.indexed.found(position).map(|found| self.indexed.name(found)).unwrap_or_default();
-        let member = family.members.iter().find(|member| member.position == position);
-        let (before, after) = &family.around;
-        let own = member.map(|it| format!("{before}{}{after}", it.kind)).unwrap_or_default();
-        let prefix = name.strip_suffix(own.as_str()).unwrap_or_default();
-        (format!("{prefix}{before}"), after.clone())
+        let name = |position: usize| Some(self.indexed.name(self.indexed.found(position)?));
+        let others = family.positions().filter(|other| *other != position).filter_map(name);
+        Some(format!("Alike: {}", fold(name(position)?, &others.collect::<Vec<_>>())))
     }
 
     /// Writes names as far as there is room, and how many more there are.
@@ -152,9 +170,11 @@ impl AnswerWriter<'_> {
         for position in rest.iter().take(MOST_NAMES) {
             let Some(found) = self.indexed.found(*position) else { continue };
             let name = self.indexed.name(found);
-            if written > 0 && self.text.len() + names.len() + name.len() + TAIL / 2 > self.room {
+            let tokens = about_tokens(name) + 1;
+            if written > 0 && tokens + TAIL / 2 > self.left {
                 break;
             }
+            self.left = self.left.saturating_sub(tokens);
             let _ = write!(names, "{}{name}", if written > 0 { ", " } else { "" });
             self.tools.push(found);
             written += 1;
@@ -162,6 +182,6 @@ impl AnswerWriter<'_> {
         let left = rest.len() - written;
         let left = if left > 0 { format!(" and {left} more") } else { String::new() };
         let _ = writeln!(self.text, "Also: {names}{left}.");
-        self.text.push_str("Ask for a name to read its signature, for a pattern such as `*snapshot*`, or with other words.\n");
+        self.text.push_str(MORE);
     }
 }

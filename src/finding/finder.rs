@@ -1,6 +1,9 @@
 //! Finds tools, and says how they are called.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use dadl_search::SearchQuery;
 
@@ -37,19 +40,26 @@ impl ToolFinder {
 
     /// Finds the tools that the questions are about.
     pub fn search(&self, request: &SearchRequest) -> SearchAnswer {
-        let tools = self.indexed();
         let backend = request.only_backend.as_deref();
-        let mut hits = tools.index.search(SearchQuery { queries: &request.queries, backend });
+        let is_known = |wanted: &str| self.catalog.listed().any(|it| *it.backend_name == *wanted);
+        if backend.is_some_and(|wanted| !is_known(wanted)) {
+            return SearchAnswer { text: self.nothing(request), tools: Vec::new() };
+        }
+        let tools = self.indexed();
+        let found = tools.index.search(SearchQuery { queries: &request.queries, backend });
+        let (mut hits, mut unmet) = (found.hits, found.unmet);
         // Who asks for tools by their names wants these and no others.
         if let Some(names) = self.asked_names(&request.queries) {
             let is_asked = |name: &str| names.contains(&name);
             hits.retain(|hit| tools.found(hit.position).is_some_and(|it| is_asked(tools.name(it))));
+            unmet.clear();
         }
         if hits.is_empty() {
             return SearchAnswer { text: self.nothing(request), tools: Vec::new() };
         }
         let asked = AskedFor {
             queries: &request.queries,
+            unmet: &unmet,
             budget: request.budget.clamp(LEAST_BUDGET, MOST_BUDGET),
             detail: request.detail,
         };
@@ -102,19 +112,15 @@ impl ToolFinder {
 
     /// Says that nothing was found, and what there is.
     fn nothing(&self, request: &SearchRequest) -> String {
-        let mut counts: Vec<(&str, usize)> = Vec::new();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for entry in self.catalog.listed() {
-            match counts.iter_mut().find(|(name, _)| *name == &*entry.backend_name) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((&entry.backend_name, 1)),
-            }
+            *counts.entry(&entry.backend_name).or_default() += 1;
         }
-        let known = |name: &str| counts.iter().any(|(known, _)| *known == name);
         let of: Vec<String> =
             counts.iter().map(|(name, count)| format!("{name} ({count} tools)")).collect();
         let of = of.join(", ");
         match &request.only_backend {
-            Some(backend) if !known(backend) => {
+            Some(backend) if !counts.contains_key(backend.as_str()) => {
                 format!("There is no backend of that name. Backends: {of}.\n")
             }
             _ if counts.is_empty() => "No tool may be called.\n".to_owned(),

@@ -6,8 +6,11 @@
 
 mod answer;
 mod builtin;
+mod choice;
 mod finder;
+mod fold;
 mod indexed;
+mod members;
 mod request;
 mod result_type;
 mod signature;
@@ -18,5 +21,8 @@ mod texts;
 pub use self::{
     builtin::BuiltinText,
     finder::ToolFinder,
-    request::{DEFAULT_BUDGET, FoundTool, MOST_BUDGET, SearchAnswer, SearchDetail, SearchRequest},
+    request::{
+        DEFAULT_BUDGET, FoundTool, MOST_BUDGET, MOST_QUERIES, SearchAnswer, SearchDetail,
+        SearchRequest, as_queries, queries_expected,
+    },
 };

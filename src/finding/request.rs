@@ -1,5 +1,29 @@
 //! What is looked for, and what was found.
 
+pub use dadl_search::MOST_QUERIES;
+use serde_json::Value;
+
+/// Reads the questions of one search: a text, or a list of as many as are answered at once.
+pub fn as_queries(value: Value) -> Option<Vec<String>> {
+    let queries = match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => {
+            let texts = items.into_iter().map(|item| match item {
+                Value::String(text) => Some(text),
+                _ => None,
+            });
+            texts.collect::<Option<_>>()?
+        }
+        _ => return None,
+    };
+    (1..=MOST_QUERIES).contains(&queries.len()).then_some(queries)
+}
+
+/// Says what [`as_queries`] reads.
+pub fn queries_expected() -> String {
+    format!("a list of 1 to {MOST_QUERIES} texts")
+}
+
 /// An answer has so many tokens where nobody says how many.
 pub const DEFAULT_BUDGET: usize = 1_500;
 /// An answer has no more tokens than that, whatever is asked for.

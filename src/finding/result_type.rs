@@ -1,14 +1,18 @@
 //! What a tool gives, in the words of TypeScript: `{id: string, size: number (Bytes), ...}[]`.
 
-use dadl_descriptor::model::{ResultTypes, TYPE_REF};
+use dadl_descriptor::model::ResultTypes;
 use serde_json::{Map, Value};
 
+use super::{
+    choice::{ChoiceRoom, choice},
+    members::{members, referred},
+};
 use crate::catalog::collapse_spaces;
 
 /// Types within types are followed so far.
 const MOST_DEPTH: usize = 3;
 /// Of values that a text may be so many are named.
-const MOST_VALUES: usize = 8;
+const VALUES: ChoiceRoom = ChoiceRoom { most: 8, characters: 120 };
 /// Of types that a value may have so many are named.
 const MOST_BRANCHES: usize = 4;
 /// A description of so many characters may be a unit.
@@ -46,16 +50,16 @@ impl<'types> TypeWriter<'types> {
 
     fn kind(&mut self, schema: &Value, depth: usize) -> String {
         let Value::Object(schema) = schema else { return "any".to_owned() };
-        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
-            let types = self.types;
-            let found = reference.strip_prefix(TYPE_REF).and_then(|name| types.get(name));
-            return match found {
-                Some(schema) if depth < 2 * MOST_DEPTH => self.kind(schema, depth + 1),
+        if schema.contains_key("$ref") {
+            return match referred(schema, self.types) {
+                Some((_, schema)) if depth < 2 * MOST_DEPTH => self.kind(schema, depth + 1),
                 _ => "object".to_owned(),
             };
         }
-        if let Some(Value::Array(values)) = schema.get("enum") {
-            return self.choice(values);
+        if let Some(Value::Array(values)) = schema.get("enum")
+            && let Some(choice) = choice(values, VALUES)
+        {
+            return choice;
         }
         for key in ["oneOf", "anyOf"] {
             if let Some(Value::Array(branches)) = schema.get(key) {
@@ -69,7 +73,11 @@ impl<'types> TypeWriter<'types> {
                 return kinds.join(" | ");
             }
         }
-        let properties = self.properties(schema, 0);
+        let is_object = schema.contains_key("properties") || schema.contains_key("allOf");
+        if is_object && (depth > MOST_DEPTH || self.room == 0) {
+            return "object".to_owned();
+        }
+        let properties = members(schema, self.types);
         if !properties.is_empty() {
             return self.object(&properties, depth);
         }
@@ -93,43 +101,7 @@ impl<'types> TypeWriter<'types> {
         }
     }
 
-    /// Returns the members of an object, those of its parts included.
-    fn properties<'schema>(
-        &self,
-        schema: &'schema Map<String, Value>,
-        depth: usize,
-    ) -> Vec<(&'schema str, &'schema Value)>
-    where
-        'types: 'schema,
-    {
-        let mut all: Vec<(&str, &Value)> = Vec::new();
-        if let Some(Value::Object(properties)) = schema.get("properties") {
-            all.extend(properties.iter().map(|(name, property)| (name.as_str(), property)));
-        }
-        if let Some(Value::Array(parts)) = schema.get("allOf")
-            && depth < MOST_DEPTH
-        {
-            let types = self.types;
-            for part in parts.iter().filter_map(Value::as_object) {
-                let part = match part.get("$ref").and_then(Value::as_str) {
-                    Some(reference) => {
-                        let name = reference.strip_prefix(TYPE_REF);
-                        name.and_then(|name| types.get(name)).and_then(Value::as_object)
-                    }
-                    None => Some(part),
-                };
-                if let Some(part) = part {
-                    all.extend(self.properties(part, depth + 1));
-                }
-            }
-        }
-        all
-    }
-
     fn object(&mut self, properties: &[(&str, &Value)], depth: usize) -> String {
-        if depth > MOST_DEPTH || self.room == 0 {
-            return "object".to_owned();
-        }
         let named: Vec<(&str, &Value)> = match self.members.take() {
             Some(members) => {
                 let property = |member: &String| {
@@ -162,17 +134,6 @@ impl<'types> TypeWriter<'types> {
             parts.push(format!("{name}: {kind}{unit}"));
         }
         format!("{{{}}}", parts.join(", "))
-    }
-
-    fn choice(&mut self, values: &[Value]) -> String {
-        let mut texts: Vec<String> = Vec::new();
-        for value in values.iter().filter(|value| !value.is_null()).take(MOST_VALUES) {
-            texts.push(collapse_spaces(&value.to_string()));
-        }
-        if values.len() > MOST_VALUES {
-            texts.push("...".to_owned());
-        }
-        texts.join("|")
     }
 }
 
@@ -235,6 +196,21 @@ mod tests {
         assert_eq!(written(&json!({}), 60, None), "any");
         let either = json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, { "type": "null" }, { "type": "integer" }] } });
         assert_eq!(written(&either, 60, None), "(string | integer)[]");
+    }
+
+    #[test]
+    fn what_types_refer_to_in_all_ways_ends() {
+        let mut types = ResultTypes::default();
+        for at in 0..500 {
+            let refs: Vec<Value> = (at..at + 20)
+                .map(|to| json!({ "$ref": format!("#/$defs/T{}", to % 500) }))
+                .collect();
+            let property = json!({ "anyOf": refs });
+            let properties = json!({ "a": property, "b": property, "c": property });
+            types.insert(format!("T{at}"), json!({ "allOf": refs, "properties": properties }));
+        }
+        let mut writer = TypeWriter::new(&types, 1_500);
+        assert!(writer.write(&json!({ "$ref": "#/$defs/T0" })).len() < 100_000);
     }
 
     #[test]

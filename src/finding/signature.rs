@@ -6,7 +6,10 @@ use dadl_descriptor::model::AccessLevel;
 use dadl_text::text::cut_prose;
 use serde_json::{Map, Value};
 
-use super::result_type::TypeWriter;
+use super::{
+    choice::{ChoiceRoom, choice},
+    result_type::TypeWriter,
+};
 use crate::{
     access::UNCLASSIFIED,
     catalog::{CatalogEntry, CatalogOperation, collapse_spaces},
@@ -19,14 +22,20 @@ const FULL_RESULT_ROOM: usize = 1_500;
 const PARAMS_ROOM: usize = 260;
 /// The characters of a description beside other tools.
 const DESCRIPTION_ROOM: usize = 160;
+const BRIEF_ROOM: usize = 80;
 /// The characters of what is said of one parameter beside other tools.
 const PARAM_TEXT_ROOM: usize = 60;
-/// Of values that a parameter may have so many are named.
-const MOST_VALUES: usize = 12;
+/// The characters of the names of parameters for which there is no more room.
+const NAMES_ROOM: usize = 400;
+/// Of values that a parameter may have so many are named, beside other tools and alone.
+const VALUES: ChoiceRoom = ChoiceRoom { most: 12, characters: 160 };
+const FULL_VALUES: ChoiceRoom = ChoiceRoom { most: 100, characters: 2_000 };
 
 /// How much is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignatureRoom {
+    /// A short line about what may be of no use: what it takes, and what it does.
+    Brief,
     /// A line among others.
     Line,
     /// Everything.
@@ -36,7 +45,9 @@ pub(super) enum SignatureRoom {
 /// Writes the signature of a tool.
 pub(super) fn signature(entry: &CatalogEntry, room: SignatureRoom) -> String {
     let mut text = format!("{}({})", entry.name, params(entry, room));
-    if let Some(result) = result_type(entry, room) {
+    if room != SignatureRoom::Brief
+        && let Some(result) = result_type(entry, room)
+    {
         let _ = write!(text, ": {result}");
     }
     let level = entry.access().map_or(UNCLASSIFIED, AccessLevel::as_str);
@@ -48,6 +59,7 @@ pub(super) fn signature(entry: &CatalogEntry, room: SignatureRoom) -> String {
         let _ = write!(text, ", {note}");
     }
     let description = match room {
+        SignatureRoom::Brief => cut_prose(&entry.description, BRIEF_ROOM).0.into_owned(),
         SignatureRoom::Line => cut_prose(&entry.description, DESCRIPTION_ROOM).0.into_owned(),
         SignatureRoom::Full => entry.description.clone(),
     };
@@ -83,18 +95,20 @@ fn is_required(entry: &CatalogEntry, name: &str) -> bool {
     required.is_some_and(|required| required.iter().any(|it| it == name))
 }
 
-/// Writes the parameters: the required ones, and of the others as many as there is room for.
+/// Writes the parameters: the required ones, as many of the others as there is room for, and of the rest
+/// the names.
 fn params(entry: &CatalogEntry, room: SignatureRoom) -> String {
-    let mut left = match room {
-        SignatureRoom::Line => PARAMS_ROOM,
-        SignatureRoom::Full => usize::MAX,
+    let (mut left, values) = match room {
+        SignatureRoom::Brief => (0, VALUES),
+        SignatureRoom::Line => (PARAMS_ROOM, VALUES),
+        SignatureRoom::Full => (usize::MAX, FULL_VALUES),
     };
     let mut parts = Vec::new();
-    let mut missing = 0;
+    let mut rest = Vec::new();
     for (name, schema) in schema_properties(entry) {
         let needed = is_required(entry, name);
         let mark = if needed { "" } else { "?" };
-        let mut part = format!("{name}{mark}: {}", param_type(schema));
+        let mut part = format!("{name}{mark}: {}", param_type(schema, values));
         if let Some(default) = schema.get("default").filter(|it| !it.is_null() && !is_long(it)) {
             let _ = write!(part, " = {}", collapse_spaces(&default.to_string()));
         }
@@ -108,13 +122,31 @@ fn params(entry: &CatalogEntry, room: SignatureRoom) -> String {
             left = left.saturating_sub(part.len());
             parts.push(part);
         } else {
+            rest.push(name);
+        }
+    }
+    match room {
+        SignatureRoom::Brief if !rest.is_empty() => parts.push("...".to_owned()),
+        _ => add_names(&rest, &mut parts),
+    }
+    parts.join(", ")
+}
+
+/// Adds names of parameters as far as they have room, and how many more there are.
+fn add_names(names: &[&String], parts: &mut Vec<String>) {
+    let mut left = NAMES_ROOM;
+    let mut missing = 0;
+    for name in names {
+        if name.len() <= left && missing == 0 {
+            left -= name.len();
+            parts.push(format!("{name}?"));
+        } else {
             missing += 1;
         }
     }
     if missing > 0 {
         parts.push(format!("...{missing} more"));
     }
-    parts.join(", ")
 }
 
 /// Lists of members and texts of several lines say little beside other tools.
@@ -123,17 +155,17 @@ fn is_long(value: &Value) -> bool {
 }
 
 /// Returns the type of a listed property.
-fn param_type(schema: &Map<String, Value>) -> String {
+fn param_type(schema: &Map<String, Value>, room: ChoiceRoom) -> String {
     if let Some(values) = schema.get("enum").and_then(Value::as_array)
-        && !values.is_empty()
-        && values.len() <= MOST_VALUES
+        && let Some(choice) = choice(values, room)
     {
-        let values =
-            values.iter().filter(|it| !it.is_null()).map(|it| collapse_spaces(&it.to_string()));
-        return values.collect::<Vec<_>>().join("|");
+        return choice;
     }
     let kind = |kind: &str| match (kind, schema.get("items").and_then(Value::as_object)) {
-        ("array", Some(items)) => format!("{}[]", param_type(items)),
+        ("array", Some(items)) => {
+            let item = param_type(items, room);
+            if item.contains('|') { format!("({item})[]") } else { format!("{item}[]") }
+        }
         ("array", None) => "any[]".to_owned(),
         (kind, _) => collapse_spaces(kind),
     };
@@ -174,7 +206,7 @@ fn result_type(entry: &CatalogEntry, room: SignatureRoom) -> Option<String> {
     }
     let returns = tool.returns.as_ref()?;
     let room = match room {
-        SignatureRoom::Line => RESULT_ROOM,
+        SignatureRoom::Brief | SignatureRoom::Line => RESULT_ROOM,
         SignatureRoom::Full => FULL_RESULT_ROOM,
     };
     let types = &entry.descriptor().types;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use dadl_text::text::about_tokens;
+
 use super::{request::LEAST_BUDGET, *};
 use crate::{
     access::{AccessLevels, AccessPolicy},
@@ -100,13 +102,25 @@ fn the_budget_is_kept() {
     for budget in [0, 200, 400, 1_500] {
         request.budget = budget;
         let answer = finder.search(&request);
-        assert!(answer.text.len() <= budget.max(LEAST_BUDGET) * 4, "{}", answer.text);
+        assert!(about_tokens(&answer.text) <= budget.max(LEAST_BUDGET), "{}", answer.text);
         assert!(
             answer.text.contains("Also: ") && answer.text.contains("other words"),
             "{}",
             answer.text
         );
     }
+}
+
+#[test]
+fn what_no_tool_does_is_said_first() {
+    let finder = finder(&["all"]);
+    let only = text(&finder, "create backup schedule");
+    assert!(only.starts_with("No tool does \"create backup schedule\"; nearest:\n"), "{only}");
+    assert!((3..=7).contains(&only.lines().count()) && only.len() < 800, "{only}");
+    let request = SearchRequest::new(vec!["create user".to_owned(), "list vms".to_owned()]);
+    let both = finder.search(&request).text;
+    assert!(both.starts_with("No tool does \"create user\".\nlist_vms("), "{both}");
+    assert!(!text(&finder, "delete vm").contains("No tool"), "{both}");
 }
 
 #[test]
@@ -118,4 +132,56 @@ fn nothing_says_what_there_is() {
     assert!(
         finder.search(&request).text.contains("no backend of that name. Backends: api (7 tools)")
     );
+}
+
+#[test]
+fn names_in_camel_case_are_folded_as_they_are() {
+    let kinds = ["Vm", "VmDisk", "Host", "SR", "pool2"];
+    let more: String = kinds
+        .iter()
+        .map(|kind| format!("    check{kind}Health: {{ method: GET, path: \"/{kind}/{{id}}\", access: read, description: \"Health.\", params: {{ id: {{ type: string, in: path, required: true }} }} }}\n"))
+        .collect();
+    let finder = finder_with(&["all"], &more);
+    let text = text(&finder, "check health of a host");
+    assert!(text.starts_with("checkHostHealth("), "{text}");
+    assert!(!text.contains('{') || !text.contains("_Health"), "{text}");
+    for kind in kinds.iter().filter(|kind| **kind != "pool2") {
+        assert!(text.contains(kind), "{kind}: {text}");
+    }
+}
+
+#[test]
+fn tools_of_the_program_are_found_whatever_the_backend() {
+    let builtin = BuiltinText {
+        name: "task_wait".to_owned(),
+        description: "Wait for a task to end.".to_owned(),
+        signature: "task_wait(task: string)  // read. Wait for a task to end.".to_owned(),
+        reads: true,
+    };
+    let finder = finder(&["all"]).with_builtins(vec![builtin]);
+    let mut request = SearchRequest::new(vec!["wait for a task".to_owned()]);
+    request.only_backend = Some("api".to_owned());
+    let answer = finder.search(&request);
+    assert_eq!(answer.tools, [FoundTool::Builtin(0)], "{}", answer.text);
+    request.only_backend = Some("other".to_owned());
+    assert!(finder.search(&request).text.starts_with("There is no backend of that name"));
+}
+
+#[test]
+fn parameters_without_room_are_named() {
+    let params: String = (0..60)
+        .map(|at| {
+            format!(
+                "option_{at}: {{ type: string, in: query, description: \"One of many options\" }}, "
+            )
+        })
+        .collect();
+    let more = format!(
+        "    tune_vm: {{ method: POST, path: /tune, access: write, description: \"Tune a VM.\", params: {{ {params} }} }}\n"
+    );
+    let text = text(&finder_with(&["all"], &more), "tune a vm");
+    let line = text.lines().next().unwrap();
+    assert!(line.contains("option_0?: string (One of many options)"), "{line}");
+    assert!(line.contains(", option_20?, option_21?, ") && line.contains(" more)"), "{line}");
+    assert!(line.len() < 1_200, "{line}");
 }

@@ -1,17 +1,20 @@
 //! What the index is told about the tools of the catalog.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
+use dadl_descriptor::model::ResultTypes;
 use dadl_search::{BackendWords, ParamText, ToolEffect, ToolText};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::builtin::BuiltinText;
+use super::{builtin::BuiltinText, members::referred};
 use crate::catalog::{Catalog, CatalogEntry};
 
 /// Of the words of a result so many bytes are read.
 const MOST_RESULT: usize = 2_000;
 /// Types within types are read so far.
 const MOST_DEPTH: usize = 4;
+/// So many of them are read.
+const MOST_SCHEMAS: usize = 1_000;
 
 /// Returns the texts of a tool.
 pub(super) fn tool_text(entry: &CatalogEntry) -> ToolText<'_> {
@@ -90,42 +93,65 @@ fn values<'entry>(entry: &'entry CatalogEntry, property: &str) -> Vec<Cow<'entry
 
 /// Returns the names of the members of a result, and what is said of them.
 fn result_words(entry: &CatalogEntry) -> String {
-    let mut words = String::new();
-    if let Some(returns) = entry.tool().and_then(|tool| tool.returns.as_ref()) {
-        let types = &entry.descriptor().types;
-        add_words(returns, types, 0, &mut words);
-    }
-    words
+    let Some(returns) = entry.tool().and_then(|tool| tool.returns.as_ref()) else {
+        return String::new();
+    };
+    let types = &entry.descriptor().types;
+    let mut reader = ResultReader {
+        types,
+        words: String::new(),
+        names: HashSet::new(),
+        seen_types: HashSet::new(),
+        left: MOST_SCHEMAS,
+    };
+    reader.read(returns, 0);
+    reader.words
 }
 
-fn add_words(
-    schema: &Value,
-    types: &dadl_descriptor::model::ResultTypes,
-    depth: usize,
-    words: &mut String,
-) {
-    let Value::Object(schema) = schema else { return };
-    if depth > MOST_DEPTH || words.len() > MOST_RESULT {
-        return;
+/// Gathers words; each name and each type counts once.
+struct ResultReader<'schema> {
+    types: &'schema ResultTypes,
+    words: String,
+    names: HashSet<&'schema str>,
+    seen_types: HashSet<&'schema str>,
+    /// How many schemas are still read.
+    left: usize,
+}
+
+impl<'schema> ResultReader<'schema> {
+    fn read(&mut self, schema: &'schema Value, depth: usize) {
+        let Value::Object(schema) = schema else { return };
+        if depth > MOST_DEPTH || self.left == 0 || self.words.len() > MOST_RESULT {
+            return;
+        }
+        self.left -= 1;
+        if let Some(description) = schema.get("description").and_then(Value::as_str) {
+            self.add(description);
+        }
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (name, _) in properties.into_iter().flatten() {
+            if self.names.insert(name) {
+                self.add(name);
+            }
+        }
+        for (_, property) in properties.into_iter().flatten() {
+            self.read(property, depth + 1);
+        }
+        let parts = ["allOf", "anyOf", "oneOf"].into_iter();
+        let parts = parts.filter_map(|key| schema.get(key).and_then(Value::as_array)).flatten();
+        for part in parts.chain(schema.get("items")) {
+            self.read(part, depth + 1);
+        }
+        if let Some((name, schema)) = referred(schema, self.types)
+            && self.seen_types.insert(name)
+        {
+            self.read(schema, depth + 1);
+        }
     }
-    let mut add = |text: &str| {
-        words.push_str(text);
-        words.push(' ');
-    };
-    if let Some(description) = schema.get("description").and_then(Value::as_str) {
-        add(description);
-    }
-    let empty = Map::new();
-    let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-    properties.keys().for_each(|name| add(name));
-    let reference = schema.get("$ref").and_then(Value::as_str);
-    let referred = reference
-        .and_then(|it| it.strip_prefix(dadl_descriptor::model::TYPE_REF))
-        .and_then(|name| types.get(name));
-    let parts = ["allOf", "anyOf", "oneOf"].into_iter();
-    let parts = parts.filter_map(|key| schema.get(key).and_then(Value::as_array)).flatten();
-    let inner = properties.values().chain(parts).chain(schema.get("items")).chain(referred);
-    for inner in inner {
-        add_words(inner, types, depth + 1, words);
+
+    fn add(&mut self, text: &str) {
+        let room = MOST_RESULT.saturating_sub(self.words.len());
+        self.words.push_str(text.get(..text.floor_char_boundary(room)).unwrap_or_default());
+        self.words.push(' ');
     }
 }

@@ -44,8 +44,8 @@ pub(crate) const TOOLS: &str = api!(top: "requires: { features: [composites] }\n
 struct Guide;
 
 impl ScriptGuide for Guide {
-    fn search(&self, query: &str) -> String {
-        format!("found for {query}")
+    fn search(&self, queries: Vec<String>) -> String {
+        format!("found for {}", queries.join(", "))
     }
 
     fn describe(&self, name: &str) -> Option<String> {
@@ -163,6 +163,15 @@ async fn types_are_taken_out() {
 async fn helpers_find_tools_and_dates() {
     let bench = Bench::new(ok()).await;
     assert_eq!(bench.reads("return dadl.search('vms')").await, "found for vms");
+    assert_eq!(bench.reads("return dadl.search(['vms', 'disks'])").await, "found for vms, disks");
+    for wrong in ["", "1", "[]", "['a', 1]", "Array(9).fill('a')"] {
+        let code = format!("try {{ await dadl.search({wrong}) }} catch (e) {{ return e.message }}");
+        assert_eq!(
+            bench.reads(&code).await,
+            "dadl.search takes a text, or a list of 1 to 8 texts",
+            "{wrong}"
+        );
+    }
     assert_eq!(bench.reads("return dadl.describe('get')").await, "get(id: integer)");
     let dates = "return [dadl.iso(0), dadl.iso(1700000000), dadl.iso(1700000000000)]";
     let known =

@@ -135,6 +135,8 @@ fn a_search_shows_how_a_model_calls_what_it_finds() {
     let few = cli.run(&xo(&["search", "--tokens", "200", "vm"])).out;
     assert!(few.len() <= 800 && few.contains("Also: "), "{few}");
     assert_eq!(cli.run(&xo(&["search"])).code, 2);
+    assert_eq!(cli.run(&xo(&["search", "1", "2", "3", "4", "5", "6", "7", "8"])).code, 0);
+    assert_eq!(cli.run(&xo(&["search", "1", "2", "3", "4", "5", "6", "7", "8", "9"])).code, 2);
 }
 
 #[test]

@@ -23,8 +23,8 @@ const SECRET: &str = "s3cret-of-the-backend";
 struct NoGuide;
 
 impl ScriptGuide for NoGuide {
-    fn search(&self, query: &str) -> String {
-        query.to_owned()
+    fn search(&self, queries: Vec<String>) -> String {
+        queries.join(" ")
     }
 
     fn describe(&self, _: &str) -> Option<String> {

@@ -15,7 +15,7 @@ const PAGE: &str = include_str!("../../docs/models.md");
 struct NoGuide;
 
 impl ScriptGuide for NoGuide {
-    fn search(&self, _: &str) -> String {
+    fn search(&self, _: Vec<String>) -> String {
         String::new()
     }
 

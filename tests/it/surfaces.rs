@@ -76,7 +76,8 @@ async fn mistakes_say_what_is_right() {
         ("api_read", json!({ "tool": "get" }), "; it is get("),
         ("api_change", json!({ "arguments": {} }), "`tool` (the name of a tool) is required"),
         ("api_search", json!({}), "`queries` (what to find) is required"),
-        ("api_search", json!({ "queries": [] }), "`queries` must be"),
+        ("api_search", json!({ "queries": [] }), "`queries` must be a list of 1 to 8 texts"),
+        ("api_search", json!({ "queries": vec!["a"; 9] }), "must be a list of 1 to 8 texts"),
         ("api_script", json!({ "code": 1 }), "`code` must be text"),
         ("api_script", json!({ "code": "return 1", "x": 1 }), "no parameter `x`"),
     ] {

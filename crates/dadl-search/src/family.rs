@@ -14,21 +14,21 @@ const FEWEST_MEMBERS: usize = 4;
 /// Tools whose names differ in one place alone, and which take the same arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolFamily {
-    /// What the names have in common, before and after the kind: `list_` and `_alarms`.
-    pub around: (String, String),
-    /// The tools, in the order of their positions.
-    pub members: Vec<FamilyMember>,
+    /// The positions of the tools, in order, each with the kind of thing that it is for, in stems.
+    members: Vec<(usize, Vec<String>)>,
 }
 
-/// One tool of a family.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FamilyMember {
-    /// Where the tool is.
-    pub position: usize,
-    /// The kind of thing, as the name has it: `vm_snapshot`.
-    pub kind: String,
-    /// Its words in stems.
-    pub(crate) stems: Vec<String>,
+impl ToolFamily {
+    /// Returns the positions of the tools, in order.
+    pub fn positions(&self) -> impl Iterator<Item = usize> + '_ {
+        self.members.iter().map(|(position, _)| *position)
+    }
+
+    /// Returns the kind of thing that the tool at a position is for, in stems.
+    pub(crate) fn kind(&self, position: usize) -> Option<&[String]> {
+        let at = self.members.binary_search_by_key(&position, |(position, _)| *position).ok()?;
+        self.members.get(at).map(|(_, kind)| kind.as_slice())
+    }
 }
 
 /// What members of a family have in common: backend, words before and after, parameters.
@@ -72,15 +72,9 @@ pub(crate) fn families(tools: &[ToolText<'_>]) -> Vec<ToolFamily> {
             }
             let words = names.get(*position)?;
             let kind = words.get(before.len()..words.len() - after.len())?;
-            Some(FamilyMember {
-                position: *position,
-                kind: kind.join("_"),
-                stems: kind.iter().map(|word| stem(word)).collect(),
-            })
+            Some((*position, kind.iter().map(|word| stem(word)).collect()))
         });
-        let members = members.collect();
-        let around = (format!("{}_", before.join("_")), format!("_{}", after.join("_")));
-        families.push(ToolFamily { around, members });
+        families.push(ToolFamily { members: members.collect() });
     }
     families
 }
@@ -121,12 +115,9 @@ mod tests {
         ];
         let families = families(&tools);
         let [family] = families.as_slice() else { panic!("{families:?}") };
-        assert_eq!(family.around, ("list_".to_owned(), "_alarms".to_owned()));
-        let kinds: Vec<&str> = family.members.iter().map(|it| &*it.kind).collect();
-        assert_eq!(
-            kinds,
-            ["vm", "vm_snapshot", "host", "pool"],
-            "another parameter is another call"
-        );
+        let positions: Vec<usize> = family.positions().collect();
+        assert_eq!(positions, [0, 1, 2, 3], "another parameter is another call");
+        assert_eq!(family.kind(1).unwrap(), ["vm", "snapshot"]);
+        assert_eq!(family.kind(4), None);
     }
 }

@@ -4,7 +4,7 @@
 //! parameter least, and a long text makes each of its words count less. What a tool gets for a stem does not
 //! depend on the question, so that it is worked out once, in one pass.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
     family::{self, ToolFamily},
@@ -271,8 +271,8 @@ impl SearchIndex {
         }
         let families = family::families(tools);
         for (id, family) in families.iter().enumerate() {
-            for member in &family.members {
-                if let Some(tool) = indexed.get_mut(member.position) {
+            for position in family.positions() {
+                if let Some(tool) = indexed.get_mut(position) {
                     tool.family = u32::try_from(id).ok();
                 }
             }
@@ -398,6 +398,9 @@ fn begins_as_list(name: &str) -> bool {
 /// How much a backend's word counts for what people say.
 const PEOPLE_WEIGHT: f32 = 1.0;
 
+/// So many things one backend may call what people call one.
+pub(crate) const MOST_MEANINGS: usize = 64;
+
 /// The words of people by their stems, the most words of an expression, and how single words are spelled.
 type PeopleWords = (HashMap<String, Vec<(u32, Alternative)>>, usize, Vec<String>);
 
@@ -407,6 +410,7 @@ fn people_words(words: &[BackendWords<'_>], backends: &HashMap<String, u32>) -> 
     let mut spelled = Vec::new();
     for of_backend in words {
         let Some(backend) = backends.get(&*of_backend.backend) else { continue };
+        let mut known: HashMap<String, HashSet<Box<[String]>>> = HashMap::new();
         for (product, said) in &of_backend.words {
             let product: Box<[String]> =
                 name_words(product).iter().map(|word| stem(word)).collect();
@@ -420,8 +424,12 @@ fn people_words(words: &[BackendWords<'_>], backends: &HashMap<String, u32>) -> 
                 }
                 most_words = most_words.max(parts.len());
                 let stems: Vec<String> = parts.iter().map(|word| stem(word)).collect();
-                let meanings = people.entry(stems.join(" ")).or_default();
-                meanings.push((*backend, (product.clone(), PEOPLE_WEIGHT)));
+                let stems = stems.join(" ");
+                let known = known.entry(stems.clone()).or_default();
+                if known.len() < MOST_MEANINGS && known.insert(product.clone()) {
+                    let meaning = (*backend, (product.clone(), PEOPLE_WEIGHT));
+                    people.entry(stems).or_default().push(meaning);
+                }
             }
         }
     }

@@ -5,7 +5,8 @@
 //! their API, so that words are brought to their stems, typos repaired, and general words for the same thing
 //! known (`server` is a machine, `get rid of` is `delete`). What an API calls things otherwise, its
 //! [words of people](BackendWords) say. Tools that are alike but for the kind of thing are a
-//! [family](ToolFamily), so that they do not drown the others.
+//! [family](ToolFamily), so that they do not drown the others. Something is always nearest: which questions no
+//! tool fits is [said as well](SearchFindings).
 //!
 //! It is pure: no socket, no file, no environment; and the same texts and questions give the same answer.
 //!
@@ -23,13 +24,14 @@
 //! ];
 //! let index = SearchIndex::build(&tools, &[]);
 //! let queries = ["how do I get rid of a machine".to_owned()];
-//! let hits = index.search(SearchQuery { queries: &queries, backend: None });
-//! assert_eq!(hits[0].position, 1);
+//! let found = index.search(SearchQuery { queries: &queries, backend: None });
+//! assert_eq!(found.hits[0].position, 1);
 //! ```
 //!
 //! It is a part of dadl-mcp and promises no stability: any version may change anything.
 
 mod family;
+mod fit;
 mod glob;
 mod index;
 mod query;
@@ -40,9 +42,9 @@ mod tool_text;
 mod words;
 
 pub use self::{
-    family::{FamilyMember, ToolFamily},
+    family::ToolFamily,
     index::SearchIndex,
-    rank::{MOST_QUERIES, SearchHit, SearchQuery},
+    rank::{MOST_QUERIES, SearchFindings, SearchHit, SearchQuery},
     tool_text::{BackendWords, ParamText, ToolEffect, ToolText},
     words::text_stems,
 };

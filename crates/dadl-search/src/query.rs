@@ -1,9 +1,9 @@
 //! A question becomes what it asks for: words, each with what else it may stand for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use crate::{
-    index::SearchIndex,
+    index::{MOST_MEANINGS, SearchIndex},
     thesaurus::{Thesaurus, WordKind, is_particle, is_stop_word, nearest_stop_word},
     words::{stem, words},
 };
@@ -30,6 +30,12 @@ const SHORTEST_UNKNOWN: usize = 4;
 pub(crate) struct Concept {
     /// What may stand for it; the best of them counts.
     pub(crate) alternatives: Vec<ConceptWords>,
+    /// The kind of word that it is.
+    pub(crate) kind: WordKind,
+    /// Where each of them is.
+    places: HashMap<(Option<u32>, Vec<u32>), usize>,
+    /// How many there are for each backend.
+    of_backend: BTreeMap<u32, usize>,
 }
 
 /// Stems that stand for a concept together.
@@ -55,6 +61,12 @@ pub(crate) enum Intent {
 pub(crate) struct ParsedQuery {
     pub(crate) concepts: Vec<Concept>,
     pub(crate) intent: Intent,
+    /// How many words nothing knows.
+    pub(crate) unknown: usize,
+    /// Whether it is a few words that all say something, and no sentence.
+    pub(crate) is_terse: bool,
+    /// Whether it is about some one thing rather than a kind of thing: `the kitchen lamp`, `port 443`.
+    pub(crate) is_concrete: bool,
     /// Whether it asks for many things rather than one.
     pub(crate) is_of_many: bool,
 }
@@ -81,10 +93,28 @@ const DOING: &[&str] = &["do", "can", "to", "could", "would", "should", "kann", 
 /// Verbs that may say no more than that something is done.
 const LIGHT: &[&str] = &["create", "do", "make", "perform", "run", "start", "take", "trigger"];
 
+/// Words that a question of a few words may have and say nothing.
+const SMALL: &[&str] = &[
+    "a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "per", "the", "to",
+    "with", "without",
+];
+
+/// Returns whether an unknown word seems to name some one thing: `for the helpdesk`, `vm2`.
+fn is_single_thing(before: Option<&String>, word: &str) -> bool {
+    let introduces = |before: &String| !matches!(before.as_str(), "a" | "an" | "and" | "or");
+    word.contains(|it: char| it.is_ascii_digit())
+        || before.is_some_and(|it| SMALL.contains(&it.as_str()) && introduces(it))
+}
+
+/// Questions of more words are sentences.
+const MOST_TERSE: usize = 5;
+
 struct QueryParser<'index> {
     index: &'index SearchIndex,
     words: Vec<String>,
     stems: Vec<String>,
+    /// Words that are part of the name of some one thing.
+    names: BTreeSet<usize>,
     /// Words that are part of an expression.
     in_expression: BTreeSet<usize>,
     /// What the words say that is to be done, in their order: where, and what kind of word.
@@ -95,23 +125,82 @@ struct QueryParser<'index> {
 /// Reads a question.
 pub(crate) fn parse(index: &SearchIndex, query: &str) -> ParsedQuery {
     let query: String = query.chars().take(MOST_CHARACTERS).collect();
-    let mut words = words(&query);
-    words.truncate(MOST_WORDS);
-    let mut words: Vec<String> =
-        words.into_iter().flat_map(|word| plain_words(index, word)).collect();
-    words.truncate(MOST_WORDS);
+    let is_terse = is_terse(&query);
+    let is_concrete = words(&query)
+        .iter()
+        .any(|word| word == "the" || word.contains(|it: char| it.is_ascii_digit()));
+    let (words, names) = words_and_names(index, &query);
     let stems = words.iter().map(|word| stem(word)).collect();
     let mut parser = QueryParser {
         index,
         words,
         stems,
+        names,
         in_expression: BTreeSet::new(),
         kinds: Vec::new(),
-        parsed: ParsedQuery::default(),
+        parsed: ParsedQuery { is_terse, is_concrete, ..ParsedQuery::default() },
     };
     parser.find_expressions();
     parser.find_words();
     parser.finish()
+}
+
+/// Returns the words of a question, and the positions of those that are part of the name of some one thing:
+/// `web-01` has nothing to do with the web.
+fn words_and_names(index: &SearchIndex, query: &str) -> (Vec<String>, BTreeSet<usize>) {
+    let mut all = Vec::new();
+    let mut names = BTreeSet::new();
+    for (text, is_quoted) in quoted_parts(query) {
+        for token in text.split_whitespace() {
+            let is_name = is_quoted || is_name(token);
+            for word in words(token) {
+                for word in if is_name { vec![word] } else { plain_words(index, word) } {
+                    if all.len() == MOST_WORDS {
+                        return (all, names);
+                    }
+                    if is_name {
+                        names.insert(all.len());
+                    }
+                    all.push(word);
+                }
+            }
+        }
+    }
+    // What is nothing but a name is a question all the same.
+    if names.len() == all.len() {
+        names.clear();
+    }
+    (all, names)
+}
+
+fn is_terse(query: &str) -> bool {
+    let words = words(query);
+    let says_something = |word: &String| !is_stop_word(word) || SMALL.contains(&word.as_str());
+    words.len() <= MOST_TERSE && !query.contains('?') && words.iter().all(says_something)
+}
+
+/// Parts a question at double quotes, and says which parts stand between two of them.
+fn quoted_parts(query: &str) -> Vec<(&str, bool)> {
+    let is_quote = |it: char| {
+        matches!(it, '"' | '`' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{ab}' | '\u{bb}')
+    };
+    let parts: Vec<&str> = query.split(is_quote).collect();
+    let last = parts.len() - 1;
+    parts.into_iter().enumerate().map(|(at, part)| (part, at % 2 == 1 && at < last)).collect()
+}
+
+/// Returns whether a word is written as names of single things are: `web-01`, `docs/install.md`, `@anna`. A
+/// name with `_` may be that of a tool.
+fn is_name(token: &str) -> bool {
+    let token = token.trim_matches(|it: char| !it.is_alphanumeric() && it != '@' && it != '#');
+    if token.contains('_') {
+        return false;
+    }
+    let is_inner = |sign: char| {
+        token.split_once(sign).is_some_and(|(_, rest)| rest.starts_with(char::is_alphanumeric))
+    };
+    let has_digit = token.chars().any(|it| it.is_ascii_digit());
+    token.starts_with(['@', '#']) || is_inner('.') || has_digit && is_inner('-')
 }
 
 /// Returns whether anything is known of a word.
@@ -166,7 +255,7 @@ impl QueryParser<'_> {
     }
 
     fn try_expression(&mut self, at: &[usize]) {
-        if at.iter().any(|it| self.in_expression.contains(it)) {
+        if at.iter().any(|it| self.in_expression.contains(it) || self.names.contains(it)) {
             return;
         }
         let stems: Vec<&str> =
@@ -174,7 +263,7 @@ impl QueryParser<'_> {
         let key = stems.join(" ");
         let own: Vec<u32> = stems.iter().filter_map(|it| self.index.stem_id(it)).collect();
         let mut concept = Concept::default();
-        self.add_meanings(&mut concept, &key, 1.0, at.first().copied().unwrap_or_default());
+        self.add_meanings(&mut concept, &key, &key, 1.0, at.first().copied().unwrap_or_default());
         if concept.alternatives.is_empty() {
             return;
         }
@@ -191,7 +280,7 @@ impl QueryParser<'_> {
         let words = std::mem::take(&mut self.words);
         let all_stop = !words.iter().enumerate().any(|(at, word)| says_something(at, word));
         for (at, (word, stem)) in words.iter().zip(self.stems.clone()).enumerate() {
-            let is_part = self.in_expression.contains(&at);
+            let is_part = self.in_expression.contains(&at) || self.names.contains(&at);
             let own = self.index.stem_id(&stem);
             let says_nothing = !all_stop && !says_something(at, word);
             // `find_vms_without_backup` has a word that is nearly always idle.
@@ -206,13 +295,17 @@ impl QueryParser<'_> {
                 concept.add(vec![own], weight, None);
             }
             if !is_part {
-                let is_known = self.add_meanings(&mut concept, &stem, weight, at);
+                let is_known = self.add_meanings(&mut concept, word, &stem, weight, at);
                 if own.is_none() && !is_known {
                     self.guess(&mut concept, word, words.get(at + 1), at);
                 }
             }
             if !concept.alternatives.is_empty() {
                 self.parsed.concepts.push(concept);
+            } else if !is_part
+                && !is_single_thing(at.checked_sub(1).and_then(|it| words.get(it)), word)
+            {
+                self.parsed.unknown += 1;
             }
         }
         self.words = words;
@@ -228,19 +321,34 @@ impl QueryParser<'_> {
     }
 
     /// Adds what stems may stand for; returns whether anything knows them.
-    fn add_meanings(&mut self, concept: &mut Concept, stems: &str, weight: f32, at: usize) -> bool {
+    fn add_meanings(
+        &mut self,
+        concept: &mut Concept,
+        word: &str,
+        stems: &str,
+        weight: f32,
+        at: usize,
+    ) -> bool {
         let people = self.index.people(stems);
         for (backend, (product, share)) in people {
             concept.add_stems(self.index, product, weight * share, Some(*backend));
         }
-        let general = Thesaurus::general().meaning(stems);
+        let general = Thesaurus::general().meaning_of(word, stems);
         if let Some(meaning) = general {
             self.kinds.push((at, meaning.kind));
-            for (other, share) in &meaning.alternatives {
-                concept.add_stems(self.index, other, weight * share, None);
-                // What people call it in general may be what they call it here.
-                for (backend, (product, more)) in self.index.people(&other.join(" ")) {
-                    concept.add_stems(self.index, product, weight * share * more, Some(*backend));
+            concept.kind = meaning.kind;
+            for synonym in &meaning.alternatives {
+                let weight = weight * synonym.weight;
+                concept.add_stems(self.index, &synonym.stems, weight, None);
+                // What people call a thing in general may be what they call it here, where nobody says better;
+                // to dump something is not what they call a dump.
+                let people_too = self.index.people(&synonym.stems.join(" "));
+                let is_said = |backend: u32| people.iter().any(|(known, _)| *known == backend);
+                for (backend, (product, more)) in people_too.iter().filter(|_| synonym.names) {
+                    if is_said(*backend) {
+                        continue;
+                    }
+                    concept.add_stems(self.index, product, weight * more, Some(*backend));
                 }
             }
         }
@@ -260,7 +368,7 @@ impl QueryParser<'_> {
         if letters.len() > 1 && letters.len() < word.len() {
             // `eth2` is an `eth`.
             concept.add_stems(self.index, &[stem(letters)], 1.0, None);
-            self.add_meanings(concept, &stem(letters), 1.0, at);
+            self.add_meanings(concept, letters, &stem(letters), 1.0, at);
             return;
         }
         let spelling = self.index.spelling();
@@ -273,7 +381,7 @@ impl QueryParser<'_> {
             if let Some(id) = self.index.stem_id(&stem) {
                 concept.add(vec![id], weight, None);
             }
-            self.add_meanings(concept, &stem, weight, at);
+            self.add_meanings(concept, &stem, &stem, weight, at);
         }
     }
 
@@ -338,13 +446,25 @@ impl Concept {
         }
     }
 
-    /// Adds an alternative; of two alike the heavier one stays.
+    /// Adds an alternative; of two alike the heavier one stays, and of those for one backend so many as it
+    /// may have for one word.
     fn add(&mut self, stems: Vec<u32>, weight: f32, backend: Option<u32>) {
-        let known =
-            self.alternatives.iter_mut().find(|it| it.stems == stems && it.backend == backend);
-        match known {
-            Some(known) => known.weight = known.weight.max(weight),
-            None => self.alternatives.push(ConceptWords { stems, weight, backend }),
+        let place = self.places.entry((backend, stems));
+        let stems = place.key().1.clone();
+        if let Entry::Occupied(place) = &place {
+            if let Some(known) = self.alternatives.get_mut(*place.get()) {
+                known.weight = known.weight.max(weight);
+            }
+            return;
         }
+        if let Some(backend) = backend {
+            let count = self.of_backend.entry(backend).or_default();
+            if *count >= MOST_MEANINGS {
+                return;
+            }
+            *count += 1;
+        }
+        place.or_insert(self.alternatives.len());
+        self.alternatives.push(ConceptWords { stems, weight, backend });
     }
 }

@@ -1,16 +1,16 @@
 //! The best tools for questions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     glob,
-    index::SearchIndex,
+    index::{IndexedTool, SearchIndex},
     query::{self, Concept, Intent, ParsedQuery},
     tool_text::ToolEffect,
 };
 
 /// So many questions are answered at once; more are left out.
-pub const MOST_QUERIES: usize = 12;
+pub const MOST_QUERIES: usize = 8;
 /// So many of the tools that have any word of a question are looked at closely.
 const MOST_CANDIDATES: usize = 100;
 
@@ -28,6 +28,10 @@ const ONE_WORD: f32 = 0.6;
 const COVERED_SHARE: f32 = 0.2;
 /// How much of what a word says is its own rarity, and not that of its most common synonym.
 const OWN_RARITY: f32 = 0.4;
+/// What a tool gets whose name is the question.
+const NAMED: f32 = 1000.0;
+/// How much a tool counts for which another one of its family stands.
+const BEHIND: f32 = 0.2;
 /// What the second-best question adds for a tool that several lead to.
 const SECOND_QUERY: f32 = 0.2;
 
@@ -40,77 +44,85 @@ pub struct SearchHit {
     pub score: f32,
 }
 
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SearchFindings {
+    /// The tools, the best first.
+    pub hits: Vec<SearchHit>,
+    /// The positions of the questions that no tool fits: what was found for them is only nearest.
+    pub unmet: Vec<usize>,
+}
+
 /// What is asked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SearchQuery<'a> {
     /// Questions, words, names or patterns of names; a tool that one of them finds is found.
     pub queries: &'a [String],
-    /// Only tools of this backend.
+    /// Only tools of this backend, and those that belong to none.
     pub backend: Option<&'a str>,
 }
 
 impl SearchIndex {
     /// Returns the tools that the questions are about, the best first. Of a family of alike tools those that
     /// the questions do not name come behind the others.
-    pub fn search(&self, asked: SearchQuery<'_>) -> Vec<SearchHit> {
+    pub fn search(&self, asked: SearchQuery<'_>) -> SearchFindings {
         let mut found: BTreeMap<usize, (f32, f32)> = BTreeMap::new();
-        let mut behind: BTreeMap<usize, bool> = BTreeMap::new();
-        for query in asked.queries.iter().take(MOST_QUERIES) {
-            for (position, score, is_behind) in self.answer(query, asked.backend) {
+        let mut unmet = Vec::new();
+        for (at, query) in asked.queries.iter().take(MOST_QUERIES).enumerate() {
+            let (answers, fits) = self.answer(query, asked.backend);
+            if !fits {
+                unmet.push(at);
+            }
+            for (position, score) in answers {
                 let (best, sum) = found.entry(position).or_default();
                 *best = best.max(score);
                 *sum += score;
-                behind.entry(position).and_modify(|it| *it &= is_behind).or_insert(is_behind);
             }
         }
-        let mut hits: Vec<(bool, SearchHit)> = found
-            .into_iter()
-            .map(|(position, (best, sum))| {
-                let score = best + SECOND_QUERY * (sum - best);
-                let is_behind = behind.get(&position).copied().unwrap_or_default();
-                (is_behind, SearchHit { position, score })
-            })
-            .collect();
-        hits.sort_by(|(_, one), (_, other)| {
+        let of_all = |(position, (best, sum)): (usize, (f32, f32))| SearchHit {
+            position,
+            score: best + SECOND_QUERY * (sum - best),
+        };
+        let mut hits: Vec<SearchHit> = found.into_iter().map(of_all).collect();
+        hits.sort_by(|one, other| {
             other.score.total_cmp(&one.score).then(one.position.cmp(&other.position))
         });
-        hits.into_iter().map(|(_, hit)| hit).collect()
+        SearchFindings { hits, unmet }
     }
 
-    /// Returns what one question finds: position, score of at most one, whether another of its family stands
-    /// for it.
-    fn answer(&self, query: &str, backend: Option<&str>) -> Vec<(usize, f32, bool)> {
-        let is_wanted = |tool: u32| backend.is_none_or(|it| self.backend_name(tool) == it);
+    /// Returns what one question finds: position, and score of at most one; and whether that fits.
+    fn answer(&self, query: &str, backend: Option<&str>) -> (Vec<(usize, f32)>, bool) {
+        let is_wanted = |tool: &IndexedTool| {
+            let own = self.backend_name(tool.backend);
+            own.is_empty() || backend.is_none_or(|wanted| own == wanted)
+        };
         if glob::is_pattern(query) {
             let query: String = query.chars().take(query::MOST_CHARACTERS).collect();
             let named = self.tools().iter().enumerate();
-            let named = named.filter(|(_, it)| {
-                is_wanted(it.backend) && Self::names(it).any(|name| glob::fits(&query, name))
+            let named = named.filter(|(_, tool)| {
+                is_wanted(tool) && Self::names(tool).any(|name| glob::fits(&query, name))
             });
-            return named.map(|(position, _)| (position, 1.0, false)).collect();
+            let named: Vec<(usize, f32)> = named.map(|(position, _)| (position, 1.0)).collect();
+            let fits = !named.is_empty();
+            return (named, fits);
         }
         let parsed = query::parse(self, query);
-        let mut scores: Vec<(usize, f32)> = self
-            .scores(&parsed)
-            .into_iter()
-            .filter(|(position, _)| {
-                self.tools().get(*position).is_some_and(|it| is_wanted(it.backend))
-            })
-            .collect();
+        let mut scores = self.scores(&parsed);
+        scores.retain(|(position, _)| self.tools().get(*position).is_some_and(is_wanted));
         for (position, score) in &mut scores {
-            if self
-                .tools()
-                .get(*position)
-                .is_some_and(|it| it.name.eq_ignore_ascii_case(query.trim()))
-            {
-                *score += 1000.0;
+            let tool = self.tools().get(*position);
+            if tool.is_some_and(|it| it.name.eq_ignore_ascii_case(query.trim())) {
+                *score += NAMED;
             }
         }
         scores.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
-        let best = scores.first().map_or(1.0, |(_, score)| *score);
-        let scores: Vec<(usize, f32)> =
-            scores.into_iter().map(|(position, score)| (position, score / best)).collect();
-        self.with_families(&parsed, scores)
+        let Some((first, best)) = scores.first().copied() else { return (scores, false) };
+        let fits = best >= NAMED || self.fits(&parsed, first);
+        for (_, score) in &mut scores {
+            *score /= best;
+        }
+        self.put_families_behind(&parsed, &mut scores);
+        (scores, fits)
     }
 
     /// Scores the tools that have any word of a question.
@@ -157,7 +169,7 @@ impl SearchIndex {
     }
 
     /// Adds what each tool gets for a concept: for the best of its alternatives. Returns the tools.
-    fn add_concept(&self, concept: &Concept, values: &mut [f32]) -> Vec<u32> {
+    pub(crate) fn add_concept(&self, concept: &Concept, values: &mut [f32]) -> Vec<u32> {
         let mut touched = Vec::new();
         let common = self.common_rarity(concept);
         for words in &concept.alternatives {
@@ -172,16 +184,20 @@ impl SearchIndex {
                 }
                 continue;
             }
-            let mut together: BTreeMap<u32, f32> = BTreeMap::new();
+            let mut together: BTreeMap<u32, (f32, usize)> = BTreeMap::new();
             let part = words.weight / words.stems.len() as f32;
             for stem in &words.stems {
                 let weight = part * self.shared_rarity(*stem, common);
                 for posting in self.postings(*stem).iter().filter(|it| is_wanted(it.tool)) {
-                    *together.entry(posting.tool).or_default() += weight * posting.share;
+                    let (value, having) = together.entry(posting.tool).or_default();
+                    *value += weight * posting.share;
+                    *having += 1;
                 }
             }
-            for (tool, value) in together {
-                raise(values, &mut touched, tool, value);
+            for (tool, (value, having)) in together {
+                // Who has one word of an expression alone means something else, as a rule.
+                let share = having as f32 / words.stems.len() as f32;
+                raise(values, &mut touched, tool, value * share * share);
             }
         }
         touched
@@ -202,7 +218,7 @@ impl SearchIndex {
     }
 
     /// Returns the most that a tool could get for a concept.
-    fn concept_rarity(&self, concept: &Concept) -> f32 {
+    pub(crate) fn concept_rarity(&self, concept: &Concept) -> f32 {
         let of_words = concept.alternatives.iter().map(|words| {
             let sum: f32 = words.stems.iter().map(|stem| self.rarity(*stem)).sum();
             words.weight * sum / words.stems.len().max(1) as f32
@@ -232,41 +248,26 @@ impl SearchIndex {
         if all > 0.0 { named / all } else { 0.0 }
     }
 
-    /// Says of each tool whether another one of its family stands for it: the first one, and each whose kind
-    /// the question names, stand for themselves.
-    fn with_families(
-        &self,
-        parsed: &ParsedQuery,
-        scores: Vec<(usize, f32)>,
-    ) -> Vec<(usize, f32, bool)> {
+    /// Lowers each tool for which another one of its family stands: the first one, and each whose kind the
+    /// question names, stand for themselves.
+    fn put_families_behind(&self, parsed: &ParsedQuery, scores: &mut [(usize, f32)]) {
         let weights = stem_weights(&parsed.concepts);
         let is_named = |stems: &[String]| {
             stems.iter().all(|stem| self.stem_id(stem).is_some_and(|id| weights.contains_key(&id)))
         };
-        let mut seen: Vec<u32> = Vec::new();
-        let mut answers = Vec::with_capacity(scores.len());
+        let mut seen: BTreeSet<u32> = BTreeSet::new();
         for (position, score) in scores {
-            let family = self.tools().get(position).and_then(|it| it.family);
-            let Some(family) = family else {
-                answers.push((position, score, false));
+            let Some(family) = self.tools().get(*position).and_then(|it| it.family) else {
                 continue;
             };
-            let is_first = !seen.contains(&family);
-            if is_first {
-                seen.push(family);
+            let is_first = seen.insert(family);
+            let kind = self.family_of(*position).and_then(|family| family.kind(*position));
+            if !is_first && !kind.is_some_and(is_named) {
+                *score *= BEHIND;
             }
-            let members =
-                self.family_of(position).map(|it| it.members.as_slice()).unwrap_or_default();
-            let member = members.iter().find(|it| it.position == position);
-            let is_behind = !is_first && !member.is_some_and(|it| is_named(&it.stems));
-            answers.push((position, if is_behind { score * BEHIND } else { score }, is_behind));
         }
-        answers
     }
 }
-
-/// How much a tool counts for which another one of its family stands.
-const BEHIND: f32 = 0.2;
 
 /// Makes the value of a tool at least so high.
 fn raise(values: &mut [f32], touched: &mut Vec<u32>, tool: u32, value: f32) {
@@ -333,8 +334,8 @@ mod tests {
 
     fn found(index: &SearchIndex, queries: &[&str]) -> Vec<String> {
         let queries: Vec<String> = queries.iter().map(|it| (*it).to_owned()).collect();
-        let hits = index.search(SearchQuery { queries: &queries, backend: None });
-        hits.iter().map(|hit| index.tools()[hit.position].name.to_string()).collect()
+        let found = index.search(SearchQuery { queries: &queries, backend: None });
+        found.hits.iter().map(|hit| index.tools()[hit.position].name.to_string()).collect()
     }
 
     fn first(query: &str) -> String {
@@ -359,6 +360,50 @@ mod tests {
             assert_eq!(first(query), expected, "{query}");
         }
         assert!(found(&machines(), &["weather in Paris"]).is_empty());
+    }
+
+    #[test]
+    fn what_no_tool_does_is_said() {
+        let index = machines();
+        let unmet = |queries: &[&str]| {
+            let queries: Vec<String> = queries.iter().map(|it| (*it).to_owned()).collect();
+            index.search(SearchQuery { queries: &queries, backend: None }).unmet
+        };
+        for query in ["create network", "send invoice", "weather"] {
+            assert_eq!(unmet(&[query]), [0], "{query}");
+        }
+        for query in [
+            "delete vm",
+            "snapshot a machine",
+            "list networks",
+            "alarms of a host",
+            "*snapshot*",
+            "get_vm",
+            "I would like to know whether jenkins has any of those snapshots left from Friday",
+        ] {
+            assert!(unmet(&[query]).is_empty(), "{query}");
+        }
+        assert_eq!(unmet(&["list networks", "create network", "delete vm"]), [1]);
+    }
+
+    #[test]
+    fn names_of_single_things_are_not_what_is_asked_for() {
+        for (query, expected) in [
+            ("delete the machine \"list of networks\"", "delete_vm"),
+            ("delete backup-01.example.com, the vm", "delete_vm"),
+            ("snapshot of the machine alarms-2", "snapshot_vm"),
+        ] {
+            assert_eq!(first(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn one_word_of_an_expression_is_not_the_expression() {
+        let reads = ToolEffect::Reads;
+        let tools = [tool("list_groups", "Groups.", reads), tool("list_rules", "Rules.", reads)];
+        let index = SearchIndex::build(&tools, &[]);
+        // A firewall is a security group to some.
+        assert_eq!(found(&index, &["firewall"]), ["list_rules"]);
     }
 
     #[test]
@@ -403,10 +448,12 @@ mod tests {
             let words = [BackendWords { backend: "".into(), words }];
             let index = SearchIndex::build(&tools, &words);
             let asked = SearchQuery { queries: &queries, backend: None };
-            let hits = index.search(asked);
+            let found = index.search(asked);
+            let hits = &found.hits;
+            proptest::prop_assert!(found.unmet.iter().all(|at| *at < queries.len()));
             proptest::prop_assert!(hits.iter().all(|hit| hit.position < tools.len() && hit.score.is_finite()));
             proptest::prop_assert!(hits.is_sorted_by(|one, other| one.score >= other.score));
-            proptest::prop_assert_eq!(index.search(asked), hits);
+            proptest::prop_assert_eq!(index.search(asked), found);
         }
     }
 }

@@ -22,24 +22,62 @@ pub(crate) struct WordKind {
     pub(crate) names: bool,
 }
 
+/// What else has a meaning.
+#[derive(Debug)]
+pub(crate) struct Synonym {
+    /// Stems, several of an expression.
+    pub(crate) stems: Box<[String]>,
+    /// How much it counts.
+    pub(crate) weight: f32,
+    /// Whether it is the name of a thing in this meaning, and no verb.
+    pub(crate) names: bool,
+}
+
 /// What a word, or an expression of several, may stand for.
 #[derive(Debug, Default)]
 pub(crate) struct Meaning {
-    /// Stems, several of an expression, and how much each counts.
-    pub(crate) alternatives: Vec<(Box<[String]>, f32)>,
+    /// What has the same meaning.
+    pub(crate) alternatives: Vec<Synonym>,
     /// The kind of verb that it is, if any.
     pub(crate) kind: WordKind,
+}
+
+impl Meaning {
+    /// Adds the words of a group, of which `own` is one.
+    fn add(&mut self, own: &[String], group: &[Box<[String]>], weight: f32, kind: WordKind) {
+        self.kind.reads |= kind.reads;
+        self.kind.changes |= kind.changes;
+        self.kind.names |= kind.names;
+        for other in group.iter().filter(|other| ***other != *own && !is_idle(other)) {
+            match self.alternatives.iter_mut().find(|known| known.stems == *other) {
+                Some(known) => {
+                    known.weight = known.weight.max(weight);
+                    known.names |= kind.names;
+                }
+                None => {
+                    let stems = other.clone();
+                    self.alternatives.push(Synonym { stems, weight, names: kind.names });
+                }
+            }
+        }
+    }
 }
 
 /// The list, by the stems of a word; those of an expression have a space between them.
 #[derive(Debug, Default)]
 pub(crate) struct Thesaurus {
     meanings: HashMap<String, Meaning>,
+    /// By participles as they are written: what is running is in progress, and to run something is to start
+    /// it.
+    exact: HashMap<String, Meaning>,
     /// The words as they are written, for the repair of typos.
     spelled: Vec<String>,
     /// The most words of an expression.
     most_words: usize,
 }
+
+/// Verbs with which expressions begin whose meaning is in the words behind.
+const IDLE: &[&str] = &["bring", "get", "give", "go", "have", "make", "put", "take", "who"];
 
 /// Words of an expression that may stand apart: `turn the machine on`.
 const PARTICLES: &[&str] = &["away", "back", "down", "in", "off", "on", "out", "up"];
@@ -78,17 +116,18 @@ impl Thesaurus {
             if own.len() == 1 {
                 self.spelled.push((*word).to_owned());
             }
-            let meaning = self.meanings.entry(own.join(" ")).or_default();
-            meaning.kind.reads |= kind.reads;
-            meaning.kind.changes |= kind.changes;
-            meaning.kind.names |= kind.names;
-            for other in stems.iter().filter(|other| *other != own) {
-                match meaning.alternatives.iter_mut().find(|(known, _)| known == other) {
-                    Some((_, known)) => *known = known.max(weight),
-                    None => meaning.alternatives.push((other.clone(), weight)),
-                }
+            let stemmed = self.meanings.entry(own.join(" ")).or_default();
+            stemmed.add(own, &stems, weight, kind);
+            if own.len() == 1 && is_participle(word) {
+                let exact = self.exact.entry((*word).to_owned()).or_default();
+                exact.add(own, &stems, weight, kind);
             }
         }
+    }
+
+    /// Returns what a word stands for: as it is written, or else by its stem.
+    pub(crate) fn meaning_of(&self, word: &str, stem: &str) -> Option<&Meaning> {
+        self.exact.get(word).or_else(|| self.meaning(stem))
     }
 
     /// Returns what stems stand for.
@@ -105,6 +144,18 @@ impl Thesaurus {
     pub(crate) fn spelled(&self) -> &[String] {
         &self.spelled
     }
+}
+
+/// Returns whether an expression has words that say nothing by themselves: people use it, and no text of a tool
+/// is found by `get` and `back`.
+fn is_idle(expression: &[String]) -> bool {
+    let first = expression.first().map(String::as_str).unwrap_or_default();
+    let says_nothing = |word: &String| is_stop_word(word) || is_particle(word);
+    expression.len() > 1 && expression.iter().any(says_nothing) && IDLE.contains(&first)
+}
+
+fn is_participle(word: &str) -> bool {
+    word.ends_with("ing") || word.ends_with("ed")
 }
 
 /// Returns whether a word ends expressions from which it may stand apart.
@@ -145,7 +196,8 @@ mod tests {
 
     fn leads(from: &str, to: &str) -> bool {
         let meaning = Thesaurus::general().meaning(from);
-        meaning.is_some_and(|it| it.alternatives.iter().any(|(stems, _)| stems.join(" ") == to))
+        meaning
+            .is_some_and(|it| it.alternatives.iter().any(|synonym| synonym.stems.join(" ") == to))
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub struct ToolText<'a> {
     pub name: Cow<'a, str>,
     /// The name that callers use, where it is another one.
     pub listed_name: Cow<'a, str>,
-    /// The backend that it belongs to.
+    /// The backend that it belongs to; empty where it belongs to none, and questions about any find it.
     pub backend: Cow<'a, str>,
     /// What it does, for a model.
     pub description: Cow<'a, str>,

@@ -1,9 +1,12 @@
 //! Text becomes words: in lower case, without marks, each with its stem.
 
-use std::{collections::BTreeSet, sync::OnceLock};
+use std::{borrow::Cow, collections::BTreeSet, sync::OnceLock};
 
 use dadl_text::names::split_words;
 use frostem::{Algorithm, Stemmer};
+use icu_normalizer::{
+    DecomposingNormalizerBorrowed, properties::CanonicalCombiningClassMapBorrowed,
+};
 
 /// Longer words are no words that anybody asks for.
 const MOST_LETTERS: usize = 40;
@@ -11,16 +14,13 @@ const MOST_LETTERS: usize = 40;
 /// Calls `each` with the words of a text, in order. What is written as one word of several
 /// (`nameLabel`, `OpenVPN`) gives its parts, and then the whole.
 pub(crate) fn each_word(text: &str, mut each: impl FnMut(&str)) {
-    for piece in text.split(|letter: char| !letter.is_alphanumeric()) {
-        if piece.is_empty() || piece.len() > 4 * MOST_LETTERS {
-            continue;
-        }
-        let whole = folded(piece);
+    for piece in pieces(&plain(text)) {
+        let whole = small(piece);
         if is_joined(piece) {
             let parts = split_words(piece);
             if parts.len() > 1 {
                 for part in &parts {
-                    each(&folded(part));
+                    each(&small(part));
                 }
             }
         }
@@ -28,6 +28,13 @@ pub(crate) fn each_word(text: &str, mut each: impl FnMut(&str)) {
             each(&whole);
         }
     }
+}
+
+/// Returns what stands between blanks and other signs.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let pieces = text.split(|letter: char| !letter.is_alphanumeric() && !is_mark(letter));
+    pieces
+        .filter(|piece| piece.len() <= 4 * MOST_LETTERS && piece.chars().any(char::is_alphanumeric))
 }
 
 /// Returns the words of a text.
@@ -39,11 +46,9 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 
 /// Returns the parts of an identifier, without the wholes that [`each_word`] adds.
 pub(crate) fn name_words(name: &str) -> Vec<String> {
-    let pieces = name.split(|letter: char| !letter.is_alphanumeric());
-    let pieces = pieces.filter(|it| !it.is_empty() && it.len() <= 4 * MOST_LETTERS);
-    pieces
+    pieces(&plain(name))
         .flat_map(|it| if is_joined(it) { split_words(it) } else { vec![it.to_owned()] })
-        .map(|part| folded(&part))
+        .map(|part| small(&part))
         .collect()
 }
 
@@ -58,34 +63,59 @@ fn is_joined(piece: &str) -> bool {
 }
 
 /// Returns a word in lower case, without the marks of Latin letters.
+#[cfg(test)]
 pub(crate) fn folded(word: &str) -> String {
+    small(&plain(word))
+}
+
+fn small(word: &str) -> String {
     if word.is_ascii() {
         return word.to_ascii_lowercase();
     }
-    let mut plain = String::with_capacity(word.len());
-    for letter in word.chars().flat_map(char::to_lowercase) {
+    // Not by the rules for whole words, of which a sigma is another one at the end.
+    word.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Returns a text in which letters have no marks, and what can be written in several ways is written in
+/// one: a letter with an accent is one character to some keyboards and two to others.
+fn plain(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let normalizer = DecomposingNormalizerBorrowed::new_nfkd();
+    let mut plain = String::with_capacity(text.len());
+    for letter in normalizer.normalize_iter(text.chars()) {
         match letter {
-            'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ą' | 'ă' => plain.push('a'),
-            'ç' | 'ć' | 'č' => plain.push('c'),
-            'è' | 'é' | 'ê' | 'ë' | 'ę' | 'ě' => plain.push('e'),
-            'ì' | 'í' | 'î' | 'ï' => plain.push('i'),
+            // Marks of Latin, Greek and Cyrillic letters; hyphens and joints that nobody sees.
+            '\u{300}'..='\u{36f}'
+            | '\u{ad}'
+            | '\u{200b}'..='\u{200d}'
+            | '\u{2060}'
+            | '\u{feff}' => {}
+            // Letters that have no other form, and are written otherwise where a keyboard lacks them.
+            'đ' | 'ð' => plain.push('d'),
+            'Đ' | 'Ð' => plain.push('D'),
+            'ı' => plain.push('i'),
             'ł' => plain.push('l'),
-            'ñ' | 'ń' | 'ň' => plain.push('n'),
-            'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' | 'ő' => plain.push('o'),
-            'ř' => plain.push('r'),
-            'ś' | 'š' => plain.push('s'),
-            'ù' | 'ú' | 'û' | 'ü' | 'ů' | 'ű' => plain.push('u'),
-            'ý' | 'ÿ' => plain.push('y'),
-            'ź' | 'ż' | 'ž' => plain.push('z'),
+            'Ł' => plain.push('L'),
+            'ø' => plain.push('o'),
+            'Ø' => plain.push('O'),
             'æ' => plain.push_str("ae"),
+            'Æ' => plain.push_str("AE"),
             'œ' => plain.push_str("oe"),
+            'Œ' => plain.push_str("OE"),
             'ß' => plain.push_str("ss"),
-            // A mark that stands by itself.
-            '\u{300}'..='\u{36f}' => {}
+            'ẞ' => plain.push_str("SS"),
+            'ς' => plain.push('σ'),
             other => plain.push(other),
         }
     }
-    plain
+    Cow::Owned(plain)
+}
+
+/// Returns whether a character is a sign on the letter before it, and parts no words.
+fn is_mark(letter: char) -> bool {
+    !letter.is_ascii() && CanonicalCombiningClassMapBorrowed::new().get32_u8(u32::from(letter)) != 0
 }
 
 /// Returns the stems of a text, each once: what a search knows of it.
@@ -126,6 +156,27 @@ mod tests {
         assert_eq!(name_words("list_vm_VDIs"), ["list", "vm", "vdis"]);
         assert_eq!(name_words("getVMStats"), ["get", "vm", "stats"]);
         assert!(words("—  _!").is_empty());
+    }
+
+    #[test]
+    fn letters_with_marks_are_alike_however_they_are_written() {
+        for (composed, decomposed) in [
+            ("l\u{f6}schen", "lo\u{308}schen"),
+            ("Gr\u{f6}\u{df}eDerVMs", "Gro\u{308}\u{df}eDerVMs"),
+            ("\u{1ebf}", "e\u{302}\u{301}"),
+            ("\u{439}", "\u{438}\u{306}"),
+            ("\u{d55c}\u{ad6d}", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}"),
+            ("\u{30ac}", "\u{30ab}\u{3099}"),
+            ("l\u{f6}schen", "lo\u{308}\u{ad}schen"),
+            ("VM", "\u{ff36}\u{ff2d}"),
+        ] {
+            assert_eq!(words(composed), words(decomposed), "{composed}");
+            assert_eq!(name_words(composed), name_words(decomposed), "{composed}");
+        }
+        assert_eq!(words("lo\u{308}schen"), ["loschen"]);
+        // A sign that only stands on letters parts no word.
+        assert_eq!(words("\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}").len(), 1);
+        assert!(words("\u{308} \u{94d}").is_empty());
     }
 
     #[test]

@@ -42,9 +42,8 @@ const LONGEST_NAME: usize = 100;
 struct FinderGuide(Arc<ToolFinder>);
 
 impl ScriptGuide for FinderGuide {
-    fn search(&self, query: &str) -> String {
-        let request = SearchRequest::new(vec![query.to_owned()]);
-        self.0.search(&request).text
+    fn search(&self, queries: Vec<String>) -> String {
+        self.0.search(&SearchRequest::new(queries)).text
     }
 
     fn describe(&self, name: &str) -> Option<String> {

@@ -11,14 +11,11 @@ use super::{
 };
 use crate::{
     executor::CallContext,
-    finding::SearchRequest,
+    finding::{self, SearchRequest},
     gate::CallRefusal,
     mcp::{HttpServer, consent::ConsentRetry, result, server::ToolAnswer},
     outcome::{AnswerPayload, CallOutcome, HeldMemory},
 };
-
-/// So many queries are one search.
-const MOST_QUERIES: usize = 8;
 
 /// So much of a name that nothing has is repeated.
 const LONGEST_NAME: usize = 100;
@@ -27,21 +24,8 @@ const LONGEST_NAME: usize = 100;
 pub(super) fn search(server: &HttpServer, arguments: Map<String, Value>) -> CallToolResponse {
     let name = BuiltinTool::ApiSearch.name();
     let mut given = GivenArguments::new(name, arguments);
-    let queries =
-        given.required("queries", "what to find", "a list of a few words each", |value| {
-            let queries = match value {
-                Value::String(text) => vec![text],
-                Value::Array(items) => items
-                    .into_iter()
-                    .map(|item| match item {
-                        Value::String(text) => Some(text),
-                        _ => None,
-                    })
-                    .collect::<Option<_>>()?,
-                _ => return None,
-            };
-            (1..=MOST_QUERIES).contains(&queries.len()).then_some(queries)
-        });
+    let expected = finding::queries_expected();
+    let queries = given.required("queries", "what to find", &expected, finding::as_queries);
     let only_backend = given.optional("backend", "the name of a backend", as_text);
     let request =
         queries.map(|queries| SearchRequest { only_backend, ..SearchRequest::new(queries) });

@@ -57,8 +57,8 @@ fn check_alike(tools: &[ToolView<'_>], lint: &mut LintContext<'_>) {
 
 fn brings(index: &SearchIndex, query: &str, position: usize) -> bool {
     let queries = [query.to_owned()];
-    let hits = index.search(SearchQuery { queries: &queries, backend: None });
-    hits.iter().take(LOOKED_AT).any(|hit| hit.position == position)
+    let found = index.search(SearchQuery { queries: &queries, backend: None });
+    found.hits.iter().take(LOOKED_AT).any(|hit| hit.position == position)
 }
 
 fn tool_text<'tree>(tool: &ToolView<'tree>) -> ToolText<'tree> {

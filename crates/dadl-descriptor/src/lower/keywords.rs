@@ -1,5 +1,7 @@
 //! `_dadl_mcp.keywords`: the words of people, for whoever searches among the tools.
 
+use std::collections::HashSet;
+
 use super::context::{LowerContext, MappingPlace, YamlSection};
 use crate::{
     code,
@@ -9,8 +11,11 @@ use crate::{
 
 const KEYS: &[&str] = &["tools", "words"];
 
+/// So many words of a file can be said otherwise: each of them is an entry of the index.
+const MOST_KEYS: usize = 1_000;
+
 /// So much can be said for one word or tool.
-const MOST_WORDS: usize = 100;
+const MOST_WORDS: usize = 64;
 
 /// Nobody asks in longer words, in characters.
 const LONGEST: usize = 64;
@@ -23,13 +28,21 @@ pub(super) fn lower<'tree>(
 ) {
     let Some(section) = context.subsection(extension, "keywords", KEYS) else { return };
     let mut keywords = SearchKeywords::default();
-    for entry in entries(&section, "words", context) {
+    let words = entries(&section, "words", context);
+    if let Some(entry) = words.get(MOST_KEYS) {
+        let message = format!("`words` has more than {MOST_KEYS} keys");
+        context.error(code::TOO_COMPLEX, &entry.key_span, message).help(
+            "a search needs the words that people have for things, not all words of the file",
+        );
+    }
+    for entry in words.iter().take(MOST_KEYS) {
         let said = lower_words(entry, context);
         keywords.words.push((entry.key.to_string(), said));
     }
+    let names: HashSet<&str> = descriptor.names().collect();
     for entry in entries(&section, "tools", context) {
         let said = lower_words(entry, context);
-        if descriptor.names().any(|name| name == entry.key) {
+        if names.contains(&*entry.key) {
             keywords.tools.insert(entry.key.to_string(), said);
             continue;
         }
@@ -80,6 +93,7 @@ fn lower_words<'tree>(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::{LoadedDescriptor, load, source::SourceText};
 
     fn loaded(keywords: &str) -> LoadedDescriptor {
@@ -103,10 +117,29 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_words_is_bounded() {
+        let keys = |count: usize| {
+            let keys: Vec<String> = (0..count).map(|at| format!("w{at}: [a]")).collect();
+            loaded(&format!("{{words: {{{}}}}}", keys.join(", ")))
+        };
+        assert_eq!(keys(MOST_KEYS).diagnostics, []);
+        let many = keys(MOST_KEYS + 1);
+        let [finding] = many.diagnostics.as_slice() else { panic!("{:?}", many.diagnostics) };
+        assert_eq!(finding.code, code::TOO_COMPLEX);
+        assert_eq!(finding.message, "`words` has more than 1000 keys");
+        assert!(many.descriptor.is_none());
+
+        let said: Vec<String> = (0..=MOST_WORDS).map(|at| format!("a{at}")).collect();
+        let long = loaded(&format!("{{words: {{vm: [{}]}}}}", said.join(", ")));
+        assert_eq!(long.diagnostics[0].message, "`vm` has no list of 1 to 64 words");
+        assert_eq!(long.descriptor.unwrap().keywords.words[0].1.len(), MOST_WORDS);
+    }
+
+    #[test]
     fn words_that_lead_nowhere_are_found() {
         for (keywords, expected) in [
             ("{tools: {list_vm: [a]}}", "D785 there is no tool `list_vm`"),
-            ("{words: {vm: []}}", "D785 `vm` has no list of 1 to 100 words"),
+            ("{words: {vm: []}}", "D785 `vm` has no list of 1 to 64 words"),
             ("{words: {vm: ['!']}}", "D785 `vm` is no word of up to 64 characters"),
         ] {
             let found = loaded(keywords).diagnostics;

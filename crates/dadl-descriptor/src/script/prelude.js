@@ -112,7 +112,7 @@
     const units = { s: 1e3, m: 6e4, h: 36e5, d: 864e5 };
     const dadl = create(null);
     const helper = (name, value) => defineProperty(dadl, name, { enumerable: true, value });
-    helper("search", (query) => call("dadl.search", { query }));
+    helper("search", (queries) => call("dadl.search", { queries }));
     helper("describe", (name) => call("dadl.describe", { name }));
     // Seconds and milliseconds of the epoch are told apart by their size: the year 5138.
     helper("iso", (time) => new Date(time < 1e11 ? time * 1e3 : time).toISOString());
