@@ -70,6 +70,7 @@ mod live;
 mod logged;
 mod login_trouble;
 mod logs;
+mod mcp_client;
 mod mcp_files;
 mod mcp_http;
 mod mcp_stdio;
