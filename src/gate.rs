@@ -198,6 +198,12 @@ impl Gate {
         Self { terminal, ..self }
     }
 
+    /// Decides about the tools of another catalog of the same backends.
+    #[must_use]
+    pub fn with_catalog(self, catalog: Arc<Catalog>) -> Self {
+        Self { catalog, ..self }
+    }
+
     /// Says where calls go, by position of the backend, so that a person who is asked sees it.
     #[must_use]
     pub fn with_places(self, places: impl Into<Arc<[BackendPlace]>>) -> Self {

@@ -105,6 +105,22 @@ impl ServerTools {
         self.0.iter()
     }
 
+    /// Changes the parameters of all tools, which nobody else has yet, up to the first that cannot be.
+    ///
+    /// # Errors
+    ///
+    /// That of the change.
+    pub(crate) fn change_params<Problem>(
+        &mut self,
+        mut change: impl FnMut(&str, &mut Param) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let tools = Arc::get_mut(&mut self.0).into_iter().flatten();
+        for ServerTool { name, params, .. } in tools {
+            params.iter_mut().try_for_each(|param| change(name, param))?;
+        }
+        Ok(())
+    }
+
     pub(super) fn get(&self, at: usize) -> Option<&ServerTool> {
         self.0.get(at)
     }

@@ -41,7 +41,9 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
-    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
+    let loaded =
+        load::open_backends(&args.backends, args.simulated, environment, load::ServersNeeded::All)
+            .await?;
     let app = &loaded.app;
     let catalog = app.gate.catalog();
     if args.tokens {

@@ -38,7 +38,13 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
-    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
+    let loaded = load::open_backends(
+        &args.backends,
+        args.simulated,
+        environment,
+        load::ServersNeeded::For(&args.tool),
+    )
+    .await?;
     let app = &loaded.app;
     let catalog = app.gate.catalog();
     let Some(entry) = catalog.find(&args.tool) else {
@@ -361,6 +367,7 @@ mod tests {
         executor::Executor,
         files::FileStore,
         gate::Gate,
+        http::backend::Backend,
     };
 
     #[test]
@@ -373,11 +380,12 @@ mod tests {
         let catalog = Arc::new(fixture::server_catalog(&all, &[("get*", "read")], &["read"]));
         let app = App {
             gate: Gate::new(Arc::clone(&catalog), vec![ConfirmPolicy::Ask]),
-            executor: Executor::new(Vec::new(), FileStore::new(PathBuf::new())),
+            executor: Executor::new(Vec::<Backend>::new(), FileStore::new(PathBuf::new())),
             backends: Vec::new(),
             limits: OperatorLimits::default(),
             surface: Surface::default(),
             warnings: Vec::new(),
+            offers: Vec::new(),
         };
         let entry = &catalog.entries()[0];
         let details = entry_details(&app, entry);

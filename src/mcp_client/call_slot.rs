@@ -42,6 +42,11 @@ impl RawResult {
         self.text.as_str()
     }
 
+    /// Returns the text, and what counts it as memory until it is dropped.
+    pub(crate) fn into_counted(self) -> (JsonText, BudgetShare) {
+        (self.text, self.memory)
+    }
+
     /// Returns the text without a copy; it counts as memory no more.
     pub fn into_text(self) -> JsonText {
         drop(self.memory);

@@ -153,6 +153,11 @@ impl ServerFault {
         }
     }
 
+    /// Returns whether it may be otherwise when the same is asked again a moment later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy | Self::NoRoom(_) | Self::Pausing { .. } | Self::Starting { .. })
+    }
+
     /// Names the backend.
     pub(super) fn of(self, backend: &str) -> ServerError {
         ServerError { backend: backend.to_owned(), fault: self }

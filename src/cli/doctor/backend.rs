@@ -9,9 +9,9 @@ use dadl_descriptor::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{DoctorReport, availability, certificate, switch};
+use super::{DoctorReport, availability, certificate, server, switch};
 use crate::{
-    app::{App, LoadedBackend, openapi},
+    app::{ApiAccess, App, LoadedBackend, openapi},
     call::CallChannel,
     catalog::{BackendId, Catalog, CatalogEntry},
     cli::load,
@@ -41,7 +41,11 @@ pub(super) async fn examine_backends(
     if backend.server.is_some() || describe_descriptor(settings, &backend, report) {
         match App::build(settings, credentials) {
             Ok(app) => {
-                examine_app(&app.at(CallChannel::Terminal), credentials, proxied, report).await
+                let app = app.at(CallChannel::Terminal);
+                match app.has_servers() {
+                    true => server::examine_server(app, credentials, report).await,
+                    false => examine_app(&app, credentials, proxied, report).await,
+                }
             }
             Err(error) => {
                 report.fail("settings", error.to_string(), "docs/configuration.md lists every key");
@@ -140,7 +144,7 @@ async fn examine_app(
     }
 }
 
-fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) {
+pub(super) fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) {
     let catalog = app.gate.catalog();
     let (left_out, all) = (catalog.left_out().count(), catalog.entries().len());
     let listed = catalog.listed().count();
@@ -163,9 +167,10 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport
 
 /// Connects and hangs up: this works without a credential. Returns whether somebody listens.
 async fn check_reachable(backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
-    let url = backend.base.as_url();
+    let Some(ApiAccess { base, guard }) = backend.api() else { return false };
+    let url = base.as_url();
     let bound = backend.settings.timeouts.connect;
-    let failed = match http::check_reachable(&backend.base, bound, &backend.guard).await {
+    let failed = match http::check_reachable(base, bound, guard).await {
         Ok(()) => {
             report.ok("url", format!("{url} can be reached"));
             return true;
@@ -181,12 +186,12 @@ async fn check_reachable(backend: &LoadedBackend, report: &mut DoctorReport) -> 
 }
 
 /// Reports whether the credentials are set; returns whether a call can be made.
-fn describe_credentials(
+pub(super) fn describe_credentials(
     backend: &LoadedBackend,
     credentials: &CredentialResolver,
     report: &mut DoctorReport,
 ) -> bool {
-    let names = backend.descriptor.auth.credentials();
+    let names = backend.credentials();
     if names.is_empty() {
         report.ok("credential", "none is needed");
     }
@@ -249,7 +254,7 @@ fn setup_hint(backend: &LoadedBackend) -> String {
 
 /// Logs in, where that takes a request of its own; returns whether a call can be made.
 async fn log_in(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
-    let Some(client) = app.executor.backends().first() else { return false };
+    let Some(client) = app.executor.api(BackendId(0)) else { return false };
     if !client.authenticator().renews() {
         return true;
     }
@@ -380,7 +385,7 @@ fn probe_call(catalog: &Catalog) -> Option<(&CatalogEntry, Map<String, Value>)> 
 /// Says what `url` may lack, as far as the descriptor tells.
 fn path_hint(backend: &LoadedBackend) -> String {
     match backend.descriptor.base_path.as_deref() {
-        Some(path) if !backend.base.ends_in(path) => {
+        Some(path) if backend.api().is_some_and(|api| !api.base.ends_in(path)) => {
             format!("`url` lacks the path {path}, in which base URLs of this API end")
         }
         _ => "`url` may lack the API's path, or be that of another version".to_owned(),
