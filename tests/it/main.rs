@@ -101,6 +101,7 @@ mod returns;
 mod second_host;
 mod secrets;
 mod seen;
+mod servers;
 mod settles;
 mod setup;
 mod shown;
