@@ -224,8 +224,8 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "transport",
         "`rest`, `stdio` or `http`",
         "`rest`",
-        "`rest`: an API with a descriptor. `stdio` and `http`: another MCP server, which this version \
-         reads and does not start yet",
+        "`rest`: an API with a descriptor. `stdio` and `http`: another MCP server, which dadl-mcp \
+         starts, or at a URL, which cannot be reached yet: see [servers](servers.md)",
     ),
     config_key(
         "dadl",
@@ -308,35 +308,35 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "start",
         "`eager` or `lazy`",
         "`eager`",
-        "Whether the server is started at once, or by the first call when its tools are known",
+        "Whether the server is started at once, or by the first call when its tools are known; no effect yet",
     )
     .only(TransportKind::SERVERS),
     config_key(
         "protocol",
         "`auto` or a revision",
         "`auto`",
-        "The revision of MCP that the server is spoken to in, such as `2025-11-25`",
+        "The revision of MCP that is tried first, such as `2025-11-25`; the server chooses",
     )
     .only(TransportKind::SERVERS),
     config_key(
         "resources",
         "boolean",
         "`true`",
-        "Whether hosts are offered the resources of the server",
+        "Whether hosts are offered the resources of the server; none are yet",
     )
     .only(TransportKind::SERVERS),
     config_key(
         "roots",
         "list of paths",
         "none",
-        "Directories that the server is told of as roots; relative to this file",
+        "Directories that the server is told of as roots, relative to this file; it is told of none yet",
     )
     .only(TransportKind::SERVERS),
     config_key(
         "sampling",
         "boolean",
         "`false`",
-        "Whether the server may ask the host's model",
+        "Whether the server may ask the host's model; none may yet",
     )
     .only(TransportKind::SERVERS),
     config_key("headers", "mapping", "none", "Header fields that are added to each request").only(TransportKind::URLS),

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
 
 use super::{CallError, Executor};
 use crate::{
@@ -100,10 +101,11 @@ impl ServerClient {
         // People write secrets into files.
         let noted = credentials.secrets();
         for (name, value) in &process.env {
-            if let EnvValue::Literal(value) = value
-                && secrets::is_secret(name)
-            {
+            let EnvValue::Literal(value) = value else { continue };
+            if secrets::sounds_secret(name) {
                 noted.add(name, value);
+            } else if has_password(value) {
+                noted.add_url(name, value);
             }
         }
         Self { settings, server, process, environment, credentials, link: Mutex::default() }
@@ -149,12 +151,22 @@ impl ServerClient {
     }
 
     fn variables(&self) -> Result<Vec<(String, SecretString)>, CallError> {
+        let noted = self.credentials.secrets();
         let value = |value: &EnvValue| match value {
             EnvValue::Literal(text) => Ok(SecretString::from(text.as_str())),
-            EnvValue::Credential(name) => self.credentials.find(name).map_err(|error| {
-                let backend = &self.settings.name;
-                CallError::Settings { message: format!("backend \"{backend}\": {error}") }
-            }),
+            EnvValue::Credential(name) => match self.credentials.find(name) {
+                Ok(value) => {
+                    if secrets::is_secret(&name.0) {
+                        noted.add(&name.0, value.expose_secret());
+                    }
+                    Ok(value)
+                }
+                Err(error) => {
+                    let backend = &self.settings.name;
+                    let message = format!("backend \"{backend}\": {error}");
+                    Err(CallError::Settings { message })
+                }
+            },
         };
         let named = self.process.env.iter();
         named.map(|(name, it)| Ok((name.clone(), value(it)?))).collect()
@@ -163,6 +175,11 @@ impl ServerClient {
     fn made_link(&self) -> Option<ServerLink> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Returns whether a text is a URL with a password in it.
+fn has_password(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| url.password().is_some())
 }
 
 /// The first revision of the protocol that begins with `server/discover`.

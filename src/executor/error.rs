@@ -2,6 +2,7 @@
 
 pub(super) mod media_type;
 mod task;
+mod tool_failure;
 mod unsure;
 mod upload_size;
 
@@ -10,12 +11,12 @@ use std::time::Duration;
 use dadl_descriptor::model::json_path::PathError;
 use dadl_text::text;
 
-pub use self::task::TaskError;
 pub(crate) use self::{
     media_type::MediaTypeError, task::TaskFailure, unsure::UnsureError,
     upload_size::UploadSizeError,
 };
-use super::{BusyError, ToolFailure};
+pub use self::{task::TaskError, tool_failure::ToolFailure};
+use super::BusyError;
 use crate::{
     call::ArgumentError,
     files::FileError,

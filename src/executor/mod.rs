@@ -62,9 +62,8 @@ pub use self::{
     caller_script::{CallerScript, ScriptError, ScriptGuide},
     change_approval::{ChangeApproval, ChangeQuestion, ChangeRefusal},
     context::{CallContext, OnDrop, WaitBudget},
-    error::{CallError, TaskError},
+    error::{CallError, TaskError, ToolFailure},
     script_result::ScriptResultError,
-    server_call::ToolFailure,
 };
 use self::{
     begun_tasks::BegunTasks,

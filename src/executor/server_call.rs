@@ -9,7 +9,7 @@ use dadl_text::{
 };
 use serde::Deserialize;
 
-use super::{CallContext, CallError, Executor, inline::InlinedTexts};
+use super::{CallContext, CallError, Executor, ToolFailure, inline::InlinedTexts};
 use crate::{
     catalog::ServerTool,
     gate::Admitted,
@@ -25,18 +25,6 @@ const LONGEST_FAILURE: usize = 4000;
 
 /// The status that outcomes of servers have: there is none of HTTP, and what came is a result.
 const STATUS: u16 = 200;
-
-/// The tool of a server says that it failed. The caller or the remote.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the tool \"{tool}\" of the MCP server of backend \"{backend}\" failed: {message}")]
-pub struct ToolFailure {
-    /// The name of the backend.
-    pub backend: String,
-    /// The name that the server knows.
-    pub tool: String,
-    /// In the words of the server, bounded.
-    pub message: String,
-}
 
 /// A block of a result; only text is looked into.
 #[derive(Debug, Deserialize)]

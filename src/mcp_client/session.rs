@@ -134,6 +134,10 @@ impl Session {
                 biased;
                 answered = &mut handle.rx => {
                     open.close();
+                    // What came just before the answer is news, too.
+                    if progress.has_changed().unwrap_or_default() {
+                        progress.borrow_and_update().iter().for_each(listener);
+                    }
                     return match (answered, slot.take()) {
                         (_, Some(answer)) => answer,
                         (Ok(Err(ServiceError::TransportSend(error))), None) if is_full(&error) => {

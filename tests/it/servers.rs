@@ -251,7 +251,7 @@ fn arguments_are_checked_before_anything_is_sent() {
     for (arguments, told) in [
         (&["call", "add", "a=1"][..], "`b`"),
         (&["call", "add", "a=one", "b=2"][..], "`a`"),
-        (&["call", "ad", "a=1"][..], "did you mean"),
+        (&["call", "subtract", "a=1"][..], "unknown tool"),
     ] {
         let refused = house.run(arguments);
         assert!(refused.failure().contains(told), "{}", refused.err);
@@ -402,7 +402,7 @@ fn a_server_gets_what_is_named_and_no_secret_comes_back() {
     ] } });
     let more = json!({
         "levels": { "echo": "read" },
-        "env": { "MODE": "fast", "API_TOKEN": "literal-s3cr3t-text", "KEY": "${NOTES_KEY}" },
+        "env": { "MODE": "fast", "DATABASE": "postgres://u:the-datab4se-password@localhost/x", "API_TOKEN": "literal-s3cr3t-text", "KEY": "${NOTES_KEY}" },
     });
     let house = House::new()
         .server("notes", &script, more)
@@ -414,7 +414,9 @@ fn a_server_gets_what_is_named_and_no_secret_comes_back() {
     assert_eq!(environment["MODE"], "fast");
     assert!(environment.contains_key("KEY") && environment.contains_key("HOME"), "{result}");
     assert!(!environment.contains_key("OTHER_SECRET"), "{result}");
-    for secret in ["literal-s3cr3t-text", "credential-0f-the-notes", "nobody-else"] {
+    for secret in
+        ["literal-s3cr3t-text", "the-datab4se-password", "credential-0f-the-notes", "nobody-else"]
+    {
         assert!(!called.out.contains(secret) && !called.err.contains(secret), "{}", called.out);
     }
     // Without the credential nothing is started.
@@ -437,7 +439,7 @@ fn scripts_of_callers_call_tools_of_servers_within_their_levels() {
     assert!(seen(&mut process, 2).contains(&"api_read".to_owned()));
     let code = "return (await api.add({a: 1, b: 2})).sum";
     let sum = called(&mut process, 3, "api_read", json!({ "code": code }));
-    assert_eq!(sum["isError"], Value::Null, "{sum}");
+    assert_ne!(sum["isError"], true, "{sum}");
     assert!(text(&sum).contains('3'), "{sum}");
     // What the server says of it counts for nothing.
     let code = "return await api.echo({text: 'a'})";
@@ -479,14 +481,14 @@ fn a_server_at_a_url_is_refused() {
 #[cfg(target_os = "linux")]
 #[test]
 fn servers_end_with_us_whatever_ends_us() {
-    let script = json!({ "ignores_end": true, "on": { "tools/call echo": says("$process") } });
-    // The whole string in its quotes stands for the number.
-    let script: Value = serde_json::from_str(&script.to_string()).unwrap();
+    let process = json!({ "content": [], "structuredContent": { "process": "$process" } });
+    let script =
+        json!({ "ignores_end": true, "on": { "tools/call echo": [{ "result": process }] } });
     let house = House::new().server("notes", &script, levels());
     for signal in ["TERM", "KILL"] {
         let mut process = house.serve();
         let answer = called(&mut process, 2, "echo", json!({ "text": "a" }));
-        let number = text(&answer).to_owned();
+        let number = answer["structuredContent"]["process"].to_string();
         assert!(Path::new(&format!("/proc/{number}")).exists(), "{answer}");
         process.signal(signal);
         assert!(is_gone_soon(&number), "{signal}");

@@ -43,7 +43,7 @@ pub(super) async fn examine_backends(
             Ok(app) => {
                 let app = app.at(CallChannel::Terminal);
                 match app.has_servers() {
-                    true => server::examine_server(app, credentials, report).await,
+                    true => examine_server(app, credentials, report).await,
                     false => examine_app(&app, credentials, proxied, report).await,
                 }
             }
@@ -124,6 +124,22 @@ fn count_findings(findings: &[Diagnostic]) -> String {
     counts.join(", ")
 }
 
+/// Examines a backend that is another MCP server, which is started.
+async fn examine_server(app: App, credentials: &CredentialResolver, report: &mut DoctorReport) {
+    let Some(backend) = app.backends.first() else { return };
+    server::describe_start(backend, report);
+    if !describe_credentials(backend, credentials, report) {
+        return;
+    }
+    let app = server::started(app).await;
+    if let Some(backend) = app.backends.first()
+        && server::describe_found(backend, report)
+    {
+        describe_policy(&app, backend, report);
+    }
+    app.executor.end_servers(app.limits.shutdown_grace).await;
+}
+
 async fn examine_app(
     app: &App,
     credentials: &CredentialResolver,
@@ -144,7 +160,7 @@ async fn examine_app(
     }
 }
 
-pub(super) fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) {
+fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) {
     let catalog = app.gate.catalog();
     let (left_out, all) = (catalog.left_out().count(), catalog.entries().len());
     let listed = catalog.listed().count();
@@ -186,7 +202,7 @@ async fn check_reachable(backend: &LoadedBackend, report: &mut DoctorReport) -> 
 }
 
 /// Reports whether the credentials are set; returns whether a call can be made.
-pub(super) fn describe_credentials(
+fn describe_credentials(
     backend: &LoadedBackend,
     credentials: &CredentialResolver,
     report: &mut DoctorReport,
