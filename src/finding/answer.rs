@@ -7,6 +7,7 @@ use dadl_search::{SearchHit, ToolFamily};
 use dadl_text::text::{about_tokens, quoted_text};
 
 use super::{
+    asked_params::AskedWords,
     fold::fold,
     indexed::IndexedTools,
     request::{FoundTool, SearchAnswer, SearchDetail},
@@ -84,6 +85,7 @@ pub(super) fn write(
 /// How much is asked for.
 pub(super) struct AskedFor<'a> {
     pub(super) queries: &'a [String],
+    pub(super) words: &'a AskedWords,
     /// The positions of those that no tool fits.
     pub(super) unmet: &'a [usize],
     pub(super) budget: usize,
@@ -137,6 +139,10 @@ impl AnswerWriter<'_> {
             _ => SignatureRoom::Line,
         };
         let mut line = self.indexed.signature(found, room);
+        let more = self.indexed.unlisted(found, asked.words);
+        if room == SignatureRoom::Line && !more.is_empty() {
+            let _ = write!(line, " Takes {}, too.", more.join(", "));
+        }
         if room != SignatureRoom::Brief
             && let Some(alike) = self.alike(position)
         {

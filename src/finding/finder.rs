@@ -5,10 +5,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use dadl_search::SearchQuery;
+use dadl_search::{SearchHit, SearchQuery};
 
 use super::{
     answer::{self, AskedFor},
+    asked_params::AskedWords,
     builtin::BuiltinText,
     indexed::IndexedTools,
     request::{LEAST_BUDGET, MOST_BUDGET, SearchAnswer, SearchRequest},
@@ -25,6 +26,21 @@ pub struct ToolFinder {
     catalog: Arc<Catalog>,
     builtins: Arc<[BuiltinText]>,
     indexed: OnceLock<IndexedTools>,
+}
+
+/// How much more a tool counts that takes a parameter which a question names.
+const NAMED_PARAM: f32 = 1.6;
+/// So many of the best are looked at for that.
+const MOST_RAISED: usize = 40;
+
+/// Raises the tools that take a parameter which a question names.
+fn raise_named(tools: &IndexedTools, words: &AskedWords, hits: &mut [SearchHit]) {
+    for hit in hits.iter_mut().take(MOST_RAISED) {
+        if tools.entry(hit.position).is_some_and(|entry| words.name_param_of(entry)) {
+            hit.score *= NAMED_PARAM;
+        }
+    }
+    hits.sort_by(|one, other| other.score.total_cmp(&one.score));
 }
 
 impl ToolFinder {
@@ -48,6 +64,10 @@ impl ToolFinder {
         let tools = self.indexed();
         let found = tools.index.search(SearchQuery { queries: &request.queries, backend });
         let (mut hits, mut unmet) = (found.hits, found.unmet);
+        let words = AskedWords::of(&request.queries);
+        raise_named(tools, &words, &mut hits);
+        let first = hits.first().and_then(|hit| tools.entry(hit.position));
+        unmet.retain(|at| !first.is_some_and(|entry| words.names_param_of(*at, entry)));
         // Who asks for tools by their names wants these and no others.
         if let Some(names) = self.asked_names(&request.queries) {
             let is_asked = |name: &str| names.contains(&name);
@@ -59,6 +79,7 @@ impl ToolFinder {
         }
         let asked = AskedFor {
             queries: &request.queries,
+            words: &words,
             unmet: &unmet,
             budget: request.budget.clamp(LEAST_BUDGET, MOST_BUDGET),
             detail: request.detail,

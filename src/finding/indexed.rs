@@ -5,12 +5,13 @@ use std::sync::Arc;
 use dadl_search::{SearchIndex, ToolText};
 
 use super::{
+    asked_params::AskedWords,
     builtin::BuiltinText,
     request::FoundTool,
     signature::{self, SignatureRoom},
     texts,
 };
-use crate::catalog::{Catalog, EntryParam};
+use crate::catalog::{Catalog, CatalogEntry, EntryParam};
 
 /// The tools that can be found.
 #[derive(Debug)]
@@ -49,6 +50,14 @@ impl IndexedTools {
         self.tools.get(position).copied()
     }
 
+    /// Returns the tool of an API that stands at a position of the index.
+    pub(super) fn entry(&self, position: usize) -> Option<&CatalogEntry> {
+        match self.found(position)? {
+            FoundTool::Entry(at) => self.catalog.entries().get(at),
+            FoundTool::Builtin(_) => None,
+        }
+    }
+
     /// Returns the name by which a tool is called.
     pub(super) fn name(&self, found: FoundTool) -> &str {
         match found {
@@ -63,6 +72,13 @@ impl IndexedTools {
         let FoundTool::Entry(at) = found else { return Vec::new() };
         let params = self.catalog.entries().get(at).map(|entry| entry.params.iter());
         params.into_iter().flatten().filter_map(filter_of).collect()
+    }
+
+    /// Returns the parameters of a tool that no list has and one of the questions names.
+    pub(super) fn unlisted(&self, found: FoundTool, words: &AskedWords) -> Vec<&str> {
+        let FoundTool::Entry(at) = found else { return Vec::new() };
+        let entry = self.catalog.entries().get(at);
+        entry.map(|entry| words.unlisted(entry)).unwrap_or_default()
     }
 
     /// Writes how a tool is called.

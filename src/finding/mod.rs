@@ -5,6 +5,7 @@
 //! question comes, since a session that asks none needs none.
 
 mod answer;
+mod asked_params;
 mod builtin;
 mod choice;
 mod finder;

@@ -7,6 +7,7 @@ use dadl_text::text::cut_prose;
 use serde_json::{Map, Value};
 
 use super::{
+    asked_params::unlisted_params,
     choice::{ChoiceRoom, choice},
     result_type::TypeWriter,
 };
@@ -196,6 +197,12 @@ fn write_params(entry: &CatalogEntry, text: &mut String) {
             let _ = write!(text, "\n  {name}: {}", parts.join("; "));
         }
     }
+    let unlisted = unlisted_params(entry).map(|known| {
+        let said = known.param.description.as_deref().map(collapse_spaces);
+        let said = said.filter(|it| !it.is_empty()).map(|it| format!(": {it}"));
+        format!("\n  {}?{}", known.property, said.unwrap_or_default())
+    });
+    text.extend(unlisted);
 }
 
 /// Returns what comes back; `None` where nobody says.

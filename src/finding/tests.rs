@@ -249,3 +249,20 @@ fn parameters_without_room_are_named() {
     assert!(line.contains(", option_20?, option_21?, ") && line.contains(" more)"), "{line}");
     assert!(line.len() < 1_200, "{line}");
 }
+
+#[test]
+fn a_parameter_that_no_list_has_is_found_by_who_asks_for_it() {
+    let tool = "    update_vm: { method: PATCH, path: \"/vms/{id}\", access: write, description: \"Change a VM.\", \
+                params: { id: { type: string, in: path, required: true }, startDelay: { type: integer, in: body, \
+                description: Seconds }, name: { type: string, in: body } } }\n";
+    let finder =
+        finder_with(&["all"], &format!("{tool}_dadl_mcp: {{ unlisted_params: [startDelay] }}\n"));
+    for query in ["startDelay", "vm start delay"] {
+        let answer = text(&finder, query);
+        let line = answer.lines().next().unwrap();
+        assert!(line.starts_with("update_vm(id: string, name?: string)"), "{answer}");
+        assert!(line.ends_with(" Takes startDelay, too."), "{answer}");
+    }
+    assert!(!text(&finder, "change a vm").contains("startDelay"));
+    assert!(finder.describe("update_vm").unwrap().ends_with("\n  startDelay?: Seconds"));
+}

@@ -6,7 +6,7 @@ use dadl_descriptor::model::ResultTypes;
 use dadl_search::{BackendWords, ParamText, ToolEffect, ToolText};
 use serde_json::Value;
 
-use super::{builtin::BuiltinText, members::referred};
+use super::{asked_params::is_passed, builtin::BuiltinText, members::referred};
 use crate::catalog::{Catalog, CatalogEntry, CatalogOperation};
 
 /// Of the words of a result so many bytes are read.
@@ -25,13 +25,13 @@ pub(super) fn tool_text(entry: &CatalogEntry) -> ToolText<'_> {
     };
     let description = if description.is_empty() { &entry.description } else { description };
     let hints: Vec<&str> = entry.hints().iter().map(|(_, hint)| hint.as_str()).collect();
-    let listed = entry.params.iter().filter(|param| param.listed);
+    let passed = entry.params.iter().filter(|param| param.listed || is_passed(param));
     ToolText {
         name: entry.declared_name().into(),
         listed_name: entry.name.as_str().into(),
         backend: (&*entry.backend_name).into(),
         description: description.into(),
-        params: listed
+        params: passed
             .map(|param| ParamText {
                 name: param.property.as_str().into(),
                 description: param.param.description.as_deref().unwrap_or_default().into(),

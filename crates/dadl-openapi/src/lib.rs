@@ -10,7 +10,7 @@
 //! the document holds, reading ends, in bounded time and space, and never fails for a part of it.
 //!
 //! ```
-//! use dadl_openapi::{import::Options, import_api, read_document};
+//! use dadl_openapi::{import::ImportOptions, import_api, read_document};
 //!
 //! let document = br#"{
 //!     "openapi": "3.1.0",
@@ -19,7 +19,7 @@
 //!     "paths": { "/orders": { "get": { "operationId": "listOrders", "responses": {} } } }
 //! }"#;
 //! let (api, mut remarks) = read_document(document)?;
-//! let imported = import_api(&api, &Options::default(), &mut remarks)?;
+//! let imported = import_api(&api, &ImportOptions::default(), &mut remarks)?;
 //! assert!(imported.text.contains("list_orders:"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -8,13 +8,22 @@
 use crate::{
     index::{IndexedTool, SearchIndex},
     query::{Concept, Intent, ParsedQuery},
+    rank::stem_weights,
     tool_text::ToolEffect,
 };
 
 /// A tool does what is asked when it covers so much of the question.
 const ENOUGH: f32 = 0.45;
-/// So much is enough for a question about some one thing: its words name that, and not what is to be done.
+/// So much is enough for a question about some one thing, whose words name that and not what is to be done.
 const ENOUGH_CONCRETE: f32 = 0.3;
+/// So much is enough where nothing is to be changed: what to look at has many names, and the nearest list
+/// does no harm.
+const ENOUGH_TO_READ: f32 = 0.35;
+/// From this share on a question has the name of a tool, or what people say for it, and more words: a private
+/// network is made as a network is.
+const WHOLE_NAME: f32 = 0.95;
+/// So much is enough then.
+const ENOUGH_NAMED: f32 = 0.37;
 /// A tool is about a word when the word counts so much for it: when its name has the word, or people say it.
 const FULL_SHARE: f32 = 0.72;
 /// How much a word counts that may be meant, beside another one that means the same.
@@ -78,7 +87,14 @@ impl SearchIndex {
                 share *= WITHOUT_THING;
             }
         }
-        share >= if parsed.is_concrete { ENOUGH_CONCRETE } else { ENOUGH }
+        let is_named = self.named_share(position, &stem_weights(&parsed.concepts)) >= WHOLE_NAME;
+        let enough = match parsed.intent {
+            Intent::Change if parsed.is_concrete => ENOUGH_CONCRETE,
+            Intent::Change if is_named => ENOUGH_NAMED,
+            Intent::Change => ENOUGH,
+            _ => ENOUGH_TO_READ,
+        };
+        share >= enough
     }
 
     /// Returns how rare the tools are that are about any word of a concept.

@@ -182,7 +182,9 @@ impl IndexBuilder {
         self.lengths.push([0; FIELDS]);
         let name = name_words(&tool.name);
         self.count_words(TextField::Name, &name);
-        let mut name_stems: Vec<u32> = name.iter().map(|word| self.stem_id(word)).collect();
+        // `list_vms_by_host` is about machines and hosts, and a question seldom has `by`.
+        let telling = name.iter().filter(|word| !is_connective(word));
+        let mut name_stems: Vec<u32> = telling.map(|word| self.stem_id(word)).collect();
         name_stems.sort_unstable();
         name_stems.dedup();
         let mut keyword_stems = Vec::with_capacity(tool.keywords.len());
@@ -387,6 +389,14 @@ impl SearchIndex {
     pub(crate) fn spelling(&self) -> &Spelling {
         &self.spelling
     }
+}
+
+/// Returns whether a word of a name only joins others.
+fn is_connective(word: &str) -> bool {
+    matches!(
+        word,
+        "a" | "an" | "and" | "at" | "by" | "for" | "from" | "in" | "of" | "on" | "the" | "to"
+    )
 }
 
 /// Returns whether the name of a tool says that it gives many things.

@@ -391,20 +391,38 @@ impl QueryParser<'_> {
         let asks_how = matches!(first, "how" | "wie" | "comment" | "como" | "where" | "wo")
             && DOING.contains(&second);
         let is_asking = ASKING.contains(&first) && !asks_how;
-        let is_many = |word: &String| {
-            MANY.contains(&word.as_str())
-                || (word.len() > 3
-                    && word.ends_with('s')
-                    && !word.ends_with("ss")
-                    && !is_stop_word(word))
+        let is_plural = |word: &String| {
+            let is_known = || word.strip_suffix('s').is_some_and(|one| stem(word) == one);
+            (word.len() > 3 || is_known())
+                && word.ends_with('s')
+                && !word.ends_with("ss")
+                && !is_stop_word(word)
         };
+        let is_many = |word: &String| MANY.contains(&word.as_str()) || is_plural(word);
         self.parsed.is_of_many = self.words.iter().any(is_many);
-        self.parsed.intent = if is_asking { Intent::Read } else { self.wish() };
+        self.parsed.intent = match is_asking || self.asks_for_state(&is_plural) {
+            true => Intent::Read,
+            false => self.wish(),
+        };
         self.parsed
     }
 }
 
 impl QueryParser<'_> {
+    /// Returns whether a few words ask for things in a state: `suspended vms`, `hosts that are disabled`. What
+    /// was done to them is nothing that is to be done.
+    fn asks_for_state(&self, is_plural: &dyn Fn(&String) -> bool) -> bool {
+        let is_state = |at: usize| {
+            self.words.get(at).is_some_and(|word| word.len() > 4 && word.ends_with("ed"))
+        };
+        let mut changes =
+            self.kinds.iter().filter(|(_, kind)| kind.changes && !kind.names).peekable();
+        self.parsed.is_terse
+            && changes.peek().is_some()
+            && changes.all(|(at, _)| is_state(*at))
+            && self.words.iter().any(is_plural)
+    }
+
     /// Returns what a sentence wants that is no question: what its first word that says anything is, or
     /// else its first verb that cannot be the name of a thing.
     fn wish(&mut self) -> Intent {

@@ -21,11 +21,12 @@ const READ_WHERE_CHANGED: f32 = 0.57;
 /// How much a tool counts more that gives many things, where a question asks for many.
 const LIST_WHERE_MANY: f32 = 1.05;
 /// How much the words of a name that a question has add to what the texts say.
-const NAME_SHARE: f32 = 1.3;
-/// How much one word that people say counts beside an expression.
+const NAME_SHARE: f32 = 1.1;
+/// How much one word, or two, that people say count beside a longer expression: they are said of many things.
 const ONE_WORD: f32 = 0.6;
+const TWO_WORDS: f32 = 0.85;
 /// How much of the score depends on what share of the question a tool is about.
-const COVERED_SHARE: f32 = 0.2;
+const COVERED_SHARE: f32 = 0.3;
 /// How much of what a word says is its own rarity, and not that of its most common synonym.
 const OWN_RARITY: f32 = 0.4;
 /// What a tool gets whose name is the question.
@@ -227,11 +228,14 @@ impl SearchIndex {
     }
 
     /// Returns what share of the name of a tool a question has, or of what people say for it.
-    fn named_share(&self, position: usize, weights: &BTreeMap<u32, f32>) -> f32 {
+    pub(crate) fn named_share(&self, position: usize, weights: &BTreeMap<u32, f32>) -> f32 {
         let Some(tool) = self.tools().get(position) else { return 0.0 };
         let said = tool.keyword_stems.iter().map(|stems| {
-            // One word alone is said of many things.
-            let certainty = if stems.len() > 1 { 1.0 } else { ONE_WORD };
+            let certainty = match stems.len() {
+                1 => ONE_WORD,
+                2 => TWO_WORDS,
+                _ => 1.0,
+            };
             certainty * self.share_of(stems, weights)
         });
         said.fold(self.share_of(&tool.name_stems, weights), f32::max)
@@ -279,7 +283,7 @@ fn raise(values: &mut [f32], touched: &mut Vec<u32>, tool: u32, value: f32) {
 }
 
 /// Returns the stems of a question with the highest weight of each.
-fn stem_weights(concepts: &[Concept]) -> BTreeMap<u32, f32> {
+pub(crate) fn stem_weights(concepts: &[Concept]) -> BTreeMap<u32, f32> {
     let mut weights: BTreeMap<u32, f32> = BTreeMap::new();
     for words in concepts.iter().flat_map(|concept| &concept.alternatives) {
         for stem in &words.stems {
