@@ -190,16 +190,10 @@ pub fn check_arguments(
             Some(value)
                 if faults.mistyped.contains(property) || convert::needs_look(param, &value) =>
             {
-                match convert::fit_value(param, WireFormat::of(param, entry.operation()), value) {
-                    Conversion::Value(value) => Some(value),
-                    Conversion::Absent => None,
-                    Conversion::Wrong(value) => {
-                        problems.push(ArgumentProblem::wrong_type(property, param, &value));
-                        values.push(None);
-                        continue;
-                    }
-                    Conversion::Refused(reason) => {
-                        problems.push(ArgumentProblem::value(property, reason));
+                match converted(entry, property, param, value) {
+                    Ok(value) => value,
+                    Err(problem) => {
+                        problems.push(problem);
                         values.push(None);
                         continue;
                     }
@@ -246,6 +240,21 @@ pub fn check_arguments(
         problems = server_check::problems(entry, &checked);
     }
     if problems.is_empty() { Ok(checked) } else { Err(ArgumentError::new(entry, problems)) }
+}
+
+/// Converts a value that is not of the type of its parameter; `None` is as if it were not given.
+fn converted(
+    entry: &CatalogEntry,
+    property: &str,
+    param: &Param,
+    value: Value,
+) -> Result<Option<Value>, ArgumentProblem> {
+    match convert::fit_value(param, WireFormat::of(param, entry.operation()), value) {
+        Conversion::Value(value) => Ok(Some(value)),
+        Conversion::Absent => Ok(None),
+        Conversion::Wrong(value) => Err(ArgumentProblem::wrong_type(property, param, &value)),
+        Conversion::Refused(reason) => Err(ArgumentProblem::value(property, reason)),
+    }
 }
 
 /// Takes what no parameter is for out of the arguments, where the body may have any members;
