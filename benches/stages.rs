@@ -83,6 +83,7 @@ fn catalog() -> Catalog {
     Catalog::build(&[BackendTools {
         name: "xo",
         descriptor: bundled(),
+        server: None,
         policy: &policy,
         task_wait: None,
     }])
@@ -94,7 +95,13 @@ fn catalog_of_the_bundled_descriptor(bencher: Bencher<'_, '_>) {
     let (descriptor, policy) = (bundled(), policy());
     bencher.bench(|| {
         let descriptor = Arc::clone(&descriptor);
-        Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy, task_wait: None }])
+        Catalog::build(&[BackendTools {
+            name: "xo",
+            descriptor,
+            server: None,
+            policy: &policy,
+            task_wait: None,
+        }])
     });
 }
 
@@ -107,6 +114,7 @@ fn finder() -> ToolFinder {
         .map(|name| BackendTools {
             name,
             descriptor: Arc::clone(&descriptor),
+            server: None,
             policy: &policy,
             task_wait: None,
         })
@@ -378,6 +386,7 @@ fn call_at(
     let catalog = Catalog::build(&[BackendTools {
         name: "xo",
         descriptor,
+        server: None,
         policy: &policy,
         task_wait: None,
     }]);

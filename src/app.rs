@@ -5,10 +5,12 @@
 //! missing one says so.
 
 mod credential_problem;
+mod discover;
 mod error;
 mod flows;
 pub(crate) mod openapi;
 mod operator;
+mod servers;
 
 use std::{
     collections::BTreeSet,
@@ -22,19 +24,23 @@ use std::{
 
 use dadl_descriptor::{
     diagnostic::Diagnostic,
-    model::{AuthScheme, Descriptor},
+    model::{AuthScheme, CredentialName, Descriptor},
+    offer::ServerOffer,
     source::SourceText,
 };
 use url::Url;
 
-pub use self::error::BuildError;
+pub use self::{
+    error::BuildError,
+    servers::{FoundServer, LoadedServer, ServerFound},
+};
 pub(crate) use self::{
     error::{BuildProblem, RotationError, SettingProblem},
     flows::CredentialFlow,
 };
 use crate::{
     access::{AccessDecision, AccessDenial, AccessPolicy},
-    call::{BaseUrl, CallChannel},
+    call::{BackendPlace, BaseUrl, CallChannel},
     catalog::{BackendTools, Catalog},
     config::{
         AddressKey, BackendSettings, BaseUrlProblem, OperatorLimits, Origin, Settings, Surface,
@@ -42,7 +48,7 @@ use crate::{
         credentials::{BackendCredentials, CredentialResolver},
         server_notes::NotePlace,
     },
-    executor::{Executor, KnownServer},
+    executor::{BackendClient, Executor, KnownServer},
     files::{FileStore, HostResolver, SystemResolver},
     gate::Gate,
     http::{
@@ -69,6 +75,8 @@ pub struct App {
     pub surface: Surface,
     /// Sentences for the operator: nothing is broken, but something looks mistyped.
     pub warnings: Vec<String>,
+    /// What is known of the servers of APIs, in the order of the settings.
+    pub(crate) offers: Vec<Option<Arc<ServerOffer>>>,
 }
 
 /// A backend and the descriptor that it was loaded from.
@@ -82,10 +90,26 @@ pub struct LoadedBackend {
     pub source: SourceText,
     /// What the check found; no errors.
     pub diagnostics: Vec<Diagnostic>,
-    /// The base URL.
-    pub base: BaseUrl,
+    /// How it is reached.
+    pub access: BackendAccess,
     /// A file that could be taken for the descriptor.
     pub unused: Option<UnusedFile>,
+}
+
+/// How a backend is reached.
+#[derive(Debug)]
+pub enum BackendAccess {
+    /// By requests of an API.
+    Api(Box<ApiAccess>),
+    /// As another MCP server.
+    Server(Box<LoadedServer>),
+}
+
+/// Where requests of an API go.
+#[derive(Debug)]
+pub struct ApiAccess {
+    /// The base URL.
+    pub base: BaseUrl,
     /// Where it may connect.
     pub guard: ConnectionGuard,
 }
@@ -125,10 +149,7 @@ impl App {
         let mut problems = Vec::new();
         for loaded in load_all(settings, &settings.backends, credentials) {
             match loaded {
-                Ok(mut loaded) => {
-                    loaded.guard = loaded.guard.with_resolver(Arc::clone(&resolver));
-                    backends.push(loaded);
-                }
+                Ok(loaded) => backends.push(loaded.finding_hosts(&resolver)),
                 Err(found) => problems.extend(found),
             }
         }
@@ -144,33 +165,42 @@ impl App {
         let authenticators: Vec<Authenticator> =
             backends.iter().map(|backend| build_authenticator(backend, credentials)).collect();
         let mut warnings = openapi::fetch_all(&mut backends, &authenticators, &files);
-        let tools: Vec<BackendTools<'_>> = backends
-            .iter()
-            .map(|backend| BackendTools {
-                name: &backend.settings.name,
-                descriptor: Arc::clone(&backend.descriptor),
-                policy: &backend.settings.policy,
-                task_wait: Some(backend.settings.task_wait),
-            })
-            .collect();
         let known: Vec<Option<KnownServer>> =
             backends.iter().map(|backend| backend.known(settings)).collect();
         let offers: Vec<_> =
             known.iter().map(|known| known.as_ref().and_then(KnownServer::offer)).collect();
-        let catalog = Arc::new(Catalog::fitted(&tools, &offers));
-        warnings.extend(backends.iter().flat_map(mistyped_patterns));
+        let catalog = Arc::new(build_catalog(&backends, &offers));
+        // Which tools a server has, it says when it is asked.
+        let apis = backends.iter().filter(|backend| backend.api().is_some());
+        warnings.extend(apis.flat_map(mistyped_patterns));
         warnings.extend(backends.iter().flat_map(left_out));
         let confirm: Vec<_> = backends.iter().map(|backend| backend.settings.confirm).collect();
         let clients = backends.iter().zip(authenticators);
-        let clients = clients.map(|(backend, authenticator)| backend.client(authenticator));
-        let clients: Vec<Backend> = clients.collect();
+        let clients =
+            clients.map(|(backend, authenticator)| backend.any_client(authenticator, credentials));
+        let clients: Vec<BackendClient> = clients.collect();
         let executor = Executor::new(clients, files).with_limits(settings.limits);
         let executor = executor.with_known(known);
-        let bases: Vec<BaseUrl> = backends.iter().map(|backend| backend.base.clone()).collect();
-        let gate = Gate::new(catalog, confirm).with_bases(bases);
+        let places: Vec<BackendPlace> = backends.iter().map(LoadedBackend::place).collect();
+        let gate = Gate::new(catalog, confirm).with_places(places);
         let (limits, surface) = (settings.limits, settings.surface);
-        Ok(Self { gate, executor, backends, limits, surface, warnings })
+        Ok(Self { gate, executor, backends, limits, surface, warnings, offers })
     }
+}
+
+/// Makes the catalog of all backends, from what is known of each.
+fn build_catalog(backends: &[LoadedBackend], offers: &[Option<Arc<ServerOffer>>]) -> Catalog {
+    let tools: Vec<BackendTools<'_>> = backends
+        .iter()
+        .map(|backend| BackendTools {
+            name: &backend.settings.name,
+            descriptor: Arc::clone(&backend.descriptor),
+            server: backend.server().map(|server| server.tools.clone()),
+            policy: &backend.settings.policy,
+            task_wait: Some(backend.settings.task_wait),
+        })
+        .collect();
+    Catalog::fitted(&tools, offers)
 }
 
 /// Loads the descriptors of `backends`, on as many threads as there are processors; the order is
@@ -217,6 +247,9 @@ fn load_backend(
         backend: backend.name.clone(),
         problem: Box::new(problem),
     };
+    if let Some(server) = &backend.server {
+        return servers::load_server(backend, server);
+    }
     let mut located = bundled::locate_descriptor(&backend.dadl, &settings.places)
         .map_err(|error| [setting(error.into())])?;
     let unused = located.unused.take();
@@ -256,9 +289,11 @@ fn load_backend(
         descriptor: Arc::new(descriptor),
         source,
         diagnostics: loaded.diagnostics,
-        base,
+        access: BackendAccess::Api(Box::new(ApiAccess {
+            base,
+            guard: ConnectionGuard::new(reach),
+        })),
         unused,
-        guard: ConnectionGuard::new(reach),
     })
 }
 
@@ -306,6 +341,52 @@ fn check_rotation(
 }
 
 impl LoadedBackend {
+    /// Returns where requests go; `None` for another MCP server.
+    pub fn api(&self) -> Option<&ApiAccess> {
+        match &self.access {
+            BackendAccess::Api(api) => Some(api),
+            BackendAccess::Server(_) => None,
+        }
+    }
+
+    /// Returns what is known of another MCP server; `None` for an API.
+    pub fn server(&self) -> Option<&LoadedServer> {
+        match &self.access {
+            BackendAccess::Api(_) => None,
+            BackendAccess::Server(server) => Some(server),
+        }
+    }
+
+    fn server_mut(&mut self) -> Option<&mut LoadedServer> {
+        match &mut self.access {
+            BackendAccess::Api(_) => None,
+            BackendAccess::Server(server) => Some(server),
+        }
+    }
+
+    /// Returns where its calls go, for people.
+    pub fn place(&self) -> BackendPlace {
+        match &self.access {
+            BackendAccess::Api(api) => BackendPlace::Api(api.base.clone()),
+            BackendAccess::Server(server) => BackendPlace::Process(server.place()),
+        }
+    }
+
+    /// Returns the names of the credentials that its calls need.
+    pub fn credentials(&self) -> Vec<&CredentialName> {
+        match self.server() {
+            Some(server) => server.credentials().collect(),
+            None => self.descriptor.auth.credentials(),
+        }
+    }
+
+    fn finding_hosts(mut self, resolver: &Arc<dyn HostResolver>) -> Self {
+        if let BackendAccess::Api(api) = &mut self.access {
+            api.guard = api.guard.clone().with_resolver(Arc::clone(resolver));
+        }
+        self
+    }
+
     /// Returns where its credentials go, or what a login makes of them.
     pub fn origins(&self) -> BTreeSet<Origin> {
         let token_url = match &self.descriptor.auth {
@@ -316,21 +397,30 @@ impl LoadedBackend {
             | AuthScheme::Several(_)
             | AuthScheme::Token { .. } => None,
         };
-        let urls = std::iter::once(self.base.as_url()).chain(token_url);
-        urls.filter_map(Origin::of).chain(self.along()).collect()
+        let base = match &self.access {
+            BackendAccess::Api(api) => api.base.as_url(),
+            BackendAccess::Server(server) => {
+                let place = server.place();
+                let args = place.args.iter().map(String::as_str);
+                return BTreeSet::from([Origin::of_process(&place.program, args)]);
+            }
+        };
+        let urls = std::iter::once(base).chain(token_url);
+        urls.filter_map(Origin::of).chain(self.along(base)).collect()
     }
 
     /// Returns where the operator sends the credential besides the base URL.
-    fn along(&self) -> impl Iterator<Item = Origin> {
+    fn along(&self, base: &Url) -> impl Iterator<Item = Origin> {
         let allowed = self.settings.policy.origins.iter();
-        let others = allowed.filter(|it| it.credential && !it.is_at(self.base.as_url()));
+        let others = allowed.filter(|it| it.credential && !it.is_at(base));
         others.filter_map(|it| Origin::of(it.url()))
     }
 
     /// Returns where it is kept what the server has, where anything is to be learned and kept.
     pub fn note(&self, settings: &Settings) -> Option<NotePlace> {
         let fit = self.descriptor.fit.as_ref().filter(|_| self.settings.fit)?;
-        Some(NotePlace::new(settings.cache.as_deref()?, self.base.as_str(), &fit.source))
+        let base = self.api()?.base.as_str();
+        Some(NotePlace::new(settings.cache.as_deref()?, base, &fit.source))
     }
 
     /// Returns what is known of the server from an earlier run; `None` where nothing is to be learned.
@@ -349,10 +439,23 @@ impl LoadedBackend {
         Some(KnownServer::new(place, note.as_ref()))
     }
 
-    /// Makes the client of the backend; it connects when its first call does.
-    fn client(&self, authenticator: Authenticator) -> Backend {
-        let backend = Backend::new(self.settings.clone(), self.base.clone(), authenticator);
-        let backend = backend.with_guard(self.guard.clone()).with_pace(self.descriptor.pace);
+    /// Makes the client of the backend; it connects or starts when its first call does.
+    fn any_client(
+        &self,
+        authenticator: Authenticator,
+        credentials: &CredentialResolver,
+    ) -> BackendClient {
+        match &self.access {
+            BackendAccess::Api(api) => self.client(api, authenticator).into(),
+            BackendAccess::Server(server) => server.client(self, credentials).into(),
+        }
+    }
+
+    /// Makes the client of an API.
+    fn client(&self, api: &ApiAccess, authenticator: Authenticator) -> Backend {
+        let ApiAccess { base, guard } = api;
+        let backend = Backend::new(self.settings.clone(), base.clone(), authenticator);
+        let backend = backend.with_guard(guard.clone()).with_pace(self.descriptor.pace);
         let backend = backend.with_switch(self.descriptor.switch.clone());
         backend.with_base_path(self.descriptor.base_path.clone())
     }
@@ -372,15 +475,18 @@ fn build_authenticator(backend: &LoadedBackend, credentials: &CredentialResolver
 /// Names the patterns of `tools` and `exclude_tools` that match no tool.
 fn mistyped_patterns(backend: &LoadedBackend) -> Vec<String> {
     let AccessPolicy { tools, exclude_tools, .. } = &backend.settings.policy;
-    let names = || backend.descriptor.names();
+    let of_server = backend.server().into_iter().flat_map(|server| server.tools.iter());
+    let of_server = of_server.map(|tool| tool.name.as_str());
+    let names = || backend.descriptor.names().chain(of_server.clone());
     let included = tools.iter().flat_map(|tools| tools.without_match(names()));
     let excluded = exclude_tools.without_match(names());
     let name = &backend.settings.name;
+    let owner = if backend.server().is_some() { "server" } else { "descriptor" };
     included
         .map(|pattern| ("tools", pattern))
         .chain(excluded.into_iter().map(|pattern| ("exclude_tools", pattern)))
         .map(|(key, pattern)| {
-            format!("backend \"{name}\": `{pattern}` in `{key}` matches no tool of the descriptor")
+            format!("backend \"{name}\": `{pattern}` in `{key}` matches no tool of the {owner}")
         })
         .collect()
 }

@@ -11,12 +11,13 @@ pub mod preview;
 mod question;
 pub mod script;
 mod shown_name;
+mod task_right;
 
 use std::sync::Arc;
 
 use dadl_descriptor::model::{
-    AccessLevel, Composite, Tool,
-    task::{TaskCall, TaskRules, carried::CarriedValues},
+    AccessLevel, Composite,
+    task::{TaskCall, carried::CarriedValues},
 };
 use dadl_text::{names::OrMeant, text::quoted_text};
 use serde_json::{Map, Value};
@@ -24,7 +25,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     access::{AccessDecision, AccessDenial},
-    call::{self, ArgumentError, BaseUrl, CallArguments, CallChannel},
+    call::{self, ArgumentError, BackendPlace, BaseUrl, CallArguments, CallChannel},
     catalog::{BackendId, Catalog, CatalogEntry, CatalogOperation, TaskTools},
     config::ConfirmPolicy,
     outcome::task_report::TaskHandle,
@@ -40,7 +41,7 @@ pub struct Gate {
     /// By position of the backend.
     confirm: Arc<[ConfirmPolicy]>,
     /// By position of the backend, as far as they are known: where calls go, for the question.
-    bases: Arc<[BaseUrl]>,
+    places: Arc<[BackendPlace]>,
     /// Which door it stands at.
     door: CallChannel,
     /// Whether the one backend is a simulator inside this process.
@@ -184,7 +185,7 @@ impl Gate {
         Self {
             catalog,
             confirm: confirm.into(),
-            bases: Arc::default(),
+            places: Arc::default(),
             door: CallChannel::default(),
             simulated: false,
             terminal: TerminalCommand::default(),
@@ -197,10 +198,22 @@ impl Gate {
         Self { terminal, ..self }
     }
 
+    /// Decides about the tools of another catalog of the same backends.
+    #[must_use]
+    pub fn with_catalog(self, catalog: Arc<Catalog>) -> Self {
+        Self { catalog, ..self }
+    }
+
     /// Says where calls go, by position of the backend, so that a person who is asked sees it.
     #[must_use]
-    pub fn with_bases(self, bases: impl Into<Arc<[BaseUrl]>>) -> Self {
-        Self { bases: bases.into(), ..self }
+    pub fn with_places(self, places: impl Into<Arc<[BackendPlace]>>) -> Self {
+        Self { places: places.into(), ..self }
+    }
+
+    /// Says so of backends that are all APIs.
+    #[must_use]
+    pub fn with_bases(self, bases: Vec<BaseUrl>) -> Self {
+        self.with_places(bases.into_iter().map(BackendPlace::Api).collect::<Vec<_>>())
     }
 
     /// Stands at `door`: all calls that it admits came through this one, and so did what follows
@@ -370,7 +383,7 @@ impl Gate {
     fn dangerous_delegates(&self, entry: &CatalogEntry) -> impl Iterator<Item = &CatalogEntry> {
         let delegates = match entry.operation() {
             CatalogOperation::Composite(Composite { delegates, .. }) => delegates.as_slice(),
-            CatalogOperation::Tool(_) => &[],
+            CatalogOperation::Tool(_) | CatalogOperation::Server(_) => &[],
         };
         delegates.iter().filter_map(|name| self.catalog.find_declared(entry.backend, name)).filter(
             |delegate| delegate.decision == AccessDecision::Allow && self.asks_for(delegate),
@@ -554,103 +567,6 @@ fn look_call<'gate>(
     }
     let arguments = call::check_arguments(entry, with_properties(entry, arguments)).ok()?;
     Some(Admitted { gate, entry, arguments, consented: false, from_script: false })
-}
-
-impl TaskRight {
-    /// Returns the task.
-    pub fn handle(&self) -> &TaskHandle {
-        &self.handle
-    }
-
-    /// Returns how the tasks of the backend work; `None` for no right that was ever given.
-    pub(crate) fn tasks(&self) -> Option<&TaskRules> {
-        self.gate.catalog.task_tools(self.backend)?.watch.descriptor().tasks.as_ref()
-    }
-
-    /// Returns the tool that began the task, whose rules apply to its result.
-    pub(crate) fn starter(&self) -> Option<&Tool> {
-        let descriptor = self.gate.catalog.task_tools(self.backend)?.watch.descriptor();
-        descriptor.tools.iter().find(|tool| tool.name == self.handle.tool)
-    }
-
-    /// Returns whether the task stops when it is asked to, as far as the descriptor says.
-    pub(crate) fn stops(&self) -> bool {
-        self.tasks().is_none_or(|tasks| tasks.stops(&self.handle.tool))
-    }
-
-    /// Returns whether the task may be cancelled, and can.
-    pub(crate) fn can_cancel(&self) -> bool {
-        self.began_it && self.tasks().is_some_and(|tasks| tasks.cancel.is_some())
-    }
-
-    /// Admits the call that looks at the task.
-    pub(crate) fn watch(&self) -> Result<Admitted<'_>, CallRefusal> {
-        let tools = self.gate.catalog.task_tools(self.backend);
-        self.admit(tools.map(|tools| &tools.watch), self.tasks().map(|tasks| &tasks.watch))
-    }
-
-    /// Admits the call that answers at the end of the task.
-    pub(crate) fn wait_for_end(&self) -> Result<Admitted<'_>, CallRefusal> {
-        let tools = self.gate.catalog.task_tools(self.backend);
-        let call = self.tasks().and_then(|tasks| tasks.blocking.as_ref());
-        self.admit(tools.map(|tools| &tools.watch), call)
-    }
-
-    /// Admits the call that tells what became of the task: the one at this place, with `values` in its
-    /// arguments. Whoever began the task may know; for others the rules of its tool count.
-    pub(crate) fn verdict(
-        &self,
-        at: usize,
-        values: &[(String, String)],
-    ) -> Result<Admitted<'_>, CallRefusal> {
-        let entry = self.gate.catalog.task_tools(self.backend);
-        let entry = entry.and_then(|tools| tools.verdicts.get(at)?.as_ref());
-        let call = self.tasks().and_then(|tasks| Some(&tasks.verdicts.get(at)?.call));
-        let (Some(entry), Some(call)) = (entry, call) else {
-            let reason = "the descriptor has no call for this".to_owned();
-            return Err(CallRefusal::NoTask { handle: self.handle.to_string(), reason });
-        };
-        if !self.began_it {
-            self.gate.check_decision(entry)?;
-        }
-        let arguments = call::check_arguments(entry, with_properties(entry, call.filled(values)))?;
-        Ok(Admitted {
-            gate: &self.gate,
-            entry,
-            arguments,
-            consented: self.began_it,
-            from_script: false,
-        })
-    }
-
-    /// Admits the call that asks the task to stop.
-    pub(crate) fn cancel(&self) -> Result<Admitted<'_>, CallRefusal> {
-        let tools = self.gate.catalog.task_tools(self.backend);
-        let call = self.tasks().and_then(|tasks| tasks.cancel.as_ref());
-        let entry = tools.and_then(|tools| tools.cancel.as_ref());
-        self.admit(entry.filter(|_| self.began_it), call)
-    }
-
-    fn admit<'gate>(
-        &'gate self,
-        entry: Option<&'gate CatalogEntry>,
-        call: Option<&TaskCall>,
-    ) -> Result<Admitted<'gate>, CallRefusal> {
-        let (Some(entry), Some(call)) = (entry, call) else {
-            let reason = "the descriptor has no call for this".to_owned();
-            return Err(CallRefusal::NoTask { handle: self.handle.to_string(), reason });
-        };
-        let arguments = call.arguments_for(&self.handle.id, &self.handle.carried);
-        let arguments = with_properties(entry, arguments);
-        let arguments = call::check_arguments(entry, arguments)?;
-        Ok(Admitted {
-            gate: &self.gate,
-            entry,
-            arguments,
-            consented: self.began_it,
-            from_script: false,
-        })
-    }
 }
 
 /// Renames arguments from the names of the wire to those of the schema.

@@ -22,6 +22,7 @@ pub mod gate;
 pub mod http;
 pub mod live;
 pub mod mcp;
+pub mod mcp_client;
 pub mod outcome;
 pub mod response;
 pub mod secrets;

@@ -80,6 +80,7 @@ fn server() -> HttpServer {
     let catalog = Catalog::build(&[BackendTools {
         name: "fuzz",
         descriptor: Arc::clone(&descriptor),
+        server: None,
         policy: &policy, task_wait: None,
     }]);
     let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(Fixed));

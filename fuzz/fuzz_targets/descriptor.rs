@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
         let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
         let descriptor = Arc::new(descriptor);
         let count = descriptor.tools.len();
-        let tools = BackendTools { name: "fuzz", descriptor, policy: &policy, task_wait: None };
+        let tools = BackendTools { name: "fuzz", descriptor, server: None, policy: &policy, task_wait: None };
         assert!(Catalog::build(&[tools]).entries().len() >= count);
     }
 });

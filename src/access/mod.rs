@@ -5,6 +5,7 @@
 //! clearly allowed is denied, and a denial names the setting that would allow the call. A tool whose
 //! path names a host is denied, whatever its level, unless the operator admits that host.
 
+mod levels;
 mod origin;
 
 use std::fmt;
@@ -13,8 +14,8 @@ use dadl_descriptor::model::{AccessLevel, template::OtherHost};
 use dadl_text::text::cut_text;
 use url::Url;
 
-pub use self::origin::AllowedOrigin;
 pub(crate) use self::origin::NoOrigin;
+pub use self::{levels::LevelMap, origin::AllowedOrigin};
 
 /// The word for tools whose author gave no level.
 pub const UNCLASSIFIED: &str = "unclassified";
@@ -173,6 +174,8 @@ pub enum AccessDenial {
         /// The tool's level.
         level: String,
     },
+    /// Nobody has given a level to this tool of an MCP server.
+    NoLevel,
     /// `tools` is given and no pattern of it matches.
     NotIncluded,
     /// The path of the tool is at another host, which `allow_origins` does not have.
@@ -231,6 +234,10 @@ impl AccessDenial {
             Self::Level { level } => {
                 format!("add `{level}` to `access` of backend `{backend}` in backends.yaml")
             }
+            Self::NoLevel => format!(
+                "give it one under `levels` of backend `{backend}` in backends.yaml, such as \
+                 `{tool}: read` where it changes nothing"
+            ),
             Self::NotIncluded => format!("add `{tool}` to `tools` of backend `{backend}`"),
             Self::Origin { origin } => format!(
                 "if you trust that host, write `allow_origins: [\"{origin}\"]` for backend \
@@ -247,6 +254,7 @@ impl fmt::Display for AccessDenial {
             Self::Bound { level } => write!(formatter, "--access does not allow level `{level}`"),
             Self::Excluded { pattern } => write!(formatter, "excluded by `{pattern}`"),
             Self::Level { level } => write!(formatter, "access level `{level}` is not allowed"),
+            Self::NoLevel => formatter.write_str("it has no access level"),
             Self::NotIncluded => formatter.write_str("not among the tools that are allowed"),
             Self::Origin { origin } => write!(formatter, "its path is at another host, {origin}"),
             Self::Host => {

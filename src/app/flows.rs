@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, fmt};
 
 use dadl_descriptor::model::{CredentialName, auth::receivers::CredentialReceiver};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{
     BuildProblem, LoadedBackend,
@@ -85,13 +86,19 @@ impl fmt::Display for CredentialFlow {
 impl LoadedBackend {
     /// Returns the credentials that its descriptor gets, and where they go.
     pub fn flows(&self) -> Vec<CredentialFlow> {
-        let auth = &self.descriptor.auth;
+        // What a process gets, the operator writes beside its command.
+        let Some(api) = self.api() else { return Vec::new() };
+        let (base, auth) = (api.base.as_url(), &self.descriptor.auth);
         let names = auth.credentials().into_iter();
-        names.map(|name| self.flow(name, &auth.receivers(name))).collect()
+        names.map(|name| self.flow(base, name, &auth.receivers(name))).collect()
     }
 
-    fn flow(&self, name: &CredentialName, receivers: &[CredentialReceiver<'_>]) -> CredentialFlow {
-        let base = self.base.as_url();
+    fn flow(
+        &self,
+        base: &Url,
+        name: &CredentialName,
+        receivers: &[CredentialReceiver<'_>],
+    ) -> CredentialFlow {
         let gives_base = self.settings.gives_base(base, self.descriptor.base_url.as_deref());
         let goals = receivers.iter().filter_map(|receiver| {
             let (key, url) = match receiver {
@@ -118,7 +125,7 @@ impl LoadedBackend {
         });
         // The operator says that it goes there as well.
         let along = to_api.flat_map(|is_derived| {
-            self.along().map(move |origin| CredentialDestination {
+            self.along(base).map(move |origin| CredentialDestination {
                 origin,
                 key: AddressKey::ToolPath,
                 is_derived,

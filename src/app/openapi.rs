@@ -115,9 +115,9 @@ pub(super) fn fetch_all(
     let mut wanted = Vec::new();
     let mut warnings = Vec::new();
     for (at, (backend, authenticator)) in backends.iter().zip(authenticators).enumerate() {
-        if backend.settings.fetch_openapi {
+        if let Some(api) = backend.api().filter(|_| backend.settings.fetch_openapi) {
             match document_url(backend) {
-                Ok(url) => wanted.push((at, url, backend.client(authenticator.clone()))),
+                Ok(url) => wanted.push((at, url, backend.client(api, authenticator.clone()))),
                 Err(reason) => warnings.push(fetch_warning(backend, &reason)),
             }
         }
@@ -154,14 +154,15 @@ fn fetch_warning(backend: &LoadedBackend, reason: &FetchError) -> String {
 
 /// Returns where the document is: below the base URL, as it is or as the descriptor has it.
 pub(crate) fn document_url(backend: &LoadedBackend) -> Result<Url, FetchError> {
+    let base = &backend.api().ok_or(FetchError::NoSource)?.base;
     let Some(source) = &backend.descriptor.openapi_source else {
         // What says which tools there are says what they take, too.
         let fit = backend.descriptor.fit.as_ref().map(|fit| &fit.source);
         let Some(FitSource::OpenApi(path)) = fit else { return Err(FetchError::NoSource) };
-        let text = format!("{}{path}", backend.base.as_str().trim_end_matches('/'));
+        let text = format!("{}{path}", base.as_str().trim_end_matches('/'));
         let url = Url::parse(&text).map_err(|error| FetchError::NoUrl(text, error))?;
         let elsewhere = || FetchError::Elsewhere(url.to_string());
-        return if backend.base.contains(&url) { Ok(url) } else { Err(elsewhere()) };
+        return if base.contains(&url) { Ok(url) } else { Err(elsewhere()) };
     };
     if !source.contains("://") {
         return Err(FetchError::IsBeside);
@@ -170,11 +171,11 @@ pub(crate) fn document_url(backend: &LoadedBackend) -> Result<Url, FetchError> {
     let declared = backend.descriptor.base_url.as_deref().map(|base| base.trim_end_matches('/'));
     let below = declared.and_then(|base| source.strip_prefix(base)?.strip_prefix('/'));
     let text = match below {
-        Some(rest) => format!("{}/{rest}", backend.base.as_str().trim_end_matches('/')),
+        Some(rest) => format!("{}/{rest}", base.as_str().trim_end_matches('/')),
         None => source.clone(),
     };
     let url = Url::parse(&text).map_err(|error| FetchError::NoUrl(text, error))?;
-    if backend.base.contains(&url) { Ok(url) } else { Err(FetchError::Elsewhere(source.clone())) }
+    if base.contains(&url) { Ok(url) } else { Err(FetchError::Elsewhere(source.clone())) }
 }
 
 type DocumentRequest = (usize, Url, Backend);

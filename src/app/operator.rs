@@ -6,7 +6,7 @@ use dadl_text::names::{OrMeant, nearest_name};
 use http::HeaderName;
 use serde_json::Value;
 
-use crate::config::BackendSettings;
+use crate::{catalog::ServerTools, config::BackendSettings};
 
 /// A setting that does not fit the descriptor. The operator's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,6 +139,35 @@ fn fill_default(
     }
     let params = descriptor.tools.iter().flat_map(|tool| &tool.params);
     let meant = nearest_name(name, params.map(|param| param.name.as_str())).map(str::to_owned);
+    Err(OperatorError::Parameter { name: name.to_owned(), meant })
+}
+
+/// Makes `value` the default of every parameter called `name` of a server's tools: its caller need not
+/// give one.
+pub(super) fn fill_server_default(
+    name: &str,
+    value: &Value,
+    tools: &mut ServerTools,
+) -> Result<(), OperatorError> {
+    let mut found = false;
+    tools.change_params(|tool, param| {
+        if param.name != name {
+            return Ok(());
+        }
+        found = true;
+        let set = set_default(param, value);
+        param.required &= set.is_err();
+        set.map_err(|problem| OperatorError::Default {
+            name: name.to_owned(),
+            tool: tool.to_owned(),
+            problem,
+        })
+    })?;
+    let params = || tools.iter().flat_map(|tool| tool.params()).map(|param| param.name.as_str());
+    if found {
+        return Ok(());
+    }
+    let meant = nearest_name(name, params()).map(str::to_owned);
     Err(OperatorError::Parameter { name: name.to_owned(), meant })
 }
 

@@ -7,6 +7,7 @@
 
 mod aliases;
 mod handles;
+mod server_check;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -24,7 +25,7 @@ use super::{
     convert::{self, Conversion, WireFormat},
     style,
 };
-use crate::catalog::{CatalogEntry, EntryParam};
+use crate::catalog::{CatalogEntry, CatalogOperation, EntryParam};
 
 /// The longest jq program that a caller may send, in bytes.
 const LONGEST_JQ: usize = dadl_descriptor::jq::LONGEST_PROGRAM;
@@ -49,6 +50,22 @@ pub struct CallArguments {
 }
 
 impl CallArguments {
+    /// Takes arguments that fit as they are; all of them are for parameters.
+    fn as_given(
+        entry: &CatalogEntry,
+        mut arguments: Map<String, Value>,
+        taken: Vec<TakenName>,
+    ) -> Self {
+        let (mut handles, others, naming) = (FileHandles::default(), Map::new(), Vec::new());
+        let mut values = Vec::with_capacity(entry.params.len());
+        for EntryParam { property, param, .. } in entry.params.iter() {
+            let given = arguments.remove(property);
+            given.iter().for_each(|value| handles.note(values.len(), value));
+            values.push(given.or_else(|| param.default.clone()));
+        }
+        Self { params: Arc::clone(&entry.params), values, others, handles, taken, naming }
+    }
+
     /// Returns the parameters that have a value.
     pub fn iter(&self) -> impl Iterator<Item = (&Param, &Value)> + Clone {
         self.named().map(|(param, value)| (&param.param, value))
@@ -114,6 +131,12 @@ impl CallArguments {
         named.chain(self.others.clone()).collect()
     }
 
+    /// Returns the values by the names on the wire, as a server gets them.
+    pub(crate) fn as_wire(&self) -> Map<String, Value> {
+        let named = self.iter().map(|(param, value)| (param.name.clone(), value.clone()));
+        named.chain(self.others.clone()).collect()
+    }
+
     /// Returns what no parameter is for, and becomes members of a body that may have any.
     pub(crate) fn others(&self) -> &Map<String, Value> {
         &self.others
@@ -147,6 +170,9 @@ pub fn check_arguments(
     mut arguments: Map<String, Value>,
 ) -> Result<CallArguments, ArgumentError> {
     let taken = aliases::settle_names(entry, &mut arguments);
+    if server_check::takes(entry, &arguments) {
+        return Ok(CallArguments::as_given(entry, arguments, taken));
+    }
     let (arguments, nulls) = set_nulls_aside(entry, arguments);
     let arguments = Value::Object(arguments);
     let faults = SchemaFaults::find(entry, &arguments);
@@ -164,16 +190,10 @@ pub fn check_arguments(
             Some(value)
                 if faults.mistyped.contains(property) || convert::needs_look(param, &value) =>
             {
-                match convert::fit_value(param, WireFormat::of(param, entry.tool()), value) {
-                    Conversion::Value(value) => Some(value),
-                    Conversion::Absent => None,
-                    Conversion::Wrong(value) => {
-                        problems.push(ArgumentProblem::wrong_type(property, param, &value));
-                        values.push(None);
-                        continue;
-                    }
-                    Conversion::Refused(reason) => {
-                        problems.push(ArgumentProblem::value(property, reason));
+                match converted(entry, property, param, value) {
+                    Ok(value) => value,
+                    Err(problem) => {
+                        problems.push(problem);
                         values.push(None);
                         continue;
                     }
@@ -214,11 +234,26 @@ pub fn check_arguments(
     if let (Some(name), true) = (others.keys().next(), beside.body_is_given()) {
         problems.push(beside.either(name));
     }
+    let params = Arc::clone(&entry.params);
+    let checked = CallArguments { params, values, others, handles, taken, naming };
     if problems.is_empty() {
-        let params = Arc::clone(&entry.params);
-        Ok(CallArguments { params, values, others, handles, taken, naming })
-    } else {
-        Err(ArgumentError::new(entry, problems))
+        problems = server_check::problems(entry, &checked);
+    }
+    if problems.is_empty() { Ok(checked) } else { Err(ArgumentError::new(entry, problems)) }
+}
+
+/// Converts a value that is not of the type of its parameter; `None` is as if it were not given.
+fn converted(
+    entry: &CatalogEntry,
+    property: &str,
+    param: &Param,
+    value: Value,
+) -> Result<Option<Value>, ArgumentProblem> {
+    match convert::fit_value(param, WireFormat::of(param, entry.operation()), value) {
+        Conversion::Value(value) => Ok(Some(value)),
+        Conversion::Absent => Ok(None),
+        Conversion::Wrong(value) => Err(ArgumentProblem::wrong_type(property, param, &value)),
+        Conversion::Refused(reason) => Err(ArgumentProblem::value(property, reason)),
     }
 }
 
@@ -229,7 +264,7 @@ fn other_arguments(
     unknown: Vec<String>,
     arguments: &mut Map<String, Value>,
 ) -> (Map<String, Value>, Vec<ArgumentProblem>) {
-    let is_open = entry.tool().and_then(Tool::http).is_some_and(|http| http.rules.open);
+    let is_open = entry.is_open();
     let (mut others, mut problems) = (Map::new(), Vec::new());
     for name in unknown {
         let nearest = entry.nearest_property(&name).map(str::to_owned);
@@ -237,7 +272,10 @@ fn other_arguments(
             let param = entry.params.iter().find(|param| param.property == *nearest);
             let is_missing =
                 param.is_some_and(|it| it.param.required) && !arguments.contains_key(nearest);
-            is_missing || param.is_some_and(|it| it.param.name == name)
+            // Most servers say nothing of other names, and take none.
+            is_missing
+                || entry.server_tool().is_some()
+                || param.is_some_and(|it| it.param.name == name)
         });
         let is_name = !name.is_empty() && !name.contains(char::is_control);
         match arguments.remove(&name) {
@@ -321,7 +359,7 @@ fn set_nulls_aside(
     arguments.retain(|name, value| {
         let param = value.is_null().then(|| entry.param(name)).flatten();
         let Some(param) = param else { return true };
-        if takes_null(param, entry.tool()) {
+        if takes_null(param, entry.operation()) {
             kept.insert(name.clone());
         }
         false
@@ -330,14 +368,18 @@ fn set_nulls_aside(
 }
 
 /// Returns whether null is a value of a parameter.
-fn takes_null(param: &Param, tool: Option<&Tool>) -> bool {
+fn takes_null(param: &Param, operation: CatalogOperation<'_>) -> bool {
     let is_any = matches!(param.kind, ParamKind::Union(kinds) if kinds.is_any());
     let is_member = param.form.whole.is_none();
     let is_declared = param.form.nullable || (is_any && (is_member || param.required));
     match param.role {
         ParamRole::Sent(ParamLocation::Body) => {
-            match tool.map(|tool| (&tool.request, tool.nulls_declared)) {
-                Some((ToolRequest::Http(http), nulls_declared)) if http.body.is_json() => {
+            match operation {
+                CatalogOperation::Tool(Tool {
+                    request: ToolRequest::Http(http),
+                    nulls_declared,
+                    ..
+                }) if http.body.is_json() => {
                     let is_usual = !nulls_declared
                         && !param.required
                         && param.form.whole.is_none()
@@ -346,8 +388,11 @@ fn takes_null(param: &Param, tool: Option<&Tool>) -> bool {
                 }
                 // A server that checks the parameters of a JSON-RPC method refuses null for what was
                 // left out.
-                Some((ToolRequest::Rpc(_), _)) => param.form.nullable,
-                _ => false,
+                CatalogOperation::Tool(Tool { request: ToolRequest::Rpc(_), .. }) => {
+                    param.form.nullable
+                }
+                CatalogOperation::Tool(_) | CatalogOperation::Composite(_) => false,
+                CatalogOperation::Server(_) => is_declared,
             }
         }
         // A script tells null from absence, and hands it on.

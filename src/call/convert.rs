@@ -10,6 +10,7 @@ use dadl_descriptor::model::{
 use serde_json::Value;
 
 use super::handle::{self, FileHandle};
+use crate::catalog::CatalogOperation;
 
 /// What became of a value.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,12 +39,15 @@ pub(super) enum WireFormat {
 }
 
 impl WireFormat {
-    /// Returns how the value of a parameter of `tool` is written.
-    pub(super) fn of(param: &Param, tool: Option<&Tool>) -> Self {
-        let is_json = || match tool.map(|tool| &tool.request) {
-            Some(ToolRequest::Http(http)) => http.body.is_json(),
-            Some(ToolRequest::Rpc(_)) => true,
-            None => false,
+    /// Returns how the value of a parameter of `operation` is written.
+    pub(super) fn of(param: &Param, operation: CatalogOperation<'_>) -> Self {
+        let is_json = || match operation {
+            CatalogOperation::Tool(Tool { request: ToolRequest::Http(http), .. }) => {
+                http.body.is_json()
+            }
+            CatalogOperation::Tool(Tool { request: ToolRequest::Rpc(_), .. })
+            | CatalogOperation::Server(_) => true,
+            CatalogOperation::Composite(_) => false,
         };
         match param.role {
             ParamRole::Sent(ParamLocation::Body) if is_json() => Self::Json,

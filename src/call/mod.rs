@@ -16,6 +16,7 @@ mod error;
 pub(crate) mod handle;
 pub(crate) mod multipart;
 mod path;
+mod place;
 mod plan;
 #[cfg(test)]
 mod properties;
@@ -36,7 +37,13 @@ pub(crate) use self::{
     multipart::MultipartBody,
     rpc::RpcCall,
 };
-pub use self::{args::check_arguments, base_url::BaseUrl, door::CallChannel, plan::plan_call};
+pub use self::{
+    args::check_arguments,
+    base_url::BaseUrl,
+    door::CallChannel,
+    place::{BackendPlace, ProcessPlace},
+    plan::plan_call,
+};
 
 /// A request that could be sent, without credentials: it is safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]

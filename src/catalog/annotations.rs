@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use dadl_descriptor::model::{AccessLevel, Composite, Descriptor, RequestMethod, Tool};
 
-use super::CatalogOperation;
+use super::{CatalogOperation, ServerTool};
 
 /// MCP's tool annotations, all four given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct ToolHints {
     pub destructive: bool,
     /// `idempotentHint`: a second call changes nothing more.
     pub idempotent: bool,
-    /// `openWorldHint`: always true. Every tool talks to a server whose state others change too;
-    /// false would promise a closed world, and this program cannot know that of an API.
+    /// `openWorldHint`: true of an API. Every tool talks to a server whose state others change too;
+    /// false would promise a closed world, and this program cannot know that. An MCP server may.
     pub open_world: bool,
 }
 
@@ -31,6 +31,22 @@ impl ToolHints {
         match operation {
             CatalogOperation::Tool(tool) => Self::of_tool(tool),
             CatalogOperation::Composite(composite) => Self::of_composite(composite, descriptor),
+            CatalogOperation::Server(tool) => Self::of_server_tool(tool),
+        }
+    }
+
+    /// What a server says of itself never makes a call more harmless than the operator's level: hosts ask
+    /// nobody before a read.
+    fn of_server_tool(ServerTool { access, proposed, .. }: &ServerTool) -> Self {
+        let read_only = *access == Some(AccessLevel::Read);
+        let is_dangerous = *access == Some(AccessLevel::Dangerous);
+        // Where it says nothing, MCP's own defaults count.
+        let destructive = is_dangerous || proposed.destructive.unwrap_or(true);
+        Self {
+            read_only,
+            destructive: !read_only && destructive,
+            idempotent: read_only || proposed.idempotent.unwrap_or(false),
+            open_world: proposed.open_world.unwrap_or(true),
         }
     }
 

@@ -17,6 +17,9 @@ use super::CatalogOperation;
 /// The longest description, in characters; Gemini refuses longer ones.
 pub(crate) const DESCRIPTION_MAX: usize = 1024;
 
+/// The longest title, in characters.
+const TITLE_MAX: usize = 120;
+
 /// The longest deprecation notice, in characters: it must not crowd the description out.
 const DEPRECATION_MAX: usize = 256;
 
@@ -53,6 +56,17 @@ pub(crate) fn tool_description(
         }
     }
     cut_prose(&text, DESCRIPTION_MAX).0.into_owned()
+}
+
+/// Returns what people call an operation: what its server says, or the words of its name.
+pub(crate) fn operation_title(operation: CatalogOperation<'_>) -> String {
+    let title = match operation {
+        CatalogOperation::Server(tool) => tool.title.as_deref().map(collapse_spaces),
+        CatalogOperation::Tool(_) | CatalogOperation::Composite(_) => None,
+    };
+    let title = title.filter(|title| !title.is_empty());
+    let title = title.unwrap_or_else(|| tool_title(operation.declared_name()));
+    cut_prose(&title, TITLE_MAX).0.into_owned()
 }
 
 /// Returns the tool's name in words: `list_vms` becomes `List VMs`.

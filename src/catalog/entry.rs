@@ -8,7 +8,7 @@ use dadl_descriptor::model::{
 use dadl_text::names::{KnownOperation, nearest_loosely, split_words, verbs};
 use serde_json::Value;
 
-use super::{CatalogEntry, CatalogOperation, OperationIndex, output, schema};
+use super::{CatalogEntry, CatalogOperation, OperationIndex, ServerTool, output, schema};
 use crate::access::AccessDecision;
 
 impl CatalogEntry {
@@ -22,8 +22,11 @@ impl CatalogEntry {
             OperationIndex::Health => {
                 self.descriptor.health.as_ref().map(|health| CatalogOperation::Tool(&health.tool))
             }
+            OperationIndex::Server(at) => {
+                self.server.as_ref().and_then(|tools| tools.get(at)).map(CatalogOperation::Server)
+            }
         }
-        // Invariant: `Catalog::build` takes the index from this descriptor's list.
+        // Invariant: `Catalog::build` takes the index from this descriptor's list, or this server's.
         .expect("an entry's operation is in its descriptor")
     }
 
@@ -35,6 +38,23 @@ impl CatalogEntry {
     /// Returns the tool in its descriptor; `None` when a call is not one request.
     pub fn tool(&self) -> Option<&Tool> {
         self.operation().tool()
+    }
+
+    /// Returns the tool of the MCP server that makes the call; `None` when none does.
+    pub fn server_tool(&self) -> Option<&ServerTool> {
+        match self.operation() {
+            CatalogOperation::Server(tool) => Some(tool),
+            CatalogOperation::Tool(_) | CatalogOperation::Composite(_) => None,
+        }
+    }
+
+    /// Returns whether arguments that no parameter is for are handed on.
+    pub(crate) fn is_open(&self) -> bool {
+        match self.operation() {
+            CatalogOperation::Tool(tool) => tool.http().is_some_and(|http| http.rules.open),
+            CatalogOperation::Composite(_) => false,
+            CatalogOperation::Server(tool) => tool.is_open(),
+        }
     }
 
     /// Returns whether a call leaves something behind: a change, a file, a task or an open stream. What
@@ -52,6 +72,8 @@ impl CatalogEntry {
                 };
                 composite.access != Some(AccessLevel::Read) || !composite.calls.iter().all(called)
             }
+            // What the server says of it counts for nothing.
+            CatalogOperation::Server(tool) => tool.access != Some(AccessLevel::Read),
         }
     }
 
@@ -68,6 +90,7 @@ impl CatalogEntry {
                 let called = |name: &String| self.called_tool(name).is_none_or(changes);
                 composite.access != Some(AccessLevel::Read) || composite.calls.iter().any(called)
             }
+            CatalogOperation::Server(tool) => tool.access != Some(AccessLevel::Read),
         }
     }
 
@@ -99,15 +122,26 @@ impl CatalogEntry {
         self.descriptor.tasks_of(tool)
     }
 
-    /// Returns the name in the descriptor.
+    /// Returns the name in the descriptor, or that which the server knows.
     pub fn declared_name(&self) -> &str {
         self.operation().declared_name()
     }
 
     /// Returns the declared shape of a result as JSON Schema, the types that it needs in `$defs`.
     pub fn returns(&self) -> Option<Value> {
-        let returns = self.tool()?.returns.as_ref()?;
-        Some(output::in_full(returns, &self.descriptor.types))
+        if let Some(tool) = self.server_tool() {
+            return tool.output_schema.as_ref().map(|schema| Value::Object((**schema).clone()));
+        }
+        Some(output::in_full(self.returned()?, &self.descriptor.types))
+    }
+
+    /// Returns the declared shape of a result; the types that it names are those of the descriptor.
+    pub(crate) fn returned(&self) -> Option<&Value> {
+        match self.operation() {
+            CatalogOperation::Tool(tool) => tool.returns.as_ref(),
+            CatalogOperation::Composite(_) => None,
+            CatalogOperation::Server(tool) => tool.output(),
+        }
     }
 
     /// Returns the access level; `None` when the author did not say.

@@ -9,8 +9,8 @@ use dadl_descriptor::model::{
 };
 use serde_json::Value;
 
-use super::{BackendTools, Catalog};
-use crate::access::{AccessLevels, AccessPolicy};
+use super::{BackendTools, Catalog, ServerTools};
+use crate::access::{AccessLevels, AccessPolicy, LevelMap};
 
 /// Makes a tool called `tool`; each parameter is written as `name:location:kind`, `!` behind it
 /// for a required one and `=JSON` for a default.
@@ -114,12 +114,37 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
     })
 }
 
+/// Makes the tools of a server from the items of its list, and the levels that the operator gives.
+pub(crate) fn server_tools(items: &Value, levels: &[(&str, &str)]) -> ServerTools {
+    let mut map = LevelMap::default();
+    levels.iter().for_each(|(pattern, level)| map.push(pattern, level).unwrap());
+    let (tools, errors) = ServerTools::read(items.as_array().unwrap(), &map);
+    assert_eq!(errors, []);
+    tools
+}
+
+/// Makes the catalog of an MCP server called `git`, of which the `allowed` levels may be called.
+pub(crate) fn server_catalog(items: &Value, levels: &[(&str, &str)], allowed: &[&str]) -> Catalog {
+    let policy = AccessPolicy {
+        levels: AccessLevels::new(allowed.iter().copied()),
+        ..AccessPolicy::default()
+    };
+    Catalog::build(&[BackendTools {
+        name: "git",
+        descriptor: descriptor("git", Vec::new()),
+        server: Some(server_tools(items, levels)),
+        policy: &policy,
+        task_wait: None,
+    }])
+}
+
 /// Makes the catalog of one backend that allows everything.
 pub(crate) fn catalog(tools: Vec<Tool>) -> Catalog {
     let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     Catalog::build(&[BackendTools {
         name: "test",
         descriptor: descriptor("test", tools),
+        server: None,
         policy: &policy,
         task_wait: None,
     }])

@@ -14,7 +14,7 @@ use std::{
 use dadl_descriptor::model::{RequestMethod, ResultTypes, TYPE_REF, Tool};
 use serde_json::{Map, Value, json};
 
-use super::{description::collapse_spaces, schema::is_seen};
+use super::{CatalogOperation, description::collapse_spaces, schema::is_seen};
 
 /// A listed schema is at most so long, in bytes of JSON: each conversation pays for all of them.
 const MOST_BYTES: usize = 1024;
@@ -50,12 +50,16 @@ impl<'types> OutputSchemas<'types> {
         Self { types, known: BTreeMap::new(), bytes: 0 }
     }
 
-    /// Returns the output of a tool, when results have one shape and it is short enough.
-    pub(crate) fn of(&mut self, tool: &Tool) -> Option<Arc<OutputSchema>> {
+    /// Returns the output of an operation, when results have one shape and it is short enough.
+    pub(crate) fn of(&mut self, operation: CatalogOperation<'_>) -> Option<Arc<OutputSchema>> {
         if self.are_too_long() {
             return None;
         }
-        let returns = OutputSchema::returned(tool)?;
+        let returns = match operation {
+            CatalogOperation::Tool(tool) => OutputSchema::returned(tool)?,
+            CatalogOperation::Composite(_) => return None,
+            CatalogOperation::Server(tool) => tool.output()?,
+        };
         let known = self.known.entry(returns.to_string());
         let output =
             known.or_insert_with(|| OutputSchema::of(returns, self.types).map(Arc::new)).clone();
@@ -347,7 +351,7 @@ mod tests {
     }
 
     fn of(tool: &Tool, types: &ResultTypes) -> Option<Arc<OutputSchema>> {
-        OutputSchemas::new(types).of(tool)
+        OutputSchemas::new(types).of(CatalogOperation::Tool(tool))
     }
 
     fn output(returns: Value) -> Option<Arc<OutputSchema>> {

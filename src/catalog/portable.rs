@@ -474,4 +474,4 @@ fn append_description(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -25,6 +25,7 @@ pub(crate) fn entry_params(
     let mut params = match operation {
         CatalogOperation::Tool(tool) => params_of_tool(tool, events, &mut walked),
         CatalogOperation::Composite(composite) => composite.params.clone(),
+        CatalogOperation::Server(tool) => tool.params().to_vec(),
     };
     if may_wait {
         params.extend(wait_param(&params));

@@ -1,5 +1,7 @@
 //! Descriptors in, names, schemas and descriptions as hosts list them out.
 
+use std::collections::BTreeMap;
+
 use dadl_descriptor::model::{AccessLevel, BodyKind, Deprecation, PageStrategy};
 use serde_json::json;
 
@@ -49,8 +51,13 @@ fn an_unlisted_parameter_is_accepted_and_not_listed() {
     descriptor.unlisted_params.everywhere = vec!["ndjson".to_owned()];
     let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let descriptor = Arc::new(descriptor);
-    let catalog =
-        Catalog::build(&[BackendTools { name: "b", descriptor, policy: &policy, task_wait: None }]);
+    let catalog = Catalog::build(&[BackendTools {
+        name: "b",
+        descriptor,
+        server: None,
+        policy: &policy,
+        task_wait: None,
+    }]);
     let entry = &catalog.entries()[0];
     let listed: Vec<&String> =
         entry.input_schema["properties"].as_object().unwrap().keys().collect();
@@ -247,6 +254,7 @@ fn denied_tools_are_found_but_not_listed() {
     let catalog = Catalog::build(&[BackendTools {
         name: "xo",
         descriptor: descriptor("xo", tools),
+        server: None,
         policy: &policy,
         task_wait: None,
     }]);
@@ -289,6 +297,7 @@ fn what_is_not_allowed_is_found_for_people() {
     let catalog = Catalog::build(&[BackendTools {
         name: "xo",
         descriptor,
+        server: None,
         policy: &policy,
         task_wait: None,
     }]);
@@ -304,6 +313,7 @@ fn two_backends_share_nothing_but_the_catalog() {
     let backend = |name, tools| BackendTools {
         name,
         descriptor: descriptor(name, tools),
+        server: None,
         policy: &policy,
         task_wait: None,
     };

@@ -32,7 +32,7 @@ use url::Url;
 
 use super::{console::Console, failure::CliFailure, process_secrets::SECRETS};
 use crate::{
-    app::LoadedBackend,
+    app::{ApiAccess, LoadedBackend},
     config::AddressKey,
     http::login::{ClientIdentity, TokenEndpoint},
 };
@@ -91,7 +91,8 @@ pub(super) async fn ask_authorization(
     let token_url = oauth2.token_url.clone();
     let token_url =
         token_url.ok_or_else(|| anyhow::anyhow!("the descriptor has no `token_url`"))?;
-    let LoadedBackend { settings, base, guard, .. } = backend;
+    let api = backend.api().ok_or_else(|| anyhow::anyhow!("the backend is no API"))?;
+    let (settings, ApiAccess { base, guard }) = (&backend.settings, api);
     let endpoint = TokenEndpoint::new(token_url, oauth2.client_auth, settings, base, guard)
         .map(|endpoint| endpoint.noting(&SECRETS))
         .map_err(anyhow::Error::from)?;

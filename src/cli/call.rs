@@ -36,7 +36,13 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
-    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
+    let loaded = load::open_backends(
+        &args.backends,
+        args.simulated,
+        environment,
+        load::ServersNeeded::For(&args.tool),
+    )
+    .await?;
     let app = &loaded.app;
     let given = tool_arguments::read_arguments(&args.arguments, args.args.as_deref())?;
     let pending =
@@ -154,6 +160,10 @@ fn print_request(request: &DryRun, as_json: bool, console: &mut Console) -> io::
         DryRun::Request { plan, credential } => (plan, credential),
         DryRun::Composite { name, calls } => {
             return console.print_json(&json!({ "composite": name, "may_call": calls }));
+        }
+        DryRun::Server { backend, tool, arguments } => {
+            return console
+                .print_json(&json!({ "backend": backend, "tool": tool, "arguments": arguments }));
         }
     };
     let headers: Map<String, Value> = plan

@@ -9,7 +9,7 @@ use clap::{Arg, CommandFactory as _};
 use super::{args::Cli, exit::ExitReason};
 use crate::config::{
     env_vars::{self, Environment},
-    keys::{self, ConfigKey},
+    keys::{self, ConfigKey, TransportKind},
 };
 
 #[test]
@@ -22,8 +22,8 @@ fn the_tables_are_those_of_the_code() {
         ("variables", variable_table()),
         ("file-keys", key_table(keys::FILES)),
         ("limit-keys", key_table(keys::LIMITS)),
-        ("backend-keys", key_table(keys::BACKEND)),
-        ("option-keys", key_table(keys::OPTIONS)),
+        ("backend-keys", backend_key_table(keys::BACKEND)),
+        ("option-keys", backend_key_table(keys::OPTIONS)),
         ("exit-codes", exit_codes()),
     ]
     .iter()
@@ -150,11 +150,25 @@ fn variable_table() -> String {
 }
 
 fn key_table(keys: &[ConfigKey]) -> String {
+    markdown_table(&["key", "value", "default", "meaning"], keys.iter().map(key_row))
+}
+
+/// The same with the transports that a key is for.
+fn backend_key_table(keys: &[ConfigKey]) -> String {
     let rows = keys.iter().map(|key| {
-        let name = format!("`{}`", key.name.trim_matches('`'));
-        vec![name, key.kind.to_owned(), key.default.to_owned(), key.meaning.to_owned()]
+        let words: Vec<String> =
+            key.transports.iter().map(|it| format!("`{}`", it.word())).collect();
+        let is_for_all = key.transports == TransportKind::ALL;
+        let mut row = key_row(key);
+        row.insert(1, if is_for_all { "all".to_owned() } else { words.join(", ") });
+        row
     });
-    markdown_table(&["key", "value", "default", "meaning"], rows)
+    markdown_table(&["key", "transport", "value", "default", "meaning"], rows)
+}
+
+fn key_row(key: &ConfigKey) -> Vec<String> {
+    let name = format!("`{}`", key.name.trim_matches('`'));
+    vec![name, key.kind.to_owned(), key.default.to_owned(), key.meaning.to_owned()]
 }
 
 fn exit_codes() -> String {

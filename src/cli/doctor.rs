@@ -4,6 +4,7 @@
 mod availability;
 mod backend;
 mod certificate;
+mod server;
 mod switch;
 
 use std::io::{self, Write};

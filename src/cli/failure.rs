@@ -293,7 +293,7 @@ impl From<CallError> for CliFailure {
             error => error,
         };
         let exit = match what {
-            CallError::Api(_) => ExitReason::Api,
+            CallError::Api(_) | CallError::ToolFailed(_) => ExitReason::Api,
             CallError::Task(error) if matches!(**error, TaskError::Failed(_)) => ExitReason::Api,
             CallError::Argument(_)
             | CallError::BodyTooLarge(BodyTooLarge { size: Some(_), .. })

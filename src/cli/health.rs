@@ -1,6 +1,9 @@
 //! `health`: makes the health checks that descriptors declare, for operators and their monitors.
 
-use std::io::Write as _;
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use dadl_text::text;
 use futures_util::future::join_all;
@@ -30,6 +33,8 @@ enum BackendHealth {
     Refused(String),
     /// The check was made.
     Checked(HealthReport),
+    /// Another MCP server was asked whether it is there: how long that took, or why it is not.
+    Pinged(Result<Duration, String>),
 }
 
 /// Checks all backends at once, or the one that was named.
@@ -38,7 +43,9 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
-    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
+    let loaded =
+        load::open_backends(&args.backends, args.simulated, environment, load::ServersNeeded::None)
+            .await?;
     let app = &loaded.app;
     let chosen: Vec<(usize, &LoadedBackend)> = app
         .backends
@@ -58,10 +65,8 @@ pub(super) async fn run(
     let names = chosen.iter().map(|(_, backend)| backend.settings.name.as_str());
     let states: Vec<(&str, BackendHealth)> = names.zip(states).collect();
     // That nothing was checked is no proof that all is well.
-    let checked =
-        |state: &BackendHealth| matches!(state, BackendHealth::Checked(report) if report.ok);
-    let bad = |state: &BackendHealth| !checked(state) && !matches!(state, BackendHealth::Unknown);
-    let ok = states.iter().any(|(_, state)| checked(state))
+    let bad = |state: &BackendHealth| !state.is_ok() && !matches!(state, BackendHealth::Unknown);
+    let ok = states.iter().any(|(_, state)| state.is_ok())
         && !states.iter().any(|(_, state)| bad(state));
     if args.json || !console.out_is_terminal {
         let backends: Vec<Value> = states.iter().map(|(name, state)| state.to_json(name)).collect();
@@ -76,6 +81,9 @@ pub(super) async fn run(
 
 /// Makes the check of one backend, through the gate as every call.
 async fn check_backend(app: &App, backend: BackendId) -> BackendHealth {
+    if let Some(server) = app.backends.get(backend.0).and_then(LoadedBackend::server) {
+        return BackendHealth::Pinged(ping(app, backend, server.settings.start_timeout).await);
+    }
     let Some(pending) = app.gate.check_health(backend) else { return BackendHealth::Unknown };
     let admitted = match pending.and_then(|pending| pending.admit()) {
         Ok(admitted) => admitted,
@@ -87,13 +95,35 @@ async fn check_backend(app: &App, backend: BackendId) -> BackendHealth {
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Starts a server, and asks whether it is there.
+async fn ping(app: &App, backend: BackendId, time: Duration) -> Result<Duration, String> {
+    let link = app.executor.server_link(backend).map_err(|error| error.to_string())?;
+    let begun = Instant::now();
+    link.ping(time).await.map_err(|error| error.to_string())?;
+    Ok(begun.elapsed())
+}
+
 impl BackendHealth {
+    fn is_ok(&self) -> bool {
+        match self {
+            Self::Checked(report) => report.ok,
+            Self::Pinged(answer) => answer.is_ok(),
+            Self::Refused(_) | Self::Unknown => false,
+        }
+    }
+
     fn to_json(&self, backend: &str) -> Value {
         let mut json = json!({ "backend": backend, "declared": !matches!(self, Self::Unknown) });
         let more = match self {
             Self::Unknown => Value::Null,
             Self::Refused(reason) => json!({ "ok": false, "error": reason }),
             Self::Checked(report) => report.to_json(),
+            Self::Pinged(Ok(latency)) => json!({ "ok": true, "latency_ms": millis(*latency) }),
+            Self::Pinged(Err(reason)) => json!({ "ok": false, "error": reason }),
         };
         if let (Some(json), Value::Object(more)) = (json.as_object_mut(), more) {
             json.extend(more);
@@ -106,7 +136,8 @@ impl BackendHealth {
             Self::Unknown => {
                 (DOUBTFUL, "NONE", "the descriptor declares no health check".to_owned())
             }
-            Self::Refused(reason) => (BAD, "FAIL", reason.clone()),
+            Self::Refused(reason) | Self::Pinged(Err(reason)) => (BAD, "FAIL", reason.clone()),
+            Self::Pinged(Ok(latency)) => (GOOD, "OK", format!("{} ms", latency.as_millis())),
             Self::Checked(report) => {
                 let status = match report.http_status {
                     Some(status) => format!("HTTP {status} in "),

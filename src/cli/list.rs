@@ -41,7 +41,9 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
-    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
+    let loaded =
+        load::open_backends(&args.backends, args.simulated, environment, load::ServersNeeded::All)
+            .await?;
     let app = &loaded.app;
     let catalog = app.gate.catalog();
     if args.tokens {
@@ -150,6 +152,7 @@ pub(super) fn entry_summary(entry: &CatalogEntry) -> Value {
             how
         }
         CatalogOperation::Composite(composite) => json!({ "composite_of": composite.calls }),
+        CatalogOperation::Server(tool) => json!({ "server_tool": tool.name }),
     };
     let rest = json!({
         "description": entry.description,
@@ -346,6 +349,31 @@ fn first_line(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::fixture;
+
+    #[test]
+    fn a_tool_of_a_server_has_no_request() {
+        let all = json!([
+            { "name": "get log", "description": "The\u{202e} log.", "inputSchema": {} },
+            { "name": "drop", "inputSchema": {}, "annotations": { "readOnlyHint": true } },
+        ]);
+        let catalog = fixture::server_catalog(&all, &[("get*", "read")], &["read"]);
+        let summaries: Vec<Value> = catalog.entries().iter().map(entry_summary).collect();
+        let expected = json!([
+            {
+                "name": "get_log", "backend": "git", "access": "read", "server_tool": "get log",
+                "description": "The log.", "allowed": true,
+            },
+            {
+                "name": "drop", "backend": "git", "access": "unclassified", "server_tool": "drop",
+                "description": "tool drop", "allowed": false, "reason": "it has no access level",
+                "remedy": "give it one under `levels` of backend `git` in backends.yaml, such as \
+                           `drop: read` where it changes nothing",
+            },
+        ]);
+        assert_eq!(Value::from(summaries), expected);
+        assert_eq!(catalog.entries()[0].operation().summary(), "tool get log");
+    }
 
     #[test]
     fn a_request_keeps_its_method_and_its_end() {

@@ -31,18 +31,47 @@ pub(super) struct LoadedApp {
     _simulator: Option<demo::Simulator>,
 }
 
+/// Which tools of other MCP servers a command needs: to list them, a server is started.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ServersNeeded<'name> {
+    /// All.
+    All,
+    /// All, unless a tool of this name is there without them.
+    For(&'name str),
+    /// None.
+    None,
+}
+
 /// Loads the simulator, if it is wanted, or the backends that `args` and `environment` name, for
-/// the calls of a person.
+/// the calls of a person; the tools of other MCP servers as far as they are needed.
 pub(super) async fn open_backends(
     args: &BackendArgs,
     simulated: SimulatedArgs,
     environment: Environment,
+    needed: ServersNeeded<'_>,
 ) -> Result<LoadedApp, CliFailure> {
     if simulated.demo {
         let (app, simulator) = demo::simulated_app(args, &environment, None).await?;
         return Ok(LoadedApp { app: app.at(CallChannel::Terminal), _simulator: Some(simulator) });
     }
-    Ok(LoadedApp { app: build_app(args, environment, CallChannel::Terminal)?, _simulator: None })
+    let app = build_app(args, environment, CallChannel::Terminal)?;
+    let is_needed = match needed {
+        ServersNeeded::All => true,
+        ServersNeeded::For(name) => app.gate.catalog().find(name).is_none(),
+        ServersNeeded::None => false,
+    };
+    let app = if is_needed { list_servers(app).await } else { app };
+    Ok(LoadedApp { app, _simulator: None })
+}
+
+/// Lists the tools of other MCP servers, and tells what an operator should know of them.
+pub(super) async fn list_servers(app: App) -> App {
+    let (told, wait) = (app.warnings.len(), app.limits.list_wait);
+    let app = app.with_servers(wait).await;
+    for warning in app.warnings.iter().skip(told) {
+        tracing::warn!("{warning}");
+    }
+    app
 }
 
 /// Says that no backend has that name, and how to see those that there are.
@@ -113,6 +142,10 @@ pub(super) fn print_warnings(settings: &Settings) {
 /// Returns a sentence for each access level that no tool of the descriptor has: it is probably
 /// mistyped.
 pub(super) fn unknown_levels(backend: &LoadedBackend) -> Vec<String> {
+    // The levels of a server's tools are in the settings as well.
+    if backend.server().is_some() {
+        return Vec::new();
+    }
     let policy = &backend.settings.policy;
     let mut warnings = Vec::new();
     for levels in std::iter::once(&policy.levels).chain(&policy.bound) {

@@ -61,11 +61,15 @@ use self::{
     failure::CliFailure,
     flags::BackendFlags,
 };
-use crate::{config::env_vars::Environment, http};
+use crate::{config::env_vars::Environment, http, mcp_client};
 
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some((program, arguments)) = mcp_client::child_of(&arguments) {
+        // There is one for each MCP server: it takes no more than it needs.
+        return mcp_client::supervise(program, arguments);
+    }
     usage_error::catch_panics();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
@@ -82,6 +86,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment = Environment::of_process();
     let flags = BackendFlags::of(&cli.command, &environment);
     let mut console = Console::of_process(cli.global.color, flags, &environment);
+    #[cfg(feature = "simulator")]
+    if let CliCommand::Simulate(args) = &cli.command
+        && let Some(served) = simulate::run_on_lines(args, &mut console)
+    {
+        return served.map_or_else(|failure| failure.print(&mut console).into(), ExitCode::from);
+    }
     let done = log::start_log(&cli.global, &environment, console.stderr_color())
         .and_then(|()| dispatch(cli.command, cli.global.quiet, environment, &mut console));
     let exit = match done {

@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, Write as _};
 
 use super::{console::Console, failure::CliFailure};
 use crate::{
-    app::LoadedBackend,
+    app::{ApiAccess, LoadedBackend},
     config::{BackendSettings, CertificatePin, SettingsProvenance},
     http::{
         certificate_trust::{CertificateTrust, PresentedCertificate, RefusedCertificate},
@@ -22,14 +22,11 @@ pub(super) async fn ask_pin(
     backend: &LoadedBackend,
     console: &mut Console,
 ) -> Result<Option<CertificatePin>, CliFailure> {
-    if !backend.base.is_tls() {
-        return Ok(None);
-    }
+    let Some(api) = backend.api().filter(|api| api.base.is_tls()) else { return Ok(None) };
     // What keeps it from being reached is told by the check.
-    let presented =
-        tls::presented_certificate(&backend.settings, &backend.base, &backend.guard).await;
+    let presented = tls::presented_certificate(&backend.settings, &api.base, &api.guard).await;
     let Ok(presented) = presented else { return Ok(None) };
-    show_certificate(&presented, backend, console)?;
+    show_certificate(&presented, api, console)?;
     let settings = &backend.settings;
     match &presented.trust {
         Ok(CertificateTrust::Any) => {
@@ -89,12 +86,12 @@ pub(super) fn tell_pin(
 
 fn show_certificate(
     presented: &PresentedCertificate,
-    backend: &LoadedBackend,
+    api: &ApiAccess,
     console: &mut Console,
 ) -> io::Result<()> {
     let PresentedCertificate { details, fingerprint, trust } = presented;
     let err = &mut console.err;
-    let host = backend.base.as_url().host_str().unwrap_or_default();
+    let host = api.base.as_url().host_str().unwrap_or_default();
     let why = match trust {
         Ok(CertificateTrust::Any) => "accepted like any other (`tls_skip_verify`)",
         Ok(CertificateTrust::Chain) => "an authority vouches for it",

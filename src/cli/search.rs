@@ -16,7 +16,9 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
-    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
+    let loaded =
+        load::open_backends(&args.backends, args.simulated, environment, load::ServersNeeded::All)
+            .await?;
     let catalog = loaded.app.gate.shared_catalog();
     let finder = ToolFinder::new(Arc::clone(&catalog));
     let mut request = SearchRequest::new(args.queries.clone());

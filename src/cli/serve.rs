@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::App,
     call::CallChannel,
-    catalog::CatalogEntry,
+    catalog::{CatalogEntry, CatalogOperation},
     config::{
         BackendSettings, Surface,
         credentials::{self, CredentialResolver},
@@ -56,7 +56,7 @@ pub(super) async fn run(
     #[cfg(unix)]
     raise_descriptor_limit();
     // What is done at the start may include a login, which a signal must not break off.
-    let (signals, shutdown) = (SignalListener::listen()?, CancellationToken::new());
+    let (mut signals, shutdown) = (SignalListener::listen()?, CancellationToken::new());
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
         let (app, simulator) =
@@ -64,7 +64,11 @@ pub(super) async fn run(
         (app, Some(simulator))
     } else {
         let app = load::build_app(&args.backends, environment.clone(), CallChannel::Mcp)?;
-        (App { executor: app.executor.learning(), ..app }, None)
+        let app = App { executor: app.executor.learning(), ..app };
+        tokio::select! {
+            app = load::list_servers(app) => (app, None),
+            signal = signals.next() => return Ok(signal.exit()),
+        }
     };
     let app = App { gate: app.gate.reached_by(console.flags.terminal()), ..app };
     if app.gate.catalog().listed().next().is_none() {
@@ -78,6 +82,7 @@ pub(super) async fn run(
     }
     let name = shell_quoted(name_of(&app)).into_owned();
     let surface = args.surface.unwrap_or(app.surface);
+    let (executor, grace) = (app.executor.clone(), app.limits.shutdown_grace);
     let server = build_server(app, surface, most_chars, http.is_some());
     let served = match http {
         None => {
@@ -101,6 +106,7 @@ pub(super) async fn run(
             signals.end(&shutdown, serving).await
         }
     };
+    executor.end_servers(grace).await;
     match served {
         Ok(served) => served.map(|()| ExitReason::Ok).map_err(CliFailure::from),
         // Whoever asks twice does not want to wait.
@@ -121,7 +127,7 @@ fn variables(app: &App, demo: bool, environment: &Environment) -> Vec<String> {
         names.find(is_set)
     };
     let credentials = app.backends.iter().flat_map(|backend| {
-        let names = backend.descriptor.auth.credentials();
+        let names = backend.credentials();
         names.into_iter().filter_map(|name| of_credential(&backend.settings, name))
     });
     let settings = [env_vars::ACCESS, env_vars::CONFIG, env_vars::FILES].map(str::to_owned);
@@ -224,7 +230,9 @@ fn build_server(
         .collect();
     let shown = ShownTools { surface, exposed: exposed_names(&app) };
     let is_compact = shown.is_compact(&app.gate);
-    let composites = catalog.listed().filter(|entry| entry.tool().is_none());
+    let is_composite =
+        |entry: &&CatalogEntry| matches!(entry.operation(), CatalogOperation::Composite(_));
+    let composites = catalog.listed().filter(is_composite);
     let composites = composites.map(|entry| entry.name.as_str()).collect();
     let (changes, scripts) = shown.changes(&app.gate);
     let search = is_compact.then_some(SearchMention { composites, changes, scripts });

@@ -70,7 +70,7 @@ pub(super) async fn run(
     let Some(loaded) = app.backends.first() else {
         return Err(CliFailure::settings("there is no backend"));
     };
-    if loaded.descriptor.auth == AuthScheme::None {
+    if loaded.credentials().is_empty() && loaded.descriptor.auth == AuthScheme::None {
         writeln!(console.out, "backend \"{}\" needs no credential", backend.name)?;
         return Ok(ExitReason::Ok);
     }
@@ -340,7 +340,7 @@ fn choose_backend(args: &SetupArgs, settings: &Settings) -> Result<BackendSettin
 /// Says how to get the credentials, in the words of the descriptor's author.
 fn explain_backend(backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
     let err = &mut console.err;
-    writeln!(err, "backend {} at {}", backend.settings.name, backend.base)?;
+    writeln!(err, "backend {} at {}", backend.settings.name, backend.place())?;
     // Not every backend logs in at its own host.
     for flow in backend.flows() {
         writeln!(err, "  {flow}")?;
@@ -378,7 +378,7 @@ fn ask_all(
 ) -> Result<(), CliFailure> {
     let auth = &backend.descriptor.auth;
     let obtained = obtained_credential(auth);
-    for name in auth.credentials() {
+    for name in backend.credentials() {
         if Some(name) == obtained {
             continue;
         }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     access::{AccessDecision, AccessDenial},
     app::{App, CredentialFlow, LoadedBackend},
-    catalog::{CatalogEntry, CatalogOperation},
+    catalog::{CatalogEntry, CatalogOperation, ProposedHints, ServerTool},
     config::env_vars::Environment,
     gate::CallRefusal,
 };
@@ -38,7 +38,13 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
-    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
+    let loaded = load::open_backends(
+        &args.backends,
+        args.simulated,
+        environment,
+        load::ServersNeeded::For(&args.tool),
+    )
+    .await?;
     let app = &loaded.app;
     let catalog = app.gate.catalog();
     let Some(entry) = catalog.find(&args.tool) else {
@@ -91,8 +97,45 @@ fn entry_details(app: &App, entry: &CatalogEntry) -> Value {
     });
     if let (Some(details), Value::Object(more)) = (details.as_object_mut(), more) {
         details.extend(more);
+        details.extend(entry.server_tool().map(|tool| ("server".to_owned(), server_details(tool))));
     }
     details
+}
+
+/// Describes what a server says of its tool, word for word.
+fn server_details(tool: &ServerTool) -> Value {
+    let ProposedHints { read_only, destructive, idempotent, open_world } = tool.proposed;
+    json!({
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "inputSchema": &*tool.input_schema,
+        "outputSchema": tool.output_schema.as_deref(),
+        "annotations": {
+            "readOnlyHint": read_only,
+            "destructiveHint": destructive,
+            "idempotentHint": idempotent,
+            "openWorldHint": open_world,
+        },
+    })
+}
+
+/// Says how a server says that its tool behaves; it does not decide.
+fn proposed_words(proposed: ProposedHints) -> String {
+    let ProposedHints { read_only, destructive, idempotent, open_world } = proposed;
+    let hints = [
+        (read_only, "readOnlyHint"),
+        (destructive, "destructiveHint"),
+        (idempotent, "idempotentHint"),
+        (open_world, "openWorldHint"),
+    ];
+    let said = hints.iter().filter_map(|(hint, name)| hint.map(|hint| format!("{name}: {hint}")));
+    let said = said.collect::<Vec<_>>().join(", ");
+    if said.is_empty() {
+        "nothing of how it behaves".to_owned()
+    } else {
+        format!("{said} (the level is yours)")
+    }
 }
 
 /// Where a tool is described for a person.
@@ -129,8 +172,14 @@ fn write_entry(
             page.fact("composite", &format!("may call {}", composite.calls.join(", ")))?;
             page.fact("time limit", &format!("{} s", composite.timeout.as_secs_f64()))?;
         }
+        CatalogOperation::Server(tool) => {
+            page.fact("MCP server", &format!("its tool {}", one_line(&tool.name)))?;
+            page.fact("it says", &proposed_words(tool.proposed))?;
+        }
     }
-    page.fact("defined in", &defined_in(app, entry))?;
+    if entry.server_tool().is_none() {
+        page.fact("defined in", &defined_in(app, entry))?;
+    }
     for flow in credential_flows(app, entry) {
         page.fact("credential", &flow.to_string())?;
     }
@@ -290,6 +339,7 @@ fn place_of(source: &SourceText, entry: &CatalogEntry) -> Option<usize> {
     let section = match entry.operation() {
         CatalogOperation::Tool(_) => "tools",
         CatalogOperation::Composite(_) => "composites",
+        CatalogOperation::Server(_) => return None,
     };
     let name = entry.declared_name();
     let mut at = 0;
@@ -301,4 +351,71 @@ fn place_of(source: &SourceText, entry: &CatalogEntry) -> Option<usize> {
     let has_section = source.text().lines().any(|line| is_key(line, section));
     lines.find(|(_, line)| !has_section || is_key(line, section))?;
     lines.find(|(_, line)| is_key(line, name)).map(|(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, sync::Arc};
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::{
+        catalog::fixture,
+        cli::args::{Cli, CliCommand},
+        config::{ConfirmPolicy, OperatorLimits, Surface},
+        executor::Executor,
+        files::FileStore,
+        gate::Gate,
+        http::backend::Backend,
+    };
+
+    #[test]
+    fn a_tool_of_a_server_is_shown_with_what_its_server_says() {
+        let all = json!([{
+            "name": "get log", "title": "Log", "description": "The\u{202e} log.",
+            "inputSchema": { "properties": { "n": { "$ref": "#/$defs/N" } }, "$defs": { "N": { "type": "integer" } } },
+            "annotations": { "readOnlyHint": false },
+        }]);
+        let catalog = Arc::new(fixture::server_catalog(&all, &[("get*", "read")], &["read"]));
+        let app = App {
+            gate: Gate::new(Arc::clone(&catalog), vec![ConfirmPolicy::Ask]),
+            executor: Executor::new(Vec::<Backend>::new(), FileStore::new(PathBuf::new())),
+            backends: Vec::new(),
+            limits: OperatorLimits::default(),
+            surface: Surface::default(),
+            warnings: Vec::new(),
+            offers: Vec::new(),
+        };
+        let entry = &catalog.entries()[0];
+        let details = entry_details(&app, entry);
+        // What hosts see, and what came.
+        assert_eq!(details["inputSchema"]["properties"]["n"], json!({ "type": "integer" }));
+        assert_eq!(details["server"]["inputSchema"], all[0]["inputSchema"]);
+        assert_eq!(details["server"]["description"], "The\u{202e} log.");
+        assert_eq!(details["server"]["annotations"]["readOnlyHint"], false);
+        assert_eq!(details["annotations"]["readOnlyHint"], true);
+        let mut out = Vec::new();
+        let flags = BackendFlags::default();
+        let command = ["dadl-mcp", "show", "get_log"];
+        let CliCommand::Show(args) = Cli::try_parse_from(command).unwrap().command else {
+            panic!("{command:?}")
+        };
+        write_entry(
+            &app,
+            entry,
+            &args,
+            &mut ToolPage { out: &mut out, width: Some(100), flags: &flags },
+        )
+        .unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        for expected in [
+            "Log\n\nThe log.\n",
+            "MCP server   its tool get log\n",
+            "it says      readOnlyHint: false (the level is yours)\n",
+        ] {
+            assert!(shown.contains(expected), "{shown}");
+        }
+        assert!(!shown.contains("defined in   \n") && !shown.contains("request"), "{shown}");
+    }
 }

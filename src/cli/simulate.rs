@@ -1,5 +1,6 @@
 //! `simulate`: the simulated API of a product, until Ctrl-C.
 
+mod script;
 pub(super) mod values;
 
 use std::io::Write as _;
@@ -11,6 +12,22 @@ use super::{
     signals::SignalListener,
 };
 use crate::{config::shell::shell_quoted, mcp::ServeError};
+
+/// Serves on standard input and output, when the product is a server of the Model Context Protocol;
+/// returns the code that its script ends with.
+pub(super) fn run_on_lines(
+    args: &SimulateArgs,
+    console: &mut Console,
+) -> Option<Result<u8, CliFailure>> {
+    let is_server = args.product == values::MCP;
+    match &args.script {
+        Some(_) if !is_server => {
+            let failure = format!("--script: {} does nothing by script", args.product);
+            Some(Err(CliFailure::usage(failure).hint("`dadl-mcp simulate mcp` does")))
+        }
+        _ => is_server.then(|| script::serve(args.script.as_deref(), console)),
+    }
+}
 
 /// Serves until a signal comes.
 pub(super) async fn run(

@@ -23,7 +23,9 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
-    let loaded = load::open_backends(&args.backends, args.simulated, environment).await?;
+    let loaded =
+        load::open_backends(&args.backends, args.simulated, environment, load::ServersNeeded::None)
+            .await?;
     let app = &loaded.app;
     let right = app.gate.check_task(&args.handle);
     let watch = CallMonitor::new(console.err_is_terminal);

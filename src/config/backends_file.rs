@@ -15,7 +15,7 @@ use super::{
     BackendSettings, CertificatePin, ConfirmPolicy, FileSettings, NoHost, OperatorLimits,
     PrivateHost, Surface,
     base_url::check_url,
-    keys,
+    keys::{self, TransportKind},
     reader::{ConfigReader, ConfigSection, ConfigText},
 };
 use crate::access::{AccessLevels, ToolPatterns};
@@ -150,37 +150,16 @@ impl ConfigReader {
         name: &str,
         directory: &Path,
     ) -> Option<BackendSettings> {
-        let known = key_names(keys::BACKEND);
-        for entry in section.entries() {
-            let key = entry.key.as_ref();
-            if !known.contains(&key) && !keys::OTHER_TRANSPORTS.contains(&key) {
-                self.unknown_key(section, entry, &known);
-            }
-        }
-        if !self.read_transport(section) {
-            return None;
-        }
-        for key in keys::OTHER_TRANSPORTS {
-            if let Some(entry) = section.entry(key) {
-                let message = format!("`{key}` is a key of another transport or of ToolMesh alone");
-                let help = match *key {
-                    "file_url_allowed_hosts" => {
-                        "remove the key; `allow_hosts` of `files` does this"
-                    }
-                    "allow_private_file_url" => {
-                        "remove the key; `allow_private` of `files` does this"
-                    }
-                    _ => "remove the key",
-                };
-                self.report_error(code::UNKNOWN_KEY, &entry.key_span, message, help);
-            }
-        }
-        if section.entry("dadl").is_none() {
+        let kind = self.read_transport(section);
+        if kind == TransportKind::Rest && section.entry("dadl").is_none() {
             self.report_missing(section, "dadl", &first_line(item));
         }
         let mut backend =
             BackendSettings::new(name, self.read_string(section, "dadl").unwrap_or_default());
-        backend.url = self.read_url(section);
+        backend.url = match kind {
+            TransportKind::Http => self.server_url(section, &first_line(item)),
+            TransportKind::Rest | TransportKind::Stdio => self.read_url(section),
+        };
         backend.hint = self.read_string(section, "hint");
         self.read_policy(section, &mut backend);
         let confirm = [("ask", ConfirmPolicy::Ask), ("never", ConfirmPolicy::Never)];
@@ -197,25 +176,13 @@ impl ConfigReader {
         backend.fit = self.read_boolean(section, "fit").unwrap_or(true);
         backend.login = self.read_string(section, "login");
         backend.defaults = self.read_defaults(section);
-        backend.credentials = self.read_credentials(section);
-        self.read_options(section, &mut backend);
-        Some(backend)
-    }
-
-    /// Returns whether the entry describes an HTTP API.
-    fn read_transport(&mut self, section: ConfigSection<'_>) -> bool {
-        let choices = [("rest", true), ("http", false), ("stdio", false)];
-        match self.read_choice(section, "transport", &choices) {
-            None | Some(true) => true,
-            Some(false) => {
-                let entry = section.entry("transport");
-                let span = entry.map(|entry| entry.value.span.clone()).unwrap_or_default();
-                let message = "other MCP servers as backends are not supported yet";
-                let help = "remove the entry, and attach that server to your MCP host directly";
-                self.report_error(code::UNKNOWN_VALUE, &span, message, help);
-                false
-            }
+        backend.file_hosts = self.file_hosts(section);
+        if kind != TransportKind::Stdio {
+            backend.credentials = self.read_credentials(section);
         }
+        backend.server = self.read_server(section, kind, directory, &mut backend);
+        self.read_options(section, kind, &mut backend);
+        Some(backend)
     }
 
     fn read_url(&mut self, section: ConfigSection<'_>) -> Option<String> {
@@ -378,18 +345,16 @@ impl ConfigReader {
         defaults
     }
 
-    fn read_options(&mut self, section: ConfigSection<'_>, backend: &mut BackendSettings) {
+    fn read_options(
+        &mut self,
+        section: ConfigSection<'_>,
+        kind: TransportKind,
+        backend: &mut BackendSettings,
+    ) {
         let Some(section) = self.read_mapping(section, "options") else { return };
-        let known: Vec<&str> =
-            key_names(keys::OPTIONS).into_iter().filter(|name| !name.starts_with('`')).collect();
-        for entry in section.entries() {
-            if known.contains(&entry.key.as_ref()) {
-                continue;
-            }
-            if !is_variable(&entry.key) {
-                self.unknown_key(section, entry, &known);
-                continue;
-            }
+        let fills_in = |name: &str| kind == TransportKind::Rest && is_variable(name);
+        self.check_backend_keys(section, keys::OPTIONS, Some(kind), fills_in);
+        for entry in section.entries().iter().filter(|entry| fills_in(&entry.key)) {
             let what = format!("`{}` in `options`", entry.key);
             if let Some(text) = self.node_text(&entry.value, what) {
                 backend.variables.insert(entry.key.clone().into_owned(), text.value.to_owned());
@@ -415,6 +380,10 @@ impl ConfigReader {
                 "`task_wait_progress` of backend \"{backend}\" has no effect: `task_wait` counts for \
                  hosts that ask for progress as well"
             ));
+        }
+        if let Some(server) = &mut backend.server {
+            let time = self.read_duration(section, "start_timeout");
+            server.start_timeout = time.unwrap_or(server.start_timeout);
         }
         backend.file_ttl = self.read_duration(section, "blob_ttl");
         let size = self.read_size(section, "max_response_size");

@@ -187,6 +187,11 @@ impl CredentialResolver {
         Self { secrets: secrets.clone(), ..self }
     }
 
+    /// Returns the environment that credentials are looked up in.
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     /// Returns where secrets are noted.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets

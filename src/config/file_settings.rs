@@ -56,6 +56,15 @@ impl Default for FileSettings {
     }
 }
 
+/// Hosts from which files are fetched for the calls of one backend.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct FileHosts {
+    /// `name` for port 443, or `name:port`.
+    pub hosts: Vec<String>,
+    /// Let them have private addresses.
+    pub allow_private: bool,
+}
+
 impl FileSettings {
     /// How long a file is kept that a client of an HTTP server has asked for: 24 hours.
     pub const HTTP_TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -76,17 +85,7 @@ impl ConfigReader {
         let Some(section) = self.read_mapping(file, "files") else { return settings };
         let known: Vec<&str> = keys::FILES.iter().map(|key| key.name).collect();
         self.check_keys(section, &known);
-        for text in self.read_texts(section, "allow_hosts").unwrap_or_default() {
-            match parse_host(text.value) {
-                Some(host) => settings.allow_hosts.push(host),
-                None => self.report_error(
-                    code::UNKNOWN_VALUE,
-                    &text.span,
-                    format!("`{}` is no host", text.value),
-                    "write a name such as `files.example.com`, or `files.example.com:8443`",
-                ),
-            }
-        }
+        settings.allow_hosts = self.read_hosts(section, "allow_hosts");
         settings.allow_public = self.read_boolean(section, "allow_public").unwrap_or_default();
         settings.allow_private = self.read_boolean(section, "allow_private").unwrap_or_default();
         if settings.allow_private
@@ -107,6 +106,38 @@ impl ConfigReader {
         settings.ttl = self.read_duration(section, "ttl");
         settings.public_url = self.public_url(section);
         settings
+    }
+
+    fn read_hosts(&mut self, section: ConfigSection<'_>, key: &str) -> Vec<String> {
+        let mut hosts = Vec::new();
+        for text in self.read_texts(section, key).unwrap_or_default() {
+            match parse_host(text.value) {
+                Some(host) => hosts.push(host),
+                None => self.report_error(
+                    code::UNKNOWN_VALUE,
+                    &text.span,
+                    format!("`{}` is no host", text.value),
+                    "write a name such as `files.example.com`, or `files.example.com:8443`",
+                ),
+            }
+        }
+        hosts
+    }
+
+    /// Reads what ToolMesh's files say about one backend. There a private host need not be named, and
+    /// such a file starts all the same.
+    pub(super) fn file_hosts(&mut self, section: ConfigSection<'_>) -> FileHosts {
+        let hosts = self.read_hosts(section, "file_url_allowed_hosts");
+        let allow_private =
+            self.read_boolean(section, "allow_private_file_url").unwrap_or_default();
+        if allow_private && hosts.is_empty() {
+            let what = section.what();
+            self.warnings.push(format!(
+                "`allow_private_file_url` of {what} has no effect: it is for the hosts of \
+                 `file_url_allowed_hosts`, which names none"
+            ));
+        }
+        FileHosts { hosts, allow_private }
     }
 
     pub(super) fn read_positive(&mut self, section: ConfigSection<'_>, key: &str) -> Option<u64> {

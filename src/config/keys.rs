@@ -2,6 +2,35 @@
 //!
 //! The reader takes its known keys from here, and `docs/configuration.md` its tables.
 
+/// What a backend is, and how it is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransportKind {
+    /// An HTTP API with a descriptor.
+    Rest,
+    /// An MCP server that is started.
+    Stdio,
+    /// An MCP server at a URL.
+    Http,
+}
+
+impl TransportKind {
+    /// Every kind.
+    pub(crate) const ALL: &[Self] = &[Self::Rest, Self::Stdio, Self::Http];
+    /// MCP servers.
+    const SERVERS: &[Self] = &[Self::Stdio, Self::Http];
+    /// What is reached by HTTP requests.
+    const URLS: &[Self] = &[Self::Rest, Self::Http];
+
+    /// Returns the value of `transport`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+        }
+    }
+}
+
 /// A key of backends.yaml.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(
@@ -17,6 +46,14 @@ pub(crate) struct ConfigKey {
     pub default: &'static str,
     /// What it does.
     pub meaning: &'static str,
+    /// The backends that it is for; those of the file itself and of `files` are for all.
+    pub transports: &'static [TransportKind],
+}
+
+impl ConfigKey {
+    const fn only(self, transports: &'static [TransportKind]) -> Self {
+        Self { transports, ..self }
+    }
 }
 
 const fn config_key(
@@ -25,7 +62,7 @@ const fn config_key(
     default: &'static str,
     meaning: &'static str,
 ) -> ConfigKey {
-    ConfigKey { name, kind, default, meaning }
+    ConfigKey { name, kind, default, meaning, transports: TransportKind::ALL }
 }
 
 /// The keys of the file itself.
@@ -99,6 +136,12 @@ pub(crate) const LIMITS: &[ConfigKey] = &[
         "For a script of `api_read` or `api_script`; waiting for a person does not count",
     ),
     config_key("max_script_calls", "number", "`50`", "For the calls of such a script"),
+    config_key(
+        "list_wait",
+        "duration",
+        "`8s`",
+        "How long a start waits for the lists of MCP servers of which none is known yet",
+    ),
     config_key(
         "shutdown_grace",
         "duration",
@@ -179,9 +222,10 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
     config_key("name", "text", "required", "What people and tool names call it: `[a-z][a-z0-9-]*`"),
     config_key(
         "transport",
+        "`rest`, `stdio` or `http`",
         "`rest`",
-        "`rest`",
-        "`http` and `stdio` (other MCP servers) are known and refused: not supported yet",
+        "`rest`: an API with a descriptor. `stdio` and `http`: another MCP server, which dadl-mcp \
+         starts, or at a URL, which cannot be reached yet: see [servers](servers.md)",
     ),
     config_key(
         "dadl",
@@ -190,13 +234,44 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "The descriptor: a path relative to this file, when it has a separator or ends in \
          `.dadl`; else the name of one inside dadl-mcp, beside this file or in the `descriptors` \
          directory",
-    ),
+    ).only(&[TransportKind::Rest]),
+    config_key(
+        "command",
+        "path or name",
+        "required",
+        "The program of the server: a name to look for in `PATH`, or a path relative to this file when \
+         it has a separator",
+    )
+    .only(&[TransportKind::Stdio]),
+    config_key(
+        "args",
+        "list",
+        "none",
+        "Its arguments, one item each. Anybody on the machine can see them: no secrets",
+    )
+    .only(&[TransportKind::Stdio]),
+    config_key(
+        "cwd",
+        "path",
+        "your home",
+        "The directory in which it is started, relative to this file",
+    )
+    .only(&[TransportKind::Stdio]),
     config_key(
         "url",
         "URL",
         "the descriptor's `base_url`",
-        "The base URL of the API, `http` or `https`; may point anywhere, because it is yours",
-    ),
+        "The base URL of the API, `http` or `https`, or the whole URL of the server, which has to be \
+         given; may point anywhere, because it is yours",
+    ).only(TransportKind::URLS),
+    config_key(
+        "api_key_env",
+        "text",
+        "none",
+        "The variable that holds the bearer token of the server; also looked for under the names of \
+         other credentials",
+    )
+    .only(&[TransportKind::Http]),
     config_key("hint", "text", "none", "What models should know about this backend"),
     config_key(
         "access",
@@ -208,6 +283,14 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
     config_key("tools", "list", "every tool", "Allow these tools only: names and globs"),
     config_key("include_tools", "list", "every tool", "ToolMesh's word for `tools`"),
     config_key("exclude_tools", "list", "none", "Never allow these tools: names and globs; wins"),
+    config_key(
+        "levels",
+        "mapping",
+        "none",
+        "Names and globs of the server's tools, and the access level of each; the first that fits \
+         counts, and a tool without one is `unclassified`",
+    )
+    .only(TransportKind::SERVERS),
     config_key(
         "expose_tools",
         "list",
@@ -221,53 +304,88 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "`ask`",
         "Whether a person is asked before each dangerous call",
     ),
-    config_key("headers", "mapping", "none", "Header fields that are added to each request"),
+    config_key(
+        "start",
+        "`eager` or `lazy`",
+        "`eager`",
+        "Whether the server is started at once, or by the first call when its tools are known; no effect yet",
+    )
+    .only(TransportKind::SERVERS),
+    config_key(
+        "protocol",
+        "`auto` or a revision",
+        "`auto`",
+        "The revision of MCP that is tried first, such as `2025-11-25`; the server chooses",
+    )
+    .only(TransportKind::SERVERS),
+    config_key(
+        "resources",
+        "boolean",
+        "`true`",
+        "Whether hosts are offered the resources of the server; none are yet",
+    )
+    .only(TransportKind::SERVERS),
+    config_key(
+        "roots",
+        "list of paths",
+        "none",
+        "Directories that the server is told of as roots, relative to this file; it is told of none yet",
+    )
+    .only(TransportKind::SERVERS),
+    config_key(
+        "sampling",
+        "boolean",
+        "`false`",
+        "Whether the server may ask the host's model; none may yet",
+    )
+    .only(TransportKind::SERVERS),
+    config_key("headers", "mapping", "none", "Header fields that are added to each request").only(TransportKind::URLS),
     config_key(
         "ca_file",
         "path",
         "none",
         "Certificates (PEM) to trust besides the system's; the backend's own, when it is among them, \
          whatever names and dates are in it",
-    ),
+    ).only(TransportKind::URLS),
     config_key(
         "client_cert",
         "path",
         "none",
         "A certificate (PEM, with its chain) to show to the backend; read again when the file changes",
-    ),
+    ).only(TransportKind::URLS),
     config_key(
         "client_key",
         "path",
         "`client_cert`",
         "Its key (PEM, not encrypted), in a file that nobody else can write to",
-    ),
+    ).only(TransportKind::URLS),
     config_key(
         "tls_fingerprint",
         "text or list",
         "none",
         "The SHA-256 of the backend's certificate, with or without colons: it is accepted whatever is in \
          it, and no other; `setup` shows it",
-    ),
+    ).only(TransportKind::URLS),
     config_key(
         "tls_skip_verify",
         "boolean",
         "`false`",
         "Accept any certificate; prefer `tls_fingerprint`, which goes before it",
-    ),
+    ).only(TransportKind::URLS),
     config_key(
         "allow_private_url",
         "boolean",
         "`false`",
         "Let a `base_url` of the descriptor be a private or loopback address; a `url` of this \
          file always may",
-    ),
+    ).only(&[TransportKind::Rest]),
     config_key(
         "allow_private_hosts",
         "list",
         "none",
         "Let these hosts, `name` for every port or `name:port`, have private or loopback addresses \
          when the descriptor leads there: a `token_url`, an `authorize_url`, or its `base_url`",
-    ),
+    ).only(&[TransportKind::Rest]),
     config_key(
         "allow_origins",
         "list",
@@ -275,7 +393,7 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "Call tools whose path is a whole URL at one of these, `https://host` or `https://host:port`; \
          they are left out otherwise. The credential, `headers` and `client_cert` stay at the backend, \
          unless the item is `{origin: \"https://host\", credential: true}`",
-    ),
+    ).only(&[TransportKind::Rest]),
     config_key(
         "fetch_openapi",
         "boolean",
@@ -283,7 +401,7 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "Fetch the descriptor's `openapi_source`, or the document that says what the server has, at \
          the start when it is below the base URL: with the credential, for 5 s and 32 MB at most; \
          without it the start goes on",
-    ),
+    ).only(&[TransportKind::Rest]),
     config_key(
         "fit",
         "boolean",
@@ -291,13 +409,13 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "Learn in the background which tools the server has, where the descriptor says how, and \
          leave out of the list of the next start what it lacks; `false` asks for nothing and keeps \
          nothing",
-    ),
+    ).only(&[TransportKind::Rest]),
     config_key(
         "login",
         "text",
         "the descriptor's `auth`",
         "Which other login of the descriptor is used, where it has some (`_dadl_mcp.auth.logins`)",
-    ),
+    ).only(&[TransportKind::Rest]),
     config_key(
         "defaults",
         "mapping",
@@ -309,7 +427,21 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "env",
         "mapping",
         "none",
-        "Credential names of the descriptor and the names to look up instead",
+        "Credential names of the descriptor and the names to look up instead. Of a `stdio` server: the \
+         variables that it gets besides `PATH`, `HOME` and the like, each a text or `{credential: NAME}`; \
+         `${NAME}` means the same",
+    ),
+    config_key(
+        "file_url_allowed_hosts",
+        "list",
+        "none",
+        "ToolMesh's word: what `allow_hosts` of `files` says, for the calls of this backend alone",
+    ),
+    config_key(
+        "allow_private_file_url",
+        "boolean",
+        "`false`",
+        "ToolMesh's word: let the hosts of `file_url_allowed_hosts` have private addresses",
     ),
     config_key("options", "mapping", "none", "See below"),
 ];
@@ -322,21 +454,28 @@ pub(crate) const OPTIONS: &[ConfigKey] = &[
         "`5m`",
         "For a whole call, retries included; uploads and downloads are exempt while bytes move",
     ),
-    config_key("connect_timeout", "duration", "`10s`", "For a connection, TLS included"),
+    config_key("connect_timeout", "duration", "`10s`", "For a connection, TLS included").only(TransportKind::URLS),
     config_key(
         "read_timeout",
         "duration",
         "`1m`",
         "Until an answer begins, and between two pieces of it; files that tools save have the two bounds \
          below",
-    ),
+    ).only(TransportKind::URLS),
+    config_key(
+        "start_timeout",
+        "duration",
+        "`1m`",
+        "Until a server has introduced itself and listed what it has; package runners download first",
+    )
+    .only(TransportKind::SERVERS),
     config_key(
         "first_byte_timeout",
         "duration",
         "`30m`",
         "Until the first byte of a file comes, which a backend may have to prepare",
-    ),
-    config_key("stall_timeout", "duration", "`10m`", "Between two pieces of such a file"),
+    ).only(&[TransportKind::Rest]),
+    config_key("stall_timeout", "duration", "`10m`", "Between two pieces of such a file").only(&[TransportKind::Rest]),
     config_key(
         "max_response_size",
         "size",
@@ -354,7 +493,7 @@ pub(crate) const OPTIONS: &[ConfigKey] = &[
         "duration",
         "`ttl` of `files`",
         "How long saved files are kept when their tool does not say",
-    ),
+    ).only(&[TransportKind::Rest]),
     config_key(
         "max_calls",
         "number",
@@ -381,13 +520,8 @@ pub(crate) const OPTIONS: &[ConfigKey] = &[
         "none",
         "Without effect: `task_wait` counts for hosts that ask for progress as well",
     ),
-    config_key("`NAME`", "text", "none", "The value of `{NAME}` in the base URL; upper case"),
+    config_key("`NAME`", "text", "none", "The value of `{NAME}` in the base URL; upper case").only(&[TransportKind::Rest]),
 ];
-
-/// Keys of ToolMesh for transports that are refused; known, so that the message is about the
-/// transport.
-pub(crate) const OTHER_TRANSPORTS: &[&str] =
-    &["api_key_env", "args", "command", "allow_private_file_url", "file_url_allowed_hosts"];
 
 #[cfg(test)]
 mod tests {
@@ -395,7 +529,7 @@ mod tests {
 
     use super::super::{
         BackendTimeouts, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TASK_AFTER, DEFAULT_TASK_WAIT,
-        FileSettings, OperatorLimits,
+        FileSettings, OperatorLimits, servers::DEFAULT_START_TIMEOUT,
     };
     use super::*;
 
@@ -430,6 +564,8 @@ mod tests {
         assert_eq!(units::parse_duration(of_limits("shutdown_grace")), Some(limits.shutdown_grace));
         assert_eq!(units::parse_duration(of_limits("script_timeout")), Some(limits.script_time));
         assert_eq!(of_limits("max_script_calls"), limits.script_calls.to_string());
+        assert_eq!(units::parse_duration(of_limits("list_wait")), Some(limits.list_wait));
+        assert_eq!(units::parse_duration(default("start_timeout")), Some(DEFAULT_START_TIMEOUT));
         let of_files = |name: &str| {
             let key = FILES.iter().find(|key| key.name == name).unwrap();
             key.default.split_whitespace().next().unwrap().trim_matches('`')

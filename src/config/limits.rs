@@ -28,6 +28,8 @@ pub struct OperatorLimits {
     pub script_time: Duration,
     /// It may make so many calls.
     pub script_calls: u32,
+    /// A start waits so long for the lists of servers of which none is known.
+    pub list_wait: Duration,
     /// Calls may go on for so long when a server ends.
     pub shutdown_grace: Duration,
 }
@@ -43,6 +45,7 @@ impl Default for OperatorLimits {
             memory: 256 * 1024 * 1024,
             script_time: Duration::from_secs(30),
             script_calls: MOST_CALLS,
+            list_wait: Duration::from_secs(8),
             shutdown_grace: Duration::from_secs(10),
         }
     }
@@ -78,6 +81,7 @@ impl ConfigReader {
         if let Some(calls) = self.read_positive(section, "max_script_calls") {
             limits.script_calls = u32::try_from(calls).unwrap_or(u32::MAX);
         }
+        limits.list_wait = self.read_duration(section, "list_wait").unwrap_or(limits.list_wait);
         let grace = self.read_duration(section, "shutdown_grace");
         limits.shutdown_grace = grace.unwrap_or(limits.shutdown_grace);
         limits

@@ -26,6 +26,7 @@ mod origins;
 mod private_files;
 mod reader;
 pub(crate) mod server_notes;
+pub mod servers;
 pub(crate) mod shell;
 pub(crate) mod store;
 mod surface;
@@ -44,8 +45,12 @@ pub(crate) use self::{
     origin::Origin,
 };
 pub use self::{
-    bundled::DescriptorPaths, certificate_pin::CertificatePin, file_settings::FileSettings,
-    limits::OperatorLimits, load::SettingsOverrides, surface::Surface,
+    bundled::DescriptorPaths,
+    certificate_pin::CertificatePin,
+    file_settings::{FileHosts, FileSettings},
+    limits::OperatorLimits,
+    load::SettingsOverrides,
+    surface::Surface,
 };
 use crate::access::{AccessPolicy, ToolPatterns};
 
@@ -93,7 +98,9 @@ pub struct BackendSettings {
     pub name: String,
     /// Where these settings come from.
     pub provenance: SettingsProvenance,
-    /// The path of a descriptor, or the name of one inside the binary or in a folder.
+    /// What is said of another MCP server; `None` for an API with a descriptor.
+    pub server: Option<Box<servers::ServerSettings>>,
+    /// The path of a descriptor, or the name of one inside the binary or in a folder; empty for a server.
     pub dadl: String,
     /// Supplies or overrides the descriptor's `base_url`.
     pub url: Option<String>,
@@ -135,6 +142,8 @@ pub struct BackendSettings {
     pub timeouts: BackendTimeouts,
     /// Answers that are not saved to a file may have this many bytes.
     pub max_response_bytes: u64,
+    /// From where files are fetched for its calls besides what the settings of files say.
+    pub file_hosts: FileHosts,
     /// How long a saved file is kept when its tool does not say (`blob_ttl`).
     pub file_ttl: Option<Duration>,
     /// So many calls wait for an answer of this backend at once.
@@ -176,6 +185,7 @@ impl BackendSettings {
         Self {
             name: name.into(),
             provenance: SettingsProvenance::default(),
+            server: None,
             dadl: dadl.into(),
             url: None,
             allow_private_url: false,
@@ -197,6 +207,7 @@ impl BackendSettings {
             credentials: BTreeMap::new(),
             timeouts: BackendTimeouts::default(),
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+            file_hosts: FileHosts::default(),
             file_ttl: None,
             max_calls: OperatorLimits::CALLS_OF_BACKEND,
             task_wait: DEFAULT_TASK_WAIT,

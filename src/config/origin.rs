@@ -1,8 +1,11 @@
-//! Where a request goes: scheme, host and port. What a credential is bound to.
+//! Where a request goes: scheme, host and port. What a credential is bound to; that of a server that is
+//! started is its command.
 
 use std::{fmt, str::FromStr};
 
+use dadl_text::text::hex_text;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 /// The scheme, host and port of an `http` or `https` URL, as `https://host` or
@@ -10,6 +13,9 @@ use url::Url;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Origin(String);
+
+/// What the origin of a process begins with.
+const PROCESS: &str = "process:";
 
 /// Why a text names no origin. The text is left out: it may hold a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +27,17 @@ impl Origin {
     pub fn of(url: &Url) -> Option<Self> {
         let is_ours = matches!(url.scheme(), "http" | "https") && url.has_host();
         is_ours.then(|| Self(url.origin().ascii_serialization()))
+    }
+
+    /// Returns the origin of a program with its arguments: another command is another one. It is a
+    /// digest, since arguments are long and nobody else's business.
+    pub fn of_process<'a>(program: &'a str, args: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut digest = Sha256::new();
+        for part in std::iter::once(program).chain(args) {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Self(format!("{PROCESS}{}", hex_text(&digest.finalize())))
     }
 
     /// Returns the text: scheme, host, and the port where it is not the usual one.
@@ -41,8 +58,13 @@ impl FromStr for Origin {
 impl TryFrom<String> for Origin {
     type Error = OriginError;
 
+    /// Reads what was stored, which may be the origin of a process: nobody writes one by hand.
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+        let digest = text.strip_prefix(PROCESS);
+        let is_process = digest.is_some_and(|digest| {
+            digest.len() == 64 && digest.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
+        });
+        if is_process { Ok(Self(text)) } else { text.parse() }
     }
 }
 
@@ -66,6 +88,23 @@ mod tests {
 
     fn origin(text: &str) -> Option<String> {
         text.parse::<Origin>().ok().map(String::from)
+    }
+
+    #[test]
+    fn a_process_is_its_command() {
+        let of = |program: &str, args: &[&str]| Origin::of_process(program, args.iter().copied());
+        let npx = of("npx", &["-y", "some-server"]);
+        assert_eq!(npx, of("npx", &["-y", "some-server"]));
+        for other in [of("npx", &["-ysome-server"]), of("npx", &["-y", "other"]), of("npx-y", &[])]
+        {
+            assert_ne!(npx, other);
+        }
+        let stored = serde_json::to_string(&npx).unwrap();
+        assert!(!stored.contains("some-server"), "{stored}");
+        assert_eq!(serde_json::from_str::<Origin>(&stored).unwrap(), npx);
+        // The settings name addresses.
+        assert!(npx.as_str().parse::<Origin>().is_err());
+        assert!(Origin::try_from("process:../..".to_owned()).is_err());
     }
 
     #[test]

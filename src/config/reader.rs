@@ -46,6 +46,11 @@ impl<'tree> ConfigSection<'tree> {
         self.entries
     }
 
+    /// Returns what the mapping is called in messages.
+    pub(super) fn what(&self) -> &'tree str {
+        self.what
+    }
+
     /// Gives the mapping another name for messages.
     pub(super) fn called(self, what: &'tree str) -> Self {
         Self { what, ..self }

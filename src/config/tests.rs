@@ -362,16 +362,14 @@ fn reports_all_problems_at_once() {
              add `name: ..`
         18:10: D104 `url` must not hold a user name or a password; use a credential [https://ada:secret@a.example]
              write a base URL such as `https://xo.example.com/rest/v0`
-        20:16: D010 other MCP servers as backends are not supported yet [stdio]
-             remove the entry, and attach that server to your MCP host directly
         25:5: D003 `tools` and `include_tools` mean the same [include_tools]
              keep `tools`
         26:11: D003 two backends are called `twin` [twin]
              give one another name
         28:10: D104 `url` must not have a query or a fragment [https://a.example/?x=1]
              write a base URL such as `https://xo.example.com/rest/v0`
-        29:5: D008 `api_key_env` is a key of another transport or of ToolMesh alone [api_key_env]
-             remove the key
+        29:5: D008 `api_key_env` is a key of `transport: http`, and this backend has `transport: rest` [api_key_env]
+             remove the key, or write `transport: http`
         30:5: D006 a backend must be a mapping, not text [text]
         "#
     );

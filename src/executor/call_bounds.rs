@@ -97,6 +97,16 @@ impl CallBounds {
         self.memory.used()
     }
 
+    /// Returns the memory of all answers.
+    pub(super) fn memory(&self) -> &SharedBudget {
+        &self.memory
+    }
+
+    /// Returns how many bytes they may take together.
+    pub(super) fn most_memory(&self) -> u64 {
+        self.limits.memory
+    }
+
     /// Returns the room of a call of `client`, which takes nothing yet.
     pub(super) fn room(&self, client: &ClientKey) -> AnswerMemory {
         AnswerMemory {

@@ -160,7 +160,7 @@ impl Executor {
         last_id: Option<&str>,
     ) -> Result<StreamConnection, CallError> {
         let position = backend.0;
-        let backend = self.backends.get(position).ok_or_else(|| CallError::Settings {
+        let backend = self.api(backend).ok_or_else(|| CallError::Settings {
             message: "the backend of the stream is not configured".to_owned(),
         })?;
         let bound = backend.settings().timeouts.call;

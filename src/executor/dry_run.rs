@@ -2,7 +2,13 @@
 
 use std::fmt;
 
+use dadl_text::text::{quoted_text, shown_text};
+use serde_json::{Map, Value};
+
 use crate::call::CallPlan;
+
+/// A longer name of a tool is cut.
+const LONGEST_NAME: usize = 200;
 
 /// What a call would do; its `Display` shows it with the credential masked.
 #[derive(Debug, Clone)]
@@ -22,13 +28,22 @@ pub enum DryRun {
         /// The line that stands for the credential.
         credential: Option<String>,
     },
+    /// Another MCP server would be asked.
+    Server {
+        /// The name of the backend.
+        backend: String,
+        /// The name that the server knows.
+        tool: String,
+        /// The arguments that it would get, by its own names.
+        arguments: Map<String, Value>,
+    },
 }
 
 impl DryRun {
     /// Returns the request, when the call is one.
     pub fn plan(&self) -> Option<&CallPlan> {
         match self {
-            Self::Composite { .. } => None,
+            Self::Composite { .. } | Self::Server { .. } => None,
             Self::Request { plan, .. } => Some(plan),
         }
     }
@@ -46,6 +61,15 @@ impl fmt::Display for DryRun {
                  {}",
                 calls.join(", ")
             ),
+            Self::Server { backend, tool, arguments } => {
+                let tool = quoted_text(tool, LONGEST_NAME);
+                writeln!(
+                    formatter,
+                    "tools/call {tool} of the MCP server of backend \"{backend}\""
+                )?;
+                let arguments = serde_json::to_string_pretty(arguments).unwrap_or_default();
+                write!(formatter, "\n{}", shown_text(&arguments))
+            }
             Self::Request { plan, credential: None } => write!(formatter, "{plan}"),
             Self::Request { plan, credential: Some(credential) } => {
                 write!(formatter, "{plan}\n\nwith {credential}")

@@ -2,6 +2,7 @@
 
 pub(super) mod media_type;
 mod task;
+mod tool_failure;
 mod unsure;
 mod upload_size;
 
@@ -10,11 +11,11 @@ use std::time::Duration;
 use dadl_descriptor::model::json_path::PathError;
 use dadl_text::text;
 
-pub use self::task::TaskError;
 pub(crate) use self::{
     media_type::MediaTypeError, task::TaskFailure, unsure::UnsureError,
     upload_size::UploadSizeError,
 };
+pub use self::{task::TaskError, tool_failure::ToolFailure};
 use super::BusyError;
 use crate::{
     call::ArgumentError,
@@ -25,6 +26,7 @@ use crate::{
         login::LoginError,
         upload::BodyTooLarge,
     },
+    mcp_client::{ServerError, ServerFault},
     outcome::ApiError,
     response::decode_error::DecodeError,
     worker::FilterError,
@@ -196,12 +198,18 @@ pub enum CallError {
     /// The caller: the file does not have the length that the backend takes.
     #[error(transparent)]
     UploadSize(#[from] Box<UploadSizeError>),
+    /// The remote or the operator: another MCP server gave no result.
+    #[error(transparent)]
+    Server(#[from] Box<ServerError>),
     /// The request brought no answer.
     #[error("{0}; {hint}", hint = .0.kind.hint())]
     Send(SendError),
     /// The call began a task, and that has no good end.
     #[error(transparent)]
     Task(#[from] Box<TaskError>),
+    /// The caller or the remote: the tool of another MCP server says that it failed.
+    #[error(transparent)]
+    ToolFailed(Box<ToolFailure>),
     /// The author or the remote: the descriptor's jq program does not fit the answer.
     #[error("the answer to {request} arrived, but the descriptor's `transform` {error}")]
     Transform {
@@ -230,6 +238,12 @@ pub enum CallError {
 impl From<TaskError> for CallError {
     fn from(error: TaskError) -> Self {
         Self::Task(Box::new(error))
+    }
+}
+
+impl From<ServerError> for CallError {
+    fn from(error: ServerError) -> Self {
+        Self::Server(Box::new(error))
     }
 }
 
@@ -286,6 +300,7 @@ impl CallError {
             }
             Self::Login { error, .. } => error.is_transient(),
             Self::Send(error) => error.kind.is_transient(),
+            Self::Server(error) => error.fault.is_transient(),
             // It must not be repeated.
             Self::Unsure(_) => false,
             other => other.inner().is_some_and(Self::is_transient),
@@ -320,6 +335,7 @@ impl CallError {
             | Self::Path { .. }
             | Self::ResultPath { .. }
             | Self::Send(_)
+            | Self::Server(_)
             | Self::TooLarge { .. }
             | Self::Transform { .. } => true,
             other => other.inner().is_some_and(Self::is_blind),
@@ -332,6 +348,10 @@ impl CallError {
             Self::Api(error) => error.retry_after,
             Self::Login { error, .. } => error.retry_after(),
             Self::Send(SendError { kind: SendErrorKind::RateLimited { wait }, .. }) => Some(*wait),
+            Self::Server(error) => match error.fault {
+                ServerFault::Pausing { left, .. } => Some(left),
+                _ => None,
+            },
             other => other.inner()?.retry_after(),
         }
     }
@@ -355,6 +375,7 @@ impl CallError {
         match self {
             Self::Login { error, .. } => error.is_transient(),
             Self::Send(_) => true,
+            Self::Server(error) => !matches!(error.fault, ServerFault::Rpc(_)),
             other => other.inner().is_some_and(Self::is_unreachable),
         }
     }

@@ -33,6 +33,14 @@ pub(crate) struct InlinedCall {
     pub(crate) charge: MemoryCharge,
 }
 
+/// The arguments of a call with files in them.
+#[derive(Debug)]
+pub(super) struct InlinedTexts {
+    pub(super) arguments: CallArguments,
+    #[expect(dead_code, reason = "held until the call ends")]
+    charge: MemoryCharge,
+}
+
 /// Memory that texts take, counted with a call until it is dropped.
 #[derive(Debug)]
 pub(crate) struct MemoryCharge {
@@ -74,6 +82,26 @@ impl Executor {
         };
         let (arguments, plan) = room.work(to_usize(charge.bytes), plan).await?;
         Ok(Some(InlinedCall { arguments, plan, charge }))
+    }
+
+    /// Returns what is sent instead of `arguments` with handles; `None` when there are none.
+    ///
+    /// # Errors
+    ///
+    /// A handle that is wrong, or too many bytes.
+    pub(super) async fn inlined_texts(
+        &self,
+        arguments: &CallArguments,
+        room: &AnswerMemory,
+    ) -> Result<Option<InlinedTexts>, CallError> {
+        let handles = arguments.handles();
+        if handles.is_empty() {
+            return Ok(None);
+        }
+        let (texts, charge) = Box::pin(texts(&self.files, &handles, room)).await?;
+        let with_texts = || Ok::<_, CallError>(arguments.with_inlined(&texts));
+        let arguments = room.work(to_usize(charge.bytes), with_texts).await?;
+        Ok(Some(InlinedTexts { arguments, charge }))
     }
 
     /// Checks the handles that a script gets: it would find out when it has done other things already.

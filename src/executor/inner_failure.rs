@@ -67,7 +67,10 @@ impl InnerFailure {
             CallError::Entries { failures, .. } => {
                 Self { message: failures, whole, ..Self::new("internal", String::new()) }
             }
-            CallError::Send(_) => Self::new("unavailable", whole),
+            CallError::ToolFailed(failure) => {
+                Self { message: failure.message, whole, ..Self::new("internal", String::new()) }
+            }
+            CallError::Send(_) | CallError::Server(_) => Self::new("unavailable", whole),
             error if error.is_transient() => Self::new("unavailable", whole),
             CallError::Task(error) => match *error {
                 TaskError::OutOfTime { .. } => Self::new("timeout", whole),

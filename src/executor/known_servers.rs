@@ -218,7 +218,7 @@ impl Executor {
     ) -> Result<Arc<ServerOffer>, LearnError> {
         let fit = descriptor.fit.as_ref().ok_or(LearnError::NotAsked)?;
         let known = self.fits.of(backend).ok_or(LearnError::NotAsked)?;
-        let client = self.backends.get(backend.0).ok_or(LearnError::NotAsked)?;
+        let client = self.api(backend).ok_or(LearnError::NotAsked)?;
         // Its own calls find it busy.
         known.state.store(BUSY, Ordering::Release);
         let asked = tokio::time::timeout(TIMEOUT, self.ask(gate, backend, client, fit)).await;

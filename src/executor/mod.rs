@@ -6,6 +6,7 @@
 //! download.
 
 mod answer;
+mod backend_client;
 mod begun_tasks;
 mod call_bounds;
 mod caller_script;
@@ -39,6 +40,7 @@ mod script_loop;
 mod script_result;
 mod sealed;
 mod send;
+mod server_call;
 mod settle_write;
 mod step;
 mod step_queue;
@@ -55,6 +57,14 @@ use dadl_descriptor::model::Composite;
 use serde_json::Value;
 
 pub(crate) use self::call_bounds::AnswerMemory;
+pub use self::{
+    backend_client::{BackendClient, ServerClient},
+    caller_script::{CallerScript, ScriptError, ScriptGuide},
+    change_approval::{ChangeApproval, ChangeQuestion, ChangeRefusal},
+    context::{CallContext, OnDrop, WaitBudget},
+    error::{CallError, TaskError, ToolFailure},
+    script_result::ScriptResultError,
+};
 use self::{
     begun_tasks::BegunTasks,
     call_bounds::CallBounds,
@@ -72,20 +82,12 @@ pub(crate) use self::{
     known_servers::KnownServer,
     preview::TimedPreview,
 };
-pub use self::{
-    caller_script::{CallerScript, ScriptError, ScriptGuide},
-    change_approval::{ChangeApproval, ChangeQuestion, ChangeRefusal},
-    context::{CallContext, OnDrop, WaitBudget},
-    error::{CallError, TaskError},
-    script_result::ScriptResultError,
-};
 use crate::{
     call,
-    catalog::{CatalogEntry, CatalogOperation},
+    catalog::CatalogOperation,
     config::OperatorLimits,
     files::FileStore,
     gate::{Admitted, PendingCall},
-    http::backend::Backend,
     outcome::{CallOutcome, task_report::TaskHandle},
     secrets::Secrets,
     shares::{ClientKey, FairQueue},
@@ -95,7 +97,7 @@ use crate::{
 /// Executes calls.
 #[derive(Debug, Clone)]
 pub struct Executor {
-    backends: Arc<[Backend]>,
+    backends: Arc<[BackendClient]>,
     secrets: Secrets,
     files: FileStore,
     filters: FilterPool,
@@ -113,12 +115,16 @@ pub struct Executor {
 
 impl Executor {
     /// Executes calls of `backends`, whose order is that of the settings.
-    pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
+    pub fn new(
+        backends: impl IntoIterator<Item = impl Into<BackendClient>>,
+        files: FileStore,
+    ) -> Self {
         let filters = FilterPool::default();
         let (slots, caller_slots) = <(ScriptSlots, CallerSlots)>::default();
-        let backends = backends.into();
+        let backends: Arc<[BackendClient]> = backends.into_iter().map(Into::into).collect();
         let bounds = call_bounds(OperatorLimits::default(), &backends);
-        let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
+        let noted: Vec<Secrets> = backends.iter().map(BackendClient::secrets).collect();
+        let secrets = Secrets::joined(&noted);
         let (begun, written, fits, requests, ledgers) = Default::default();
         Self {
             backends,
@@ -187,11 +193,6 @@ impl Executor {
         self.begun.when(handle).unwrap_or_else(SystemTime::now)
     }
 
-    /// Returns the backends.
-    pub fn backends(&self) -> &[Backend] {
-        &self.backends
-    }
-
     /// Returns the directory of files.
     pub fn files(&self) -> &FileStore {
         &self.files
@@ -203,13 +204,20 @@ impl Executor {
     ///
     /// [`CallError::Argument`] when an argument makes no request.
     pub fn dry_run(&self, call: &PendingCall<'_>) -> Result<DryRun, CallError> {
-        let backend = self.backend(call.entry())?;
         let tool = match call.entry().operation() {
             CatalogOperation::Tool(tool) => tool,
             CatalogOperation::Composite(Composite { name, calls, .. }) => {
                 return Ok(DryRun::Composite { name: name.clone(), calls: calls.to_vec() });
             }
+            CatalogOperation::Server(tool) => {
+                return Ok(DryRun::Server {
+                    backend: call.entry().backend_name.to_string(),
+                    tool: tool.name.clone(),
+                    arguments: call.arguments().as_wire(),
+                });
+            }
         };
+        let backend = self.backend(call.entry())?;
         let plan =
             call::plan_call(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
         let credential = backend.masked_credential(&plan);
@@ -237,18 +245,15 @@ impl Executor {
             CatalogOperation::Composite(composite) => {
                 Box::pin(composite::run(self, &call, composite, context)).await
             }
+            CatalogOperation::Server(tool) => {
+                Box::pin(self.call_server(&call, tool, context)).await
+            }
         };
         self.fits.after(self, &call, &done);
         done
     }
-
-    fn backend(&self, entry: &CatalogEntry) -> Result<&Backend, CallError> {
-        self.backends.get(entry.backend.0).ok_or_else(|| CallError::Settings {
-            message: format!("backend \"{}\" is not configured", entry.backend_name),
-        })
-    }
 }
 
-fn call_bounds(limits: OperatorLimits, backends: &[Backend]) -> CallBounds {
+fn call_bounds(limits: OperatorLimits, backends: &[BackendClient]) -> CallBounds {
     CallBounds::new(limits, backends.iter().map(|backend| backend.settings().max_calls))
 }

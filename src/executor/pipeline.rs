@@ -129,13 +129,13 @@ impl Executor {
     }
 
     /// Waits until a call of `entry` may be sent, within the time of a call.
-    async fn turns(
+    pub(super) async fn turns(
         &self,
         entry: &CatalogEntry,
         is_transfer: bool,
         context: &CallContext<'_>,
     ) -> Result<CallTurns, CallError> {
-        let bound = self.backend(entry)?.settings().timeouts.call;
+        let bound = self.client(entry)?.settings().timeouts.call;
         let turns = async {
             match is_transfer {
                 true => self.bounds.transfer_turns(&context.client).await,

@@ -19,9 +19,10 @@ impl RequestStep<'_> {
         let Self { executor, backend, call, tool, plan, .. } = self;
         let Some(rule) = &tool.upload_size else { return Ok(()) };
         let settled = upload::settled(plan, &executor.files).await;
+        let files = executor.files.of_backend(&backend.settings().file_hosts);
         let (file, size) = match &settled.body {
             // A file that cannot be sent is the better reason.
-            PlannedBody::File(file) => (Some(file.clone()), executor.files.open(file).await?.size),
+            PlannedBody::File(file) => (Some(file.clone()), files.open(file).await?.size),
             PlannedBody::Bytes(bytes) => (None, Some(bytes.len() as u64)),
             _ => return Ok(()),
         };

@@ -45,7 +45,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 use url::Url;
 
-use self::{error::io_error, index::FileIndex, record::STORE, time::Timekeeper};
+use self::{
+    error::io_error, index::FileIndex, record::STORE, remote::FetchRules, time::Timekeeper,
+};
 pub(crate) use self::{
     error::{FetchClientError, FileError, ReferenceError},
     inline::InlineFile,
@@ -63,7 +65,7 @@ pub use self::{
 };
 pub(crate) use crate::call::handle::REFERENCE;
 use crate::{
-    config::FileSettings,
+    config::{FileHosts, FileSettings},
     shares::{ClientKey, FairQueue},
 };
 
@@ -82,6 +84,8 @@ pub(crate) const FILES_PATH: &str = "/files";
 #[derive(Clone)]
 pub struct FileStore {
     inner: Arc<StoreInner>,
+    /// From where files are fetched for one backend, where the operator says so.
+    of_backend: Option<Arc<FileHosts>>,
 }
 
 struct StoreInner {
@@ -92,7 +96,8 @@ struct StoreInner {
     gauge: SpaceGauge,
     /// What goes before the path of a stored file, once an HTTP server has it to give.
     published: OnceLock<String>,
-    client: OnceLock<Result<reqwest::Client, FetchClientError>>,
+    /// What fetches files, by what is said of a backend.
+    clients: Mutex<HashMap<FileHosts, Result<reqwest::Client, FetchClientError>>>,
     state: Mutex<StoreState>,
     /// Batches on their way to the disk.
     writes: FairQueue,
@@ -227,7 +232,7 @@ impl FileStore {
         time: Timekeeper,
         resolver: Arc<dyn HostResolver>,
     ) -> Self {
-        let (published, client, state) = Default::default();
+        let (published, clients, state) = Default::default();
         let gauge: SpaceGauge = Arc::new(space::disk_space);
         let writes = FairQueue::new(at_once(), usize::MAX);
         let inner = StoreInner {
@@ -237,11 +242,18 @@ impl FileStore {
             resolver,
             gauge,
             published,
-            client,
+            clients,
             state,
             writes,
         };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), of_backend: None }
+    }
+
+    /// The same files for the calls of a backend, for which more may be fetched.
+    #[must_use]
+    pub(crate) fn of_backend(&self, hosts: &FileHosts) -> Self {
+        let of_backend = (!hosts.hosts.is_empty()).then(|| Arc::new(hosts.clone()));
+        Self { of_backend, ..self.clone() }
     }
 
     /// Measures the disk with `gauge`; a store that is shared already keeps its own.
@@ -385,10 +397,17 @@ impl FileStore {
     }
 
     async fn fetch(&self, reference: &str) -> Result<FileUpload, ReferenceError> {
-        let StoreInner { settings, resolver, client, .. } = &*self.inner;
-        let client = client.get_or_init(|| remote::build_client(settings, Arc::clone(resolver)));
-        let client = client.as_ref().map_err(Clone::clone)?;
-        remote::open_upload(client, settings, reference).await
+        let StoreInner { settings, resolver, clients, .. } = &*self.inner;
+        let of_backend = self.of_backend.as_deref().cloned().unwrap_or_default();
+        let rules = FetchRules { settings, of_backend: &of_backend };
+        let client = {
+            let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
+            let client = clients
+                .entry(of_backend.clone())
+                .or_insert_with(|| remote::build_client(rules, Arc::clone(resolver)));
+            client.clone()?
+        };
+        remote::open_upload(&client, rules, reference).await
     }
 
     /// Opens a file on this machine.

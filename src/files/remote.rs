@@ -27,7 +27,7 @@ use super::{
     media_type,
 };
 use crate::{
-    config::{FileSettings, address, file_settings::url_authority},
+    config::{FileHosts, FileSettings, address, file_settings::url_authority},
     outcome::chain,
 };
 
@@ -55,16 +55,39 @@ impl HostResolver for SystemResolver {
     }
 }
 
+/// From where files are fetched: what the settings say, and what they say of one backend.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FetchRules<'store> {
+    pub(crate) settings: &'store FileSettings,
+    pub(crate) of_backend: &'store FileHosts,
+}
+
+impl FetchRules<'_> {
+    /// Returns whether the operator lets `host` have a private address; ports were checked before.
+    fn may_be_private(self, host: &str) -> bool {
+        let Self { settings, of_backend } = self;
+        settings.allow_private && names_host(&settings.allow_hosts, host)
+            || of_backend.allow_private && names_host(&of_backend.hosts, host)
+    }
+
+    /// Returns whether the operator has named this host and port.
+    fn names(self, authority: &String) -> bool {
+        self.settings.allow_hosts.contains(authority) || self.of_backend.hosts.contains(authority)
+    }
+}
+
 /// Passes on those addresses alone that may be reached.
 struct AddressGuard {
     settings: FileSettings,
+    of_backend: FileHosts,
     resolver: Arc<dyn HostResolver>,
 }
 
 impl Resolve for AddressGuard {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().trim_end_matches('.').to_owned();
-        let private = may_be_private(&self.settings, &host);
+        let rules = FetchRules { settings: &self.settings, of_backend: &self.of_backend };
+        let private = rules.may_be_private(&host);
         let found = self.resolver.resolve(host.clone());
         Box::pin(async move {
             let mut addresses = found.await?;
@@ -80,8 +103,8 @@ impl Resolve for AddressGuard {
     }
 }
 
-/// Returns whether the operator lets `host` have a private address; ports were checked before.
-fn may_be_private(settings: &FileSettings, host: &str) -> bool {
+/// Returns whether `host` is among hosts that may have ports.
+fn names_host(hosts: &[String], host: &str) -> bool {
     let is_named = |allowed: &String| {
         let port = allowed.rsplit_once(':').filter(|(name, port)| {
             port.bytes().all(|byte| byte.is_ascii_digit())
@@ -89,11 +112,11 @@ fn may_be_private(settings: &FileSettings, host: &str) -> bool {
         });
         port.map_or(allowed.as_str(), |(name, _)| name) == host
     };
-    settings.allow_private && settings.allow_hosts.iter().any(is_named)
+    hosts.iter().any(is_named)
 }
 
 /// Says why `url` is not fetched.
-fn check_url(settings: &FileSettings, url: &Url) -> Result<(), UrlRefusal> {
+fn check_url(rules: FetchRules<'_>, url: &Url) -> Result<(), UrlRefusal> {
     if url.scheme() != "https" {
         return Err(UrlRefusal::Scheme);
     }
@@ -103,8 +126,8 @@ fn check_url(settings: &FileSettings, url: &Url) -> Result<(), UrlRefusal> {
     let Some(authority) = url_authority(url) else { return Err(UrlRefusal::NoHost) };
     let host = url.host_str().unwrap_or_default();
     // A host that may be private is reached at the port that was named, and at no other.
-    let public = settings.allow_public && !may_be_private(settings, host);
-    if !public && !settings.allow_hosts.contains(&authority) {
+    let public = rules.settings.allow_public && !rules.may_be_private(host);
+    if !public && !rules.names(&authority) {
         return Err(UrlRefusal::Host(authority));
     }
     // Numbers are not resolved, so that the guard does not see them.
@@ -114,7 +137,7 @@ fn check_url(settings: &FileSettings, url: &Url) -> Result<(), UrlRefusal> {
         Some(Host::Domain(_)) | None => None,
     };
     match literal {
-        Some(literal) if !address::is_public(literal) && !may_be_private(settings, host) => {
+        Some(literal) if !address::is_public(literal) && !rules.may_be_private(host) => {
             Err(UrlRefusal::Private(literal))
         }
         _ => Ok(()),
@@ -123,7 +146,7 @@ fn check_url(settings: &FileSettings, url: &Url) -> Result<(), UrlRefusal> {
 
 /// Builds the client that fetches.
 pub(crate) fn build_client(
-    settings: &FileSettings,
+    FetchRules { settings, of_backend }: FetchRules<'_>,
     resolver: Arc<dyn HostResolver>,
 ) -> Result<Client, FetchClientError> {
     // An error means that a provider is installed already, which is as good.
@@ -140,7 +163,11 @@ pub(crate) fn build_client(
         .no_zstd()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
-        .dns_resolver(Arc::new(AddressGuard { settings: settings.clone(), resolver }));
+        .dns_resolver(Arc::new(AddressGuard {
+            settings: settings.clone(),
+            of_backend: of_backend.clone(),
+            resolver,
+        }));
     if let Some(path) = &settings.ca_file {
         let fail = |reason| FetchClientError::CaFile { path: path.clone(), reason };
         let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
@@ -154,20 +181,20 @@ pub(crate) fn build_client(
 /// Opens the file at a URL.
 pub(crate) async fn open_upload(
     client: &Client,
-    settings: &FileSettings,
+    rules: FetchRules<'_>,
     reference: &str,
 ) -> Result<FileUpload, ReferenceError> {
     let mut url = Url::parse(reference)?;
     let mut is_redirect = false;
     for _ in 0..=MOST_REDIRECTS {
-        check_url(settings, &url)
+        check_url(rules, &url)
             .map_err(|refusal| ReferenceError::Refused { is_redirect, refusal })?;
         let request = client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
         let response =
             request.send().await.map_err(|error| ReferenceError::Unreachable(chain(&error)))?;
         let status = response.status();
         if status.is_success() {
-            return response_upload(response, &url, settings);
+            return response_upload(response, &url, rules.settings);
         }
         let location = response.headers().get(header::LOCATION);
         let location = location.and_then(|value| value.to_str().ok());
@@ -228,8 +255,44 @@ fn name_of(url: &Url) -> String {
 mod tests {
     use super::*;
 
+    fn check_url(settings: &FileSettings, url: &Url) -> Result<(), UrlRefusal> {
+        super::check_url(FetchRules { settings, of_backend: &FileHosts::default() }, url)
+    }
+
     fn refused(settings: &FileSettings, url: &str) -> String {
         check_url(settings, &Url::parse(url).unwrap()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_backend_may_have_hosts_of_its_own() {
+        let settings = FileSettings {
+            allow_hosts: vec!["all.example".into(), "10.0.0.1".into()],
+            ..FileSettings::default()
+        };
+        let fetched = |of_backend: &FileHosts, url: &str| {
+            super::check_url(
+                FetchRules { settings: &settings, of_backend },
+                &Url::parse(url).unwrap(),
+            )
+        };
+        let (public, private) = (
+            FileHosts {
+                hosts: vec!["own.example".into(), "10.0.0.2".into()],
+                allow_private: false,
+            },
+            FileHosts { hosts: vec!["own.example".into(), "10.0.0.2".into()], allow_private: true },
+        );
+        for of_backend in [&public, &private] {
+            assert_eq!(fetched(of_backend, "https://all.example/x"), Ok(()));
+            assert_eq!(fetched(of_backend, "https://own.example/x"), Ok(()));
+            assert!(fetched(of_backend, "https://other.example/x").is_err());
+            // What is said of one list is not said of the other.
+            assert!(fetched(of_backend, "https://10.0.0.1/x").is_err());
+        }
+        assert!(fetched(&FileHosts::default(), "https://own.example/x").is_err());
+        assert!(fetched(&public, "https://10.0.0.2/x").is_err());
+        assert_eq!(fetched(&private, "https://10.0.0.2/x"), Ok(()));
+        assert!(fetched(&private, "https://10.0.0.2:8443/x").is_err());
     }
 
     #[test]

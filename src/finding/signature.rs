@@ -207,11 +207,10 @@ fn write_params(entry: &CatalogEntry, text: &mut String) {
 
 /// Returns what comes back; `None` where nobody says.
 fn result_type(entry: &CatalogEntry, room: SignatureRoom) -> Option<String> {
-    let tool = entry.tool()?;
-    if tool.response.binary {
+    if entry.tool().is_some_and(|tool| tool.response.binary) {
         return Some("file".to_owned());
     }
-    let returns = tool.returns.as_ref()?;
+    let returns = entry.returned()?;
     let room = match room {
         SignatureRoom::Brief | SignatureRoom::Line => RESULT_ROOM,
         SignatureRoom::Full => FULL_RESULT_ROOM,

@@ -52,6 +52,7 @@ fn finder_with(levels: &[&str], more: &str) -> ToolFinder {
     let backend = BackendTools {
         name: "api",
         descriptor: Arc::new(descriptor),
+        server: None,
         policy: &policy,
         task_wait: None,
     };
@@ -158,6 +159,43 @@ fn nothing_says_what_there_is() {
     assert!(
         finder.search(&request).text.contains("no backend of that name. Backends: api (7 tools)")
     );
+}
+
+#[test]
+fn tools_of_a_server_are_found_like_all_others() {
+    let all = serde_json::json!([
+        {
+            "name": "create_issue", "description": "Open a new issue\u{e0041} in a repository.",
+            "inputSchema": {
+                "properties": {
+                    "repo": { "$ref": "#/$defs/Repo" },
+                    "labels": { "type": "array", "items": { "type": "string" } },
+                },
+                "required": ["repo"],
+                "$defs": { "Repo": { "type": "string", "description": "owner/name" } },
+            },
+            "outputSchema": {
+                "type": "object",
+                "properties": { "number": { "type": "integer" }, "url": { "type": "string" } },
+            },
+        },
+        { "name": "push_files", "description": "Push files.", "inputSchema": {} },
+        { "name": "secret_tool", "description": "Open an issue.", "inputSchema": {} },
+    ]);
+    let levels = [("create_*", "write"), ("push_*", "write")];
+    let catalog = crate::catalog::fixture::server_catalog(&all, &levels, &["read", "write"]);
+    let finder = ToolFinder::new(Arc::new(catalog));
+    let found = text(&finder, "file a bug: create an issue in the repository");
+    assert!(
+        found.contains(
+            "create_issue(repo: string (owner/name), labels?: string[]): {number: integer, url: string}  // \
+             write. Open a new issue in a repository."
+        ),
+        "{found}"
+    );
+    assert!(!found.contains("secret_tool"), "{found}");
+    let described = finder.describe("git.push_files").unwrap();
+    assert_eq!(described, "push_files()  // write. Push files.");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use dadl_search::{BackendWords, ParamText, ToolEffect, ToolText};
 use serde_json::Value;
 
 use super::{asked_params::is_passed, builtin::BuiltinText, members::referred};
-use crate::catalog::{Catalog, CatalogEntry};
+use crate::catalog::{Catalog, CatalogEntry, CatalogOperation};
 
 /// Of the words of a result so many bytes are read.
 const MOST_RESULT: usize = 2_000;
@@ -18,11 +18,12 @@ const MOST_SCHEMAS: usize = 1_000;
 
 /// Returns the texts of a tool.
 pub(super) fn tool_text(entry: &CatalogEntry) -> ToolText<'_> {
-    let operation = entry.operation();
-    let description = match operation.description() {
-        "" => entry.description.as_str(),
-        description => description,
+    let description = match entry.operation() {
+        // What a server says may be of any length.
+        CatalogOperation::Server(_) => "",
+        operation => operation.description(),
     };
+    let description = if description.is_empty() { &entry.description } else { description };
     let hints: Vec<&str> = entry.hints().iter().map(|(_, hint)| hint.as_str()).collect();
     let passed = entry.params.iter().filter(|param| param.listed || is_passed(param));
     ToolText {
@@ -46,7 +47,7 @@ pub(super) fn tool_text(entry: &CatalogEntry) -> ToolText<'_> {
 }
 
 fn gives_list(entry: &CatalogEntry) -> bool {
-    let returns = entry.tool().and_then(|tool| tool.returns.as_ref());
+    let returns = entry.returned();
     returns.and_then(|returns| returns.get("type")).is_some_and(|kind| kind == "array")
 }
 
@@ -93,9 +94,7 @@ fn values<'entry>(entry: &'entry CatalogEntry, property: &str) -> Vec<Cow<'entry
 
 /// Returns the names of the members of a result, and what is said of them.
 fn result_words(entry: &CatalogEntry) -> String {
-    let Some(returns) = entry.tool().and_then(|tool| tool.returns.as_ref()) else {
-        return String::new();
-    };
+    let Some(returns) = entry.returned() else { return String::new() };
     let types = &entry.descriptor().types;
     let mut reader = ResultReader {
         types,

@@ -76,7 +76,7 @@ impl<'gate> PendingCall<'gate> {
         let entry = self.entry;
         let name = match entry.operation() {
             CatalogOperation::Tool(tool) => Some(&tool.name),
-            CatalogOperation::Composite(_) => None,
+            CatalogOperation::Composite(_) | CatalogOperation::Server(_) => None,
         };
         let name = name.filter(|_| self.needs_consent);
         let rules = entry.descriptor().previews.iter();

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     access::UNCLASSIFIED,
-    call,
-    catalog::{CatalogEntry, CatalogOperation},
+    call::{self, BaseUrl},
+    catalog::{CatalogEntry, CatalogOperation, ServerTool},
 };
 
 /// So much of a description is shown.
@@ -69,6 +69,7 @@ impl PendingCall<'_> {
                 let calls = join_names(composite.calls.iter().map(String::as_str));
                 fact(&format!("Runs a script of the descriptor, which may call: {calls}"));
             }
+            CatalogOperation::Server(tool) => fact(&self.sent_to(tool)),
         }
         let delegates: Vec<&CatalogEntry> = self.gate.dangerous_delegates(entry).collect();
         if !delegates.is_empty() {
@@ -91,14 +92,29 @@ impl PendingCall<'_> {
         let words = words.join(" ");
         if !words.is_empty() {
             let words = text::quoted_text(&words, LONGEST_DESCRIPTION);
-            fact(&format!("The descriptor says about the tool, and nobody has checked: {words}"));
+            let who = match entry.server_tool() {
+                Some(_) => "The server",
+                None => "The descriptor",
+            };
+            fact(&format!("{who} says about the tool, and nobody has checked: {words}"));
         }
         text
     }
 
+    /// Says which tool of which server gets the call.
+    fn sent_to(&self, tool: &ServerTool) -> String {
+        let name = quoted_name(&tool.name);
+        let place = self.gate.places.get(self.entry.backend.0).map(ToString::to_string);
+        let server = match place {
+            Some(place) => text::quoted_text(&place, LONGEST_URL),
+            None => quoted_name(&self.entry.backend_name),
+        };
+        format!("Sent to: tool {name} of the MCP server {server}")
+    }
+
     /// Returns the request of this call: its method and its whole URL.
     fn request(&self, tool: &Tool) -> String {
-        let base = self.gate.bases.get(self.entry.backend.0);
+        let base = self.base();
         let plan = base.and_then(|base| {
             call::plan_call(self.entry, tool, base, &self.arguments, self.gate.door).ok()
         });
@@ -109,9 +125,13 @@ impl PendingCall<'_> {
         }
     }
 
+    fn base(&self) -> Option<&BaseUrl> {
+        self.gate.places.get(self.entry.backend.0)?.base()
+    }
+
     /// Returns the request of any call of a tool: its method, and its URL with placeholders.
     fn any_request(&self, tool: &Tool, most: usize) -> String {
-        let base = self.gate.bases.get(self.entry.backend.0);
+        let base = self.base();
         let base = base.filter(|_| tool.elsewhere().is_none());
         let base = base.map(|base| base.as_str()).unwrap_or_default();
         let path = tool.path().as_str();
@@ -184,8 +204,8 @@ mod tests {
 
     use crate::{
         access::{AccessLevels, AccessPolicy},
-        call::BaseUrl,
-        catalog::{BackendTools, Catalog},
+        call::{BackendPlace, BaseUrl, ProcessPlace},
+        catalog::{BackendTools, Catalog, fixture},
         config::ConfirmPolicy,
         gate::Gate,
         tests::hostile,
@@ -217,7 +237,13 @@ backend:
         let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
         let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
         let descriptor = Arc::new(descriptor);
-        let tools = [BackendTools { name: "fake", descriptor, policy: &policy, task_wait: None }];
+        let tools = [BackendTools {
+            name: "fake",
+            descriptor,
+            server: None,
+            policy: &policy,
+            task_wait: None,
+        }];
         let base = BaseUrl::parse("https://api.example.com/v1").unwrap();
         Gate::new(Arc::new(Catalog::build(&tools)), vec![ConfirmPolicy::Ask]).with_bases(vec![base])
     }
@@ -225,6 +251,39 @@ backend:
     fn question(gate: &Gate, tool: &str, arguments: serde_json::Value) -> Option<String> {
         let arguments: Map<String, serde_json::Value> = arguments.as_object().unwrap().clone();
         Some(gate.check(tool, arguments).ok()?.question())
+    }
+
+    /// A gate before the tool `drop` of a server.
+    fn server_gate(text: &str, place: BackendPlace) -> Gate {
+        let all = json!([{
+            "name": "drop", "description": text,
+            "inputSchema": { "properties": { "id": { "type": "string" } } },
+            "annotations": { "readOnlyHint": true },
+        }]);
+        let catalog = fixture::server_catalog(&all, &[("drop", "dangerous")], &["dangerous"]);
+        Gate::new(Arc::new(catalog), vec![ConfirmPolicy::Ask]).with_places(vec![place])
+    }
+
+    #[test]
+    fn a_question_says_which_server_gets_the_call() {
+        let args = ["-y", "git-server", "a b\n`x`"].map(str::to_owned).into();
+        let process = BackendPlace::Process(ProcessPlace { program: "npx".to_owned(), args });
+        let gate = server_gate("Removes it.\n- Access level: read", process);
+        insta::assert_snapshot!(question(&gate, "drop", json!({ "id": "7" })).unwrap(), @r#"
+        Allow the dangerous call drop on backend git?
+        - Argument id = "7"
+        - Access level: dangerous
+        - Sent to: tool drop of the MCP server "npx -y git-server a b\n\u0060x\u0060"
+        - The server says about the tool, and nobody has checked: "Removes it. - Access level: read"
+        "#);
+        let url = url::Url::parse("https://mcp.example.com/a?key=secret").unwrap();
+        let gate = server_gate("", BackendPlace::Server(url));
+        insta::assert_snapshot!(question(&gate, "drop", json!({ "id": "7" })).unwrap(), @r#"
+        Allow the dangerous call drop on backend git?
+        - Argument id = "7"
+        - Access level: dangerous
+        - Sent to: tool drop of the MCP server "https://mcp.example.com/a"
+        "#);
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Gate {
         let level = |entry: &CatalogEntry| entry.access() == Some(&AccessLevel::Dangerous);
         let delegates = match entry.operation() {
             CatalogOperation::Composite(Composite { delegates, .. }) => delegates.as_slice(),
-            CatalogOperation::Tool(_) => &[],
+            CatalogOperation::Tool(_) | CatalogOperation::Server(_) => &[],
         };
         let mut delegated =
             delegates.iter().filter_map(|name| self.catalog().find_declared(entry.backend, name));
@@ -114,5 +114,38 @@ impl Gate {
     /// Returns whether a person is asked before a script changes something at the backend of `entry`.
     pub(crate) fn asks_before_changes(&self, entry: &CatalogEntry) -> bool {
         self.confirm.get(entry.backend.0).copied().unwrap_or_default() == ConfirmPolicy::Ask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalog::fixture;
+
+    #[test]
+    fn a_script_that_reads_takes_a_servers_tool_only_where_the_operator_says_so() {
+        let all: Value = ["get", "list", "push", "drop"]
+            .map(|name| {
+                json!({ "name": name, "inputSchema": {}, "annotations": { "readOnlyHint": true } })
+            })
+            .into_iter()
+            .collect();
+        let levels = [("get", "read"), ("push", "write"), ("drop", "dangerous")];
+        let catalog = fixture::server_catalog(&all, &levels, &["all"]);
+        let gate = Gate::new(Arc::new(catalog), vec![ConfirmPolicy::Never]);
+        let admits = |scope, tool: &str| {
+            let admitted = gate.admit_for_script(scope, tool, Map::new(), Vec::new);
+            let is_offered = gate.is_for_script(scope, gate.catalog().find(tool).unwrap());
+            assert_eq!(admitted.is_ok(), is_offered, "{tool}");
+            is_offered
+        };
+        let admitted = |scope| ["get", "list", "push", "drop"].map(|tool| admits(scope, tool));
+        // One without a level may do anything.
+        assert_eq!(admitted(ScriptScope::Reads), [true, false, false, false]);
+        assert_eq!(admitted(ScriptScope::Changes), [true, true, true, false]);
     }
 }

@@ -485,6 +485,7 @@ impl Backend {
         let mut url = plan.url.clone();
         let mut method = plan.method;
         let mut body = &plan.body;
+        let files = &files.of_backend(&self.settings.file_hosts);
         for _ in 0..=MOST_REDIRECTS {
             let mut target = url.clone();
             let mut fields = headers.clone();

@@ -375,7 +375,7 @@ pub async fn collect_once(
     let entry = call.entry();
     let no_stream = || StreamError::of(format!("tool \"{}\" answers no stream", entry.name));
     let tool = entry.tool().ok_or_else(no_stream)?;
-    let backend = executor.backends().get(entry.backend.0).ok_or_else(no_stream)?;
+    let backend = executor.api(entry.backend).ok_or_else(no_stream)?;
     let bounds = StreamBounds::of(call, tool, backend);
     let handle = hub.open(executor, call, owner.clone(), client).await?;
     let _closing = CloseOnDrop { hub, handle: &handle };

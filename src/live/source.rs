@@ -92,7 +92,7 @@ impl StreamSource {
         let entry = call.entry();
         let no_stream = || StreamError::of(format!("tool \"{}\" answers no stream", entry.name));
         let tool = entry.tool().filter(|tool| tool.response.is_stream()).ok_or_else(no_stream)?;
-        let backend = executor.backends().get(entry.backend.0).ok_or_else(no_stream)?;
+        let backend = executor.api(entry.backend).ok_or_else(no_stream)?;
         let plan = call::plan_call(entry, tool, backend.base(), call.arguments(), call.door());
         let events = entry.descriptor().events.as_ref().filter(|it| it.stream == tool.name);
         Ok(Self {
@@ -110,7 +110,7 @@ impl StreamSource {
 
     /// Puts the files that the same call names in its texts into its request.
     pub(super) async fn with_files(mut self, call: &Admitted<'_>) -> Result<Self, StreamError> {
-        let Some(backend) = self.executor.backends().get(self.backend.0) else { return Ok(self) };
+        let Some(backend) = self.executor.api(self.backend) else { return Ok(self) };
         let room = self.executor.room(&self.client);
         let sent = self.executor.inlined(call, (&self.tool, &self.plan), backend, &room).await?;
         if let Some(InlinedCall { plan, charge, .. }) = sent {
@@ -163,7 +163,7 @@ impl StreamSource {
         let connection = executor.connect(*backend, tool, plan, client, last_id).await?;
         let mut connected = ConnectedStream { connection, first: Vec::new(), id: None };
         if let Some(rules) = self.events().and_then(|events| events.subscribe.as_ref()) {
-            let bound = executor.backends().get(backend.0).map(|it| it.settings().timeouts.call);
+            let bound = executor.api(*backend).map(|it| it.settings().timeouts.call);
             let opening = connected.read_opening(rules);
             let read = tokio::time::timeout(bound.unwrap_or_default(), opening).await;
             let failed = |reason: String| StreamError {

@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        catalog::{fixture, output::OutputSchemas},
+        catalog::{CatalogOperation, fixture, output::OutputSchemas},
         outcome::{HeldMemory, NextPage},
     };
 
@@ -394,7 +394,8 @@ mod tests {
     fn what_conforms_is_noted_afterwards() {
         let mut tool = fixture::tool("GET", "/x", &[]);
         tool.returns = Some(json!({ "properties": { "id": { "type": "string" } } }));
-        let output = OutputSchemas::new(&ResultTypes::default()).of(&tool).unwrap();
+        let output =
+            OutputSchemas::new(&ResultTypes::default()).of(CatalogOperation::Tool(&tool)).unwrap();
         let made = |value: &Value| {
             let payload = AnswerPayload::Json(JsonText::from(value));
             let (notes, next) = (vec!["cut".to_owned()], None);

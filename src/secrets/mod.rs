@@ -312,6 +312,11 @@ pub fn is_secret(name: &str) -> bool {
         || !has(&["user", "mail", "login", "account", "client_id"])
 }
 
+/// Returns whether a variable of this name probably holds a secret, when nobody says what it is.
+pub fn sounds_secret(name: &str) -> bool {
+    short::tells_secret(name)
+}
+
 /// Returns whether all of a text is a secret.
 fn is_whole(found: &[Range<usize>], text: &[u8]) -> bool {
     found.first() == Some(&(0..text.len()))

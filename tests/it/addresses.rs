@@ -212,7 +212,7 @@ async fn requests_of_every_kind_are_refused_alike() {
     let warnings = program.app.warnings.concat();
     assert!(warnings.contains("which has the private address 127.0.0.1"), "{warnings}");
     // `doctor` connects by itself.
-    let guard = &program.app.backends[0].guard;
+    let guard = &program.app.backends[0].api().unwrap().guard;
     let base = BaseUrl::parse(&base).unwrap();
     let error =
         http::check_reachable(&base, Duration::from_secs(5), guard).await.unwrap_err().to_string();

@@ -624,3 +624,30 @@ backends:
     assert_eq!(last, ["list_pools", "list_vms"], "{with:?}");
     assert_eq!(counted("backends.yaml"), with.len() as u64);
 }
+
+#[test]
+fn another_mcp_server_is_told_and_the_backends_beside_it_are_examined() {
+    let file = "\
+backends:
+  - name: xo
+    dadl: xen-orchestra
+    url: http://127.0.0.1:9
+  - name: git
+    transport: http
+    url: http://127.0.0.1:9/mcp
+";
+    let cli = Cli::new().file("backends.yaml", file);
+    let listed = cli.run(&["list", "--config", "backends.yaml"]);
+    assert_ne!(listed.code, 0, "{}", listed.out);
+    assert!(listed.err.contains("backend \"git\""), "{}", listed.err);
+    assert!(listed.err.contains("cannot be reached yet"), "{}", listed.err);
+    let examined = cli.run(&["doctor", "--json", "--config", "backends.yaml"]);
+    let findings: Value = serde_json::from_str(&examined.out).unwrap();
+    let of = |backend: &str| -> String {
+        let findings = findings["checks"].as_array().unwrap().iter();
+        findings.filter(|it| it["backend"] == backend).map(Value::to_string).collect()
+    };
+    assert!(of("git").contains("cannot be reached yet"), "{findings}");
+    assert!(!of("git").contains("descriptor"), "{findings}");
+    assert!(of("xo").contains("descriptor") && !of("xo").contains("MCP server"), "{findings}");
+}

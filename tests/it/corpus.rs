@@ -69,7 +69,13 @@ pub(crate) fn plain() -> Texts {
 fn catalog(descriptor: Descriptor) -> Catalog {
     let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let descriptor = Arc::new(descriptor);
-    Catalog::build(&[BackendTools { name: "it", descriptor, policy: &policy, task_wait: None }])
+    Catalog::build(&[BackendTools {
+        name: "it",
+        descriptor,
+        server: None,
+        policy: &policy,
+        task_wait: None,
+    }])
 }
 
 /// Loads each; returns how many tools it has and what was found in it.

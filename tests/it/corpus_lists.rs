@@ -26,6 +26,7 @@ fn catalogs(texts: Texts) -> impl Iterator<Item = (String, Catalog)> {
             Catalog::build(&[BackendTools {
                 name: "it",
                 descriptor,
+                server: None,
                 policy: &policy,
                 task_wait: None,
             }]),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use dadl_mcp::{
-    config::FileSettings,
+    config::{BackendSettings, FileHosts, FileSettings},
     files::{FileStore, HostResolver},
 };
 use serde_json::json;
@@ -126,6 +126,15 @@ struct Bench {
 
 impl Bench {
     async fn new(settings: FileSettings, addresses: &[&'static str]) -> Self {
+        Self::with_hosts(settings, FileHosts::default(), addresses).await
+    }
+
+    /// The same with what is said of the one backend.
+    async fn with_hosts(
+        settings: FileSettings,
+        hosts: FileHosts,
+        addresses: &[&'static str],
+    ) -> Self {
         let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;
         let resolver = Scripted::new(addresses);
         let shared = Arc::new(Shared(Arc::clone(&resolver)));
@@ -133,7 +142,8 @@ impl Bench {
             FileStore::with_parts(directory, settings, Arc::new(SystemTime::now), shared)
         };
         let credential = Fixed(Ok("s3cr3t-token-value".to_owned()));
-        let harness = Harness::with_files(TOOLS, &upstream.url(), credential, |_| {}, files);
+        let change = |backend: &mut BackendSettings| backend.file_hosts = hosts;
+        let harness = Harness::with_files(TOOLS, &upstream.url(), credential, change, files);
         Self { harness, upstream, resolver }
     }
 
@@ -167,6 +177,26 @@ async fn no_url_is_fetched_unless_the_operator_says_so() {
     bench.refuses("http://files.example/a", "a URL without TLS").await;
     bench.refuses("HTTPS://files.example/a", "not in `allow_hosts` of `files`").await;
     assert!(bench.resolver.asked.lock().unwrap().is_empty(), "no name is looked up either");
+}
+
+#[tokio::test]
+async fn a_backend_may_have_hosts_of_its_own() {
+    let source = Source::start(vec![ok("Content-Length: 3", "abc")]).await;
+    let settings =
+        FileSettings { ca_file: Some(source.ca_file.clone()), ..FileSettings::default() };
+    let hosts = |allow_private| FileHosts {
+        hosts: vec![format!("files.example:{}", source.port)],
+        allow_private,
+    };
+    let bench = Bench::with_hosts(settings.clone(), hosts(true), &["127.0.0.1"]).await;
+    bench.refuses("https://other.example/a", "not in `allow_hosts` of `files`").await;
+    let sent = bench.attach(&source.url("/a")).await.unwrap();
+    assert!(sent.contains("\r\n\r\nabc\r\n"), "{sent}");
+    let bench = Bench::with_hosts(settings.clone(), hosts(false), &["127.0.0.1"]).await;
+    bench.refuses(&source.url("/a"), "files.example has no public address").await;
+    let bench = Bench::new(settings, &["127.0.0.1"]).await;
+    bench.refuses(&source.url("/a"), "not in `allow_hosts` of `files`").await;
+    assert_eq!(source.requests.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

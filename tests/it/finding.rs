@@ -81,8 +81,13 @@ impl Tools {
         let loaded = load(&SourceText::from_bytes(&*file, text.clone()).unwrap());
         let descriptor = Arc::new(loaded.descriptor.unwrap());
         let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
-        let catalog =
-            Catalog::build(&[BackendTools { name, descriptor, policy: &policy, task_wait: None }]);
+        let catalog = Catalog::build(&[BackendTools {
+            name,
+            descriptor,
+            server: None,
+            policy: &policy,
+            task_wait: None,
+        }]);
         let catalog = Arc::new(catalog);
         Self { finder: ToolFinder::new(Arc::clone(&catalog)), catalog }
     }

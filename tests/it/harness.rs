@@ -72,6 +72,7 @@ impl Harness {
         let catalog = Catalog::build(&[BackendTools {
             name: &settings.name,
             descriptor: Arc::clone(&descriptor),
+            server: None,
             policy: &settings.policy,
             task_wait: None,
         }]);

@@ -5,8 +5,26 @@ use std::{fs, path::Path};
 /// The modules of the program from left to right: each uses only those before it. What a crate may use
 /// is in its `Cargo.toml`.
 const ORDER: &[&str] = &[
-    "secrets", "shares", "access", "catalog", "finding", "outcome", "config", "call", "gate",
-    "response", "files", "worker", "http", "executor", "live", "app", "mcp", "demo", "cli",
+    "secrets",
+    "shares",
+    "access",
+    "catalog",
+    "finding",
+    "outcome",
+    "config",
+    "call",
+    "gate",
+    "response",
+    "files",
+    "worker",
+    "http",
+    "mcp_client",
+    "executor",
+    "live",
+    "app",
+    "mcp",
+    "demo",
+    "cli",
 ];
 
 /// Returns the modules of this crate that a source file names.

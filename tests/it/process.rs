@@ -57,11 +57,22 @@ impl Process {
         answer["result"].take()
     }
 
-    fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.input.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
     pub(crate) fn request(&mut self, id: u32, method: &str, params: &Value) -> Value {
+        self.request_with_notifications(id, method, params).1
+    }
+
+    /// Makes a request; returns what came before its answer, too.
+    pub(crate) fn request_with_notifications(
+        &mut self,
+        id: u32,
+        method: &str,
+        params: &Value,
+    ) -> (Vec<Value>, Value) {
+        let mut before = Vec::new();
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         self.write(format!("{message}\n").as_bytes());
         loop {
@@ -70,8 +81,9 @@ impl Process {
             // Standard output carries protocol and nothing else.
             let answer: Value = serde_json::from_str(&line).unwrap();
             if answer["id"] == id {
-                return answer;
+                return (before, answer);
             }
+            before.push(answer);
         }
     }
 
@@ -79,6 +91,14 @@ impl Process {
         let params = json!({ "name": "ping", "arguments": {} });
         let answer = self.request(id, "tools/call", &params);
         assert_eq!(answer["result"]["structuredContent"]["result"], "pong", "{answer}");
+    }
+
+    /// Sends the process a signal, and waits for its end.
+    #[cfg(unix)]
+    pub(crate) fn signal(mut self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+        self.child.wait().unwrap();
     }
 
     /// Closes the input and returns the exit code.

@@ -162,3 +162,35 @@ fn what_cannot_be_simulated_is_said() {
         assert!(err.contains("--changes: nothing changes by itself"), "{err}");
     }
 }
+
+#[test]
+fn a_script_that_means_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script.yaml");
+    for (script, expected) in [
+        ("on: {ping: [{say: 1}]}", "a key `say` in `ping`"),
+        ("on: [", "script.yaml"),
+        ("greeting: 1", "`greeting` of the script has to be text"),
+    ] {
+        std::fs::write(&path, script).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["simulate", "mcp", "--script"]).arg(&path).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+    let mut command = Command::new(PROGRAM);
+    command.args(["simulate", "xo-proxy", "--script"]).arg(&path);
+    assert_eq!(command.output().unwrap().status.code(), Some(2));
+    // A script for people is YAML.
+    std::fs::write(&path, "on:\n  ping:\n  - result: {n: 1}\n  - exit: 5\n").unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["simulate", "mcp", "--script"]).arg(&path);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let ping = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n";
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), ping).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert_eq!(output.stdout, b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"n\":1}}\n");
+}

@@ -8,7 +8,8 @@
 //! `server` knows sockets, bodies, streams and recording, and nothing about any product.
 //! `product` has the table of the products that are built on it. Whatever a product's server gets
 //! wrong (a 404 in HTML, a 500 for bad JSON) the simulator gets wrong too: a client that
-//! works here must work there.
+//! works here must work there. `mcp_server` is another kind of server, on lines: one of the Model Context
+//! Protocol, with every fault that a script gives it.
 //!
 //! ```no_run
 //! use dadl_simulator::{SimulatorOptions, XenOrchestra};
@@ -27,12 +28,14 @@ use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod danube_cloud;
+mod mcp_server;
 mod product;
 mod server;
 mod xen_orchestra;
 mod xo_proxy;
 
 pub use self::danube_cloud::DanubeCloud;
+pub use self::mcp_server::{ScriptError, ServerScript, serve_script};
 pub use self::product::{PRODUCTS, Product, SimulatedProduct};
 pub use self::server::RecordedRequest;
 pub use self::xen_orchestra::XenOrchestra;

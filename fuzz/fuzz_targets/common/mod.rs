@@ -22,7 +22,7 @@ pub fn catalog(tool: &Value) -> Option<Catalog> {
     let loaded = load(&SourceText::new("fuzz.dadl", descriptor.to_string()));
     let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let descriptor = Arc::new(loaded.descriptor?);
-    Some(Catalog::build(&[BackendTools { name: "fuzz", descriptor, policy: &policy, task_wait: None }]))
+    Some(Catalog::build(&[BackendTools { name: "fuzz", descriptor, server: None, policy: &policy, task_wait: None }]))
 }
 
 /// Plans a call with arguments under their names on the wire; `None` when it is refused.

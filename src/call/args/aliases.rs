@@ -33,8 +33,7 @@ pub(super) fn settle_names(
     if arguments.keys().all(|name| entry.param(name).is_some()) {
         return Vec::new();
     }
-    let is_open = entry.tool().and_then(Tool::http).is_some_and(|http| http.rules.open);
-    if is_open {
+    if entry.tool().is_some() && entry.is_open() {
         return Vec::new();
     }
     let unknown = arguments.iter().filter(|(name, _)| entry.param(name).is_none());

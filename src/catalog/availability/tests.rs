@@ -143,7 +143,13 @@ fn what_is_half_another_api_is_not_believed() {
 }
 
 fn catalog(policy: &AccessPolicy, offer: Option<ServerOffer>) -> Catalog {
-    let backend = BackendTools { name: "test", descriptor: descriptor(), policy, task_wait: None };
+    let backend = BackendTools {
+        name: "test",
+        descriptor: descriptor(),
+        server: None,
+        policy,
+        task_wait: None,
+    };
     Catalog::fitted(&[backend], &[offer.map(Arc::new)])
 }
 

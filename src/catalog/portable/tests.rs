@@ -207,7 +207,7 @@ fn deep_schemas_have_an_end() {
 }
 
 /// Fails where a converter or its model's API refuses a schema.
-fn assert_portable(schema: &Value, whole: &Value) {
+pub(in crate::catalog) fn assert_portable(schema: &Value, whole: &Value) {
     let fail = |why: &str| -> () { panic!("{why}: {schema} of {whole}") };
     let Value::Object(object) = schema else { return fail("no object") };
     let kinds: Vec<&str> = match object.get("type") {

@@ -20,7 +20,8 @@ pub(crate) struct DemoArgs {
 /// Arguments of `simulate`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The data are the same at each start, dated from today, and gone at the end"
+    after_help = "The data are the same at each start, dated from today, and gone at the end. mcp is a \
+                  server of the Model Context Protocol on standard input and output"
 )]
 pub(crate) struct SimulateArgs {
     /// The product
@@ -50,4 +51,7 @@ pub(crate) struct SimulateArgs {
     /// Have what plugins add, where the product has plugins
     #[arg(long)]
     pub plugins: bool,
+    /// With mcp: do what this script says (YAML or JSON)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub script: Option<PathBuf>,
 }

@@ -9,9 +9,9 @@ use dadl_descriptor::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{DoctorReport, availability, certificate, switch};
+use super::{DoctorReport, availability, certificate, server, switch};
 use crate::{
-    app::{App, LoadedBackend, openapi},
+    app::{ApiAccess, App, LoadedBackend, openapi},
     call::CallChannel,
     catalog::{BackendId, Catalog, CatalogEntry},
     cli::load,
@@ -37,10 +37,15 @@ pub(super) async fn examine_backends(
 ) {
     let Some(backend) = settings.backends.first().cloned() else { return };
     report.backend = Some(backend.name.clone());
-    if describe_descriptor(settings, &backend, report) {
+    // A server has no descriptor.
+    if backend.server.is_some() || describe_descriptor(settings, &backend, report) {
         match App::build(settings, credentials) {
             Ok(app) => {
-                examine_app(&app.at(CallChannel::Terminal), credentials, proxied, report).await
+                let app = app.at(CallChannel::Terminal);
+                match app.has_servers() {
+                    true => examine_server(app, credentials, report).await,
+                    false => examine_app(&app, credentials, proxied, report).await,
+                }
             }
             Err(error) => {
                 report.fail("settings", error.to_string(), "docs/configuration.md lists every key");
@@ -119,6 +124,22 @@ fn count_findings(findings: &[Diagnostic]) -> String {
     counts.join(", ")
 }
 
+/// Examines a backend that is another MCP server, which is started.
+async fn examine_server(app: App, credentials: &CredentialResolver, report: &mut DoctorReport) {
+    let Some(backend) = app.backends.first() else { return };
+    server::describe_start(backend, report);
+    if !describe_credentials(backend, credentials, report) {
+        return;
+    }
+    let app = server::started(app).await;
+    if let Some(backend) = app.backends.first()
+        && server::describe_found(backend, report)
+    {
+        describe_policy(&app, backend, report);
+    }
+    app.executor.end_servers(app.limits.shutdown_grace).await;
+}
+
 async fn examine_app(
     app: &App,
     credentials: &CredentialResolver,
@@ -162,9 +183,10 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport
 
 /// Connects and hangs up: this works without a credential. Returns whether somebody listens.
 async fn check_reachable(backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
-    let url = backend.base.as_url();
+    let Some(ApiAccess { base, guard }) = backend.api() else { return false };
+    let url = base.as_url();
     let bound = backend.settings.timeouts.connect;
-    let failed = match http::check_reachable(&backend.base, bound, &backend.guard).await {
+    let failed = match http::check_reachable(base, bound, guard).await {
         Ok(()) => {
             report.ok("url", format!("{url} can be reached"));
             return true;
@@ -185,7 +207,7 @@ fn describe_credentials(
     credentials: &CredentialResolver,
     report: &mut DoctorReport,
 ) -> bool {
-    let names = backend.descriptor.auth.credentials();
+    let names = backend.credentials();
     if names.is_empty() {
         report.ok("credential", "none is needed");
     }
@@ -248,7 +270,7 @@ fn setup_hint(backend: &LoadedBackend) -> String {
 
 /// Logs in, where that takes a request of its own; returns whether a call can be made.
 async fn log_in(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
-    let Some(client) = app.executor.backends().first() else { return false };
+    let Some(client) = app.executor.api(BackendId(0)) else { return false };
     if !client.authenticator().renews() {
         return true;
     }
@@ -379,7 +401,7 @@ fn probe_call(catalog: &Catalog) -> Option<(&CatalogEntry, Map<String, Value>)> 
 /// Says what `url` may lack, as far as the descriptor tells.
 fn path_hint(backend: &LoadedBackend) -> String {
     match backend.descriptor.base_path.as_deref() {
-        Some(path) if !backend.base.ends_in(path) => {
+        Some(path) if backend.api().is_some_and(|api| !api.base.ends_in(path)) => {
             format!("`url` lacks the path {path}, in which base URLs of this API end")
         }
         _ => "`url` may lack the API's path, or be that of another version".to_owned(),

@@ -4,11 +4,13 @@
 use std::time::SystemTime;
 
 use dadl_descriptor::model::auth::login::is_loopback;
+use url::Url;
 
 use super::DoctorReport;
 use crate::{
     app::LoadedBackend,
     cli::pinning,
+    config::BackendSettings,
     http::{
         certificate_trust::{CertificateTrust, PresentedCertificate, RefusedCertificate},
         client_certificate, tls,
@@ -25,7 +27,8 @@ pub(super) async fn describe_certificate(
     is_reachable: bool,
     report: &mut DoctorReport,
 ) {
-    let (url, settings) = (backend.base.as_url(), &backend.settings);
+    let Some(api) = backend.api() else { return };
+    let (url, settings) = (api.base.as_url(), &backend.settings);
     if url.scheme() != "https" {
         if !is_loopback(url) {
             report.warn(
@@ -36,11 +39,11 @@ pub(super) async fn describe_certificate(
         }
         return;
     }
-    describe_own(backend, report);
+    describe_own(&backend.settings, url, report);
     if !is_reachable {
         return;
     }
-    match tls::presented_certificate(settings, &backend.base, &backend.guard).await {
+    match tls::presented_certificate(settings, &api.base, &api.guard).await {
         Ok(presented) => tell_certificate(&presented, backend, report),
         // What follows says more.
         Err(error) => report.warn(
@@ -52,12 +55,8 @@ pub(super) async fn describe_certificate(
 }
 
 /// Reports which certificate is shown to the backend. One that cannot be shown is a problem of the settings.
-fn describe_own(backend: &LoadedBackend, report: &mut DoctorReport) {
-    let Ok(Some(own)) =
-        client_certificate::check_identity(&backend.settings, backend.base.as_url())
-    else {
-        return;
-    };
+fn describe_own(settings: &BackendSettings, url: &Url, report: &mut DoctorReport) {
+    let Ok(Some(own)) = client_certificate::check_identity(settings, url) else { return };
     let until = own.until.as_deref();
     let valid = until.map(|until| format!(", valid until {until}")).unwrap_or_default();
     let finding = format!("`client_cert` is shown: {}{valid}", own.subject);

@@ -24,6 +24,7 @@ use super::super::{
 use crate::{
     app::{App, openapi::document_url},
     call::CallChannel,
+    catalog::BackendId,
     config::{
         Settings, SettingsOverrides,
         bundled::{self, DescriptorPaths},
@@ -94,7 +95,7 @@ async fn of_server(
     load::print_warnings(&settings);
     let app = App::build(&settings, &CredentialResolver::new(environment).noting(&SECRETS))?;
     let nothing = || CliFailure::settings("there is no backend");
-    let (Some(backend), Some(client)) = (app.backends.first(), app.executor.backends().first())
+    let (Some(backend), Some(client)) = (app.backends.first(), app.executor.api(BackendId(0)))
     else {
         return Err(nothing());
     };
@@ -194,8 +195,9 @@ fn document_place(
 ) -> Result<(Url, bool), CliFailure> {
     if let Some(fit) = &descriptor.fit
         && let FitSource::OpenApi(path) = &fit.source
+        && let Some(api) = backend.api()
     {
-        let text = format!("{}{path}", backend.base.as_str().trim_end_matches('/'));
+        let text = format!("{}{path}", api.base.as_str().trim_end_matches('/'));
         let url =
             Url::parse(&text).map_err(|error| CliFailure::settings(format!("{text}: {error}")))?;
         return Ok((url, fit.public));

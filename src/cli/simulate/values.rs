@@ -17,11 +17,14 @@ pub(in crate::cli) enum ValueError {
     Token,
 }
 
+/// What a server of the Model Context Protocol is called among the products.
+pub(in crate::cli) const MCP: &str = "mcp";
+
 /// The names of the products that can be simulated.
 pub(in crate::cli) fn products() -> PossibleValuesParser {
-    PossibleValuesParser::new(
-        PRODUCTS.iter().map(|product| PossibleValue::new(product.name).help(product.title)),
-    )
+    let products = PRODUCTS.iter().map(|it| PossibleValue::new(it.name).help(it.title));
+    let server = PossibleValue::new(MCP).help("an MCP server, on standard input and output");
+    PossibleValuesParser::new(products.chain([server]))
 }
 
 /// Reads a credential that any header field can hold.

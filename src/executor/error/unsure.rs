@@ -42,6 +42,15 @@ impl CallError {
         Self::Unsure(Box::new(UnsureError { error: self, look: Vec::new() }))
     }
 
+    /// The same; of a call of a server's tool that is not said to read only.
+    pub(in crate::executor) fn of_server_write(self, call: &Admitted<'_>) -> Self {
+        if !call.entry().may_change() || !self.is_unsure() {
+            return self;
+        }
+        let look = call.gate().catalog().readers_of(call.entry());
+        Self::Unsure(Box::new(UnsureError { error: self, look }))
+    }
+
     /// Returns whether the request may have been served, although there is no result.
     fn is_unsure(&self) -> bool {
         match self {
@@ -52,6 +61,7 @@ impl CallError {
                     && error.hint.is_none()
             }
             Self::Send(error) => error.is_unsure(),
+            Self::Server(error) => error.fault.is_unsure(),
             // Its answer came.
             Self::Crowded { .. }
             | Self::Decode { .. }

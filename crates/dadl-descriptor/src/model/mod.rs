@@ -132,6 +132,40 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// Describes what has no tools of its own.
+    pub fn without_tools(name: String) -> Self {
+        Self {
+            name,
+            version: None,
+            base_url: None,
+            base_path: None,
+            description: String::new(),
+            auth: AuthScheme::None,
+            tools: Vec::new(),
+            composites: Vec::new(),
+            types: ResultTypes::default(),
+            openapi_source: None,
+            health: None,
+            unlisted_params: UnlistedParams::default(),
+            keywords: SearchKeywords::default(),
+            tasks: None,
+            settles: Vec::new(),
+            previews: Vec::new(),
+            entries: Vec::new(),
+            events: None,
+            auth_rules: AuthRules::default(),
+            pace: None,
+            switch: None,
+            fit: None,
+            examples: Vec::new(),
+            coverage: None,
+            setup: None,
+            date: None,
+            source_name: None,
+            source_url: None,
+        }
+    }
+
     /// Returns the names of all tools and composites.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let tools = self.tools.iter().map(|tool| tool.name.as_str());

@@ -1,0 +1,15 @@
+//! A server of the Model Context Protocol on lines, honest or as a script says.
+//!
+//! It is written by hand, without a library of the protocol, so that a client is tried against another
+//! reading of the specification than its own. Without a script it has a few tools, resources and
+//! prompts, in every revision; a [`ServerScript`] says what it does instead when it is asked for
+//! something: a wrong answer, none, half of one, a hundred megabytes, the end.
+
+mod honest;
+mod script;
+mod serve;
+
+pub use self::{
+    script::{ScriptError, ServerScript},
+    serve::serve_script,
+};

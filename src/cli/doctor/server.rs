@@ -1,0 +1,55 @@
+//! What `doctor` examines about a backend that is another MCP server: how it is started, what it gets, and
+//! what it says of itself.
+
+use super::DoctorReport;
+use crate::{
+    app::{App, LoadedBackend, ServerFound},
+    config::servers::EnvValue,
+    mcp_client::INHERITED,
+};
+
+/// Says how the server is started, and which variables it gets; no values.
+pub(super) fn describe_start(backend: &LoadedBackend, report: &mut DoctorReport) {
+    let Some(server) = backend.server() else { return };
+    report.ok("command", backend.place().to_string());
+    report.ok("environment", format!("of ours, where they are set: {}", INHERITED.join(", ")));
+    let given = server.process.env.iter().map(|(name, value)| match value {
+        EnvValue::Literal(_) => name.clone(),
+        EnvValue::Credential(credential) => format!("{name} (the credential `{}`)", credential.0),
+    });
+    let given: Vec<String> = given.collect();
+    if !given.is_empty() {
+        report.ok("environment", format!("of the settings: {}", given.join(", ")));
+    }
+}
+
+/// Starts the server, and asks it for what it has.
+pub(super) async fn started(app: App) -> App {
+    let server = app.backends.first().and_then(LoadedBackend::server);
+    let time = server.map(|server| server.settings.start_timeout).unwrap_or_default();
+    app.with_servers(time).await
+}
+
+/// Says what came of that; returns whether the server has answered.
+pub(super) fn describe_found(backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
+    let Some(server) = backend.server() else { return false };
+    match &server.found {
+        ServerFound::Listed(found) => {
+            let [tools, resources, templates, prompts] = found.counts;
+            report.ok(
+                "server",
+                format!(
+                    "{} speaks MCP {}: {tools} tools; its {resources} resources, {templates} templates \
+                     and {prompts} prompts are not offered yet",
+                    found.name, found.revision
+                ),
+            );
+            true
+        }
+        ServerFound::Failed(why) => {
+            report.fail("server", why.clone(), "run its command by hand: what it writes says more");
+            false
+        }
+        ServerFound::NotAsked => false,
+    }
+}

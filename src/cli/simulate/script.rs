@@ -1,0 +1,47 @@
+//! The script of a simulated server of the Model Context Protocol.
+
+use std::{io, path::Path};
+
+use dadl_descriptor::yaml;
+use dadl_simulator::{ServerScript, serve_script};
+use serde_json::Value;
+
+use crate::cli::{console::Console, failure::CliFailure};
+
+/// A script is no larger, in bytes: one that lists a thousand tools is.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// Serves until the input ends, as the script in this file says.
+pub(super) fn serve(path: Option<&Path>, console: &mut Console) -> Result<u8, CliFailure> {
+    let script = match path {
+        Some(path) => read(path)?,
+        None => ServerScript::default(),
+    };
+    // A host starts it with pipes; a person would wait for something that never comes.
+    if io::IsTerminal::is_terminal(&io::stdin()) {
+        use io::Write as _;
+        writeln!(console.err, "a message of JSON-RPC a line; Ctrl-D ends")?;
+        console.err.flush()?;
+    }
+    Ok(serve_script(&script, io::stdin().lock(), io::stdout().lock(), io::stderr().lock())?)
+}
+
+fn read(path: &Path) -> Result<ServerScript, CliFailure> {
+    let wrong = |why: String| CliFailure::settings(format!("{}: {why}", path.display()));
+    let size = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+    if size > LARGEST {
+        return Err(wrong(format!("the script is larger than {LARGEST} bytes")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    // JSON is read as such: the bounds on YAML are made for files that people write.
+    let script: Value = match serde_json::from_str(&text) {
+        Ok(script) => script,
+        Err(_) => {
+            let mut findings = Vec::new();
+            let root = yaml::parse_yaml(&text, &mut findings);
+            let why = || findings.last().map_or_else(String::new, |it| it.message.clone());
+            root.ok_or_else(|| wrong(why()))?.to_json()
+        }
+    };
+    ServerScript::read(&script).map_err(|error| wrong(error.to_string()))
+}

@@ -1,0 +1,247 @@
+//! What calls of a backend go through: the client of an API, or the link to another MCP server.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::{CallError, Executor};
+use crate::{
+    catalog::{BackendId, CatalogEntry},
+    config::{
+        BackendSettings,
+        credentials::CredentialSource,
+        env_vars::Environment,
+        servers::{EnvValue, ServerSettings, StdioSettings},
+    },
+    http::backend::Backend,
+    mcp_client::{LinkLimits, LinkSettings, LinkState, ProcessSettings, ServerEra, ServerLink},
+    secrets::{self, Secrets},
+    shares::SharedBudget,
+};
+
+/// What calls of a backend go through.
+#[derive(Debug)]
+pub enum BackendClient {
+    /// Requests of an API.
+    Api(Box<Backend>),
+    /// A server that is started.
+    Server(Box<ServerClient>),
+}
+
+/// The client of a server that is started when something is wanted of it.
+pub struct ServerClient {
+    settings: BackendSettings,
+    server: ServerSettings,
+    process: StdioSettings,
+    environment: Environment,
+    credentials: Box<dyn CredentialSource>,
+    /// There is none before the first call: until then no credential is read.
+    link: Mutex<Option<ServerLink>>,
+}
+
+impl fmt::Debug for ServerClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("ServerClient").field(&self.settings.name).finish()
+    }
+}
+
+impl From<Backend> for BackendClient {
+    fn from(backend: Backend) -> Self {
+        Self::Api(Box::new(backend))
+    }
+}
+
+impl From<ServerClient> for BackendClient {
+    fn from(server: ServerClient) -> Self {
+        Self::Server(Box::new(server))
+    }
+}
+
+impl BackendClient {
+    /// Returns the settings of the backend.
+    pub fn settings(&self) -> &BackendSettings {
+        match self {
+            Self::Api(backend) => backend.settings(),
+            Self::Server(server) => &server.settings,
+        }
+    }
+
+    /// Returns the client of an API.
+    pub fn api(&self) -> Option<&Backend> {
+        match self {
+            Self::Api(backend) => Some(backend),
+            Self::Server(_) => None,
+        }
+    }
+
+    /// Returns the secrets that are in use.
+    pub(super) fn secrets(&self) -> Secrets {
+        match self {
+            Self::Api(backend) => backend.secrets().clone(),
+            Self::Server(server) => server.credentials.secrets(),
+        }
+    }
+}
+
+impl ServerClient {
+    /// Makes the client of a server; nothing is started. It gets what [`crate::mcp_client::INHERITED`]
+    /// names of `environment`, and what its settings say, from `credentials` where they name one.
+    pub fn new(
+        settings: BackendSettings,
+        server: ServerSettings,
+        process: StdioSettings,
+        environment: Environment,
+        credentials: Box<dyn CredentialSource>,
+    ) -> Self {
+        // People write secrets into files.
+        let noted = credentials.secrets();
+        for (name, value) in &process.env {
+            let EnvValue::Literal(value) = value else { continue };
+            if secrets::sounds_secret(name) {
+                noted.add(name, value);
+            } else if has_password(value) {
+                noted.add_url(name, value);
+            }
+        }
+        Self { settings, server, process, environment, credentials, link: Mutex::default() }
+    }
+
+    /// Returns the link to the server, whose messages take of `room`.
+    fn link(&self, room: &SharedBudget, memory: u64) -> Result<ServerLink, CallError> {
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = &*link {
+            return Ok(link.clone());
+        }
+        let secrets = self.credentials.secrets();
+        let made = ServerLink::sharing(self.link_settings(memory)?, secrets, room.clone());
+        *link = Some(made.clone());
+        Ok(made)
+    }
+
+    fn link_settings(&self, memory: u64) -> Result<LinkSettings, CallError> {
+        let StdioSettings { command, args, cwd, .. } = &self.process;
+        let limits = LinkLimits {
+            message: self.settings.max_response_bytes,
+            memory,
+            start: self.server.start_timeout,
+            ..LinkLimits::default()
+        };
+        let first_era = match self.server.protocol {
+            Some(revision) if revision >= FIRST_OF_DISCOVER => ServerEra::Discover,
+            _ => ServerEra::Initialize,
+        };
+        Ok(LinkSettings {
+            backend: self.settings.name.clone(),
+            process: ProcessSettings {
+                command: command.to_string_lossy().into_owned(),
+                arguments: args.clone(),
+                variables: self.variables()?,
+                environment: self.environment.clone(),
+                directory: cwd.clone(),
+                supervisor: None,
+            },
+            limits,
+            first_era,
+        })
+    }
+
+    fn variables(&self) -> Result<Vec<(String, SecretString)>, CallError> {
+        let noted = self.credentials.secrets();
+        let value = |value: &EnvValue| match value {
+            EnvValue::Literal(text) => Ok(SecretString::from(text.as_str())),
+            EnvValue::Credential(name) => match self.credentials.find(name) {
+                Ok(value) => {
+                    if secrets::is_secret(&name.0) {
+                        noted.add(&name.0, value.expose_secret());
+                    }
+                    Ok(value)
+                }
+                Err(error) => {
+                    let backend = &self.settings.name;
+                    let message = format!("backend \"{backend}\": {error}");
+                    Err(CallError::Settings { message })
+                }
+            },
+        };
+        let named = self.process.env.iter();
+        named.map(|(name, it)| Ok((name.clone(), value(it)?))).collect()
+    }
+
+    fn made_link(&self) -> Option<ServerLink> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Returns whether a text is a URL with a password in it.
+fn has_password(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| url.password().is_some())
+}
+
+/// The first revision of the protocol that begins with `server/discover`.
+const FIRST_OF_DISCOVER: &str = "2026-07-28";
+
+impl Executor {
+    /// Returns the client of an API; `None` for a backend that is another MCP server.
+    pub fn api(&self, backend: BackendId) -> Option<&Backend> {
+        self.backends.get(backend.0)?.api()
+    }
+
+    /// Returns the link to a server, which starts it when something is wanted of it.
+    ///
+    /// # Errors
+    ///
+    /// The backend is no such server, or a credential for its environment is missing.
+    pub fn server_link(&self, backend: BackendId) -> Result<ServerLink, CallError> {
+        match self.backends.get(backend.0) {
+            Some(BackendClient::Server(server)) => {
+                server.link(self.bounds.memory(), self.bounds.most_memory())
+            }
+            _ => {
+                let message = "the backend is no MCP server".to_owned();
+                Err(CallError::Settings { message })
+            }
+        }
+    }
+
+    /// Returns how a server is; `None` before anything was wanted of it.
+    pub fn server_state(&self, backend: BackendId) -> Option<LinkState> {
+        match self.backends.get(backend.0)? {
+            BackendClient::Server(server) => Some(server.made_link()?.state()),
+            BackendClient::Api(_) => None,
+        }
+    }
+
+    /// Ends all servers that were started, at once, within this time; none is started again.
+    pub async fn end_servers(&self, within: Duration) {
+        let links = self.backends.iter().filter_map(|client| match client {
+            BackendClient::Server(server) => server.made_link(),
+            BackendClient::Api(_) => None,
+        });
+        let links: Vec<ServerLink> = links.collect();
+        if links.is_empty() {
+            return;
+        }
+        let all = futures_util::future::join_all(links.iter().map(ServerLink::end));
+        // What does not end is ended by its supervisor as soon as we are gone.
+        let _ = tokio::time::timeout(within, all).await;
+    }
+
+    /// Returns what calls of an entry go through.
+    pub(super) fn client(&self, entry: &CatalogEntry) -> Result<&BackendClient, CallError> {
+        self.backends.get(entry.backend.0).ok_or_else(|| CallError::Settings {
+            message: format!("backend \"{}\" is not configured", entry.backend_name),
+        })
+    }
+
+    /// Returns the client of the API that an entry is of.
+    pub(super) fn backend(&self, entry: &CatalogEntry) -> Result<&Backend, CallError> {
+        self.client(entry)?.api().ok_or_else(|| CallError::Settings {
+            message: format!("backend \"{}\" is another MCP server", entry.backend_name),
+        })
+    }
+}

@@ -1,0 +1,285 @@
+//! A server as a backend: started when something is wanted of it, and started again when it has ended.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, Value};
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    error::{ServerError, ServerFault},
+    requests::{ServerList, ToolAnswer},
+    restart::RestartPause,
+    session::{ProgressListener, Session},
+    settings::{LinkSettings, ServerEra},
+};
+use crate::{secrets::Secrets, shares::SharedBudget};
+
+/// One server; a clone is the same one. The server ends when the last clone is gone.
+#[derive(Clone)]
+pub struct ServerLink(Arc<LinkInner>);
+
+struct LinkInner {
+    settings: Arc<LinkSettings>,
+    secrets: Secrets,
+    room: SharedBudget,
+    changes: watch::Sender<u64>,
+    state: Mutex<LinkStage>,
+    pause: Mutex<RestartPause>,
+}
+
+type StartOutcome = Option<Result<Arc<Session>, ServerFault>>;
+
+/// How far the server is.
+enum LinkStage {
+    /// Nobody has wanted anything.
+    Idle,
+    /// It was started: all who want something wait for the same start.
+    Started(watch::Receiver<StartOutcome>),
+    /// It was ended, and is not started again.
+    Stopped,
+}
+
+/// How a server is, for those who ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// It was not started.
+    Idle,
+    /// It starts.
+    Starting,
+    /// It has introduced itself.
+    Up {
+        /// How.
+        era: ServerEra,
+        /// The revision of the protocol.
+        revision: String,
+    },
+    /// It could not be started.
+    Failed(ServerFault),
+    /// It ended by itself; what wants something of it starts it again.
+    Ended,
+    /// It was ended by us.
+    Stopped,
+}
+
+impl fmt::Debug for ServerLink {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("ServerLink").field(&self.0.settings.backend).finish()
+    }
+}
+
+impl ServerLink {
+    /// Makes a link with memory of its own; nothing is started.
+    pub fn new(settings: LinkSettings, secrets: Secrets) -> Self {
+        let room = SharedBudget::new(settings.limits.memory);
+        Self::sharing(settings, secrets, room)
+    }
+
+    /// Makes a link whose messages share memory with all others; nothing is started.
+    pub(crate) fn sharing(settings: LinkSettings, secrets: Secrets, room: SharedBudget) -> Self {
+        Self(Arc::new(LinkInner {
+            settings: Arc::new(settings),
+            secrets,
+            room,
+            changes: watch::channel(0).0,
+            state: Mutex::new(LinkStage::Idle),
+            pause: Mutex::default(),
+        }))
+    }
+
+    /// Returns the name of the backend.
+    pub fn backend(&self) -> &str {
+        &self.0.settings.backend
+    }
+
+    /// Asks for all that the server has.
+    ///
+    /// # Errors
+    ///
+    /// See [`ServerFault`].
+    pub async fn list(&self, time: Duration) -> Result<ServerList, ServerError> {
+        self.with_session(time, async |session, left| session.lists(left).await).await
+    }
+
+    /// Calls a tool, and returns its result as the server wrote it; `listener` hears how far it is.
+    ///
+    /// When the time is over, or the future is dropped, the server is told that nobody waits any more.
+    ///
+    /// # Errors
+    ///
+    /// See [`ServerFault`]; [`ServerFault::is_unsure`] says of which it is not known whether the tool did
+    /// something.
+    pub async fn call(
+        &self,
+        tool: &str,
+        arguments: Map<String, Value>,
+        time: Duration,
+        listener: ProgressListener<'_>,
+    ) -> Result<ToolAnswer, ServerError> {
+        let call =
+            async |session: &Session, left| session.call(tool, arguments, left, listener).await;
+        self.with_session(time, call).await
+    }
+
+    /// Asks whether the server is there.
+    ///
+    /// # Errors
+    ///
+    /// See [`ServerFault`].
+    pub async fn ping(&self, time: Duration) -> Result<(), ServerError> {
+        self.with_session(time, async |session, left| session.ping(left).await).await
+    }
+
+    /// Returns how the server is.
+    pub fn state(&self) -> LinkState {
+        match &*self.stage() {
+            LinkStage::Idle => LinkState::Idle,
+            LinkStage::Stopped => LinkState::Stopped,
+            LinkStage::Started(outcome) => match &*outcome.borrow() {
+                None if outcome.has_changed().is_err() => LinkState::Ended,
+                None => LinkState::Starting,
+                Some(Err(fault)) => LinkState::Failed(fault.clone()),
+                Some(Ok(session)) if session.is_over() => LinkState::Ended,
+                Some(Ok(session)) => LinkState::Up {
+                    era: session.era,
+                    revision: session.info.protocol_version.to_string(),
+                },
+            },
+        }
+    }
+
+    /// Returns what counts how often the server said that a list of its has changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Returns the last lines that the server wrote on its standard error, without secrets.
+    pub fn last_lines(&self) -> Vec<String> {
+        self.session().map(|session| session.last_lines()).unwrap_or_default()
+    }
+
+    /// Ends the server: its input is closed, then it is asked to end, then it is ended. It is not started
+    /// again.
+    pub async fn end(&self) {
+        let session = self.session();
+        *self.stage() = LinkStage::Stopped;
+        if let Some(session) = session {
+            session.stop().await;
+        }
+    }
+
+    /// Makes a request of the server, which is started when it does not run.
+    async fn with_session<Answer>(
+        &self,
+        time: Duration,
+        request: impl AsyncFnOnce(&Session, Duration) -> Result<Answer, ServerFault>,
+    ) -> Result<Answer, ServerError> {
+        let begun = tokio::time::Instant::now();
+        let run = async {
+            let late = ServerFault::Starting { after: time };
+            let session = timeout(time, self.started()).await.map_err(|_| late)??;
+            request(&session, time.saturating_sub(begun.elapsed())).await
+        };
+        let named = |fault| match fault {
+            // A part of the time went into the start.
+            ServerFault::Timeout { .. } => ServerFault::Timeout { after: time },
+            fault => fault,
+        };
+        run.await.map_err(|fault| named(fault).of(self.backend()))
+    }
+
+    /// Returns the server, as soon as it has introduced itself.
+    async fn started(&self) -> Result<Arc<Session>, ServerFault> {
+        let mut outcome = self.start()?;
+        let outcome = outcome.wait_for(Option::is_some).await;
+        // The start goes on when who wanted it goes away; only the end of the program ends it.
+        outcome.ok().and_then(|outcome| (*outcome).clone()).unwrap_or(Err(ServerFault::Stopped))
+    }
+
+    /// Starts the server, unless it runs or has to wait.
+    fn start(&self) -> Result<watch::Receiver<StartOutcome>, ServerFault> {
+        let mut stage = self.stage();
+        match &*stage {
+            LinkStage::Stopped => return Err(ServerFault::Stopped),
+            LinkStage::Started(outcome) if is_of_use(outcome) => return Ok(outcome.clone()),
+            LinkStage::Started(_) | LinkStage::Idle => {}
+        }
+        if let Some((left, why)) = self.0.pause().left(Instant::now()) {
+            return Err(ServerFault::Pausing { left, why: why.to_owned() });
+        }
+        let (sender, outcome) = watch::channel(None);
+        *stage = LinkStage::Started(outcome.clone());
+        // Who wants something of it may go away while others wait.
+        tokio::spawn(self.0.run_server(Arc::downgrade(&self.0), sender));
+        Ok(outcome)
+    }
+
+    fn session(&self) -> Option<Arc<Session>> {
+        match &*self.stage() {
+            LinkStage::Started(outcome) => outcome.borrow().as_ref()?.as_ref().ok().cloned(),
+            LinkStage::Idle | LinkStage::Stopped => None,
+        }
+    }
+
+    fn stage(&self) -> MutexGuard<'_, LinkStage> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LinkInner {
+    /// Starts the server for those who wait for it, and notes how it ended.
+    fn run_server(
+        &self,
+        link: Weak<Self>,
+        started: watch::Sender<StartOutcome>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (settings, secrets) = (Arc::clone(&self.settings), self.secrets.clone());
+        let (room, changes) = (self.room.clone(), self.changes.clone());
+        async move {
+            let opened = tokio::select! {
+                opened = Session::open(&settings, &secrets, &room, &changes) => opened,
+                // All clones of the link are gone.
+                () = started.closed() => return,
+            };
+            let ended = |life, fault: &ServerFault| {
+                if let Some(link) = link.upgrade() {
+                    link.pause().ended(life, fault.to_string(), Instant::now());
+                }
+            };
+            let session = match opened {
+                Ok(session) => Arc::new(session),
+                Err(fault) => {
+                    ended(Duration::ZERO, &fault);
+                    started.send_replace(Some(Err(fault)));
+                    return;
+                }
+            };
+            let (over, begun) = (session.over(), Instant::now());
+            // The link has it: without a link there is no server.
+            let weak = Arc::downgrade(&session);
+            started.send_replace(Some(Ok(session)));
+            drop(started);
+            over.cancelled().await;
+            if let Some(session) = weak.upgrade() {
+                let life = begun.elapsed();
+                ended(life, &session.bury().await);
+            }
+        }
+    }
+
+    fn pause(&self) -> MutexGuard<'_, RestartPause> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns whether a start is worth waiting for, or has led to a server that runs.
+fn is_of_use(outcome: &watch::Receiver<StartOutcome>) -> bool {
+    match &*outcome.borrow() {
+        None => outcome.has_changed().is_ok(),
+        Some(Ok(session)) => !session.is_over(),
+        Some(Err(_)) => false,
+    }
+}

@@ -1,0 +1,59 @@
+//! Other servers of the Model Context Protocol, as a client sees them.
+//!
+//! A [`ServerLink`] starts a server as a process of its own, introduces itself in whichever era the server
+//! speaks, lists what it has and calls its tools. What comes back is raw text: a result is never made into
+//! a tree here, and nothing of it is lost.
+//!
+//! | file | one idea |
+//! | --- | --- |
+//! | `link`, `restart` | one server: is it there, start it, start it again |
+//! | `session` | introduction; one request and its answer, time and end |
+//! | `requests` | the requests that are made |
+//! | `handler` | what a server may ask of us |
+//! | `line_transport` | what is done with each message |
+//! | `decode`, `oversized` | one message: which kind it is, and whose |
+//! | `call_slot` | what a request and the transport share |
+//! | `line_reader`, `line_writer` | lines within bounds |
+//! | `process`, `supervisor`, `program`, `environment` | start and end of a process, and what it gets |
+//! | `error_output`, `pace` | what it says besides goes into our log |
+//!
+//! The protocol library runs the loop that answers requests of the server, gives ids and introduces us. The
+//! transport is ours: the library's reads results into trees, drops long lines without telling the call
+//! that waits for them, and makes a task of each notification.
+//!
+//! **Invariant:** whatever a server sends, memory is bounded by [`LinkLimits`], a call ends within its
+//! time, and no other call is hurt.
+
+mod call_slot;
+mod decode;
+mod environment;
+mod error;
+mod error_output;
+mod handler;
+mod line_reader;
+mod line_transport;
+mod line_writer;
+mod link;
+mod oversized;
+mod pace;
+mod process;
+mod process_end;
+mod program;
+mod requests;
+mod restart;
+mod session;
+mod settings;
+mod supervisor;
+
+pub(crate) use self::supervisor::{child_of, supervise};
+pub use self::{
+    call_slot::RawResult,
+    decode::ServerProgress,
+    environment::INHERITED,
+    error::{RpcFailure, ServerError, ServerFault},
+    link::{LinkState, ServerLink},
+    process_end::ProcessEnd,
+    requests::{ServerList, ToolAnswer},
+    session::ProgressListener,
+    settings::{LinkLimits, LinkSettings, ProcessSettings, ServerEra},
+};

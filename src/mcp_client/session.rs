@@ -1,0 +1,382 @@
+//! A server that has introduced itself, and the requests that are made of it.
+
+use std::{io, sync::Arc, time::Duration};
+
+use dadl_text::text;
+use rmcp::{
+    RoleClient,
+    model::{ClientRequest, GetExtensions as _, ProtocolVersion, ServerPeerInfo},
+    service::{
+        ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, Peer,
+        PeerRequestOptions, RequestHandle, RunningService, ServiceError,
+    },
+    transport::DynamicTransportError,
+};
+use tokio::{
+    process::ChildStdout,
+    sync::{Mutex, watch},
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    call_slot::{CallSlot, RawResult},
+    decode::ServerProgress,
+    error::ServerFault,
+    error_output::{self, LastLines},
+    handler::AnsweringClient,
+    line_reader::LineReader,
+    line_transport::{Connection, LineTransport},
+    line_writer,
+    process::{self, ServerProcess, StartedServer},
+    process_end::ProcessEnd,
+    settings::{LinkSettings, ServerEra},
+};
+use crate::{secrets::Secrets, shares::SharedBudget};
+
+/// How long the status of a process may take that has closed its output.
+const STATUS: Duration = Duration::from_secs(1);
+
+/// How much of the last line of a server is quoted, in characters.
+const LAST_WORDS: usize = 300;
+
+/// Hears how far a request is; must not block.
+pub type ProgressListener<'call> = &'call (dyn Fn(&ServerProgress) + Send + Sync);
+
+/// A server that runs and has introduced itself.
+pub(super) struct Session {
+    peer: Peer<RoleClient>,
+    service: Mutex<Option<(RunningService<RoleClient, AnsweringClient>, ServerProcess)>>,
+    connection: Connection,
+    process_end: watch::Receiver<Option<ProcessEnd>>,
+    last_lines: LastLines,
+    /// How it introduced itself.
+    pub(super) era: ServerEra,
+    /// What it said then.
+    pub(super) info: Arc<ServerPeerInfo>,
+    patience: Duration,
+}
+
+/// A process whose streams are connected.
+struct ConnectedServer {
+    transport: LineTransport<ChildStdout>,
+    connection: Connection,
+    process: ServerProcess,
+    last_lines: LastLines,
+}
+
+/// Why an introduction failed.
+enum IntroductionFault {
+    /// The server refused this kind, or ended when it saw it: the other kind may work.
+    OfThisEra(ServerFault),
+    /// No kind will work.
+    Final(ServerFault),
+}
+
+impl Session {
+    /// Starts a server and introduces us to it, in the era that it speaks.
+    pub(super) async fn open(
+        settings: &LinkSettings,
+        secrets: &Secrets,
+        room: &SharedBudget,
+        changes: &watch::Sender<u64>,
+    ) -> Result<Self, ServerFault> {
+        let deadline = Instant::now() + settings.limits.start;
+        let mut server = ConnectedServer::start(settings, secrets, room, changes)?;
+        let first = settings.first_era;
+        let mut refused = None;
+        for era in [first, first.other()] {
+            if refused.is_some() && server.connection.ended.is_cancelled() {
+                // Some servers end when they do not understand their first message.
+                server.end(settings.limits.end).await;
+                server = ConnectedServer::start(settings, secrets, room, changes)?;
+            }
+            match server.introduce(era, settings, deadline).await {
+                Ok(service) => return Ok(server.session(service, era, settings).await),
+                Err(IntroductionFault::Final(fault)) => {
+                    server.end(settings.limits.end).await;
+                    return Err(fault);
+                }
+                Err(IntroductionFault::OfThisEra(fault)) => {
+                    // What is said to the kind that was expected is worth more.
+                    refused.get_or_insert(fault);
+                }
+            }
+        }
+        server.end(settings.limits.end).await;
+        Err(refused.unwrap_or(ServerFault::Stopped))
+    }
+
+    /// Makes a request, and returns its result as it came.
+    ///
+    /// The server is told when nobody waits any more: when the time is over, or the future is dropped.
+    pub(super) async fn request(
+        &self,
+        mut request: ClientRequest,
+        time: Duration,
+        listener: ProgressListener<'_>,
+    ) -> Result<RawResult, ServerFault> {
+        let deadline = Instant::now() + time;
+        let slot = Arc::new(CallSlot::default());
+        request.extensions_mut().insert(Arc::clone(&slot));
+        let mut progress = slot.listen();
+        let options = PeerRequestOptions::no_options();
+        let sent = timeout_at(deadline, self.peer.send_request_with_option(request, options)).await;
+        let handle = match sent {
+            Ok(Ok(handle)) => handle,
+            Ok(Err(_)) => return Err(self.why_ended().await),
+            Err(_) => return Err(ServerFault::Busy),
+        };
+        let mut open = OpenCall { handle: Some(handle), connection: self.connection.clone() };
+        loop {
+            let Some(handle) = &mut open.handle else { return Err(ServerFault::Stopped) };
+            tokio::select! {
+                biased;
+                answered = &mut handle.rx => {
+                    open.close();
+                    // What came just before the answer is news, too.
+                    if progress.has_changed().unwrap_or_default() {
+                        progress.borrow_and_update().iter().for_each(listener);
+                    }
+                    return match (answered, slot.take()) {
+                        (_, Some(answer)) => answer,
+                        (Ok(Err(ServiceError::TransportSend(error))), None) if is_full(&error) => {
+                            Err(ServerFault::Busy)
+                        }
+                        // Nothing but the transport answers a request that has a slot.
+                        (_, None) => Err(self.why_ended().await),
+                    };
+                }
+                // Its sender is in the slot, which lives as long.
+                _ = progress.changed() => {
+                    let newest = progress.borrow_and_update().clone();
+                    newest.iter().for_each(listener);
+                }
+                () = self.connection.ended.cancelled() => {
+                    open.close();
+                    return match slot.take() {
+                        Some(answer) => answer,
+                        None => Err(self.why_ended().await),
+                    };
+                }
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(ServerFault::Timeout { after: time });
+                }
+            }
+        }
+    }
+
+    /// Returns a text of the server without secrets.
+    pub(super) fn masked(&self, text: String) -> String {
+        self.connection.secrets.masked(text)
+    }
+
+    /// Returns whether the server is gone.
+    pub(super) fn is_over(&self) -> bool {
+        self.connection.ended.is_cancelled()
+    }
+
+    /// Returns the last lines that the server wrote on its standard error.
+    pub(super) fn last_lines(&self) -> Vec<String> {
+        self.last_lines.all()
+    }
+
+    /// Returns what is cancelled when nothing comes any more.
+    pub(super) fn over(&self) -> CancellationToken {
+        self.connection.ended.clone()
+    }
+
+    /// Closes the input of the server, and ends it when it does not end by itself.
+    pub(super) async fn stop(&self) {
+        let _ = self.connection.fault.set(ServerFault::Stopped);
+        self.end().await;
+    }
+
+    /// Does the same to a server from which nothing comes any more, and says how it ended.
+    pub(super) async fn bury(&self) -> ServerFault {
+        let fault = self.why_ended().await;
+        self.end().await;
+        fault
+    }
+
+    async fn end(&self) {
+        let Some((mut service, process)) = self.service.lock().await.take() else { return };
+        // With it the library lets go of the transport, and with that of the input of the server.
+        let _ = service.close_with_timeout(self.patience).await;
+        drop(service);
+        process.end(self.patience).await;
+    }
+
+    async fn why_ended(&self) -> ServerFault {
+        why_ended(&self.connection, self.process_end.clone(), &self.last_lines).await
+    }
+}
+
+/// Returns whether a message was not sent because too many wait.
+fn is_full(error: &DynamicTransportError) -> bool {
+    let error = error.error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Says why nothing comes any more.
+async fn why_ended(
+    connection: &Connection,
+    mut process_end: watch::Receiver<Option<ProcessEnd>>,
+    last_lines: &LastLines,
+) -> ServerFault {
+    if let Some(fault) = connection.fault.get() {
+        return fault.clone();
+    }
+    let end = match timeout(STATUS, process_end.wait_for(Option::is_some)).await {
+        Ok(Ok(end)) => *end,
+        _ => None,
+    };
+    ServerFault::Ended { end, last_words: last_lines.last(LAST_WORDS) }
+}
+
+impl ConnectedServer {
+    fn start(
+        settings: &LinkSettings,
+        secrets: &Secrets,
+        room: &SharedBudget,
+        changes: &watch::Sender<u64>,
+    ) -> Result<Self, ServerFault> {
+        let StartedServer { input, output, errors, process } = process::start(&settings.process)?;
+        let last_lines = LastLines::default();
+        let mut connection = Connection::new(&settings.backend, secrets.clone());
+        connection.changes = changes.clone();
+        let (queue, queued) = line_writer::queue();
+        tokio::spawn(line_writer::write_all(input, queued));
+        let (lines, backend) = (last_lines.clone(), settings.backend.clone());
+        let masks = secrets.clone();
+        tokio::spawn(async move {
+            error_output::log_lines(errors, &backend, &masks, &lines).await;
+        });
+        let limits = settings.limits;
+        let reader = LineReader::new(output, limits.message, room.clone(), limits.memory);
+        let transport = LineTransport::new(reader, queue, connection.clone());
+        Ok(Self { transport, connection, process, last_lines })
+    }
+
+    /// Introduces us; the connection stays as it is when that fails.
+    async fn introduce(
+        &self,
+        era: ServerEra,
+        settings: &LinkSettings,
+        deadline: Instant,
+    ) -> Result<RunningService<RoleClient, AnsweringClient>, IntroductionFault> {
+        let lifecycle = match era {
+            ServerEra::Initialize => ClientLifecycleMode::Initialize,
+            ServerEra::Discover => ClientLifecycleMode::Discover {
+                preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+            },
+        };
+        let introduced = AnsweringClient.serve_with_lifecycle(self.transport.clone(), lifecycle);
+        match timeout_at(deadline, introduced).await {
+            Ok(Ok(service)) => {
+                let version = service.peer_info().map(|info| info.protocol_version.clone());
+                let known =
+                    version.as_ref().filter(|it| ProtocolVersion::KNOWN_VERSIONS.contains(it));
+                if known.is_some() {
+                    return Ok(service);
+                }
+                let version = version.map(|it| it.to_string()).unwrap_or_default();
+                let version = text::quoted_text(&version, 100);
+                let fault = format!("it speaks the revision {version}, which is not known here");
+                Err(IntroductionFault::Final(ServerFault::Refused(fault)))
+            }
+            Ok(Err(ClientInitializeError::ConnectionClosed(_))) => {
+                let fault = self.why_ended().await;
+                Err(match fault {
+                    ServerFault::Ended { .. } => IntroductionFault::OfThisEra(fault),
+                    _ => IntroductionFault::Final(fault),
+                })
+            }
+            Ok(Err(error)) => {
+                Err(IntroductionFault::OfThisEra(ServerFault::Refused(self.words(&error))))
+            }
+            Err(_) => Err(IntroductionFault::Final(ServerFault::Introduction {
+                after: settings.limits.start,
+                last_words: self.last_lines.last(LAST_WORDS),
+            })),
+        }
+    }
+
+    /// Says why an introduction was refused, without secrets and bounded: a server may quote anything.
+    fn words(&self, error: &ClientInitializeError) -> String {
+        let words = match error {
+            ClientInitializeError::JsonRpcError(error) => {
+                format!("error {}: {}", error.code.0, error.message)
+            }
+            ClientInitializeError::ExpectedInitResult(_) => {
+                "its answer is no introduction of the protocol".to_owned()
+            }
+            other => text::start_of(&other.to_string(), LAST_WORDS),
+        };
+        let words = text::cut_text(&text::one_line(&words), LAST_WORDS).into_owned();
+        self.connection.secrets.masked(words)
+    }
+
+    async fn session(
+        self,
+        service: RunningService<RoleClient, AnsweringClient>,
+        era: ServerEra,
+        settings: &LinkSettings,
+    ) -> Session {
+        let Self { transport, connection, process, last_lines } = self;
+        // The library has one of its own.
+        drop(transport);
+        let peer = service.peer().clone();
+        peer.set_response_cache_config(ClientCacheConfig::disabled()).await;
+        // It was there a moment ago.
+        let nothing = || Arc::new(ServerPeerInfo::new(ProtocolVersion::LATEST, Default::default()));
+        let info = service.peer_info().unwrap_or_else(nothing);
+        Session {
+            peer,
+            process_end: process.watch_end(),
+            service: Mutex::new(Some((service, process))),
+            connection,
+            last_lines,
+            era,
+            info,
+            patience: settings.limits.end,
+        }
+    }
+
+    async fn why_ended(&self) -> ServerFault {
+        why_ended(&self.connection, self.process.watch_end(), &self.last_lines).await
+    }
+
+    async fn end(self, patience: Duration) {
+        let Self { transport, process, .. } = self;
+        drop(transport);
+        process.end(patience).await;
+    }
+}
+
+/// A request that is under way; the server is told when nobody waits any more.
+struct OpenCall {
+    handle: Option<RequestHandle<RoleClient>>,
+    connection: Connection,
+}
+
+impl OpenCall {
+    /// There is an answer, or there will be none.
+    fn close(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            self.connection.open.abandon(&handle.id);
+        }
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let Some(handle) = self.handle.take() else { return };
+        self.connection.open.abandon(&handle.id);
+        // At the end of the program there is no runtime, and soon no server.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let _ = handle.cancel(Some("nobody waits for it".to_owned())).await;
+        });
+    }
+}

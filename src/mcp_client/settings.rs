@@ -1,0 +1,96 @@
+//! How a server is reached. Everything is resolved: nothing is looked up again here.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+
+use crate::config::env_vars::Environment;
+
+/// How a server is reached, and what it may take.
+#[derive(Debug, Clone)]
+pub struct LinkSettings {
+    /// The name of the backend.
+    pub backend: String,
+    /// The server.
+    pub process: ProcessSettings,
+    /// What it may take.
+    pub limits: LinkLimits,
+    /// Which introduction is tried first.
+    pub first_era: ServerEra,
+}
+
+/// A server that runs as a process of its own and speaks on its standard input and output.
+#[derive(Clone)]
+pub struct ProcessSettings {
+    /// The program: a name that is looked up in the path, or a path.
+    pub command: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Variables of the operator; credentials are known to [`crate::secrets`] already.
+    pub variables: Vec<(String, SecretString)>,
+    /// Our own environment, of which it gets what is [`super::INHERITED`].
+    pub environment: Environment,
+    /// Where it runs; its home directory without.
+    pub directory: Option<PathBuf>,
+    /// The program that runs `mcp-child`; this one without. A test is another one.
+    pub supervisor: Option<PathBuf>,
+}
+
+impl fmt::Debug for ProcessSettings {
+    /// Leaves the values of variables out: some are secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.variables.iter().map(|(name, _)| name.as_str());
+        formatter
+            .debug_struct("ProcessSettings")
+            .field("command", &self.command)
+            .field("arguments", &self.arguments)
+            .field("variables", &names.collect::<Vec<_>>())
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a server may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkLimits {
+    /// The largest message, in bytes.
+    pub message: u64,
+    /// All messages that are being read, and results that are held, in bytes.
+    pub memory: u64,
+    /// How long it may take to start and to introduce itself.
+    pub start: Duration,
+    /// How long it may take to end before it is ended.
+    pub end: Duration,
+}
+
+impl Default for LinkLimits {
+    fn default() -> Self {
+        Self {
+            message: 32 * 1024 * 1024,
+            memory: 256 * 1024 * 1024,
+            start: Duration::from_secs(60),
+            end: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How a server introduces itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum ServerEra {
+    /// By `initialize`, in revisions up to 2025-11-25.
+    #[default]
+    Initialize,
+    /// By `server/discover`, from 2026-07-28 on.
+    Discover,
+}
+
+impl ServerEra {
+    /// Returns the other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Initialize => Self::Discover,
+            Self::Discover => Self::Initialize,
+        }
+    }
+}
