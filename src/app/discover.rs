@@ -14,8 +14,8 @@ use super::{
 use crate::{
     access::{AccessDecision, AccessDenial},
     catalog::{BackendId, ServerTools},
-    executor::Executor,
-    mcp_client::{ServerFault, ServerList},
+    executor::{CallError, Executor},
+    mcp_client::{ServerError, ServerFault, ServerList},
 };
 
 /// So many remarks about one server are told.
@@ -52,7 +52,7 @@ impl App {
                     let name = &backend.settings.name;
                     warnings.push(format!("backend \"{name}\" has no tools: {why}"));
                     if let Some(server) = backend.server_mut() {
-                        server.found = ServerFound::Failed(why);
+                        server.found = ServerFound::Failed(why.to_string());
                     }
                 }
             }
@@ -70,21 +70,36 @@ impl App {
     }
 }
 
-/// Asks a server for what it has; a text says why there is none.
+/// Why the tools of a server are not known.
+#[derive(Debug, thiserror::Error)]
+enum ListError {
+    /// The operator: it cannot be asked.
+    #[error(transparent)]
+    Settings(#[from] CallError),
+    /// The server: it is slow.
+    #[error(
+        "the MCP server of backend \"{backend}\" has not listed its tools within {} s (`list_wait` of \
+         `limits`)",
+        .time.as_secs_f64()
+    )]
+    Late { backend: String, time: Duration },
+    /// The server.
+    #[error(transparent)]
+    Server(ServerError),
+}
+
+/// Asks a server for what it has.
 async fn ask(
     executor: &Executor,
     backend: BackendId,
     time: Duration,
-) -> Result<ServerList, String> {
-    let link = executor.server_link(backend).map_err(|error| error.to_string())?;
+) -> Result<ServerList, ListError> {
+    let link = executor.server_link(backend)?;
     link.list(time).await.map_err(|error| match error.fault {
-        ServerFault::Starting { .. } | ServerFault::Timeout { .. } => format!(
-            "the MCP server of backend \"{}\" has not listed its tools within {} s (`list_wait` of \
-             `limits`)",
-            error.backend,
-            time.as_secs_f64()
-        ),
-        _ => error.to_string(),
+        ServerFault::Starting { .. } | ServerFault::Timeout { .. } => {
+            ListError::Late { backend: error.backend, time }
+        }
+        _ => ListError::Server(error),
     })
 }
 

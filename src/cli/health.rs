@@ -22,7 +22,7 @@ use crate::{
     app::{App, LoadedBackend},
     catalog::BackendId,
     config::env_vars::Environment,
-    executor::HealthReport,
+    executor::{CallError, HealthReport},
 };
 
 /// What is known of one backend.
@@ -34,7 +34,7 @@ enum BackendHealth {
     /// The check was made.
     Checked(HealthReport),
     /// Another MCP server was asked whether it is there: how long that took, or why it is not.
-    Pinged(Result<Duration, String>),
+    Pinged(Result<Duration, CallError>),
 }
 
 /// Checks all backends at once, or the one that was named.
@@ -100,10 +100,10 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// Starts a server, and asks whether it is there.
-async fn ping(app: &App, backend: BackendId, time: Duration) -> Result<Duration, String> {
-    let link = app.executor.server_link(backend).map_err(|error| error.to_string())?;
+async fn ping(app: &App, backend: BackendId, time: Duration) -> Result<Duration, CallError> {
+    let link = app.executor.server_link(backend)?;
     let begun = Instant::now();
-    link.ping(time).await.map_err(|error| error.to_string())?;
+    link.ping(time).await?;
     Ok(begun.elapsed())
 }
 
@@ -123,7 +123,7 @@ impl BackendHealth {
             Self::Refused(reason) => json!({ "ok": false, "error": reason }),
             Self::Checked(report) => report.to_json(),
             Self::Pinged(Ok(latency)) => json!({ "ok": true, "latency_ms": millis(*latency) }),
-            Self::Pinged(Err(reason)) => json!({ "ok": false, "error": reason }),
+            Self::Pinged(Err(error)) => json!({ "ok": false, "error": error.to_string() }),
         };
         if let (Some(json), Value::Object(more)) = (json.as_object_mut(), more) {
             json.extend(more);
@@ -136,7 +136,8 @@ impl BackendHealth {
             Self::Unknown => {
                 (DOUBTFUL, "NONE", "the descriptor declares no health check".to_owned())
             }
-            Self::Refused(reason) | Self::Pinged(Err(reason)) => (BAD, "FAIL", reason.clone()),
+            Self::Refused(reason) => (BAD, "FAIL", reason.clone()),
+            Self::Pinged(Err(error)) => (BAD, "FAIL", error.to_string()),
             Self::Pinged(Ok(latency)) => (GOOD, "OK", format!("{} ms", latency.as_millis())),
             Self::Checked(report) => {
                 let status = match report.http_status {
