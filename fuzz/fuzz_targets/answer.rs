@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use dadl_mcp::{access::{AccessLevels, AccessPolicy}, call::BaseUrl, catalog::{BackendTools, Catalog}, config::{BackendSettings, ConfirmPolicy, credentials::{CredentialSource, SourceError}}, executor::Executor, files::FileStore, gate::Gate, http::{auth::Authenticator, backend::Backend}, mcp::{self, HttpServer}};
+use dadl_mcp::{access::{AccessLevels, AccessPolicy}, call::BaseUrl, catalog::{BackendTools, Catalog}, config::{BackendSettings, ConfirmPolicy, credentials::{CredentialSource, SourceError}}, executor::Executor, files::FileStore, gate::Gate, http::{auth::Authenticator, backend::Backend}, mcp::{self, McpServer}};
 use dadl_descriptor::{model::CredentialName, source::SourceText};
 use libfuzzer_sys::fuzz_target;
 use secrecy::SecretString;
@@ -69,7 +69,7 @@ static ADDRESS: LazyLock<SocketAddr> = LazyLock::new(|| {
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
-fn server() -> HttpServer {
+fn server() -> McpServer {
     let loaded = dadl_descriptor::load(&SourceText::new("fuzz.dadl", DESCRIPTOR));
     let descriptor = Arc::new(loaded.descriptor.expect("it loads"));
     let url = format!("http://{}", *ADDRESS);
@@ -87,7 +87,7 @@ fn server() -> HttpServer {
     let backend = Backend::new(settings, BaseUrl::parse(&url).expect("a URL"), authenticator);
     let files = FileStore::new(std::env::temp_dir().join("dadl-mcp-fuzz"));
     let executor = Executor::new(vec![backend], files);
-    HttpServer::new(
+    McpServer::new(
         Gate::new(Arc::new(catalog), vec![ConfirmPolicy::Never]),
         Arc::new(executor),
         String::new(),

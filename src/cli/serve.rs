@@ -22,8 +22,8 @@ use crate::{
         shell::shell_quoted,
     },
     mcp::{
-        BackendSummary, FileMention, HttpOptions, HttpServer, SearchMention, ServeError,
-        ShownTools, instructions, serve_listener, serve_stdio,
+        BackendSummary, FileMention, HttpOptions, McpServer, SearchMention, ServeError, ShownTools,
+        instructions, serve_listener, serve_stdio,
     },
 };
 
@@ -185,7 +185,7 @@ fn say_how_to_reach(
 }
 
 /// Says in the log when some hosts would refuse the list.
-fn warn_of_many(server: &HttpServer) {
+fn warn_of_many(server: &McpServer) {
     let count = server.tool_count();
     if count > MOST_LISTED {
         tracing::warn!(
@@ -207,12 +207,7 @@ pub(super) fn exposed_names(app: &App) -> Vec<String> {
     app.gate.catalog().listed().filter(exposes).map(|entry| entry.name.clone()).collect()
 }
 
-fn build_server(
-    app: App,
-    surface: Surface,
-    most_chars: Option<usize>,
-    is_http: bool,
-) -> HttpServer {
+fn build_server(app: App, surface: Surface, most_chars: Option<usize>, is_http: bool) -> McpServer {
     let catalog = app.gate.catalog();
     // On stdio files have names.
     let names_files = is_http && catalog.listed().any(CatalogEntry::handles_files);
@@ -239,7 +234,7 @@ fn build_server(
     let instructions = instructions(&summaries, files, search.as_ref());
     let most_chars = most_chars.unwrap_or(app.limits.result_chars);
     let (time, calls) = (app.limits.script_time, app.limits.script_calls);
-    HttpServer::with_surface(app.gate, Arc::new(app.executor), instructions, &shown)
+    McpServer::with_surface(app.gate, Arc::new(app.executor), instructions, &shown)
         .with_scripts(time, calls)
         .with_most_chars(most_chars)
         .with_most_media(app.limits.media_bytes)

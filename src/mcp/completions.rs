@@ -16,7 +16,7 @@ use rmcp::{
 use serde_json::Value;
 
 use super::{
-    HttpServer, file_resources,
+    McpServer, file_resources,
     known_values::{KnownValue, LONGEST, read_values},
     object_calls::list_values,
     prompts::ExampleArgument,
@@ -26,7 +26,7 @@ use crate::{
     live::watch::{ObjectKind, ResourceHub},
 };
 
-impl HttpServer {
+impl McpServer {
     /// Answers `completion/complete`.
     pub(super) async fn complete_argument(
         &self,
@@ -109,7 +109,7 @@ fn template_variables(template: &str) -> impl Iterator<Item = &str> {
 
 /// Returns the values that a descriptor says of a parameter which an argument is given to.
 fn fixed(
-    server: &HttpServer,
+    server: &McpServer,
     backend: BackendId,
     argument: &ExampleArgument,
 ) -> Option<Vec<KnownValue>> {

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    HttpServer, ServeError,
+    McpServer, ServeError,
     connection_bounds::ConnectionBounds,
     connection_slots::{ConnectionSlots, host_of},
     http::{HttpEndpoint, HttpOptions, MCP_PATH},
@@ -40,7 +40,7 @@ const LAST_WRITES: Duration = Duration::from_secs(1);
 ///
 /// [`ServeError::TokenRequired`] and [`ServeError::Listen`], before anything is served.
 pub async fn serve_http(
-    server: HttpServer,
+    server: McpServer,
     options: HttpOptions,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
@@ -58,7 +58,7 @@ pub async fn serve_http(
 ///
 /// Those of [`serve_http`].
 pub async fn serve_listener(
-    server: HttpServer,
+    server: McpServer,
     listener: TcpListener,
     options: HttpOptions,
     shutdown: CancellationToken,

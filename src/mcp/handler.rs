@@ -21,7 +21,7 @@ use rmcp::{
 };
 
 use super::{
-    HttpServer,
+    McpServer,
     builtin::BuiltinTool,
     consent::ConsentRetry,
     file_resources, param_shapes,
@@ -46,7 +46,7 @@ const LIST_TTL_MS: u64 = 300_000;
 /// So much of a name that nothing has is repeated.
 const LONGEST_NAME: usize = 100;
 
-impl ServerHandler for HttpServer {
+impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         let mut capabilities =
             ServerCapabilities::builder().enable_tools().enable_resources().build();

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::answer::{HttpAnswer, busy, json_answer, text_answer, unfailing};
 use super::{
-    HttpServer, ServeError, accept,
+    McpServer, ServeError, accept,
     admission_lane::AdmissionLanes,
     batch,
     connection_bounds::ConnectionBounds,
@@ -111,7 +111,7 @@ struct HandlerGuard {
 
 /// What is behind the address.
 pub(super) struct HttpEndpoint {
-    mcp: StreamableHttpService<HttpServer, BoundedSessions>,
+    mcp: StreamableHttpService<McpServer, BoundedSessions>,
     sessions: Arc<BoundedSessions>,
     /// What the messages of all clients take.
     memory: SharedBudget,
@@ -131,7 +131,7 @@ pub(super) struct HttpEndpoint {
 impl HttpEndpoint {
     /// Serves the tools of `server`; its sessions end with `end`.
     pub(super) fn new(
-        server: HttpServer,
+        server: McpServer,
         options: HttpOptions,
         address: SocketAddr,
         end: CancellationToken,

@@ -59,7 +59,7 @@ pub use self::{
     connection_bounds::ConnectionBounds,
     connections::{serve_http, serve_listener},
     http::HttpOptions,
-    server::HttpServer,
+    server::McpServer,
     shown_tools::{ListedTool, ShownTools},
     stdio::serve_streams,
 };

@@ -14,7 +14,7 @@ use rmcp::{
 };
 
 use super::{
-    HttpServer, file_resources,
+    McpServer, file_resources,
     known_values::{KnownValue, read_values},
     progress::{self, ProgressReporter},
     request_owner::client_key,
@@ -38,7 +38,7 @@ const MOST_OF_A_KIND: usize = 25;
 /// So much of a name is shown, in bytes.
 const LONGEST_NAME: usize = 80;
 
-impl HttpServer {
+impl McpServer {
     /// Lists the few objects that are listed.
     pub(super) async fn list_objects(
         &self,
@@ -99,7 +99,7 @@ impl HttpServer {
 
 /// Calls the tool that lists.
 pub(super) async fn list_values(
-    server: &HttpServer,
+    server: &McpServer,
     call: PendingCall<'_>,
     context: &RequestContext<RoleServer>,
 ) -> Option<JsonText> {
@@ -129,7 +129,7 @@ pub(super) async fn list_values(
 
 /// Lists the objects of a kind; `None` when the API does not in time.
 async fn of_kind(
-    server: &HttpServer,
+    server: &McpServer,
     kind: ObjectKind<'_>,
     call: PendingCall<'_>,
     context: &RequestContext<RoleServer>,

@@ -4,7 +4,7 @@ use dadl_descriptor::model::ParamRole;
 use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
 
 use super::{
-    HttpServer, builtin::task_notes, consent::ConsentRetry, omission::Omission, result,
+    McpServer, builtin::task_notes, consent::ConsentRetry, omission::Omission, result,
     server::ToolAnswer, stream_opening, task_protocol,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     outcome::AnswerPayload,
 };
 
-impl HttpServer {
+impl McpServer {
     /// Runs a checked call: asks if need be, executes, and makes the result.
     pub(super) async fn perform(
         &self,

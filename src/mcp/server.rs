@@ -39,7 +39,7 @@ pub(super) type ToolAnswer = Result<CallToolResponse, ErrorData>;
 
 /// Serves the tools behind a gate; a clone serves the same tools.
 #[derive(Clone)]
-pub struct HttpServer {
+pub struct McpServer {
     shared: Arc<ServerShared>,
     /// A longer result is cut.
     most_chars: usize,
@@ -69,7 +69,7 @@ struct ServerShared {
     known_values: KnownValues,
 }
 
-impl HttpServer {
+impl McpServer {
     /// Prepares the tools for listing; hosts see each one.
     pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
         Self::with_surface(gate, executor, instructions, &ShownTools::default())

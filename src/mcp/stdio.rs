@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    HttpServer, ServeError,
+    McpServer, ServeError,
     lines::{self, LineTransport},
     shutdown::{GracefulShutdown, STREAM_ENDING},
 };
@@ -32,7 +32,7 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 ///
 /// [`ServeError::Handshake`] when client and server agree on no revision of the protocol.
 pub(crate) async fn serve_stdio(
-    server: HttpServer,
+    server: McpServer,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let files = server.files().clone();
@@ -51,7 +51,7 @@ pub(crate) async fn serve_stdio(
 ///
 /// Those of `serve_stdio`.
 pub async fn serve_streams(
-    server: HttpServer,
+    server: McpServer,
     read: impl AsyncRead + Send + Unpin + 'static,
     write: impl AsyncWrite + Send + Unpin + 'static,
     shutdown: CancellationToken,

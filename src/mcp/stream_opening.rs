@@ -4,7 +4,7 @@ use rmcp::{RoleServer, service::RequestContext};
 use serde_json::json;
 
 use super::{
-    HttpServer,
+    McpServer,
     builtin::{BuiltinTool, task_notes},
     request_owner::{client_key, stream_owner},
 };
@@ -16,7 +16,7 @@ use crate::{
 
 /// Makes such a call; `None` when it is another one.
 pub(super) async fn perform(
-    server: &HttpServer,
+    server: &McpServer,
     call: &Admitted<'_>,
     context: &RequestContext<RoleServer>,
 ) -> Option<Result<CallOutcome, StreamError>> {

@@ -9,7 +9,7 @@ use rmcp::{
 use serde_json::Map;
 
 use super::{
-    HttpServer,
+    McpServer,
     budget::{self, CutNotice},
     builtin::{BuiltinTool, task_notes},
     media,
@@ -28,7 +28,7 @@ use crate::{
 /// What programs read about a file that is shown, below `_meta` of the result.
 const META_FILE: &str = "dadl-mcp/file";
 
-impl HttpServer {
+impl McpServer {
     /// Makes the result of a call that went well.
     pub(super) async fn shown(
         &self,

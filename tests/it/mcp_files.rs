@@ -10,7 +10,7 @@ use std::{
 use dadl_mcp::{
     config::{FileSettings, OperatorLimits},
     files::{FileStore, SystemResolver},
-    mcp::{self, HttpOptions, HttpServer},
+    mcp::{self, HttpOptions, McpServer},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -113,7 +113,7 @@ impl Site {
         let credential = Fixed(Ok(String::new()));
         let harness = Harness::with_files(tools, &upstream.url(), credential, |_| {}, files);
         let executor = Arc::new(harness.executor.clone().with_limits(limits));
-        let server = HttpServer::new(harness.gate.clone(), executor, "One fake.".to_owned());
+        let server = McpServer::new(harness.gate.clone(), executor, "One fake.".to_owned());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut options = HttpOptions {

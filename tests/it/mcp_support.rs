@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use dadl_mcp::{
     access::{AccessLevels, AccessPolicy},
     config::{BackendSettings, Surface},
-    mcp::{self, HttpServer, ShownTools},
+    mcp::{self, McpServer, ShownTools},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -44,13 +44,13 @@ pub(crate) const STATELESS: &str = "2026-07-28";
 
 /// A server for the backend at `url`; tools of level `admin` are not allowed.
 pub(crate) struct Served {
-    pub(crate) server: HttpServer,
+    pub(crate) server: McpServer,
     harness: Harness,
 }
 
 impl Served {
     /// Serves the same otherwise.
-    pub(crate) fn changed(self, change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
+    pub(crate) fn changed(self, change: impl FnOnce(McpServer) -> McpServer) -> Self {
         Self { server: change(self.server), ..self }
     }
 
@@ -85,7 +85,7 @@ pub(crate) fn serve_tools(
 /// A server of this gate and this executor.
 pub(crate) fn serve_harness(harness: Harness, instructions: &str) -> Served {
     let executor = Arc::new(harness.executor.clone());
-    let server = HttpServer::new(harness.gate.clone(), executor, instructions.to_owned());
+    let server = McpServer::new(harness.gate.clone(), executor, instructions.to_owned());
     // Tests do not wait.
     Served { server: server.with_grace(Duration::ZERO), harness }
 }
@@ -95,7 +95,7 @@ pub(crate) fn serve_compact(harness: Harness) -> Served {
     let executor = Arc::new(harness.executor.clone());
     let shown = ShownTools { surface: Surface::Compact, exposed: Vec::new() };
     let gate = harness.gate.clone();
-    let server = HttpServer::with_surface(gate, executor, "One fake.".to_owned(), &shown);
+    let server = McpServer::with_surface(gate, executor, "One fake.".to_owned(), &shown);
     Served { server: server.with_grace(Duration::ZERO), harness }
 }
 

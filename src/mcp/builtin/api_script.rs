@@ -25,7 +25,7 @@ use crate::{
     finding::{SearchRequest, ToolFinder},
     gate::script::ScriptScope,
     mcp::{
-        HttpServer,
+        McpServer,
         consent::{self, ConsentRetry, StateError},
         result,
         script_sessions::{ScriptSession, SessionUpdate},
@@ -66,7 +66,7 @@ impl ChangeApproval for AskingNow<'_> {
 
 /// Runs a script over tools without an effect.
 pub(super) async fn run_reads(
-    server: &HttpServer,
+    server: &McpServer,
     code: String,
     context: &RequestContext<RoleServer>,
     carried: &CallContext<'_>,
@@ -80,7 +80,7 @@ pub(super) async fn run_reads(
 
 /// Runs a script over all tools that are not dangerous.
 pub(super) async fn run(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     retry: ConsentRetry,
     context: &RequestContext<RoleServer>,
@@ -121,7 +121,7 @@ pub(super) async fn run(
 
 /// Goes on with the script that waits for this answer.
 async fn go_on(
-    server: &HttpServer,
+    server: &McpServer,
     (state, retry): (&str, &ConsentRetry),
     digest: &[u8; 32],
     context: &RequestContext<RoleServer>,
@@ -157,7 +157,7 @@ const OVER: &str = "the script that asked is over, and nothing more was changed;
 
 /// Follows a script to its end, or to the question that ends the request.
 async fn follow(
-    server: &HttpServer,
+    server: &McpServer,
     mut session: ScriptSession,
     digest: &[u8; 32],
     context: &RequestContext<RoleServer>,
@@ -182,7 +182,7 @@ async fn follow(
 /// Keeps a script that waits for a person, and has the host ask; the error is the script, which nobody
 /// can be asked about.
 fn pause(
-    server: &HttpServer,
+    server: &McpServer,
     mut session: ScriptSession,
     question: &ChangeQuestion,
     digest: &[u8; 32],
@@ -223,7 +223,7 @@ fn question_text(question: &ChangeQuestion) -> String {
 }
 
 async fn answered(
-    server: &HttpServer,
+    server: &McpServer,
     done: Result<CallOutcome, ScriptError>,
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {

@@ -13,7 +13,7 @@ use crate::{
     executor::CallContext,
     finding::{self, SearchRequest},
     gate::CallRefusal,
-    mcp::{HttpServer, consent::ConsentRetry, result, server::ToolAnswer},
+    mcp::{McpServer, consent::ConsentRetry, result, server::ToolAnswer},
     outcome::{AnswerPayload, CallOutcome, HeldMemory},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 const LONGEST_NAME: usize = 100;
 
 /// Finds tools.
-pub(super) fn search(server: &HttpServer, arguments: Map<String, Value>) -> CallToolResponse {
+pub(super) fn search(server: &McpServer, arguments: Map<String, Value>) -> CallToolResponse {
     let name = BuiltinTool::ApiSearch.name();
     let mut given = GivenArguments::new(name, arguments);
     let expected = finding::queries_expected();
@@ -48,7 +48,7 @@ enum ReadRequest {
 
 /// Calls a tool without an effect, or runs a script over such tools.
 pub(super) async fn read(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     context: &RequestContext<RoleServer>,
     carried: &CallContext<'_>,
@@ -106,7 +106,7 @@ fn read_request(arguments: Map<String, Value>) -> Result<ReadRequest, ArgumentsE
 
 /// Calls any tool.
 pub(super) async fn change(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     retry: ConsentRetry,
     context: &RequestContext<RoleServer>,
@@ -124,7 +124,7 @@ pub(super) async fn change(
 
 /// Calls a tool by its name: one of the server, or one of an API, as a direct call does.
 async fn call(
-    server: &HttpServer,
+    server: &McpServer,
     tool: &str,
     arguments: Map<String, Value>,
     retry: ConsentRetry,
@@ -145,7 +145,7 @@ async fn call(
 }
 
 /// Says with a refusal what a right call looks like, or how to find one.
-fn explained(server: &HttpServer, tool: &str, refusal: &CallRefusal) -> String {
+fn explained(server: &McpServer, tool: &str, refusal: &CallRefusal) -> String {
     let entry = server.gate().catalog().find(tool);
     match (refusal, entry, server.finder()) {
         (CallRefusal::Arguments(_), Some(entry), Some(finder)) => {

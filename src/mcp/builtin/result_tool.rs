@@ -18,7 +18,7 @@ use super::{
 use crate::{
     executor::AnswerMemory,
     files::ReadableFile,
-    mcp::{HttpServer, request_owner::client_key, result},
+    mcp::{McpServer, request_owner::client_key, result},
     outcome::{AnswerPayload, CallOutcome, HeldMemory, JsonText},
     response::{
         decode::{self, BodyType},
@@ -116,7 +116,7 @@ impl ReadArguments {
 
 /// Reads a stored answer.
 pub(super) async fn read_result(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {
@@ -132,7 +132,7 @@ pub(super) async fn read_result(
 }
 
 async fn answer(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     room: &AnswerMemory,
 ) -> Result<(AnswerPayload, Vec<String>), StoredReadError> {
@@ -180,7 +180,7 @@ async fn answer(
 
 /// Reads a whole file, without the secrets that are in use: not every file has lost them.
 async fn stored_answer(
-    server: &HttpServer,
+    server: &McpServer,
     name: &str,
     room: &AnswerMemory,
 ) -> Result<StoredAnswer, StoredReadError> {

@@ -6,14 +6,14 @@ use serde_json::{Map, Value};
 use super::{BuiltinTool, api_script, api_tools, result_tool, stream_tools, task_tools};
 use crate::{
     executor::CallContext,
-    mcp::{HttpServer, consent::ConsentRetry, server::ToolAnswer},
+    mcp::{McpServer, consent::ConsentRetry, server::ToolAnswer},
 };
 
 impl BuiltinTool {
     /// Runs it.
     pub(in crate::mcp) async fn run(
         self,
-        server: &HttpServer,
+        server: &McpServer,
         arguments: Map<String, Value>,
         retry: ConsentRetry,
         context: &RequestContext<RoleServer>,

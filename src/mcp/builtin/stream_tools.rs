@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     live::{self, ItemBatch, LONGEST_WAIT, NoSuchStream, StreamOwner, StreamPhase},
-    mcp::{HttpServer, notes::ResultNotes, request_owner, result},
+    mcp::{McpServer, notes::ResultNotes, request_owner, result},
     outcome::JsonText,
 };
 
@@ -35,7 +35,7 @@ enum StreamToolError {
 
 /// Takes what a stream has brought.
 pub(super) async fn read_stream(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {
@@ -43,7 +43,7 @@ pub(super) async fn read_stream(
 }
 
 async fn take_items(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     owner: &StreamOwner,
 ) -> Result<(JsonText, ResultNotes), StreamToolError> {
@@ -55,7 +55,7 @@ async fn take_items(
 
 /// Lists the streams of a session.
 pub(super) fn list_streams(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {
@@ -67,7 +67,7 @@ pub(super) fn list_streams(
 
 /// Closes a stream.
 pub(super) fn close_stream(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {

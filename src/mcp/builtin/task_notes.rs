@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::BuiltinTool;
 use crate::{
-    mcp::HttpServer,
+    mcp::McpServer,
     outcome::{AnswerPayload, CallOutcome},
 };
 
 /// Returns the words for a call of a built-in tool: by itself where hosts see it, else through what they
 /// see.
-pub(in crate::mcp) fn way(server: &HttpServer, builtin: BuiltinTool, arguments: &Value) -> String {
+pub(in crate::mcp) fn way(server: &McpServer, builtin: BuiltinTool, arguments: &Value) -> String {
     let name = builtin.name();
     if !server.is_compact() {
         return format!("call {name} with {arguments}");
@@ -21,7 +21,7 @@ pub(in crate::mcp) fn way(server: &HttpServer, builtin: BuiltinTool, arguments: 
 }
 
 /// Says in a result how to go on with a task that does.
-pub(in crate::mcp) fn advise(outcome: &mut CallOutcome, server: &HttpServer) {
+pub(in crate::mcp) fn advise(outcome: &mut CallOutcome, server: &McpServer) {
     if let AnswerPayload::Task(report) = &outcome.payload
         && report.is_running
         && server.builtins().contains(&BuiltinTool::TaskWait)

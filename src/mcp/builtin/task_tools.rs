@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{
     executor::{CallContext, CallError, WaitBudget},
-    mcp::{HttpServer, consent::ConsentRetry, notes::ResultNotes, result, server::ToolAnswer},
+    mcp::{McpServer, consent::ConsentRetry, notes::ResultNotes, result, server::ToolAnswer},
     outcome::{CallOutcome, JsonText, task_report::TaskHandle},
 };
 
 /// Lists what calls of the same client began. Nothing is asked of an API.
 pub(super) fn list_tasks(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     carried: &CallContext<'_>,
 ) -> CallToolResponse {
@@ -40,7 +40,7 @@ pub(super) fn list_tasks(
 
 /// Waits for a task.
 pub(super) async fn wait_for_task(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     context: &RequestContext<RoleServer>,
     carried: &CallContext<'_>,
@@ -71,7 +71,7 @@ pub(super) async fn wait_for_task(
 
 /// Asks a task to stop.
 pub(super) async fn cancel_task(
-    server: &HttpServer,
+    server: &McpServer,
     arguments: Map<String, Value>,
     retry: ConsentRetry,
     context: &RequestContext<RoleServer>,
@@ -97,7 +97,7 @@ pub(super) async fn cancel_task(
 }
 
 async fn outcome_response(
-    server: &HttpServer,
+    server: &McpServer,
     outcome: Result<CallOutcome, CallError>,
     handle: &TaskHandle,
     context: &RequestContext<RoleServer>,
