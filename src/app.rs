@@ -10,11 +10,13 @@ mod error;
 mod flows;
 pub(crate) mod openapi;
 mod operator;
+mod reload;
 mod servers;
 
 use std::{
     collections::BTreeSet,
     num::NonZero,
+    path::PathBuf,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -37,15 +39,17 @@ pub use self::{
 pub(crate) use self::{
     error::{BuildProblem, RotationError, SettingProblem},
     flows::CredentialFlow,
+    reload::ReloadReport,
 };
 use crate::{
     access::{AccessDecision, AccessDenial, AccessPolicy},
     call::{BackendPlace, BaseUrl, CallChannel},
     catalog::{BackendTools, Catalog},
     config::{
-        AddressKey, BackendSettings, BaseUrlProblem, OperatorLimits, Origin, Settings, Surface,
+        AddressKey, BackendSettings, BaseUrlProblem, ConfirmPolicy, OperatorLimits, Origin, Settings, Surface,
         bundled::{self, UnusedFile},
         credentials::{BackendCredentials, CredentialResolver},
+        descriptor_folder::FileDigest,
         server_notes::NotePlace,
     },
     executor::{BackendClient, Executor, KnownServer},
@@ -68,7 +72,7 @@ pub struct App {
     /// Executes them.
     pub executor: Executor,
     /// What was loaded, in the order of the settings.
-    pub backends: Vec<LoadedBackend>,
+    pub backends: Vec<Arc<LoadedBackend>>,
     /// How much happens at once, and how much of an answer is shown.
     pub limits: OperatorLimits,
     /// Which tools hosts are shown.
@@ -80,7 +84,7 @@ pub struct App {
 }
 
 /// A backend and the descriptor that it was loaded from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LoadedBackend {
     /// The settings.
     pub settings: BackendSettings,
@@ -94,10 +98,12 @@ pub struct LoadedBackend {
     pub access: BackendAccess,
     /// A file that could be taken for the descriptor.
     pub unused: Option<UnusedFile>,
+    /// The files that were read for it.
+    pub(crate) read: Vec<(PathBuf, FileDigest)>,
 }
 
 /// How a backend is reached.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum BackendAccess {
     /// By requests of an API.
     Api(Box<ApiAccess>),
@@ -106,7 +112,7 @@ pub enum BackendAccess {
 }
 
 /// Where requests of an API go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ApiAccess {
     /// The base URL.
     pub base: BaseUrl,
@@ -119,6 +125,11 @@ impl App {
     #[must_use]
     pub fn at(self, door: CallChannel) -> Self {
         Self { gate: self.gate.at(door), ..self }
+    }
+
+    /// Returns the backend at a position.
+    pub fn backend(&self, at: usize) -> Option<&LoadedBackend> {
+        self.backends.get(at).map(|backend| &**backend)
     }
 
     /// Loads all descriptors and puts everything together. Nothing is sent, unless an operator
@@ -145,51 +156,89 @@ impl App {
         credentials: &CredentialResolver,
         resolver: Arc<dyn HostResolver>,
     ) -> Result<Self, BuildError> {
-        let mut backends = Vec::new();
-        let mut problems = Vec::new();
-        for loaded in load_all(settings, &settings.backends, credentials) {
-            match loaded {
-                Ok(loaded) => backends.push(loaded.finding_hosts(&resolver)),
-                Err(found) => problems.extend(found),
-            }
-        }
-        // What keeps one of these from being loaded is said when it is.
-        let beside: Vec<LoadedBackend> =
-            load_all(settings, &settings.beside, credentials).into_iter().flatten().collect();
-        problems.extend(flows::flow_problems(&backends, &beside, credentials));
-        if !problems.is_empty() {
-            return Err(BuildError { problems });
-        }
+        let mut backends = checked_backends(settings, credentials, &resolver)?;
         let files =
             FileStore::with_settings(settings.files.clone(), settings.file_settings.clone());
-        let authenticators: Vec<Authenticator> =
-            backends.iter().map(|backend| build_authenticator(backend, credentials)).collect();
-        let mut warnings = openapi::fetch_all(&mut backends, &authenticators, &files);
-        let known: Vec<Option<KnownServer>> =
-            backends.iter().map(|backend| backend.known(settings)).collect();
-        let offers: Vec<_> =
-            known.iter().map(|known| known.as_ref().and_then(KnownServer::offer)).collect();
-        let catalog = Arc::new(build_catalog(&backends, &offers));
-        // Which tools a server has, it says when it is asked.
-        let apis = backends.iter().filter(|backend| backend.api().is_some());
-        warnings.extend(apis.flat_map(mistyped_patterns));
-        warnings.extend(backends.iter().flat_map(left_out));
-        let confirm: Vec<_> = backends.iter().map(|backend| backend.settings.confirm).collect();
-        let clients = backends.iter().zip(authenticators);
-        let clients =
-            clients.map(|(backend, authenticator)| backend.any_client(authenticator, credentials));
-        let clients: Vec<BackendClient> = clients.collect();
+        let (clients, mut warnings) = new_clients(&mut backends, credentials, &files);
         let executor = Executor::new(clients, files).with_limits(settings.limits);
+        let backends: Vec<Arc<LoadedBackend>> = backends.into_iter().map(Arc::new).collect();
+        let known = known_servers(&backends, settings);
+        let offers = offers_of(&known);
         let executor = executor.with_known(known);
-        let places: Vec<BackendPlace> = backends.iter().map(LoadedBackend::place).collect();
-        let gate = Gate::new(catalog, confirm).with_places(places);
+        let catalog = Arc::new(build_catalog(&backends, &offers));
+        warnings.extend(remarks(&backends));
+        let gate = Gate::new(catalog, confirm_policies(&backends)).with_places(places(&backends));
         let (limits, surface) = (settings.limits, settings.surface);
         Ok(Self { gate, executor, backends, limits, surface, warnings, offers })
     }
 }
 
+/// Loads all backends, and checks what they would do to each other.
+fn checked_backends(
+    settings: &Settings,
+    credentials: &CredentialResolver,
+    resolver: &Arc<dyn HostResolver>,
+) -> Result<Vec<LoadedBackend>, BuildError> {
+    let (mut backends, mut problems) = (Vec::new(), Vec::new());
+    for loaded in load_all(settings, &settings.backends, credentials) {
+        match loaded {
+            Ok(loaded) => backends.push(loaded.finding_hosts(resolver)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    // What keeps one of these from being loaded is said when it is.
+    let beside: Vec<LoadedBackend> =
+        load_all(settings, &settings.beside, credentials).into_iter().flatten().collect();
+    problems.extend(flows::flow_problems(&backends, &beside, credentials));
+    if problems.is_empty() { Ok(backends) } else { Err(BuildError { problems }) }
+}
+
+/// Makes clients for backends that have none, and fetches the documents that they allow to be fetched.
+/// Returns also what an operator should know.
+fn new_clients(
+    backends: &mut [LoadedBackend],
+    credentials: &CredentialResolver,
+    files: &FileStore,
+) -> (Vec<BackendClient>, Vec<String>) {
+    let authenticators: Vec<Authenticator> =
+        backends.iter().map(|backend| build_authenticator(backend, credentials)).collect();
+    let warnings = openapi::fetch_all(backends, &authenticators, files);
+    let clients = backends.iter().zip(authenticators);
+    let clients =
+        clients.map(|(backend, authenticator)| backend.any_client(authenticator, credentials));
+    (clients.collect(), warnings)
+}
+
+/// Returns what is known of the servers of APIs from earlier runs.
+fn known_servers(
+    backends: &[Arc<LoadedBackend>],
+    settings: &Settings,
+) -> Vec<Option<KnownServer>> {
+    backends.iter().map(|backend| backend.known(settings)).collect()
+}
+
+fn offers_of(known: &[Option<KnownServer>]) -> Vec<Option<Arc<ServerOffer>>> {
+    known.iter().map(|known| known.as_ref().and_then(KnownServer::offer)).collect()
+}
+
+fn confirm_policies(backends: &[Arc<LoadedBackend>]) -> Vec<ConfirmPolicy> {
+    backends.iter().map(|backend| backend.settings.confirm).collect()
+}
+
+fn places(backends: &[Arc<LoadedBackend>]) -> Vec<BackendPlace> {
+    backends.iter().map(|backend| backend.place()).collect()
+}
+
+/// Returns what looks mistyped, and what is left out.
+fn remarks(backends: &[Arc<LoadedBackend>]) -> Vec<String> {
+    // Which tools a server has, it says when it is asked.
+    let apis = backends.iter().filter(|backend| backend.api().is_some());
+    let mistyped = apis.flat_map(|backend| mistyped_patterns(backend));
+    mistyped.chain(backends.iter().flat_map(|backend| left_out(backend))).collect()
+}
+
 /// Makes the catalog of all backends, from what is known of each.
-fn build_catalog(backends: &[LoadedBackend], offers: &[Option<Arc<ServerOffer>>]) -> Catalog {
+fn build_catalog(backends: &[Arc<LoadedBackend>], offers: &[Option<Arc<ServerOffer>>]) -> Catalog {
     let tools: Vec<BackendTools<'_>> = backends
         .iter()
         .map(|backend| BackendTools {
@@ -254,6 +303,7 @@ fn load_backend(
         .map_err(|error| [setting(error.into())])?;
     let unused = located.unused.take();
     let (origin, mut folder) = (located.origin.clone(), located.folder());
+    let own = located.file();
     let source = located
         .into_source()
         .map_err(|error| [setting(SettingProblem::NoDescriptor { origin, error })])?;
@@ -284,6 +334,7 @@ fn load_backend(
     if !problems.is_empty() {
         return Err(problems);
     }
+    let read = own.into_iter().chain(folder.files()).collect();
     Ok(LoadedBackend {
         settings: backend.clone(),
         descriptor: Arc::new(descriptor),
@@ -294,6 +345,7 @@ fn load_backend(
             guard: ConnectionGuard::new(reach),
         })),
         unused,
+        read,
     })
 }
 

@@ -204,6 +204,18 @@ impl Gate {
         Self { catalog, ..self }
     }
 
+    /// Makes a gate at the same place for other backends: `confirm` and `places` are by their positions.
+    #[must_use]
+    pub(crate) fn for_backends(
+        &self,
+        catalog: Arc<Catalog>,
+        confirm: impl Into<Arc<[ConfirmPolicy]>>,
+        places: impl Into<Arc<[BackendPlace]>>,
+    ) -> Self {
+        let (confirm, places) = (confirm.into(), places.into());
+        Self { catalog, confirm, places, ..self.clone() }
+    }
+
     /// Says where calls go, by position of the backend, so that a person who is asked sees it.
     #[must_use]
     pub fn with_places(self, places: impl Into<Arc<[BackendPlace]>>) -> Self {

@@ -5,7 +5,7 @@ use dadl_descriptor::model::AccessLevel;
 use super::{PatternError, ToolPatterns, UNCLASSIFIED};
 
 /// Which level the tools have whose names fit a pattern; the first pattern that fits counts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LevelMap {
     /// Without a level a tool stays unclassified.
     levels: Vec<(ToolPatterns, Option<AccessLevel>)>,

@@ -56,7 +56,7 @@ impl fmt::Display for AccessLevels {
 }
 
 /// What one backend allows.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AccessPolicy {
     /// The levels that the backend's settings allow.
     pub levels: AccessLevels,
@@ -80,6 +80,13 @@ const MOST_BRACES: usize = 32;
 #[derive(Debug, Clone, Default)]
 pub struct ToolPatterns {
     patterns: Vec<(String, globset::GlobMatcher)>,
+}
+
+impl PartialEq for ToolPatterns {
+    fn eq(&self, other: &Self) -> bool {
+        let texts = |it: &Self| it.patterns.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
+        texts(self) == texts(other)
+    }
 }
 
 /// Why a text is no pattern. The operator's fault.

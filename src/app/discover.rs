@@ -40,12 +40,16 @@ impl App {
         if !self.has_servers() {
             return self;
         }
-        let asked = self.backends.iter().enumerate().filter(|(_, it)| it.server().is_some());
+        let is_asked = |backend: &LoadedBackend| {
+            backend.server().is_some_and(|it| matches!(it.found, ServerFound::NotAsked))
+        };
+        let asked = self.backends.iter().enumerate().filter(|(_, backend)| is_asked(backend));
         let asked = asked.map(|(at, _)| ask(&self.executor, BackendId(at), time));
         let answers = join_all(asked).await;
         let Self { backends, warnings, .. } = &mut self;
-        let servers = backends.iter_mut().filter(|backend| backend.server().is_some());
+        let servers = backends.iter_mut().filter(|backend| is_asked(backend));
         for (backend, answer) in servers.zip(answers) {
+            let backend = Arc::make_mut(backend);
             match answer {
                 Ok(list) => warnings.extend(take_list(backend, &list)),
                 Err(why) => {

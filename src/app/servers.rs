@@ -117,5 +117,6 @@ pub(super) fn load_server(
         diagnostics: Vec::new(),
         access: BackendAccess::Server(Box::new(server)),
         unused: None,
+        read: Vec::new(),
     })
 }

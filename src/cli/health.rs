@@ -51,6 +51,7 @@ pub(super) async fn run(
         .backends
         .iter()
         .enumerate()
+        .map(|(at, backend)| (at, &**backend))
         .filter(|(_, backend)| args.backend.as_ref().is_none_or(|it| *it == backend.settings.name))
         .collect();
     if let (Some(name), true) = (&args.backend, chosen.is_empty()) {
@@ -81,7 +82,7 @@ pub(super) async fn run(
 
 /// Makes the check of one backend, through the gate as every call.
 async fn check_backend(app: &App, backend: BackendId) -> BackendHealth {
-    if let Some(server) = app.backends.get(backend.0).and_then(LoadedBackend::server) {
+    if let Some(server) = app.backend(backend.0).and_then(LoadedBackend::server) {
         return BackendHealth::Pinged(ping(app, backend, server.settings.start_timeout).await);
     }
     let Some(pending) = app.gate.check_health(backend) else { return BackendHealth::Unknown };

@@ -87,7 +87,7 @@ pub(super) async fn run(
     let served = match http {
         None => {
             warn_of_many(&server);
-            signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await
+            signals.end(&shutdown, serve_stdio(server.into(), shutdown.clone())).await
         }
         Some(options) => {
             let address = options.listen;

@@ -267,7 +267,7 @@ fn write_examples(
 
 /// Returns which credentials the descriptor of a tool gets, and where they go.
 fn credential_flows(app: &App, entry: &CatalogEntry) -> Vec<CredentialFlow> {
-    app.backends.get(entry.backend.0).map(LoadedBackend::flows).unwrap_or_default()
+    app.backend(entry.backend.0).map(LoadedBackend::flows).unwrap_or_default()
 }
 
 /// Says which edition of the descriptor is loaded, as far as it says so itself.
@@ -317,7 +317,7 @@ fn write_arguments(entry: &CatalogEntry, page: &mut ToolPage<'_>) -> io::Result<
 
 /// Returns the file and the line of a tool.
 fn defined_in(app: &App, entry: &CatalogEntry) -> String {
-    let Some(LoadedBackend { source, .. }) = app.backends.get(entry.backend.0) else {
+    let Some(LoadedBackend { source, .. }) = app.backend(entry.backend.0) else {
         return String::new();
     };
     match place_of(source, entry) {

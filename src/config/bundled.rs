@@ -16,9 +16,10 @@ use dadl_descriptor::{
     source::{MAX_BYTES, SourceError, SourceText},
 };
 use dadl_text::names::{OrMeant, nearest_name};
+use sha2::{Digest as _, Sha256};
 
 use super::{
-    descriptor_folder::DescriptorFolder,
+    descriptor_folder::{DescriptorFolder, FileDigest},
     file_trust::{self, FileDoubt},
 };
 
@@ -138,10 +139,16 @@ impl DescriptorText {
     /// Returns the folder that it is in.
     pub fn folder(&self) -> DescriptorFolder {
         if self.origin.starts_with(ORIGIN_PREFIX) {
-            DescriptorFolder::NONE
+            DescriptorFolder::none()
         } else {
             DescriptorFolder::beside(Path::new(&self.origin))
         }
+    }
+
+    /// Returns the file that it is in, with its digest; `None` for one inside the binary.
+    pub(crate) fn file(&self) -> Option<(PathBuf, FileDigest)> {
+        let is_file = !self.origin.starts_with(ORIGIN_PREFIX);
+        is_file.then(|| (PathBuf::from(&self.origin), Sha256::digest(&self.bytes).into()))
     }
 
     /// Returns the text.

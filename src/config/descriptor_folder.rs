@@ -7,6 +7,7 @@ use std::{
     fs::{self, File},
     io::Read as _,
     path::{Component, Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use dadl_descriptor::{
@@ -14,23 +15,31 @@ use dadl_descriptor::{
     source::{MAX_BYTES, SourceError, SourceText},
 };
 use dadl_openapi::SiblingFiles;
+use sha2::{Digest as _, Sha256};
 
-/// The folder of a descriptor.
-#[derive(Debug, Clone)]
+/// The folder of a descriptor; a clone knows what was read of it too.
+#[derive(Debug, Clone, Default)]
 pub struct DescriptorFolder {
     /// `None` for a descriptor inside the binary.
     path: Option<PathBuf>,
+    /// The files that were read, with their digests.
+    read: Arc<Mutex<Vec<(PathBuf, FileDigest)>>>,
 }
 
+/// The SHA-256 digest of a file.
+pub(crate) type FileDigest = [u8; 32];
+
 impl DescriptorFolder {
-    /// The folder of a descriptor that is in no folder.
-    pub const NONE: Self = Self { path: None };
+    /// Returns the folder of a descriptor that is in no folder.
+    pub fn none() -> Self {
+        Self::default()
+    }
 
     /// Returns the folder that holds the file `descriptor`.
     pub fn beside(descriptor: &Path) -> Self {
         let parent = descriptor.parent().unwrap_or(Path::new(""));
         let path = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        Self { path: Some(path.to_owned()) }
+        Self { path: Some(path.to_owned()), ..Self::default() }
     }
 
     /// Reads the fragment at `path`.
@@ -77,7 +86,14 @@ impl DescriptorFolder {
         let mut bytes = Vec::new();
         let opened = File::open(&resolved).map_err(FolderError::Unreadable)?;
         opened.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(FolderError::Unreadable)?;
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.push((file, Sha256::digest(&bytes).into()));
         Ok((name, bytes))
+    }
+
+    /// Returns the files that were read so far, with their digests.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, FileDigest)> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -143,7 +159,7 @@ mod tests {
         }
         assert!(folder.fragment("missing.yaml").is_err());
         assert_eq!(folder.fragment("common").unwrap_err().to_string(), "it is not a file");
-        assert!(DescriptorFolder::NONE.fragment("a.yaml").is_err());
+        assert!(DescriptorFolder::none().fragment("a.yaml").is_err());
     }
 
     #[cfg(unix)]

@@ -92,7 +92,7 @@ pub enum SettingsProvenance {
 }
 
 /// The settings of one backend: an entry of backends.yaml, or `--dadl` and `--url`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BackendSettings {
     /// The name by which people and tool names call it.
     pub name: String,

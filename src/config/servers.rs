@@ -36,7 +36,7 @@ pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(60);
 const REVISIONS: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
 
 /// What is said of a backend that is another MCP server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ServerSettings {
     /// How it is started or reached.
     pub connection: ServerConnection,

@@ -197,7 +197,7 @@ impl Executor {
     ///
     /// The backend is no such server, or a credential for its environment is missing.
     pub fn server_link(&self, backend: BackendId) -> Result<ServerLink, CallError> {
-        match self.backends.get(backend.0) {
+        match self.backends.get(backend.0).map(|client| &**client) {
             Some(BackendClient::Server(server)) => {
                 server.link(self.bounds.memory(), self.bounds.most_memory())
             }
@@ -210,7 +210,7 @@ impl Executor {
 
     /// Returns how a server is; `None` before anything was wanted of it.
     pub fn server_state(&self, backend: BackendId) -> Option<LinkState> {
-        match self.backends.get(backend.0)? {
+        match &**self.backends.get(backend.0)? {
             BackendClient::Server(server) => Some(server.made_link()?.state()),
             BackendClient::Api(_) => None,
         }
@@ -218,7 +218,7 @@ impl Executor {
 
     /// Ends all servers that were started, at once, within this time; none is started again.
     pub async fn end_servers(&self, within: Duration) {
-        let links = self.backends.iter().filter_map(|client| match client {
+        let links = self.backends.iter().filter_map(|client| match &**client {
             BackendClient::Server(server) => server.made_link(),
             BackendClient::Api(_) => None,
         });
@@ -233,7 +233,8 @@ impl Executor {
 
     /// Returns what calls of an entry go through.
     pub(super) fn client(&self, entry: &CatalogEntry) -> Result<&BackendClient, CallError> {
-        self.backends.get(entry.backend.0).ok_or_else(|| CallError::Settings {
+        let client = self.backends.get(entry.backend.0).map(|client| &**client);
+        client.ok_or_else(|| CallError::Settings {
             message: format!("backend \"{}\" is not configured", entry.backend_name),
         })
     }

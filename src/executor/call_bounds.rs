@@ -80,15 +80,43 @@ pub(super) struct CallTurns(
 impl CallBounds {
     /// Bounds calls by `limits`, and those of each backend by its own limit.
     pub(super) fn new(limits: OperatorLimits, of_backends: impl Iterator<Item = usize>) -> Self {
-        let queue = |most| FairQueue::keeping(most / KEPT_CALLS, most, limits.queued);
-        let of_backends = of_backends.map(|most| (queue(most), most));
+        let of_backends = of_backends.map(|most| (call_queue(most, &limits), most));
         Self {
             limits,
-            calls: queue(limits.calls),
+            calls: call_queue(limits.calls, &limits),
             transfers: transfer_queue(&limits),
             of_backends: of_backends.collect(),
             memory: SharedBudget::new(limits.memory),
             work: StepQueue::default(),
+        }
+    }
+
+    /// Makes the bounds of other backends after these, each with its limit and the position that it had
+    /// here, if it is the same. What counts goes on counting, unless its limit is another one.
+    pub(super) fn succeeded_by(
+        &self,
+        limits: OperatorLimits,
+        of_backends: impl Iterator<Item = (usize, Option<usize>)>,
+    ) -> Self {
+        let before = self.limits;
+        let fresh = Self::new(limits, std::iter::empty());
+        let has_same_queue = before.queued == limits.queued;
+        let of_backends = of_backends.map(|(most, at)| {
+            let known = at.filter(|_| has_same_queue).and_then(|at| self.of_backends.get(at));
+            known.cloned().unwrap_or_else(|| (call_queue(most, &limits), most))
+        });
+        let is_same = has_same_queue && before.calls == limits.calls;
+        let transfers = has_same_queue && before.transfers == limits.transfers;
+        Self {
+            calls: if is_same { self.calls.clone() } else { fresh.calls },
+            transfers: if transfers { self.transfers.clone() } else { fresh.transfers },
+            of_backends: of_backends.collect(),
+            memory: match before.memory == limits.memory {
+                true => self.memory.clone(),
+                false => fresh.memory,
+            },
+            work: self.work.clone(),
+            limits,
         }
     }
 
@@ -156,6 +184,11 @@ impl CallBounds {
         let turn = self.calls.turn(client).await.map_err(busy)?;
         Ok(CallTurns([Some(turn), own]))
     }
+}
+
+/// Makes turns for calls, of which the last part is for those who have few.
+fn call_queue(most: usize, limits: &OperatorLimits) -> FairQueue {
+    FairQueue::keeping(most / KEPT_CALLS, most, limits.queued)
 }
 
 /// Makes turns for transfers, of which the last part is for those who have few.

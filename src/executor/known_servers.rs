@@ -102,6 +102,13 @@ pub enum LearnError {
     Implausible,
 }
 
+impl KnownServers {
+    /// Returns what is known of other servers, about which as much is learned.
+    pub(super) fn succeeded_by(&self, known: Vec<Option<KnownServer>>) -> Self {
+        Self { slots: known.into(), learns: self.learns }
+    }
+}
+
 impl KnownServer {
     /// Begins with what a note says; without a place nothing is kept.
     pub fn new(place: Option<NotePlace>, note: Option<&ServerNote>) -> Self {

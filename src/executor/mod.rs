@@ -97,7 +97,7 @@ use crate::{
 /// Executes calls.
 #[derive(Debug, Clone)]
 pub struct Executor {
-    backends: Arc<[BackendClient]>,
+    backends: Arc<[Arc<BackendClient>]>,
     secrets: Secrets,
     files: FileStore,
     filters: FilterPool,
@@ -121,10 +121,10 @@ impl Executor {
     ) -> Self {
         let filters = FilterPool::default();
         let (slots, caller_slots) = <(ScriptSlots, CallerSlots)>::default();
-        let backends: Arc<[BackendClient]> = backends.into_iter().map(Into::into).collect();
+        let backends: Arc<[Arc<BackendClient>]> =
+            backends.into_iter().map(|client| Arc::new(client.into())).collect();
         let bounds = call_bounds(OperatorLimits::default(), &backends);
-        let noted: Vec<Secrets> = backends.iter().map(BackendClient::secrets).collect();
-        let secrets = Secrets::joined(&noted);
+        let secrets = joined_secrets(&backends);
         let (begun, written, fits, requests, ledgers) = Default::default();
         Self {
             backends,
@@ -147,6 +147,40 @@ impl Executor {
     pub fn with_limits(self, limits: OperatorLimits) -> Self {
         let bounds = call_bounds(limits, &self.backends);
         Self { bounds, ..self }
+    }
+
+    /// Makes what executes the calls of other backends after these: `kept` says at which position a backend
+    /// was that stays as it is, with its client, its connections and its turns. Tasks, scripts, files and
+    /// the memory of answers are those of this executor.
+    pub(crate) fn succeeded_by(
+        &self,
+        backends: Vec<NextClient>,
+        limits: OperatorLimits,
+        known: Vec<Option<KnownServer>>,
+    ) -> Self {
+        let before = |client: &NextClient| match client {
+            NextClient::Kept(at) => Some(*at),
+            NextClient::New(_) => None,
+        };
+        let positions: Vec<Option<usize>> = backends.iter().map(before).collect();
+        let clients = backends.into_iter().filter_map(|client| match client {
+            NextClient::Kept(at) => self.backends.get(at).cloned(),
+            NextClient::New(client) => Some(Arc::new(*client)),
+        });
+        let clients: Arc<[Arc<BackendClient>]> = clients.collect();
+        let most = clients.iter().map(|it| it.settings().max_calls).zip(positions);
+        let bounds = self.bounds.succeeded_by(limits, most);
+        let secrets = joined_secrets(&clients);
+        let fits = self.fits.succeeded_by(known);
+        Self {
+            backends: clients,
+            secrets,
+            bounds,
+            fits,
+            // Which backend a write was of is known by its position.
+            written: LastWrites::default(),
+            ..self.clone()
+        }
     }
 
     /// Runs jq filters in these processes; by default they are this program.
@@ -254,6 +288,20 @@ impl Executor {
     }
 }
 
-fn call_bounds(limits: OperatorLimits, backends: &[BackendClient]) -> CallBounds {
+/// The client of a backend of the next executor.
+#[derive(Debug)]
+pub(crate) enum NextClient {
+    /// That at this position of the one before.
+    Kept(usize),
+    /// Another one.
+    New(Box<BackendClient>),
+}
+
+fn joined_secrets(backends: &[Arc<BackendClient>]) -> Secrets {
+    let noted: Vec<Secrets> = backends.iter().map(|client| client.secrets()).collect();
+    Secrets::joined(&noted)
+}
+
+fn call_bounds(limits: OperatorLimits, backends: &[Arc<BackendClient>]) -> CallBounds {
     CallBounds::new(limits, backends.iter().map(|backend| backend.settings().max_calls))
 }

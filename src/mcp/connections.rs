@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    McpServer, ServeError,
+    LiveServer, ServeError,
     connection_bounds::ConnectionBounds,
     connection_slots::{ConnectionSlots, host_of},
     http::{HttpEndpoint, HttpOptions, MCP_PATH},
@@ -40,7 +40,7 @@ const LAST_WRITES: Duration = Duration::from_secs(1);
 ///
 /// [`ServeError::TokenRequired`] and [`ServeError::Listen`], before anything is served.
 pub async fn serve_http(
-    server: McpServer,
+    server: impl Into<LiveServer>,
     options: HttpOptions,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
@@ -58,7 +58,7 @@ pub async fn serve_http(
 ///
 /// Those of [`serve_http`].
 pub async fn serve_listener(
-    server: McpServer,
+    server: impl Into<LiveServer>,
     listener: TcpListener,
     options: HttpOptions,
     shutdown: CancellationToken,
@@ -69,11 +69,12 @@ pub async fn serve_listener(
     options.require_token(address)?;
     tracing::info!("listening on http://{address}{MCP_PATH}");
     // Clients are elsewhere, where a path says nothing.
-    server.files().publish();
-    server.files().sweep().await;
     let ending = GracefulShutdown::new(&shutdown);
-    let server = server.ending_with(&ending);
-    let (bounds, grace, streams) = (server.bounds(), server.grace(), server.streams().clone());
+    let server = server.into().ending_with(&ending);
+    let first = server.now();
+    first.files().publish();
+    first.files().sweep().await;
+    let (bounds, grace, streams) = (first.bounds(), first.grace(), first.streams().clone());
     // Sessions end after their calls.
     let sessions = CancellationToken::new();
     let endpoint = Arc::new(HttpEndpoint::new(server, options, address, sessions.clone(), &ending));

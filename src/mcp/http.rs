@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::answer::{HttpAnswer, busy, json_answer, text_answer, unfailing};
 use super::{
-    McpServer, ServeError, accept,
+    LiveServer, ServeError, accept,
     admission_lane::AdmissionLanes,
     batch,
     connection_bounds::ConnectionBounds,
@@ -111,7 +111,7 @@ struct HandlerGuard {
 
 /// What is behind the address.
 pub(super) struct HttpEndpoint {
-    mcp: StreamableHttpService<McpServer, BoundedSessions>,
+    mcp: StreamableHttpService<LiveServer, BoundedSessions>,
     sessions: Arc<BoundedSessions>,
     /// What the messages of all clients take.
     memory: SharedBudget,
@@ -131,16 +131,17 @@ pub(super) struct HttpEndpoint {
 impl HttpEndpoint {
     /// Serves the tools of `server`; its sessions end with `end`.
     pub(super) fn new(
-        server: McpServer,
+        server: LiveServer,
         options: HttpOptions,
         address: SocketAddr,
         end: CancellationToken,
         ending: &GracefulShutdown,
     ) -> Self {
+        let first = server.now();
         let health = json!({
             "status": "ok",
             "version": env!("CARGO_PKG_VERSION"),
-            "tools": server.tool_count(),
+            "tools": first.tool_count(),
         });
         let mut hosts: Vec<String> = LOOPBACK.iter().map(|name| (*name).to_owned()).collect();
         if !address.ip().is_unspecified() {
@@ -163,14 +164,14 @@ impl HttpEndpoint {
             .with_json_response(true)
             .with_max_request_body_bytes(message_limits::MOST_BYTES)
             .with_cancellation_token(end);
-        let files = server.files().clone();
-        let transfers = server.executor().transfer_queue();
-        let secrets = server.executor().secrets().clone();
+        let files = first.files().clone();
+        let transfers = first.executor().transfer_queue();
+        let secrets = first.executor().secrets().clone();
         if let Some(token) = &options.token {
             secrets.add("http_token", token.expose_secret());
         }
-        let sessions = Arc::new(BoundedSessions::new(server.streams().clone()));
-        let bounds = server.bounds();
+        let sessions = Arc::new(BoundedSessions::new(first.streams().clone()));
+        let bounds = first.bounds();
         let make = move || Ok(server.clone());
         Self {
             mcp: StreamableHttpService::new(make, Arc::clone(&sessions), config),

@@ -28,6 +28,7 @@ mod json_rpc;
 mod known_values;
 mod lines;
 mod listed_resources;
+mod live_server;
 mod masked_events;
 mod media;
 mod message_limits;
@@ -59,6 +60,7 @@ pub use self::{
     connection_bounds::ConnectionBounds,
     connections::{serve_http, serve_listener},
     http::HttpOptions,
+    live_server::LiveServer,
     server::McpServer,
     shown_tools::{ListedTool, ShownTools},
     stdio::serve_streams,

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use rmcp::{
     ErrorData, RoleServer,
-    model::{CallToolResponse, Tool},
+    model::{CallToolResponse, Prompt, ResourceTemplate, Tool},
     service::RequestContext,
 };
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,7 @@ pub(super) type ToolAnswer = Result<CallToolResponse, ErrorData>;
 #[derive(Clone)]
 pub struct McpServer {
     shared: Arc<ServerShared>,
+    kept: Arc<KeptState>,
     /// A longer result is cut.
     most_chars: usize,
     /// A larger image or audio file is not shown.
@@ -59,13 +60,17 @@ struct ServerShared {
     instructions: String,
     tools: Vec<Tool>,
     prompts: Vec<ExamplePrompt>,
-    consents: ConsentBroker,
     /// Finds the tools that hosts do not see.
     finder: Option<Arc<ToolFinder>>,
-    scripts: PausedScripts,
     builtins: Vec<BuiltinTool>,
-    streams: StreamHub,
     objects: ObjectResources,
+}
+
+/// What clients have under way: it goes on when the tools are others.
+struct KeptState {
+    consents: ConsentBroker,
+    scripts: PausedScripts,
+    streams: StreamHub,
     known_values: KnownValues,
 }
 
@@ -92,7 +97,6 @@ impl McpServer {
             |it: &BuiltinTool| matches!(it, BuiltinTool::ApiRead | BuiltinTool::ApiScript);
         let runners: Vec<BuiltinTool> = builtins.iter().copied().filter(runs_scripts).collect();
         let prompts = prompts::of_examples(gate.catalog(), &runners);
-        let consents = ConsentBroker::new();
         let watched = ResourceHub::new(Executor::clone(&executor), gate.clone());
         let shared = ServerShared {
             gate,
@@ -100,12 +104,14 @@ impl McpServer {
             instructions,
             tools,
             prompts,
-            consents,
             finder,
-            scripts: PausedScripts::default(),
             builtins,
-            streams: StreamHub::default(),
             objects: ObjectResources::new(watched),
+        };
+        let kept = KeptState {
+            consents: ConsentBroker::new(),
+            scripts: PausedScripts::default(),
+            streams: StreamHub::default(),
             known_values: KnownValues::default(),
         };
         let OperatorLimits {
@@ -118,6 +124,7 @@ impl McpServer {
         } = OperatorLimits::default();
         Self {
             shared: Arc::new(shared),
+            kept: Arc::new(kept),
             most_chars,
             most_media,
             grace,
@@ -156,6 +163,14 @@ impl McpServer {
     #[must_use]
     pub fn with_connections(self, bounds: ConnectionBounds) -> Self {
         Self { bounds, ..self }
+    }
+
+    /// Returns this server as the one that comes after `before`: what clients have under way goes on, and
+    /// it ends as that one.
+    #[must_use]
+    pub(super) fn succeeding(self, before: &Self) -> Self {
+        let (kept, ending) = (Arc::clone(&before.kept), before.ending.clone());
+        Self { kept, ending, ..self }
     }
 
     pub(super) fn grace(&self) -> Duration {
@@ -198,12 +213,26 @@ impl McpServer {
 
     /// Returns the open streams.
     pub(super) fn streams(&self) -> &StreamHub {
-        &self.shared.streams
+        &self.kept.streams
     }
 
     /// Returns the prompts.
     pub(super) fn prompts(&self) -> &[ExamplePrompt] {
         &self.shared.prompts
+    }
+
+    /// Returns whether clients list the same prompts of both.
+    pub(super) fn has_same_prompts(&self, other: &Self) -> bool {
+        let listed = |server: &Self| server.prompts().iter().map(|it| it.prompt.clone()).collect();
+        let [own, others]: [Vec<Prompt>; 2] = [listed(self), listed(other)];
+        own == others
+    }
+
+    /// Returns whether clients list the same resources of both.
+    pub(super) fn has_same_resources(&self, other: &Self) -> bool {
+        let listed = |server: &Self| server.objects().templates().collect();
+        let [own, others]: [Vec<ResourceTemplate>; 2] = [listed(self), listed(other)];
+        own == others
     }
 
     /// Returns the objects of backends.
@@ -228,7 +257,7 @@ impl McpServer {
 
     /// Returns what was listed a moment ago.
     pub(super) fn known_values(&self) -> &KnownValues {
-        &self.shared.known_values
+        &self.kept.known_values
     }
 
     /// Returns what hosts are told about the whole.
@@ -253,12 +282,12 @@ impl McpServer {
 
     /// Returns the scripts that wait for a person.
     pub(super) fn paused_scripts(&self) -> &PausedScripts {
-        &self.shared.scripts
+        &self.kept.scripts
     }
 
     /// Returns what asks persons.
     pub(super) fn consents(&self) -> &ConsentBroker {
-        &self.shared.consents
+        &self.kept.consents
     }
 
     /// Returns what executes calls, for what outlives a request.
@@ -289,7 +318,7 @@ impl McpServer {
         context: &RequestContext<RoleServer>,
     ) -> Result<Admitted<'gate>, ToolAnswer> {
         let admitted = if pending.needs_consent() {
-            match self.shared.consents.obtain(&pending, retry, context, self.executor()).await {
+            match self.kept.consents.obtain(&pending, retry, context, self.executor()).await {
                 ConsentAnswer::Ask(question) => return Err(Ok(question.into())),
                 ConsentAnswer::Given(consent) => pending.admit_with(&consent),
                 ConsentAnswer::Refused(reason) => Err(pending.refused(reason)),

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    McpServer, ServeError,
+    LiveServer, ServeError,
     lines::{self, LineTransport},
     shutdown::{GracefulShutdown, STREAM_ENDING},
 };
@@ -32,10 +32,10 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 ///
 /// [`ServeError::Handshake`] when client and server agree on no revision of the protocol.
 pub(crate) async fn serve_stdio(
-    server: McpServer,
+    server: LiveServer,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let files = server.files().clone();
+    let files = server.now().files().clone();
     tokio::spawn(async move { files.sweep().await });
     #[cfg(unix)]
     if let Some((read, write)) = sockets::standard_streams() {
@@ -51,18 +51,19 @@ pub(crate) async fn serve_stdio(
 ///
 /// Those of `serve_stdio`.
 pub async fn serve_streams(
-    server: McpServer,
+    server: impl Into<LiveServer>,
     read: impl AsyncRead + Send + Unpin + 'static,
     write: impl AsyncWrite + Send + Unpin + 'static,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let ending = GracefulShutdown::new(&shutdown);
-    let server = server.ending_with(&ending);
+    let server = server.into().ending_with(&ending);
+    let first = server.now();
     // Calls listen to this token through their requests.
     let connection = CancellationToken::new();
     let end = tokio::spawn({
         let (ending, connection) = (ending.clone(), connection.clone());
-        let (grace, streams) = (server.grace(), server.streams().clone());
+        let (grace, streams) = (first.grace(), first.streams().clone());
         async move {
             ending.closing().await;
             streams.end_all(STREAM_ENDING);
@@ -71,7 +72,7 @@ pub async fn serve_streams(
         }
     });
     let (queue, queued) = lines::queue();
-    let secrets = server.executor().secrets().clone();
+    let secrets = first.executor().secrets().clone();
     let mut writer = tokio::spawn(lines::write_all(write, queued, secrets, connection.clone()));
     let transport = LineTransport::new(read, queue, connection.clone(), ending);
     let ended = match serve_server_with_ct(server, transport, connection).await {

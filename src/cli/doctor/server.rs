@@ -25,7 +25,7 @@ pub(super) fn describe_start(backend: &LoadedBackend, report: &mut DoctorReport)
 
 /// Starts the server, and asks it for what it has.
 pub(super) async fn started(app: App) -> App {
-    let server = app.backends.first().and_then(LoadedBackend::server);
+    let server = app.backend(0).and_then(LoadedBackend::server);
     let time = server.map(|server| server.settings.start_timeout).unwrap_or_default();
     app.with_servers(time).await
 }

@@ -1,0 +1,334 @@
+//! The server that clients talk to: its tools may become others while sessions go on.
+//!
+//! Each request is answered by the [`McpServer`] of the moment it comes, and by that one to its end. A
+//! client is told when a list has become another one, if it understands that.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
+        CompleteResult, CustomRequest, CustomResult, DiscoverResult, GetPromptRequestParams,
+        GetPromptResponse, GetTaskParams, GetTaskResult, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ServerConfig, SubscribeRequestParams,
+        SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    },
+    service::{NotificationContext, Peer, RequestContext, SubscriptionContext},
+};
+use tokio::sync::watch;
+
+use super::{McpServer, shutdown::GracefulShutdown};
+
+/// A client that does not read is not told any more after this time.
+const TO_TELL: Duration = Duration::from_secs(10);
+
+/// Serves the tools of the newest server; a clone serves the same.
+#[derive(Clone)]
+pub struct LiveServer(Arc<LiveInner>);
+
+struct LiveInner {
+    /// Whether lists may become others: clients are told that.
+    may_change: bool,
+    /// The newest one, and how often its lists have become others.
+    now: watch::Sender<Generation>,
+    /// Clients before 2026-07-28, which are told unasked.
+    sessions: Mutex<Vec<Peer<RoleServer>>>,
+}
+
+/// A server, and what has changed up to it.
+#[derive(Clone)]
+struct Generation {
+    server: Arc<McpServer>,
+    changes: ListChanges,
+}
+
+/// How often each list has become another one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct ListChanges {
+    tools: u64,
+    prompts: u64,
+    resources: u64,
+}
+
+impl ListChanges {
+    /// Returns the changes after `next` has come after `before`.
+    fn after(self, before: &McpServer, next: &McpServer) -> Self {
+        let count = |changes: u64, has_changed: bool| changes + u64::from(has_changed);
+        Self {
+            tools: count(self.tools, before.tools() != next.tools()),
+            prompts: count(self.prompts, !before.has_same_prompts(next)),
+            resources: count(self.resources, !before.has_same_resources(next)),
+        }
+    }
+}
+
+impl From<McpServer> for LiveServer {
+    /// Serves the tools of one server for ever.
+    fn from(server: McpServer) -> Self {
+        Self::new(server, false)
+    }
+}
+
+impl LiveServer {
+    /// Serves the tools of `server`; `may_change` says whether others may come after it.
+    pub(crate) fn new(server: McpServer, may_change: bool) -> Self {
+        let first = Generation { server: Arc::new(server), changes: ListChanges::default() };
+        let (now, sessions) = (watch::channel(first).0, Mutex::default());
+        Self(Arc::new(LiveInner { may_change, now, sessions }))
+    }
+
+    /// Has the next requests answered by `next`, and tells clients which lists have become others. What is
+    /// under way goes on as it began.
+    pub(crate) fn publish(&self, next: McpServer) {
+        let mut changed = (ListChanges::default(), ListChanges::default());
+        self.0.now.send_modify(|now| {
+            let next = Arc::new(next.succeeding(&now.server));
+            let changes = now.changes.after(&now.server, &next);
+            changed = (now.changes, changes);
+            *now = Generation { server: next, changes };
+        });
+        let (before, after) = changed;
+        let sessions = self.sessions().clone();
+        if before == after || sessions.is_empty() {
+            return;
+        }
+        tokio::spawn(async move {
+            let told = sessions.iter().map(|peer| {
+                tokio::time::timeout(TO_TELL, tell_session(peer, before, after))
+            });
+            join_all(told).await;
+        });
+    }
+
+    /// Returns the server of this moment.
+    pub(super) fn now(&self) -> Arc<McpServer> {
+        Arc::clone(&self.0.now.borrow().server)
+    }
+
+    /// Returns the same server, which ends so.
+    pub(super) fn ending_with(self, ending: &GracefulShutdown) -> Self {
+        self.0.now.send_modify(|now| {
+            let server = McpServer::clone(&now.server).ending_with(ending);
+            now.server = Arc::new(server);
+        });
+        self
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Vec<Peer<RoleServer>>> {
+        self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells a client that listens which lists become others, for as long as it does.
+    async fn tell_listener(&self, context: &SubscriptionContext) {
+        let mut news = self.0.now.subscribe();
+        let (accepted, sink) = (context.accepted(), context.sink());
+        let mut told = news.borrow_and_update().changes;
+        loop {
+            if news.changed().await.is_err() {
+                return;
+            }
+            let now = news.borrow_and_update().changes;
+            let wants = |accepted: Option<bool>| accepted == Some(true);
+            let mut sent = Ok(());
+            if now.tools != told.tools && wants(accepted.tools_list_changed) {
+                sent = sent.and(sink.notify_tool_list_changed().await);
+            }
+            if now.prompts != told.prompts && wants(accepted.prompts_list_changed) {
+                sent = sent.and(sink.notify_prompt_list_changed().await);
+            }
+            if now.resources != told.resources && wants(accepted.resources_list_changed) {
+                sent = sent.and(sink.notify_resource_list_changed().await);
+            }
+            told = now;
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Tells a session which lists have become others; one that is gone hears nothing.
+async fn tell_session(peer: &Peer<RoleServer>, before: ListChanges, after: ListChanges) {
+    if before.tools != after.tools && peer.notify_tool_list_changed().await.is_err() {
+        return;
+    }
+    if before.prompts != after.prompts && peer.notify_prompt_list_changed().await.is_err() {
+        return;
+    }
+    if before.resources != after.resources {
+        let _ = peer.notify_resource_list_changed().await;
+    }
+}
+
+impl ServerHandler for LiveServer {
+    fn get_info(&self) -> ServerConfig {
+        let mut info = self.now().get_info();
+        if self.0.may_change {
+            let capabilities = &mut info.capabilities;
+            capabilities.tools.get_or_insert_default().list_changed = Some(true);
+            capabilities.resources.get_or_insert_default().list_changed = Some(true);
+            if let Some(prompts) = &mut capabilities.prompts {
+                prompts.list_changed = Some(true);
+            }
+        }
+        info
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if !self.0.may_change {
+            return;
+        }
+        let mut sessions = self.sessions();
+        sessions.retain(|peer| !peer.is_transport_closed());
+        sessions.push(context.peer);
+    }
+
+    async fn discover(
+        &self,
+        context: RequestContext<RoleServer>,
+    ) -> Result<DiscoverResult, ErrorData> {
+        let mut found = self.now().discover(context).await?;
+        found.capabilities = self.get_info().capabilities;
+        Ok(found)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        self.now().list_tools(request, context).await
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        self.now().list_prompts(request, context).await
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        self.now().get_prompt(request, context).await
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        self.now().complete(request, context).await
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        self.now().list_resources(request, context).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        self.now().list_resource_templates(request, context).await
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        self.now().read_resource(request, context).await
+    }
+
+    #[expect(deprecated, reason = "clients before 2026-07-28 subscribe so")]
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.now().subscribe(request, context).await
+    }
+
+    #[expect(deprecated, reason = "clients before 2026-07-28 subscribe so")]
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.now().unsubscribe(request, context).await
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        let accepted = self.now().accepted_subscription_filter(requested);
+        if !self.0.may_change {
+            return accepted;
+        }
+        let mut accepted = accepted.unwrap_or_default();
+        accepted.tools_list_changed = requested.tools_list_changed;
+        accepted.prompts_list_changed = requested.prompts_list_changed;
+        accepted.resources_list_changed = requested.resources_list_changed;
+        Some(accepted)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let server = self.now();
+        tokio::select! {
+            listened = Box::pin(server.objects().listen(&context)) => listened,
+            () = self.tell_listener(&context) => Ok(()),
+            () = server.ending().closing() => Ok(()),
+        }
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.now().get_tool(name)
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        self.now().call_tool(request, context).await
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.now().get_task(request, context).await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.now().cancel_task(request, context).await
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        self.now().on_custom_request(request, context).await
+    }
+}
