@@ -46,7 +46,8 @@ use crate::{
     call::{BackendPlace, BaseUrl, CallChannel},
     catalog::{BackendTools, Catalog},
     config::{
-        AddressKey, BackendSettings, BaseUrlProblem, ConfirmPolicy, OperatorLimits, Origin, Settings, Surface,
+        AddressKey, BackendSettings, BaseUrlProblem, ConfirmPolicy, OperatorLimits, Origin,
+        ProfileSettings, Settings, Surface,
         bundled::{self, UnusedFile},
         credentials::{BackendCredentials, CredentialResolver},
         descriptor_folder::FileDigest,
@@ -77,6 +78,10 @@ pub struct App {
     pub limits: OperatorLimits,
     /// Which tools hosts are shown.
     pub surface: Surface,
+    /// What else can be served than all of it.
+    pub profiles: Vec<ProfileSettings>,
+    /// The settings file that was read, when one was.
+    pub origin: Option<PathBuf>,
     /// Sentences for the operator: nothing is broken, but something looks mistyped.
     pub warnings: Vec<String>,
     /// What is known of the servers of APIs, in the order of the settings.
@@ -169,7 +174,8 @@ impl App {
         warnings.extend(remarks(&backends));
         let gate = Gate::new(catalog, confirm_policies(&backends)).with_places(places(&backends));
         let (limits, surface) = (settings.limits, settings.surface);
-        Ok(Self { gate, executor, backends, limits, surface, warnings, offers })
+        let (profiles, origin) = (settings.profiles.clone(), settings.origin.clone());
+        Ok(Self { gate, executor, backends, limits, surface, profiles, origin, warnings, offers })
     }
 }
 
@@ -210,10 +216,7 @@ fn new_clients(
 }
 
 /// Returns what is known of the servers of APIs from earlier runs.
-fn known_servers(
-    backends: &[Arc<LoadedBackend>],
-    settings: &Settings,
-) -> Vec<Option<KnownServer>> {
+fn known_servers(backends: &[Arc<LoadedBackend>], settings: &Settings) -> Vec<Option<KnownServer>> {
     backends.iter().map(|backend| backend.known(settings)).collect()
 }
 

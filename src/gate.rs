@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    access::{AccessDecision, AccessDenial},
+    access::{AccessDecision, AccessDenial, ProfileBound},
     call::{self, ArgumentError, BackendPlace, BaseUrl, CallArguments, CallChannel},
     catalog::{BackendId, Catalog, CatalogEntry, CatalogOperation, TaskTools},
     config::ConfirmPolicy,
@@ -202,6 +202,12 @@ impl Gate {
     #[must_use]
     pub fn with_catalog(self, catalog: Arc<Catalog>) -> Self {
         Self { catalog, ..self }
+    }
+
+    /// Makes a gate that also leaves out what `bound` does.
+    #[must_use]
+    pub(crate) fn narrowed(&self, bound: &ProfileBound) -> Self {
+        self.clone().with_catalog(Arc::new(self.catalog.narrowed(bound)))
     }
 
     /// Makes a gate at the same place for other backends: `confirm` and `places` are by their positions.

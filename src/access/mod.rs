@@ -7,6 +7,7 @@
 
 mod levels;
 mod origin;
+mod profile;
 
 use std::fmt;
 
@@ -15,7 +16,11 @@ use dadl_text::text::cut_text;
 use url::Url;
 
 pub(crate) use self::origin::NoOrigin;
-pub use self::{levels::LevelMap, origin::AllowedOrigin};
+pub use self::{
+    levels::LevelMap,
+    origin::AllowedOrigin,
+    profile::{ProfileBound, ProfiledTool},
+};
 
 /// The word for tools whose author gave no level.
 pub const UNCLASSIFIED: &str = "unclassified";
@@ -84,7 +89,8 @@ pub struct ToolPatterns {
 
 impl PartialEq for ToolPatterns {
     fn eq(&self, other: &Self) -> bool {
-        let texts = |it: &Self| it.patterns.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
+        let texts =
+            |it: &Self| it.patterns.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
         texts(self) == texts(other)
     }
 }
@@ -192,6 +198,11 @@ pub enum AccessDenial {
     },
     /// The path of the tool is at another host, and nobody can say which.
     Host,
+    /// The profile that is served leaves it out.
+    Profile {
+        /// The name of the profile.
+        name: String,
+    },
 }
 
 impl AccessPolicy {
@@ -251,6 +262,9 @@ impl AccessDenial {
                  `{backend}` in backends.yaml, or add `--allow-origin {origin}`"
             ),
             Self::Host => format!("correct the `path` of `{tool}` in the descriptor"),
+            Self::Profile { name } => {
+                format!("add it to profile `{name}` in backends.yaml, or use another profile")
+            }
         }
     }
 }
@@ -267,6 +281,7 @@ impl fmt::Display for AccessDenial {
             Self::Host => {
                 formatter.write_str("its path is at another host, and not clearly at one")
             }
+            Self::Profile { name } => write!(formatter, "profile `{name}` leaves it out"),
         }
     }
 }

@@ -39,7 +39,9 @@ impl fmt::Display for ReloadReport {
         let mut parts: Vec<String> =
             kinds.map(|(kind, names)| format!("{kind}: {}", names.join(", "))).collect();
         if parts.is_empty() {
-            parts.push(if self.others { "limits" } else { "nothing has changed" }.to_owned());
+            parts.push(
+                if self.others { "limits or profiles" } else { "nothing has changed" }.to_owned(),
+            );
         }
         formatter.write_str(&parts.join("; "))
     }
@@ -89,10 +91,19 @@ impl App {
         let offers = offers_of(&known);
         let executor = self.executor.succeeded_by(clients, settings.limits, known);
         let catalog = Arc::new(build_catalog(&backends, &offers));
-        let gate =
-            self.gate.for_backends(catalog, confirm_policies(&backends), places(&backends));
-        let (limits, surface) = (settings.limits, self.surface);
-        Ok((Self { gate, executor, backends, limits, surface, warnings, offers }, report))
+        let gate = self.gate.for_backends(catalog, confirm_policies(&backends), places(&backends));
+        let next = Self {
+            gate,
+            executor,
+            backends,
+            limits: settings.limits,
+            surface: self.surface,
+            profiles: settings.profiles.clone(),
+            origin: settings.origin.clone(),
+            warnings,
+            offers,
+        };
+        Ok((next, report))
     }
 
     /// Returns where the backend is that is the same.
@@ -114,7 +125,7 @@ impl App {
             added: new.into_iter().map(name).collect(),
             changed: changed.map(name).collect(),
             removed: self.backends.iter().filter(|it| !is_there(it)).map(|it| name(it)).collect(),
-            others: settings.limits != self.limits,
+            others: settings.limits != self.limits || settings.profiles != self.profiles,
         }
     }
 }

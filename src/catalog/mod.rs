@@ -12,6 +12,7 @@ mod entry;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod name;
+mod narrowed;
 mod operation;
 pub(crate) mod output;
 mod portable;
@@ -40,7 +41,7 @@ pub(crate) use self::{
     annotations::ToolHints,
     output::{NOTE, OutputSchema},
 };
-use crate::access::{AccessDecision, AccessPolicy};
+use crate::access::{AccessDecision, AccessPolicy, ProfileBound};
 
 /// The position of a backend in the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +77,8 @@ pub struct Catalog {
     /// What watches and cancels the tasks of each backend that has some.
     tasks: Vec<Option<TaskTools>>,
     by_name: HashMap<String, usize>,
+    /// The profile that it is narrowed to.
+    profile: Option<Arc<ProfileBound>>,
 }
 
 /// One tool as hosts see it.
@@ -207,7 +210,7 @@ impl Catalog {
             backends.iter().enumerate().map(|(id, it)| it.task_tools(BackendId(id))).collect();
         let (fits, fit_versions) =
             backends.iter().enumerate().map(|(id, it)| it.fit_tools(BackendId(id))).unzip();
-        Self { entries, checks, switches, fits, fit_versions, tasks, by_name }
+        Self { entries, checks, switches, fits, fit_versions, tasks, by_name, profile: None }
     }
 
     /// Returns what watches and cancels the tasks of a backend; `None` when it has no tasks.

@@ -432,6 +432,12 @@ pub(crate) struct ServeArgs {
     /// Show hosts each tool, a few that find the others, or what fits: tools, compact, auto
     #[arg(long, value_name = "SURFACE", value_parser = Surface::from_str)]
     pub surface: Option<Surface>,
+    /// Serve what this profile of the settings file lets through
+    #[arg(long, value_name = "NAME", conflicts_with = "demo")]
+    pub profile: Option<String>,
+    /// Go on with the settings that were read first, whatever becomes of their files
+    #[arg(long)]
+    pub no_watch: bool,
     /// Cut results of more characters, and keep the whole in a file [default: 40000]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_result_chars: Option<u32>,

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use dadl_descriptor::{
     diagnostic::{Diagnostic, Severity},
-    source::SourceText,
+    source::{SourcePosition, SourceText},
 };
 
 use super::{
@@ -101,6 +101,23 @@ impl CliFailure {
     /// Returns what to do next.
     pub(super) fn next_step(&self, flags: &BackendFlags) -> Option<String> {
         Some(self.hint.as_ref()?.text(flags))
+    }
+
+    /// Returns all that is wrong, one line each, for the log.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let findings = |source: &SourceText, findings: &[Diagnostic]| -> Vec<String> {
+            let line = |finding: &Diagnostic| {
+                let SourcePosition { line, column } = source.position(finding.span.start);
+                let name = source.name_at(finding.span.start);
+                format!("{name}:{line}:{column}: {}", finding.message)
+            };
+            findings.iter().map(line).collect()
+        };
+        let before = self.before.iter().flat_map(|before| match before {
+            FailureContext::Error(error) => vec![error.clone()],
+            FailureContext::Findings(source, found) => findings(source, found),
+        });
+        before.chain([self.to_string()]).collect()
     }
 
     /// Writes the failure to standard error and returns how the run ended.

@@ -88,9 +88,18 @@ pub(super) fn build_app(
     environment: Environment,
     door: CallChannel,
 ) -> Result<App, CliFailure> {
-    let settings = load_settings(args, &environment)?;
+    build_app_with(args, &CredentialResolver::new(environment).noting(&SECRETS), door)
+}
+
+/// Does the same with credentials that are looked up so.
+pub(super) fn build_app_with(
+    args: &BackendArgs,
+    credentials: &CredentialResolver,
+    door: CallChannel,
+) -> Result<App, CliFailure> {
+    let settings = load_settings(args, credentials.environment())?;
     print_warnings(&settings);
-    let app = App::build(&settings, &CredentialResolver::new(environment).noting(&SECRETS))?;
+    let app = App::build(&settings, credentials)?;
     for warning in &app.warnings {
         tracing::warn!("{warning}");
     }

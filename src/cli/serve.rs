@@ -1,30 +1,36 @@
 //! `serve`: the tools for an MCP host, on stdio or over HTTP.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc, time::SystemTime};
 
 use anyhow::Context as _;
 use dadl_descriptor::model::CredentialName;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    args::ServeArgs, console::Console, demo, exit::ExitReason, failure::CliFailure, load,
-    signals::SignalListener, wrap::wrap_text,
+    args::ServeArgs,
+    console::Console,
+    demo,
+    exit::ExitReason,
+    failure::CliFailure,
+    live_settings::LiveSettings,
+    load,
+    process_secrets::SECRETS,
+    served_profile::ServerPlan,
+    signals::{self, SignalListener},
+    wrap::wrap_text,
 };
 use crate::{
     app::App,
     call::CallChannel,
-    catalog::{CatalogEntry, CatalogOperation},
+    catalog::CatalogEntry,
     config::{
-        BackendSettings, Surface,
+        BackendSettings,
         credentials::{self, CredentialResolver},
         env_vars::{self, Environment},
         shell::shell_quoted,
     },
-    mcp::{
-        BackendSummary, FileMention, HttpOptions, McpServer, SearchMention, ServeError, ShownTools,
-        instructions, serve_listener, serve_stdio,
-    },
+    mcp::{HttpOptions, LiveServer, McpServer, ServeError, serve_paths, serve_stdio},
 };
 
 /// So many file descriptors are enough for every bound of the program.
@@ -57,13 +63,15 @@ pub(super) async fn run(
     raise_descriptor_limit();
     // What is done at the start may include a login, which a signal must not break off.
     let (mut signals, shutdown) = (SignalListener::listen()?, CancellationToken::new());
+    let (begun, credentials) =
+        (SystemTime::now(), CredentialResolver::new(environment.clone()).noting(&SECRETS));
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
         let (app, simulator) =
             demo::simulated_app(&args.backends, &environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
-        let app = load::build_app(&args.backends, environment.clone(), CallChannel::Mcp)?;
+        let app = load::build_app_with(&args.backends, &credentials, CallChannel::Mcp)?;
         let app = App { executor: app.executor.learning(), ..app };
         tokio::select! {
             app = load::list_servers(app) => (app, None),
@@ -75,20 +83,45 @@ pub(super) async fn run(
         let command = console.flags.command("list --all");
         tracing::warn!("no tool is allowed; `{command}` says why");
     }
-    let most_chars = args.max_result_chars.map(|most| most as usize);
     if http.is_none() && console.can_ask {
         let variables = variables(&app, args.demo, &environment);
         say_how_to_attach(&app, &variables, console)?;
     }
     let name = shell_quoted(name_of(&app)).into_owned();
-    let surface = args.surface.unwrap_or(app.surface);
-    let (executor, grace) = (app.executor.clone(), app.limits.shutdown_grace);
-    let server = build_server(app, surface, most_chars, http.is_some());
+    // What a flag names is one descriptor, and the demo is in the program.
+    let may_change = !args.demo && !args.no_watch;
+    let plan = ServerPlan {
+        surface: args.surface,
+        most_chars: args.max_result_chars.map(|most| most as usize),
+        is_http: http.is_some(),
+        may_change,
+    };
+    let served = plan.serve(&app, args.profile.as_deref())?;
+    let (grace, reload) = (app.limits.shutdown_grace, Arc::new(Notify::new()));
+    #[cfg(unix)]
+    if http.is_some() && !args.demo && !signals::has_terminal() {
+        signals.reloading(Arc::clone(&reload));
+    }
+    let mut paths = served.iter().map(|it| (it.path.clone(), it.live.clone()));
+    let Some((_, server)) = paths.next() else {
+        return Err(CliFailure::settings("there is nothing to serve"));
+    };
+    let others: Vec<(String, LiveServer)> =
+        paths.filter_map(|(path, live)| Some((path?, live))).collect();
+    let settings = LiveSettings {
+        args: args.backends.clone(),
+        environment,
+        credentials,
+        origin: app.origin.clone(),
+        app: Arc::new(app),
+        served,
+        begun,
+        trouble: None,
+    };
+    let end = CancellationToken::new();
+    let settings = tokio::spawn(settings.run(reload, may_change, end.clone()));
     let served = match http {
-        None => {
-            warn_of_many(&server);
-            signals.end(&shutdown, serve_stdio(server.into(), shutdown.clone())).await
-        }
+        None => signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await,
         Some(options) => {
             let address = options.listen;
             options.require_token(address)?;
@@ -98,15 +131,17 @@ pub(super) async fn run(
             // Whoever chose port 0 has to learn the port.
             let url = format!("http://{}/mcp", listener.local_addr()?);
             writeln!(console.err, "listening on {url}")?;
-            warn_of_many(&server);
             if console.can_ask {
                 say_how_to_reach(&name, &url, options.token.is_some(), console)?;
             }
-            let serving = serve_listener(server, listener, options, shutdown.clone());
+            let serving = serve_paths(server, others, listener, options, shutdown.clone());
             signals.end(&shutdown, serving).await
         }
     };
-    executor.end_servers(grace).await;
+    end.cancel();
+    if let Ok(app) = settings.await {
+        app.executor.end_servers(grace).await;
+    }
     match served {
         Ok(served) => served.map(|()| ExitReason::Ok).map_err(CliFailure::from),
         // Whoever asks twice does not want to wait.
@@ -185,7 +220,7 @@ fn say_how_to_reach(
 }
 
 /// Says in the log when some hosts would refuse the list.
-fn warn_of_many(server: &McpServer) {
+pub(super) fn warn_of_many(server: &McpServer) {
     let count = server.tool_count();
     if count > MOST_LISTED {
         tracing::warn!(
@@ -205,40 +240,6 @@ pub(super) fn exposed_names(app: &App) -> Vec<String> {
         backend.is_some_and(|it| it.settings.exposed.matching(entry.declared_name()).is_some())
     };
     app.gate.catalog().listed().filter(exposes).map(|entry| entry.name.clone()).collect()
-}
-
-fn build_server(app: App, surface: Surface, most_chars: Option<usize>, is_http: bool) -> McpServer {
-    let catalog = app.gate.catalog();
-    // On stdio files have names.
-    let names_files = is_http && catalog.listed().any(CatalogEntry::handles_files);
-    let files = if names_files { FileMention::Named } else { FileMention::Unnamed };
-    let listed = |name: &str| catalog.listed().filter(|tool| *tool.backend_name == *name).count();
-    let summaries: Vec<BackendSummary<'_>> = app
-        .backends
-        .iter()
-        .map(|backend| BackendSummary {
-            name: &backend.settings.name,
-            description: &backend.descriptor.description,
-            hint: backend.settings.hint.as_deref(),
-            tools: listed(&backend.settings.name),
-        })
-        .collect();
-    let shown = ShownTools { surface, exposed: exposed_names(&app) };
-    let is_compact = shown.is_compact(&app.gate);
-    let is_composite =
-        |entry: &&CatalogEntry| matches!(entry.operation(), CatalogOperation::Composite(_));
-    let composites = catalog.listed().filter(is_composite);
-    let composites = composites.map(|entry| entry.name.as_str()).collect();
-    let (changes, scripts) = shown.changes(&app.gate);
-    let search = is_compact.then_some(SearchMention { composites, changes, scripts });
-    let instructions = instructions(&summaries, files, search.as_ref());
-    let most_chars = most_chars.unwrap_or(app.limits.result_chars);
-    let (time, calls) = (app.limits.script_time, app.limits.script_calls);
-    McpServer::with_surface(app.gate, Arc::new(app.executor), instructions, &shown)
-        .with_scripts(time, calls)
-        .with_most_chars(most_chars)
-        .with_most_media(app.limits.media_bytes)
-        .with_grace(app.limits.shutdown_grace)
 }
 
 /// Reads what concerns HTTP. Anybody on the network could call the tools of an endpoint that

@@ -46,6 +46,9 @@ pub(super) struct SignalListener {
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
+    /// Who is told of a hangup instead of the program being ended.
+    #[cfg(unix)]
+    reload: Option<std::sync::Arc<tokio::sync::Notify>>,
     #[cfg(windows)]
     interrupt: tokio::signal::windows::CtrlC,
     #[cfg(windows)]
@@ -67,6 +70,7 @@ impl SignalListener {
                 terminate: signal(SignalKind::terminate())?,
                 interrupt: signal(SignalKind::interrupt())?,
                 hangup,
+                reload: None,
             })
         }
         #[cfg(windows)]
@@ -81,19 +85,30 @@ impl SignalListener {
         }
     }
 
+    /// Has a hangup no longer end the program, but told to `reload`.
+    #[cfg(unix)]
+    pub(super) fn reloading(&mut self, reload: std::sync::Arc<tokio::sync::Notify>) {
+        self.reload = Some(reload);
+    }
+
     /// Waits for one of them.
     #[cfg(unix)]
     pub(super) async fn next(&mut self) -> ProcessSignal {
+        let (hangup, reload) = (&mut self.hangup, &self.reload);
         let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
+            let Some(hangup) = hangup else { return std::future::pending().await };
+            loop {
+                let came = hangup.recv().await;
+                match reload {
+                    Some(reload) if came.is_some() => reload.notify_one(),
+                    _ => return,
+                }
             }
         };
         tokio::select! {
             _ = self.terminate.recv() => ProcessSignal::Terminate,
             _ = self.interrupt.recv() => ProcessSignal::Interrupt,
-            _ = hangup => ProcessSignal::Hangup,
+            () = hangup => ProcessSignal::Hangup,
         }
     }
 
@@ -146,6 +161,12 @@ impl SignalListener {
             signal = self.next() => Err(signal),
         }
     }
+}
+
+/// Returns whether the process has a terminal that controls it.
+#[cfg(unix)]
+pub(super) fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Returns whether the program was started to outlive its terminal, where the system tells.

@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     BackendSettings, CertificatePin, ConfirmPolicy, FileSettings, NoHost, OperatorLimits,
-    PrivateHost, Surface,
+    PrivateHost, ProfileSettings, Surface,
     base_url::check_url,
     keys::{self, TransportKind},
     reader::{ConfigReader, ConfigSection, ConfigText},
@@ -21,7 +21,7 @@ use super::{
 use crate::access::{AccessLevels, ToolPatterns};
 
 /// What a file holds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ConfigFile {
     /// Empty when there is a finding that is an error.
     pub(super) backends: Vec<BackendSettings>,
@@ -31,6 +31,8 @@ pub(super) struct ConfigFile {
     pub(super) limits: OperatorLimits,
     /// Which tools hosts are shown.
     pub(super) surface: Surface,
+    /// What else can be served than all of it.
+    pub(super) profiles: Vec<ProfileSettings>,
     /// All findings, by their place.
     pub(super) findings: Vec<Diagnostic>,
     /// What works and is not what the operator means.
@@ -41,47 +43,42 @@ pub(super) struct ConfigFile {
 pub(super) fn read_backends_file(source: &SourceText, directory: &Path) -> ConfigFile {
     let mut reader = ConfigReader::default();
     let root = yaml::parse_yaml(source.text(), &mut reader.findings);
-    let mut backends = Vec::new();
-    let (mut files, mut limits, mut surface) = Default::default();
+    let mut file = ConfigFile::default();
     if let Some(root) = &root {
-        (backends, files, limits, surface) = reader.read_file(root, directory);
+        file = reader.read_file(root, directory);
     } else if reader.findings.is_empty() {
         reader.report_error(code::MISSING_KEY, &(0..0), "the file is empty", NO_BACKENDS);
     }
     let ConfigReader { mut findings, warnings } = reader;
     findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
-        backends.clear();
+        file.backends.clear();
     }
-    ConfigFile { backends, files, limits, surface, findings, warnings }
+    ConfigFile { findings, warnings, ..file }
 }
 
 const NO_BACKENDS: &str = "list at least one backend under `backends:`";
 
 impl ConfigReader {
-    fn read_file(
-        &mut self,
-        root: &YamlNode<'_>,
-        directory: &Path,
-    ) -> (Vec<BackendSettings>, FileSettings, OperatorLimits, Surface) {
+    fn read_file(&mut self, root: &YamlNode<'_>, directory: &Path) -> ConfigFile {
         let Some(file) = self.open_section(root, "the file") else { return Default::default() };
         self.check_keys(file, &key_names(keys::FILE));
         let files = self.file_settings(file, directory);
         let limits = self.read_limits(file);
-        let surface = self.read_surface(file);
-        (self.read_backends(file, directory), files, limits, surface)
+        let surface = self.read_surface(file).unwrap_or_default();
+        let backends = self.read_backends(file, directory);
+        let profiles = self.read_profiles(file, &backends);
+        ConfigFile { backends, files, limits, surface, profiles, ..ConfigFile::default() }
     }
 
-    fn read_surface(&mut self, file: ConfigSection<'_>) -> Surface {
-        let Some(ConfigText { value, span }) = self.read_text(file, "surface") else {
-            return Surface::default();
-        };
-        value.parse().unwrap_or_else(|error| {
+    pub(super) fn read_surface(&mut self, section: ConfigSection<'_>) -> Option<Surface> {
+        let ConfigText { value, span } = self.read_text(section, "surface")?;
+        let read = value.parse().map_err(|error| {
             let message = format!("`{value}`: {error}");
             let help = "`tools` shows each tool, `compact` a few that find the others";
             self.report_error(code::UNKNOWN_VALUE, &span, message, help);
-            Surface::default()
-        })
+        });
+        read.ok()
     }
 
     fn read_backends(&mut self, file: ConfigSection<'_>, directory: &Path) -> Vec<BackendSettings> {
@@ -243,16 +240,8 @@ impl ConfigReader {
     }
 
     fn read_policy(&mut self, section: ConfigSection<'_>, backend: &mut BackendSettings) {
-        if let Some(words) = self.read_words(section, "access") {
-            for word in &words {
-                if !is_level(word.value) {
-                    let message = format!("`{}` is no access level", word.value);
-                    let help = "levels are words such as `read`, `write`, `admin`, `dangerous`, \
-                                `unclassified` and `all`";
-                    self.report_error(code::UNKNOWN_VALUE, &word.span, message, help);
-                }
-            }
-            backend.policy.levels = AccessLevels::new(words.iter().map(|word| word.value));
+        if let Some(levels) = self.read_access(section) {
+            backend.policy.levels = levels;
         }
         let ours = self.read_patterns(section, "tools");
         let theirs = self.read_patterns(section, "include_tools");
@@ -267,7 +256,25 @@ impl ConfigReader {
         backend.exposed = self.read_patterns(section, "expose_tools").unwrap_or_default();
     }
 
-    fn read_patterns(&mut self, section: ConfigSection<'_>, key: &str) -> Option<ToolPatterns> {
+    /// Reads the access levels under `access`.
+    pub(super) fn read_access(&mut self, section: ConfigSection<'_>) -> Option<AccessLevels> {
+        let words = self.read_words(section, "access")?;
+        for word in &words {
+            if !is_level(word.value) {
+                let message = format!("`{}` is no access level", word.value);
+                let help = "levels are words such as `read`, `write`, `admin`, `dangerous`, \
+                            `unclassified` and `all`";
+                self.report_error(code::UNKNOWN_VALUE, &word.span, message, help);
+            }
+        }
+        Some(AccessLevels::new(words.iter().map(|word| word.value)))
+    }
+
+    pub(super) fn read_patterns(
+        &mut self,
+        section: ConfigSection<'_>,
+        key: &str,
+    ) -> Option<ToolPatterns> {
         let mut valid = Vec::new();
         for ConfigText { value, span } in self.read_texts(section, key)? {
             match ToolPatterns::new([value]) {
@@ -413,7 +420,7 @@ fn is_variable(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
-fn key_names(keys: &[keys::ConfigKey]) -> Vec<&'static str> {
+pub(super) fn key_names(keys: &[keys::ConfigKey]) -> Vec<&'static str> {
     keys.iter().map(|key| key.name).collect()
 }
 

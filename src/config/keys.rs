@@ -87,6 +87,26 @@ pub(crate) const FILE: &[ConfigKey] = &[
         "`tools` shows hosts each allowed tool, `compact` a few that find and call the others, `auto` \
          the second where there are many; `--surface` goes before it",
     ),
+    config_key("profiles", "mapping", "", "What can be served instead of all, by name; see below"),
+];
+
+/// The keys of a profile.
+pub(crate) const PROFILE: &[ConfigKey] = &[
+    config_key("backends", "list", "all", "The names of its backends"),
+    config_key(
+        "access",
+        "text or list",
+        "as the backends have it",
+        "The levels of its tools: what a backend does not allow, no profile does",
+    ),
+    config_key(
+        "tools",
+        "list",
+        "all",
+        "Only these tools: names or globs, as a backend or as hosts know them",
+    ),
+    config_key("exclude_tools", "list", "none", "Never these tools"),
+    config_key("surface", "text", "that of the file", "Which tools hosts are shown"),
 ];
 
 /// The keys of `limits`.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     BackendSettings, CertificatePin, DescriptorPaths, PrivateHost, Settings, SettingsProvenance,
-    Surface, backends_file,
+    backends_file,
     base_url::check_url,
     default_name::default_name,
     dirs,
@@ -153,17 +153,18 @@ impl Settings {
             .unwrap_or_else(files_of_this_process);
         let config_home = dirs::config_dir(environment);
         let mut warnings = Vec::new();
-        let (backends, file_settings, limits, surface, origin) = match &overrides.dadl {
+        let (backends, file_settings, limits, (surface, profiles), origin) = match &overrides.dadl {
             Some(dadl) => {
                 let backend = from_flags(dadl, overrides, access, directory)?;
-                (vec![backend], Default::default(), Default::default(), Surface::default(), None)
+                (vec![backend], Default::default(), Default::default(), Default::default(), None)
             }
             None => {
                 let found = find_file(overrides, environment, directory, config_home.as_deref())?;
                 warnings.extend(found.warning);
                 let file = from_file(&found.path, found.provenance, access)?;
                 warnings.extend(file.warnings);
-                (file.backends, file.files, file.limits, file.surface, Some(found.path))
+                let shown = (file.surface, file.profiles);
+                (file.backends, file.files, file.limits, shown, Some(found.path))
             }
         };
         let authorities = backends.iter().filter_map(|backend| backend.ca_file.as_deref());
@@ -183,6 +184,7 @@ impl Settings {
             file_settings,
             limits,
             surface,
+            profiles,
             origin,
             places,
             warnings,

@@ -24,6 +24,7 @@ mod network_reach;
 mod origin;
 mod origins;
 mod private_files;
+mod profiles;
 mod reader;
 pub(crate) mod server_notes;
 pub mod servers;
@@ -50,6 +51,7 @@ pub use self::{
     file_settings::{FileHosts, FileSettings},
     limits::OperatorLimits,
     load::SettingsOverrides,
+    profiles::ProfileSettings,
     surface::Surface,
 };
 use crate::access::{AccessPolicy, ToolPatterns};
@@ -71,6 +73,8 @@ pub struct Settings {
     pub limits: OperatorLimits,
     /// Which tools hosts are shown.
     pub surface: Surface,
+    /// What else can be served than all of it.
+    pub profiles: Vec<ProfileSettings>,
     /// The backends.yaml that was read, when one was.
     pub origin: Option<PathBuf>,
     /// Where descriptors are looked for.

@@ -23,6 +23,7 @@ use super::{
     shutdown::{GracefulShutdown, LAST_ANSWERS, STREAM_ENDING},
     slow_peers::{ClientHaste, GuardedStream, PeerPace},
 };
+use crate::live::StreamHub;
 
 /// How long accepting pauses when the system has no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -63,6 +64,17 @@ pub async fn serve_listener(
     options: HttpOptions,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    serve_paths(server.into(), Vec::new(), listener, options, shutdown).await
+}
+
+/// Does the same, and serves others at paths that end with their names.
+pub(crate) async fn serve_paths(
+    server: LiveServer,
+    others: Vec<(String, LiveServer)>,
+    listener: TcpListener,
+    options: HttpOptions,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let address = listener
         .local_addr()
         .map_err(|source| ServeError::Listen { address: options.listen, source })?;
@@ -70,14 +82,19 @@ pub async fn serve_listener(
     tracing::info!("listening on http://{address}{MCP_PATH}");
     // Clients are elsewhere, where a path says nothing.
     let ending = GracefulShutdown::new(&shutdown);
-    let server = server.into().ending_with(&ending);
+    let server = server.ending_with(&ending);
+    let others: Vec<_> =
+        others.into_iter().map(|(name, other)| (name, other.ending_with(&ending))).collect();
     let first = server.now();
     first.files().publish();
     first.files().sweep().await;
-    let (bounds, grace, streams) = (first.bounds(), first.grace(), first.streams().clone());
+    let (bounds, grace) = (first.bounds(), first.grace());
+    let all = std::iter::once(&server).chain(others.iter().map(|(_, other)| other));
+    let streams: Vec<StreamHub> = all.map(|it| it.now().streams().clone()).collect();
     // Sessions end after their calls.
     let sessions = CancellationToken::new();
-    let endpoint = Arc::new(HttpEndpoint::new(server, options, address, sessions.clone(), &ending));
+    let endpoint = HttpEndpoint::with_others(server, others, &options, address, &sessions, &ending);
+    let endpoint = Arc::new(endpoint);
     let connections = TaskTracker::new();
     let places = ConnectionSlots::new(bounds.places());
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
@@ -96,7 +113,7 @@ pub async fn serve_listener(
     }
     drop(listener);
     connections.close();
-    streams.end_all(STREAM_ENDING);
+    streams.iter().for_each(|streams| streams.end_all(STREAM_ENDING));
     ending.run(grace).await;
     sessions.cancel();
     // What is answered is being written; a client that does not read is not waited for.

@@ -111,6 +111,11 @@ struct HandlerGuard {
 
 /// What is behind the address.
 pub(super) struct HttpEndpoint {
+    /// Where the protocol is spoken.
+    path: String,
+    /// Those at the other paths, which share what is bounded.
+    others: Vec<Self>,
+    server: LiveServer,
     mcp: StreamableHttpService<LiveServer, BoundedSessions>,
     sessions: Arc<BoundedSessions>,
     /// What the messages of all clients take.
@@ -121,7 +126,6 @@ pub(super) struct HttpEndpoint {
     refusals: RefusalLog,
     /// The digest of the token: comparing digests takes the same time whatever was presented.
     token: Option<[u8; 32]>,
-    health: Bytes,
     files: FileStore,
     /// The files that clients send and fetch by themselves; those of calls are counted apart.
     transfers: FairQueue,
@@ -129,20 +133,34 @@ pub(super) struct HttpEndpoint {
 }
 
 impl HttpEndpoint {
-    /// Serves the tools of `server`; its sessions end with `end`.
-    pub(super) fn new(
+    /// Serves the tools of `server`, and those of `others` each at a path that ends with its name; sessions
+    /// end with `end`.
+    pub(super) fn with_others(
         server: LiveServer,
-        options: HttpOptions,
+        others: Vec<(String, LiveServer)>,
+        options: &HttpOptions,
+        address: SocketAddr,
+        end: &CancellationToken,
+        ending: &GracefulShutdown,
+    ) -> Self {
+        let endpoint = Self::new(server, options, address, end.clone(), ending);
+        let others = others.into_iter().map(|(name, server)| Self {
+            path: format!("{MCP_PATH}/{name}"),
+            memory: endpoint.memory.clone(),
+            lanes: endpoint.lanes.clone(),
+            ..Self::new(server, options, address, end.clone(), ending)
+        });
+        Self { others: others.collect(), ..endpoint }
+    }
+
+    fn new(
+        server: LiveServer,
+        options: &HttpOptions,
         address: SocketAddr,
         end: CancellationToken,
         ending: &GracefulShutdown,
     ) -> Self {
         let first = server.now();
-        let health = json!({
-            "status": "ok",
-            "version": env!("CARGO_PKG_VERSION"),
-            "tools": first.tool_count(),
-        });
         let mut hosts: Vec<String> = LOOPBACK.iter().map(|name| (*name).to_owned()).collect();
         if !address.ip().is_unspecified() {
             hosts.push(address.ip().to_string());
@@ -152,7 +170,7 @@ impl HttpEndpoint {
         if options.token.is_some() && options.allowed_hosts.is_empty() {
             hosts.clear();
         }
-        hosts.extend(options.allowed_hosts);
+        hosts.extend(options.allowed_hosts.iter().cloned());
         // A page of this very origin could only have come from this server.
         let own = ["localhost", "127.0.0.1", "[::1]"]
             .map(|name| format!("http://{name}:{}", address.port()));
@@ -172,8 +190,12 @@ impl HttpEndpoint {
         }
         let sessions = Arc::new(BoundedSessions::new(first.streams().clone()));
         let bounds = first.bounds();
-        let make = move || Ok(server.clone());
+        let served = server.clone();
+        let make = move || Ok(served.clone());
         Self {
+            path: MCP_PATH.to_owned(),
+            others: Vec::new(),
+            server,
             mcp: StreamableHttpService::new(make, Arc::clone(&sessions), config),
             sessions,
             memory: SharedBudget::new(MOST_IN_MEMORY),
@@ -181,8 +203,7 @@ impl HttpEndpoint {
             bounds,
             ending: ending.clone(),
             refusals: RefusalLog::default(),
-            token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
-            health: health.to_string().into(),
+            token: options.token.as_ref().map(|token| digest(token.expose_secret().as_bytes())),
             files,
             transfers,
             secrets,
@@ -207,7 +228,7 @@ impl HttpEndpoint {
         };
         place.set(ConnectionPhase::Answering);
         let path = request.uri().path();
-        let listens = request.method() == Method::GET && is_at(path, MCP_PATH);
+        let listens = request.method() == Method::GET && self.door(path).is_some();
         let is_health = is_at(path, HEALTH_PATH);
         let answer = if place.is_at_door() && !is_health {
             busy("all connections are taken; try again later")
@@ -224,21 +245,22 @@ impl HttpEndpoint {
     async fn dispatch(&self, request: Request<Incoming>) -> HttpAnswer {
         let path = request.uri().path();
         let is_files = files::name_in(path).is_some();
-        let is_mcp = is_at(path, MCP_PATH);
+        let door = self.door(path);
+        let is_mcp = door.is_some();
         match (is_at(path, HEALTH_PATH), request.method()) {
             (_, &Method::OPTIONS) if is_mcp || is_files => self.preflight(request).await,
             _ if is_mcp || is_files => {
                 let origin = request.headers().get(header::ORIGIN).cloned();
-                let mut answer =
-                    if is_files { self.files(request).await } else { self.mcp(request).await };
+                let mut answer = match door.filter(|_| !is_files) {
+                    Some(door) => door.mcp(request).await,
+                    None => self.files(request).await,
+                };
                 if let Some(origin) = origin {
                     allow_reading(&mut answer, origin);
                 }
                 answer
             }
-            (true, &Method::GET | &Method::HEAD) => {
-                json_answer(StatusCode::OK, self.health.clone())
-            }
+            (true, &Method::GET | &Method::HEAD) => json_answer(StatusCode::OK, self.health()),
             (true, _) => {
                 let mut answer = text_answer(StatusCode::METHOD_NOT_ALLOWED, "use GET");
                 answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -251,6 +273,25 @@ impl HttpEndpoint {
             ),
             _ => text_answer(StatusCode::NOT_FOUND, "not found: MCP is at /mcp"),
         }
+    }
+
+    /// Returns what speaks the protocol at a path.
+    fn door(&self, path: &str) -> Option<&Self> {
+        std::iter::once(self).chain(&self.others).find(|door| is_at(path, &door.path))
+    }
+
+    /// Says how the server is, without anything that not everybody should know.
+    fn health(&self) -> Bytes {
+        let mut health = json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "tools": self.server.now().tool_count(),
+        });
+        if self.server.has_trouble() {
+            let text = "the changed settings have a mistake, which the log tells; those before it are used";
+            health["settings"] = text.into();
+        }
+        health.to_string().into()
     }
 
     /// Takes or gives a file, under the same checks as a message.

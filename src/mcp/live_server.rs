@@ -4,7 +4,10 @@
 //! client is told when a list has become another one, if it understands that.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,6 +40,8 @@ struct LiveInner {
     may_change: bool,
     /// The newest one, and how often its lists have become others.
     now: watch::Sender<Generation>,
+    /// Whether there are newer settings that cannot be used.
+    has_trouble: AtomicBool,
     /// Clients before 2026-07-28, which are told unasked.
     sessions: Mutex<Vec<Peer<RoleServer>>>,
 }
@@ -79,8 +84,9 @@ impl LiveServer {
     /// Serves the tools of `server`; `may_change` says whether others may come after it.
     pub(crate) fn new(server: McpServer, may_change: bool) -> Self {
         let first = Generation { server: Arc::new(server), changes: ListChanges::default() };
-        let (now, sessions) = (watch::channel(first).0, Mutex::default());
-        Self(Arc::new(LiveInner { may_change, now, sessions }))
+        let (has_trouble, sessions) = Default::default();
+        let now = watch::channel(first).0;
+        Self(Arc::new(LiveInner { may_change, now, has_trouble, sessions }))
     }
 
     /// Has the next requests answered by `next`, and tells clients which lists have become others. What is
@@ -99,11 +105,21 @@ impl LiveServer {
             return;
         }
         tokio::spawn(async move {
-            let told = sessions.iter().map(|peer| {
-                tokio::time::timeout(TO_TELL, tell_session(peer, before, after))
-            });
+            let told = sessions
+                .iter()
+                .map(|peer| tokio::time::timeout(TO_TELL, tell_session(peer, before, after)));
             join_all(told).await;
         });
+    }
+
+    /// Notes whether there are newer settings that cannot be used.
+    pub(crate) fn note_trouble(&self, has_trouble: bool) {
+        self.0.has_trouble.store(has_trouble, Ordering::Relaxed);
+    }
+
+    /// Returns whether there are newer settings that cannot be used.
+    pub(super) fn has_trouble(&self) -> bool {
+        self.0.has_trouble.load(Ordering::Relaxed)
     }
 
     /// Returns the server of this moment.

@@ -66,6 +66,7 @@ pub use self::{
     stdio::serve_streams,
 };
 pub(crate) use self::{
+    connections::serve_paths,
     instructions::{BackendSummary, FileMention, SearchMention, instructions},
     stdio::serve_stdio,
 };

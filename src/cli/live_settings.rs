@@ -1,0 +1,162 @@
+//! `serve` with settings that change while it runs: they are read again, checked whole, and take the place of
+//! those that ran. A mistake keeps what runs, and is told.
+
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
+
+use tokio::{sync::Notify, task::JoinError, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    args::BackendArgs,
+    failure::CliFailure,
+    load,
+    served_profile::ServedProfile,
+    settings_watch::{LOOK, LookFinding, WatchedFiles},
+};
+use crate::{
+    app::{App, ReloadReport},
+    config::{Settings, credentials::CredentialResolver, env_vars::Environment},
+};
+
+/// What is served, and where it came from.
+pub(super) struct LiveSettings {
+    /// The flags, which stay.
+    pub(super) args: BackendArgs,
+    /// The environment, which stays.
+    pub(super) environment: Environment,
+    /// Looks credentials up.
+    pub(super) credentials: CredentialResolver,
+    /// What runs.
+    pub(super) app: Arc<App>,
+    /// The file that was read.
+    pub(super) origin: Option<PathBuf>,
+    /// What clients talk to.
+    pub(super) served: Vec<ServedProfile>,
+    /// Before the settings were read first.
+    pub(super) begun: SystemTime,
+    /// Why the newest settings are not used, if they are not.
+    pub(super) trouble: Option<SettingsTrouble>,
+}
+
+/// Why settings are not used.
+#[derive(Debug)]
+pub(super) struct SettingsTrouble {
+    why: String,
+    /// The files of descriptors that they name.
+    files: Vec<PathBuf>,
+}
+
+impl LiveSettings {
+    /// Reads settings again when somebody asks, and when their files change if they are watched, until the
+    /// end; returns what ran last.
+    pub(super) async fn run(
+        mut self,
+        asked: Arc<Notify>,
+        watches: bool,
+        end: CancellationToken,
+    ) -> Arc<App> {
+        let mut files = self.files();
+        // They may have changed while they were read.
+        let mut is_due = watches && files.is_newer_than(self.begun);
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if is_due {
+                self.reload().await;
+                files = self.files();
+            }
+            is_due = tokio::select! {
+                () = end.cancelled() => return self.app,
+                () = asked.notified() => true,
+                _ = looks.tick(), if watches => {
+                    let looked = tokio::task::spawn_blocking(move || (files.look(), files)).await;
+                    // It does not fail, and files that cannot be looked at are not.
+                    let Ok((found, looked)) = looked else { return self.app };
+                    files = looked;
+                    found == LookFinding::Changed
+                }
+            };
+        }
+    }
+
+    /// Returns the files that the settings and descriptors are in; after a mistake also the folders, where
+    /// what is missing may come.
+    fn files(&self) -> WatchedFiles {
+        let of_backends =
+            self.app.backends.iter().flat_map(|it| it.read.iter().map(|(path, _)| path));
+        let folder = self.origin.as_deref().and_then(|path| path.parent()).map(PathBuf::from);
+        let named = self.trouble.iter().flat_map(|trouble| &trouble.files);
+        let folder = folder.filter(|_| self.trouble.is_some());
+        WatchedFiles::new(self.origin.iter().chain(of_backends).chain(named).cloned().chain(folder))
+    }
+
+    async fn reload(&mut self) {
+        match self.read().await {
+            Ok((app, report)) => {
+                if self.trouble.take().is_some() {
+                    self.tell_trouble();
+                }
+                if report.is_empty() {
+                    tracing::debug!("the settings were read again: nothing has changed");
+                    return;
+                }
+                tracing::info!("the settings were read again: {report}");
+                let app = load::list_servers(app).await;
+                self.app = Arc::new(app);
+                for profile in &self.served {
+                    profile.publish(&self.app);
+                }
+            }
+            Err(trouble) => {
+                let known = self.trouble.replace(trouble);
+                let why = self.trouble.iter().map(|trouble| &trouble.why).next();
+                if known.as_ref().map(|known| &known.why) != why {
+                    let why = why.map(String::as_str).unwrap_or_default();
+                    tracing::error!("the changed settings are not used, what ran goes on: {why}");
+                    self.tell_trouble();
+                }
+            }
+        }
+    }
+
+    /// Reads everything, and makes of it what could be served.
+    async fn read(&self) -> Result<(App, ReloadReport), SettingsTrouble> {
+        let (args, environment) = (self.args.clone(), self.environment.clone());
+        let (app, credentials) = (Arc::clone(&self.app), self.credentials.clone());
+        let read = move || {
+            let trouble = |failure: CliFailure, files| {
+                Err(SettingsTrouble { why: failure.lines().join("; "), files })
+            };
+            let settings = match load::load_settings(&args, &environment) {
+                Ok(settings) => settings,
+                Err(failure) => return trouble(failure, Vec::new()),
+            };
+            match app.reloaded(&settings, &credentials) {
+                Ok((app, report)) => {
+                    for warning in settings.warnings.iter().chain(&app.warnings) {
+                        tracing::warn!("{warning}");
+                    }
+                    Ok((app, report))
+                }
+                Err(error) => trouble(error.into(), descriptor_files(&settings)),
+            }
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        let failed =
+            |error: JoinError| SettingsTrouble { why: error.to_string(), files: Vec::new() };
+        read.unwrap_or_else(|error| Err(failed(error)))
+    }
+
+    fn tell_trouble(&self) {
+        for profile in &self.served {
+            profile.live.note_trouble(self.trouble.is_some());
+        }
+    }
+}
+
+/// Returns the files of the descriptors that settings name.
+fn descriptor_files(settings: &Settings) -> Vec<PathBuf> {
+    let apis = settings.backends.iter().filter(|backend| backend.server.is_none());
+    let found = apis.filter_map(|backend| settings.descriptor(backend).ok()?.file());
+    found.map(|(path, _)| path).collect()
+}

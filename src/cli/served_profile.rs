@@ -1,0 +1,141 @@
+//! What clients are served: all that is loaded, and what each profile lets through of it.
+
+use std::sync::Arc;
+
+use super::{
+    failure::CliFailure,
+    serve::{exposed_names, warn_of_many},
+};
+use crate::{
+    app::App,
+    catalog::{CatalogEntry, CatalogOperation},
+    config::{ProfileSettings, Surface},
+    mcp::{
+        BackendSummary, FileMention, LiveServer, McpServer, SearchMention, ShownTools, instructions,
+    },
+};
+use dadl_text::names::{OrMeant, nearest_name};
+
+/// What the flags say about what is served.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ServerPlan {
+    /// Which tools hosts see.
+    pub(super) surface: Option<Surface>,
+    /// A longer result is cut.
+    pub(super) most_chars: Option<usize>,
+    /// Whether clients are elsewhere.
+    pub(super) is_http: bool,
+    /// Whether the settings may become others.
+    pub(super) may_change: bool,
+}
+
+/// A profile that is served, or all that is loaded.
+pub(super) struct ServedProfile {
+    /// Which one; `None` for all that is loaded.
+    profile: Option<String>,
+    /// What follows the path of the protocol.
+    pub(super) path: Option<String>,
+    /// What clients talk to.
+    pub(super) live: LiveServer,
+    plan: ServerPlan,
+}
+
+impl ServerPlan {
+    /// Makes what is served: over HTTP all that is loaded and each profile, unless one is named.
+    pub(super) fn serve(
+        self,
+        app: &App,
+        profile: Option<&str>,
+    ) -> Result<Vec<ServedProfile>, CliFailure> {
+        let names = || app.profiles.iter().map(|profile| profile.bound.name.as_str());
+        let wanted: Vec<Option<&ProfileSettings>> = match profile {
+            Some(name) => match app.profiles.iter().find(|profile| profile.bound.name == name) {
+                Some(profile) => vec![Some(profile)],
+                None => {
+                    let meant = OrMeant(nearest_name(name, names()));
+                    let failure = format!("there is no profile \"{name}\"{meant:#}");
+                    let hint = match names().collect::<Vec<_>>().join(", ") {
+                        none if none.is_empty() => "the settings file has no `profiles`".to_owned(),
+                        all => format!("the settings file has {all}"),
+                    };
+                    return Err(CliFailure::settings(failure).hint(hint));
+                }
+            },
+            None if self.is_http => {
+                std::iter::once(None).chain(app.profiles.iter().map(Some)).collect()
+            }
+            None => vec![None],
+        };
+        // Clients of one profile reach no other, unless they are told of its path.
+        let is_alone = profile.is_some();
+        let served = wanted.into_iter().map(|profile| {
+            let (server, plan) = self.build(app, profile);
+            warn_of_many(&server);
+            let may_change = self.may_change || app.has_servers();
+            ServedProfile {
+                profile: profile.map(|it| it.bound.name.clone()),
+                path: profile.filter(|_| !is_alone).map(|it| it.bound.name.clone()),
+                live: LiveServer::new(server, may_change),
+                plan,
+            }
+        });
+        Ok(served.collect())
+    }
+
+    /// Makes a server, and the plan for those that come after it: they have the same surface.
+    fn build(self, app: &App, profile: Option<&ProfileSettings>) -> (McpServer, Self) {
+        let gate = match profile {
+            Some(profile) => app.gate.narrowed(&profile.bound),
+            None => app.gate.clone(),
+        };
+        let catalog = gate.catalog();
+        // On stdio files have names.
+        let names_files = self.is_http && catalog.listed().any(CatalogEntry::handles_files);
+        let files = if names_files { FileMention::Named } else { FileMention::Unnamed };
+        let listed =
+            |name: &str| catalog.listed().filter(|tool| *tool.backend_name == *name).count();
+        let is_told = |name: &str| profile.is_none_or(|profile| profile.bound.has_backend(name));
+        let backends = app.backends.iter().filter(|backend| is_told(&backend.settings.name));
+        let summaries: Vec<BackendSummary<'_>> = backends
+            .map(|backend| BackendSummary {
+                name: &backend.settings.name,
+                description: &backend.descriptor.description,
+                hint: backend.settings.hint.as_deref(),
+                tools: listed(&backend.settings.name),
+            })
+            .collect();
+        let surface = self.surface.or(profile.and_then(|it| it.surface)).unwrap_or(app.surface);
+        let shown = ShownTools { surface, exposed: exposed_names(app) };
+        let is_compact = shown.is_compact(&gate);
+        // A host keeps what it was shown first: a reload does not change the surface.
+        let fixed = if is_compact { Surface::Compact } else { Surface::Tools };
+        let is_composite =
+            |entry: &&CatalogEntry| matches!(entry.operation(), CatalogOperation::Composite(_));
+        let composites = catalog.listed().filter(is_composite);
+        let composites = composites.map(|entry| entry.name.as_str()).collect();
+        let (changes, scripts) = shown.changes(&gate);
+        let search = is_compact.then_some(SearchMention { composites, changes, scripts });
+        let instructions = instructions(&summaries, files, search.as_ref());
+        let most_chars = self.most_chars.unwrap_or(app.limits.result_chars);
+        let (time, calls) = (app.limits.script_time, app.limits.script_calls);
+        let executor = Arc::new(app.executor.clone());
+        let server = McpServer::with_surface(gate, executor, instructions, &shown)
+            .with_scripts(time, calls)
+            .with_most_chars(most_chars)
+            .with_most_media(app.limits.media_bytes)
+            .with_grace(app.limits.shutdown_grace);
+        (server, Self { surface: Some(fixed), ..self })
+    }
+}
+
+impl ServedProfile {
+    /// Serves from now on what has been loaded; a profile that is gone lets nothing through.
+    pub(super) fn publish(&self, app: &App) {
+        let known = self.profile.as_ref().map(|name| {
+            let known = app.profiles.iter().find(|profile| profile.bound.name == *name);
+            known.cloned().unwrap_or_else(|| ProfileSettings::nothing(name))
+        });
+        let (server, _) = self.plan.build(app, known.as_ref());
+        self.live.publish(server);
+    }
+}
