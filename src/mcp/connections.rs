@@ -91,6 +91,8 @@ pub(crate) async fn serve_paths(
     let (bounds, grace) = (first.bounds(), first.grace());
     let all = std::iter::once(&server).chain(others.iter().map(|(_, other)| other));
     let streams: Vec<StreamHub> = all.map(|it| it.now().streams().clone()).collect();
+    // The server of a moment keeps what its settings named.
+    drop(first);
     // Sessions end after their calls.
     let sessions = CancellationToken::new();
     let endpoint = HttpEndpoint::with_others(server, others, &options, address, &sessions, &ending);

@@ -74,6 +74,8 @@ pub async fn serve_streams(
     let (queue, queued) = lines::queue();
     let secrets = first.executor().secrets().clone();
     let mut writer = tokio::spawn(lines::write_all(write, queued, secrets, connection.clone()));
+    // The server of a moment keeps what its settings named.
+    drop(first);
     let transport = LineTransport::new(read, queue, connection.clone(), ending);
     let ended = match serve_server_with_ct(server, transport, connection).await {
         Ok(session) => match session.waiting().await {

@@ -106,6 +106,7 @@ impl Program {
             cache: None,
             file_settings: FileSettings::default(),
             limits: OperatorLimits::default(),
+            profiles: Vec::new(),
             surface: dadl_mcp::config::Surface::default(),
             origin: None,
             places: DescriptorPaths {

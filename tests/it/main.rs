@@ -67,6 +67,7 @@ mod kills;
 mod large;
 mod layers;
 mod live;
+mod live_settings;
 mod logged;
 mod login_trouble;
 mod logs;

@@ -87,6 +87,15 @@ impl Process {
         }
     }
 
+    /// Waits for what the server says by itself.
+    pub(crate) fn notification(&mut self) -> Value {
+        let mut line = String::new();
+        assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the server is gone");
+        let message: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(message.get("id"), None, "{message}");
+        message
+    }
+
     fn works(&mut self, id: u32) {
         let params = json!({ "name": "ping", "arguments": {} });
         let answer = self.request(id, "tools/call", &params);
