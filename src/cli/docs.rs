@@ -22,6 +22,7 @@ fn the_tables_are_those_of_the_code() {
         ("variables", variable_table()),
         ("file-keys", key_table(keys::FILES)),
         ("limit-keys", key_table(keys::LIMITS)),
+        ("profile-keys", key_table(keys::PROFILE)),
         ("backend-keys", backend_key_table(keys::BACKEND)),
         ("option-keys", backend_key_table(keys::OPTIONS)),
         ("exit-codes", exit_codes()),

@@ -22,7 +22,7 @@ use super::{
     load,
     process_secrets::SECRETS,
     screen::TextStyle,
-    serve::MOST_LISTED,
+    served_profile::MOST_LISTED,
     signals::SignalListener,
     wrap::wrap_text,
 };

@@ -16,7 +16,7 @@ use super::{
     exit::ExitReason,
     failure::CliFailure,
     load,
-    serve::exposed_names,
+    served_profile::exposed_names,
     wrap::{CUT, display_width, fit_width, pad_width, wrap_text},
 };
 use crate::{

@@ -16,21 +16,20 @@ use super::{
     live_settings::LiveSettings,
     load,
     process_secrets::SECRETS,
-    served_profile::ServerPlan,
-    signals::{self, SignalListener},
+    served_profile::{ServedProfile, ServerPlan},
+    signals::{self, ProcessSignal, SignalListener},
     wrap::wrap_text,
 };
 use crate::{
     app::App,
     call::CallChannel,
-    catalog::CatalogEntry,
     config::{
         BackendSettings,
         credentials::{self, CredentialResolver},
         env_vars::{self, Environment},
         shell::shell_quoted,
     },
-    mcp::{HttpOptions, LiveServer, McpServer, ServeError, serve_paths, serve_stdio},
+    mcp::{HttpOptions, LiveServer, ServeError, serve_paths, serve_stdio},
 };
 
 /// So many file descriptors are enough for every bound of the program.
@@ -88,7 +87,7 @@ pub(super) async fn run(
         say_how_to_attach(&app, &variables, console)?;
     }
     let name = shell_quoted(name_of(&app)).into_owned();
-    // What a flag names is one descriptor, and the demo is in the program.
+    // The demo is in the program.
     let may_change = !args.demo && !args.no_watch;
     let plan = ServerPlan {
         surface: args.surface,
@@ -97,19 +96,15 @@ pub(super) async fn run(
         may_change,
     };
     let served = plan.serve(&app, args.profile.as_deref())?;
-    let (grace, reload) = (app.limits.shutdown_grace, Arc::new(Notify::new()));
+    let reload = Arc::new(Notify::new());
     #[cfg(unix)]
     if http.is_some() && !args.demo && !signals::has_terminal() {
         signals.reloading(Arc::clone(&reload));
     }
-    let mut paths = served.iter().map(|it| (it.path.clone(), it.live.clone()));
-    let Some((_, server)) = paths.next() else {
-        return Err(CliFailure::settings("there is nothing to serve"));
-    };
-    let others: Vec<(String, LiveServer)> =
-        paths.filter_map(|(path, live)| Some((path?, live))).collect();
+    let doors = ServedDoors::of(&served)?;
+    let grace = app.limits.shutdown_grace;
     let settings = LiveSettings {
-        args: args.backends.clone(),
+        args: args.backends,
         environment,
         credentials,
         origin: app.origin.clone(),
@@ -121,31 +116,58 @@ pub(super) async fn run(
     let end = CancellationToken::new();
     let settings = tokio::spawn(settings.run(reload, may_change, end.clone()));
     let served = match http {
-        None => signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await,
-        Some(options) => {
-            let address = options.listen;
-            options.require_token(address)?;
-            let listener = TcpListener::bind(address)
-                .await
-                .map_err(|source| ServeError::Listen { address, source })?;
-            // Whoever chose port 0 has to learn the port.
-            let url = format!("http://{}/mcp", listener.local_addr()?);
-            writeln!(console.err, "listening on {url}")?;
-            if console.can_ask {
-                say_how_to_reach(&name, &url, options.token.is_some(), console)?;
-            }
-            let serving = serve_paths(server, others, listener, options, shutdown.clone());
-            signals.end(&shutdown, serving).await
-        }
+        None => Ok(signals.end(&shutdown, serve_stdio(doors.first, shutdown.clone())).await),
+        Some(options) => doors.listen(&name, options, (signals, &shutdown), console).await,
     };
     end.cancel();
     if let Ok(app) = settings.await {
         app.executor.end_servers(grace).await;
     }
-    match served {
+    match served? {
         Ok(served) => served.map(|()| ExitReason::Ok).map_err(CliFailure::from),
         // Whoever asks twice does not want to wait.
         Err(signal) => Ok(signal.exit()),
+    }
+}
+
+/// What clients talk to.
+struct ServedDoors {
+    first: LiveServer,
+    /// Those at paths that end with their names.
+    others: Vec<(String, LiveServer)>,
+}
+
+impl ServedDoors {
+    fn of(served: &[ServedProfile]) -> Result<Self, CliFailure> {
+        let Some((first, others)) = served.split_first() else {
+            return Err(CliFailure::settings("there is nothing to serve"));
+        };
+        let named = |profile: &ServedProfile| Some((profile.path.clone()?, profile.live.clone()));
+        Ok(Self { first: first.live.clone(), others: others.iter().filter_map(named).collect() })
+    }
+
+    /// Listens until a signal comes.
+    async fn listen(
+        self,
+        name: &str,
+        options: HttpOptions,
+        (signals, shutdown): (SignalListener, &CancellationToken),
+        console: &mut Console,
+    ) -> Result<Result<Result<(), ServeError>, ProcessSignal>, CliFailure> {
+        let address = options.listen;
+        options.require_token(address)?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| ServeError::Listen { address, source })?;
+        // Whoever chose port 0 has to learn the port.
+        let url = format!("http://{}/mcp", listener.local_addr()?);
+        writeln!(console.err, "listening on {url}")?;
+        if console.can_ask {
+            say_how_to_reach(name, &url, options.token.is_some(), console)?;
+        }
+        let Self { first, others } = self;
+        let serving = serve_paths(first, others, listener, options, shutdown.clone());
+        Ok(signals.end(shutdown, serving).await)
     }
 }
 
@@ -217,29 +239,6 @@ fn say_how_to_reach(
     writeln!(console.err, "    claude mcp add --transport http {name} {url}{header}")?;
     writeln!(console.err, "    codex mcp add {name} --url {url}{token}")?;
     writeln!(console.err, "\nCtrl-C ends it.")
-}
-
-/// Says in the log when some hosts would refuse the list.
-pub(super) fn warn_of_many(server: &McpServer) {
-    let count = server.tool_count();
-    if count > MOST_LISTED {
-        tracing::warn!(
-            "{count} tools are listed, and some hosts take {MOST_LISTED} at most; `--surface compact` \
-             lists a few that find and call the others"
-        );
-    }
-}
-
-/// Some hosts refuse a list with more tools.
-pub(super) const MOST_LISTED: usize = 128;
-
-/// Returns the names of the tools that are listed beside a few, as the operator says.
-pub(super) fn exposed_names(app: &App) -> Vec<String> {
-    let exposes = |entry: &&CatalogEntry| {
-        let backend = app.backends.get(entry.backend.0);
-        backend.is_some_and(|it| it.settings.exposed.matching(entry.declared_name()).is_some())
-    };
-    app.gate.catalog().listed().filter(exposes).map(|entry| entry.name.clone()).collect()
 }
 
 /// Reads what concerns HTTP. Anybody on the network could call the tools of an endpoint that

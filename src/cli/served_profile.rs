@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{
-    failure::CliFailure,
-    serve::{exposed_names, warn_of_many},
-};
+use dadl_text::names::{OrMeant, nearest_name};
+
+use super::failure::CliFailure;
 use crate::{
     app::App,
     catalog::{CatalogEntry, CatalogOperation},
@@ -14,7 +13,6 @@ use crate::{
         BackendSummary, FileMention, LiveServer, McpServer, SearchMention, ShownTools, instructions,
     },
 };
-use dadl_text::names::{OrMeant, nearest_name};
 
 /// What the flags say about what is served.
 #[derive(Debug, Clone, Copy)]
@@ -138,4 +136,27 @@ impl ServedProfile {
         let (server, _) = self.plan.build(app, known.as_ref());
         self.live.publish(server);
     }
+}
+
+/// Says in the log when some hosts would refuse the list.
+fn warn_of_many(server: &McpServer) {
+    let count = server.tool_count();
+    if count > MOST_LISTED {
+        tracing::warn!(
+            "{count} tools are listed, and some hosts take {MOST_LISTED} at most; `--surface compact` \
+             lists a few that find and call the others"
+        );
+    }
+}
+
+/// Some hosts refuse a list with more tools.
+pub(super) const MOST_LISTED: usize = 128;
+
+/// Returns the names of the tools that are listed beside a few, as the operator says.
+pub(super) fn exposed_names(app: &App) -> Vec<String> {
+    let exposes = |entry: &&CatalogEntry| {
+        let backend = app.backends.get(entry.backend.0);
+        backend.is_some_and(|it| it.settings.exposed.matching(entry.declared_name()).is_some())
+    };
+    app.gate.catalog().listed().filter(exposes).map(|entry| entry.name.clone()).collect()
 }
