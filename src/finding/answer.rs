@@ -118,7 +118,7 @@ impl AbsentTools {
     fn of(indexed: &IndexedTools, hits: &[SearchHit]) -> Self {
         let best = hits.first().map_or(0.0, |hit| hit.score);
         let fits = hits.iter().take(FIRST_SIGNATURES).filter(|it| it.score >= ABSENT_SCORE * best);
-        let mut reasons: Vec<(String, Vec<usize>)> = Vec::new();
+        let mut reasons: Vec<((&str, String), Vec<usize>)> = Vec::new();
         for position in fits.map(|hit| hit.position) {
             let Some(absence) = indexed.absence(position) else { continue };
             let reason = reason(absence);
@@ -129,20 +129,24 @@ impl AbsentTools {
             }
         }
         let mut absent = Self::default();
-        for (reason, positions) in reasons {
+        for ((how, reason), positions) in reasons {
             let names = positions.iter().filter_map(|it| indexed.found(*it));
             let names: Vec<&str> = names.map(|found| indexed.name(found)).collect();
-            let _ = writeln!(absent.text, "Not available: {}: {reason}.", names.join(", "));
+            let _ = writeln!(absent.text, "{how}: {}: {reason}.", names.join(", "));
             absent.positions.extend(positions);
         }
         absent
     }
 }
 
-/// Says what tools need that the server lacks, and what a person can do.
-fn reason(absence: &UnlistedReason) -> String {
+/// Says whether tools are certainly not there, what they need, and what a person can do.
+fn reason(absence: &UnlistedReason) -> (&'static str, String) {
+    let how = match absence {
+        UnlistedReason::Lacking(_) => "Not available",
+        UnlistedReason::Unknown(_) => "Perhaps not available",
+    };
     let reason = collapse_spaces(&absence.lack().of_all());
-    cut_text(&reason, LONGEST_REASON).into()
+    (how, cut_text(&reason, LONGEST_REASON).into())
 }
 
 /// How much is asked for.

@@ -283,7 +283,7 @@ fn what_the_server_lacks_is_found_with_the_reason_and_is_no_call() {
     let lines: Vec<&str> = answer.text.lines().collect();
     assert_eq!(
         lines[0],
-        "Not available: add_rule, delete_rule: these need the plugin sdn, and nobody knows whether the server \
+        "Perhaps not available: add_rule, delete_rule: these need the plugin sdn, and nobody knows whether the server \
          has it; an administrator loads it.",
         "{answer:?}"
     );
@@ -294,7 +294,7 @@ fn what_the_server_lacks_is_found_with_the_reason_and_is_no_call() {
         let text = text(&finder, query);
         assert_eq!(
             text,
-            "Not available: merge_pools: few servers have these; no API has it; call `list_pool_alarms`.\n"
+            "Perhaps not available: merge_pools: few servers have these; no API has it; call `list_pool_alarms`.\n"
         );
     }
 }
@@ -308,10 +308,11 @@ fn what_there_is_comes_before_what_there_is_not() {
     assert!(answer.contains("Alike: list_{vm,pool,sr}_alarms"), "{answer}");
     let answer = text(&finder, "alarms of a network");
     assert!(answer.starts_with("list_"), "{answer}");
-    let absent = answer.lines().position(|it| it.starts_with("Not available: list_network_alarms"));
+    let absent =
+        answer.lines().position(|it| it.starts_with("Perhaps not available: list_network_alarms"));
     assert_eq!(absent, Some(1), "{answer}");
     // Who may not call a tool learns nothing of it.
     let reader = finder_with(&["read"], &format!("{FEW_HAVE}{FIT}"));
     assert!(!text(&reader, "add a firewall rule").contains("add_rule"));
-    assert!(!text(&finder, "list all virtual machines").contains("Not available"));
+    assert!(!text(&finder, "list all virtual machines").contains("not available"));
 }

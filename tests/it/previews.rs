@@ -330,7 +330,7 @@ async fn an_unlisted_composite_is_in_no_list_and_calls_what_is_allowed() {
         .iter()
         .filter_map(|tool| tool["name"].as_str())
         .collect();
-    assert_eq!(names, ["get_thing", "get_owner", "drop_thing", "drop_safely"]);
+    assert_eq!(names, ["get_thing", "get_owner", "drop_thing", "drop_safely", "read_result"]);
     let (_, lines) = shown(&mut client, "drop_thing").await;
     assert_eq!(lines.len(), 3, "{lines:?}");
 
