@@ -580,7 +580,12 @@ fn look_call<'gate>(
     arguments: Map<String, Value>,
 ) -> Option<Admitted<'gate>> {
     let entry = gate.catalog.find_declared(backend, tool)?;
-    if entry.decision != AccessDecision::Allow || !entry.tool()?.only_reads() {
+    let only_looks = match entry.operation() {
+        CatalogOperation::Tool(tool) => tool.only_reads(),
+        CatalogOperation::Composite(_) => !entry.has_effect(),
+        CatalogOperation::Server(_) => false,
+    };
+    if entry.decision != AccessDecision::Allow || !only_looks {
         return None;
     }
     let arguments = call::check_arguments(entry, with_properties(entry, arguments)).ok()?;

@@ -49,6 +49,9 @@ impl BackendTools<'_> {
         {
             let decision = match place {
                 OperationIndex::Health => self.decide_health(operation),
+                OperationIndex::Composite(_) if is_unlisted(operation) => {
+                    self.decide_unlisted(operation)
+                }
                 OperationIndex::Tool(_)
                 | OperationIndex::Composite(_)
                 | OperationIndex::Server(_) => decide(operation),
@@ -233,6 +236,12 @@ impl BackendTools<'_> {
         }
     }
 
+    /// Decides about a composite that no list has: who chose the tools that are listed did not choose it, and
+    /// each of its calls is decided about.
+    fn decide_unlisted(&self, operation: CatalogOperation<'_>) -> AccessDecision {
+        operation.decided_by(&AccessPolicy { tools: None, ..self.policy.clone() })
+    }
+
     /// Decides about the health check: it must not be a way to call a tool that is not allowed.
     fn decide_health(&self, operation: CatalogOperation<'_>) -> AccessDecision {
         let declared = self.descriptor.health.as_ref().and_then(|health| health.declared.as_ref());
@@ -267,4 +276,8 @@ impl BackendTools<'_> {
                     .map(|(at, it)| (OperationIndex::Server(at), CatalogOperation::Server(it))),
             )
     }
+}
+
+fn is_unlisted(operation: CatalogOperation<'_>) -> bool {
+    matches!(operation, CatalogOperation::Composite(composite) if composite.is_unlisted)
 }

@@ -32,7 +32,18 @@ impl CatalogEntry {
 
     /// Returns whether hosts see it.
     pub fn is_listed(&self) -> bool {
-        self.decision == AccessDecision::Allow && self.absence.is_none()
+        self.decision == AccessDecision::Allow && self.absence.is_none() && !self.is_unlisted()
+    }
+
+    /// Returns whether it may be called and is not listed, because the server lacks it or may lack it.
+    pub fn is_left_out(&self) -> bool {
+        self.decision == AccessDecision::Allow && self.absence.is_some() && !self.is_unlisted()
+    }
+
+    /// Returns whether it is a composite that no list has, because it is there for questions before dangerous
+    /// calls.
+    pub fn is_unlisted(&self) -> bool {
+        matches!(self.operation(), CatalogOperation::Composite(it) if it.is_unlisted)
     }
 
     /// Returns the tool in its descriptor; `None` when a call is not one request.
@@ -74,6 +85,18 @@ impl CatalogEntry {
             }
             // What the server says of it counts for nothing.
             CatalogOperation::Server(tool) => tool.access != Some(AccessLevel::Read),
+        }
+    }
+
+    /// Returns whether a call shows something and leaves nothing behind, an administrator's included: what a
+    /// question before another call may show.
+    pub fn only_shows(&self) -> bool {
+        match self.operation() {
+            CatalogOperation::Tool(tool) => {
+                tool.only_shows() && self.tasks().is_none() && !self.opens_stream()
+            }
+            CatalogOperation::Composite(_) => !self.has_effect(),
+            CatalogOperation::Server(_) => false,
         }
     }
 

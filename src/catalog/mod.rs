@@ -270,12 +270,10 @@ impl Catalog {
         self.entries.iter().filter(|entry| entry.is_listed())
     }
 
-    /// Returns the entries that may be called and are not listed.
+    /// Returns the entries that may be called and are not listed, because the server lacks them or may lack
+    /// them.
     pub fn left_out(&self) -> impl Iterator<Item = &CatalogEntry> {
-        let is_left_out = |entry: &&CatalogEntry| {
-            entry.decision == AccessDecision::Allow && entry.absence.is_some()
-        };
-        self.entries.iter().filter(is_left_out)
+        self.entries.iter().filter(|entry| entry.is_left_out())
     }
 
     /// Returns the entry with this MCP name, whether it may be called or not.

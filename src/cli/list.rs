@@ -34,6 +34,8 @@ const MOST_NAME: usize = 32;
 /// A terminal of this width has room for a description beside the request.
 const ROOMY: usize = 110;
 const INDENT: &str = "    ";
+/// What a composite is for that no list has.
+const FOR_QUESTIONS: &str = "shown in questions before dangerous calls";
 
 /// Lists the tools.
 pub(super) async fn run(
@@ -61,7 +63,9 @@ pub(super) async fn run(
     }
     if !args.all {
         let absent = catalog.left_out().count();
-        let denied = catalog.entries().len() - entries.len() - absent;
+        let is_shown = |entry: &&CatalogEntry| entry.is_listed() || entry.is_unlisted();
+        let denied = catalog.entries().len() - catalog.entries().iter().filter(is_shown).count();
+        let denied = denied.saturating_sub(absent);
         let denied = (denied > 0).then(|| format!("{denied} more are not allowed"));
         let absent = (absent > 0).then(|| format!("{absent} more the server lacks or may lack"));
         let hidden: Vec<String> = denied.into_iter().chain(absent).collect();
@@ -179,6 +183,9 @@ pub(super) fn entry_summary(entry: &CatalogEntry) -> Value {
         summary.insert("fit".to_owned(), known.into());
         summary.insert("reason".to_owned(), lack.to_string().into());
         summary.insert("remedy".to_owned(), lack.remedy.clone().into());
+    } else if let (true, Some(summary)) = (entry.is_unlisted(), summary.as_object_mut()) {
+        summary.insert("listed".to_owned(), false.into());
+        summary.insert("reason".to_owned(), FOR_QUESTIONS.into());
     }
     summary
 }
@@ -240,6 +247,9 @@ fn tool_row<'entry>(
         (AccessDecision::Allow, Some(absence)) => {
             let lack = absence.lack().of_all();
             Some(format!("not listed: {lack}; a call is sent all the same"))
+        }
+        (AccessDecision::Allow, None) if entry.is_unlisted() => {
+            Some(format!("not listed: {FOR_QUESTIONS}"))
         }
         (AccessDecision::Allow, None) => None,
     };

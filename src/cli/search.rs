@@ -2,10 +2,11 @@
 
 use std::{io::Write as _, sync::Arc};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{args::SearchArgs, console::Console, exit::ExitReason, failure::CliFailure, load};
 use crate::{
+    catalog::CatalogEntry,
     config::env_vars::Environment,
     finding::{FoundTool, SearchDetail, SearchRequest, ToolFinder},
 };
@@ -29,12 +30,17 @@ pub(super) async fn run(
     }
     let answer = finder.search(&request);
     if args.json {
-        let names = answer.tools.iter().filter_map(|found| match found {
-            FoundTool::Entry(at) => catalog.entries().get(*at).map(|entry| entry.name.as_str()),
+        let found = answer.tools.iter().filter_map(|found| match found {
+            FoundTool::Entry(at) => catalog.entries().get(*at),
             FoundTool::Builtin(_) => None,
         });
-        let names: Vec<&str> = names.collect();
-        console.print_json(&json!({ "tools": names, "text": answer.text }))?;
+        let (tools, others): (Vec<&CatalogEntry>, _) = found.partition(|entry| entry.is_listed());
+        let names = |of: Vec<&CatalogEntry>| -> Value {
+            of.into_iter().map(|entry| entry.name.as_str()).collect()
+        };
+        let (tools, others) = (names(tools), names(others));
+        let answer = json!({ "tools": tools, "not_available": others, "text": answer.text });
+        console.print_json(&answer)?;
     } else {
         write!(console.out, "{}", answer.text)?;
     }

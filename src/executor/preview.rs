@@ -43,12 +43,15 @@ impl Executor {
             Ok(call) => call,
             Err(reason) => return PreviewRead::failed(tool, reason),
         };
+        // A composite goes on without what it cannot read, and says so.
+        let is_composite = call.entry().tool().is_none();
         let context = CallContext::default().of(client.clone());
         match timeout(TIME, Box::pin(self.execute(call, &context))).await {
             Ok(Ok(outcome)) => match &outcome.payload {
                 AnswerPayload::Json(text) => {
                     let read = PreviewRead::of(tool, rule, text.as_str());
-                    if outcome.next.is_some() { read.part(rule) } else { read }
+                    let read = if outcome.next.is_some() { read.part(rule) } else { read };
+                    if is_composite { read.noted(outcome.notes.clone()) } else { read }
                 }
                 _ => PreviewRead::failed(tool, "the answer is no JSON".to_owned()),
             },

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use dadl_search::{SearchHit, ToolFamily};
-use dadl_text::text::{about_tokens, quoted_text};
+use dadl_text::text::{about_tokens, cut_text, quoted_text};
 
 use super::{
     asked_params::AskedWords,
@@ -13,7 +13,7 @@ use super::{
     request::{FoundTool, SearchAnswer, SearchDetail},
     signature::SignatureRoom,
 };
-use crate::catalog::collapse_spaces;
+use crate::catalog::{UnlistedReason, collapse_spaces};
 
 /// Tools that fit less well than this share of the best are names only.
 const SIGNATURE_SCORE: f32 = 0.3;
@@ -27,6 +27,11 @@ const LEAST_SCORE: f32 = 0.15;
 const MOST_SIGNATURES: usize = 12;
 /// So many names are written behind them.
 const MOST_NAMES: usize = 20;
+/// A tool that the server lacks is told of where it fits that well.
+const ABSENT_SCORE: f32 = 0.6;
+/// So many reasons are given why tools are not available, each in so many characters.
+const MOST_REASONS: usize = 2;
+const LONGEST_REASON: usize = 300;
 /// Where no tool fits, so many of the nearest are told.
 const MOST_NEAREST: usize = 5;
 /// So much of a question is repeated that no tool fits.
@@ -46,33 +51,51 @@ pub(super) fn write(
     let is_near_only = asked.unmet.len() == asked.queries.len();
     let hits: Vec<SearchHit> =
         hits.iter().copied().take_while(|hit| hit.score >= LEAST_SCORE * best).collect();
+    let is_absent = |hit: &SearchHit| indexed.absence(hit.position).is_some();
+    let absent = match is_near_only {
+        true => AbsentTools::default(),
+        false => AbsentTools::of(indexed, &hits),
+    };
+    // What the server lacks is behind what it has; the best of all is among the first all the same.
+    let leading = hits.iter().take_while(|hit| is_absent(hit)).count().min(absent.positions.len());
+    let most_before = match leading {
+        0 => usize::MAX,
+        leading => FIRST_SIGNATURES.saturating_sub(leading).max(1),
+    };
     let mut writer = AnswerWriter {
         indexed,
-        left: asked.budget,
+        left: asked.budget.saturating_sub(about_tokens(&absent.text)),
         text: String::new(),
         families: Vec::new(),
         tools: Vec::new(),
     };
     writer.say_unmet(asked);
-    let mut rest = Vec::new();
+    let (mut rest, mut told) = (Vec::new(), Vec::new());
     let mut signatures = 0;
-    for hit in hits {
+    for hit in hits.iter().filter(|hit| !is_absent(hit)) {
         if is_near_only && signatures == MOST_NEAREST {
             break;
         }
         let share = if signatures < FIRST_SIGNATURES { SIGNATURE_SCORE } else { NEAR_SCORE };
+        let has_room = writer.tools.len() < most_before;
         let wants_line = hit.score >= share * best
             && signatures < MOST_SIGNATURES
+            && has_room
             && rest.is_empty()
             && asked.detail != SearchDetail::Names;
         if writer.is_told(hit.position) {
-            writer.note(hit.position);
+            told.push(hit.position);
         } else if wants_line && writer.add_line(hit.position, asked) {
             signatures += 1;
         } else {
             rest.push(hit.position);
         }
+        if has_room {
+            told.drain(..).for_each(|position| writer.note(position));
+        }
     }
+    writer.text.push_str(&absent.text);
+    absent.positions.iter().chain(&told).for_each(|position| writer.note(*position));
     if is_near_only {
         writer.text.push_str(MORE);
     } else {
@@ -80,6 +103,50 @@ pub(super) fn write(
         writer.add_names(&rest);
     }
     SearchAnswer { text: writer.text, tools: writer.tools }
+}
+
+/// Tools that fit and that the server lacks.
+#[derive(Default)]
+struct AbsentTools {
+    positions: Vec<usize>,
+    /// A line for each reason.
+    text: String,
+}
+
+impl AbsentTools {
+    /// Takes those that are among the first and fit well, by what is missing.
+    fn of(indexed: &IndexedTools, hits: &[SearchHit]) -> Self {
+        let best = hits.first().map_or(0.0, |hit| hit.score);
+        let fits = hits.iter().take(FIRST_SIGNATURES).filter(|it| it.score >= ABSENT_SCORE * best);
+        let mut reasons: Vec<((&str, String), Vec<usize>)> = Vec::new();
+        for position in fits.map(|hit| hit.position) {
+            let Some(absence) = indexed.absence(position) else { continue };
+            let reason = reason(absence);
+            if let Some((_, positions)) = reasons.iter_mut().find(|(known, _)| *known == reason) {
+                positions.push(position);
+            } else if reasons.len() < MOST_REASONS {
+                reasons.push((reason, vec![position]));
+            }
+        }
+        let mut absent = Self::default();
+        for ((how, reason), positions) in reasons {
+            let names = positions.iter().filter_map(|it| indexed.found(*it));
+            let names: Vec<&str> = names.map(|found| indexed.name(found)).collect();
+            let _ = writeln!(absent.text, "{how}: {}: {reason}.", names.join(", "));
+            absent.positions.extend(positions);
+        }
+        absent
+    }
+}
+
+/// Says whether tools are certainly not there, what they need, and what a person can do.
+fn reason(absence: &UnlistedReason) -> (&'static str, String) {
+    let how = match absence {
+        UnlistedReason::Lacking(_) => "Not available",
+        UnlistedReason::Unknown(_) => "Perhaps not available",
+    };
+    let reason = collapse_spaces(&absence.lack().of_all());
+    (how, cut_text(&reason, LONGEST_REASON).into())
 }
 
 /// How much is asked for.

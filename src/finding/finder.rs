@@ -44,7 +44,8 @@ fn raise_named(tools: &IndexedTools, words: &AskedWords, hits: &mut [SearchHit])
 }
 
 impl ToolFinder {
-    /// Makes a finder of the tools that are listed; nothing is read before the first question.
+    /// Makes a finder of the tools that are listed, which says of those that the server lacks why they are not;
+    /// nothing is read before the first question.
     pub fn new(catalog: Arc<Catalog>) -> Self {
         Self { catalog, builtins: Arc::new([]), indexed: OnceLock::new() }
     }
@@ -95,7 +96,7 @@ impl ToolFinder {
         let is_name = |name: &&str| {
             // A plain word is a question, even where a tool is called so.
             name.contains('_')
-                && (self.catalog.find(name).is_some_and(CatalogEntry::is_listed)
+                && (self.catalog.find(name).is_some_and(|it| it.is_listed() || it.is_left_out())
                     || self.builtins.iter().any(|it| it.name == **name))
         };
         (!names.is_empty() && names.iter().all(is_name)).then_some(names)

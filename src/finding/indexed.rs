@@ -11,7 +11,7 @@ use super::{
     signature::{self, SignatureRoom},
     texts,
 };
-use crate::catalog::{Catalog, CatalogEntry, EntryParam};
+use crate::catalog::{Catalog, CatalogEntry, EntryParam, UnlistedReason};
 
 /// The tools that can be found.
 #[derive(Debug)]
@@ -30,10 +30,10 @@ fn filter_of(param: &EntryParam) -> Option<(&str, &str)> {
 }
 
 impl IndexedTools {
-    /// Reads the texts of all tools that are listed.
+    /// Reads the texts of all tools that are listed, and of those that would be if the server had them.
     pub(super) fn read(catalog: Arc<Catalog>, builtins: Arc<[BuiltinText]>) -> Self {
         let entries = catalog.entries().iter().enumerate();
-        let listed = entries.filter(|(_, entry)| entry.is_listed());
+        let listed = entries.filter(|(_, entry)| entry.is_listed() || entry.is_left_out());
         let (mut tools, mut texts): (Vec<FoundTool>, Vec<ToolText<'_>>) =
             listed.map(|(at, entry)| (FoundTool::Entry(at), texts::tool_text(entry))).unzip();
         for (at, builtin) in builtins.iter().enumerate() {
@@ -56,6 +56,11 @@ impl IndexedTools {
             FoundTool::Entry(at) => self.catalog.entries().get(at),
             FoundTool::Builtin(_) => None,
         }
+    }
+
+    /// Returns what the server lacks, or may lack, for the tool at a position of the index.
+    pub(super) fn absence(&self, position: usize) -> Option<&UnlistedReason> {
+        self.entry(position)?.absence.as_ref()
     }
 
     /// Returns the name by which a tool is called.

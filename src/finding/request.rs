@@ -73,7 +73,8 @@ pub enum SearchDetail {
 pub struct SearchAnswer {
     /// What a model reads.
     pub text: String,
-    /// The tools that the text tells of, the best first.
+    /// The tools that the text tells of, the best first; those that are not available, which the text says,
+    /// come behind those that have a signature.
     pub tools: Vec<FoundTool>,
 }
 

@@ -266,3 +266,52 @@ fn a_parameter_that_no_list_has_is_found_by_who_asks_for_it() {
     assert!(!text(&finder, "change a vm").contains("startDelay"));
     assert!(finder.describe("update_vm").unwrap().ends_with("\n  startDelay?: Seconds"));
 }
+
+const FIT: &str = "_dadl_mcp:\n  fit:\n    openapi: /doc.json\n    product: api\n    \
+    needs:\n      - { tools: [add_rule, delete_rule, list_network_alarms], plugin: sdn, remedy: an administrator loads it }\n      \
+    - { tools: [merge_pools], remedy: no API has it, instead: list_pool_alarms }\n";
+const FEW_HAVE: &str = "    \
+    add_rule: { method: POST, path: /rules, access: write, description: \"Add a firewall rule.\", params: { port: { type: integer, in: body } } }\n    \
+    delete_rule: { method: DELETE, path: /rules, access: write, description: \"Delete a firewall rule.\" }\n    \
+    merge_pools: { method: POST, path: /merge, access: write, description: \"Merge two pools.\" }\n    \
+    list_network_alarms: { method: GET, path: \"/networks/{id}/alarms\", access: read, description: \"Alarms of a network.\", params: { id: { type: string, in: path, required: true } } }\n";
+
+#[test]
+fn what_the_server_lacks_is_found_with_the_reason_and_is_no_call() {
+    let finder = finder_with(&["all"], &format!("{FEW_HAVE}{FIT}"));
+    let answer = finder.search(&SearchRequest::new(vec!["add a firewall rule".to_owned()]));
+    let lines: Vec<&str> = answer.text.lines().collect();
+    assert_eq!(
+        lines[0],
+        "Perhaps not available: add_rule: these need the plugin sdn, and nobody knows whether the server \
+         has it; an administrator loads it.",
+        "{answer:?}"
+    );
+    assert!(!answer.text.contains("add_rule(") && !answer.text.contains("port"), "{answer:?}");
+    assert!(answer.tools.len() == 1 && !answer.text.contains("No tool does"), "{answer:?}");
+    // Its name finds it, too, and so does a pattern.
+    for query in ["merge_pools", "merge_*"] {
+        let text = text(&finder, query);
+        assert_eq!(
+            text,
+            "Perhaps not available: merge_pools: few servers have these; no API has it; call `list_pool_alarms`.\n"
+        );
+    }
+}
+
+#[test]
+fn what_there_is_comes_before_what_there_is_not() {
+    let finder = finder_with(&["all"], &format!("{FEW_HAVE}{FIT}"));
+    let request = SearchRequest::new(vec!["alarms of a host".to_owned()]);
+    let answer = finder.search(&request).text;
+    assert!(answer.starts_with("list_host_alarms("), "{answer}");
+    assert!(answer.contains("Alike: list_{vm,pool,sr}_alarms"), "{answer}");
+    // What fits far better than all there is has the first line.
+    let answer = text(&finder, "alarms of a network");
+    assert!(answer.starts_with("Perhaps not available: list_network_alarms: "), "{answer}");
+    assert!(!answer.contains("list_network_alarms("), "{answer}");
+    // Who may not call a tool learns nothing of it.
+    let reader = finder_with(&["read"], &format!("{FEW_HAVE}{FIT}"));
+    assert!(!text(&reader, "add a firewall rule").contains("add_rule"));
+    assert!(!text(&finder, "list all virtual machines").contains("not available"));
+}

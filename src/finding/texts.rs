@@ -43,6 +43,8 @@ pub(super) fn tool_text(entry: &CatalogEntry) -> ToolText<'_> {
         keywords: keywords(entry),
         effect: if entry.annotations.read_only { ToolEffect::Reads } else { ToolEffect::Changes },
         gives_list: gives_list(entry),
+        // What the server lacks is no example of what it has.
+        stands_alone: !entry.is_listed(),
     }
 }
 

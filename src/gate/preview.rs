@@ -45,6 +45,8 @@ pub struct CallPreview {
 pub(crate) struct PreviewRead {
     tool: String,
     shown: Result<Vec<ShownValue>, String>,
+    /// What there is to say of it: a part that could not be read.
+    notes: Vec<String>,
 }
 
 /// A value under its label.
@@ -76,7 +78,8 @@ impl<'gate> PendingCall<'gate> {
         let entry = self.entry;
         let name = match entry.operation() {
             CatalogOperation::Tool(tool) => Some(&tool.name),
-            CatalogOperation::Composite(_) | CatalogOperation::Server(_) => None,
+            CatalogOperation::Composite(composite) => Some(&composite.name),
+            CatalogOperation::Server(_) => None,
         };
         let name = name.filter(|_| self.needs_consent);
         let rules = entry.descriptor().previews.iter();
@@ -101,7 +104,7 @@ impl<'gate> PendingCall<'gate> {
             let refused = || "it may not be called, or not with these arguments".to_owned();
             let call = match rule.arguments_for(&given) {
                 Some(arguments) => look_call(gate, backend, &rule.look.tool, arguments)
-                    .filter(|call| !call.entry.has_effect())
+                    .filter(|call| call.entry.only_shows())
                     .ok_or_else(refused),
                 None => Err("the call says too little about what it is for".to_owned()),
             };
@@ -125,7 +128,13 @@ impl PreviewRead {
 
     /// Notes why a tool shows nothing.
     pub(crate) fn failed(tool: String, reason: String) -> Self {
-        Self { tool, shown: Err(reason) }
+        Self { tool, shown: Err(reason), notes: Vec::new() }
+    }
+
+    /// Notes what a composite had to go without.
+    #[must_use]
+    pub(crate) fn noted(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 
     /// Takes what is to be shown out of an answer.
@@ -151,7 +160,7 @@ impl PreviewRead {
             Ok(ShownValue { label, value, more, is_part: false, digest })
         };
         let shown = rule.show.iter().map(|it| value(&it.label, &it.path)).collect();
-        Self { tool, shown }
+        Self { tool, shown, notes: Vec::new() }
     }
 }
 
@@ -216,7 +225,7 @@ impl CallPreview {
             lines.push("You are asked again, because what is shown here has changed".to_owned());
         }
         let mut values: Vec<(String, &ShownValue)> = Vec::new();
-        for PreviewRead { tool, shown } in &self.reads {
+        for PreviewRead { tool, shown, notes } in &self.reads {
             let tool = quoted_name(tool);
             match shown {
                 Ok(shown) => values.extend(shown.iter().map(|value| (tool.clone(), value))),
@@ -224,6 +233,10 @@ impl CallPreview {
                     let reason = text::quoted_text(reason, LONGEST_REASON);
                     lines.push(format!("What {tool} shows could not be read: {reason}"));
                 }
+            }
+            if !notes.is_empty() {
+                let notes = text::quoted_text(&notes.join("; "), LONGEST_REASON);
+                lines.push(format!("What {tool} shows may not be all: {notes}"));
             }
         }
         let left = values.len().saturating_sub(MOST_LINES);

@@ -152,6 +152,9 @@ codes! {
     SHOWN_REQUIRED = "D783", "A member that results must have is left out";
     PREVIEW = "D784", "A person cannot be shown what a call is about";
     KEYWORDS = "D785", "What people say leads to no tool";
+    PREVIEW_COMPOSITE = "D804", "A composite that a person is shown may leave something behind";
+    UNLISTED_COMPOSITE = "D805", "What is kept out of lists is no composite that looks";
+    UNLISTED_UNREAD = "D806", "A composite that no list has is read by nothing";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

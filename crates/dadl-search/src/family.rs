@@ -38,7 +38,8 @@ type Pattern<'a> = (&'a str, Vec<String>, Vec<String>, Vec<&'a str>);
 pub(crate) fn families(tools: &[ToolText<'_>]) -> Vec<ToolFamily> {
     let names: Vec<Vec<String>> = tools.iter().map(|tool| name_words(&tool.name)).collect();
     let mut patterns: BTreeMap<Pattern<'_>, Vec<usize>> = BTreeMap::new();
-    for (position, (tool, words)) in tools.iter().zip(&names).enumerate() {
+    let all = tools.iter().zip(&names).enumerate();
+    for (position, (tool, words)) in all.filter(|(_, (tool, _))| !tool.stands_alone) {
         for (before, after) in cuts(words.len()) {
             let mut params: Vec<&str> = tool.params.iter().map(|it| &*it.name).collect();
             params.sort_unstable();
@@ -119,5 +120,17 @@ mod tests {
         assert_eq!(positions, [0, 1, 2, 3], "another parameter is another call");
         assert_eq!(family.kind(1).unwrap(), ["vm", "snapshot"]);
         assert_eq!(family.kind(4), None);
+    }
+
+    #[test]
+    fn what_stands_alone_belongs_to_no_family() {
+        let mut tools =
+            ["vm", "host", "pool", "sr", "vdi"].map(|kind| tool(kind, &["id"])).to_vec();
+        for tool in &mut tools {
+            tool.name = format!("list_{}_alarms", tool.name).into();
+        }
+        assert_eq!(families(&tools)[0].positions().count(), 5);
+        tools[1].stands_alone = true;
+        assert_eq!(families(&tools)[0].positions().collect::<Vec<_>>(), [0, 2, 3, 4]);
     }
 }

@@ -25,6 +25,8 @@ pub struct ToolText<'a> {
     pub effect: ToolEffect,
     /// Whether it gives many things rather than one.
     pub gives_list: bool,
+    /// Whether it is told of by itself, however alike it is to others: it belongs to no family.
+    pub stands_alone: bool,
 }
 
 /// One parameter of a tool.

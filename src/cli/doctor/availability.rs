@@ -59,7 +59,7 @@ fn describe_offer(
     let (mut all, mut has) = (0_usize, 0_usize);
     // What lacks the same stands once.
     let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for name in descriptor.names() {
+    for name in descriptor.offered_names() {
         let counts = !fit.needs.contains_key(name);
         all += usize::from(counts);
         match standing(descriptor, name, Some(offer)) {

@@ -93,11 +93,15 @@ fn describe_descriptor(
     let found = count_findings(&loaded.diagnostics);
     match (loaded.descriptor, found.is_empty()) {
         (Some(descriptor), true) => {
-            report.ok("descriptor", format!("{origin}, {} tools", descriptor.names().count()));
+            report.ok(
+                "descriptor",
+                format!("{origin}, {} tools", descriptor.offered_names().count()),
+            );
             true
         }
         (Some(descriptor), false) => {
-            let finding = format!("{origin}, {} tools, {found}", descriptor.names().count());
+            let finding =
+                format!("{origin}, {} tools, {found}", descriptor.offered_names().count());
             report.warn("descriptor", finding, check);
             true
         }
@@ -162,7 +166,8 @@ async fn examine_app(
 
 fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) {
     let catalog = app.gate.catalog();
-    let (left_out, all) = (catalog.left_out().count(), catalog.entries().len());
+    let left_out = catalog.left_out().count();
+    let all = catalog.entries().iter().filter(|entry| !entry.is_unlisted()).count();
     let listed = catalog.listed().count();
     report.listed += listed;
     let allowed = listed + left_out;

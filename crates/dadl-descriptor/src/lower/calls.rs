@@ -48,6 +48,20 @@ impl ReadOnlyCall<'_> {
                 .help("name a tool that only reads, and answers JSON");
             return None;
         }
+        self.lower_arguments(section, ("tool", &tool.name), &tool.params, context)
+            .map(|arguments| TaskCall { tool: tool.name.clone(), arguments })
+    }
+
+    /// Reads `arguments` and holds them against the parameters of what is called, of which its kind and its
+    /// name are given.
+    pub(super) fn lower_arguments<'tree>(
+        &self,
+        section: &YamlSection<'tree>,
+        (kind, callee): (&str, &str),
+        params: &[Param],
+        context: &mut LowerContext<'tree>,
+    ) -> Option<Map<String, Json>> {
+        let code = self.code;
         let mut arguments = Map::new();
         if let Some(entry) = section.entry("arguments") {
             let given =
@@ -55,9 +69,9 @@ impl ReadOnlyCall<'_> {
             for argument in given.entries() {
                 let name = argument.key.as_ref();
                 let value = argument.value.to_json();
-                let Some(param) = tool.params.iter().find(|param| param.name == name) else {
-                    let message = format!("the tool `{}` has no parameter `{name}`", tool.name);
-                    let params = tool.params.iter().map(|param| param.name.as_str());
+                let Some(param) = params.iter().find(|param| param.name == name) else {
+                    let message = format!("the {kind} `{callee}` has no parameter `{name}`");
+                    let params = params.iter().map(|param| param.name.as_str());
                     let meant = nearest_name(name, params.clone());
                     context.error(code, &argument.key_span, message).meant_or(meant, || {
                         format!("it takes {}", join_names(&params.collect::<Vec<_>>()))
@@ -78,21 +92,21 @@ impl ReadOnlyCall<'_> {
                         )
                         .help(format!("there are {}", join_names(&known)));
                 } else if names.is_empty() && !value_fits(param, &value) {
-                    let kind = argument.value.kind();
-                    let message = format!("`{name}` of `{}` takes no {kind}", tool.name);
+                    let given = argument.value.kind();
+                    let message = format!("`{name}` of `{callee}` takes no {given}");
                     context.error(code, &argument.value.span, message);
                 }
                 arguments.insert(name.to_owned(), value);
             }
         }
         let is_missing = |param: &&Param| param.is_needed() && !arguments.contains_key(&param.name);
-        for param in tool.params.iter().filter(is_missing) {
-            let message = format!("the tool `{}` requires `{}`", tool.name, param.name);
+        for param in params.iter().filter(is_missing) {
+            let message = format!("the {kind} `{callee}` requires `{}`", param.name);
             context
                 .error(code, &section.span, message)
                 .help(format!("add `{}` to `arguments`", param.name));
         }
-        Some(TaskCall { tool: tool.name.clone(), arguments })
+        Some(arguments)
     }
 }
 

@@ -167,6 +167,7 @@ fn lower<'tree>(
         timeout,
         delegates,
         calls,
+        is_unlisted: false,
     })
 }
 

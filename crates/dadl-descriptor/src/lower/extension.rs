@@ -8,7 +8,7 @@ use super::{
     auth_rules,
     context::{LowerContext, YamlSection},
     effects, entries, events, fit, named, preview, requests, rules, settles, shown, switch, task,
-    unlisted,
+    unlisted, unlisted_composites,
 };
 use crate::{code, model::Descriptor};
 
@@ -36,6 +36,7 @@ const KEYS: &[&str] = &[
     "shown",
     "switch",
     "tasks",
+    "unlisted_composites",
     "unlisted_params",
     "uploads",
     "values",
@@ -73,6 +74,7 @@ pub(super) fn lower<'tree>(
     effects::lower(&extension, descriptor, context);
     shown::lower(&extension, descriptor, context);
     descriptor.previews = preview::lower(&extension, descriptor, context);
+    unlisted_composites::lower(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);
     super::keywords::lower(&extension, descriptor, context);
     context.is_extension = false;

@@ -50,6 +50,7 @@ mod tool;
 mod transform;
 mod types;
 mod unlisted;
+mod unlisted_composites;
 mod uploads;
 mod values;
 mod verdict;

@@ -13,8 +13,9 @@ use super::{
 use crate::{
     code,
     model::{
-        AccessLevel, Descriptor, Tool,
+        AccessLevel, Composite, Descriptor, Param, ParamKind, Tool,
         preview::{MOST_READS, PreviewRule, ShownMember},
+        task::TaskCall,
     },
 };
 
@@ -61,18 +62,24 @@ fn lower_rule<'tree>(
             context.report_missing(section, key);
         }
     }
-    let mut before: Vec<&Tool> = Vec::new();
+    let mut before: Vec<Asked<'_>> = Vec::new();
     for name in context.texts(section, "before") {
-        before.extend(dangerous_tool(&name, descriptor, context));
+        before.extend(asked_about(&name, descriptor, context));
     }
     let read = context.required_text(section, "read")?;
-    let reader = reading_tool(&read, descriptor, context)?;
-    let has =
-        |name: &str| before.iter().all(|tool| tool.params.iter().any(|param| param.name == name));
-    let params = before.iter().flat_map(|tool| &tool.params).map(|param| param.name.as_str());
+    let has = |name: &str| before.iter().all(|(_, params)| params.iter().any(|it| it.name == name));
+    let params = before.iter().flat_map(|(_, params)| *params).map(|param| param.name.as_str());
     let known: BTreeSet<&str> = params.filter(|name| has(name)).collect();
     let look = ReadOnlyCall { known: &known, code: code::PREVIEW, tool_key: "read" };
-    let look = look.lower(section, reader, context)?;
+    let look = match descriptor.composites.iter().find(|it| it.name == read.value) {
+        Some(composite) => {
+            check_composite(&read, composite, descriptor, context)?;
+            let callee = ("composite", composite.name.as_str());
+            let arguments = look.lower_arguments(section, callee, &composite.params, context)?;
+            TaskCall { tool: composite.name.clone(), arguments }
+        }
+        None => look.lower(section, reading_tool(&read, descriptor, context)?, context)?,
+    };
     let mut names = Vec::new();
     placeholders(&Json::Object(look.arguments.clone()), &mut names);
     let show = lower_show(section, context);
@@ -81,7 +88,7 @@ fn lower_rule<'tree>(
     };
     let (bytes, times) = (labels("bytes"), labels("times"));
     Some(PreviewRule {
-        before: before.iter().map(|tool| tool.name.clone()).collect(),
+        before: before.iter().map(|(name, _)| (*name).to_owned()).collect(),
         look,
         names: names.into_iter().collect(),
         show,
@@ -90,24 +97,75 @@ fn lower_rule<'tree>(
     })
 }
 
-/// Finds a tool before whose calls a person is asked.
-fn dangerous_tool<'tree, 'tools>(
+/// The name and the parameters of what a person is asked about.
+type Asked<'model> = (&'model str, &'model [Param]);
+
+/// Finds a tool or composite before whose calls a person is asked.
+fn asked_about<'tree, 'model>(
     name: &YamlText<'tree>,
-    descriptor: &'tools Descriptor,
+    descriptor: &'model Descriptor,
     context: &mut LowerContext<'tree>,
-) -> Option<&'tools Tool> {
-    let Some(tool) = descriptor.tools.iter().find(|tool| tool.name == name.value) else {
-        report_missing_tool(name, &descriptor.tools, code::PREVIEW, context);
-        return None;
+) -> Option<Asked<'model>> {
+    let is_dangerous = |tool: &Tool| tool.access == Some(AccessLevel::Dangerous);
+    let tool = descriptor.tools.iter().find(|tool| tool.name == name.value);
+    let composite = descriptor.composites.iter().find(|composite| composite.name == name.value);
+    let (asked, asks) = match (tool, composite) {
+        (Some(tool), _) => ((tool.name.as_str(), tool.params.as_slice()), is_dangerous(tool)),
+        (None, Some(composite)) => {
+            let delegates = |tool: &&Tool| composite.delegates.contains(&tool.name);
+            let asks = composite.access == Some(AccessLevel::Dangerous)
+                || descriptor.tools.iter().filter(delegates).any(is_dangerous);
+            ((composite.name.as_str(), composite.params.as_slice()), asks)
+        }
+        (None, None) => {
+            report_missing_tool(name, &descriptor.tools, code::PREVIEW, context);
+            return None;
+        }
     };
-    if tool.access != Some(AccessLevel::Dangerous) {
-        let message = format!("nobody is asked before a call of `{}`", tool.name);
+    if !asks {
+        let message = format!("nobody is asked before a call of `{}`", name.value);
         context
             .error(code::PREVIEW, &name.span, message)
             .help("give it `access: dangerous`, or leave it out");
         return None;
     }
-    Some(tool)
+    Some(asked)
+}
+
+/// Says why a composite cannot run before a person has decided; `None` when it can.
+pub(super) fn harm_of(composite: &Composite, descriptor: &Descriptor) -> Option<String> {
+    if composite.access != Some(AccessLevel::Read) {
+        return Some("its level is not `read`".to_owned());
+    }
+    if let Some(file) = composite.params.iter().find(|param| param.kind == ParamKind::FileUrl) {
+        return Some(format!("`{}` takes a file", file.name));
+    }
+    let find = |name: &str| descriptor.tools.iter().find(|tool| tool.name == name);
+    let is_harmless = |tool: &Tool| {
+        tool.has_no_effect()
+            && tool.access == Some(AccessLevel::Read)
+            && !tool.response.is_private
+            && descriptor.tasks_of(&tool.name).is_none()
+    };
+    let harmful = composite.calls.iter().find(|name| !find(name).is_some_and(is_harmless));
+    harmful.map(|name| format!("it may call `{name}`"))
+}
+
+/// Refuses a composite that may leave something behind.
+fn check_composite<'tree>(
+    read: &YamlText<'tree>,
+    composite: &Composite,
+    descriptor: &Descriptor,
+    context: &mut LowerContext<'tree>,
+) -> Option<()> {
+    let Some(reason) = harm_of(composite, descriptor) else { return Some(()) };
+    let name = &composite.name;
+    let message = format!("`{name}` cannot run before a person has decided: {reason}");
+    context.error(code::PREVIEW_COMPOSITE, &read.span, message).help(
+        "name a composite with `access: read` that calls only tools with `access: read` and without an effect, \
+         each by its name",
+    );
+    None
 }
 
 /// Finds the tool that shows something, and leaves nothing behind.
@@ -120,13 +178,11 @@ fn reading_tool<'tree, 'tools>(
         report_missing_tool(name, &descriptor.tools, code::PREVIEW, context);
         return None;
     };
-    let is_harmless = tool.has_no_effect()
-        && tool.access == Some(AccessLevel::Read)
-        && descriptor.tasks_of(&tool.name).is_none();
-    if !is_harmless || tool.response.is_private {
+    let shows = tool.only_shows() && descriptor.tasks_of(&tool.name).is_none();
+    if !shows || tool.response.is_private {
         let message = format!("`{}` cannot be called before a person has decided", tool.name);
         context.error(code::PREVIEW, &name.span, message).help(
-            "name a tool with `access: read` and without an effect, whose answer may be seen",
+            "name a tool with `access: read` or `admin` and without an effect, whose answer may be seen",
         );
         return None;
     }
@@ -185,7 +241,14 @@ mod tests {
              params: {{id: {{type: string, in: path}}}}}}\n    \
              pop: {{method: GET, path: '/pop', access: read, description: P.}}\n    \
              get: {{method: GET, path: '/x/{{id}}', access: read, description: G., \
-             params: {{id: {{type: string, in: path}}}}}}\n"
+             params: {{id: {{type: string, in: path}}}}}}\n  composites:\n    \
+             safe_drop: {{access: dangerous, delegates: [drop], description: S., params: {{id: {{type: string}}}}, \
+             code: \"return await api.drop({{id: params.id}});\"}}\n    \
+             tidy: {{access: write, description: T., code: \"return await api.put({{id: 1}});\"}}\n    \
+             card: {{access: read, description: C., params: {{id: {{type: string, required: true}}}}, \
+             code: \"return await api.get({{id: params.id}});\"}}\n    \
+             sly: {{access: read, description: S., code: \"return await api.put({{id: 1}});\"}}\n    \
+             any: {{access: read, description: A., code: \"return await api[params.x]();\"}}\n"
         );
         load(&SourceText::new("t", text))
     }
@@ -202,6 +265,18 @@ mod tests {
         let labels: Vec<&str> = rule.show.iter().map(|it| it.label.as_str()).collect();
         assert_eq!(labels, ["name", "used space"]);
         assert_eq!(rule.names, ["id".to_owned()].into());
+    }
+
+    #[test]
+    fn composites_show_and_are_shown() {
+        let loaded = loaded(
+            "{before: [drop, safe_drop], read: card, arguments: {id: '{id}'}, show: {name: $.name}}",
+        );
+        let found: Vec<&str> = loaded.diagnostics.iter().map(|it| it.message.as_str()).collect();
+        assert!(found.iter().all(|it| it.contains("`put`") || it.contains("`any`")), "{found:?}");
+        let rule = loaded.descriptor.unwrap().previews.remove(0);
+        assert_eq!(rule.look.tool, "card");
+        assert!(rule.before.contains("safe_drop"));
     }
 
     #[test]
@@ -232,6 +307,30 @@ mod tests {
             (
                 "{before: [drop], read: get, show: {name: $.name}}".into(),
                 "D784 the tool `get` requires `id`",
+            ),
+            (
+                "{before: [drop], read: tidy, show: {name: $.name}}".into(),
+                "D804 `tidy` cannot run before a person has decided: its level is not `read`",
+            ),
+            (
+                "{before: [drop], read: sly, show: {name: $.name}}".into(),
+                "D804 `sly` cannot run before a person has decided: it may call `put`",
+            ),
+            (
+                "{before: [drop], read: any, show: {name: $.name}}".into(),
+                "D804 `any` cannot run before a person has decided: it may call `drop`",
+            ),
+            (
+                "{before: [drop], read: card, show: {name: $.name}}".into(),
+                "D784 the composite `card` requires `id`",
+            ),
+            (
+                "{before: [drop], read: card, arguments: {id: '{id}', of: 1}, show: {name: $.name}}".into(),
+                "D784 the composite `card` has no parameter `of`",
+            ),
+            (
+                "{before: [tidy], read: get, arguments: {id: x}, show: {name: $.name}}".into(),
+                "D784 nobody is asked before a call of `tidy`",
             ),
             (format!("{{{rule}, show: {{}}}}"), "D784 `show` has 0 values, and may have 1 to 12"),
             (format!("{{{rule}, show: {{Request: $.a}}}}"), "D784 `Request` is no label"),

@@ -33,6 +33,9 @@ pub struct Composite {
     /// Tools that the composite may call, as far as the file says: those that the script names,
     /// `delegates` and `depends_on`; every tool where the script computes a name.
     pub calls: Arc<[String]>,
+    /// Whether no list has it: it is there for questions before dangerous calls
+    /// (`_dadl_mcp.unlisted_composites`).
+    pub is_unlisted: bool,
 }
 
 /// The body of an async function with the parameters `api` and `params`.

@@ -173,6 +173,13 @@ impl Descriptor {
         tools.chain(self.composites.iter().map(|composite| composite.name.as_str())).chain(checks)
     }
 
+    /// Returns the names of those that lists may have.
+    pub fn offered_names(&self) -> impl Iterator<Item = &str> {
+        let is_unlisted =
+            |name: &str| self.composites.iter().any(|it| it.is_unlisted && it.name == name);
+        self.names().filter(move |name| !is_unlisted(name))
+    }
+
     /// Returns how tasks work, when calls of `tool` can begin one.
     pub fn tasks_of(&self, tool: &str) -> Option<&TaskRules> {
         self.tasks.as_ref().filter(|tasks| tasks.starters.contains(tool))

@@ -12,9 +12,9 @@ pub const MOST_READS: usize = 4;
 /// Shows what a dangerous call is about.
 #[derive(Debug, Clone)]
 pub struct PreviewRule {
-    /// The tools before whose calls it is read.
+    /// The tools and composites before whose calls it is read.
     pub before: BTreeSet<String>,
-    /// The call that shows it; its arguments have names of the dangerous call's arguments in braces.
+    /// The call of a tool or composite that shows it; its arguments have names of the dangerous call's arguments in braces.
     pub look: TaskCall,
     /// These names.
     pub names: BTreeSet<String>,
@@ -38,7 +38,7 @@ pub struct ShownMember {
 impl PreviewRule {
     /// Returns the arguments of the call that shows it, for a dangerous call with these. One that is what was
     /// not given is left out; `None` where what was not given is a part of one, which would show something
-    /// else without it.
+    /// else without it. One that is a list or an object is handed on whole.
     pub fn arguments_for(&self, given: &Map<String, Value>) -> Option<Map<String, Value>> {
         let value = |name: &String| match given.get(name) {
             Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
@@ -54,6 +54,16 @@ impl PreviewRule {
             .map(|name| format!("{{{name}}}"))
             .collect();
         let mut look = self.look.clone();
+        let whole = |template: &Value| {
+            let name = template.as_str()?.strip_prefix('{')?.strip_suffix('}')?;
+            given.get(name).filter(|value| is_filled(value)).cloned()
+        };
+        let handed: Map<String, Value> = look
+            .arguments
+            .iter()
+            .filter_map(|(name, template)| Some((name.clone(), whole(template)?)))
+            .collect();
+        look.arguments.retain(|name, _| !handed.contains_key(name));
         look.arguments.retain(|_, template| {
             template.as_str().is_none_or(|text| !missing.iter().any(|name| name == text))
         });
@@ -62,7 +72,16 @@ impl PreviewRule {
             missing.iter().any(|name| text.contains(name))
         };
         let is_whole = !look.arguments.values().any(lacks);
-        is_whole.then(|| look.filled(&known))
+        is_whole.then(|| look.filled(&known).into_iter().chain(handed).collect())
+    }
+}
+
+/// Returns whether a value is a list or an object with something in it.
+fn is_filled(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => false,
     }
 }
 
@@ -96,5 +115,7 @@ mod tests {
         };
         assert_eq!(of(json!({ "id": "a", "n": [] })), json!({ "uuid": "a", "k": 1 }));
         assert_eq!(of(json!({ "id": "" })), json!({ "k": 1 }));
+        let all = json!({ "uuid": { "url": "x" }, "disk": ["a"], "k": 1 });
+        assert_eq!(of(json!({ "id": { "url": "x" }, "n": ["a"] })), all);
     }
 }

@@ -195,6 +195,18 @@ impl Tool {
         }
     }
 
+    /// Returns whether a call shows something and leaves nothing behind, whoever may make it: that of an
+    /// administrator's tool counts, too, where its request is safe.
+    pub fn only_shows(&self) -> bool {
+        let is_admins = self.access == Some(AccessLevel::Admin)
+            && self.declared_effect.is_none()
+            && self.only_reads()
+            && !self.response.binary
+            && !self.response.is_private
+            && !self.response.is_stream();
+        is_admins || (self.has_no_effect() && self.access == Some(AccessLevel::Read))
+    }
+
     /// Returns whether a call may change something: neither the method nor the author says that it
     /// only reads.
     pub fn may_change(&self) -> bool {
