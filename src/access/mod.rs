@@ -185,6 +185,19 @@ pub enum AccessDenial {
     },
     /// The path of the tool is at another host, and nobody can say which.
     Host,
+    /// A person has pinned the tools of this MCP server, and this is not what they saw.
+    Pin(PinDoubt),
+}
+
+/// Why a tool is not what a person has pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinDoubt {
+    /// It was something else.
+    Changed,
+    /// It was not there.
+    New,
+    /// Nobody knows: the pins cannot be read.
+    Unusable,
 }
 
 impl AccessPolicy {
@@ -244,6 +257,10 @@ impl AccessDenial {
                  `{backend}` in backends.yaml, or add `--allow-origin {origin}`"
             ),
             Self::Host => format!("correct the `path` of `{tool}` in the descriptor"),
+            Self::Pin(PinDoubt::Changed | PinDoubt::New) => format!(
+                "`dadl-mcp pin --review {backend}` shows what is different, and asks a person"
+            ),
+            Self::Pin(PinDoubt::Unusable) => "`dadl-mcp pin --list` says why".to_owned(),
         }
     }
 }
@@ -259,6 +276,15 @@ impl fmt::Display for AccessDenial {
             Self::Origin { origin } => write!(formatter, "its path is at another host, {origin}"),
             Self::Host => {
                 formatter.write_str("its path is at another host, and not clearly at one")
+            }
+            Self::Pin(PinDoubt::Changed) => {
+                formatter.write_str("it has changed since it was pinned, and is held back")
+            }
+            Self::Pin(PinDoubt::New) => {
+                formatter.write_str("it is not among the tools that were pinned, and is held back")
+            }
+            Self::Pin(PinDoubt::Unusable) => {
+                formatter.write_str("the pins of its backend cannot be read")
             }
         }
     }

@@ -101,6 +101,7 @@ mod returns;
 mod second_host;
 mod secrets;
 mod seen;
+mod server_lists;
 mod servers;
 mod settles;
 mod setup;
@@ -120,6 +121,8 @@ mod tasks;
 mod terminal;
 mod third_party;
 mod tls;
+#[cfg(unix)]
+mod tool_pins;
 #[cfg(unix)]
 mod trust;
 mod unexpanded;
