@@ -8,6 +8,9 @@ mod credential_problem;
 mod discover;
 mod error;
 mod flows;
+mod known_lists;
+mod list_pace;
+mod list_watch;
 pub(crate) mod openapi;
 mod operator;
 mod reload;
@@ -34,11 +37,17 @@ use url::Url;
 
 pub use self::{
     error::BuildError,
-    servers::{FoundServer, LoadedServer, ServerFound},
+    known_lists::{
+        FoundServer, KnownServer as KnownServerList, ListNews, ServerFound, ServerListing,
+    },
+    list_pace::ListPace,
+    list_watch::{WatchStart, follow_lists, watch_lists},
+    servers::LoadedServer,
 };
 pub(crate) use self::{
     error::{BuildProblem, RotationError, SettingProblem},
     flows::CredentialFlow,
+    known_lists::pinned_list,
     reload::ReloadReport,
 };
 use crate::{
@@ -51,6 +60,7 @@ use crate::{
         bundled::{self, UnusedFile},
         credentials::{BackendCredentials, CredentialResolver},
         descriptor_folder::FileDigest,
+        known_list::KnownListPlace,
         server_notes::NotePlace,
     },
     executor::{BackendClient, Executor, KnownServer},
@@ -188,7 +198,9 @@ fn checked_backends(
     let (mut backends, mut problems) = (Vec::new(), Vec::new());
     for loaded in load_all(settings, &settings.backends, credentials) {
         match loaded {
-            Ok(loaded) => backends.push(loaded.finding_hosts(resolver)),
+            Ok(loaded) => {
+                backends.push(loaded.finding_hosts(resolver).knowing_lists(settings));
+            }
             Err(found) => problems.extend(found),
         }
     }
@@ -438,6 +450,17 @@ impl LoadedBackend {
     fn finding_hosts(mut self, resolver: &Arc<dyn HostResolver>) -> Self {
         if let BackendAccess::Api(api) = &mut self.access {
             api.guard = api.guard.clone().with_resolver(Arc::clone(resolver));
+        }
+        self
+    }
+
+    /// Finds out where the last list of a server is, and what of its tools is pinned.
+    fn knowing_lists(mut self, settings: &Settings) -> Self {
+        let cache = settings.cache.as_deref();
+        let place = cache.and_then(|cache| KnownListPlace::new(cache, &self.settings));
+        if let BackendAccess::Server(server) = &mut self.access {
+            let pins = settings.pins.as_ref().map(|pins| pins.server_pins(&self.settings.name));
+            server.listing = ServerListing::new(place, pins.unwrap_or_default());
         }
         self
     }

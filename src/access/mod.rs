@@ -203,6 +203,19 @@ pub enum AccessDenial {
         /// The name of the profile.
         name: String,
     },
+    /// A person has pinned the tools of this MCP server, and this is not what they saw.
+    Pin(PinDoubt),
+}
+
+/// Why a tool is not what a person has pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinDoubt {
+    /// It was something else.
+    Changed,
+    /// It was not there.
+    New,
+    /// Nobody knows: the pins cannot be read.
+    Unusable,
 }
 
 impl AccessPolicy {
@@ -265,6 +278,10 @@ impl AccessDenial {
             Self::Profile { name } => {
                 format!("add it to profile `{name}` in backends.yaml, or use another profile")
             }
+            Self::Pin(PinDoubt::Changed | PinDoubt::New) => format!(
+                "`dadl-mcp pin --review {backend}` shows what is different, and asks a person"
+            ),
+            Self::Pin(PinDoubt::Unusable) => "`dadl-mcp pin --list` says why".to_owned(),
         }
     }
 }
@@ -282,6 +299,15 @@ impl fmt::Display for AccessDenial {
                 formatter.write_str("its path is at another host, and not clearly at one")
             }
             Self::Profile { name } => write!(formatter, "profile `{name}` leaves it out"),
+            Self::Pin(PinDoubt::Changed) => {
+                formatter.write_str("it has changed since it was pinned, and is held back")
+            }
+            Self::Pin(PinDoubt::New) => {
+                formatter.write_str("it is not among the tools that were pinned, and is held back")
+            }
+            Self::Pin(PinDoubt::Unusable) => {
+                formatter.write_str("the pins of its backend cannot be read")
+            }
         }
     }
 }

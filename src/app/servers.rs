@@ -7,7 +7,10 @@ use dadl_descriptor::{
     source::SourceText,
 };
 
-use super::{BackendAccess, BuildProblem, LoadedBackend, SettingProblem};
+use super::{
+    BackendAccess, BuildProblem, LoadedBackend, SettingProblem,
+    known_lists::{ServerFound, ServerListing},
+};
 use crate::{
     call::ProcessPlace,
     catalog::ServerTools,
@@ -30,29 +33,8 @@ pub struct LoadedServer {
     pub tools: ServerTools,
     /// What came of asking it.
     pub found: ServerFound,
-}
-
-/// What came of asking a server for what it has.
-#[derive(Debug, Clone, Default)]
-pub enum ServerFound {
-    /// It was not asked.
-    #[default]
-    NotAsked,
-    /// It has answered.
-    Listed(Box<FoundServer>),
-    /// It has not, and why.
-    Failed(String),
-}
-
-/// What a server says of itself.
-#[derive(Debug, Clone)]
-pub struct FoundServer {
-    /// Its name and version, on one line.
-    pub name: String,
-    /// The revision of the protocol.
-    pub revision: String,
-    /// How many of each it has: tools, resources, templates, prompts.
-    pub counts: [usize; 4],
+    /// What is known of its lists besides.
+    pub listing: ServerListing,
 }
 
 impl LoadedServer {
@@ -109,6 +91,7 @@ pub(super) fn load_server(
         process: process.clone(),
         tools: ServerTools::default(),
         found: ServerFound::NotAsked,
+        listing: ServerListing::default(),
     };
     Ok(LoadedBackend {
         settings: backend.clone(),

@@ -216,6 +216,11 @@ impl BackendTools<'_> {
                 CatalogOperation::Server(ServerTool { access: None, .. }),
                 AccessDecision::Deny(AccessDenial::Level { .. }),
             ) => AccessDecision::Deny(AccessDenial::NoLevel),
+            // A person has agreed to something else.
+            (
+                CatalogOperation::Server(ServerTool { held: Some(doubt), .. }),
+                AccessDecision::Allow,
+            ) => AccessDecision::Deny(AccessDenial::Pin(*doubt)),
             _ => decision,
         }
     }

@@ -21,6 +21,7 @@ mod resolved;
 mod schema;
 mod server_schema;
 mod server_tool;
+pub(crate) mod tool_doubts;
 
 use std::{
     collections::HashMap,

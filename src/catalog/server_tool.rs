@@ -16,7 +16,7 @@ use super::{
     resolved::{Resolved, resolve},
     server_schema,
 };
-use crate::access::LevelMap;
+use crate::access::{LevelMap, PinDoubt};
 
 /// A longer name is none, in bytes.
 const LONGEST_NAME: usize = 1024;
@@ -45,6 +45,8 @@ pub struct ServerTool {
     pub proposed: ProposedHints,
     /// The level that the operator gave it.
     pub access: Option<AccessLevel>,
+    /// Why it is held back, whatever its level allows.
+    pub held: Option<PinDoubt>,
     params: Vec<Param>,
     is_open: bool,
     /// The results, without references.
@@ -100,6 +102,23 @@ impl ServerTools {
         (Self(tools.into()), errors)
     }
 
+    /// Returns the items of a `tools/list` that are tools, with their names.
+    pub(crate) fn items(items: &[Value]) -> Vec<(&str, &Value)> {
+        let mut names = std::collections::HashSet::with_capacity(items.len());
+        let tools = items.iter().filter_map(|item| {
+            let name = ServerTool::name_of(item)?;
+            item.get("inputSchema")?.is_object().then_some((name, item))
+        });
+        tools.filter(|(name, _)| names.insert(*name)).collect()
+    }
+
+    /// Holds tools back, which nobody else has yet.
+    pub(crate) fn hold_back(&mut self, doubt: impl Fn(&str) -> Option<PinDoubt>) {
+        for tool in Arc::get_mut(&mut self.0).into_iter().flatten() {
+            tool.held = doubt(&tool.name);
+        }
+    }
+
     /// Returns the tools.
     pub fn iter(&self) -> impl Iterator<Item = &ServerTool> + Clone {
         self.0.iter()
@@ -129,8 +148,7 @@ impl ServerTools {
 impl ServerTool {
     fn read(item: &Value, at: usize, levels: &LevelMap) -> Result<Self, ServerToolError> {
         let text = |key: &str| item.get(key).and_then(Value::as_str);
-        let name = text("name").filter(|name| (1..=LONGEST_NAME).contains(&name.len()));
-        let name = name.ok_or(ServerToolError::Name(at))?.to_owned();
+        let name = Self::name_of(item).ok_or(ServerToolError::Name(at))?.to_owned();
         let Some(Value::Object(input_schema)) = item.get("inputSchema") else {
             return Err(ServerToolError::Schema(name));
         };
@@ -153,11 +171,17 @@ impl ServerTool {
                 open_world: hint("openWorldHint"),
             },
             access: levels.level_of(&name).cloned(),
+            held: None,
             params: server_schema::params(&form),
             is_open: form.is_open,
             validator: OnceLock::new(),
             name,
         })
+    }
+
+    fn name_of(item: &Value) -> Option<&str> {
+        let name = item.get("name").and_then(Value::as_str);
+        name.filter(|name| (1..=LONGEST_NAME).contains(&name.len()))
     }
 
     /// Returns the arguments that the server names, in its order.

@@ -5,6 +5,7 @@
 mod simulated;
 
 mod backends;
+mod pin;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr as _};
 
@@ -12,9 +13,12 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use dadl_openapi::pattern::SchemaPattern;
 
 use self::backends::BESIDES_DEMO;
-pub(crate) use self::backends::{BackendArgs, SimulatedArgs};
 #[cfg(feature = "simulator")]
 pub(crate) use self::simulated::{DemoArgs, SimulateArgs};
+pub(crate) use self::{
+    backends::{BackendArgs, SimulatedArgs},
+    pin::{AcceptedChange, LEAST_DIGITS, PinArgs},
+};
 use super::{
     possible_values::{parse_address, parse_backend_name},
     report::ReportFormat,
@@ -70,6 +74,8 @@ pub(crate) enum CliCommand {
     List(ListArgs),
     /// Print the manual page, or that of a subcommand
     Man(ManArgs),
+    /// Pin what the tools of other MCP servers are, and look at what has changed since
+    Pin(PinArgs),
     /// Find tools by what they do, in words, and show how a model calls them
     Search(SearchArgs),
     /// Serve the tools to an MCP host, on stdio or over HTTP

@@ -26,11 +26,14 @@ use super::{
     signals::SignalListener,
     wrap::wrap_text,
 };
-use crate::config::{
-    FileSettings, Settings, Surface,
-    credentials::CredentialResolver,
-    env_vars::{self, Environment},
-    file_trust::{self, FileDoubt},
+use crate::{
+    catalog::tool_doubts::{NamedTool, shadow_remarks},
+    config::{
+        FileSettings, Settings, Surface,
+        credentials::CredentialResolver,
+        env_vars::{self, Environment},
+        file_trust::{self, FileDoubt},
+    },
 };
 
 /// The column in which findings begin.
@@ -67,6 +70,8 @@ struct DoctorReport {
     backend: Option<String>,
     /// How many tools hosts would see.
     listed: usize,
+    /// Those that may be called.
+    named: Vec<NamedTool>,
     /// For the commands in hints.
     flags: BackendFlags,
 }
@@ -149,6 +154,7 @@ pub(super) async fn run(
                 }
             }
             describe_surface(&settings, &mut report);
+            describe_names(&mut report);
         }
         Err(failure) if args.json || !console.out_is_terminal => {
             let hint = failure.next_step(&console.flags);
@@ -196,6 +202,22 @@ fn describe_surface(settings: &Settings, report: &mut DoctorReport) {
         let of_backend = report.lines.iter().position(|line| line.backend.is_some());
         report.lines.insert(of_backend.unwrap_or(report.lines.len()), line);
     }
+}
+
+/// Says which tools could be taken for those of another backend; each backend was examined alone.
+fn describe_names(report: &mut DoctorReport) {
+    let remarks = shadow_remarks(&report.named).into_iter().map(|finding| ReportLine {
+        health: CheckStatus::Warn,
+        backend: None,
+        subject: "names",
+        finding,
+        hint: Some("models choose by name and description".to_owned()),
+    });
+    let remarks: Vec<ReportLine> = remarks.collect();
+    // They are about several backends, whose lines follow.
+    let of_backend = report.lines.iter().position(|line| line.backend.is_some());
+    let at = of_backend.unwrap_or(report.lines.len());
+    report.lines.splice(at..at, remarks);
 }
 
 /// Reports what the settings are and where they come from.

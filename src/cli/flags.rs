@@ -46,6 +46,7 @@ impl BackendFlags {
             CliCommand::Doctor(args) => (&args.backends, args.simulated.demo),
             CliCommand::Health(args) => (&args.backends, args.simulated.demo),
             CliCommand::List(args) => (&args.backends, args.simulated.demo),
+            CliCommand::Pin(args) => (&args.backends, false),
             CliCommand::Search(args) => (&args.backends, args.simulated.demo),
             CliCommand::Serve(args) => (&args.backends, args.demo),
             CliCommand::Setup(args) => (&args.backends, false),

@@ -3,7 +3,11 @@
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
-use tokio::{sync::Notify, task::JoinError, time::MissedTickBehavior};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinError,
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -14,8 +18,10 @@ use super::{
     settings_watch::{LOOK, LookFinding, WatchedFiles},
 };
 use crate::{
-    app::{App, ReloadReport},
+    app::{App, ListPace, ReloadReport, watch_lists},
+    catalog::BackendId,
     config::{Settings, credentials::CredentialResolver, env_vars::Environment},
+    mcp_client::ServerList,
 };
 
 /// What is served, and where it came from.
@@ -58,16 +64,23 @@ impl LiveSettings {
         let mut files = self.files();
         // They may have changed while they were read.
         let mut is_due = watches && files.is_newer_than(self.begun);
+        let mut lists = self.watch_lists();
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             if is_due {
-                self.reload().await;
+                if self.reload().await {
+                    lists = self.watch_lists();
+                }
                 files = self.files();
             }
             is_due = tokio::select! {
                 () = end.cancelled() => return self.app,
                 () = asked.notified() => true,
+                Some((backend, list)) = lists.recv() => {
+                    self.take_list(backend, &list);
+                    false
+                }
                 _ = looks.tick(), if watches => {
                     let looked = tokio::task::spawn_blocking(move || (files.look(), files)).await;
                     // It does not fail, and files that cannot be looked at are not.
@@ -90,7 +103,39 @@ impl LiveSettings {
         WatchedFiles::new(self.origin.iter().chain(of_backends).chain(named).cloned().chain(folder))
     }
 
-    async fn reload(&mut self) {
+    /// Has the lists of servers sent when they change; those that were watched before are no longer, as soon
+    /// as nobody takes them.
+    fn watch_lists(&self) -> mpsc::Receiver<(BackendId, ServerList)> {
+        let (sender, lists) = mpsc::channel(1);
+        for (at, backend) in self.app.backends.iter().enumerate() {
+            let id = BackendId(at);
+            let Some((start, server)) = self.app.watch_start(id).zip(backend.server()) else {
+                continue;
+            };
+            let (executor, time) = (self.app.executor.clone(), server.settings.start_timeout);
+            let (pace, sender) = (ListPace::default(), sender.clone());
+            tokio::spawn(watch_lists(executor, id, start, time, pace, sender));
+        }
+        lists
+    }
+
+    /// Serves what a server lists by now.
+    fn take_list(&mut self, backend: BackendId, list: &ServerList) {
+        // Nobody else has it but while settings are read.
+        let Some(app) = Arc::get_mut(&mut self.app) else { return };
+        let news = app.relisted(backend, list);
+        for remark in &news.remarks {
+            tracing::warn!("{remark}");
+        }
+        if !news.is_empty() {
+            for profile in &self.served {
+                profile.publish(&self.app);
+            }
+        }
+    }
+
+    /// Reads everything again; returns whether other settings run now.
+    async fn reload(&mut self) -> bool {
         match self.read().await {
             Ok((app, report)) => {
                 if self.trouble.take().is_some() {
@@ -98,7 +143,7 @@ impl LiveSettings {
                 }
                 if report.is_empty() {
                     tracing::debug!("the settings were read again: nothing has changed");
-                    return;
+                    return false;
                 }
                 tracing::info!("the settings were read again: {report}");
                 let app = load::list_servers(app).await;
@@ -106,6 +151,7 @@ impl LiveSettings {
                 for profile in &self.served {
                     profile.publish(&self.app);
                 }
+                true
             }
             Err(trouble) => {
                 let known = self.trouble.replace(trouble);
@@ -115,6 +161,7 @@ impl LiveSettings {
                     tracing::error!("the changed settings are not used, what ran goes on: {why}");
                     self.tell_trouble();
                 }
+                false
             }
         }
     }

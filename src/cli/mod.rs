@@ -29,6 +29,7 @@ mod list;
 mod live_settings;
 mod load;
 mod log;
+mod pin;
 mod pinning;
 mod possible_values;
 mod process_secrets;
@@ -131,6 +132,7 @@ fn dispatch(
         CliCommand::Fmt(args) => fmt::run(&args, console),
         CliCommand::List(args) => one_shot()?.block_on(list::run(&args, environment, console)),
         CliCommand::Man(args) => completions::print_man_page(&args, console),
+        CliCommand::Pin(args) => one_shot()?.block_on(pin::run(&args, environment, console)),
         CliCommand::Search(args) => one_shot()?.block_on(search::run(&args, environment, console)),
         CliCommand::Serve(args) => {
             // Requests of several HTTP clients may run side by side; stdio has one client.

@@ -160,7 +160,8 @@ pub(crate) const LIMITS: &[ConfigKey] = &[
         "list_wait",
         "duration",
         "`8s`",
-        "How long a start waits for the lists of MCP servers of which none is known yet",
+        "How long a start waits for the lists of MCP servers; of one that is later the last known list is \
+         used",
     ),
     config_key(
         "shutdown_grace",
@@ -328,7 +329,8 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "start",
         "`eager` or `lazy`",
         "`eager`",
-        "Whether the server is started at once, or by the first call when its tools are known; no effect yet",
+        "Whether the server is started at once, or by the first call when its tools are known from an \
+         earlier start",
     )
     .only(TransportKind::SERVERS),
     config_key(

@@ -22,6 +22,7 @@ use super::{
     dirs,
     env_vars::{self, Environment, UnexpandedVariable},
     file_trust::{self, FileDoubt},
+    tool_pins::PinStore,
 };
 use crate::access::{ALL, AccessLevels, AllowedOrigin};
 
@@ -181,6 +182,7 @@ impl Settings {
             beside: Vec::new(),
             files,
             cache: dirs::cache_dir(environment),
+            pins: PinStore::of(environment),
             file_settings,
             limits,
             surface,

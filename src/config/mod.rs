@@ -16,8 +16,10 @@ mod dirs;
 pub mod env_vars;
 pub(crate) mod file_settings;
 pub(crate) mod file_trust;
+pub(crate) mod kept_file;
 pub mod keyring;
 pub(crate) mod keys;
+pub(crate) mod known_list;
 mod limits;
 mod load;
 mod network_reach;
@@ -33,6 +35,7 @@ pub(crate) mod store;
 mod surface;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tool_pins;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -67,6 +70,8 @@ pub struct Settings {
     pub files: PathBuf,
     /// Where it is kept what servers have; `None` when nothing is kept.
     pub cache: Option<PathBuf>,
+    /// Where pins of the tools of other MCP servers are; `None` when nobody has a place for them.
+    pub pins: Option<tool_pins::PinStore>,
     /// What may be sent from elsewhere, and how much is kept for how long.
     pub file_settings: FileSettings,
     /// How much happens at once, and how much of an answer is shown.

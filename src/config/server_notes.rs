@@ -10,8 +10,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -26,10 +24,8 @@ use dadl_descriptor::{
 use dadl_text::text::text_fingerprint;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    file_trust::{self, FileDoubt},
-    private_files::{create_directory, create_private, make_private},
-};
+pub(crate) use super::kept_file::KeptFileError as NoteError;
+use super::kept_file::{Durability, LockWait, check_room, lock_folder, read_kept, write_kept};
 
 /// A larger file is no note, in bytes.
 const MOST_BYTES: u64 = 512 * 1024;
@@ -61,35 +57,6 @@ pub struct ServerNote {
     pub offer: ServerOffer,
     /// When it said so.
     pub checked: SystemTime,
-}
-
-/// Why there is no note, or none could be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoteError {
-    /// Nobody has written one.
-    #[error("nothing is known of the server yet")]
-    Missing,
-    /// Somebody else could have written it.
-    #[error("{0}")]
-    Untrusted(Box<FileDoubt>),
-    /// It is none, or about another server.
-    #[error("{} is damaged", .0.display())]
-    Damaged(PathBuf),
-    /// Another process is writing.
-    #[error("another process is writing it")]
-    Busy,
-    /// There are too many.
-    #[error("{} has {MOST_NOTES} notes; remove those of servers that are gone", .0.display())]
-    Full(PathBuf),
-    /// The system says no.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// The file or its folder.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
 }
 
 /// A note as it is written.
@@ -126,29 +93,8 @@ impl NotePlace {
     ///
     /// There is none, or none that counts.
     pub fn read(&self) -> Result<ServerNote, NoteError> {
-        let file = match open_note(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(NoteError::Missing);
-            }
-            Err(error) => return Err(self.fail(error)),
-        };
-        let folder = self.path.parent().unwrap_or(&self.path);
-        let mut doubts = file_trust::way_to_own(folder).map_err(|error| self.fail(error))?;
-        // A link leads elsewhere.
-        doubts.extend(file_trust::way_to(&self.path).map_err(|error| self.fail(error))?);
-        doubts
-            .extend(file_trust::check_opened(&self.path, &file).map_err(|error| self.fail(error))?);
-        if let Some(doubt) = doubts.into_iter().next() {
-            return Err(NoteError::Untrusted(Box::new(doubt)));
-        }
+        let text = read_kept(&self.path, MOST_BYTES)?;
         let damaged = || NoteError::Damaged(self.path.clone());
-        let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        let mut text = String::new();
-        let read = file.take(MOST_BYTES + 1).read_to_string(&mut text);
-        if !is_file || read.is_err() || text.len() as u64 > MOST_BYTES {
-            return Err(damaged());
-        }
         let written: WrittenNote = serde_json::from_str(&text).map_err(|_| damaged())?;
         self.checked(written).ok_or_else(damaged)
     }
@@ -176,25 +122,8 @@ impl NotePlace {
     ///
     /// It could not be written. The old one stays then.
     pub fn write(&self, note: &ServerNote) -> Result<(), NoteError> {
-        let folder = self.path.parent().unwrap_or(&self.path);
-        create_directory(folder).map_err(|error| self.fail(error))?;
-        let doubts = file_trust::way_to_own(folder).map_err(|error| self.fail(error))?;
-        if let Some(doubt) = doubts.into_iter().next() {
-            return Err(NoteError::Untrusted(Box::new(doubt)));
-        }
-        let lock = make_private(OpenOptions::new().create(true).truncate(false).write(true))
-            .open(folder.join("lock"))
-            .map_err(|error| self.fail(error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(NoteError::Busy),
-            Err(TryLockError::Error(error)) => return Err(self.fail(error)),
-        }
-        let count = || fs::read_dir(folder).map_or(0, Iterator::count);
-        // The lock is one of them.
-        if !self.path.exists() && count() > MOST_NOTES {
-            return Err(NoteError::Full(folder.to_owned()));
-        }
+        let lock = lock_folder(self.path.parent().unwrap_or(&self.path), LockWait::Never)?;
+        check_room(&self.path, MOST_NOTES)?;
         let checked = note.checked.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let written = WrittenNote {
             form: FORM,
@@ -205,24 +134,9 @@ impl NotePlace {
             below: note.offer.below.clone(),
             has: note.offer.has.clone(),
         };
-        let new = self.path.with_extension("new");
-        let done = || -> io::Result<()> {
-            // Whoever holds the lock writes: what is there was left behind by a process that died.
-            let _ = fs::remove_file(&new);
-            let mut file = create_private(&new)?;
-            file.write_all(&serde_json::to_vec(&written)?)?;
-            file.sync_all()?;
-            fs::rename(&new, &self.path)
-        };
-        let done = done();
-        if done.is_err() {
-            let _ = fs::remove_file(&new);
-        }
-        done.map_err(|error| self.fail(error))
-    }
-
-    fn fail(&self, error: io::Error) -> NoteError {
-        NoteError::Io { path: self.path.clone(), error }
+        let text = serde_json::to_vec(&written)
+            .map_err(|error| NoteError::Io { path: self.path.clone(), error: error.into() })?;
+        write_kept(&self.path, &text, Durability::Forced, &lock)
     }
 }
 
@@ -250,22 +164,13 @@ fn is_operation(name: &str) -> bool {
     }
 }
 
-/// Opens a note for reading, and never waits for a pipe that somebody has put in its place.
-fn open_note(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    }
-    options.open(path)
-}
-
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt as _, symlink},
+    };
 
     use super::*;
 
@@ -398,7 +303,7 @@ mod tests {
             fs::write(home.path().join("fit").join(at.to_string()), "").unwrap();
         }
         let other = NotePlace::new(home.path(), "https://other.example", &source());
-        assert!(matches!(other.write(&note()), Err(NoteError::Full(_))));
+        assert!(matches!(other.write(&note()), Err(NoteError::Full { .. })));
         assert!(other.read().is_err());
         first.write(&note()).unwrap();
     }

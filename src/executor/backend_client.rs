@@ -7,6 +7,7 @@ use std::{
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::watch;
 use url::Url;
 
 use super::{CallError, Executor};
@@ -42,6 +43,8 @@ pub struct ServerClient {
     credentials: Box<dyn CredentialSource>,
     /// There is none before the first call: until then no credential is read.
     link: Mutex<Option<ServerLink>>,
+    /// Whether there is one.
+    made: watch::Sender<bool>,
 }
 
 impl fmt::Debug for ServerClient {
@@ -108,7 +111,8 @@ impl ServerClient {
                 noted.add_url(name, value);
             }
         }
-        Self { settings, server, process, environment, credentials, link: Mutex::default() }
+        let (link, made) = (Mutex::default(), watch::channel(false).0);
+        Self { settings, server, process, environment, credentials, link, made }
     }
 
     /// Returns the link to the server, whose messages take of `room`.
@@ -120,6 +124,7 @@ impl ServerClient {
         let secrets = self.credentials.secrets();
         let made = ServerLink::sharing(self.link_settings(memory)?, secrets, room.clone());
         *link = Some(made.clone());
+        self.made.send_replace(true);
         Ok(made)
     }
 
@@ -214,6 +219,14 @@ impl Executor {
             BackendClient::Server(server) => Some(server.made_link()?.state()),
             BackendClient::Api(_) => None,
         }
+    }
+
+    /// Returns the link to a server as soon as something is wanted of it; `None` for an API.
+    pub async fn made_server_link(&self, backend: BackendId) -> Option<ServerLink> {
+        let BackendClient::Server(server) = &**self.backends.get(backend.0)? else { return None };
+        let mut made = server.made.subscribe();
+        made.wait_for(|is_made| *is_made).await.ok()?;
+        server.made_link()
     }
 
     /// Ends all servers that were started, at once, within this time; none is started again.

@@ -6,12 +6,22 @@ use super::process_end::ProcessEnd;
 
 /// Why a server gave no result, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the MCP server of backend \"{backend}\" {fault}")]
+#[error("the MCP server of backend \"{backend}\" {fault}{}", down_text(*down, fault))]
 pub struct ServerError {
     /// The name of the backend.
     pub backend: String,
     /// What happened.
     pub fault: ServerFault,
+    /// How long the server has not been there; `None` where it is, or was not there yet.
+    pub down: Option<Duration>,
+}
+
+impl ServerError {
+    /// Says how long the server has not been there.
+    #[must_use]
+    pub(super) fn down_for(self, down: Option<Duration>) -> Self {
+        Self { down, ..self }
+    }
 }
 
 /// What happened.
@@ -160,8 +170,42 @@ impl ServerFault {
 
     /// Names the backend.
     pub(super) fn of(self, backend: &str) -> ServerError {
-        ServerError { backend: backend.to_owned(), fault: self }
+        ServerError { backend: backend.to_owned(), fault: self, down: None }
     }
+
+    /// Returns whether the server is not there, so that no call of its has a result.
+    fn is_down(&self) -> bool {
+        match self {
+            Self::Introduction { .. }
+            | Self::NoDirectory(_)
+            | Self::NotAServer { .. }
+            | Self::NotFound { .. }
+            | Self::Pausing { .. }
+            | Self::Refused(_)
+            | Self::Start(_)
+            | Self::Starting { .. } => true,
+            Self::Busy
+            | Self::Ended { .. }
+            | Self::NoRoom(_)
+            | Self::Rpc(_)
+            | Self::Stopped
+            | Self::Timeout { .. }
+            | Self::TooLarge { .. }
+            | Self::Unreadable(_) => false,
+        }
+    }
+}
+
+/// Says since when nothing works, where that is not just now.
+fn down_text(down: Option<Duration>, fault: &ServerFault) -> String {
+    let seconds = down.filter(|_| fault.is_down()).map_or(0, |down| down.as_secs());
+    let (count, unit) = match seconds {
+        0 => return String::new(),
+        1..120 => (seconds, "s"),
+        120..7200 => (seconds / 60, "min"),
+        _ => (seconds / 3600, "h"),
+    };
+    format!(" (it has not been there for {count} {unit})")
 }
 
 fn ended_text(end: Option<ProcessEnd>, last_words: &Option<String>) -> String {
@@ -171,4 +215,26 @@ fn ended_text(end: Option<ProcessEnd>, last_words: &Option<String>) -> String {
 
 fn said_text(last_words: &Option<String>) -> String {
     last_words.as_ref().map(|line| format!("; it said last: {line}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_how_long_a_server_has_been_down() {
+        let text = |fault: ServerFault, down: Option<u64>| {
+            fault.of("git").down_for(down.map(Duration::from_secs)).to_string()
+        };
+        let start = || ServerFault::Start("no memory".to_owned());
+        let alone = "the MCP server of backend \"git\" cannot be started: no memory";
+        assert_eq!(text(start(), None), alone);
+        assert_eq!(text(start(), Some(0)), alone);
+        for (seconds, told) in [(1, "1 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h")] {
+            let expected = format!("{alone} (it has not been there for {told})");
+            assert_eq!(text(start(), Some(seconds)), expected);
+        }
+        // It is there, and does not answer.
+        assert!(!text(ServerFault::Busy, Some(60)).contains("60"));
+    }
 }

@@ -27,6 +27,7 @@ struct LinkInner {
     secrets: Secrets,
     room: SharedBudget,
     changes: watch::Sender<u64>,
+    starts: watch::Sender<u64>,
     state: Mutex<LinkStage>,
     pause: Mutex<RestartPause>,
 }
@@ -85,6 +86,7 @@ impl ServerLink {
             secrets,
             room,
             changes: watch::channel(0).0,
+            starts: watch::channel(0).0,
             state: Mutex::new(LinkStage::Idle),
             pause: Mutex::default(),
         }))
@@ -156,6 +158,11 @@ impl ServerLink {
         self.0.changes.subscribe()
     }
 
+    /// Returns what counts how often the server has introduced itself: each time it may have other lists.
+    pub fn starts(&self) -> watch::Receiver<u64> {
+        self.0.starts.subscribe()
+    }
+
     /// Returns the last lines that the server wrote on its standard error, without secrets.
     pub fn last_lines(&self) -> Vec<String> {
         self.session().map(|session| session.last_lines()).unwrap_or_default()
@@ -188,7 +195,10 @@ impl ServerLink {
             ServerFault::Timeout { .. } => ServerFault::Timeout { after: time },
             fault => fault,
         };
-        run.await.map_err(|fault| named(fault).of(self.backend()))
+        run.await.map_err(|fault| {
+            let down = self.0.pause().down(Instant::now());
+            named(fault).of(self.backend()).down_for(down)
+        })
     }
 
     /// Returns the server, as soon as it has introduced itself.
@@ -260,6 +270,10 @@ impl LinkInner {
             let (over, begun) = (session.over(), Instant::now());
             // The link has it: without a link there is no server.
             let weak = Arc::downgrade(&session);
+            if let Some(link) = link.upgrade() {
+                link.pause().is_up();
+                link.starts.send_modify(|count| *count += 1);
+            }
             started.send_replace(Some(Ok(session)));
             drop(started);
             over.cancelled().await;

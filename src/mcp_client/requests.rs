@@ -8,7 +8,7 @@ use rmcp::model::{
     ListResourceTemplatesRequest, ListResourcesRequest, ListToolsRequest, PaginatedRequestParams,
     PingRequest,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -33,7 +33,8 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 const LARGEST_PAGE: u64 = 64 * 1024 * 1024;
 
 /// What a server has, as it says.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ServerList {
     /// Its tools.
     pub tools: Vec<Value>,

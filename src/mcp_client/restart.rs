@@ -18,6 +18,8 @@ pub(super) struct RestartPause {
     short_lives: u32,
     until: Option<Instant>,
     why: String,
+    /// When it ended, or could not be started, for the first time since it was there.
+    down_since: Option<Instant>,
 }
 
 impl RestartPause {
@@ -25,12 +27,23 @@ impl RestartPause {
     pub(super) fn ended(&mut self, life: Duration, why: String, now: Instant) {
         self.short_lives = if life >= LONG_LIFE { 0 } else { self.short_lives.saturating_add(1) };
         self.why = why;
+        self.down_since.get_or_insert(now);
         let doublings = self.short_lives.checked_sub(2);
         let pause = doublings.map(|doublings| {
             let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
             FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
         });
         self.until = pause.map(|pause| now + pause);
+    }
+
+    /// Notes that the server is there.
+    pub(super) fn is_up(&mut self) {
+        self.down_since = None;
+    }
+
+    /// Returns how long the server has not been there; `None` where it is, or nobody has tried.
+    pub(super) fn down(&self, now: Instant) -> Option<Duration> {
+        Some(now.saturating_duration_since(self.down_since?))
     }
 
     /// Returns how long the server is not started yet, and why it ended.
@@ -43,6 +56,20 @@ impl RestartPause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_is_down_from_its_first_end_until_it_is_there() {
+        let (mut pause, now) = (RestartPause::default(), Instant::now());
+        assert_eq!(pause.down(now), None);
+        let later = |seconds| now + Duration::from_secs(seconds);
+        pause.ended(Duration::ZERO, String::new(), now);
+        pause.ended(Duration::ZERO, String::new(), later(5));
+        assert_eq!(pause.down(later(7)), Some(Duration::from_secs(7)));
+        pause.is_up();
+        assert_eq!(pause.down(later(8)), None);
+        pause.ended(LONG_LIFE, String::new(), later(9));
+        assert_eq!(pause.down(later(9)), Some(Duration::ZERO));
+    }
 
     #[test]
     fn pauses_grow_until_a_server_lives() {

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use crate::config::env_vars::Environment;
 
@@ -75,7 +76,7 @@ impl Default for LinkLimits {
 }
 
 /// How a server introduces itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ServerEra {
     /// By `initialize`, in revisions up to 2025-11-25.
     #[default]

@@ -104,6 +104,7 @@ impl Program {
             beside: Vec::new(),
             files: home.path().join("files"),
             cache: None,
+            pins: None,
             file_settings: FileSettings::default(),
             limits: OperatorLimits::default(),
             profiles: Vec::new(),

@@ -102,6 +102,7 @@ mod returns;
 mod second_host;
 mod secrets;
 mod seen;
+mod server_lists;
 mod servers;
 mod settles;
 mod setup;
@@ -121,6 +122,8 @@ mod tasks;
 mod terminal;
 mod third_party;
 mod tls;
+#[cfg(unix)]
+mod tool_pins;
 #[cfg(unix)]
 mod trust;
 mod unexpanded;

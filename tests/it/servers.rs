@@ -14,28 +14,28 @@ use crate::process::Process;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dadl-mcp");
 
 /// A home with a settings file and the scripts of servers.
-struct House {
-    home: TempDir,
-    backends: Vec<Value>,
+pub(crate) struct House {
+    pub(crate) home: TempDir,
+    pub(crate) backends: Vec<Value>,
     top: Value,
     variables: Vec<(&'static str, String)>,
 }
 
 /// What a run left behind.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         Self { home, backends: Vec::new(), top: json!({}), variables: Vec::new() }
     }
 
     /// Adds a server that does what a script says, with these settings besides.
-    fn server(mut self, name: &str, script: &Value, more: Value) -> Self {
+    pub(crate) fn server(mut self, name: &str, script: &Value, more: Value) -> Self {
         let path = self.home.path().join(format!("{name}.json"));
         std::fs::write(&path, script.to_string()).unwrap();
         let mut backend = json!({
@@ -48,17 +48,17 @@ impl House {
     }
 
     /// Adds a backend as it is.
-    fn backend(mut self, backend: Value) -> Self {
+    pub(crate) fn backend(mut self, backend: Value) -> Self {
         self.backends.push(backend);
         self
     }
 
-    fn top(mut self, key: &str, value: Value) -> Self {
+    pub(crate) fn top(mut self, key: &str, value: Value) -> Self {
         self.top[key] = value;
         self
     }
 
-    fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
         self
     }
@@ -73,19 +73,19 @@ impl House {
         arguments.iter().map(|it| (*it).to_owned()).chain(flag).collect()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(self.arguments(arguments)).env_clear();
         command.env("HOME", self.home.path()).envs(self.variables.clone());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         self.command(arguments).stdin(Stdio::null()).output().unwrap().into()
     }
 
     /// Starts a server for hosts, and introduces one.
-    fn serve(&self) -> Process {
+    pub(crate) fn serve(&self) -> Process {
         let arguments = self.arguments(&["serve"]);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut process = Process::with(&arguments, |command| {
@@ -107,30 +107,30 @@ impl From<Output> for Run {
 }
 
 impl Run {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, Some(0), "{}", self.err);
         serde_json::from_str(&self.out).unwrap()
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let list = self.json();
         list.as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
     }
 
     /// What went wrong, where something did.
-    fn failure(&self) -> &str {
+    pub(crate) fn failure(&self) -> &str {
         assert_ne!(self.code, Some(0), "{}", self.out);
         &self.err
     }
 }
 
 /// Levels for the tools that every simulated server has.
-fn levels() -> Value {
+pub(crate) fn levels() -> Value {
     json!({ "levels": { "{echo,add}": "read", "picture": "read", "forget": "dangerous" } })
 }
 
 /// The same, and all of them allowed.
-fn everything() -> Value {
+pub(crate) fn everything() -> Value {
     json!({ "levels": { "{echo,add}": "read", "picture": "read", "forget": "dangerous" }, "access": ["all"] })
 }
 
@@ -140,19 +140,19 @@ fn says(text: &str) -> Value {
 }
 
 /// The tools that a host sees, without those that are ours.
-fn seen(process: &mut Process, id: u32) -> Vec<String> {
+pub(crate) fn seen(process: &mut Process, id: u32) -> Vec<String> {
     let answer = process.request(id, "tools/list", &json!({}));
     let tools = answer["result"]["tools"].as_array().unwrap();
     tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The result of a call of a host.
-fn called(process: &mut Process, id: u32, name: &str, arguments: Value) -> Value {
+pub(crate) fn called(process: &mut Process, id: u32, name: &str, arguments: Value) -> Value {
     let params = json!({ "name": name, "arguments": arguments });
     process.request(id, "tools/call", &params)["result"].take()
 }
 
-fn text(result: &Value) -> &str {
+pub(crate) fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap()
 }
 

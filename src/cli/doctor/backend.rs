@@ -13,7 +13,7 @@ use super::{DoctorReport, availability, certificate, server, switch};
 use crate::{
     app::{ApiAccess, App, LoadedBackend, openapi},
     call::CallChannel,
-    catalog::{BackendId, Catalog, CatalogEntry},
+    catalog::{BackendId, Catalog, CatalogEntry, tool_doubts},
     cli::load,
     config::{
         BackendSettings, Settings,
@@ -140,6 +140,8 @@ async fn examine_server(app: App, credentials: &CredentialResolver, report: &mut
         && server::describe_found(backend, report)
     {
         describe_policy(&app, backend, report);
+        server::describe_kept(backend, report);
+        server::describe_pins(backend, report);
     }
     app.executor.end_servers(app.limits.shutdown_grace).await;
 }
@@ -170,6 +172,7 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport
     let all = catalog.entries().iter().filter(|entry| !entry.is_unlisted()).count();
     let listed = catalog.listed().count();
     report.listed += listed;
+    report.named.extend(tool_doubts::named_tools(catalog));
     let allowed = listed + left_out;
     let mut finding = format!("{allowed} of {all} tools are allowed");
     if left_out > 0 {

@@ -4,8 +4,9 @@
 use super::DoctorReport;
 use crate::{
     app::{App, LoadedBackend, ServerFound},
-    config::servers::EnvValue,
+    config::{servers::EnvValue, tool_pins::ServerPins},
     mcp_client::INHERITED,
+    outcome::timestamp::rfc3339,
 };
 
 /// Says how the server is started, and which variables it gets; no values.
@@ -27,7 +28,44 @@ pub(super) fn describe_start(backend: &LoadedBackend, report: &mut DoctorReport)
 pub(super) async fn started(app: App) -> App {
     let server = app.backend(0).and_then(LoadedBackend::server);
     let time = server.map(|server| server.settings.start_timeout).unwrap_or_default();
-    app.with_servers(time).await
+    app.with_started_servers(time).await
+}
+
+/// Says where its list is kept, for a start that finds it down.
+pub(super) fn describe_kept(backend: &LoadedBackend, report: &mut DoctorReport) {
+    let place = backend.server().and_then(|server| server.listing.place());
+    if let Some(path) = place.filter(|path| path.exists()) {
+        let finding = format!("kept for a start that finds the server down: {}", path.display());
+        report.ok("list", finding);
+    }
+}
+
+/// Says what is pinned of its tools, or that something can be.
+pub(super) fn describe_pins(backend: &LoadedBackend, report: &mut DoctorReport) {
+    let Some(server) = backend.server() else { return };
+    let name = &backend.settings.name;
+    match &server.listing.pins {
+        ServerPins::None => {
+            let pin = report.command(&format!("pin {name}"));
+            report.ok("pins", format!("none; {pin} holds back what changes after you have looked"));
+        }
+        ServerPins::Pinned { pinned, tools, .. } => {
+            let held = server.tools.iter().filter(|tool| tool.held.is_some()).count();
+            let finding = format!("{} tools, since {}", tools.len(), rfc3339(*pinned));
+            match held {
+                0 => report.ok("pins", finding),
+                held => {
+                    let review = report.command(&format!("pin --review {name}"));
+                    let finding = format!("{finding}; {held} are held back");
+                    report.warn("pins", finding, format!("{review} shows what is different"));
+                }
+            }
+        }
+        ServerPins::Unusable(why) => {
+            let hint = "all of its tools are held back: mend the file, or look again and pin anew";
+            report.fail("pins", why.clone(), hint);
+        }
+    }
 }
 
 /// Says what came of that; returns whether the server has answered.
@@ -44,6 +82,11 @@ pub(super) fn describe_found(backend: &LoadedBackend, report: &mut DoctorReport)
                     found.name, found.revision
                 ),
             );
+            true
+        }
+        ServerFound::Known(known) => {
+            let hint = "run its command by hand: what it writes says more";
+            report.fail("server", known.sentence(), hint);
             true
         }
         ServerFound::Failed(why) => {
