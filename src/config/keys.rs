@@ -468,7 +468,7 @@ pub(crate) const OPTIONS: &[ConfigKey] = &[
         "duration",
         "`1m`",
         "Until an answer begins, and between two pieces of it; files that tools save have the two bounds \
-         below",
+         below, and MCP servers `timeout` alone",
     ).only(TransportKind::URLS),
     config_key(
         "start_timeout",

@@ -77,8 +77,7 @@ pub enum ServerFault {
     },
     /// The operator: at the URL is no endpoint of the protocol.
     #[error(
-        "answers HTTP {status} to the first message: is `url` the whole address of its endpoint? A server \
-         of the older transport, HTTP+SSE of 2024-11-05, is not spoken to"
+        "answers HTTP {status} to the first message: is `url` the whole address of its endpoint?"
     )]
     NoEndpoint {
         /// The status.

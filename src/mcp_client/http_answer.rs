@@ -46,6 +46,8 @@ pub(super) struct EventCursor {
 
 /// What comes next.
 pub(super) enum AnswerPart {
+    /// Where messages go, by a server of the older transport.
+    Endpoint(String),
     /// A message, and the memory that it takes.
     Message(Vec<u8>, BudgetShare),
     /// Nothing; a part of a sentence says why, where that is no end in order.
@@ -102,6 +104,9 @@ impl AnswerReader {
         loop {
             if let AnswerFormat::Events(decoder) = &mut self.format {
                 while let Some(event) = decoder.next_event() {
+                    if event.event == "endpoint" {
+                        return Ok(AnswerPart::Endpoint(event.data));
+                    }
                     if !event.data.trim().is_empty() {
                         let memory = self.take_memory();
                         return Ok(AnswerPart::Message(event.data.into_bytes(), memory));

@@ -90,13 +90,21 @@ impl HttpRefusal {
     pub(super) fn is_of_session(&self) -> bool {
         let says_so = || {
             let error = self.read_error();
-            error.is_some_and(|error| error.message.to_ascii_lowercase().contains("session"))
+            error.is_some_and(|error| {
+                let message = error.message.to_ascii_lowercase();
+                message.contains("session") || message.contains("not initialized")
+            })
         };
         match self.status {
             StatusCode::NOT_FOUND => true,
             StatusCode::BAD_REQUEST => says_so(),
             _ => false,
         }
+    }
+
+    /// Returns whether nothing takes messages at the address.
+    pub(super) fn is_of_address(&self) -> bool {
+        matches!(self.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
     }
 
     /// Returns whether it is about the credential.
@@ -117,7 +125,7 @@ impl HttpRefusal {
                 command: client.settings().setup_command(),
             }));
         }
-        if is_introduction && matches!(status, 404 | 405) {
+        if is_introduction && self.is_of_address() {
             return ServerFault::NoEndpoint { status };
         }
         let said = self.said(secrets);

@@ -158,12 +158,16 @@ impl HttpSite {
         message: &Arc<Outgoing>,
         id: &RequestId,
     ) -> Result<(), ServerFault> {
-        let (mut is_renewed, mut has_learned) = (false, false);
+        let (mut is_renewed, mut has_learned, mut has_looked) = (false, false, false);
         loop {
             // An introduction is part of no session.
             let session =
                 if message.is_introduction() { HttpSession::default() } else { self.session() };
             let exchange = self.post(message, &session).await?;
+            if exchange.response.status().is_success() && self.is_old() {
+                // The answer comes on its stream.
+                return Ok(());
+            }
             if exchange.response.status().is_success() {
                 self.note_session(message, &exchange);
                 let reader = AnswerReader::new(exchange, &self.bounds, EventCursor::default())?;
@@ -186,6 +190,11 @@ impl HttpSite {
                 let memory = self.bounds.room.nothing(&ClientKey::only());
                 self.hand_on(ReadLine::Line(answer.into_bytes(), memory)).await;
                 return Ok(());
+            } else if message.is("initialize") && refusal.is_of_address() && !has_looked {
+                has_looked = true;
+                if !self.find_endpoint().await {
+                    return Err(self.fault(&refusal, true));
+                }
             } else {
                 return Err(self.fault(&refusal, message.is_introduction()));
             }
@@ -219,6 +228,7 @@ impl HttpSite {
                         return Ok(());
                     }
                 }
+                AnswerPart::Endpoint(_) => {}
                 AnswerPart::End(why) if reader.is_stream() => {
                     let session = self.session();
                     reader = self.resume(reader.cursor(), &session, why, &mut tries).await?;
@@ -242,7 +252,7 @@ impl HttpSite {
             let answer = loop {
                 match reader.next().await? {
                     AnswerPart::Message(text, _) if answered_by(&text).is_some() => break text,
-                    AnswerPart::Message(..) => {}
+                    AnswerPart::Endpoint(_) | AnswerPart::Message(..) => {}
                     AnswerPart::End(_) => return Ok(()),
                 }
             };

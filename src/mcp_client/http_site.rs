@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::{
     error::ServerFault,
@@ -46,6 +47,8 @@ pub(super) struct HttpSite {
     pub(super) connection: Connection,
     inbox: mpsc::Sender<ReadLine>,
     session: Mutex<HttpSession>,
+    /// Where messages go instead, when the server speaks the older transport.
+    endpoint: OnceLock<Url>,
     /// Held while a session is opened.
     renewal: AsyncMutex<()>,
     pub(super) marks: MarkedArguments,
@@ -114,6 +117,7 @@ impl HttpSite {
             connection,
             inbox,
             session: Mutex::default(),
+            endpoint: OnceLock::new(),
             renewal: AsyncMutex::default(),
             marks: MarkedArguments::default(),
             running: Mutex::default(),
@@ -222,6 +226,7 @@ impl HttpSite {
         body: Option<Vec<u8>>,
     ) -> Result<HttpExchange, ServerFault> {
         let HttpSettings { client, url, files } = &self.settings;
+        let url = self.endpoint.get().unwrap_or(url);
         let message = HttpMessage { method, url: url.clone(), headers, body };
         client.send_message(message, files).await.map_err(exchange_fault)
     }
@@ -306,13 +311,25 @@ impl HttpSite {
                     });
                 }
                 // It says something before that, which the next session says as well.
-                AnswerPart::Message(..) => {}
+                AnswerPart::Endpoint(_) | AnswerPart::Message(..) => {}
             }
         }
     }
 
+    /// Returns whether the server speaks the older transport, and answers on a stream of its own.
+    pub(super) fn is_old(&self) -> bool {
+        self.endpoint.get().is_some()
+    }
+
+    /// Sends messages to this address from now on; returns whether it is one of the same origin.
+    pub(super) fn set_endpoint(&self, address: &str) -> bool {
+        let url = self.settings.url.join(address.trim()).ok();
+        let url = url.filter(|url| url.origin() == self.settings.url.origin());
+        url.is_some_and(|url| self.endpoint.set(url).is_ok())
+    }
+
     /// Ends the connection for this reason.
-    async fn end_all(&self, fault: ServerFault) {
+    pub(super) async fn end_all(&self, fault: ServerFault) {
         let _ = self.connection.fault.set(fault);
         self.hand_on(ReadLine::End).await;
     }

@@ -27,6 +27,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// Nor longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long the address for messages may take.
+const ENDPOINT_TIME: Duration = Duration::from_secs(5);
+
 /// A stream that lived so long works.
 const LONG_LIFE: Duration = Duration::from_secs(60);
 
@@ -69,7 +72,7 @@ impl HttpSite {
 
     /// Listens to what the server says unasked, where it does and has no other way.
     pub(super) fn listen(self: &Arc<Self>) {
-        if self.session().is_stateless() {
+        if self.session().is_stateless() || self.is_old() {
             return;
         }
         let token = self.stop.child_token();
@@ -122,6 +125,33 @@ impl HttpSite {
         }
     }
 
+    /// Finds out whether a server speaks HTTP+SSE of 2024-11-05: a stream that begins with the address for
+    /// messages, and brings all answers. It ends with that stream.
+    pub(super) async fn find_endpoint(self: &Arc<Self>) -> bool {
+        let Ok(exchange) = self.get(&HttpSession::default(), None).await else { return false };
+        if exchange.response.status() != StatusCode::OK {
+            return false;
+        }
+        let reader = AnswerReader::new(exchange, &self.bounds, EventCursor::default());
+        let Some(mut reader) = reader.ok().filter(AnswerReader::is_stream) else { return false };
+        let first = tokio::time::timeout(ENDPOINT_TIME, reader.next()).await;
+        let Ok(Ok(AnswerPart::Endpoint(address))) = first else { return false };
+        if !self.set_endpoint(&address) {
+            return false;
+        }
+        let site = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = site.stop.cancelled() => {}
+                () = site.take_news(&mut reader) => {
+                    let why = "its stream ended".to_owned();
+                    site.end_all(ServerFault::BrokenOff(why)).await;
+                }
+            }
+        });
+        true
+    }
+
     /// Opens a session anew of which nobody wants anything now: its server may list something else.
     fn lost_unasked(self: &Arc<Self>, generation: u64) {
         let site = Arc::clone(self);
@@ -144,6 +174,7 @@ impl HttpSite {
                 Ok(AnswerPart::Message(message, memory)) => {
                     self.hand_on(ReadLine::Line(message, memory)).await;
                 }
+                Ok(AnswerPart::Endpoint(_)) => {}
                 Ok(AnswerPart::End(_)) => return,
                 Err(fault) => {
                     let backend = &*self.connection.backend;

@@ -103,6 +103,7 @@ mod second_host;
 mod secrets;
 mod seen;
 mod server_http;
+mod server_streams;
 mod servers;
 mod settles;
 mod setup;

@@ -80,7 +80,7 @@ pub(crate) fn settings<'a>(
 fn process(settings: &mut LinkSettings) -> &mut ProcessSettings {
     match &mut settings.place {
         LinkPlace::Process(process) => process,
-        LinkPlace::Http(_) => panic!("{settings:?}"),
+        LinkPlace::Http(http) => panic!("{http:?}"),
     }
 }
 

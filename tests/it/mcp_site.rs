@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc::Receiver,
     },
     thread,
 };
@@ -58,6 +59,8 @@ pub(crate) enum Reply {
     Full(u16, String, Vec<u8>),
     /// These bytes, then the connection closes.
     Close(Vec<u8>),
+    /// These bytes, then what comes, until nothing will come any more.
+    Piped(Vec<u8>, Receiver<String>),
     /// These bytes, then this again and again, until the client goes away.
     Endless(Vec<u8>, Vec<u8>),
 }
@@ -190,6 +193,14 @@ impl Shared {
                 }
                 Reply::Close(bytes) => {
                     let _ = writer.write_all(&bytes);
+                    return None;
+                }
+                Reply::Piped(bytes, pipe) => {
+                    writer.write_all(&bytes).ok()?;
+                    for text in pipe {
+                        let chunk = format!("{:x}\r\n{text}\r\n", text.len());
+                        writer.write_all(chunk.as_bytes()).ok()?;
+                    }
                     return None;
                 }
                 Reply::Endless(bytes, more) => {

@@ -17,12 +17,12 @@ use crate::{
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dadl-mcp");
 
 /// A home with settings.
-struct Home {
+pub(crate) struct Home {
     directory: TempDir,
     variables: Vec<(&'static str, String)>,
 }
 
-struct Run {
+pub(crate) struct Run {
     code: Option<i32>,
     out: String,
     err: String,
@@ -30,7 +30,7 @@ struct Run {
 
 impl Home {
     /// Settings of one server, called `hub`, all of whose tools are reads.
-    fn new(url: &str, more: Value) -> Self {
+    pub(crate) fn new(url: &str, more: Value) -> Self {
         let mut backend = json!({
             "name": "hub", "transport": "http", "url": url, "levels": { "*": "read" },
         });
@@ -56,7 +56,7 @@ impl Home {
         arguments.iter().map(|it| (*it).to_owned()).chain(flag).collect()
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let mut command = Command::new(PROGRAM);
         command.args(self.arguments(arguments)).env_clear().stdin(Stdio::null());
         command.env("HOME", self.directory.path()).envs(self.variables.clone());
@@ -77,7 +77,7 @@ impl Home {
 }
 
 impl Run {
-    fn ok(&self) -> &str {
+    pub(crate) fn ok(&self) -> &str {
         assert_eq!(self.code, Some(0), "{}", self.err);
         self.out.trim()
     }
@@ -134,7 +134,7 @@ fn a_server_with_sessions_is_listed_called_and_left() {
 }
 
 /// Speaks the newest revision only; its tool wants its argument in a field, too.
-fn stateless(asked: &Asked) -> Reply {
+pub(crate) fn stateless(asked: &Asked) -> Reply {
     let id = &asked.message["id"];
     let error = |status: u16, error: Value| {
         let answer = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
@@ -207,25 +207,30 @@ fn what_comes_before_the_answer_in_a_stream_reaches_the_host() {
 
 #[test]
 fn a_lost_session_is_opened_anew_and_the_call_is_done_once() {
-    let done = Arc::<Mutex<Vec<String>>>::default();
-    let noted = Arc::clone(&done);
-    let site = calls(move |asked| {
-        // The server was started again, and knows no session of before.
-        if asked.field("mcp-session-id") == Some(SESSION) && asked.count > 1 {
-            return Reply::status(404, "");
+    let unknown =
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"No valid session"}}"#;
+    for (status, said) in [(404, ""), (400, unknown)] {
+        let done = Arc::<Mutex<Vec<String>>>::default();
+        let noted = Arc::clone(&done);
+        let site = calls(move |asked| {
+            // The server was started again, and knows no session of before.
+            if asked.field("mcp-session-id") == Some(SESSION) && asked.count > 1 {
+                let fields = "Content-Type: application/json\r\n".to_owned();
+                return Reply::Full(status, fields, said.into());
+            }
+            noted.lock().unwrap().push(asked.message["params"]["arguments"]["text"].to_string());
+            Reply::Honest
+        });
+        let home = Home::new(&site.url(), json!({}));
+        let mut process = home.serve();
+        for (id, said) in [(2, "a"), (3, "b"), (4, "c")] {
+            assert_eq!(text(&echo(&mut process, id, said)), said);
         }
-        noted.lock().unwrap().push(asked.message["params"]["arguments"]["text"].to_string());
-        Reply::Honest
-    });
-    let home = Home::new(&site.url(), json!({}));
-    let mut process = home.serve();
-    assert_eq!(text(&echo(&mut process, 2, "a")), "a");
-    assert_eq!(text(&echo(&mut process, 3, "b")), "b");
-    assert_eq!(text(&echo(&mut process, 4, "c")), "c");
-    assert_eq!(process.end(), Some(0));
-    assert_eq!(*done.lock().unwrap(), ["\"a\"", "\"b\"", "\"c\""]);
-    assert_eq!(site.asked_for("initialize").len(), 2);
-    assert_eq!(site.asked_for("DELETE")[0].field("mcp-session-id"), Some("session-2"));
+        assert_eq!(process.end(), Some(0));
+        assert_eq!(*done.lock().unwrap(), ["\"a\"", "\"b\"", "\"c\""]);
+        assert_eq!(site.asked_for("initialize").len(), 2);
+        assert_eq!(site.asked_for("DELETE")[0].field("mcp-session-id"), Some("session-2"));
+    }
 }
 
 #[test]
@@ -314,7 +319,7 @@ fn what_is_too_large_or_has_no_end_costs_one_call() {
     }
 }
 
-fn chunk(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
@@ -487,7 +492,7 @@ fn nothing_goes_to_another_origin() {
 fn what_is_no_server_is_told() {
     for (reply, told) in [
         ((404, "Content-Type: text/html\r\n"), "is `url` the whole address of its endpoint?"),
-        ((405, ""), "HTTP+SSE of 2024-11-05"),
+        ((405, ""), "answers HTTP 405 to the first message"),
         ((200, "Content-Type: text/html\r\n"), "answers with \"text/html\""),
         ((200, "Content-Type: application/json\r\n"), "it has no answer to the request"),
         ((500, ""), "answers HTTP 500"),
