@@ -68,6 +68,15 @@ impl HttpEnd {
     }
 }
 
+impl Drop for HttpEnd {
+    /// A session that nobody ended is ended all the same, before the process is.
+    fn drop(&mut self) {
+        if !self.ended.is_cancelled() && self.site.session().is_named() {
+            self.site.leave();
+        }
+    }
+}
+
 /// Sends messages until no more will come.
 async fn post_all(site: Arc<HttpSite>, mut queue: QueuedLines, ended: CancellationToken) {
     let _ended = ended.drop_guard();
@@ -78,6 +87,7 @@ async fn post_all(site: Arc<HttpSite>, mut queue: QueuedLines, ended: Cancellati
     }
     site.stop.cancel();
     site.end_session().await;
+    site.left();
 }
 
 impl HttpSite {
@@ -205,7 +215,7 @@ impl HttpSite {
     async fn take_answer(
         self: &Arc<Self>,
         mut reader: AnswerReader,
-        message: &Outgoing,
+        message: &Arc<Outgoing>,
         id: &RequestId,
     ) -> Result<(), ServerFault> {
         let mut tries = 0;

@@ -142,6 +142,17 @@ impl Outgoing {
         self.method.as_deref() == Some(method)
     }
 
+    /// Returns what it asks a session to do until that ends, and whether that begins with it or ends.
+    pub(super) fn standing(&self) -> Option<(String, bool)> {
+        let begins = match self.method.as_deref()? {
+            "logging/setLevel" => return Some(("level".to_owned(), true)),
+            "resources/subscribe" => true,
+            "resources/unsubscribe" => false,
+            _ => return None,
+        };
+        Some((format!("resource {}", self.name.as_deref()?), begins))
+    }
+
     /// Returns whether it introduces us.
     pub(super) fn is_introduction(&self) -> bool {
         self.is("initialize") || self.is("server/discover")
@@ -293,6 +304,33 @@ mod tests {
         assert_eq!(outgoing(&taken).kind, OutgoingKind::Notification { taken_back });
         assert_eq!(outgoing(&json!({ "id": 1, "result": {} })).kind, OutgoingKind::Answer);
         assert!(Outgoing::read(b"no".to_vec()).is_none());
+    }
+
+    #[test]
+    fn what_a_session_does_until_it_ends_is_known() {
+        let standing = |method: &str| {
+            let params = json!({ "uri": "note://a", "level": "info" });
+            outgoing(&json!({ "id": 1, "method": method, "params": params })).standing()
+        };
+        let resource = |begins| Some(("resource note://a".to_owned(), begins));
+        assert_eq!(standing("resources/subscribe"), resource(true));
+        assert_eq!(standing("resources/unsubscribe"), resource(false));
+        assert_eq!(standing("logging/setLevel"), Some(("level".to_owned(), true)));
+        assert_eq!(standing("resources/read"), None);
+    }
+
+    #[test]
+    fn a_list_is_asked_for_in_the_name_of_a_call() {
+        let meta = json!({ "io.modelcontextprotocol/protocolVersion": STATELESS });
+        let call =
+            outgoing(&json!({ "id": 1, "method": "tools/call", "params": { "_meta": meta } }));
+        let list = call.list_of_tools(1, Some("a\"b")).unwrap();
+        assert!(list.is("tools/list") && list.revision(None) == Some(STATELESS));
+        let body: Value = serde_json::from_slice(&list.body).unwrap();
+        assert_eq!(body["params"], json!({ "cursor": "a\"b", "_meta": meta }));
+        let answer = |cursor: Value| json!({ "result": { "nextCursor": cursor } }).to_string();
+        assert_eq!(Outgoing::next_cursor(answer(json!("x")).as_bytes()), Some("x".to_owned()));
+        assert_eq!(Outgoing::next_cursor(answer(json!("")).as_bytes()), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A server at a URL: what is sent to it, the session that it may have given us, and what of it is under way.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -28,13 +28,19 @@ use super::{
     oversized::IdFinder,
     settings::{HttpSettings, LinkLimits},
 };
-use crate::http::backend::{HttpExchange, HttpMessage};
+use crate::http::{
+    backend::{HttpExchange, HttpMessage},
+    under_way::UnderWay,
+};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A longer name of a session is none.
 const LONGEST_SESSION: usize = 4096;
+
+/// So much is asked of a session anew.
+const MOST_STANDING: usize = 1024;
 
 /// What follows an introduction.
 const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
@@ -49,6 +55,8 @@ pub(super) struct HttpSite {
     session: Mutex<HttpSession>,
     /// Where messages go instead, when the server speaks the older transport.
     endpoint: OnceLock<Url>,
+    /// What a session was asked to do until it ends, and the next one has to be asked again.
+    standing: Mutex<BTreeMap<String, Arc<Outgoing>>>,
     /// Held while a session is opened.
     renewal: AsyncMutex<()>,
     pub(super) marks: MarkedArguments,
@@ -58,6 +66,8 @@ pub(super) struct HttpSite {
     pub(super) listener: Mutex<CancellationToken>,
     /// Cancelled when all that is under way has to end.
     pub(super) stop: CancellationToken,
+    /// Lets the process wait until the session is ended.
+    leaving: Mutex<Option<UnderWay>>,
     /// Why the last introduction failed.
     refusal: Mutex<Option<ServerFault>>,
 }
@@ -118,11 +128,13 @@ impl HttpSite {
             inbox,
             session: Mutex::default(),
             endpoint: OnceLock::new(),
+            standing: Mutex::default(),
             renewal: AsyncMutex::default(),
             marks: MarkedArguments::default(),
             running: Mutex::default(),
             listener: Mutex::default(),
             stop: CancellationToken::new(),
+            leaving: Mutex::default(),
             refusal: Mutex::default(),
         }
     }
@@ -212,6 +224,16 @@ impl HttpSite {
         }
     }
 
+    /// Notes that the session is being ended.
+    pub(super) fn leave(&self) {
+        *self.leaving.lock().unwrap_or_else(PoisonError::into_inner) = Some(UnderWay::begin());
+    }
+
+    /// Notes that it is ended.
+    pub(super) fn left(&self) {
+        *self.leaving.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn session_fields(&self, session: &HttpSession) -> Vec<(HeaderName, HeaderValue)> {
         let revision = HeaderName::from_static("mcp-protocol-version");
         let spoken = session.revision.as_deref().and_then(|it| HeaderValue::from_str(it).ok());
@@ -246,7 +268,7 @@ impl HttpSite {
     }
 
     /// Notes which revision the answer to an introduction names.
-    pub(super) fn note_answer(&self, message: &Outgoing, answer: &[u8]) {
+    pub(super) fn note_answer(&self, message: &Arc<Outgoing>, answer: &[u8]) {
         if message.is("initialize") {
             self.held_session().revision = revision_of(answer);
         } else if message.is("server/discover") && has_result(answer) {
@@ -254,6 +276,15 @@ impl HttpSite {
             *self.held_session() = HttpSession { revision, ..HttpSession::default() };
         } else if message.is("tools/list") {
             self.marks.learn(answer);
+        } else if let Some((standing, begins)) = message.standing()
+            && has_result(answer)
+        {
+            let mut all = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+            if begins && all.len() < MOST_STANDING {
+                all.insert(standing, Arc::clone(message));
+            } else {
+                all.remove(&standing);
+            }
         }
     }
 
@@ -280,6 +311,14 @@ impl HttpSite {
         *self.held_session() = session.clone();
         let begun = Outgoing::read(INITIALIZED.to_vec()).ok_or(ServerFault::SessionLost)?;
         self.post(&begun, &session).await?;
+        let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let asked_again = async {
+            for message in standing.values() {
+                // What fails was not promised for longer than a session.
+                let _ = self.post(message, &session).await;
+            }
+        };
+        let _ = timeout(self.limits.start, asked_again).await;
         let backend = &*self.connection.backend;
         tracing::info!(backend, "the server had lost the session, and has opened another");
         // What it lists may be something else.

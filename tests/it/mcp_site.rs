@@ -284,6 +284,15 @@ pub(crate) fn introduction(revision: &str) -> Value {
     })
 }
 
+/// What a server says of itself in the revision without.
+pub(crate) fn discovery() -> Value {
+    json!({
+        "resultType": "complete", "supportedVersions": ["2026-07-28"], "ttlMs": 0,
+        "cacheScope": "private", "capabilities": { "tools": { "listChanged": true } },
+        "_meta": { "io.modelcontextprotocol/serverInfo": { "name": "new", "version": "2" } },
+    })
+}
+
 fn full(status: u16, fields: &str, body: &[u8]) -> Vec<u8> {
     let head =
         format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n{fields}\r\n", body.len());

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    mcp_site::{Asked, McpSite, Reply, SESSION, event, introduction, stream, text_result},
+    mcp_site::{
+        Asked, McpSite, Reply, SESSION, discovery, event, introduction, stream, text_result,
+    },
     process::Process,
 };
 
@@ -156,10 +158,7 @@ pub(crate) fn stateless(asked: &Asked) -> Reply {
         Reply::events(&event(asked, &result))
     };
     match asked.method() {
-        "server/discover" => complete(json!({
-            "supportedVersions": ["2026-07-28"], "capabilities": { "tools": {} },
-            "_meta": { "io.modelcontextprotocol/serverInfo": { "name": "new", "version": "2" } },
-        })),
+        "server/discover" => complete(discovery()),
         "tools/list" => complete(json!({ "tools": [{ "name": "echo", "inputSchema": schema }] })),
         "tools/call" if asked.field("mcp-name") != Some("echo") => {
             error(400, json!({ "code": -32020, "message": "Mcp-Name" }))

@@ -21,7 +21,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::{
-    mcp_site::{McpSite, Reply, event, introduction, stream, text_result},
+    mcp_site::{McpSite, Reply, discovery, event, introduction, stream, text_result},
     server_http::{Home, chunk, stateless},
 };
 
@@ -76,18 +76,7 @@ async fn changes_are_heard_on_a_stream_that_is_opened_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_sessions_is_asked_for_changes() {
     let site = McpSite::start(|asked| match asked.method() {
-        "server/discover" => {
-            let capabilities = json!({ "tools": { "listChanged": true } });
-            let info =
-                json!({ "io.modelcontextprotocol/serverInfo": { "name": "new", "version": "2" } });
-            Reply::result(
-                asked,
-                json!({
-                    "resultType": "complete", "supportedVersions": ["2026-07-28"],
-                    "capabilities": capabilities, "_meta": info,
-                }),
-            )
-        }
+        "server/discover" => Reply::result(asked, discovery()),
         "subscriptions/listen" if asked.count > 2 => Reply::Endless(stream(""), chunk(b":\n\n")),
         "subscriptions/listen" => {
             let id = json!({ "io.modelcontextprotocol/subscriptionId": asked.message["id"] });
