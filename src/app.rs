@@ -42,7 +42,7 @@ pub use self::{
     },
     list_pace::ListPace,
     list_watch::{WatchStart, follow_lists, watch_lists},
-    servers::LoadedServer,
+    servers::{HttpAccess, LoadedServer, ServerAccess},
 };
 pub(crate) use self::{
     error::{BuildProblem, RotationError, SettingProblem},
@@ -126,7 +126,7 @@ pub enum BackendAccess {
     Server(Box<LoadedServer>),
 }
 
-/// Where requests of an API go.
+/// Where requests go.
 #[derive(Debug, Clone)]
 pub struct ApiAccess {
     /// The base URL.
@@ -312,7 +312,7 @@ fn load_backend(
         problem: Box::new(problem),
     };
     if let Some(server) = &backend.server {
-        return servers::load_server(backend, server);
+        return servers::load_server(backend, server, credentials);
     }
     let mut located = bundled::locate_descriptor(&backend.dadl, &settings.places)
         .map_err(|error| [setting(error.into())])?;
@@ -416,6 +416,14 @@ impl LoadedBackend {
         }
     }
 
+    /// Returns where requests of HTTP go: those of an API, or those of another MCP server at a URL.
+    pub fn web(&self) -> Option<&ApiAccess> {
+        match &self.access {
+            BackendAccess::Api(api) => Some(api),
+            BackendAccess::Server(server) => server.web(),
+        }
+    }
+
     /// Returns what is known of another MCP server; `None` for an API.
     pub fn server(&self) -> Option<&LoadedServer> {
         match &self.access {
@@ -435,21 +443,23 @@ impl LoadedBackend {
     pub fn place(&self) -> BackendPlace {
         match &self.access {
             BackendAccess::Api(api) => BackendPlace::Api(api.base.clone()),
-            BackendAccess::Server(server) => BackendPlace::Process(server.place()),
+            BackendAccess::Server(server) => server.place(),
         }
     }
 
     /// Returns the names of the credentials that its calls need.
     pub fn credentials(&self) -> Vec<&CredentialName> {
-        match self.server() {
-            Some(server) => server.credentials().collect(),
-            None => self.descriptor.auth.credentials(),
-        }
+        let of_process = self.server().into_iter().flat_map(LoadedServer::credentials);
+        of_process.chain(self.descriptor.auth.credentials()).collect()
     }
 
     fn finding_hosts(mut self, resolver: &Arc<dyn HostResolver>) -> Self {
-        if let BackendAccess::Api(api) = &mut self.access {
-            api.guard = api.guard.clone().with_resolver(Arc::clone(resolver));
+        let web = match &mut self.access {
+            BackendAccess::Api(api) => Some(&mut **api),
+            BackendAccess::Server(server) => server.web_mut(),
+        };
+        if let Some(web) = web {
+            web.guard = web.guard.clone().with_resolver(Arc::clone(resolver));
         }
         self
     }
@@ -475,14 +485,12 @@ impl LoadedBackend {
             | AuthScheme::Several(_)
             | AuthScheme::Token { .. } => None,
         };
-        let base = match &self.access {
-            BackendAccess::Api(api) => api.base.as_url(),
-            BackendAccess::Server(server) => {
-                let place = server.place();
-                let args = place.args.iter().map(String::as_str);
-                return BTreeSet::from([Origin::of_process(&place.program, args)]);
-            }
-        };
+        if let BackendPlace::Process(place) = self.place() {
+            let args = place.args.iter().map(String::as_str);
+            return BTreeSet::from([Origin::of_process(&place.program, args)]);
+        }
+        let Some(web) = self.web() else { return BTreeSet::new() };
+        let base = web.base.as_url();
         let urls = std::iter::once(base).chain(token_url);
         urls.filter_map(Origin::of).chain(self.along(base)).collect()
     }
@@ -525,7 +533,7 @@ impl LoadedBackend {
     ) -> BackendClient {
         match &self.access {
             BackendAccess::Api(api) => self.client(api, authenticator).into(),
-            BackendAccess::Server(server) => server.client(self, credentials).into(),
+            BackendAccess::Server(server) => server.client(self, authenticator, credentials).into(),
         }
     }
 

@@ -115,12 +115,6 @@ pub enum SettingProblem {
     /// There is nowhere to keep what a login gives.
     #[error(transparent)]
     Rotation(#[from] RotationError),
-    /// The backend is another MCP server at a URL.
-    #[error(
-        "other MCP servers at a URL cannot be reached yet (`transport: http`): remove the entry, and \
-         attach that server to your MCP host directly"
-    )]
-    HttpServer,
     /// What the base URL came to is none.
     #[error("`url`: {0}")]
     Url(#[from] BaseUrlError),

@@ -87,7 +87,7 @@ impl LoadedBackend {
     /// Returns the credentials that its descriptor gets, and where they go.
     pub fn flows(&self) -> Vec<CredentialFlow> {
         // What a process gets, the operator writes beside its command.
-        let Some(api) = self.api() else { return Vec::new() };
+        let Some(api) = self.web() else { return Vec::new() };
         let (base, auth) = (api.base.as_url(), &self.descriptor.auth);
         let names = auth.credentials().into_iter();
         names.map(|name| self.flow(base, name, &auth.receivers(name))).collect()

@@ -3,32 +3,37 @@
 use std::sync::Arc;
 
 use dadl_descriptor::{
-    model::{CredentialName, Descriptor},
+    model::{AuthScheme, CredentialName, Descriptor},
     source::SourceText,
 };
+use url::Url;
 
 use super::{
-    BackendAccess, BuildProblem, LoadedBackend, SettingProblem,
+    ApiAccess, BackendAccess, BuildProblem, LoadedBackend, SettingProblem,
     known_lists::{ServerFound, ServerListing},
 };
 use crate::{
-    call::ProcessPlace,
+    call::{BackendPlace, BaseUrl, ProcessPlace},
     catalog::ServerTools,
     config::{
-        BackendSettings,
+        BackendSettings, PrivateHost,
         credentials::{BackendCredentials, CredentialResolver},
-        servers::{EnvValue, ServerConnection, ServerSettings, StdioSettings},
+        servers::{EnvValue, HttpServerSettings, ServerConnection, ServerSettings, StdioSettings},
     },
-    executor::ServerClient,
+    executor::{ServerClient, ServerPlace},
+    http::{
+        auth::Authenticator, backend::Backend, client_certificate,
+        connection_guard::ConnectionGuard,
+    },
 };
 
-/// A server that is started, and what is known of it.
+/// Another MCP server, and what is known of it.
 #[derive(Debug, Clone)]
 pub struct LoadedServer {
     /// What its settings say.
     pub settings: ServerSettings,
-    /// How it is started.
-    pub process: StdioSettings,
+    /// How it is started, or where it is.
+    pub access: ServerAccess,
     /// The tools that it listed; none before it was asked.
     pub tools: ServerTools,
     /// What came of asking it.
@@ -37,69 +42,168 @@ pub struct LoadedServer {
     pub listing: ServerListing,
 }
 
+/// How a server is started, or where it is.
+#[derive(Debug, Clone)]
+pub enum ServerAccess {
+    /// It is started.
+    Process(StdioSettings),
+    /// It is at a URL.
+    Http(Box<HttpAccess>),
+}
+
+/// Where a server at a URL is.
+#[derive(Debug, Clone)]
+pub struct HttpAccess {
+    /// The whole URL.
+    pub url: Url,
+    /// Its origin, and where it may connect.
+    pub web: ApiAccess,
+}
+
 impl LoadedServer {
-    /// Returns how it is started.
-    pub fn place(&self) -> ProcessPlace {
-        ProcessPlace {
-            program: self.process.command.to_string_lossy().into_owned(),
-            args: self.process.args.clone(),
+    /// Returns how it is started, or where it is, for people.
+    pub fn place(&self) -> BackendPlace {
+        match &self.access {
+            ServerAccess::Process(process) => BackendPlace::Process(ProcessPlace {
+                program: process.command.to_string_lossy().into_owned(),
+                args: process.args.clone(),
+            }),
+            ServerAccess::Http(http) => BackendPlace::Server(http.url.clone()),
+        }
+    }
+
+    /// Returns how it is started; `None` for one at a URL.
+    pub fn process(&self) -> Option<&StdioSettings> {
+        match &self.access {
+            ServerAccess::Process(process) => Some(process),
+            ServerAccess::Http(_) => None,
+        }
+    }
+
+    /// Returns where it is reached by requests of HTTP; `None` for one that is started.
+    pub fn web(&self) -> Option<&ApiAccess> {
+        match &self.access {
+            ServerAccess::Process(_) => None,
+            ServerAccess::Http(http) => Some(&http.web),
+        }
+    }
+
+    pub(super) fn web_mut(&mut self) -> Option<&mut ApiAccess> {
+        match &mut self.access {
+            ServerAccess::Process(_) => None,
+            ServerAccess::Http(http) => Some(&mut http.web),
         }
     }
 
     /// Returns the credentials that its environment gets.
     pub fn credentials(&self) -> impl Iterator<Item = &CredentialName> {
-        self.process.env.values().filter_map(|value| match value {
+        let env = self.process().into_iter().flat_map(|process| process.env.values());
+        env.filter_map(|value| match value {
             EnvValue::Credential(name) => Some(name),
             EnvValue::Literal(_) => None,
         })
     }
 
-    /// Makes its client; it is started when something is wanted of it.
+    /// Makes its client; it is started, or connected to, when something is wanted of it.
     pub(super) fn client(
         &self,
         loaded: &LoadedBackend,
+        authenticator: Authenticator,
         credentials: &CredentialResolver,
     ) -> ServerClient {
-        let source = BackendCredentials {
-            credentials: credentials.clone(),
-            backend: loaded.settings.clone(),
-            origins: loaded.origins(),
+        let place = match &self.access {
+            ServerAccess::Process(process) => ServerPlace::Process {
+                process: process.clone(),
+                environment: credentials.environment().clone(),
+                credentials: Box::new(BackendCredentials {
+                    credentials: credentials.clone(),
+                    backend: loaded.settings.clone(),
+                    origins: loaded.origins(),
+                }),
+            },
+            ServerAccess::Http(http) => {
+                let ApiAccess { base, guard } = &http.web;
+                let client = Backend::new(loaded.settings.clone(), base.clone(), authenticator);
+                let client = Arc::new(client.with_guard(guard.clone()));
+                ServerPlace::Http { client, url: http.url.clone() }
+            }
         };
-        ServerClient::new(
-            loaded.settings.clone(),
-            self.settings.clone(),
-            self.process.clone(),
-            credentials.environment().clone(),
-            Box::new(source),
-        )
+        ServerClient::new(loaded.settings.clone(), self.settings.clone(), place)
     }
 }
 
-/// Takes a backend that is another MCP server; nothing is started.
+/// Takes a backend that is another MCP server; nothing is started or asked.
 pub(super) fn load_server(
     backend: &BackendSettings,
     settings: &ServerSettings,
+    credentials: &CredentialResolver,
 ) -> Result<LoadedBackend, Vec<BuildProblem>> {
-    let ServerConnection::Stdio(process) = &settings.connection else {
-        return Err(vec![BuildProblem::Setting {
-            backend: backend.name.clone(),
-            problem: Box::new(SettingProblem::HttpServer),
-        }]);
+    let problem = |problem: Box<SettingProblem>| {
+        vec![BuildProblem::Setting { backend: backend.name.clone(), problem }]
+    };
+    let mut descriptor = Descriptor::without_tools(backend.name.clone());
+    let access = match &settings.connection {
+        ServerConnection::Stdio(process) => ServerAccess::Process(process.clone()),
+        ServerConnection::Http(http) => {
+            let access = http_access(backend, &http.auth).map_err(problem)?;
+            descriptor.auth = auth_scheme(http);
+            let rotation = super::check_rotation(&descriptor, credentials);
+            rotation.map_err(|error| problem(Box::new(error.into())))?;
+            ServerAccess::Http(Box::new(access))
+        }
     };
     let server = LoadedServer {
         settings: settings.clone(),
-        process: process.clone(),
+        access,
         tools: ServerTools::default(),
         found: ServerFound::NotAsked,
         listing: ServerListing::default(),
     };
     Ok(LoadedBackend {
         settings: backend.clone(),
-        descriptor: Arc::new(Descriptor::without_tools(backend.name.clone())),
+        descriptor: Arc::new(descriptor),
         source: SourceText::new(backend.name.clone(), String::new()),
         diagnostics: Vec::new(),
         access: BackendAccess::Server(Box::new(server)),
         unused: None,
         read: Vec::new(),
     })
+}
+
+/// Returns how requests of a server at a URL authenticate: what stands in the place of `auth` of a
+/// descriptor, for the login, `setup`, `doctor` and whoever else asks. What is found out about a server
+/// when the program runs goes in here.
+fn auth_scheme(http: &HttpServerSettings) -> AuthScheme {
+    http.auth.clone()
+}
+
+fn http_access(
+    backend: &BackendSettings,
+    written: &AuthScheme,
+) -> Result<HttpAccess, Box<SettingProblem>> {
+    let parsed = Url::parse(backend.url.as_deref().unwrap_or_default());
+    let mut url = parsed.map_err(|error| Box::new(SettingProblem::Url(error.into())))?;
+    url.set_fragment(None);
+    // A credential is for the whole origin, and requests go to the one URL.
+    let base = BaseUrl::parse(&url.origin().ascii_serialization());
+    let base = base.map_err(|error| Box::new(SettingProblem::Url(error)))?;
+    let shown = client_certificate::check_identity(backend, base.as_url());
+    shown.map_err(|error| Box::new(SettingProblem::ClientCert(error)))?;
+    // The operator has written down where logins are, too.
+    let mut reached = backend.clone();
+    reached.allow_private_hosts.extend(login_hosts(written));
+    let guard = ConnectionGuard::new(reached.reach(base.as_url(), None));
+    Ok(HttpAccess { url, web: ApiAccess { base, guard } })
+}
+
+/// Returns the hosts to which a login leads.
+fn login_hosts(auth: &AuthScheme) -> Vec<PrivateHost> {
+    let AuthScheme::OAuth2(oauth2) = auth else { return Vec::new() };
+    let consent = oauth2.consent().map(|consent| &consent.authorize_url);
+    let urls = oauth2.token_url.iter().chain(consent);
+    let hosts = urls.filter_map(|url| {
+        let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", url.host_str()?).parse().ok()
+    });
+    hosts.collect()
 }

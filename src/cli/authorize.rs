@@ -91,7 +91,7 @@ pub(super) async fn ask_authorization(
     let token_url = oauth2.token_url.clone();
     let token_url =
         token_url.ok_or_else(|| anyhow::anyhow!("the descriptor has no `token_url`"))?;
-    let api = backend.api().ok_or_else(|| anyhow::anyhow!("the backend is no API"))?;
+    let api = backend.web().ok_or_else(|| anyhow::anyhow!("the backend has no URL"))?;
     let (settings, ApiAccess { base, guard }) = (&backend.settings, api);
     let endpoint = TokenEndpoint::new(token_url, oauth2.client_auth, settings, base, guard)
         .map(|endpoint| endpoint.noting(&SECRETS))

@@ -130,10 +130,10 @@ fn dispatch(
         // Runs before there is anything to dispatch.
         CliCommand::JqWorker => Ok(ExitReason::Ok),
         CliCommand::Fmt(args) => fmt::run(&args, console),
-        CliCommand::List(args) => one_shot()?.block_on(list::run(&args, environment, console)),
+        CliCommand::List(args) => to_the_end(list::run(&args, environment, console)),
         CliCommand::Man(args) => completions::print_man_page(&args, console),
-        CliCommand::Pin(args) => one_shot()?.block_on(pin::run(&args, environment, console)),
-        CliCommand::Search(args) => one_shot()?.block_on(search::run(&args, environment, console)),
+        CliCommand::Pin(args) => to_the_end(pin::run(&args, environment, console)),
+        CliCommand::Search(args) => to_the_end(search::run(&args, environment, console)),
         CliCommand::Serve(args) => {
             // Requests of several HTTP clients may run side by side; stdio has one client.
             let runtime = if args.http.is_some() { for_many_clients() } else { one_shot() }?;
@@ -153,7 +153,7 @@ fn dispatch(
             done
         }
         CliCommand::Setup(args) => to_the_end(setup::run(&args, environment, console)),
-        CliCommand::Show(args) => one_shot()?.block_on(show::run(&args, environment, console)),
+        CliCommand::Show(args) => to_the_end(show::run(&args, environment, console)),
         #[cfg(feature = "simulator")]
         CliCommand::Simulate(args) => for_many_clients()?.block_on(simulate::run(args, console)),
         CliCommand::Task(args) => to_the_end(task::run(args, environment, console)),
@@ -161,8 +161,8 @@ fn dispatch(
     }
 }
 
-/// Runs a subcommand that makes calls: a call may leave a login behind whose server has replaced
-/// what is stored.
+/// Runs a subcommand that asks others: a call may leave a login behind whose server has replaced what is
+/// stored, and another MCP server a session.
 fn to_the_end(
     command: impl Future<Output = Result<ExitReason, CliFailure>>,
 ) -> Result<ExitReason, CliFailure> {

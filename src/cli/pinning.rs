@@ -22,7 +22,7 @@ pub(super) async fn ask_pin(
     backend: &LoadedBackend,
     console: &mut Console,
 ) -> Result<Option<CertificatePin>, CliFailure> {
-    let Some(api) = backend.api().filter(|api| api.base.is_tls()) else { return Ok(None) };
+    let Some(api) = backend.web().filter(|api| api.base.is_tls()) else { return Ok(None) };
     // What keeps it from being reached is told by the check.
     let presented = tls::presented_certificate(&backend.settings, &api.base, &api.guard).await;
     let Ok(presented) = presented else { return Ok(None) };

@@ -246,7 +246,7 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "`rest`, `stdio` or `http`",
         "`rest`",
         "`rest`: an API with a descriptor. `stdio` and `http`: another MCP server, which dadl-mcp \
-         starts, or at a URL, which cannot be reached yet: see [servers](servers.md)",
+         starts, or at a URL: see [servers](servers.md)",
     ),
     config_key(
         "dadl",
@@ -291,6 +291,14 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "none",
         "The variable that holds the bearer token of the server; also looked for under the names of \
          other credentials",
+    )
+    .only(&[TransportKind::Http]),
+    config_key(
+        "auth",
+        "mapping",
+        "none",
+        "How requests of the server authenticate, as `auth` of a [descriptor](language.md) says it: \
+         `bearer`, `apikey`, `basic`, `session`, and `oauth2` with every flow; instead of `api_key_env`",
     )
     .only(&[TransportKind::Http]),
     config_key("hint", "text", "none", "What models should know about this backend"),
@@ -482,7 +490,7 @@ pub(crate) const OPTIONS: &[ConfigKey] = &[
         "duration",
         "`1m`",
         "Until an answer begins, and between two pieces of it; files that tools save have the two bounds \
-         below",
+         below, and MCP servers `timeout` alone",
     ).only(TransportKind::URLS),
     config_key(
         "start_timeout",

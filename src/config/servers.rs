@@ -183,7 +183,7 @@ impl ConfigReader {
                 ServerConnection::Stdio(self.read_process(section, directory, backend))
             }
             TransportKind::Http => {
-                let auth = self.read_bearer(section, backend);
+                let auth = self.read_server_auth(section, backend);
                 self.check_server_headers(section);
                 ServerConnection::Http(HttpServerSettings { auth })
             }
@@ -356,6 +356,24 @@ impl ConfigReader {
             return None;
         }
         Some(EnvValue::Credential(CredentialName(name.value.to_owned())))
+    }
+
+    /// Reads how requests of a server at a URL authenticate.
+    fn read_server_auth(
+        &mut self,
+        section: ConfigSection<'_>,
+        backend: &mut BackendSettings,
+    ) -> AuthScheme {
+        let Some(entry) = self.find_value(section, "auth") else {
+            return self.read_bearer(section, backend);
+        };
+        if let Some(other) = section.entry("api_key_env") {
+            let message = "`auth` and `api_key_env` both say what is sent";
+            self.report_error(code::DUPLICATE_KEY, &other.key_span, message, "keep `auth`");
+        }
+        let (auth, findings) = dadl_descriptor::read_auth(&entry.value, &entry.key_span);
+        self.findings.extend(findings);
+        auth.unwrap_or(AuthScheme::None)
     }
 
     /// Reads the bearer token of a server at a URL.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,8 +19,12 @@ use crate::{
         env_vars::Environment,
         servers::{EnvValue, ServerSettings, StdioSettings},
     },
+    files::FileStore,
     http::backend::Backend,
-    mcp_client::{LinkLimits, LinkSettings, LinkState, ProcessSettings, ServerEra, ServerLink},
+    mcp_client::{
+        HttpSettings, LinkLimits, LinkPlace, LinkSettings, LinkState, ProcessSettings, ServerEra,
+        ServerLink,
+    },
     secrets::{self, Secrets},
     shares::SharedBudget,
 };
@@ -30,21 +34,39 @@ use crate::{
 pub enum BackendClient {
     /// Requests of an API.
     Api(Box<Backend>),
-    /// A server that is started.
+    /// Messages to another MCP server.
     Server(Box<ServerClient>),
 }
 
-/// The client of a server that is started when something is wanted of it.
+/// The client of a server that is started, or connected to, when something is wanted of it.
 pub struct ServerClient {
     settings: BackendSettings,
     server: ServerSettings,
-    process: StdioSettings,
-    environment: Environment,
-    credentials: Box<dyn CredentialSource>,
+    place: ServerPlace,
     /// There is none before the first call: until then no credential is read.
     link: Mutex<Option<ServerLink>>,
     /// Whether there is one.
     made: watch::Sender<bool>,
+}
+
+/// How a server is reached.
+pub enum ServerPlace {
+    /// It is started.
+    Process {
+        /// How.
+        process: StdioSettings,
+        /// Our environment: it gets what [`crate::mcp_client::INHERITED`] names of it.
+        environment: Environment,
+        /// What it gets besides, where its settings name credentials.
+        credentials: Box<dyn CredentialSource>,
+    },
+    /// It is at a URL.
+    Http {
+        /// What connects, and adds the credential.
+        client: Arc<Backend>,
+        /// The whole URL.
+        url: Url,
+    },
 }
 
 impl fmt::Debug for ServerClient {
@@ -82,54 +104,77 @@ impl BackendClient {
         }
     }
 
+    /// Returns what sends requests of HTTP: those of an API, or the messages to a server at a URL.
+    pub fn web(&self) -> Option<&Backend> {
+        match self {
+            Self::Api(backend) => Some(backend),
+            Self::Server(server) => match &server.place {
+                ServerPlace::Process { .. } => None,
+                ServerPlace::Http { client, .. } => Some(client),
+            },
+        }
+    }
+
     /// Returns the secrets that are in use.
     pub(super) fn secrets(&self) -> Secrets {
         match self {
             Self::Api(backend) => backend.secrets().clone(),
-            Self::Server(server) => server.credentials.secrets(),
+            Self::Server(server) => server.secrets(),
         }
     }
 }
 
 impl ServerClient {
-    /// Makes the client of a server; nothing is started. It gets what [`crate::mcp_client::INHERITED`]
-    /// names of `environment`, and what its settings say, from `credentials` where they name one.
-    pub fn new(
-        settings: BackendSettings,
-        server: ServerSettings,
-        process: StdioSettings,
-        environment: Environment,
-        credentials: Box<dyn CredentialSource>,
-    ) -> Self {
-        // People write secrets into files.
-        let noted = credentials.secrets();
-        for (name, value) in &process.env {
-            let EnvValue::Literal(value) = value else { continue };
-            if secrets::sounds_secret(name) {
-                noted.add(name, value);
-            } else if has_password(value) {
-                noted.add_url(name, value);
+    /// Makes the client of a server; nothing is started.
+    pub fn new(settings: BackendSettings, server: ServerSettings, place: ServerPlace) -> Self {
+        if let ServerPlace::Process { process, credentials, .. } = &place {
+            // People write secrets into files.
+            let noted = credentials.secrets();
+            for (name, value) in &process.env {
+                let EnvValue::Literal(value) = value else { continue };
+                if secrets::sounds_secret(name) {
+                    noted.add(name, value);
+                } else if has_password(value) {
+                    noted.add_url(name, value);
+                }
+            }
+        }
+        if let ServerPlace::Http { client, url } = &place {
+            for (name, value) in url.query_pairs().filter(|(name, _)| secrets::sounds_secret(name))
+            {
+                client.secrets().add(&name, &value);
             }
         }
         let (link, made) = (Mutex::default(), watch::channel(false).0);
-        Self { settings, server, process, environment, credentials, link, made }
+        Self { settings, server, place, link, made }
+    }
+
+    fn secrets(&self) -> Secrets {
+        match &self.place {
+            ServerPlace::Process { credentials, .. } => credentials.secrets(),
+            ServerPlace::Http { client, .. } => client.secrets().clone(),
+        }
     }
 
     /// Returns the link to the server, whose messages take of `room`.
-    fn link(&self, room: &SharedBudget, memory: u64) -> Result<ServerLink, CallError> {
+    fn link(
+        &self,
+        room: &SharedBudget,
+        memory: u64,
+        files: &FileStore,
+    ) -> Result<ServerLink, CallError> {
         let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(link) = &*link {
             return Ok(link.clone());
         }
-        let secrets = self.credentials.secrets();
-        let made = ServerLink::sharing(self.link_settings(memory)?, secrets, room.clone());
+        let link_settings = self.link_settings(memory, files)?;
+        let made = ServerLink::sharing(link_settings, self.secrets(), room.clone());
         *link = Some(made.clone());
         self.made.send_replace(true);
         Ok(made)
     }
 
-    fn link_settings(&self, memory: u64) -> Result<LinkSettings, CallError> {
-        let StdioSettings { command, args, cwd, .. } = &self.process;
+    fn link_settings(&self, memory: u64, files: &FileStore) -> Result<LinkSettings, CallError> {
         let limits = LinkLimits {
             message: self.settings.max_response_bytes,
             memory,
@@ -140,26 +185,36 @@ impl ServerClient {
             Some(revision) if revision >= FIRST_OF_DISCOVER => ServerEra::Discover,
             _ => ServerEra::Initialize,
         };
-        Ok(LinkSettings {
-            backend: self.settings.name.clone(),
-            process: ProcessSettings {
-                command: command.to_string_lossy().into_owned(),
-                arguments: args.clone(),
-                variables: self.variables()?,
-                environment: self.environment.clone(),
-                directory: cwd.clone(),
-                supervisor: None,
-            },
-            limits,
-            first_era,
-        })
+        let place = match &self.place {
+            ServerPlace::Process { process, environment, credentials } => {
+                let StdioSettings { command, args, cwd, .. } = process;
+                LinkPlace::Process(ProcessSettings {
+                    command: command.to_string_lossy().into_owned(),
+                    arguments: args.clone(),
+                    variables: self.variables(process, &**credentials)?,
+                    environment: environment.clone(),
+                    directory: cwd.clone(),
+                    supervisor: None,
+                })
+            }
+            ServerPlace::Http { client, url } => LinkPlace::Http(HttpSettings {
+                client: Arc::clone(client),
+                url: url.clone(),
+                files: files.clone(),
+            }),
+        };
+        Ok(LinkSettings { backend: self.settings.name.clone(), place, limits, first_era })
     }
 
-    fn variables(&self) -> Result<Vec<(String, SecretString)>, CallError> {
-        let noted = self.credentials.secrets();
+    fn variables(
+        &self,
+        process: &StdioSettings,
+        credentials: &dyn CredentialSource,
+    ) -> Result<Vec<(String, SecretString)>, CallError> {
+        let noted = credentials.secrets();
         let value = |value: &EnvValue| match value {
             EnvValue::Literal(text) => Ok(SecretString::from(text.as_str())),
-            EnvValue::Credential(name) => match self.credentials.find(name) {
+            EnvValue::Credential(name) => match credentials.find(name) {
                 Ok(value) => {
                     if secrets::is_secret(&name.0) {
                         noted.add(&name.0, value.expose_secret());
@@ -173,7 +228,7 @@ impl ServerClient {
                 }
             },
         };
-        let named = self.process.env.iter();
+        let named = process.env.iter();
         named.map(|(name, it)| Ok((name.clone(), value(it)?))).collect()
     }
 
@@ -196,6 +251,11 @@ impl Executor {
         self.backends.get(backend.0)?.api()
     }
 
+    /// Returns what sends requests of HTTP; `None` for a server that is started.
+    pub fn web(&self, backend: BackendId) -> Option<&Backend> {
+        self.backends.get(backend.0)?.web()
+    }
+
     /// Returns the link to a server, which starts it when something is wanted of it.
     ///
     /// # Errors
@@ -204,7 +264,7 @@ impl Executor {
     pub fn server_link(&self, backend: BackendId) -> Result<ServerLink, CallError> {
         match self.backends.get(backend.0).map(|client| &**client) {
             Some(BackendClient::Server(server)) => {
-                server.link(self.bounds.memory(), self.bounds.most_memory())
+                server.link(self.bounds.memory(), self.bounds.most_memory(), &self.files)
             }
             _ => {
                 let message = "the backend is no MCP server".to_owned();

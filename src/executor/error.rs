@@ -348,10 +348,7 @@ impl CallError {
             Self::Api(error) => error.retry_after,
             Self::Login { error, .. } => error.retry_after(),
             Self::Send(SendError { kind: SendErrorKind::RateLimited { wait }, .. }) => Some(*wait),
-            Self::Server(error) => match error.fault {
-                ServerFault::Pausing { left, .. } => Some(left),
-                _ => None,
-            },
+            Self::Server(error) => error.fault.retry_after(),
             other => other.inner()?.retry_after(),
         }
     }

@@ -58,7 +58,7 @@ use serde_json::Value;
 
 pub(crate) use self::call_bounds::AnswerMemory;
 pub use self::{
-    backend_client::{BackendClient, ServerClient},
+    backend_client::{BackendClient, ServerClient, ServerPlace},
     caller_script::{CallerScript, ScriptError, ScriptGuide},
     change_approval::{ChangeApproval, ChangeQuestion, ChangeRefusal},
     context::{CallContext, OnDrop, WaitBudget},

@@ -1,5 +1,7 @@
 //! One backend: its base URL, its client, its credential.
 
+mod message;
+
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use reqwest::Client;
 use tokio::time::Instant;
 use url::Url;
 
+pub(crate) use self::message::HttpMessage;
 use super::{
     answer_start::peek_body,
     auth::{AppliedCredential, Authenticator},

@@ -33,10 +33,10 @@ pub(super) struct BackendOrigin {
     pub(super) has_credential: bool,
     /// What its answers said about how much may be asked.
     pub(super) throttle: BackendThrottle,
-    /// One for each use: answers, downloads, what lasts.
-    clients: [OnceLock<Result<Client, ClientError>>; 3],
+    /// One for each use: answers, downloads, what lasts, messages.
+    clients: [OnceLock<Result<Client, ClientError>>; 4],
     /// The same, where a certificate is shown.
-    renewing: [RenewingClient; 3],
+    renewing: [RenewingClient; 4],
 }
 
 impl BackendOrigin {
@@ -108,10 +108,11 @@ impl BackendOrigin {
 }
 
 /// Returns what there is for one use.
-fn for_purpose<T>([answers, downloads, lasting]: &[T; 3], purpose: ClientPurpose) -> &T {
+fn for_purpose<T>([answers, downloads, lasting, messages]: &[T; 4], purpose: ClientPurpose) -> &T {
     match purpose {
         ClientPurpose::Answers => answers,
         ClientPurpose::Downloads => downloads,
         ClientPurpose::Lasting => lasting,
+        ClientPurpose::Messages => messages,
     }
 }

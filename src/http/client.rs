@@ -31,13 +31,15 @@ pub(crate) enum ClientPurpose {
     Downloads,
     /// Files that are sent, and answers without an end: the silence of the backend has no bound.
     Lasting,
+    /// Messages of another protocol, whose answers begin when they do: whoever waits has a bound.
+    Messages,
 }
 
 impl ClientPurpose {
     /// How many connections to a backend stay open for the next request.
     fn idle_connections(self) -> usize {
         match self {
-            Self::Answers => 64,
+            Self::Answers | Self::Messages => 64,
             Self::Downloads | Self::Lasting => 4,
         }
     }

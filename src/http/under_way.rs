@@ -1,5 +1,6 @@
 //! Requests that outlive the call which needed them, and that the process waits for at its end: a
-//! login whose server may have replaced a refresh token, and the request that cancels a task.
+//! login whose server may have replaced a refresh token, the request that cancels a task, and the end of a
+//! session of another MCP server.
 
 use std::{sync::LazyLock, time::Duration};
 

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::process_end::ProcessEnd;
+use crate::http::error::SendErrorKind;
 
 /// Why a server gave no result, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +32,12 @@ pub enum ServerFault {
     /// So many requests or bytes wait for a server that does not read.
     #[error("does not read what it is sent; try again later")]
     Busy,
+    /// The stream that had to have the answer broke off; a part of a sentence says how.
+    #[error("broke its answer off: {0}")]
+    BrokenOff(String),
+    /// The server wants another credential than it got, or one at all.
+    #[error(transparent)]
+    Credential(Box<CredentialRefusal>),
     /// The process ended.
     #[error("ended{}", ended_text(*end, last_words))]
     Ended {
@@ -50,6 +57,20 @@ pub enum ServerFault {
         /// The last line of its standard error.
         last_words: Option<String>,
     },
+    /// The server cannot be reached, or did not answer.
+    #[error("did not answer: {kind}; {}", kind.hint())]
+    NoAnswer {
+        /// What happened.
+        kind: SendErrorKind,
+    },
+    /// There is nothing to send it as a credential, or no way to send anything; nothing was sent.
+    #[error("is asked for nothing: {why}")]
+    NotAsked {
+        /// Why.
+        why: String,
+        /// Whether it may be otherwise a moment later.
+        is_transient: bool,
+    },
     /// The operator: the directory where the server should run is not there.
     #[error("cannot be started: its `cwd` {} is no directory", .0.display())]
     NoDirectory(PathBuf),
@@ -64,6 +85,14 @@ pub enum ServerFault {
         /// The beginning of such a line.
         line: String,
     },
+    /// The operator: at the URL is no endpoint of the protocol.
+    #[error(
+        "answers HTTP {status} to the first message: is `url` the whole address of its endpoint?"
+    )]
+    NoEndpoint {
+        /// The status.
+        status: u16,
+    },
     /// The operator: there is no such program.
     #[error(
         "cannot be started: there is no program {command:?} (PATH is {path:?}); install it, or write its \
@@ -74,6 +103,12 @@ pub enum ServerFault {
         command: String,
         /// Where it was looked for.
         path: String,
+    },
+    /// What came is no message, and has the type of something else.
+    #[error("answers with {content_type:?}: is `url` the whole address of its endpoint?")]
+    OtherContent {
+        /// The type.
+        content_type: String,
     },
     /// The server ended several times and is not started again yet.
     #[error("{why}; it can be started again in {} s", left.as_secs() + 1)]
@@ -89,6 +124,9 @@ pub enum ServerFault {
     /// The server answered with an error of JSON-RPC.
     #[error("answered with the error {}: {}", .0.code, .0.message)]
     Rpc(RpcFailure),
+    /// The server has lost the session, and the one after it.
+    #[error("knows the session no more; nothing was done; try again")]
+    SessionLost,
     /// The system: no process was made.
     #[error("cannot be started: {0}")]
     Start(String),
@@ -97,6 +135,16 @@ pub enum ServerFault {
     Starting {
         /// The bound.
         after: Duration,
+    },
+    /// The server answered with an error of HTTP.
+    #[error("answers HTTP {status}{}", said_text(said))]
+    Status {
+        /// The status.
+        status: u16,
+        /// What it says, bounded and without secrets.
+        said: Option<String>,
+        /// When to come back.
+        retry_after: Option<Duration>,
     },
     /// This program ends, or the backend is no longer in the settings.
     #[error("is being ended")]
@@ -116,6 +164,32 @@ pub enum ServerFault {
     /// The message with the result cannot be read.
     #[error("answered with what is no message of the protocol: {0}")]
     Unreadable(String),
+}
+
+/// A server that does not take a credential, or asks for one: HTTP 401, or 403.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} run `{command}`", refusal_text(self))]
+pub struct CredentialRefusal {
+    /// The status.
+    pub status: u16,
+    /// The value of `WWW-Authenticate`, bounded: where a credential comes from (RFC 9728), and for what it
+    /// is good.
+    pub challenge: Option<String>,
+    /// Whether the settings name a credential.
+    pub has_credential: bool,
+    /// The command in which a person can say what to send.
+    pub command: String,
+}
+
+fn refusal_text(refusal: &CredentialRefusal) -> String {
+    match (refusal.status, refusal.has_credential) {
+        (401, false) => "wants a credential, and the settings name none (HTTP 401): write `api_key_env` or `auth`, or else"
+                .to_owned(),
+        (401, true) => "does not accept the credential (HTTP 401):".to_owned(),
+        (status, _) => {
+            format!("does not let the credential do this, or wants another one (HTTP {status}):")
+        }
+    }
 }
 
 /// An error of JSON-RPC.
@@ -144,20 +218,37 @@ impl ServerFault {
     /// no answer to read.
     pub fn is_unsure(&self) -> bool {
         match self {
-            Self::Ended { .. }
+            Self::NoAnswer { kind } => {
+                let is_redirect = matches!(
+                    kind,
+                    SendErrorKind::RedirectElsewhere { .. }
+                        | SendErrorKind::RedirectLoop
+                        | SendErrorKind::RedirectUnsafe { .. }
+                        | SendErrorKind::RateLimited { .. }
+                );
+                !is_redirect && !kind.is_before_request()
+            }
+            Self::Status { status, .. } => *status >= 500,
+            Self::BrokenOff(_)
+            | Self::Ended { .. }
             | Self::NoRoom(_)
             | Self::NotAServer { .. }
+            | Self::OtherContent { .. }
             | Self::Stopped
             | Self::Timeout { .. }
             | Self::TooLarge { .. }
             | Self::Unreadable(_) => true,
             Self::Busy
+            | Self::Credential(_)
             | Self::Introduction { .. }
             | Self::NoDirectory(_)
+            | Self::NoEndpoint { .. }
+            | Self::NotAsked { .. }
             | Self::NotFound { .. }
             | Self::Pausing { .. }
             | Self::Refused(_)
             | Self::Rpc(_)
+            | Self::SessionLost
             | Self::Start(_)
             | Self::Starting { .. } => false,
         }
@@ -165,7 +256,27 @@ impl ServerFault {
 
     /// Returns whether it may be otherwise when the same is asked again a moment later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy | Self::NoRoom(_) | Self::Pausing { .. } | Self::Starting { .. })
+        match self {
+            Self::Busy
+            | Self::NoRoom(_)
+            | Self::Pausing { .. }
+            | Self::SessionLost
+            | Self::Starting { .. } => true,
+            Self::NoAnswer { kind } => kind.is_transient(),
+            Self::NotAsked { is_transient, .. } => *is_transient,
+            Self::Status { status, .. } => matches!(status, 429 | 502 | 503 | 504),
+            _ => false,
+        }
+    }
+
+    /// Returns how long to wait before the same is asked again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Pausing { left, .. } => Some(*left),
+            Self::NoAnswer { kind: SendErrorKind::RateLimited { wait } } => Some(*wait),
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 
     /// Names the backend.
@@ -177,17 +288,25 @@ impl ServerFault {
     fn is_down(&self) -> bool {
         match self {
             Self::Introduction { .. }
+            | Self::NoAnswer { .. }
             | Self::NoDirectory(_)
+            | Self::NoEndpoint { .. }
             | Self::NotAServer { .. }
+            | Self::NotAsked { .. }
             | Self::NotFound { .. }
             | Self::Pausing { .. }
             | Self::Refused(_)
             | Self::Start(_)
             | Self::Starting { .. } => true,
-            Self::Busy
+            Self::BrokenOff(_)
+            | Self::Busy
+            | Self::Credential(_)
             | Self::Ended { .. }
             | Self::NoRoom(_)
+            | Self::OtherContent { .. }
             | Self::Rpc(_)
+            | Self::SessionLost
+            | Self::Status { .. }
             | Self::Stopped
             | Self::Timeout { .. }
             | Self::TooLarge { .. }

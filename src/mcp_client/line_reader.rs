@@ -120,7 +120,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
 }
 
 /// Counts a line of this length; returns whether there is room for it.
-fn has_room(memory: &mut BudgetShare, length: u64) -> bool {
+pub(super) fn has_room(memory: &mut BudgetShare, length: u64) -> bool {
     let wanted = length.saturating_sub(FREE_BYTES).next_multiple_of(FREE_BYTES);
     let more = wanted.saturating_sub(memory.amount());
     more == 0 || memory.grow(more)

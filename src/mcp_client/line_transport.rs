@@ -21,18 +21,16 @@ use rmcp::{
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
-use tokio::{
-    io::AsyncRead,
-    sync::{Mutex, watch},
-};
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     call_slot::{OpenRequests, RawResult, Waiting},
     decode::{self, ServerMessage, UnreadableMessage},
     error::ServerFault,
-    line_reader::{LineReader, ReadLine},
+    line_reader::ReadLine,
     line_writer::LineQueue,
+    message_source::MessageSource,
     oversized::IdFinder,
     pace::{LinePace, LineTurn},
 };
@@ -106,8 +104,8 @@ impl<R> Clone for LineTransport<R> {
     }
 }
 
-impl<R: AsyncRead + Send + Unpin> LineTransport<R> {
-    pub(super) fn new(lines: LineReader<R>, queue: LineQueue, connection: Connection) -> Self {
+impl<R: MessageSource> LineTransport<R> {
+    pub(super) fn new(lines: R, queue: LineQueue, connection: Connection) -> Self {
         let incoming = Incoming {
             lines,
             batch: VecDeque::new(),
@@ -120,7 +118,7 @@ impl<R: AsyncRead + Send + Unpin> LineTransport<R> {
     }
 }
 
-impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleClient> for LineTransport<R> {
+impl<R: MessageSource + 'static> Transport<RoleClient> for LineTransport<R> {
     type Error = io::Error;
 
     fn send(
@@ -158,7 +156,7 @@ fn line_of(message: &TxJsonRpcMessage<RoleClient>) -> io::Result<Vec<u8>> {
 
 /// What comes from a server.
 struct Incoming<R> {
-    lines: LineReader<R>,
+    lines: R,
     /// Messages of a batch that are still to be handled.
     batch: VecDeque<String>,
     /// How many lines in a row were none.
@@ -168,7 +166,7 @@ struct Incoming<R> {
     connection: Connection,
 }
 
-impl<R: AsyncRead + Unpin> Incoming<R> {
+impl<R: MessageSource> Incoming<R> {
     /// Returns the next message that the protocol library has to hear of.
     async fn next(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {

@@ -68,6 +68,15 @@ impl LineQueue {
     }
 }
 
+impl QueuedLines {
+    /// Returns the next message, with the end of its line; nothing when no more will come.
+    pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
+        let line = self.lines.recv().await?;
+        self.bytes.fetch_sub(line.len(), Ordering::Relaxed);
+        Some(line)
+    }
+}
+
 /// Writes messages until the queue is closed or the server takes no more.
 pub(super) async fn write_all(mut write: impl AsyncWrite + Unpin, mut queue: QueuedLines) {
     let mut next = queue.lines.recv().await;

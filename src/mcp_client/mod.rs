@@ -1,7 +1,7 @@
 //! Other servers of the Model Context Protocol, as a client sees them.
 //!
-//! A [`ServerLink`] starts a server as a process of its own, introduces itself in whichever era the server
-//! speaks, lists what it has and calls its tools. What comes back is raw text: a result is never made into
+//! A [`ServerLink`] starts a server as a process of its own, or reaches one at a URL, introduces itself in
+//! whichever era the server speaks, lists what it has and calls its tools. What comes back is raw text: a result is never made into
 //! a tree here, and nothing of it is lost.
 //!
 //! | file | one idea |
@@ -14,7 +14,12 @@
 //! | `decode`, `oversized` | one message: which kind it is, and whose |
 //! | `call_slot` | what a request and the transport share |
 //! | `line_reader`, `line_writer` | lines within bounds |
+//! | `message_source` | what messages come from: lines, or answers over HTTP |
+//! | `http_link` | each message of ours as a request of HTTP, and its answer |
+//! | `http_site`, `http_stream` | a server at a URL: its session, and the streams of it |
+//! | `http_message`, `http_answer`, `http_fault` | header fields; what comes; what goes wrong |
 //! | `process`, `supervisor`, `program`, `environment` | start and end of a process, and what it gets |
+//! | `list_changes` | what a server of the newest revision tells only those who ask |
 //! | `error_output`, `pace` | what it says besides goes into our log |
 //!
 //! The protocol library runs the loop that answers requests of the server, gives ids and introduces us. The
@@ -30,10 +35,18 @@ mod environment;
 mod error;
 mod error_output;
 mod handler;
+mod http_answer;
+mod http_fault;
+mod http_link;
+mod http_message;
+mod http_site;
+mod http_stream;
 mod line_reader;
 mod line_transport;
 mod line_writer;
 mod link;
+mod list_changes;
+mod message_source;
 mod oversized;
 mod pace;
 mod process;
@@ -50,10 +63,10 @@ pub use self::{
     call_slot::RawResult,
     decode::ServerProgress,
     environment::INHERITED,
-    error::{RpcFailure, ServerError, ServerFault},
+    error::{CredentialRefusal, RpcFailure, ServerError, ServerFault},
     link::{LinkState, ServerLink},
     process_end::ProcessEnd,
     requests::{ServerList, ToolAnswer},
     session::ProgressListener,
-    settings::{LinkLimits, LinkSettings, ProcessSettings, ServerEra},
+    settings::{HttpSettings, LinkLimits, LinkPlace, LinkSettings, ProcessSettings, ServerEra},
 };

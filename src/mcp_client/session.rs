@@ -13,7 +13,6 @@ use rmcp::{
     transport::DynamicTransportError,
 };
 use tokio::{
-    process::ChildStdout,
     sync::{Mutex, watch},
     time::{Instant, timeout, timeout_at},
 };
@@ -25,12 +24,14 @@ use super::{
     error::ServerFault,
     error_output::{self, LastLines},
     handler::AnsweringClient,
+    http_link::{self, HttpEnd},
     line_reader::LineReader,
     line_transport::{Connection, LineTransport},
-    line_writer,
+    line_writer, list_changes,
+    message_source::LinkSource,
     process::{self, ServerProcess, StartedServer},
     process_end::ProcessEnd,
-    settings::{LinkSettings, ServerEra},
+    settings::{LinkPlace, LinkSettings, ProcessSettings, ServerEra},
 };
 use crate::{secrets::Secrets, shares::SharedBudget};
 
@@ -46,7 +47,7 @@ pub type ProgressListener<'call> = &'call (dyn Fn(&ServerProgress) + Send + Sync
 /// A server that runs and has introduced itself.
 pub(super) struct Session {
     peer: Peer<RoleClient>,
-    service: Mutex<Option<(RunningService<RoleClient, AnsweringClient>, ServerProcess)>>,
+    service: Mutex<Option<(RunningService<RoleClient, AnsweringClient>, LinkEnd)>>,
     connection: Connection,
     process_end: watch::Receiver<Option<ProcessEnd>>,
     last_lines: LastLines,
@@ -57,12 +58,44 @@ pub(super) struct Session {
     patience: Duration,
 }
 
-/// A process whose streams are connected.
+/// A server to which messages go.
 struct ConnectedServer {
-    transport: LineTransport<ChildStdout>,
+    transport: LineTransport<LinkSource>,
     connection: Connection,
-    process: ServerProcess,
+    end: LinkEnd,
     last_lines: LastLines,
+}
+
+/// What ends a server, or what there is between us.
+enum LinkEnd {
+    Http(HttpEnd),
+    Process(ServerProcess),
+}
+
+impl LinkEnd {
+    /// Returns what tells how a process ended; of another server it never tells.
+    fn watch_end(&self) -> watch::Receiver<Option<ProcessEnd>> {
+        match self {
+            Self::Http(_) => watch::channel(None).1,
+            Self::Process(process) => process.watch_end(),
+        }
+    }
+
+    /// Returns why an introduction failed where it was not for what the server said of it.
+    fn take_refusal(&self) -> Option<ServerFault> {
+        match self {
+            Self::Http(end) => end.take_refusal(),
+            Self::Process(_) => None,
+        }
+    }
+
+    /// Ends it, after the input was closed.
+    async fn end(self, patience: Duration) {
+        match self {
+            Self::Http(end) => end.end(patience).await,
+            Self::Process(process) => process.end(patience).await,
+        }
+    }
 }
 
 /// Why an introduction failed.
@@ -200,15 +233,29 @@ impl Session {
     }
 
     async fn end(&self) {
-        let Some((mut service, process)) = self.service.lock().await.take() else { return };
+        let Some((mut service, end)) = self.service.lock().await.take() else { return };
         // With it the library lets go of the transport, and with that of the input of the server.
         let _ = service.close_with_timeout(self.patience).await;
         drop(service);
-        process.end(self.patience).await;
+        end.end(self.patience).await;
     }
 
     async fn why_ended(&self) -> ServerFault {
         why_ended(&self.connection, self.process_end.clone(), &self.last_lines).await
+    }
+}
+
+/// Says whether an introduction of the other kind may work after one that brought an error of HTTP.
+fn introduction_fault(fault: ServerFault) -> IntroductionFault {
+    match &fault {
+        // What does not know a message may say so in many ways.
+        ServerFault::NoEndpoint { .. }
+        | ServerFault::OtherContent { .. }
+        | ServerFault::Unreadable(_) => IntroductionFault::OfThisEra(fault),
+        ServerFault::Status { status, .. } if (400..429).contains(status) => {
+            IntroductionFault::OfThisEra(fault)
+        }
+        _ => IntroductionFault::Final(fault),
     }
 }
 
@@ -241,21 +288,37 @@ impl ConnectedServer {
         room: &SharedBudget,
         changes: &watch::Sender<u64>,
     ) -> Result<Self, ServerFault> {
-        let StartedServer { input, output, errors, process } = process::start(&settings.process)?;
-        let last_lines = LastLines::default();
         let mut connection = Connection::new(&settings.backend, secrets.clone());
         connection.changes = changes.clone();
+        match &settings.place {
+            LinkPlace::Process(process) => Self::start_process(process, settings, connection, room),
+            LinkPlace::Http(http) => {
+                let (transport, end) = http_link::connect(http, settings.limits, room, &connection);
+                let last_lines = LastLines::default();
+                Ok(Self { transport, connection, end: LinkEnd::Http(end), last_lines })
+            }
+        }
+    }
+
+    fn start_process(
+        process: &ProcessSettings,
+        settings: &LinkSettings,
+        connection: Connection,
+        room: &SharedBudget,
+    ) -> Result<Self, ServerFault> {
+        let StartedServer { input, output, errors, process } = process::start(process)?;
+        let last_lines = LastLines::default();
         let (queue, queued) = line_writer::queue();
         tokio::spawn(line_writer::write_all(input, queued));
         let (lines, backend) = (last_lines.clone(), settings.backend.clone());
-        let masks = secrets.clone();
+        let masks = connection.secrets.clone();
         tokio::spawn(async move {
             error_output::log_lines(errors, &backend, &masks, &lines).await;
         });
         let limits = settings.limits;
         let reader = LineReader::new(output, limits.message, room.clone(), limits.memory);
-        let transport = LineTransport::new(reader, queue, connection.clone());
-        Ok(Self { transport, connection, process, last_lines })
+        let transport = LineTransport::new(LinkSource::Lines(reader), queue, connection.clone());
+        Ok(Self { transport, connection, end: LinkEnd::Process(process), last_lines })
     }
 
     /// Introduces us; the connection stays as it is when that fails.
@@ -292,9 +355,10 @@ impl ConnectedServer {
                     _ => IntroductionFault::Final(fault),
                 })
             }
-            Ok(Err(error)) => {
-                Err(IntroductionFault::OfThisEra(ServerFault::Refused(self.words(&error))))
-            }
+            Ok(Err(error)) => Err(match self.end.take_refusal() {
+                None => IntroductionFault::OfThisEra(ServerFault::Refused(self.words(&error))),
+                Some(fault) => introduction_fault(fault),
+            }),
             Err(_) => Err(IntroductionFault::Final(ServerFault::Introduction {
                 after: settings.limits.start,
                 last_words: self.last_lines.last(LAST_WORDS),
@@ -323,18 +387,23 @@ impl ConnectedServer {
         era: ServerEra,
         settings: &LinkSettings,
     ) -> Session {
-        let Self { transport, connection, process, last_lines } = self;
+        let Self { transport, connection, end, last_lines } = self;
         // The library has one of its own.
         drop(transport);
         let peer = service.peer().clone();
         peer.set_response_cache_config(ClientCacheConfig::disabled()).await;
+        if era == ServerEra::Discover {
+            let info = service.peer_info();
+            let capabilities = info.map(|info| info.capabilities.clone()).unwrap_or_default();
+            tokio::spawn(list_changes::hear(peer.clone(), capabilities, connection.clone()));
+        }
         // It was there a moment ago.
         let nothing = || Arc::new(ServerPeerInfo::new(ProtocolVersion::LATEST, Default::default()));
         let info = service.peer_info().unwrap_or_else(nothing);
         Session {
             peer,
-            process_end: process.watch_end(),
-            service: Mutex::new(Some((service, process))),
+            process_end: end.watch_end(),
+            service: Mutex::new(Some((service, end))),
             connection,
             last_lines,
             era,
@@ -344,13 +413,13 @@ impl ConnectedServer {
     }
 
     async fn why_ended(&self) -> ServerFault {
-        why_ended(&self.connection, self.process.watch_end(), &self.last_lines).await
+        why_ended(&self.connection, self.end.watch_end(), &self.last_lines).await
     }
 
     async fn end(self, patience: Duration) {
-        let Self { transport, process, .. } = self;
+        let Self { transport, end, .. } = self;
         drop(transport);
-        process.end(patience).await;
+        end.end(patience).await;
     }
 }
 

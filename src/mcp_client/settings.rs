@@ -1,23 +1,51 @@
 //! How a server is reached. Everything is resolved: nothing is looked up again here.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
-use crate::config::env_vars::Environment;
+use crate::{config::env_vars::Environment, files::FileStore, http::backend::Backend};
 
 /// How a server is reached, and what it may take.
 #[derive(Debug, Clone)]
 pub struct LinkSettings {
     /// The name of the backend.
     pub backend: String,
-    /// The server.
-    pub process: ProcessSettings,
+    /// Where the server is.
+    pub place: LinkPlace,
     /// What it may take.
     pub limits: LinkLimits,
     /// Which introduction is tried first.
     pub first_era: ServerEra,
+}
+
+/// Where a server is.
+#[derive(Debug, Clone)]
+pub enum LinkPlace {
+    /// It is started.
+    Process(ProcessSettings),
+    /// It is at a URL.
+    Http(HttpSettings),
+}
+
+/// A server at a URL, which speaks the streamable HTTP transport.
+#[derive(Clone)]
+pub struct HttpSettings {
+    /// What connects, and adds the credential: it is for the origin of the URL.
+    pub client: Arc<Backend>,
+    /// The whole URL, to which messages go.
+    pub url: Url,
+    /// What the client takes files from; messages have none.
+    pub files: FileStore,
+}
+
+impl fmt::Debug for HttpSettings {
+    /// Leaves the query of the URL out: people write secrets there.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("HttpSettings").field(&self.client.settings().name).finish()
+    }
 }
 
 /// A server that runs as a process of its own and speaks on its standard input and output.

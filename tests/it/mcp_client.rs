@@ -5,8 +5,8 @@ use std::{process::Command, sync::Mutex, time::Duration};
 use dadl_mcp::{
     config::env_vars::Environment,
     mcp_client::{
-        INHERITED, LinkSettings, LinkState, ProcessSettings, ServerEra, ServerError, ServerFault,
-        ServerLink, ToolAnswer,
+        INHERITED, LinkPlace, LinkSettings, LinkState, ProcessSettings, ServerEra, ServerError,
+        ServerFault, ServerLink, ToolAnswer,
     },
     secrets::Secrets,
 };
@@ -64,16 +64,23 @@ pub(crate) fn settings<'a>(
 ) -> LinkSettings {
     LinkSettings {
         backend: "other".to_owned(),
-        process: ProcessSettings {
+        place: LinkPlace::Process(ProcessSettings {
             command: command.to_owned(),
             arguments: arguments.into_iter().map(str::to_owned).collect(),
             variables: Vec::new(),
             environment: Environment::of_process(),
             directory: None,
             supervisor: Some(PROGRAM.into()),
-        },
+        }),
         limits: Default::default(),
         first_era: ServerEra::default(),
+    }
+}
+
+fn process(settings: &mut LinkSettings) -> &mut ProcessSettings {
+    match &mut settings.place {
+        LinkPlace::Process(process) => process,
+        LinkPlace::Http(http) => panic!("{http:?}"),
     }
 }
 
@@ -350,7 +357,7 @@ async fn a_server_that_cannot_be_started_says_why() {
     assert!(missing.to_string().contains("no program \"dadl-no-such-program\""), "{missing}");
     assert!(!missing.is_unsure());
     let mut elsewhere = shell("cat");
-    elsewhere.process.directory = Some("/no/such/place".into());
+    process(&mut elsewhere).directory = Some("/no/such/place".into());
     assert!(ping(elsewhere).await.to_string().contains("/no/such/place"));
     let ended = ping(shell("echo no licence >&2; exit 4")).await;
     assert_eq!(ended.to_string(), "ended with status 4; it said last: no licence");
@@ -368,7 +375,7 @@ async fn a_server_gets_the_listed_environment_and_a_home() {
         "result": { "environment": "$environment", "directory": "$directory" },
     }] } });
     let server = Scripted::with(&script, |settings| {
-        let process = &mut settings.process;
+        let process = process(settings);
         process.environment = Environment::of_process()
             .with("GITHUB_TOKEN", "t")
             .with("DADL_MCP_LOG", "debug")
@@ -611,7 +618,8 @@ async fn our_own_server_is_listed_and_called_in_both_eras() {
     for era in [ServerEra::Initialize, ServerEra::Discover] {
         let mut own = settings(PROGRAM, ["serve", "--demo"]);
         own.first_era = era;
-        own.process.variables = vec![("XDG_CACHE_HOME".to_owned(), "/dev/null".to_owned().into())];
+        process(&mut own).variables =
+            vec![("XDG_CACHE_HOME".to_owned(), "/dev/null".to_owned().into())];
         let link = ServerLink::new(own, Secrets::default());
         let list = link.list(TIME).await.unwrap();
         assert_eq!(list.era, era);

@@ -51,7 +51,7 @@ use std::ops::Range;
 use diagnostic::{Diagnostic, Severity};
 use files::NoFiles;
 use lower::include::{self, FragmentTexts, IncludeOutcome};
-use model::Descriptor;
+use model::{AuthScheme, Descriptor};
 use source::{SourceError, SourceText};
 use yaml::YamlNode;
 
@@ -225,6 +225,12 @@ fn document_of(descriptor: &Descriptor, tree: &YamlNode<'_>) -> Option<OpenApiLo
         _ => None,
     });
     Some(OpenApiLocation { path, span: node.map(|node| node.span.clone()).unwrap_or_default() })
+}
+
+/// Reads a block that says what `backend.auth` of a descriptor says, and stands in another file, under a
+/// key at `key`. There is no scheme exactly when a finding is an error.
+pub fn read_auth(node: &YamlNode<'_>, key: &Range<usize>) -> (Option<AuthScheme>, Vec<Diagnostic>) {
+    lower::lower_auth(node, key)
 }
 
 /// Turns the bytes of a file that cannot be read as text into a finding.

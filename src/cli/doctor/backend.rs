@@ -43,7 +43,7 @@ pub(super) async fn examine_backends(
             Ok(app) => {
                 let app = app.at(CallChannel::Terminal);
                 match app.has_servers() {
-                    true => examine_server(app, credentials, report).await,
+                    true => examine_server(app, credentials, proxied, report).await,
                     false => examine_app(&app, credentials, proxied, report).await,
                 }
             }
@@ -128,11 +128,22 @@ fn count_findings(findings: &[Diagnostic]) -> String {
     counts.join(", ")
 }
 
-/// Examines a backend that is another MCP server, which is started.
-async fn examine_server(app: App, credentials: &CredentialResolver, report: &mut DoctorReport) {
+/// Examines a backend that is another MCP server, which is started or connected to.
+async fn examine_server(
+    app: App,
+    credentials: &CredentialResolver,
+    proxied: bool,
+    report: &mut DoctorReport,
+) {
     let Some(backend) = app.backends.first() else { return };
     server::describe_start(backend, report);
-    if !describe_credentials(backend, credentials, report) {
+    let is_at_url = backend.web().is_some();
+    let reachable = !is_at_url || proxied || check_reachable(backend, report).await;
+    certificate::describe_certificate(backend, reachable, report).await;
+    if !describe_credentials(backend, credentials, report) || !reachable {
+        return;
+    }
+    if is_at_url && !log_in(&app, backend, report).await {
         return;
     }
     let app = server::started(app).await;
@@ -191,7 +202,7 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport
 
 /// Connects and hangs up: this works without a credential. Returns whether somebody listens.
 async fn check_reachable(backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
-    let Some(ApiAccess { base, guard }) = backend.api() else { return false };
+    let Some(ApiAccess { base, guard }) = backend.web() else { return false };
     let url = base.as_url();
     let bound = backend.settings.timeouts.connect;
     let failed = match http::check_reachable(base, bound, guard).await {
@@ -278,7 +289,7 @@ fn setup_hint(backend: &LoadedBackend) -> String {
 
 /// Logs in, where that takes a request of its own; returns whether a call can be made.
 async fn log_in(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
-    let Some(client) = app.executor.api(BackendId(0)) else { return false };
+    let Some(client) = app.executor.web(BackendId(0)) else { return false };
     if !client.authenticator().renews() {
         return true;
     }

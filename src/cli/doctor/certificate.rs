@@ -27,7 +27,7 @@ pub(super) async fn describe_certificate(
     is_reachable: bool,
     report: &mut DoctorReport,
 ) {
-    let Some(api) = backend.api() else { return };
+    let Some(api) = backend.web() else { return };
     let (url, settings) = (api.base.as_url(), &backend.settings);
     if url.scheme() != "https" {
         if !is_loopback(url) {

@@ -9,12 +9,16 @@ use crate::{
     outcome::timestamp::rfc3339,
 };
 
-/// Says how the server is started, and which variables it gets; no values.
+/// Says how the server is started, or where it is, and which variables it gets; no values.
 pub(super) fn describe_start(backend: &LoadedBackend, report: &mut DoctorReport) {
     let Some(server) = backend.server() else { return };
+    let Some(process) = server.process() else {
+        report.ok("server", format!("at {}", backend.place()));
+        return;
+    };
     report.ok("command", backend.place().to_string());
     report.ok("environment", format!("of ours, where they are set: {}", INHERITED.join(", ")));
-    let given = server.process.env.iter().map(|(name, value)| match value {
+    let given = process.env.iter().map(|(name, value)| match value {
         EnvValue::Literal(_) => name.clone(),
         EnvValue::Credential(credential) => format!("{name} (the credential `{}`)", credential.0),
     });
@@ -24,7 +28,7 @@ pub(super) fn describe_start(backend: &LoadedBackend, report: &mut DoctorReport)
     }
 }
 
-/// Starts the server, and asks it for what it has.
+/// Starts the server, or connects to it, and asks it for what it has.
 pub(super) async fn started(app: App) -> App {
     let server = app.backend(0).and_then(LoadedBackend::server);
     let time = server.map(|server| server.settings.start_timeout).unwrap_or_default();
@@ -90,7 +94,11 @@ pub(super) fn describe_found(backend: &LoadedBackend, report: &mut DoctorReport)
             true
         }
         ServerFound::Failed(why) => {
-            report.fail("server", why.clone(), "run its command by hand: what it writes says more");
+            let hint = match server.process() {
+                Some(_) => "run its command by hand: what it writes says more",
+                None => "check `url`, and what the log of the server says",
+            };
+            report.fail("server", why.clone(), hint);
             false
         }
         ServerFound::NotAsked => false,

@@ -269,3 +269,40 @@ fn what_a_url_leads_to_is_checked() {
         assert!(!said.contains("sk-123"), "{said}");
     }
 }
+
+#[test]
+fn a_server_at_a_url_authenticates_as_a_descriptor_says() {
+    let auth = |auth: &str| {
+        let entry = format!(
+            "  - {{ name: a, transport: http, url: 'https://a.example/mcp', auth: {auth} }}"
+        );
+        let (backend, settings) = server(&entry);
+        let ServerConnection::Http(http) = settings.connection else { panic!("{backend:?}") };
+        http.auth
+    };
+    let basic = auth("{ type: basic, username_credential: user, password_credential: pass }");
+    assert!(matches!(basic, AuthScheme::Basic { password: Some(_), .. }), "{basic:?}");
+    assert_eq!(auth("{ type: bearer, credential: none }"), AuthScheme::None);
+    let flow = "{ type: oauth2, flow: authorization_code, authorize_url: 'https://l.example/a', token_url: 'https://l.example/t', client_id_credential: id, refresh_token_credential: r, rotates_refresh_token: true }";
+    let AuthScheme::OAuth2(oauth2) = auth(flow) else { panic!("{flow}") };
+    assert_eq!(oauth2.consent().unwrap().authorize_url.as_str(), "https://l.example/a");
+}
+
+#[test]
+fn what_is_wrong_with_auth_is_said_where_it_is() {
+    let with = |more: &str| {
+        let head = "  - { name: a, transport: http, url: 'https://a.example/mcp', ";
+        errors(&format!("{head}{more} }}"))
+    };
+    let both = with("api_key_env: A, auth: { type: bearer, credential: a }");
+    assert!(
+        both.contains("`auth` and `api_key_env` both say what is sent [keep `auth`]"),
+        "{both}"
+    );
+    let kind = with("auth: { type: barer, credential: a }");
+    assert!(kind.contains("authentication type"), "{kind}");
+    let none = with("auth: { type: bearer }");
+    assert!(none.contains("has no `credential`"), "{none}");
+    let api = errors("  - { name: a, dadl: a, auth: { type: bearer, credential: a } }");
+    assert!(api.contains("`auth` is a key of `transport: http`"), "{api}");
+}

@@ -126,6 +126,11 @@ impl Authenticator {
         self.login().is_some()
     }
 
+    /// Returns whether requests carry a credential at all.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.state.auth != AuthScheme::None
+    }
+
     /// Returns whether every request can go without the credential.
     pub(crate) fn is_optional(&self) -> bool {
         self.state.rules.optional == OptionalAuth::All

@@ -57,5 +57,21 @@ mod verdict;
 
 pub(super) use document::lower;
 
+use std::ops::Range;
+
+use crate::{diagnostic::Diagnostic, model::AuthScheme, source::SourceText, yaml::YamlNode};
+
+/// Lowers a block that is like `backend.auth` and stands in another file.
+pub(super) fn lower_auth(
+    node: &YamlNode<'_>,
+    key: &Range<usize>,
+) -> (Option<AuthScheme>, Vec<Diagnostic>) {
+    // What is written for a part of a text is shown for the whole of it.
+    let source = SourceText::new(String::new(), String::new());
+    let mut context = context::LowerContext::new(&source, node);
+    let auth = auth::lower_at(node, key, context::MappingPlace::Key("auth"), &mut context);
+    (auth, context.findings)
+}
+
 #[cfg(test)]
 mod tests;
