@@ -25,6 +25,8 @@ mod origin;
 mod origins;
 mod private_files;
 mod reader;
+pub mod server_authorization;
+pub mod server_login;
 pub(crate) mod server_notes;
 pub mod servers;
 pub(crate) mod shell;

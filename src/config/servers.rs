@@ -26,6 +26,7 @@ use super::{
     env_vars::{CREDENTIAL_PREFIX, unexpanded_reference},
     keys::{self, ConfigKey, TransportKind},
     reader::{ConfigReader, ConfigSection, ConfigText},
+    server_authorization::McpAuthorization,
 };
 use crate::access::{ALL, LevelMap};
 
@@ -102,6 +103,8 @@ impl fmt::Debug for EnvValue {
 pub struct HttpServerSettings {
     /// How requests authenticate.
     pub auth: AuthScheme,
+    /// How the server lets this program in as MCP specifies it; `None` where `auth` does that.
+    pub authorization: Option<McpAuthorization>,
 }
 
 /// When a server is started.
@@ -184,8 +187,9 @@ impl ConfigReader {
             }
             TransportKind::Http => {
                 let auth = self.read_bearer(section, backend);
+                let authorization = self.read_authorization(section);
                 self.check_server_headers(section);
-                ServerConnection::Http(HttpServerSettings { auth })
+                ServerConnection::Http(HttpServerSettings { auth, authorization })
             }
         };
         let starts = [("eager", ServerStart::Eager), ("lazy", ServerStart::Lazy)];
@@ -344,6 +348,15 @@ impl ConfigReader {
     }
 
     fn named_credential(&mut self, node: &YamlNode<'_>, what: &str) -> Option<EnvValue> {
+        self.credential_name(node, what).map(EnvValue::Credential)
+    }
+
+    /// Reads `{credential: NAME}`.
+    pub(super) fn credential_name(
+        &mut self,
+        node: &YamlNode<'_>,
+        what: &str,
+    ) -> Option<CredentialName> {
         let section = self.open_section(node, what)?;
         self.check_keys(section, &["credential"]);
         if section.entry("credential").is_none() {
@@ -355,7 +368,7 @@ impl ConfigReader {
             self.report_error(code::WRONG_TYPE, &name.span, "a credential has a name", "");
             return None;
         }
-        Some(EnvValue::Credential(CredentialName(name.value.to_owned())))
+        Some(CredentialName(name.value.to_owned()))
     }
 
     /// Reads the bearer token of a server at a URL.
