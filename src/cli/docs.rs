@@ -24,6 +24,7 @@ fn the_tables_are_those_of_the_code() {
         ("limit-keys", key_table(keys::LIMITS)),
         ("backend-keys", backend_key_table(keys::BACKEND)),
         ("option-keys", backend_key_table(keys::OPTIONS)),
+        ("mcp-auth-keys", key_table(keys::MCP_AUTH)),
         ("exit-codes", exit_codes()),
     ]
     .iter()
