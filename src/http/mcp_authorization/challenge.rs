@@ -148,10 +148,12 @@ impl<'text> FieldScanner<'text> {
             let end = self.rest.find(|c: char| !is_token(c)).unwrap_or(self.rest.len());
             let (word, after) = self.rest.split_at_checked(end)?;
             if word.is_empty() {
-                // What is none of both is passed over.
+                // What is none of both is passed over, quoted text as a whole.
                 let mut rest = self.rest.chars();
-                rest.next()?;
-                self.rest = rest.as_str();
+                self.rest = match rest.next()? {
+                    '"' => value_in(self.rest).1,
+                    _ => rest.as_str(),
+                };
                 continue;
             }
             let value = after.trim_start_matches([' ', '\t']).strip_prefix('=');
