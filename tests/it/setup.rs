@@ -81,6 +81,13 @@ impl Home {
         self
     }
 
+    /// Lets these settings count instead of flags.
+    pub(crate) fn with_settings(mut self, text: &str) -> Self {
+        std::fs::write(self.directory.path().join("settings.yaml"), text).unwrap();
+        self.has_settings = true;
+        self
+    }
+
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.variables.retain(|(other, _)| other != name);
         self
@@ -201,6 +208,12 @@ impl Consenting {
         // Standard input stays open for as long as the person is at the browser.
         child.stdin = Some(stdin);
         Self { child, lines, url }
+    }
+
+    /// Gives a line to standard input.
+    pub(crate) async fn type_line(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().unwrap();
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
     /// A parameter of the authorization request.
