@@ -30,7 +30,7 @@ use crate::{
         binding::CredentialRecipient,
         credentials::{CredentialResolver, CredentialValue},
         env_vars::Environment,
-        server_authorization::{McpAuthorization, McpFlow},
+        server_authorization::{McpAuthorization, McpFlow, is_scope},
         server_login::{
             ClientAuthKind, ClientRegistration, EndpointUrl, LoginGift, LoginNames, ServerLogin,
             shown_url,
@@ -43,7 +43,7 @@ use crate::{
         login::{ClientIdentity, TokenEndpoint, TokenResponse},
         mcp_authorization::{
             AuthorizationError, AuthorizedServer, ClientMetadata, Discovery, IssuerMetadata,
-            ServerSite, client_auth, discover, register_client,
+            ServerSite, client_auth, discover, register_client, scopes_in,
         },
     },
 };
@@ -99,6 +99,10 @@ pub(super) async fn log_in(
 ) -> Result<ExitReason, CliFailure> {
     let url = backend.url.as_deref().and_then(|url| Url::parse(url).ok());
     let url = url.ok_or_else(|| CliFailure::settings("the backend has no `url`"))?;
+    if let Some(wrong) = args.scope.iter().find(|scope| !is_scope(scope)) {
+        let wrong = start_of(wrong, LONGEST_WORDS);
+        return Err(CliFailure::usage(format!("--scope: `{wrong}` is no scope")));
+    }
     let draft = CredentialResolver::new(environment.clone()).noting(&SECRETS).draft();
     let mut site = ServerSite::new(backend, &url).map_err(refused)?;
     let Some(found) = discover(&mut site, &wanted).await.map_err(refused)? else {
@@ -127,7 +131,11 @@ pub(super) async fn log_in(
         let exchange = setup.exchange(client, agreed);
         match listener.holding(http::LAST_WAIT, exchange).await {
             Ok((done, stopped)) => {
-                done?;
+                let unasked = done?;
+                if !unasked.is_empty() {
+                    let unasked = unasked.join(", ");
+                    writeln!(console.err, "granted although nobody asked for it: {unasked}")?;
+                }
                 if let Some(signal) = stopped {
                     return entered.interrupted(signal, DraftEnd::Store, console);
                 }
@@ -223,6 +231,15 @@ impl ServerSetup<'_> {
             writeln!(err, "  you agree at {}", words(&shown_url(place)))?;
         }
         writeln!(err, "  tokens come from {}", words(&shown_url(&issuer.token_endpoint)))?;
+        let is_elsewhere = |place: &Url| place.origin() != issuer.token_endpoint.origin();
+        if issuer.authorization_endpoint.as_ref().is_some_and(is_elsewhere) {
+            // Who leads to a login of somebody else could get what that gives.
+            writeln!(
+                err,
+                "  which is another place: do both belong to {}?",
+                words(&issuer.issuer)
+            )?;
+        }
         let before = self.kept.as_ref().map(|kept| kept.scopes.as_slice());
         let scopes = self.scopes.iter().map(|scope| {
             let is_new = before.is_some_and(|before| !before.contains(scope));
@@ -422,8 +439,13 @@ impl ServerSetup<'_> {
         })
     }
 
-    /// Exchanges what a person agreed to for tokens, and drafts them.
-    async fn exchange(&self, client: SetupClient, agreed: AgreedCode) -> Result<(), CliFailure> {
+    /// Exchanges what a person agreed to for tokens, and drafts them. Returns the rights that nobody asked
+    /// for.
+    async fn exchange(
+        &self,
+        client: SetupClient,
+        agreed: AgreedCode,
+    ) -> Result<Vec<String>, CliFailure> {
         let issuer = &self.found.issuer;
         let endpoint = TokenEndpoint::new(
             issuer.token_endpoint.clone(),
@@ -451,10 +473,12 @@ impl ServerSetup<'_> {
                 LoginGift::AccessToken
             }
         };
-        let granted =
-            scope.map(|scope| scope.split_ascii_whitespace().map(str::to_owned).collect());
-        self.draft_login(client, gives, granted.unwrap_or_else(|| self.scopes.clone()));
-        Ok(())
+        let granted = scope.map(|scope| scopes_in(&scope));
+        let granted = granted.unwrap_or_else(|| self.scopes.clone());
+        let unasked = granted.iter().filter(|scope| !self.scopes.contains(scope)).cloned();
+        let unasked = unasked.collect();
+        self.draft_login(client, gives, granted);
+        Ok(unasked)
     }
 
     /// Drafts a login with the credentials that this program has itself.

@@ -36,6 +36,8 @@ pub(crate) struct Temper {
     pub(crate) is_one: bool,
     /// Whether refresh tokens are given.
     pub(crate) refreshes: bool,
+    /// What is granted besides.
+    pub(crate) adds: String,
     /// The right that a token needs.
     pub(crate) needs: Option<String>,
     /// Whether anybody may come in.
@@ -51,6 +53,7 @@ impl Default for Temper {
             instead: BTreeMap::new(),
             is_one: false,
             refreshes: true,
+            adds: String::new(),
             needs: None,
             is_open: false,
         }
@@ -287,7 +290,7 @@ impl World {
 
     fn next(&mut self, what: &str) -> String {
         self.count += 1;
-        format!("{what}-{}-of-the-test", self.count)
+        format!("{what}-{}-of-{}", self.count, self.there.rsplit(':').next().unwrap())
     }
 
     fn register(&mut self, asked: &Asked) -> Parts {
@@ -351,7 +354,7 @@ impl World {
         };
         assert_eq!(resource, grant.resource, "a token for something else");
         let (access, refresh) = (self.next("access"), self.next("refresh"));
-        let mut given = json!({ "access_token": access, "token_type": "Bearer", "expires_in": 3600, "scope": grant.scope });
+        let mut given = json!({ "access_token": access, "token_type": "Bearer", "expires_in": 3600, "scope": format!("{}{}", grant.scope, self.temper.adds) });
         if self.temper.refreshes && !grant.challenge.is_empty() {
             given["refresh_token"] = refresh.as_str().into();
             self.refresh.insert(refresh, grant.clone());

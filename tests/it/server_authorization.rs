@@ -132,6 +132,9 @@ async fn nothing_is_registered_or_opened_before_a_person_agrees() {
     for line in ["POST /register", "GET /authorize", "POST /token"] {
         assert!(protected.asked(line).is_empty(), "{line}");
     }
+    let run = home.run(&["setup", "--yes", "--scope", "a b"], "").await;
+    assert_eq!(run.code, 2, "{}", run.err);
+    assert!(run.err.contains("--scope: `a b` is no scope"), "{}", run.err);
     assert!(!home.store().exists() || home.stored("fake_login").is_none());
 }
 
@@ -410,6 +413,22 @@ async fn no_server_gets_more_rights_than_the_operator_says() {
     let (url, run) = log_in(&home, &["setup", "--yes", "--scope", "admin"]).await;
     assert_eq!(run.code, 0, "{}", run.err);
     assert_eq!(parameter(&url, "scope").as_deref(), Some("read admin"));
+}
+
+#[tokio::test]
+async fn what_nobody_asked_for_and_who_leads_elsewhere_is_told() {
+    let temper = of_issuer(|it| it["token_endpoint"] = "http://localhost:1/token".into());
+    let protected = Protected::start(temper).await;
+    let run = home(&protected, "").run(&["setup"], "").await;
+    let asked = format!("which is another place: do both belong to {}?", protected.there);
+    assert!(run.err.contains(&asked), "{}", run.err);
+    let protected = Protected::start(Temper::default()).await;
+    let run = Consenting::start(&home(&protected, ""), &["setup", "--yes"], "").await;
+    protected.world().temper.adds = " admin".to_owned();
+    visit(&agreed(&run.url).await).await;
+    let run = run.end().await;
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.err.contains("granted although nobody asked for it: admin\n"), "{}", run.err);
 }
 
 #[tokio::test]

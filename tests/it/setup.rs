@@ -185,6 +185,8 @@ impl From<Output> for Run {
 pub(crate) struct Consenting {
     child: Child,
     lines: Lines<BufReader<ChildStderr>>,
+    /// What it said before the address.
+    said: String,
     /// The address that a person opens.
     pub(crate) url: Url,
 }
@@ -207,7 +209,7 @@ impl Consenting {
         };
         // Standard input stays open for as long as the person is at the browser.
         child.stdin = Some(stdin);
-        Self { child, lines, url }
+        Self { child, lines, said: seen, url }
     }
 
     /// Gives a line to standard input.
@@ -224,7 +226,7 @@ impl Consenting {
 
     /// Waits for the end.
     pub(crate) async fn end(mut self) -> Run {
-        let mut err = String::new();
+        let mut err = std::mem::take(&mut self.said);
         while let Some(line) = self.lines.next_line().await.unwrap() {
             err += &(line + "\n");
         }

@@ -60,8 +60,8 @@ impl BearerChallenge {
     }
 }
 
-/// Returns the scopes of a text with spaces, each once, and so many at most.
-pub(super) fn scopes_in(text: &str) -> Vec<String> {
+/// Returns the scopes of a text with spaces, each once, and 64 at most.
+pub fn scopes_in(text: &str) -> Vec<String> {
     let mut scopes: Vec<String> = Vec::new();
     for scope in text.split_ascii_whitespace().filter(|scope| is_scope(scope)) {
         if scopes.len() < MOST_SCOPES && !scopes.iter().any(|it| it == scope) {

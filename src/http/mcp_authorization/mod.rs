@@ -20,7 +20,7 @@ mod requests;
 
 pub use self::{
     authorized::{AuthorizedServer, LoginProblem},
-    challenge::{BearerChallenge, ServerRefusal},
+    challenge::{BearerChallenge, ServerRefusal, scopes_in},
     discovery::{Discovery, discover},
     documents::{IssuerMetadata, ResourceMetadata},
     error::{AuthorizationError, MetadataProblem},
