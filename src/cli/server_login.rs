@@ -42,8 +42,8 @@ use crate::{
         self,
         login::{ClientIdentity, TokenEndpoint, TokenResponse},
         mcp_authorization::{
-            AuthorizationError, AuthorizedServer, ClientMetadata, Discovery, IssuerMetadata,
-            ServerSite, client_auth, discover, register_client, scopes_in,
+            AuthorizationError, AuthorizedServer, Discovery, IssuerMetadata, ServerSite,
+            client_auth, discover, register_client, scopes_in,
         },
     },
 };
@@ -339,8 +339,7 @@ impl ServerSetup<'_> {
             return Ok((client, place));
         }
         let place = RedirectPlace::open(self.wanted.redirect_uri.as_ref(), paste).await?;
-        let metadata = ClientMetadata { redirect_uri: place.url(), scopes: &self.scopes };
-        let registered = register_client(&self.site, &self.found.issuer, &metadata).await;
+        let registered = register_client(&self.site, &self.found.issuer, place.url()).await;
         let registered = registered.map_err(refused)?;
         let redirect_uri = EndpointUrl(place.url().clone());
         let client = SetupClient {

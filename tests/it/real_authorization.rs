@@ -214,7 +214,7 @@ async fn more_rights_are_granted_to_the_same_client() {
     let record: Value = serde_json::from_str(&home.stored("fake_login").unwrap()).unwrap();
     let scopes: Vec<&str> =
         record["scopes"].as_array().unwrap().iter().map(|scope| scope.as_str().unwrap()).collect();
-    for scope in ["mcp:read", "mcp:audit", "offline_access"] {
+    for scope in ["mcp:read", "mcp:audit"] {
         assert!(scopes.contains(&scope), "{scopes:?}");
     }
 }

@@ -81,6 +81,7 @@ async fn a_person_logs_in_and_a_run_goes_on_with_it() {
         serde_json::from_str(&protected.asked("POST /register")[0].body).unwrap();
     assert_eq!(registered["token_endpoint_auth_method"], "none");
     assert_eq!(registered["application_type"], "native");
+    assert_eq!(registered["scope"], Value::Null);
     assert_eq!(registered["redirect_uris"], json!([parameter(&url, "redirect_uri")]));
     // The first introduction and the requests for documents carry nothing.
     let bare = protected.world().asked.iter().filter(|it| it.authorization().is_none()).count();

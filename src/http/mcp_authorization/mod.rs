@@ -24,7 +24,7 @@ pub use self::{
     discovery::{Discovery, discover},
     documents::{IssuerMetadata, ResourceMetadata},
     error::{AuthorizationError, MetadataProblem},
-    registration::{ClientMetadata, RegisteredClient, client_auth, register_client},
+    registration::{RegisteredClient, client_auth, register_client},
     requests::{IntroductionAnswer, ServerSite},
 };
 

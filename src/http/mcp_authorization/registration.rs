@@ -14,15 +14,6 @@ const LARGEST_TREE: u64 = 1024 * 1024;
 /// A longer id or secret is none.
 const LONGEST: usize = 4096;
 
-/// What is registered.
-#[derive(Debug, Clone)]
-pub struct ClientMetadata<'a> {
-    /// Where the browser comes back to.
-    pub redirect_uri: &'a Url,
-    /// The rights that will be asked for.
-    pub scopes: &'a [String],
-}
-
 /// A client that was registered.
 #[derive(Debug, Clone)]
 pub struct RegisteredClient {
@@ -51,7 +42,8 @@ pub fn client_auth(issuer: &IssuerMetadata) -> Option<ClientAuthKind> {
     }
 }
 
-/// Registers this program.
+/// Registers this program, whose browsers come back to `redirect_uri`. Rights are not registered: servers
+/// refuse those that are not their own but a resource's, and a person may ask for more later.
 ///
 /// # Errors
 ///
@@ -59,7 +51,7 @@ pub fn client_auth(issuer: &IssuerMetadata) -> Option<ClientAuthKind> {
 pub async fn register_client(
     site: &ServerSite,
     issuer: &IssuerMetadata,
-    client: &ClientMetadata<'_>,
+    redirect_uri: &Url,
 ) -> Result<RegisteredClient, AuthorizationError> {
     let Some(endpoint) = &issuer.registration_endpoint else {
         return Err(AuthorizationError::NoClient { issuer: start_of(&issuer.issuer, 200) });
@@ -79,18 +71,15 @@ pub async fn register_client(
             return Err(refused(reason.to_owned()));
         }
     };
-    let mut body = json!({
+    let body = json!({
         "client_name": "dadl-mcp",
-        "redirect_uris": [client.redirect_uri.as_str()],
+        "redirect_uris": [redirect_uri.as_str()],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": method,
         // Redirects to this machine are for programs on it alone (OpenID Connect Registration).
         "application_type": "native",
     });
-    if let (Value::Object(object), false) = (&mut body, client.scopes.is_empty()) {
-        object.insert("scope".to_owned(), client.scopes.join(" ").into());
-    }
     let answer = site.post(endpoint, &body).await?;
     let text = std::str::from_utf8(&answer.body).ok();
     let tree = text.and_then(|text| cost::parse_tree(text, LARGEST_TREE));
