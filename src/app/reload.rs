@@ -133,6 +133,9 @@ impl App {
 impl LoadedBackend {
     /// Returns whether the settings and the files of both say the same.
     fn is_same(&self, other: &Self) -> bool {
-        self.settings == other.settings && self.read == other.read
+        self.settings == other.settings
+            && self.read == other.read
+            // That of a server may have been found out since.
+            && self.descriptor.auth == other.descriptor.auth
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     config::{
         BackendSettings, PrivateHost,
         credentials::{BackendCredentials, CredentialResolver},
+        server_login::ServerLogin,
         servers::{EnvValue, HttpServerSettings, ServerConnection, ServerSettings, StdioSettings},
     },
     executor::{ServerClient, ServerPlace},
@@ -145,8 +146,16 @@ pub(super) fn load_server(
     let access = match &settings.connection {
         ServerConnection::Stdio(process) => ServerAccess::Process(process.clone()),
         ServerConnection::Http(http) => {
-            let access = http_access(backend, &http.auth).map_err(problem)?;
-            descriptor.auth = auth_scheme(http);
+            let login = stored_login(backend, http, credentials);
+            let mut reached = backend.clone();
+            if let Some(login) = &login {
+                login.admit(&mut reached);
+            }
+            let access = http_access(&reached, &http.auth).map_err(problem)?;
+            descriptor.auth = match login {
+                Some(login) => login.auth(&backend.name),
+                None => http.auth.clone(),
+            };
             let rotation = super::check_rotation(&descriptor, credentials);
             rotation.map_err(|error| problem(Box::new(error.into())))?;
             ServerAccess::Http(Box::new(access))
@@ -170,11 +179,20 @@ pub(super) fn load_server(
     })
 }
 
-/// Returns how requests of a server at a URL authenticate: what stands in the place of `auth` of a
-/// descriptor, for the login, `setup`, `doctor` and whoever else asks. What is found out about a server
-/// when the program runs goes in here.
-fn auth_scheme(http: &HttpServerSettings) -> AuthScheme {
-    http.auth.clone()
+/// Returns the login that `setup` has stored for a server, where its settings leave that to MCP. Without one
+/// nothing is sent, and the server says whether it takes that.
+fn stored_login(
+    backend: &BackendSettings,
+    http: &HttpServerSettings,
+    credentials: &CredentialResolver,
+) -> Option<ServerLogin> {
+    http.authorization.as_ref()?;
+    let url = Url::parse(backend.url.as_deref().unwrap_or_default()).ok()?;
+    ServerLogin::load(credentials, backend, &url).unwrap_or_else(|error| {
+        // What cannot be used is not used; the server then says that it wants a login.
+        tracing::warn!("{error}");
+        None
+    })
 }
 
 fn http_access(

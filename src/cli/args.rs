@@ -487,20 +487,24 @@ pub(crate) struct SetupArgs {
     /// Ask for the address at which the browser ends, for a browser on another machine
     #[arg(long)]
     pub paste: bool,
-    /// Agree without being asked that what is stored goes to the address of the backend
+    /// Agree without being asked that what is stored goes to the address of the backend, or that an
+    /// MCP server is logged in to where it says
     #[arg(long, short)]
     pub yes: bool,
+    /// Ask for this right at an MCP server as well; may be given more than once
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Vec<String>,
     /// List what is stored and where it may go, without values
     #[arg(
         long,
-        conflicts_with_all = ["backend", "from_env", "no_check", "store", "paste", "yes", "forget"]
+        conflicts_with_all = ["backend", "from_env", "no_check", "store", "paste", "yes", "scope", "forget"]
     )]
     pub list: bool,
     /// Remove what is stored for the backend
     #[arg(
         long,
         requires = "backend",
-        conflicts_with_all = ["from_env", "no_check", "store", "paste", "yes"]
+        conflicts_with_all = ["from_env", "no_check", "store", "paste", "yes", "scope"]
     )]
     pub forget: bool,
     /// With --list: print JSON in every case

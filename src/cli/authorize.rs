@@ -34,7 +34,7 @@ use super::{console::Console, failure::CliFailure, process_secrets::SECRETS};
 use crate::{
     app::{ApiAccess, LoadedBackend},
     config::AddressKey,
-    http::login::{ClientIdentity, TokenEndpoint},
+    http::login::{ClientIdentity, TokenEndpoint, TokenResponse},
 };
 
 /// How long a person has to agree.
@@ -54,12 +54,29 @@ const STRANGE: &str = "This is not the login that dadl-mcp waits for.";
 /// Why a browser brought no code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum NoCode {
+    /// The remote: somebody else answers, or nobody says who.
+    #[error(
+        "{}; nothing of it is used: log in again, and in no other window meanwhile",
+        if *.is_said {
+            "another authorization server has answered in the browser"
+        } else {
+            "the answer in the browser does not say which authorization server gave it"
+        }
+    )]
+    Issuer { is_said: bool },
     /// The system: nobody listens any more.
     #[error("the listener has ended")]
     Ended,
     /// The person or the server: the login was refused, in the words of the server.
     #[error("the authorization server refuses ({0})")]
     Refused(String),
+}
+
+/// What an answer in the browser is recognized by.
+struct KnownRedirect {
+    path: String,
+    state: String,
+    issuer: Option<ExpectedIssuer>,
 }
 
 /// What the browser brought.
@@ -70,13 +87,49 @@ struct LoginAttempt {
     state: String,
     verifier: String,
     redirect: Url,
+    issuer: Option<ExpectedIssuer>,
 }
 
-/// What a person agreed to: a code that can be used once, for a refresh token.
-pub(super) struct AuthorizationGrant {
-    endpoint: TokenEndpoint,
+/// What a person is asked to agree to.
+pub(super) struct ConsentQuestion<'a> {
+    /// Where.
+    pub(super) authorize_url: &'a Url,
+    /// As whom.
+    pub(super) client_id: &'a SecretString,
+    /// Which rights.
+    pub(super) scopes: &'a [String],
+    /// More parameters of the request.
+    pub(super) parameters: &'a [(String, String)],
+    /// Who has to answer, where that is known.
+    pub(super) issuer: Option<ExpectedIssuer>,
+}
+
+/// Who has to answer in the browser (RFC 9207): another one may have got the browser to itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ExpectedIssuer {
+    /// Its name, as it writes it.
+    pub(super) issuer: String,
+    /// Whether it always says so.
+    pub(super) is_always_said: bool,
+}
+
+/// Where the browser comes back to.
+pub(super) struct RedirectPlace {
+    redirect: Url,
+    /// Without one a person pastes the address.
+    listener: Option<TcpListener>,
+}
+
+/// What a person agreed to: a code that can be used once.
+pub(super) struct AgreedCode {
     attempt: LoginAttempt,
     code: SecretString,
+}
+
+/// The same, for a refresh token.
+pub(super) struct AuthorizationGrant {
+    endpoint: TokenEndpoint,
+    agreed: AgreedCode,
 }
 
 /// Asks a person to agree.
@@ -99,12 +152,28 @@ pub(super) async fn ask_authorization(
     // The browser goes there with the client identifier, and with whatever it knows.
     let checked = guard.check(AddressKey::AuthorizeUrl, &consent.authorize_url).await;
     checked.map_err(CliFailure::settings)?;
-    let wanted = consent.redirect_uri.as_ref();
-    let listens = !paste && wanted.is_none_or(|url| url.scheme() == "http" && is_loopback(url));
-    let listener = if listens { Some(listen_for_redirect(wanted).await?) } else { None };
-    let redirect = redirect_url(wanted, listener.as_ref())?;
-    let attempt = LoginAttempt { state: random_token()?, verifier: random_token()?, redirect };
-    let url = attempt.authorization_url(oauth2, consent, identity);
+    let place = RedirectPlace::open(consent.redirect_uri.as_ref(), paste).await?;
+    let question = ConsentQuestion {
+        authorize_url: &consent.authorize_url,
+        client_id: &identity.id,
+        scopes: &oauth2.scopes,
+        parameters: &consent.parameters,
+        issuer: None,
+    };
+    let agreed = ask_code(question, place, console).await?;
+    Ok(AuthorizationGrant { endpoint, agreed })
+}
+
+/// Sends a person to a browser, and waits for what comes back.
+pub(super) async fn ask_code(
+    question: ConsentQuestion<'_>,
+    RedirectPlace { redirect, listener }: RedirectPlace,
+    console: &mut Console,
+) -> Result<AgreedCode, CliFailure> {
+    let issuer = question.issuer.clone();
+    let attempt =
+        LoginAttempt { state: random_token()?, verifier: random_token()?, redirect, issuer };
+    let url = attempt.authorization_url(&question);
     writeln!(console.err, "\nOpen this address in a browser, and agree:\n\n  {url}\n")?;
     let code = match listener {
         Some(listener) => {
@@ -123,26 +192,55 @@ pub(super) async fn ask_authorization(
             attempt.pasted(line.trim())?
         }
     };
-    Ok(AuthorizationGrant { endpoint, attempt, code })
+    Ok(AgreedCode { attempt, code })
 }
 
-impl AuthorizationGrant {
-    /// Returns the refresh token. The server takes the code once, and gives what nobody can get a
-    /// second time.
-    pub(super) async fn refresh_token(
+impl RedirectPlace {
+    /// Listens at `wanted`, or at a free port of this machine; not where a person pastes the address.
+    pub(super) async fn open(wanted: Option<&Url>, paste: bool) -> Result<Self, CliFailure> {
+        let listens = !paste && wanted.is_none_or(|url| url.scheme() == "http" && is_loopback(url));
+        let listener = if listens { Some(listen_for_redirect(wanted).await?) } else { None };
+        let redirect = redirect_url(wanted, listener.as_ref())?;
+        Ok(Self { redirect, listener })
+    }
+
+    /// Returns its address.
+    pub(super) fn url(&self) -> &Url {
+        &self.redirect
+    }
+}
+
+impl AgreedCode {
+    /// Exchanges the code for tokens, of `resource` where that is said. The server takes the code once, and
+    /// gives what nobody can get a second time.
+    pub(super) async fn exchange(
         self,
+        endpoint: &TokenEndpoint,
         identity: &ClientIdentity,
-    ) -> Result<SecretString, CliFailure> {
-        let Self { endpoint, attempt, code } = self;
-        let parameters = [
+        resource: Option<&str>,
+    ) -> Result<TokenResponse, CliFailure> {
+        let Self { attempt, code } = self;
+        let mut parameters = vec![
             ("grant_type", "authorization_code"),
             ("code", code.expose_secret()),
             ("redirect_uri", attempt.redirect.as_str()),
             ("code_verifier", &attempt.verifier),
         ];
-        let tokens = endpoint.ask(Some(identity), &parameters).await.map_err(|error| {
-            anyhow::anyhow!("the token endpoint at {} refuses the login ({error})", endpoint.host())
-        })?;
+        parameters.extend(resource.map(|resource| ("resource", resource)));
+        endpoint.ask(Some(identity), &parameters).await.map_err(|error| {
+            let host = endpoint.host();
+            anyhow::anyhow!("the token endpoint at {host} refuses the login ({error})").into()
+        })
+    }
+}
+
+impl AuthorizationGrant {
+    /// Returns the refresh token.
+    pub(super) async fn refresh_token(
+        self,
+        identity: &ClientIdentity,
+    ) -> Result<SecretString, CliFailure> {
+        let tokens = self.agreed.exchange(&self.endpoint, identity, None).await?;
         tokens.refresh.ok_or_else(|| {
             CliFailure::from(anyhow::anyhow!("the server gave no refresh token")).hint(
                 "many servers give one only for the scope `offline_access`, or with \
@@ -154,26 +252,21 @@ impl AuthorizationGrant {
 
 impl LoginAttempt {
     /// Returns the address to open (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
-    fn authorization_url(
-        &self,
-        oauth2: &OAuth2,
-        consent: &AuthorizationConsent,
-        identity: &ClientIdentity,
-    ) -> Url {
-        let mut url = consent.authorize_url.clone();
+    fn authorization_url(&self, question: &ConsentQuestion<'_>) -> Url {
+        let mut url = question.authorize_url.clone();
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(self.verifier.as_bytes()));
         let mut query = url.query_pairs_mut();
         query
             .append_pair("response_type", "code")
-            .append_pair("client_id", identity.id.expose_secret())
+            .append_pair("client_id", question.client_id.expose_secret())
             .append_pair("redirect_uri", self.redirect.as_str())
             .append_pair("state", &self.state)
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256");
-        if !oauth2.scopes.is_empty() {
-            query.append_pair("scope", &oauth2.scopes.join(" "));
+        if !question.scopes.is_empty() {
+            query.append_pair("scope", &question.scopes.join(" "));
         }
-        query.extend_pairs(&consent.parameters);
+        query.extend_pairs(question.parameters);
         drop(query);
         url
     }
@@ -181,8 +274,7 @@ impl LoginAttempt {
     /// Waits until the browser comes back.
     async fn wait_for_code(&self, listener: TcpListener) -> Result<SecretString, CliFailure> {
         let (sender, mut answers) = mpsc::channel::<BrowserAnswer>(1);
-        let known: Arc<(String, String)> =
-            Arc::new((self.redirect.path().to_owned(), self.state.clone()));
+        let known = Arc::new(self.known());
         let accept = async {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
@@ -208,10 +300,15 @@ impl LoginAttempt {
         answer.unwrap_or(Err(NoCode::Ended)).map_err(|error| anyhow::Error::from(error).into())
     }
 
+    fn known(&self) -> KnownRedirect {
+        let path = self.redirect.path().to_owned();
+        KnownRedirect { path, state: self.state.clone(), issuer: self.issuer.clone() }
+    }
+
     /// Reads the address that a person copied from the browser.
     fn pasted(&self, text: &str) -> Result<SecretString, CliFailure> {
         let url = Url::parse(text).map_err(|_| anyhow::anyhow!("this is not an address"))?;
-        match parse_redirect(&url, &self.state) {
+        match parse_redirect(&url, &self.known()) {
             Some(Ok(code)) => Ok(code),
             Some(Err(error)) => Err(anyhow::Error::from(error).into()),
             None => Err(anyhow::anyhow!("this is not the address of this login").into()),
@@ -220,7 +317,7 @@ impl LoginAttempt {
 }
 
 /// Answers one request of a browser, and returns what it brought once it has its page.
-async fn serve_redirect(stream: TcpStream, known: Arc<(String, String)>) -> Option<BrowserAnswer> {
+async fn serve_redirect(stream: TcpStream, known: Arc<KnownRedirect>) -> Option<BrowserAnswer> {
     let found = Arc::new(Mutex::new(None));
     let kept = Arc::clone(&found);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -243,10 +340,11 @@ async fn serve_redirect(stream: TcpStream, known: Arc<(String, String)>) -> Opti
 /// Makes the page that a browser gets.
 fn respond_to_redirect(
     uri: &http::Uri,
-    (path, state): &(String, String),
+    known: &KnownRedirect,
 ) -> (Response<Full<Bytes>>, Option<BrowserAnswer>) {
     let url = Url::parse("http://localhost").and_then(|url| url.join(&uri.to_string())).ok();
-    let found = url.filter(|url| url.path() == path).and_then(|url| parse_redirect(&url, state));
+    let url = url.filter(|url| url.path() == known.path);
+    let found = url.and_then(|url| parse_redirect(&url, known));
     let (status, text) = match &found {
         Some(Ok(_)) => (200, DONE),
         Some(Err(_)) => (200, REFUSED),
@@ -272,11 +370,19 @@ fn respond_to_redirect(
 
 /// Reads what an authorization server sends with the browser (RFC 6749, section 4.1.2); `None`
 /// when it belongs to another login.
-fn parse_redirect(url: &Url, state: &str) -> Option<BrowserAnswer> {
+fn parse_redirect(url: &Url, known: &KnownRedirect) -> Option<BrowserAnswer> {
     let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|pair| pair.1);
     // Both are made of random bits that are used once, so that timing tells nothing of use.
-    if value("state").as_deref() != Some(state) {
+    if value("state").as_deref() != Some(&known.state) {
         return None;
+    }
+    // Of somebody else nothing is used or shown, an error neither.
+    if let Some(ExpectedIssuer { issuer, is_always_said }) = &known.issuer {
+        match value("iss") {
+            Some(said) if said == issuer.as_str() => {}
+            None if !is_always_said => {}
+            said => return Some(Err(NoCode::Issuer { is_said: said.is_some() })),
+        }
     }
     if let Some(code) = value("code").filter(|code| !code.is_empty()) {
         return Some(Ok(code.into_owned().into()));
@@ -348,9 +454,21 @@ fn open_browser(url: &Url) {
 mod tests {
     use super::*;
 
+    fn known(issuer: Option<(&str, bool)>) -> KnownRedirect {
+        let issuer = issuer.map(|(issuer, is_always_said)| ExpectedIssuer {
+            issuer: issuer.to_owned(),
+            is_always_said,
+        });
+        KnownRedirect { path: "/callback".to_owned(), state: "st4te".to_owned(), issuer }
+    }
+
     fn found(query: &str) -> Option<Result<String, NoCode>> {
+        found_of(query, None)
+    }
+
+    fn found_of(query: &str, issuer: Option<(&str, bool)>) -> Option<Result<String, NoCode>> {
         let url = Url::parse(&format!("http://127.0.0.1:1/callback?{query}")).unwrap();
-        parse_redirect(&url, "st4te")
+        parse_redirect(&url, &known(issuer))
             .map(|answer| answer.map(|code| code.expose_secret().to_owned()))
     }
 
@@ -366,8 +484,31 @@ mod tests {
     }
 
     #[test]
+    fn only_the_authorization_server_that_was_asked_can_answer() {
+        let ours = "https://auth.example";
+        let answer = |query: &str, is_always_said| {
+            let query = format!("state=st4te&{query}");
+            found_of(&query, Some((ours, is_always_said))).unwrap()
+        };
+        let said = "iss=https%3A%2F%2Fauth.example";
+        for is_always_said in [true, false] {
+            assert_eq!(answer(&format!("code=c&{said}"), is_always_said), Ok("c".to_owned()));
+            for other in
+                ["iss=https%3A%2F%2Fevil.example", "iss=https%3A%2F%2Fauth.example%2F", "iss="]
+            {
+                for what in ["code=c", "error=access_denied&error_description=visit%20evil"] {
+                    let answer = answer(&format!("{what}&{other}"), is_always_said);
+                    assert_eq!(answer, Err(NoCode::Issuer { is_said: true }), "{other}");
+                }
+            }
+        }
+        assert_eq!(answer("code=c", false), Ok("c".to_owned()));
+        assert_eq!(answer("code=c", true), Err(NoCode::Issuer { is_said: false }));
+    }
+
+    #[test]
     fn the_page_shows_nothing_of_the_request() {
-        let known = ("/callback".to_owned(), "st4te".to_owned());
+        let known = known(None);
         let get = |uri: &str| {
             let (response, found) = respond_to_redirect(&uri.parse().unwrap(), &known);
             (response.status().as_u16(), found.is_some())

@@ -25,6 +25,7 @@ fn the_tables_are_those_of_the_code() {
         ("profile-keys", key_table(keys::PROFILE)),
         ("backend-keys", backend_key_table(keys::BACKEND)),
         ("option-keys", backend_key_table(keys::OPTIONS)),
+        ("mcp-auth-keys", key_table(keys::MCP_AUTH)),
         ("exit-codes", exit_codes()),
     ]
     .iter()

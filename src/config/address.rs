@@ -33,6 +33,36 @@ pub(crate) fn is_private_host(host: &Host<&str>) -> bool {
     }
 }
 
+/// Returns whether both hosts are this machine, or both numbers of private networks. Who is there
+/// already can reach the other one without us. What only links have, such as the metadata of
+/// clouds, is in no network.
+pub(crate) fn share_network(one: &Host<&str>, other: &Host<&str>) -> bool {
+    private_network(one).is_some_and(|network| private_network(other) == Some(network))
+}
+
+/// A network that is not the internet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PrivateNetwork {
+    Machine,
+    Site,
+}
+
+fn private_network(host: &Host<&str>) -> Option<PrivateNetwork> {
+    let is_site = match host {
+        Host::Domain(name) => {
+            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+            let is_here = THIS_MACHINE.contains(&name.as_str()) || name.ends_with(".localhost");
+            // What other names lead to has to be found out.
+            return is_here.then_some(PrivateNetwork::Machine);
+        }
+        Host::Ipv4(address) if address.is_loopback() => return Some(PrivateNetwork::Machine),
+        Host::Ipv6(address) if address.is_loopback() => return Some(PrivateNetwork::Machine),
+        Host::Ipv4(address) => address.is_private(),
+        Host::Ipv6(address) => address.segments().first().is_some_and(|it| it & 0xfe00 == 0xfc00),
+    };
+    is_site.then_some(PrivateNetwork::Site)
+}
+
 /// Returns whether `address` is on the public internet (IANA special-purpose registries). An
 /// IPv6 address that stands for an IPv4 one is judged by that.
 pub(crate) fn is_public(address: IpAddr) -> bool {
@@ -178,6 +208,33 @@ mod tests {
         for name in ["example.com", "localhost.example", "local", "internal.example", "xlocalhost"]
         {
             assert!(!is_private(&format!("http://{name}/")), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_shared_by_those_who_are_in_it() {
+        let share = |one: &str, other: &str| {
+            let (one, other) = (Url::parse(one).unwrap(), Url::parse(other).unwrap());
+            share_network(&one.host().unwrap(), &other.host().unwrap())
+        };
+        for (one, other) in [
+            ("http://localhost:1", "http://127.0.0.1:2"),
+            ("http://[::1]", "http://a.localhost"),
+            ("http://10.0.0.1", "https://192.168.1.1"),
+            ("https://[fd00::1]", "https://10.0.0.1"),
+        ] {
+            assert!(share(one, other) && share(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("https://a.example", "http://127.0.0.1"),
+            ("http://10.0.0.1", "http://127.0.0.1"),
+            ("http://10.0.0.1", "http://169.254.169.254"),
+            ("http://169.254.1.1", "http://169.254.169.254"),
+            ("http://a.internal", "http://metadata.google.internal"),
+            ("https://a.example", "https://a.example"),
+            ("http://localhost", "http://0.0.0.0"),
+        ] {
+            assert!(!share(one, other) && !share(other, one), "{one} {other}");
         }
     }
 

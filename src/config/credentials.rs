@@ -220,6 +220,30 @@ impl CredentialResolver {
         }
     }
 
+    /// Adds a value that a server gave, with the access token that came with it.
+    pub fn set_given(&self, name: &CredentialName, value: CredentialValue) {
+        if let Some(mut draft) = self.drafted() {
+            draft.values.insert(name.0.clone(), value.into());
+        }
+    }
+
+    /// Returns what the draft or the store has as `name`, whatever the environment has.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be used, or has one that goes elsewhere.
+    pub fn kept(
+        &self,
+        recipient: CredentialRecipient<'_>,
+        name: &CredentialName,
+    ) -> Result<Option<SecretString>, CredentialError> {
+        let found = match self.find_drafted(name) {
+            Some(found) => Some(found),
+            None => self.find_stored(recipient, name, |_| true)?,
+        };
+        Ok(found.map(|found| found.credential.value))
+    }
+
     /// Takes what is stored as `name` into the draft, wherever it could go until now: a person has
     /// agreed that it goes to the backend.
     ///

@@ -296,9 +296,11 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
     config_key(
         "auth",
         "mapping",
-        "none",
-        "How requests of the server authenticate, as `auth` of a [descriptor](language.md) says it: \
-         `bearer`, `apikey`, `basic`, `session`, and `oauth2` with every flow; instead of `api_key_env`",
+        "`{type: mcp}`",
+        "How the server lets this program in: `type: mcp` is what MCP specifies, and what `setup` does \
+         without this key where there is no `api_key_env` (see below); else as `auth` of a \
+         [descriptor](language.md) says it: `bearer`, `apikey`, `basic`, `session`, and `oauth2` with every \
+         flow",
     )
     .only(&[TransportKind::Http]),
     config_key("hint", "text", "none", "What models should know about this backend"),
@@ -414,8 +416,9 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "list",
         "none",
         "Let these hosts, `name` for every port or `name:port`, have private or loopback addresses \
-         when the descriptor leads there: a `token_url`, an `authorize_url`, or its `base_url`",
-    ).only(&[TransportKind::Rest]),
+         when the descriptor leads there: a `token_url`, an `authorize_url`, or its `base_url`; or a \
+         server, with what it says about logins",
+    ).only(TransportKind::URLS),
     config_key(
         "allow_origins",
         "list",
@@ -474,6 +477,54 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "ToolMesh's word: let the hosts of `file_url_allowed_hosts` have private addresses",
     ),
     config_key("options", "mapping", "none", "See below"),
+];
+
+/// The keys of `auth` with `type: mcp`.
+pub(crate) const MCP_AUTH: &[ConfigKey] = &[
+    config_key("type", "`mcp`", "required", "The authorization that MCP itself specifies"),
+    config_key(
+        "flow",
+        "`authorization_code` or `client_credentials`",
+        "`authorization_code`",
+        "Whether a person agrees in a browser, or this program has credentials of its own",
+    ),
+    config_key(
+        "client_id",
+        "text",
+        "registered by `setup`",
+        "What the authorization server knows this program by; the URL of a client id metadata document \
+         where it takes such",
+    ),
+    config_key(
+        "client_secret",
+        "`{credential: NAME}`",
+        "none",
+        "The credential that holds the secret of that client",
+    ),
+    config_key(
+        "redirect_uri",
+        "URL",
+        "a free port of this machine",
+        "Where the browser comes back to, as it is registered for `client_id`",
+    ),
+    config_key(
+        "scopes",
+        "list",
+        "what the server asks for",
+        "The rights to ask for, and no others",
+    ),
+    config_key(
+        "issuer",
+        "URL",
+        "the one that the server names",
+        "The authorization server: needed where the server names several, and no other is used",
+    ),
+    config_key(
+        "assume_pkce",
+        "boolean",
+        "`false`",
+        "Log in although the authorization server does not say that it knows PKCE with S256",
+    ),
 ];
 
 /// The keys of `options`, besides the values of `{NAME}` placeholders.

@@ -28,6 +28,8 @@ mod origins;
 mod private_files;
 mod profiles;
 mod reader;
+pub mod server_authorization;
+pub mod server_login;
 pub(crate) mod server_notes;
 pub mod servers;
 pub(crate) mod shell;

@@ -16,6 +16,8 @@ use super::{BackendSettings, SettingsProvenance, address, shell::shell_quoted};
 /// A key of a descriptor whose value is an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressKey {
+    /// Who gives access to another MCP server, and what that says about itself.
+    AuthorizationServer,
     /// Where a person agrees.
     AuthorizeUrl,
     /// What all paths are below, the OpenAPI document and session logins included.
@@ -30,6 +32,7 @@ impl AddressKey {
     /// Returns the key.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::AuthorizationServer => "authorization_servers",
             Self::AuthorizeUrl => "authorize_url",
             Self::BaseUrl => "base_url",
             Self::TokenUrl => "token_url",
@@ -43,7 +46,7 @@ impl AddressKey {
 pub struct PrivateAddress {
     /// The key that gives it.
     pub key: AddressKey,
-    /// The descriptor, as the settings name it.
+    /// The descriptor, as the settings name it; of another MCP server the name of the backend.
     pub descriptor: String,
     /// The host, with its port unless that is the usual one.
     pub host: String,
@@ -56,7 +59,12 @@ pub struct PrivateAddress {
 impl fmt::Display for PrivateAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, descriptor, host, address, is_from_flags } = self;
-        write!(formatter, "`{}` of the descriptor {descriptor} leads to ", key.as_str())?;
+        match key {
+            AddressKey::AuthorizationServer => {
+                write!(formatter, "the MCP server \"{descriptor}\" says that logins lead to ")?;
+            }
+            _ => write!(formatter, "`{}` of the descriptor {descriptor} leads to ", key.as_str())?,
+        }
         match address {
             Some(address) => write!(formatter, "{host}, which has the private address {address}")?,
             None => write!(formatter, "the private address {host}")?,
@@ -98,6 +106,13 @@ impl FromStr for PrivateHost {
     }
 }
 
+impl PrivateHost {
+    /// Names the host of `url`, with its port alone.
+    pub(crate) fn of(url: &Url) -> Option<Self> {
+        Some(Self { host: host_of(url)?, port: Some(url.port_or_known_default()?) })
+    }
+}
+
 impl fmt::Display for PrivateHost {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.host)?;
@@ -131,7 +146,7 @@ impl BackendSettings {
         NetworkReach {
             own: is_own.then(|| base.origin()),
             named: self.allow_private_hosts.clone(),
-            descriptor: self.dadl.clone(),
+            descriptor: if self.server.is_some() { &self.name } else { &self.dadl }.clone(),
             is_from_flags: self.provenance == SettingsProvenance::Flags,
         }
     }

@@ -26,6 +26,7 @@ use super::{
     env_vars::{CREDENTIAL_PREFIX, unexpanded_reference},
     keys::{self, ConfigKey, TransportKind},
     reader::{ConfigReader, ConfigSection, ConfigText},
+    server_authorization::McpAuthorization,
 };
 use crate::access::{ALL, LevelMap};
 
@@ -102,6 +103,8 @@ impl fmt::Debug for EnvValue {
 pub struct HttpServerSettings {
     /// How requests authenticate.
     pub auth: AuthScheme,
+    /// How the server lets this program in as MCP specifies it; `None` where `auth` does that.
+    pub authorization: Option<McpAuthorization>,
 }
 
 /// When a server is started.
@@ -183,9 +186,9 @@ impl ConfigReader {
                 ServerConnection::Stdio(self.read_process(section, directory, backend))
             }
             TransportKind::Http => {
-                let auth = self.read_server_auth(section, backend);
+                let (auth, authorization) = self.read_server_auth(section, backend);
                 self.check_server_headers(section);
-                ServerConnection::Http(HttpServerSettings { auth })
+                ServerConnection::Http(HttpServerSettings { auth, authorization })
             }
         };
         let starts = [("eager", ServerStart::Eager), ("lazy", ServerStart::Lazy)];
@@ -344,6 +347,15 @@ impl ConfigReader {
     }
 
     fn named_credential(&mut self, node: &YamlNode<'_>, what: &str) -> Option<EnvValue> {
+        self.credential_name(node, what).map(EnvValue::Credential)
+    }
+
+    /// Reads `{credential: NAME}`.
+    pub(super) fn credential_name(
+        &mut self,
+        node: &YamlNode<'_>,
+        what: &str,
+    ) -> Option<CredentialName> {
         let section = self.open_section(node, what)?;
         self.check_keys(section, &["credential"]);
         if section.entry("credential").is_none() {
@@ -355,25 +367,34 @@ impl ConfigReader {
             self.report_error(code::WRONG_TYPE, &name.span, "a credential has a name", "");
             return None;
         }
-        Some(EnvValue::Credential(CredentialName(name.value.to_owned())))
+        Some(CredentialName(name.value.to_owned()))
     }
 
-    /// Reads how requests of a server at a URL authenticate.
+    /// Reads how requests of a server at a URL authenticate: by what the file says, or as MCP specifies.
     fn read_server_auth(
         &mut self,
         section: ConfigSection<'_>,
         backend: &mut BackendSettings,
-    ) -> AuthScheme {
-        let Some(entry) = self.find_value(section, "auth") else {
-            return self.read_bearer(section, backend);
+    ) -> (AuthScheme, Option<McpAuthorization>) {
+        let is_of_mcp = match section.entry("auth").map(|entry| &entry.value.value) {
+            None => true,
+            Some(YamlValue::Mapping(entries)) => entries.iter().any(|entry| {
+                entry.key == "type"
+                    && matches!(&entry.value.value, YamlValue::String(text) if *text == "mcp")
+            }),
+            Some(_) => false,
         };
+        if is_of_mcp {
+            return (self.read_bearer(section, backend), self.read_authorization(section));
+        }
+        let Some(entry) = self.find_value(section, "auth") else { return (AuthScheme::None, None) };
         if let Some(other) = section.entry("api_key_env") {
             let message = "`auth` and `api_key_env` both say what is sent";
             self.report_error(code::DUPLICATE_KEY, &other.key_span, message, "keep `auth`");
         }
         let (auth, findings) = dadl_descriptor::read_auth(&entry.value, &entry.key_span);
         self.findings.extend(findings);
-        auth.unwrap_or(AuthScheme::None)
+        (auth.unwrap_or(AuthScheme::None), None)
     }
 
     /// Reads the bearer token of a server at a URL.

@@ -170,7 +170,8 @@ fn the_example_is_right_and_shows_every_key() {
     read(&all);
     // ToolMesh's words for what ours say, or without effect.
     let left_out = ["include_tools", "streaming_timeout", "task_wait_progress", "`NAME`"];
-    for key in keys::BACKEND.iter().chain(keys::OPTIONS).chain(keys::FILES).chain(keys::LIMITS) {
+    let servers = keys::FILES.iter().chain(keys::LIMITS).chain(keys::MCP_AUTH);
+    for key in keys::BACKEND.iter().chain(keys::OPTIONS).chain(servers) {
         let shown = all.contains(&format!("{}:", key.name));
         assert_ne!(shown, left_out.contains(&key.name), "{}", key.name);
     }

@@ -23,6 +23,7 @@ pub(crate) mod document;
 pub mod error;
 pub(crate) mod expect_continue;
 pub mod login;
+pub mod mcp_authorization;
 mod rate_limiter;
 mod reachability;
 mod redirect;

@@ -13,7 +13,8 @@ const FUNCTION: usize = 80;
 const FILE: usize = 700;
 
 /// What a test may need, as `.ci/run` knows it.
-const NEEDS: [&str; 10] = [
+const NEEDS: [&str; 11] = [
+    "DADL_AUTH_SERVER_MODULES",
     "DADL_AUTH_SERVER_PYTHON",
     "DADL_CORPUS",
     "DADL_OPENAPI_DOCS",

@@ -81,6 +81,13 @@ impl Home {
         self
     }
 
+    /// Lets these settings count instead of flags.
+    pub(crate) fn with_settings(mut self, text: &str) -> Self {
+        std::fs::write(self.directory.path().join("settings.yaml"), text).unwrap();
+        self.has_settings = true;
+        self
+    }
+
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.variables.retain(|(other, _)| other != name);
         self
@@ -178,6 +185,8 @@ impl From<Output> for Run {
 pub(crate) struct Consenting {
     child: Child,
     lines: Lines<BufReader<ChildStderr>>,
+    /// What it said before the address.
+    said: String,
     /// The address that a person opens.
     pub(crate) url: Url,
 }
@@ -200,7 +209,13 @@ impl Consenting {
         };
         // Standard input stays open for as long as the person is at the browser.
         child.stdin = Some(stdin);
-        Self { child, lines, url }
+        Self { child, lines, said: seen, url }
+    }
+
+    /// Gives a line to standard input.
+    pub(crate) async fn type_line(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().unwrap();
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
     /// A parameter of the authorization request.
@@ -211,7 +226,7 @@ impl Consenting {
 
     /// Waits for the end.
     pub(crate) async fn end(mut self) -> Run {
-        let mut err = String::new();
+        let mut err = std::mem::take(&mut self.said);
         while let Some(line) = self.lines.next_line().await.unwrap() {
             err += &(line + "\n");
         }

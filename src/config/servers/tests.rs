@@ -105,7 +105,10 @@ fn little_need_be_said() {
     let (backend, settings) =
         server("  - { name: a, transport: http, url: 'https://a.example/mcp?team=1' }");
     assert_eq!(backend.url.as_deref(), Some("https://a.example/mcp?team=1"));
-    let auth = HttpServerSettings { auth: AuthScheme::None };
+    let auth = HttpServerSettings {
+        auth: AuthScheme::None,
+        authorization: Some(McpAuthorization::default()),
+    };
     assert_eq!(settings.connection, ServerConnection::Http(auth));
 }
 

@@ -78,6 +78,8 @@ pub struct TokenResponse {
     pub lifetime: Option<Duration>,
     /// The moment before the request.
     pub asked: Instant,
+    /// The scopes that were granted, as the server writes them, where it says so.
+    pub scope: Option<String>,
 }
 
 /// Why a token endpoint gave nothing. Its text shows no secret.
@@ -217,6 +219,33 @@ impl TokenEndpoint {
         Ok(tokens)
     }
 
+    /// Asks the server to forget a token of the kind `hint` (RFC 7009).
+    ///
+    /// # Errors
+    ///
+    /// See `TokenError`.
+    pub async fn revoke(
+        &self,
+        identity: &ClientIdentity,
+        token: &SecretString,
+        hint: &str,
+    ) -> Result<(), TokenError> {
+        let parameters = [("token", token.expose_secret()), ("token_type_hint", hint)];
+        let (request, secrets) = self.request(Some(identity), &parameters)?;
+        let response = request.send().await.map_err(no_answer)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if status.is_success() {
+            return Ok(());
+        }
+        let body = read_answer(response).await?;
+        let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        let known = (secrets.as_slice(), &self.secrets);
+        match read_token_answer(status, &headers, &body, known, Instant::now()) {
+            Err(error) => Err(error),
+            Ok(_) => Err(TokenError::Unusable(format!("it answered HTTP {}", status.as_u16()))),
+        }
+    }
+
     /// Makes a request, and lists what must not be shown should the server repeat it.
     fn request(
         &self,
@@ -226,7 +255,7 @@ impl TokenEndpoint {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(parameters);
         let mut authorization = None;
-        let public = ["grant_type", "scope", "redirect_uri"];
+        let public = ["grant_type", "scope", "redirect_uri", "resource", "token_type_hint"];
         let shown = |name: &&(&str, &str)| !public.contains(&name.0);
         let sent = parameters.iter().filter(shown).map(|(_, value)| (*value).to_owned());
         let mut secrets: Vec<String> = sent.collect();
@@ -330,6 +359,7 @@ fn read_token_answer(
         refresh: text("refresh_token").map(Into::into),
         lifetime: answer.get("expires_in").and_then(token_lifetime),
         asked,
+        scope: text("scope").map(str::to_owned),
     })
 }
 

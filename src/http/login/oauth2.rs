@@ -50,6 +50,7 @@ pub(super) async fn renew_oauth2(
             if !scope.is_empty() {
                 parameters.push(("scope", &scope));
             }
+            parameters.extend(oauth2.resource.as_deref().map(|resource| ("resource", resource)));
             let tokens = endpoint.ask(Some(&identity), &parameters).await;
             tokens.map_err(|error| login_failure(&error, &endpoint, &oauth2.grant, site))?
         }
@@ -168,6 +169,8 @@ fn login_failure(
             "the refresh token has expired or was revoked; run `{}`",
             site.settings.setup_command()
         ),
+        // What is asked with there, `setup` has got as well.
+        _ if site.settings.server.is_some() => format!("run `{}`", site.settings.setup_command()),
         ("invalid_scope", _) => "the client may not have the `scopes` of the descriptor".to_owned(),
         _ => format!("check the credentials {}", names.join(", ")),
     };
@@ -200,14 +203,15 @@ impl RefreshTokenChain<'_> {
         if let Some(tokens) = access.and_then(|access| self.shared(access, oauth2.renew_before)) {
             return Ok(tokens);
         }
-        let mut answer = ask_tokens(endpoint, identity, &refresh).await;
+        let resource = oauth2.resource.as_deref();
+        let mut answer = ask_tokens(endpoint, identity, &refresh, resource).await;
         if answer.as_ref().is_err_and(|error| error.is("invalid_grant")) {
             // Somebody else may have replaced it, or `setup` has run again.
             let again = self.source.latest(self.name).await?.value;
             if again.expose_secret() != refresh.expose_secret() {
                 self.remember(None);
                 refresh = again;
-                answer = ask_tokens(endpoint, identity, &refresh).await;
+                answer = ask_tokens(endpoint, identity, &refresh, resource).await;
             }
         }
         let tokens =
@@ -244,6 +248,7 @@ impl RefreshTokenChain<'_> {
             refresh: None,
             lifetime: Some(left),
             asked: Instant::now(),
+            scope: None,
         })
     }
 
@@ -313,7 +318,10 @@ async fn ask_tokens(
     endpoint: &TokenEndpoint,
     identity: &ClientIdentity,
     refresh: &SecretString,
+    resource: Option<&str>,
 ) -> Result<TokenResponse, TokenError> {
-    let parameters = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose_secret())];
+    let mut parameters =
+        vec![("grant_type", "refresh_token"), ("refresh_token", refresh.expose_secret())];
+    parameters.extend(resource.map(|resource| ("resource", resource)));
     endpoint.ask(Some(identity), &parameters).await
 }

@@ -129,6 +129,7 @@ pub(super) fn lower<'tree>(
         scopes,
         renew_before: renew_before?,
         placement: placement?,
+        resource: None,
     })
 }
 

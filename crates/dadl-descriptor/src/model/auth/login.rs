@@ -36,6 +36,8 @@ pub struct OAuth2 {
     pub renew_before: Duration,
     /// Where the access token goes.
     pub placement: TokenPlacement,
+    /// The resource that tokens are asked for (RFC 8707); no descriptor names one.
+    pub resource: Option<String>,
 }
 
 /// What is given for an access token.
