@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     access::{AccessDecision, AccessDenial},
-    catalog::{BackendId, ServerTools},
+    catalog::{BackendId, ServerContent, ServerTools},
     executor::{CallError, Executor},
     mcp_client::{ServerError, ServerFault, ServerList},
 };
@@ -109,6 +109,9 @@ fn take_list(backend: &mut LoadedBackend, list: &ServerList) -> Vec<String> {
     let Some(server) = backend.server_mut() else { return Vec::new() };
     let (mut tools, errors) = ServerTools::read(&list.tools, &server.settings.levels);
     let mut remarks: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let lists = [&*list.resources, &*list.templates, &*list.prompts];
+    let (content, errors) = ServerContent::read(lists, &list.capabilities);
+    remarks.extend(errors.iter().map(ToString::to_string));
     remarks.extend(list.remarks.iter().cloned());
     for (name, value) in &defaults {
         remarks.extend(
@@ -122,6 +125,7 @@ fn take_list(backend: &mut LoadedBackend, list: &ServerList) -> Vec<String> {
     );
     server.found = ServerFound::Listed(Box::new(found(list)));
     server.tools = tools;
+    server.content = content;
     // The operator's own words go before it.
     if let Some(instructions) = &list.instructions {
         let descriptor: &mut Descriptor = Arc::make_mut(&mut backend.descriptor);

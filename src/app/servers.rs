@@ -9,8 +9,9 @@ use dadl_descriptor::{
 
 use super::{BackendAccess, BuildProblem, LoadedBackend, SettingProblem};
 use crate::{
+    access::AccessPolicy,
     call::ProcessPlace,
-    catalog::ServerTools,
+    catalog::{ServerContent, ServerTools},
     config::{
         BackendSettings,
         credentials::{BackendCredentials, CredentialResolver},
@@ -28,6 +29,8 @@ pub struct LoadedServer {
     pub process: StdioSettings,
     /// The tools that it listed; none before it was asked.
     pub tools: ServerTools,
+    /// What else it listed.
+    pub content: ServerContent,
     /// What came of asking it.
     pub found: ServerFound,
 }
@@ -72,6 +75,22 @@ impl LoadedServer {
         })
     }
 
+    /// Returns what of its resources and prompts may be offered: reading them is a read, so that a backend
+    /// whose `access` lacks it offers none.
+    pub(super) fn offered(&self, policy: &AccessPolicy) -> ServerContent {
+        if !policy.may_read() {
+            return ServerContent::default();
+        }
+        let mut content = self.content.clone();
+        if !self.settings.resources {
+            content = content.without_resources();
+        }
+        if !self.settings.prompts {
+            content = content.without_prompts();
+        }
+        content
+    }
+
     /// Makes its client; it is started when something is wanted of it.
     pub(super) fn client(
         &self,
@@ -108,6 +127,7 @@ pub(super) fn load_server(
         settings: settings.clone(),
         process: process.clone(),
         tools: ServerTools::default(),
+        content: ServerContent::default(),
         found: ServerFound::NotAsked,
     };
     Ok(LoadedBackend {

@@ -37,6 +37,7 @@ mod rewrite;
 mod screen;
 mod search;
 mod serve;
+mod server_contents;
 mod setup;
 mod show;
 mod signals;

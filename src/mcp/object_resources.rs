@@ -1,4 +1,5 @@
-//! Objects of backends as resources: what has a URI, and tells when it changes.
+//! Objects of backends as resources: what has a URI, and tells when it changes. Resources of other MCP servers
+//! are watched in the same way.
 //!
 //! A client before 2026-07-28 subscribes to one URI at a time and is told on its session; a later one
 //! lists all of them in one `subscriptions/listen`, which lasts as long as it wants to be told.
@@ -10,6 +11,7 @@ use std::{
 };
 
 use dadl_text::text::one_line;
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use rmcp::{
     ErrorData, RoleServer,
     model::{ResourceTemplate, ResourceUpdatedNotificationParam, SubscriptionFilter},
@@ -28,6 +30,10 @@ use crate::{
 
 /// The least time between two notifications about the same resource.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// When a server is asked once more that did not want to tell.
+const AGAIN: Duration = Duration::from_secs(60);
+/// So many resources are asked for at the same time.
+const AT_ONCE: usize = 32;
 /// How often it is looked whether a client that is told nothing is still there.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -182,9 +188,7 @@ impl ObjectResources {
         let watcher = self.resources.watcher(&client).map_err(resource_error)?;
         let sink = context.sink();
         let told = async {
-            for uri in accepted {
-                watcher.watch(uri).await.map_err(resource_error)?;
-            }
+            let mut missing = watch_all(&watcher, accepted).await?;
             // The library has acknowledged before any of them was watched: what changed since then,
             // nobody saw.
             for uri in accepted {
@@ -193,7 +197,19 @@ impl ObjectResources {
                 }
             }
             loop {
-                for uri in watcher.changed().await {
+                let changed = match missing.is_empty() {
+                    true => watcher.changed().await,
+                    false => tokio::select! {
+                        changed = watcher.changed() => changed,
+                        () = tokio::time::sleep(AGAIN) => {
+                            let tried = std::mem::take(&mut missing);
+                            missing = watch_all(&watcher, &tried).await?;
+                            // What changed until now, nobody saw.
+                            tried.into_iter().filter(|uri| !missing.contains(uri)).collect()
+                        }
+                    },
+                };
+                for uri in changed {
                     if sink.notify_resource_updated(uri).await.is_err() {
                         return Ok(());
                     }
@@ -206,6 +222,26 @@ impl ObjectResources {
             () = context.cancelled() => Ok(()),
         }
     }
+}
+
+/// Watches resources; returns those whose server is down, or does not want to tell: who listens to several
+/// backends is told of the others all the same.
+async fn watch_all(watcher: &ResourceWatcher, uris: &[String]) -> Result<Vec<String>, ErrorData> {
+    let watched: Vec<BoxFuture<'_, _>> =
+        uris.iter().map(|uri| watcher.watch(uri).boxed()).collect();
+    let watched = futures_util::stream::iter(watched).buffered(AT_ONCE).collect::<Vec<_>>().await;
+    let mut missing = Vec::new();
+    for (uri, outcome) in uris.iter().zip(watched) {
+        match outcome {
+            Ok(()) => {}
+            Err(error) if watcher.is_of_server(uri) => {
+                tracing::warn!(%error, "a resource cannot be watched");
+                missing.push(uri.clone());
+            }
+            Err(error) => return Err(resource_error(error)),
+        }
+    }
+    Ok(missing)
 }
 
 /// Tells a session what changes until its client is gone.

@@ -29,6 +29,9 @@ pub enum ServerFault {
         /// The last line of its standard error.
         last_words: Option<String>,
     },
+    /// The server needs something before it goes on, which only a call of a tool can be asked for.
+    #[error("asks for more input, which cannot be handed on here")]
+    InputNeeded,
     /// The server has not introduced itself in time.
     #[error(
         "has not introduced itself within {} s (`start_timeout`){}",
@@ -43,6 +46,9 @@ pub enum ServerFault {
     /// The operator: the directory where the server should run is not there.
     #[error("cannot be started: its `cwd` {} is no directory", .0.display())]
     NoDirectory(PathBuf),
+    /// The server does not do that, as it says itself.
+    #[error("does not {0}")]
+    NotOffered(&'static str),
     /// There is no room for the result beside all others; so many bytes there are in all.
     #[error(
         "answers with more than there is room for now: all answers share {0} bytes; try again later"
@@ -103,6 +109,9 @@ pub enum ServerFault {
         /// The limit.
         limit: u64,
     },
+    /// So many resources of the server are watched already.
+    #[error("has {0} watched resources, and there may be no more")]
+    TooManyWatched(usize),
     /// The message with the result cannot be read.
     #[error("answered with what is no message of the protocol: {0}")]
     Unreadable(String),
@@ -142,14 +151,17 @@ impl ServerFault {
             | Self::TooLarge { .. }
             | Self::Unreadable(_) => true,
             Self::Busy
+            | Self::InputNeeded
             | Self::Introduction { .. }
             | Self::NoDirectory(_)
             | Self::NotFound { .. }
+            | Self::NotOffered(_)
             | Self::Pausing { .. }
             | Self::Refused(_)
             | Self::Rpc(_)
             | Self::Start(_)
-            | Self::Starting { .. } => false,
+            | Self::Starting { .. }
+            | Self::TooManyWatched(_) => false,
         }
     }
 

@@ -21,10 +21,7 @@ use rmcp::{
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
-use tokio::{
-    io::AsyncRead,
-    sync::{Mutex, watch},
-};
+use tokio::{io::AsyncRead, sync::Mutex};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -33,6 +30,7 @@ use super::{
     error::ServerFault,
     line_reader::{LineReader, ReadLine},
     line_writer::LineQueue,
+    news::ServerNews,
     oversized::IdFinder,
     pace::{LinePace, LineTurn},
 };
@@ -70,8 +68,8 @@ pub(super) struct Connection {
     pub ended: CancellationToken,
     /// Why we ended it, if it was not the server.
     pub fault: Arc<OnceLock<ServerFault>>,
-    /// How often the server said that a list of its has changed.
-    pub changes: watch::Sender<u64>,
+    /// What the server tells without being asked.
+    pub news: ServerNews,
     /// What is taken out of all that comes.
     pub secrets: Secrets,
 }
@@ -83,7 +81,7 @@ impl Connection {
             open: OpenRequests::default(),
             ended: CancellationToken::new(),
             fault: Arc::default(),
-            changes: watch::channel(0).0,
+            news: ServerNews::default(),
             secrets,
         }
     }
@@ -301,16 +299,14 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
                 self.log(params);
                 false
             }
-            "notifications/tools/list_changed"
-            | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed" => {
-                connection.changes.send_modify(|count| *count += 1);
-                self.is_of_subscription(params)
-            }
             "notifications/cancelled" => {
                 let id = Self::id_in(params, &["requestId"]);
-                id.is_some_and(|id| connection.open.withdrawn(&id) || connection.open.is_plain(&id))
+                id.is_some_and(|id| {
+                    connection.news.ended(&id);
+                    connection.open.withdrawn(&id) || connection.open.is_plain(&id)
+                })
             }
+            _ if connection.news.take(method, params) => false,
             _ => self.is_of_subscription(params),
         }
     }

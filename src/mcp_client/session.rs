@@ -28,6 +28,7 @@ use super::{
     line_reader::LineReader,
     line_transport::{Connection, LineTransport},
     line_writer,
+    news::ServerNews,
     process::{self, ServerProcess, StartedServer},
     process_end::ProcessEnd,
     settings::{LinkSettings, ServerEra},
@@ -45,9 +46,9 @@ pub type ProgressListener<'call> = &'call (dyn Fn(&ServerProgress) + Send + Sync
 
 /// A server that runs and has introduced itself.
 pub(super) struct Session {
-    peer: Peer<RoleClient>,
+    pub(super) peer: Peer<RoleClient>,
     service: Mutex<Option<(RunningService<RoleClient, AnsweringClient>, ServerProcess)>>,
-    connection: Connection,
+    pub(super) connection: Connection,
     process_end: watch::Receiver<Option<ProcessEnd>>,
     last_lines: LastLines,
     /// How it introduced itself.
@@ -79,17 +80,17 @@ impl Session {
         settings: &LinkSettings,
         secrets: &Secrets,
         room: &SharedBudget,
-        changes: &watch::Sender<u64>,
+        news: &ServerNews,
     ) -> Result<Self, ServerFault> {
         let deadline = Instant::now() + settings.limits.start;
-        let mut server = ConnectedServer::start(settings, secrets, room, changes)?;
+        let mut server = ConnectedServer::start(settings, secrets, room, news)?;
         let first = settings.first_era;
         let mut refused = None;
         for era in [first, first.other()] {
             if refused.is_some() && server.connection.ended.is_cancelled() {
                 // Some servers end when they do not understand their first message.
                 server.end(settings.limits.end).await;
-                server = ConnectedServer::start(settings, secrets, room, changes)?;
+                server = ConnectedServer::start(settings, secrets, room, news)?;
             }
             match server.introduce(era, settings, deadline).await {
                 Ok(service) => return Ok(server.session(service, era, settings).await),
@@ -239,12 +240,12 @@ impl ConnectedServer {
         settings: &LinkSettings,
         secrets: &Secrets,
         room: &SharedBudget,
-        changes: &watch::Sender<u64>,
+        news: &ServerNews,
     ) -> Result<Self, ServerFault> {
         let StartedServer { input, output, errors, process } = process::start(&settings.process)?;
         let last_lines = LastLines::default();
         let mut connection = Connection::new(&settings.backend, secrets.clone());
-        connection.changes = changes.clone();
+        connection.news = news.clone();
         let (queue, queued) = line_writer::queue();
         tokio::spawn(line_writer::write_all(input, queued));
         let (lines, backend) = (last_lines.clone(), settings.backend.clone());

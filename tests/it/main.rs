@@ -101,6 +101,8 @@ mod returns;
 mod second_host;
 mod secrets;
 mod seen;
+mod server_prompts;
+mod server_resources;
 mod servers;
 mod settles;
 mod setup;

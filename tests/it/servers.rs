@@ -14,7 +14,7 @@ use crate::process::Process;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dadl-mcp");
 
 /// A home with a settings file and the scripts of servers.
-struct House {
+pub(crate) struct House {
     home: TempDir,
     backends: Vec<Value>,
     top: Value,
@@ -22,20 +22,20 @@ struct House {
 }
 
 /// What a run left behind.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         Self { home, backends: Vec::new(), top: json!({}), variables: Vec::new() }
     }
 
     /// Adds a server that does what a script says, with these settings besides.
-    fn server(mut self, name: &str, script: &Value, more: Value) -> Self {
+    pub(crate) fn server(mut self, name: &str, script: &Value, more: Value) -> Self {
         let path = self.home.path().join(format!("{name}.json"));
         std::fs::write(&path, script.to_string()).unwrap();
         let mut backend = json!({
@@ -48,17 +48,17 @@ impl House {
     }
 
     /// Adds a backend as it is.
-    fn backend(mut self, backend: Value) -> Self {
+    pub(crate) fn backend(mut self, backend: Value) -> Self {
         self.backends.push(backend);
         self
     }
 
-    fn top(mut self, key: &str, value: Value) -> Self {
+    pub(crate) fn top(mut self, key: &str, value: Value) -> Self {
         self.top[key] = value;
         self
     }
 
-    fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
         self
     }
@@ -73,26 +73,31 @@ impl House {
         arguments.iter().map(|it| (*it).to_owned()).chain(flag).collect()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(self.arguments(arguments)).env_clear();
         command.env("HOME", self.home.path()).envs(self.variables.clone());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         self.command(arguments).stdin(Stdio::null()).output().unwrap().into()
     }
 
     /// Starts a server for hosts, and introduces one.
-    fn serve(&self) -> Process {
-        let arguments = self.arguments(&["serve"]);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut process = Process::with(&arguments, |command| {
-            command.env("HOME", self.home.path()).envs(self.variables.clone());
-        });
+    pub(crate) fn serve(&self) -> Process {
+        let mut process = self.start();
         process.initialize();
         process
+    }
+
+    /// Starts a server for hosts, and introduces none.
+    pub(crate) fn start(&self) -> Process {
+        let arguments = self.arguments(&["serve"]);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Process::with(&arguments, |command| {
+            command.env("HOME", self.home.path()).envs(self.variables.clone());
+        })
     }
 }
 
@@ -107,7 +112,7 @@ impl From<Output> for Run {
 }
 
 impl Run {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, Some(0), "{}", self.err);
         serde_json::from_str(&self.out).unwrap()
     }
@@ -130,7 +135,7 @@ fn levels() -> Value {
 }
 
 /// The same, and all of them allowed.
-fn everything() -> Value {
+pub(crate) fn everything() -> Value {
     json!({ "levels": { "{echo,add}": "read", "picture": "read", "forget": "dangerous" }, "access": ["all"] })
 }
 
@@ -147,7 +152,7 @@ fn seen(process: &mut Process, id: u32) -> Vec<String> {
 }
 
 /// The result of a call of a host.
-fn called(process: &mut Process, id: u32, name: &str, arguments: Value) -> Value {
+pub(crate) fn called(process: &mut Process, id: u32, name: &str, arguments: Value) -> Value {
     let params = json!({ "name": name, "arguments": arguments });
     process.request(id, "tools/call", &params)["result"].take()
 }
