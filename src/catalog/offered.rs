@@ -34,7 +34,7 @@ pub struct BackendContent<'a> {
 }
 
 /// What all servers offer besides tools.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct OfferedContents {
     /// By position of the backend.
     servers: Vec<Option<OfferedServer>>,
@@ -42,7 +42,7 @@ pub struct OfferedContents {
     is_alone: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 struct OfferedServer {
     name: Arc<str>,
     /// What stands before a URI that does not stay as it is.
@@ -52,7 +52,7 @@ struct OfferedServer {
     rewritten: HashMap<String, String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 struct OfferedPrompt {
     name: String,
     backend: BackendId,
@@ -95,6 +95,14 @@ impl OfferedContents {
             content.map(|content| OfferedServer::new(name, prefix, content))
         });
         Self { servers: servers.collect(), prompts, is_alone }
+    }
+
+    /// Returns what the backends offer whose name is kept; the rest is as it was.
+    #[must_use]
+    pub fn narrowed(&self, is_kept: impl Fn(&str) -> bool) -> Self {
+        let servers = self.servers.iter().cloned();
+        let servers = servers.map(|server| server.filter(|server| is_kept(&server.name)));
+        Self { servers: servers.collect(), ..self.clone() }
     }
 
     /// Returns the resources, with the URIs that hosts see.
@@ -342,6 +350,9 @@ mod tests {
         assert!(offered.find_template("a+note://{name}").is_some());
         let names: Vec<&str> = offered.prompts().map(|(name, _)| name).collect();
         assert_eq!(names, ["a_greet", "b_greet", "b_b_x"]);
+        let fewer = offered.narrowed(|name| name != "a");
+        assert_eq!(uris(&fewer), ["b+file:///x", "b+note://a"]);
+        assert_eq!((fewer.find("a+note://a"), fewer.prompts().count()), (None, 2));
         for (uri, found) in [
             ("a+note://anything", Some((BackendId(0), "note://anything".to_owned()))),
             ("A+note://b", Some((BackendId(0), "note://b".to_owned()))),

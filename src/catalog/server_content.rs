@@ -33,7 +33,7 @@ const LONGEST_TYPE: usize = 200;
 const MOST_ARGUMENTS: usize = 64;
 
 /// What a server has besides tools.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServerContent {
     /// Whether it has resources, listed or not.
     pub has_resources: bool,

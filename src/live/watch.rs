@@ -353,6 +353,11 @@ impl ResourceWatcher {
         }
     }
 
+    /// Returns whether it watches what is among these resources.
+    pub(crate) fn is_of(&self, resources: &ResourceHub) -> bool {
+        Arc::ptr_eq(&self.resources.inner, &resources.inner)
+    }
+
     /// Returns whether another MCP server has the resource of a URI.
     pub(crate) fn is_of_server(&self, uri: &str) -> bool {
         self.resources.find_at_server(uri).is_some()

@@ -187,7 +187,8 @@ impl ServerHandler for McpServer {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        Box::pin(self.objects().subscribe(&request.uri, &context)).await
+        let sessions = self.watch_sessions();
+        Box::pin(self.objects().subscribe(&request.uri, sessions, &context)).await
     }
 
     async fn unsubscribe(
@@ -195,7 +196,7 @@ impl ServerHandler for McpServer {
         request: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.objects().unsubscribe(&request.uri, &context);
+        self.watch_sessions().unsubscribe(&request.uri, &context);
         Ok(())
     }
 

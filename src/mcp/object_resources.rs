@@ -41,9 +41,12 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(super) struct ObjectResources {
     resources: ResourceHub,
     listed: ListedResources,
-    /// By session, for clients before 2026-07-28.
-    sessions: Arc<Mutex<HashMap<String, WatchSession>>>,
 }
+
+/// What clients before 2026-07-28 watch, by session; a clone has the same. It outlives the resources of a
+/// moment: what was subscribed to of earlier ones goes on.
+#[derive(Clone, Default)]
+pub(super) struct WatchSessions(Arc<Mutex<HashMap<String, Vec<WatchSession>>>>);
 
 /// What one session watches; the task that tells it ends with it.
 struct WatchSession {
@@ -59,7 +62,7 @@ impl Drop for WatchSession {
 
 impl ObjectResources {
     pub(super) fn new(resources: ResourceHub) -> Self {
-        Self { resources, listed: ListedResources::default(), sessions: Arc::default() }
+        Self { resources, listed: ListedResources::default() }
     }
 
     /// Returns whether clients can subscribe to anything.
@@ -95,13 +98,15 @@ impl ObjectResources {
     pub(super) async fn subscribe(
         &self,
         uri: &str,
+        sessions: &WatchSessions,
         context: &RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         if !self.resources.is_watchable(uri) {
             return Err(file_resources::unknown_resource(uri));
         }
         let client = client_key(&context.extensions);
-        let watcher = self.watcher(&client, &context.peer).map_err(resource_error)?;
+        let watcher = sessions.watcher(&self.resources, &client, &context.peer);
+        let watcher = watcher.map_err(resource_error)?;
         let watched = tokio::select! {
             watched = watcher.watch(uri) => watched.map_err(resource_error),
             () = context.ct.cancelled() => {
@@ -110,60 +115,9 @@ impl ObjectResources {
             }
         };
         if watched.is_err() {
-            self.leave(&client.session);
+            sessions.leave(&client.session);
         }
         watched
-    }
-
-    /// Stops watching a resource.
-    pub(super) fn unsubscribe(&self, uri: &str, context: &RequestContext<RoleServer>) {
-        let session = client_key(&context.extensions).session;
-        let watcher = self.sessions().get(&session).map(|known| Arc::clone(&known.watcher));
-        if let Some(watcher) = watcher {
-            watcher.forget(uri);
-            self.leave(&session);
-        }
-    }
-
-    /// Forgets a session that watches nothing.
-    fn leave(&self, session: &str) {
-        let mut sessions = self.sessions();
-        let gone = match sessions.get(session) {
-            Some(known) if known.watcher.is_empty() => sessions.remove(session),
-            _ => None,
-        };
-        drop(sessions);
-        drop(gone);
-    }
-
-    fn watcher(
-        &self,
-        client: &ClientKey,
-        peer: &Peer<RoleServer>,
-    ) -> Result<Arc<ResourceWatcher>, StreamError> {
-        let session = client.session.as_str();
-        let mut sessions = self.sessions();
-        if let Some(known) = sessions.get(session) {
-            return Ok(Arc::clone(&known.watcher));
-        }
-        let watcher = Arc::new(self.resources.watcher(client)?);
-        let (told, peer, name) = (Arc::clone(&watcher), peer.clone(), session.to_owned());
-        let all = Arc::downgrade(&self.sessions);
-        let task = tokio::spawn(async move {
-            tell_changes(&told, &peer).await;
-            // The client is gone.
-            let all = all.upgrade();
-            let gone = all
-                .and_then(|all| all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name));
-            drop(gone);
-        });
-        let known = WatchSession { watcher: Arc::clone(&watcher), task: task.abort_handle() };
-        sessions.insert(session.to_owned(), known);
-        Ok(watcher)
-    }
-
-    fn sessions(&self) -> MutexGuard<'_, HashMap<String, WatchSession>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns what of a request to listen can be done.
@@ -221,6 +175,67 @@ impl ObjectResources {
             told = told => told,
             () = context.cancelled() => Ok(()),
         }
+    }
+}
+
+impl WatchSessions {
+    /// Stops watching a resource.
+    pub(super) fn unsubscribe(&self, uri: &str, context: &RequestContext<RoleServer>) {
+        let session = client_key(&context.extensions).session;
+        let watchers: Vec<Arc<ResourceWatcher>> = {
+            let all = self.lock();
+            let known = all.get(&session).into_iter().flatten();
+            known.map(|known| Arc::clone(&known.watcher)).collect()
+        };
+        watchers.iter().for_each(|watcher| watcher.forget(uri));
+        self.leave(&session);
+    }
+
+    /// Forgets what watches nothing in a session.
+    fn leave(&self, session: &str) {
+        let mut all = self.lock();
+        let Some(known) = all.get_mut(session) else { return };
+        let (gone, left) = std::mem::take(known).into_iter().partition(|it| it.watcher.is_empty());
+        *known = left;
+        if known.is_empty() {
+            all.remove(session);
+        }
+        drop(all);
+        // They take their locks.
+        let gone: Vec<WatchSession> = gone;
+        drop(gone);
+    }
+
+    fn watcher(
+        &self,
+        resources: &ResourceHub,
+        client: &ClientKey,
+        peer: &Peer<RoleServer>,
+    ) -> Result<Arc<ResourceWatcher>, StreamError> {
+        let session = client.session.as_str();
+        let mut all = self.lock();
+        let mut known = all.get(session).into_iter().flatten();
+        if let Some(known) = known.find(|known| known.watcher.is_of(resources)) {
+            return Ok(Arc::clone(&known.watcher));
+        }
+        let watcher = Arc::new(resources.watcher(client)?);
+        let (told, peer, name) = (Arc::clone(&watcher), peer.clone(), session.to_owned());
+        let sessions = Arc::downgrade(&self.0);
+        let task = tokio::spawn(async move {
+            tell_changes(&told, &peer).await;
+            // The client is gone.
+            let all = sessions.upgrade();
+            let gone = all
+                .and_then(|all| all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name));
+            drop(gone);
+        });
+        let known = WatchSession { watcher: Arc::clone(&watcher), task: task.abort_handle() };
+        all.entry(session.to_owned()).or_default().push(known);
+        Ok(watcher)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<WatchSession>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     connection_bounds::ConnectionBounds,
     consent::{self, ConsentAnswer, ConsentBroker, ConsentRetry},
     known_values::KnownValues,
-    object_resources::ObjectResources,
+    object_resources::{ObjectResources, WatchSessions},
     prompts::{self, ExamplePrompt},
     result,
     script_sessions::PausedScripts,
@@ -66,6 +66,7 @@ struct ServerShared {
     builtins: Vec<BuiltinTool>,
     streams: StreamHub,
     objects: ObjectResources,
+    watch_sessions: WatchSessions,
     known_values: KnownValues,
 }
 
@@ -106,6 +107,7 @@ impl McpServer {
             builtins,
             streams: StreamHub::default(),
             objects: ObjectResources::new(watched),
+            watch_sessions: WatchSessions::default(),
             known_values: KnownValues::default(),
         };
         let OperatorLimits {
@@ -209,6 +211,11 @@ impl McpServer {
     /// Returns the objects of backends.
     pub(super) fn objects(&self) -> &ObjectResources {
         &self.shared.objects
+    }
+
+    /// Returns what clients before 2026-07-28 watch.
+    pub(super) fn watch_sessions(&self) -> &WatchSessions {
+        &self.shared.watch_sessions
     }
 
     /// Returns the gate.

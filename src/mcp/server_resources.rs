@@ -37,6 +37,9 @@ const MOST_LISTED: usize = 5000;
 /// A result has no more contents.
 const MOST_CONTENTS: usize = 1000;
 
+/// A longer error of a server is cut, in characters.
+const LONGEST_ERROR: usize = 1000;
+
 /// A longer media type is cut, in characters.
 const LONGEST_TYPE: usize = 200;
 
@@ -149,7 +152,7 @@ impl McpServer {
 
 /// Says why a server gave nothing.
 pub(super) fn server_error(uri: &str, error: &CallError) -> ErrorData {
-    let text = error.for_model();
+    let text = cut_text(&one_line(&error.for_model()), LONGEST_ERROR).into_owned();
     let code = match error {
         CallError::Server(error) => match &error.fault {
             ServerFault::Rpc(failure) => failure.code,

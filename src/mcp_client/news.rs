@@ -230,6 +230,8 @@ impl ServerNews {
 
     /// Notes that the server tells of nothing any more.
     pub(super) fn lose(&self) {
+        // The next process counts its requests anew.
+        self.0.listens.send_replace(VecDeque::new());
         for watched in self.lock().resources.values_mut() {
             watched.is_stale |= matches!(&*watched.outcome.borrow(), Some(Ok(())));
             watched.outcome.send_replace(None);
