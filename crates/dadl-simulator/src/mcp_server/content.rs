@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::honest::{HonestError, INVALID_PARAMS, RESOURCE_NOT_FOUND};
+use super::refusal::{HonestError, INVALID_PARAMS, RESOURCE_NOT_FOUND};
 
 /// What a server has; without a part of it, it has what every simulated server has.
 #[derive(Debug, Clone, Default)]

@@ -2,41 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::content::ServerContent;
+use super::{
+    content::ServerContent,
+    refusal::{
+        HonestError, INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, UNSUPPORTED_VERSION,
+    },
+};
 
 /// The revisions with `initialize`, newest first.
 const WITH_INITIALIZE: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 /// The revision without.
 pub(super) const STATELESS: &str = "2026-07-28";
 
-const METHOD_NOT_FOUND: i32 = -32601;
-pub(super) const INVALID_PARAMS: i32 = -32602;
-const UNSUPPORTED_VERSION: i32 = -32022;
-pub(super) const RESOURCE_NOT_FOUND: i32 = -32002;
-
 /// A picture of one dot.
 const DOT: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-
-/// Why a request gets no result.
-pub(super) struct HonestError {
-    code: i32,
-    message: String,
-    data: Option<Value>,
-}
-
-impl HonestError {
-    pub(super) fn new(code: i32, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
-    }
-
-    pub(super) fn to_json(&self) -> Value {
-        let mut error = json!({ "code": self.code, "message": self.message });
-        if let (Some(data), Some(members)) = (&self.data, error.as_object_mut()) {
-            members.insert("data".to_owned(), data.clone());
-        }
-        error
-    }
-}
 
 /// Returns whether a request is of the revision without `initialize`.
 pub(super) fn is_stateless(params: &Value) -> bool {

@@ -7,6 +7,7 @@
 
 mod content;
 mod honest;
+mod refusal;
 mod script;
 mod serve;
 mod subscribers;
