@@ -244,7 +244,7 @@ mod tests {
         ], "more": [1] });
         let note = "1 character that nobody sees and that can hide text was replaced";
         let expected = json!([
-            { "uri": "b+a:1", "mimeType": "text/x ", "text": "a" },
+            { "uri": "b+a:1", "mimeType": "text/x", "text": "a" },
             { "uri": "b+a:2", "blob": "AA==" },
             { "uri": "b+a:3", "mimeType": "text/plain", "text": note },
             { "uri": "b+a:3", "mimeType": "text/plain", "text": "b\u{fffd}", "_meta": { META_NOTE: note } },

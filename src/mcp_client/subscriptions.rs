@@ -249,7 +249,10 @@ impl SubscriptionKeeper {
     /// Says what the server should tell.
     fn filter(&self, uris: &BTreeSet<String>) -> SubscriptionFilter {
         let capabilities = serde_json::to_value(&self.info.capabilities).unwrap_or_default();
-        let changes = |list: &str| capabilities[list]["listChanged"] == Value::Bool(true);
+        let changes = |list: &str| {
+            let said = capabilities.pointer(&format!("/{list}/listChanged"));
+            said == Some(&Value::Bool(true))
+        };
         let mut filter = SubscriptionFilter::builder();
         if changes("tools") {
             filter = filter.tools_list_changed();
