@@ -434,7 +434,7 @@ mod tests {
             { "role": "user", "content": { "type": "magic" } },
             { "role": "user", "content": { "type": "text", "text": "x".repeat(30) } },
         ]);
-        let made = self::made(&ProtocolVersion::V_2025_11_25, &messages);
+        let made = made(&ProtocolVersion::V_2025_11_25, &messages);
         let content = |at: usize| &made[at]["content"];
         assert_eq!(
             (&made[0]["role"], &content(0)["text"]),
@@ -459,7 +459,7 @@ mod tests {
             { "role": "user", "content": { "type": "audio", "data": "AAAA" } },
             { "role": "user", "content": { "type": "resource_link", "uri": "note://2", "name": "two" } },
         ]);
-        let made = self::made(&ProtocolVersion::V_2024_11_05, &messages);
+        let made = made(&ProtocolVersion::V_2024_11_05, &messages);
         assert!(made[0]["content"]["text"].as_str().unwrap().contains("left out"), "{made}");
         assert_eq!(made[1]["content"]["text"], "two: note://2");
     }
