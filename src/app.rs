@@ -53,7 +53,7 @@ pub(crate) use self::{
 use crate::{
     access::{AccessDecision, AccessDenial, AccessPolicy},
     call::{BackendPlace, BaseUrl, CallChannel},
-    catalog::{BackendTools, Catalog},
+    catalog::{BackendContent, BackendTools, Catalog, OfferedContents},
     config::{
         AddressKey, BackendSettings, BaseUrlProblem, ConfirmPolicy, OperatorLimits, Origin,
         ProfileSettings, Settings, Surface,
@@ -264,7 +264,17 @@ fn build_catalog(backends: &[Arc<LoadedBackend>], offers: &[Option<Arc<ServerOff
             task_wait: Some(backend.settings.task_wait),
         })
         .collect();
-    Catalog::fitted(&tools, offers)
+    let contents = backends.iter().map(|backend| BackendContent {
+        name: &backend.settings.name,
+        scheme: backend
+            .descriptor
+            .events
+            .as_ref()
+            .and_then(|events| Some(events.resources.as_ref()?.scheme.as_str())),
+        content: backend.server().map(|server| server.offered(&backend.settings.policy)),
+    });
+    let contents = OfferedContents::new(contents.collect());
+    Catalog::fitted(&tools, offers).with_contents(contents)
 }
 
 /// Loads the descriptors of `backends`, on as many threads as there are processors; the order is

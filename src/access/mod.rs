@@ -219,6 +219,12 @@ pub enum PinDoubt {
 }
 
 impl AccessPolicy {
+    /// Returns whether reading is allowed at all.
+    pub fn may_read(&self) -> bool {
+        let read = Some(&AccessLevel::Read);
+        self.levels.contains(read) && self.bound.as_ref().is_none_or(|bound| bound.contains(read))
+    }
+
     /// Decides about the tool called `name` in its descriptor, whose path leads to `elsewhere` if it
     /// names a host.
     pub fn decide(

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     access::{AccessDecision, AccessDenial, PinDoubt},
-    catalog::{BackendId, ServerTools, tool_doubts},
+    catalog::{BackendId, ServerContent, ServerTools, tool_doubts},
     config::{known_list::KnownList, servers::ServerStart, tool_pins::ServerPins},
     executor::{CallError, Executor},
     mcp_client::{ServerError, ServerFault, ServerList},
@@ -279,6 +279,9 @@ fn take_list(backend: &mut LoadedBackend, list: &ServerList, how: ServerFound) -
     tools.hold_back(|tool| doubts.get(tool).copied());
     let mut remarks = pin_remarks(&name, pins, &doubts, list);
     remarks.extend(errors.iter().map(ToString::to_string));
+    let lists = [&*list.resources, &*list.templates, &*list.prompts];
+    let (content, errors) = ServerContent::read(lists, &list.capabilities);
+    remarks.extend(errors.iter().map(ToString::to_string));
     remarks.extend(list.remarks.iter().cloned());
     for (name, value) in &defaults {
         remarks.extend(
@@ -301,6 +304,7 @@ fn take_list(backend: &mut LoadedBackend, list: &ServerList, how: ServerFound) -
     let description = cut_text(&description, LONGEST_INSTRUCTIONS);
     server.found = how;
     server.tools = tools;
+    server.content = content;
     if *backend.descriptor.description != *description {
         let descriptor: &mut Descriptor = Arc::make_mut(&mut backend.descriptor);
         descriptor.description = description.into_owned();

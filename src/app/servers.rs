@@ -13,8 +13,9 @@ use super::{
     known_lists::{ServerFound, ServerListing},
 };
 use crate::{
+    access::AccessPolicy,
     call::{BackendPlace, BaseUrl, ProcessPlace},
-    catalog::ServerTools,
+    catalog::{ServerContent, ServerTools},
     config::{
         BackendSettings, PrivateHost,
         credentials::{BackendCredentials, CredentialResolver},
@@ -37,6 +38,8 @@ pub struct LoadedServer {
     pub access: ServerAccess,
     /// The tools that it listed; none before it was asked.
     pub tools: ServerTools,
+    /// What else it listed.
+    pub content: ServerContent,
     /// What came of asking it.
     pub found: ServerFound,
     /// What is known of its lists besides.
@@ -105,6 +108,22 @@ impl LoadedServer {
         })
     }
 
+    /// Returns what of its resources and prompts may be offered: reading them is a read, so that a backend
+    /// whose `access` lacks it offers none.
+    pub(super) fn offered(&self, policy: &AccessPolicy) -> ServerContent {
+        if !policy.may_read() {
+            return ServerContent::default();
+        }
+        let mut content = self.content.clone();
+        if !self.settings.resources {
+            content = content.without_resources();
+        }
+        if !self.settings.prompts {
+            content = content.without_prompts();
+        }
+        content
+    }
+
     /// Makes its client; it is started, or connected to, when something is wanted of it.
     pub(super) fn client(
         &self,
@@ -165,6 +184,7 @@ pub(super) fn load_server(
         settings: settings.clone(),
         access,
         tools: ServerTools::default(),
+        content: ServerContent::default(),
         found: ServerFound::NotAsked,
         listing: ServerListing::default(),
     };

@@ -13,12 +13,14 @@ mod entry;
 pub(crate) mod fixture;
 mod name;
 mod narrowed;
+mod offered;
 mod operation;
 pub(crate) mod output;
 mod portable;
 mod property;
 mod resolved;
 mod schema;
+mod server_content;
 mod server_schema;
 mod server_tool;
 pub(crate) mod tool_doubts;
@@ -37,10 +39,19 @@ use dadl_text::names::{nearest_operation, readers};
 use serde_json::{Map, Value};
 
 pub(crate) use self::description::collapse_spaces;
-pub use self::server_tool::{ProposedHints, ServerTool, ServerToolError, ServerTools};
 pub(crate) use self::{
     annotations::ToolHints,
+    offered::template_variables,
     output::{NOTE, OutputSchema},
+    server_content::content_annotations,
+};
+pub use self::{
+    offered::{BackendContent, Offered, OfferedContents},
+    server_content::{
+        ContentWords, PromptParam, ServerContent, ServerContentError, ServerPrompt, ServerResource,
+        ServerTemplate,
+    },
+    server_tool::{ProposedHints, ServerTool, ServerToolError, ServerTools},
 };
 use crate::access::{AccessDecision, AccessPolicy, ProfileBound};
 
@@ -80,6 +91,7 @@ pub struct Catalog {
     by_name: HashMap<String, usize>,
     /// The profile that it is narrowed to.
     profile: Option<Arc<ProfileBound>>,
+    contents: OfferedContents,
 }
 
 /// One tool as hosts see it.
@@ -211,7 +223,29 @@ impl Catalog {
             backends.iter().enumerate().map(|(id, it)| it.task_tools(BackendId(id))).collect();
         let (fits, fit_versions) =
             backends.iter().enumerate().map(|(id, it)| it.fit_tools(BackendId(id))).unzip();
-        Self { entries, checks, switches, fits, fit_versions, tasks, by_name, profile: None }
+        let contents = OfferedContents::default();
+        Self {
+            entries,
+            checks,
+            switches,
+            fits,
+            fit_versions,
+            tasks,
+            by_name,
+            contents,
+            profile: None,
+        }
+    }
+
+    /// Adds what other MCP servers offer besides tools.
+    #[must_use]
+    pub fn with_contents(self, contents: OfferedContents) -> Self {
+        Self { contents, ..self }
+    }
+
+    /// Returns what other MCP servers offer besides tools.
+    pub fn contents(&self) -> &OfferedContents {
+        &self.contents
     }
 
     /// Returns what watches and cancels the tasks of a backend; `None` when it has no tasks.

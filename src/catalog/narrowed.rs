@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use dadl_descriptor::model::AccessLevel;
+
 use super::{BackendId, Catalog, CatalogEntry, TaskTools};
 use crate::access::{AccessDecision, AccessDenial, ProfileBound, ProfiledTool};
 
@@ -12,6 +14,9 @@ impl Catalog {
         let same = |entries: &[Option<CatalogEntry>]| -> Vec<Option<CatalogEntry>> {
             entries.iter().map(|entry| Some(entry.as_ref()?.like())).collect()
         };
+        // What a server has besides tools is read.
+        let may_read =
+            bound.levels.as_ref().is_none_or(|levels| levels.contains(Some(&AccessLevel::Read)));
         let by_handle =
             |entry: &CatalogEntry| entry.narrowed(ProfileBound::denial_by_handle, bound);
         let tasks = self.tasks.iter().map(|tools| {
@@ -34,6 +39,7 @@ impl Catalog {
             fit_versions: same(&self.fit_versions),
             tasks: tasks.collect(),
             by_name: self.by_name.clone(),
+            contents: self.contents.narrowed(|backend| bound.has_backend(backend) && may_read),
             profile: Some(Arc::new(bound.clone())),
         }
     }

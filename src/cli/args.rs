@@ -373,6 +373,12 @@ pub(crate) struct ListArgs {
     /// Say about how many tokens a model pays for the list, with each surface
     #[arg(long, conflicts_with = "all")]
     pub tokens: bool,
+    /// List the resources of other MCP servers, and their templates
+    #[arg(long, conflicts_with_all = ["all", "tokens"])]
+    pub resources: bool,
+    /// List the prompts of other MCP servers
+    #[arg(long, conflicts_with_all = ["all", "tokens", "resources"])]
+    pub prompts: bool,
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,
@@ -530,7 +536,7 @@ pub(crate) enum StoreArg {
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// The tool
+    /// The tool, or the URI of a resource or the name of a prompt of another MCP server
     pub tool: String,
     /// Show the code of the examples
     #[arg(long)]

@@ -17,6 +17,7 @@ use super::{
     failure::CliFailure,
     load,
     served_profile::exposed_names,
+    server_contents,
     wrap::{CUT, display_width, fit_width, pad_width, wrap_text},
 };
 use crate::{
@@ -52,6 +53,15 @@ pub(super) async fn run(
         write_tokens(&list_sizes(app), args.json, console)?;
         return Ok(ExitReason::Ok);
     }
+    if args.resources || args.prompts {
+        let contents = catalog.contents();
+        let items = match args.resources {
+            true => server_contents::resources(contents),
+            false => server_contents::prompts(contents),
+        };
+        server_contents::write_list(&items, args.json, console)?;
+        return Ok(ExitReason::Ok);
+    }
     let entries: Vec<&CatalogEntry> =
         if args.all { catalog.entries().iter().collect() } else { catalog.listed().collect() };
     if args.json || !console.out_is_terminal {
@@ -71,6 +81,12 @@ pub(super) async fn run(
         let hidden: Vec<String> = denied.into_iter().chain(absent).collect();
         if !hidden.is_empty() {
             console.print_note(&format!("{}; --all shows them", hidden.join(", ")))?;
+        }
+        let contents = catalog.contents();
+        let resources = contents.resources().count() + contents.templates().count();
+        let counts = [(resources, "resources"), (contents.prompts().count(), "prompts")];
+        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+            console.print_note(&format!("{count} {what} of MCP servers; --{what} shows them"))?;
         }
     }
     Ok(ExitReason::Ok)

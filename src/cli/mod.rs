@@ -41,6 +41,7 @@ mod screen;
 mod search;
 mod serve;
 mod served_profile;
+mod server_contents;
 mod server_login;
 mod settings_watch;
 mod setup;

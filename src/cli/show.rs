@@ -1,4 +1,4 @@
-//! `show`: all about one tool.
+//! `show`: all about one tool, or what is known of a resource or prompt of another MCP server.
 
 use std::{
     borrow::Cow,
@@ -18,7 +18,7 @@ use super::{
     exit::ExitReason,
     failure::CliFailure,
     flags::BackendFlags,
-    list, load,
+    list, load, server_contents,
     wrap::{display_width, wrap_text},
 };
 use crate::{
@@ -48,6 +48,10 @@ pub(super) async fn run(
     let app = &loaded.app;
     let catalog = app.gate.catalog();
     let Some(entry) = catalog.find(&args.tool) else {
+        if let Some(found) = server_contents::find(catalog.contents(), &args.tool) {
+            server_contents::write_one(&found, args.json, console)?;
+            return Ok(ExitReason::Ok);
+        }
         let nearest = catalog.nearest_of_all(&args.tool).map(str::to_owned);
         return Err(CallRefusal::UnknownTool { name: args.tool.clone(), nearest }.into());
     };

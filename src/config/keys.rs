@@ -351,10 +351,17 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
     )
     .only(TransportKind::SERVERS),
     config_key(
+        "prompts",
+        "boolean",
+        "`true`",
+        "Whether hosts are offered the prompts of the server; none where `access` lacks `read`",
+    )
+    .only(TransportKind::SERVERS),
+    config_key(
         "resources",
         "boolean",
         "`true`",
-        "Whether hosts are offered the resources of the server; none are yet",
+        "Whether hosts are offered the resources of the server; none where `access` lacks `read`",
     )
     .only(TransportKind::SERVERS),
     config_key(

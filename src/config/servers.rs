@@ -49,6 +49,8 @@ pub struct ServerSettings {
     pub start_timeout: Duration,
     /// The revision of MCP to speak; `None` for the one that it knows.
     pub protocol: Option<&'static str>,
+    /// Whether hosts are offered its prompts.
+    pub prompts: bool,
     /// Whether hosts are offered its resources.
     pub resources: bool,
     /// Directories that it is told of as roots.
@@ -201,6 +203,7 @@ impl ConfigReader {
             start: self.read_choice(section, "start", &starts).unwrap_or_default(),
             start_timeout: DEFAULT_START_TIMEOUT,
             protocol: self.read_choice(section, "protocol", &revisions).flatten(),
+            prompts: self.read_boolean(section, "prompts").unwrap_or(true),
             resources: self.read_boolean(section, "resources").unwrap_or(true),
             roots: roots.iter().map(|root| directory.join(root.value)).collect(),
             sampling: self.read_boolean(section, "sampling").unwrap_or_default(),

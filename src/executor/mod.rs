@@ -41,6 +41,7 @@ mod script_result;
 mod sealed;
 mod send;
 mod server_call;
+mod server_content;
 mod settle_write;
 mod step;
 mod step_queue;

@@ -158,7 +158,7 @@ fn object_or_list(text: &str) -> Option<JsonText> {
 }
 
 /// Says how far a server is.
-fn told(progress: &ServerProgress) -> CallProgress {
+pub(super) fn told(progress: &ServerProgress) -> CallProgress {
     let message = progress.message.as_deref().unwrap_or_default();
     let message = cut_text(&one_line(message), LONGEST_MESSAGE).into_owned();
     CallProgress { done: whole(progress.progress), total: progress.total.map(whole), message }

@@ -1,7 +1,8 @@
 //! Resources that change, and who wants to be told.
 //!
 //! All who watch objects of a backend share one stream of its events. It is opened when the first
-//! of them comes and closed when the last has gone. A watcher is told which URIs changed, not what
+//! of them comes and closed when the last has gone. What other MCP servers tell of their resources comes
+//! from their links, which count in the same way. A watcher is told which URIs changed, not what
 //! happened to them: changes that come faster than it is told become one. After a gap, everything
 //! may have changed, and every URI is told.
 
@@ -11,7 +12,7 @@ use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -33,6 +34,7 @@ use crate::{
     catalog::{BackendId, Catalog, CatalogEntry},
     executor::Executor,
     gate::{CallRefusal, Gate, PendingCall},
+    mcp_client::{ResourceSubscription, UpdateListener},
     outcome::JsonText,
     shares::{BudgetShare, ClientKey, SharedBudget},
 };
@@ -145,7 +147,17 @@ impl ResourceHub {
 
     /// Returns whether changes can be watched.
     pub(crate) fn can_watch(&self) -> bool {
+        let servers = self.inner.gate.catalog().contents();
         self.inner.backends.iter().any(|backend| backend.stream.is_some())
+            || servers.can_subscribe()
+    }
+
+    /// Finds the other MCP server that tells of the resource of a URI, and the URI that it knows.
+    pub(crate) fn find_at_server(&self, uri: &str) -> Option<(BackendId, String)> {
+        let servers = self.inner.gate.catalog().contents();
+        let (backend, known) = servers.find(uri)?;
+        let tells = servers.of(backend).is_some_and(|content| content.can_subscribe);
+        tells.then_some((backend, known))
     }
 
     /// Finds the resource of a URI.
@@ -186,7 +198,10 @@ impl ResourceHub {
 
     /// Returns whether changes of a resource can be watched.
     pub(crate) fn is_watchable(&self, uri: &str) -> bool {
-        self.find(uri).is_some_and(|found| found.backend.stream.is_some())
+        match self.find(uri) {
+            Some(found) => found.backend.stream.is_some(),
+            None => self.find_at_server(uri).is_some(),
+        }
     }
 
     /// Makes a watcher of nothing yet.
@@ -262,6 +277,8 @@ struct WatchedUris {
 struct WatchedUri {
     text: String,
     collection: String,
+    /// Of a resource of another MCP server.
+    subscription: Option<ResourceSubscription>,
 }
 
 impl ResourceWatcher {
@@ -273,7 +290,7 @@ impl ResourceWatcher {
     pub(crate) async fn watch(&self, uri: &str) -> Result<(), StreamError> {
         let resources = &self.resources;
         let unknown = || StreamError::of(format!("changes of \"{uri}\" cannot be watched"));
-        let found = resources.find(uri).ok_or_else(unknown)?;
+        let Some(found) = resources.find(uri) else { return self.watch_at_server(uri).await };
         let stream = found.backend.stream.as_deref().ok_or_else(unknown)?;
         let collection = &found.reader.collection;
         self.told.add(found.backend.id.0, &found.id, uri, collection)?;
@@ -293,11 +310,33 @@ impl ResourceWatcher {
         done
     }
 
+    /// Does the same where another MCP server has the resource.
+    async fn watch_at_server(&self, uri: &str) -> Result<(), StreamError> {
+        let unknown = || StreamError::of(format!("changes of \"{uri}\" cannot be watched"));
+        let (backend, known) = self.resources.find_at_server(uri).ok_or_else(unknown)?;
+        self.told.add(backend.0, &known, uri, "")?;
+        let told = Arc::downgrade(&self.told);
+        let listener = Arc::new(ServerFeed { backend: backend.0, told });
+        let executor = &self.resources.inner.executor;
+        match Box::pin(executor.watch_server_resource(backend, &known, listener)).await {
+            Ok(subscription) => {
+                self.told.keep(backend.0, &known, uri, subscription);
+                Ok(())
+            }
+            Err(error) => {
+                self.forget(uri);
+                Err(StreamError::of(error.for_model()))
+            }
+        }
+    }
+
     /// Stops watching a URI.
     pub(crate) fn forget(&self, uri: &str) {
         if let Some(found) = self.resources.find(uri) {
             self.told.remove(found.backend.id.0, &found.id, uri);
             self.resources.clear(found.backend);
+        } else if let Some((backend, known)) = self.resources.find_at_server(uri) {
+            self.told.remove(backend.0, &known, uri);
         }
     }
 
@@ -312,6 +351,16 @@ impl ResourceWatcher {
             }
             news.await;
         }
+    }
+
+    /// Returns whether it watches what is among these resources.
+    pub(crate) fn is_of(&self, resources: &ResourceHub) -> bool {
+        Arc::ptr_eq(&self.resources.inner, &resources.inner)
+    }
+
+    /// Returns whether another MCP server has the resource of a URI.
+    pub(crate) fn is_of_server(&self, uri: &str) -> bool {
+        self.resources.find_at_server(uri).is_some()
     }
 
     /// Returns whether nothing is watched.
@@ -356,11 +405,21 @@ impl WatcherState {
                 MOST_URI_BYTES / 1024
             )));
         }
-        let watched = WatchedUri { text: uri.to_owned(), collection: collection.to_owned() };
+        let (text, collection) = (uri.to_owned(), collection.to_owned());
+        let watched = WatchedUri { text, collection, subscription: None };
         state.uris.entry(key).or_default().push(watched);
         state.count += 1;
         state.bytes = bytes;
         Ok(())
+    }
+
+    /// Keeps what has a server tell of a resource, for as long as its URI is watched.
+    fn keep(&self, backend: usize, id: &str, uri: &str, subscription: ResourceSubscription) {
+        let mut state = self.lock();
+        let uris = state.uris.get_mut(&(backend, id.to_owned()));
+        if let Some(known) = uris.into_iter().flatten().find(|known| known.text == uri) {
+            known.subscription = Some(subscription);
+        }
     }
 
     fn remove(&self, backend: usize, id: &str, uri: &str) {
@@ -481,6 +540,20 @@ impl ResourceHub {
 impl BackendResources {
     fn lock(&self) -> MutexGuard<'_, Option<SharedFeed>> {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells a watcher what another MCP server tells.
+struct ServerFeed {
+    backend: usize,
+    told: Weak<WatcherState>,
+}
+
+impl UpdateListener for ServerFeed {
+    fn updated(&self, uri: &str) {
+        if let Some(told) = self.told.upgrade() {
+            told.mark(self.backend, uri, None);
+        }
     }
 }
 

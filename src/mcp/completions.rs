@@ -1,30 +1,43 @@
 //! Values for what a person types: the arguments of prompts, and the identifiers in URIs.
 //!
 //! What may stand there is known from the descriptor (the values of a parameter), or from the API:
-//! the objects of a kind, as the tool lists them that passes the gate like any call.
+//! the objects of a kind, as the tool lists them that passes the gate like any call. Of a prompt or template
+//! of another MCP server, that server knows.
 //!
 //! The ids of files are told to nobody: who knows one may read the file.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use dadl_text::text::quoted_text;
+use dadl_text::text::{one_line, quoted_text};
 use rmcp::{
     ErrorData, RoleServer,
     model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference},
     service::RequestContext,
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     McpServer, file_resources,
     known_values::{KnownValue, LONGEST, read_values},
     object_calls::list_values,
+    progress::{self, ProgressReporter},
     prompts::ExampleArgument,
+    request_owner::client_key,
 };
 use crate::{
-    catalog::BackendId,
+    catalog::{BackendId, Offered, template_variables},
+    executor::CallContext,
     live::watch::{ObjectKind, ResourceHub},
+    mcp_client::{CompletionPlace, CompletionQuestion},
 };
+
+/// How long somebody who types waits for a server.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// So many other arguments are told to a server.
+const MOST_KNOWN: usize = 64;
+/// A longer value is none that anybody types, in bytes.
+const LONGEST_VALUE: usize = 1000;
 
 impl McpServer {
     /// Answers `completion/complete`.
@@ -37,6 +50,9 @@ impl McpServer {
         let objects = self.objects().resources();
         let name = request.argument.name.as_str();
         let typed = request.argument.value.as_str();
+        if let Some((backend, of)) = self.place_at_server(request)? {
+            return Ok(CompleteResult::new(self.ask_server(backend, of, request, context).await));
+        }
         let known: Arc<[KnownValue]> = match &request.r#ref {
             Reference::Prompt(prompt) => {
                 let mut prompts = self.prompts().iter();
@@ -82,6 +98,78 @@ impl McpServer {
         Ok(CompleteResult::new(matching(&known, typed)))
     }
 
+    /// Returns the server that knows the values of an argument, and what the argument is of there; `None`
+    /// where it is none of a server.
+    fn place_at_server(
+        &self,
+        request: &CompleteRequestParams,
+    ) -> Result<Option<(BackendId, CompletionPlace)>, ErrorData> {
+        let name = request.argument.name.as_str();
+        let invalid = |of: &str, what: &str| {
+            let message = format!("{of} has no {what} {}", quoted_text(name, LONGEST));
+            ErrorData::invalid_params(message, None)
+        };
+        match &request.r#ref {
+            Reference::Prompt(prompt) => {
+                let is_example = self.prompts().iter().any(|it| it.prompt.name == prompt.name);
+                let found = self.find_server_prompt(&prompt.name).filter(|_| !is_example);
+                let Some(Offered { backend, item, .. }) = found else { return Ok(None) };
+                match item.arguments.iter().any(|it| it.name == name) {
+                    true => Ok(Some((backend, CompletionPlace::Prompt(item.name.clone())))),
+                    false => Err(invalid("the prompt", "argument")),
+                }
+            }
+            Reference::Resource(resource) => {
+                let contents = self.gate().catalog().contents();
+                let found = contents.find_template(&resource.uri);
+                let Some(Offered { backend, item, .. }) = found else { return Ok(None) };
+                match template_variables(&item.uri).any(|variable| variable == name) {
+                    true => Ok(Some((backend, CompletionPlace::Template(item.uri.clone())))),
+                    false => Err(invalid("the template", "variable")),
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Asks a server for values; there are none when it gives none in time.
+    async fn ask_server(
+        &self,
+        backend: BackendId,
+        of: CompletionPlace,
+        request: &CompleteRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> CompletionInfo {
+        let contents = self.gate().catalog().contents();
+        if !contents.of(backend).is_some_and(|content| content.can_complete) {
+            return CompletionInfo::default();
+        }
+        let known = request.context.iter().filter_map(|it| it.arguments.as_ref()).flatten();
+        let question = CompletionQuestion {
+            of,
+            argument: request.argument.name.clone(),
+            typed: request.argument.value.clone(),
+            known: known.take(MOST_KNOWN).map(|(name, it)| (name.clone(), it.clone())).collect(),
+        };
+        let carried = CallContext::default().of(client_key(&context.extensions));
+        let asked = Box::pin(self.executor().complete_at_server(backend, question, &carried));
+        let asked = tokio::time::timeout(PATIENCE, asked);
+        let reporter = ProgressReporter::default();
+        let asked = progress::run_reporting(context, self.ending(), &reporter, asked).await;
+        match asked {
+            Ok(Ok(Ok(result))) => of_result(result.as_str()).unwrap_or_default(),
+            Ok(Ok(Err(error))) => {
+                tracing::debug!(%error, "nothing to complete with");
+                CompletionInfo::default()
+            }
+            Ok(Err(_)) => {
+                tracing::debug!("a server has nothing to complete with in time");
+                CompletionInfo::default()
+            }
+            Err(_) => CompletionInfo::default(),
+        }
+    }
+
     /// Returns the objects of a kind; none when the API does not list them in time.
     async fn known_objects(
         &self,
@@ -101,10 +189,33 @@ impl McpServer {
     }
 }
 
-/// Returns the variables of a URI template.
-fn template_variables(template: &str) -> impl Iterator<Item = &str> {
-    let within = template.split('{').skip(1).filter_map(|part| part.split('}').next());
-    within.flat_map(|names| names.trim_start_matches('?').split(','))
+/// Reads the values of a server; those that a person could not tell from others are left out.
+fn of_result(result: &str) -> Option<CompletionInfo> {
+    let ReadCompletion { completion } = serde_json::from_str(result).ok()?;
+    let ReadValues { values, total, has_more } = completion;
+    let is_typable =
+        |value: &String| value.len() <= LONGEST_VALUE && one_line(value) == value.as_str();
+    let most = CompletionInfo::MAX_VALUES;
+    let mut info = CompletionInfo::default();
+    info.has_more = has_more.or((values.len() > most).then_some(true));
+    info.total = total.and_then(|total| u32::try_from(total).ok());
+    info.values = values.into_iter().filter(is_typable).take(most).collect();
+    Some(info)
+}
+
+#[derive(Deserialize)]
+struct ReadCompletion {
+    completion: ReadValues,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadValues {
+    values: Vec<String>,
+    #[serde(default)]
+    total: Option<u64>,
+    #[serde(default)]
+    has_more: Option<bool>,
 }
 
 /// Returns the values that a descriptor says of a parameter which an argument is given to.

@@ -30,8 +30,13 @@ const MOST_LISTED: usize = 100;
 /// So much of a URI is repeated in an error.
 const LONGEST_URI: usize = 200;
 
-/// Lists what a host may read without having been told: a few objects, and files on its own machine.
-pub(super) async fn list_files(files: &FileStore, objects: &[Resource]) -> Vec<Resource> {
+/// Lists what a host may read without having been told: a few objects, what servers list, and files on its
+/// own machine.
+pub(super) async fn list_files(
+    files: &FileStore,
+    objects: &[Resource],
+    of_servers: impl Iterator<Item = Resource>,
+) -> Vec<Resource> {
     let listed = files.listed(MOST_LISTED.saturating_sub(objects.len())).await;
     let listed =
         listed.into_iter().filter_map(|ReadableFile { path, name, content_type, size }| {
@@ -39,7 +44,7 @@ pub(super) async fn list_files(files: &FileStore, objects: &[Resource]) -> Vec<R
             let name = one_line(&name).into_owned();
             Some(Resource::new(uri, name).with_mime_type(content_type).with_size(size))
         });
-    objects.iter().cloned().chain(listed).collect()
+    objects.iter().cloned().chain(of_servers).chain(listed).collect()
 }
 
 /// Says how the URIs are made that are not listed.

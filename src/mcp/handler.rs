@@ -28,7 +28,7 @@ use super::{
     progress::{self, ProgressReporter},
     prompts::ArgumentError,
     request_owner::client_key,
-    result,
+    result, server_resources,
     shutdown::{StopReason, TOO_LATE},
     task_protocol::TaskId,
     tools,
@@ -50,11 +50,13 @@ impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         let mut capabilities =
             ServerCapabilities::builder().enable_tools().enable_resources().build();
-        if !self.prompts().is_empty() {
+        let contents = self.gate().catalog().contents();
+        if !self.prompts().is_empty() || contents.prompts().next().is_some() {
             capabilities.prompts = Some(PromptsCapability::default());
         }
         let has_arguments = self.prompts().iter().any(|it| !it.arguments.is_empty());
-        if has_arguments || self.objects().templates().next().is_some() {
+        let has_templates = self.objects().templates().next().is_some();
+        if has_arguments || has_templates || contents.can_complete() {
             capabilities.completions = Some(JsonObject::default());
         }
         if let Some(resources) = &mut capabilities.resources {
@@ -94,13 +96,13 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let prompts = self.prompts();
-        if prompts.is_empty() {
+        let examples = self.prompts().iter().map(|example| example.prompt.clone());
+        let all: Vec<_> = examples.chain(self.server_prompts()).collect();
+        if all.is_empty() {
             let message = param_shapes::unknown_method(ListPromptsRequestMethod::VALUE);
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
         }
         only_page(request)?;
-        let all = prompts.iter().map(|example| example.prompt.clone()).collect();
         Ok(ListPromptsResult::with_all_items(all)
             .with_ttl_ms(LIST_TTL_MS)
             .with_cache_scope(CacheScope::Private))
@@ -109,7 +111,7 @@ impl ServerHandler for McpServer {
     async fn get_prompt(
         &self,
         request: GetPromptRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         let mut prompts = self.prompts().iter();
         match prompts.find(|example| example.prompt.name == request.name) {
@@ -120,6 +122,9 @@ impl ServerHandler for McpServer {
                 filled.map(Into::into).map_err(wrong)
             }
             None => {
+                if let Some(got) = Box::pin(self.get_of_server(&request, &context)).await {
+                    return got.map(Into::into);
+                }
                 let message =
                     format!("unknown prompt {}", quoted_text(&request.name, LONGEST_NAME));
                 Err(ErrorData::invalid_params(message, None))
@@ -142,7 +147,9 @@ impl ServerHandler for McpServer {
     ) -> Result<ListResourcesResult, ErrorData> {
         only_page(request)?;
         let objects = Box::pin(self.list_objects(&context)).await;
-        let all = file_resources::list_files(self.files(), &objects).await;
+        let contents = self.gate().catalog().contents();
+        let of_servers = server_resources::listed_resources(contents);
+        let all = file_resources::list_files(self.files(), &objects, of_servers).await;
         Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
     }
 
@@ -154,6 +161,7 @@ impl ServerHandler for McpServer {
         only_page(request)?;
         let mut all = file_resources::file_templates();
         all.extend(self.objects().templates());
+        all.extend(server_resources::listed_templates(self.gate().catalog().contents()));
         Ok(ListResourceTemplatesResult::with_all_items(all)
             .with_ttl_ms(LIST_TTL_MS)
             .with_cache_scope(CacheScope::Private))
@@ -167,6 +175,9 @@ impl ServerHandler for McpServer {
         if let Some(read) = Box::pin(self.read_object(&request.uri, &context)).await {
             return read.map(Into::into);
         }
+        if let Some(read) = Box::pin(self.read_of_server(&request.uri, &context)).await {
+            return read.map(Into::into);
+        }
         let read = file_resources::read_resource(self.files(), &request.uri).await?;
         Ok(read.with_cache_scope(CacheScope::Private).into())
     }
@@ -176,7 +187,8 @@ impl ServerHandler for McpServer {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        Box::pin(self.objects().subscribe(&request.uri, &context)).await
+        let sessions = self.watch_sessions();
+        Box::pin(self.objects().subscribe(&request.uri, sessions, &context)).await
     }
 
     async fn unsubscribe(
@@ -184,7 +196,7 @@ impl ServerHandler for McpServer {
         request: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.objects().unsubscribe(&request.uri, &context);
+        self.watch_sessions().unsubscribe(&request.uri, &context);
         Ok(())
     }
 

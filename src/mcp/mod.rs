@@ -45,6 +45,8 @@ mod request_owner;
 mod result;
 mod script_sessions;
 mod server;
+mod server_prompts;
+mod server_resources;
 mod sessions;
 mod shown_tools;
 mod shutdown;

@@ -1,4 +1,5 @@
-//! Objects of backends as resources: what has a URI, and tells when it changes.
+//! Objects of backends as resources: what has a URI, and tells when it changes. Resources of other MCP servers
+//! are watched in the same way.
 //!
 //! A client before 2026-07-28 subscribes to one URI at a time and is told on its session; a later one
 //! lists all of them in one `subscriptions/listen`, which lasts as long as it wants to be told.
@@ -10,6 +11,7 @@ use std::{
 };
 
 use dadl_text::text::one_line;
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use rmcp::{
     ErrorData, RoleServer,
     model::{ResourceTemplate, ResourceUpdatedNotificationParam, SubscriptionFilter},
@@ -28,6 +30,10 @@ use crate::{
 
 /// The least time between two notifications about the same resource.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// When a server is asked once more that did not want to tell.
+const AGAIN: Duration = Duration::from_secs(60);
+/// So many resources are asked for at the same time.
+const AT_ONCE: usize = 32;
 /// How often it is looked whether a client that is told nothing is still there.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -35,9 +41,12 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(super) struct ObjectResources {
     resources: ResourceHub,
     listed: ListedResources,
-    /// By session, for clients before 2026-07-28.
-    sessions: Arc<Mutex<HashMap<String, WatchSession>>>,
 }
+
+/// What clients before 2026-07-28 watch, by session; a clone has the same. It outlives the resources of a
+/// moment: what was subscribed to of earlier ones goes on.
+#[derive(Clone, Default)]
+pub(super) struct WatchSessions(Arc<Mutex<HashMap<String, Vec<WatchSession>>>>);
 
 /// What one session watches; the task that tells it ends with it.
 struct WatchSession {
@@ -53,7 +62,7 @@ impl Drop for WatchSession {
 
 impl ObjectResources {
     pub(super) fn new(resources: ResourceHub) -> Self {
-        Self { resources, listed: ListedResources::default(), sessions: Arc::default() }
+        Self { resources, listed: ListedResources::default() }
     }
 
     /// Returns whether clients can subscribe to anything.
@@ -89,13 +98,15 @@ impl ObjectResources {
     pub(super) async fn subscribe(
         &self,
         uri: &str,
+        sessions: &WatchSessions,
         context: &RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         if !self.resources.is_watchable(uri) {
             return Err(file_resources::unknown_resource(uri));
         }
         let client = client_key(&context.extensions);
-        let watcher = self.watcher(&client, &context.peer).map_err(resource_error)?;
+        let watcher = sessions.watcher(&self.resources, &client, &context.peer);
+        let watcher = watcher.map_err(resource_error)?;
         let watched = tokio::select! {
             watched = watcher.watch(uri) => watched.map_err(resource_error),
             () = context.ct.cancelled() => {
@@ -104,60 +115,9 @@ impl ObjectResources {
             }
         };
         if watched.is_err() {
-            self.leave(&client.session);
+            sessions.leave(&client.session);
         }
         watched
-    }
-
-    /// Stops watching a resource.
-    pub(super) fn unsubscribe(&self, uri: &str, context: &RequestContext<RoleServer>) {
-        let session = client_key(&context.extensions).session;
-        let watcher = self.sessions().get(&session).map(|known| Arc::clone(&known.watcher));
-        if let Some(watcher) = watcher {
-            watcher.forget(uri);
-            self.leave(&session);
-        }
-    }
-
-    /// Forgets a session that watches nothing.
-    fn leave(&self, session: &str) {
-        let mut sessions = self.sessions();
-        let gone = match sessions.get(session) {
-            Some(known) if known.watcher.is_empty() => sessions.remove(session),
-            _ => None,
-        };
-        drop(sessions);
-        drop(gone);
-    }
-
-    fn watcher(
-        &self,
-        client: &ClientKey,
-        peer: &Peer<RoleServer>,
-    ) -> Result<Arc<ResourceWatcher>, StreamError> {
-        let session = client.session.as_str();
-        let mut sessions = self.sessions();
-        if let Some(known) = sessions.get(session) {
-            return Ok(Arc::clone(&known.watcher));
-        }
-        let watcher = Arc::new(self.resources.watcher(client)?);
-        let (told, peer, name) = (Arc::clone(&watcher), peer.clone(), session.to_owned());
-        let all = Arc::downgrade(&self.sessions);
-        let task = tokio::spawn(async move {
-            tell_changes(&told, &peer).await;
-            // The client is gone.
-            let all = all.upgrade();
-            let gone = all
-                .and_then(|all| all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name));
-            drop(gone);
-        });
-        let known = WatchSession { watcher: Arc::clone(&watcher), task: task.abort_handle() };
-        sessions.insert(session.to_owned(), known);
-        Ok(watcher)
-    }
-
-    fn sessions(&self) -> MutexGuard<'_, HashMap<String, WatchSession>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns what of a request to listen can be done.
@@ -182,9 +142,7 @@ impl ObjectResources {
         let watcher = self.resources.watcher(&client).map_err(resource_error)?;
         let sink = context.sink();
         let told = async {
-            for uri in accepted {
-                watcher.watch(uri).await.map_err(resource_error)?;
-            }
+            let mut missing = watch_all(&watcher, accepted).await?;
             // The library has acknowledged before any of them was watched: what changed since then,
             // nobody saw.
             for uri in accepted {
@@ -193,7 +151,19 @@ impl ObjectResources {
                 }
             }
             loop {
-                for uri in watcher.changed().await {
+                let changed = match missing.is_empty() {
+                    true => watcher.changed().await,
+                    false => tokio::select! {
+                        changed = watcher.changed() => changed,
+                        () = tokio::time::sleep(AGAIN) => {
+                            let tried = std::mem::take(&mut missing);
+                            missing = watch_all(&watcher, &tried).await?;
+                            // What changed until now, nobody saw.
+                            tried.into_iter().filter(|uri| !missing.contains(uri)).collect()
+                        }
+                    },
+                };
+                for uri in changed {
                     if sink.notify_resource_updated(uri).await.is_err() {
                         return Ok(());
                     }
@@ -206,6 +176,87 @@ impl ObjectResources {
             () = context.cancelled() => Ok(()),
         }
     }
+}
+
+impl WatchSessions {
+    /// Stops watching a resource.
+    pub(super) fn unsubscribe(&self, uri: &str, context: &RequestContext<RoleServer>) {
+        let session = client_key(&context.extensions).session;
+        let watchers: Vec<Arc<ResourceWatcher>> = {
+            let all = self.lock();
+            let known = all.get(&session).into_iter().flatten();
+            known.map(|known| Arc::clone(&known.watcher)).collect()
+        };
+        watchers.iter().for_each(|watcher| watcher.forget(uri));
+        self.leave(&session);
+    }
+
+    /// Forgets what watches nothing in a session.
+    fn leave(&self, session: &str) {
+        let mut all = self.lock();
+        let Some(known) = all.get_mut(session) else { return };
+        let (gone, left) = std::mem::take(known).into_iter().partition(|it| it.watcher.is_empty());
+        *known = left;
+        if known.is_empty() {
+            all.remove(session);
+        }
+        drop(all);
+        // They take their locks.
+        let gone: Vec<WatchSession> = gone;
+        drop(gone);
+    }
+
+    fn watcher(
+        &self,
+        resources: &ResourceHub,
+        client: &ClientKey,
+        peer: &Peer<RoleServer>,
+    ) -> Result<Arc<ResourceWatcher>, StreamError> {
+        let session = client.session.as_str();
+        let mut all = self.lock();
+        let mut known = all.get(session).into_iter().flatten();
+        if let Some(known) = known.find(|known| known.watcher.is_of(resources)) {
+            return Ok(Arc::clone(&known.watcher));
+        }
+        let watcher = Arc::new(resources.watcher(client)?);
+        let (told, peer, name) = (Arc::clone(&watcher), peer.clone(), session.to_owned());
+        let sessions = Arc::downgrade(&self.0);
+        let task = tokio::spawn(async move {
+            tell_changes(&told, &peer).await;
+            // The client is gone.
+            let all = sessions.upgrade();
+            let gone = all
+                .and_then(|all| all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name));
+            drop(gone);
+        });
+        let known = WatchSession { watcher: Arc::clone(&watcher), task: task.abort_handle() };
+        all.entry(session.to_owned()).or_default().push(known);
+        Ok(watcher)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<WatchSession>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Watches resources; returns those whose server is down, or does not want to tell: who listens to several
+/// backends is told of the others all the same.
+async fn watch_all(watcher: &ResourceWatcher, uris: &[String]) -> Result<Vec<String>, ErrorData> {
+    let watched: Vec<BoxFuture<'_, _>> =
+        uris.iter().map(|uri| watcher.watch(uri).boxed()).collect();
+    let watched = futures_util::stream::iter(watched).buffered(AT_ONCE).collect::<Vec<_>>().await;
+    let mut missing = Vec::new();
+    for (uri, outcome) in uris.iter().zip(watched) {
+        match outcome {
+            Ok(()) => {}
+            Err(error) if watcher.is_of_server(uri) => {
+                tracing::warn!(%error, "a resource cannot be watched");
+                missing.push(uri.clone());
+            }
+            Err(error) => return Err(resource_error(error)),
+        }
+    }
+    Ok(missing)
 }
 
 /// Tells a session what changes until its client is gone.

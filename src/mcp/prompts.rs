@@ -45,8 +45,12 @@ pub(super) struct ExampleArgument {
 pub(super) enum ArgumentError {
     #[error("the prompt has no argument {}; it takes: {known}", quoted_text(.name, 100))]
     Unknown { name: String, known: String },
+    #[error("the prompt needs the argument `{0}`")]
+    Missing(String),
     #[error("`{0}` must be text")]
     NoText(String),
+    #[error("`{name}` is too long: it may have {most} bytes")]
+    TooLarge { name: String, most: usize },
     #[error("`{name}` has {size} characters, and may have {LONGEST_VALUE}")]
     TooLong { name: String, size: usize },
 }

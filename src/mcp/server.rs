@@ -17,7 +17,7 @@ use super::{
     connection_bounds::ConnectionBounds,
     consent::{self, ConsentAnswer, ConsentBroker, ConsentRetry},
     known_values::KnownValues,
-    object_resources::ObjectResources,
+    object_resources::{ObjectResources, WatchSessions},
     prompts::{self, ExamplePrompt},
     result,
     script_sessions::PausedScripts,
@@ -71,6 +71,7 @@ struct KeptState {
     consents: ConsentBroker,
     scripts: PausedScripts,
     streams: StreamHub,
+    watch_sessions: WatchSessions,
     known_values: KnownValues,
 }
 
@@ -112,6 +113,7 @@ impl McpServer {
             consents: ConsentBroker::new(),
             scripts: PausedScripts::default(),
             streams: StreamHub::default(),
+            watch_sessions: WatchSessions::default(),
             known_values: KnownValues::default(),
         };
         let OperatorLimits {
@@ -225,19 +227,28 @@ impl McpServer {
     pub(super) fn has_same_prompts(&self, other: &Self) -> bool {
         let listed = |server: &Self| server.prompts().iter().map(|it| it.prompt.clone()).collect();
         let [own, others]: [Vec<Prompt>; 2] = [listed(self), listed(other)];
-        own == others
+        own == others && self.has_same_contents(other)
+    }
+
+    fn has_same_contents(&self, other: &Self) -> bool {
+        self.gate().catalog().contents() == other.gate().catalog().contents()
     }
 
     /// Returns whether clients list the same resources of both.
     pub(super) fn has_same_resources(&self, other: &Self) -> bool {
         let listed = |server: &Self| server.objects().templates().collect();
         let [own, others]: [Vec<ResourceTemplate>; 2] = [listed(self), listed(other)];
-        own == others
+        own == others && self.has_same_contents(other)
     }
 
     /// Returns the objects of backends.
     pub(super) fn objects(&self) -> &ObjectResources {
         &self.shared.objects
+    }
+
+    /// Returns what clients before 2026-07-28 watch.
+    pub(super) fn watch_sessions(&self) -> &WatchSessions {
+        &self.kept.watch_sessions
     }
 
     /// Returns the gate.

@@ -46,6 +46,9 @@ pub enum ServerFault {
         /// The last line of its standard error.
         last_words: Option<String>,
     },
+    /// The server needs something before it goes on, which only a call of a tool can be asked for.
+    #[error("asks for more input, which cannot be handed on here")]
+    InputNeeded,
     /// The server has not introduced itself in time.
     #[error(
         "has not introduced itself within {} s (`start_timeout`){}",
@@ -74,6 +77,9 @@ pub enum ServerFault {
     /// The operator: the directory where the server should run is not there.
     #[error("cannot be started: its `cwd` {} is no directory", .0.display())]
     NoDirectory(PathBuf),
+    /// The server does not do that, as it says itself.
+    #[error("does not {0}")]
+    NotOffered(&'static str),
     /// There is no room for the result beside all others; so many bytes there are in all.
     #[error(
         "answers with more than there is room for now: all answers share {0} bytes; try again later"
@@ -161,6 +167,9 @@ pub enum ServerFault {
         /// The limit.
         limit: u64,
     },
+    /// So many resources of the server are watched already.
+    #[error("has {0} watched resources, and there may be no more")]
+    TooManyWatched(usize),
     /// The message with the result cannot be read.
     #[error("answered with what is no message of the protocol: {0}")]
     Unreadable(String),
@@ -240,17 +249,20 @@ impl ServerFault {
             | Self::Unreadable(_) => true,
             Self::Busy
             | Self::Credential(_)
+            | Self::InputNeeded
             | Self::Introduction { .. }
             | Self::NoDirectory(_)
             | Self::NoEndpoint { .. }
             | Self::NotAsked { .. }
             | Self::NotFound { .. }
+            | Self::NotOffered(_)
             | Self::Pausing { .. }
             | Self::Refused(_)
             | Self::Rpc(_)
             | Self::SessionLost
             | Self::Start(_)
-            | Self::Starting { .. } => false,
+            | Self::Starting { .. }
+            | Self::TooManyWatched(_) => false,
         }
     }
 
@@ -302,7 +314,9 @@ impl ServerFault {
             | Self::Busy
             | Self::Credential(_)
             | Self::Ended { .. }
+            | Self::InputNeeded
             | Self::NoRoom(_)
+            | Self::NotOffered(_)
             | Self::OtherContent { .. }
             | Self::Rpc(_)
             | Self::SessionLost
@@ -310,6 +324,7 @@ impl ServerFault {
             | Self::Stopped
             | Self::Timeout { .. }
             | Self::TooLarge { .. }
+            | Self::TooManyWatched(_)
             | Self::Unreadable(_) => false,
         }
     }

@@ -322,7 +322,7 @@ impl HttpSite {
         let backend = &*self.connection.backend;
         tracing::info!(backend, "the server had lost the session, and has opened another");
         // What it lists may be something else.
-        self.connection.changes.send_modify(|count| *count += 1);
+        self.connection.news.lists_may_differ();
         self.listen();
         Ok(())
     }

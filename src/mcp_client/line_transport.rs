@@ -21,7 +21,7 @@ use rmcp::{
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -31,6 +31,7 @@ use super::{
     line_reader::ReadLine,
     line_writer::LineQueue,
     message_source::MessageSource,
+    news::ServerNews,
     oversized::IdFinder,
     pace::{LinePace, LineTurn},
 };
@@ -68,8 +69,8 @@ pub(super) struct Connection {
     pub ended: CancellationToken,
     /// Why we ended it, if it was not the server.
     pub fault: Arc<OnceLock<ServerFault>>,
-    /// How often the server said that a list of its has changed.
-    pub changes: watch::Sender<u64>,
+    /// What the server tells without being asked.
+    pub news: ServerNews,
     /// What is taken out of all that comes.
     pub secrets: Secrets,
 }
@@ -81,7 +82,7 @@ impl Connection {
             open: OpenRequests::default(),
             ended: CancellationToken::new(),
             fault: Arc::default(),
-            changes: watch::channel(0).0,
+            news: ServerNews::default(),
             secrets,
         }
     }
@@ -299,16 +300,14 @@ impl<R: MessageSource> Incoming<R> {
                 self.log(params);
                 false
             }
-            "notifications/tools/list_changed"
-            | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed" => {
-                connection.changes.send_modify(|count| *count += 1);
-                self.is_of_subscription(params)
-            }
             "notifications/cancelled" => {
                 let id = Self::id_in(params, &["requestId"]);
-                id.is_some_and(|id| connection.open.withdrawn(&id) || connection.open.is_plain(&id))
+                id.is_some_and(|id| {
+                    connection.news.ended(&id);
+                    connection.open.withdrawn(&id) || connection.open.is_plain(&id)
+                })
             }
+            _ if connection.news.take(method, params) => false,
             _ => self.is_of_subscription(params),
         }
     }

@@ -6,17 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
     error::{ServerError, ServerFault},
+    news::ServerNews,
     requests::{ServerList, ToolAnswer},
     restart::RestartPause,
     session::{ProgressListener, Session},
     settings::{LinkSettings, ServerEra},
 };
 use crate::{secrets::Secrets, shares::SharedBudget};
+
+/// The least time between two starts that nobody asked for.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// One server; a clone is the same one. The server ends when the last clone is gone.
 #[derive(Clone)]
@@ -26,8 +31,8 @@ struct LinkInner {
     settings: Arc<LinkSettings>,
     secrets: Secrets,
     room: SharedBudget,
-    changes: watch::Sender<u64>,
     starts: watch::Sender<u64>,
+    news: ServerNews,
     state: Mutex<LinkStage>,
     pause: Mutex<RestartPause>,
 }
@@ -85,8 +90,8 @@ impl ServerLink {
             settings: Arc::new(settings),
             secrets,
             room,
-            changes: watch::channel(0).0,
             starts: watch::channel(0).0,
+            news: ServerNews::default(),
             state: Mutex::new(LinkStage::Idle),
             pause: Mutex::default(),
         }))
@@ -155,7 +160,7 @@ impl ServerLink {
 
     /// Returns what counts how often the server said that a list of its has changed.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changes.subscribe()
+        self.0.news.changes()
     }
 
     /// Returns what counts how often the server has introduced itself: each time it may have other lists.
@@ -179,7 +184,7 @@ impl ServerLink {
     }
 
     /// Makes a request of the server, which is started when it does not run.
-    async fn with_session<Answer>(
+    pub(super) async fn with_session<Answer>(
         &self,
         time: Duration,
         request: impl AsyncFnOnce(&Session, Duration) -> Result<Answer, ServerFault>,
@@ -227,6 +232,28 @@ impl ServerLink {
         Ok(outcome)
     }
 
+    /// Starts a server again whose resources are watched, as soon as it may be.
+    fn revive(weak: Weak<LinkInner>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            loop {
+                let link = weak.upgrade().map(Self).filter(|it| it.0.news.is_watched());
+                let Some(link) = link else { return };
+                let wait = match link.started().await {
+                    Ok(_) | Err(ServerFault::Stopped) => return,
+                    Err(ServerFault::Pausing { left, .. }) => left,
+                    Err(_) => LEAST_PAUSE,
+                };
+                drop(link);
+                tokio::time::sleep(wait).await;
+            }
+        })
+    }
+
+    /// Returns what the server tells without being asked.
+    pub(super) fn news(&self) -> &ServerNews {
+        &self.0.news
+    }
+
     fn session(&self) -> Option<Arc<Session>> {
         match &*self.stage() {
             LinkStage::Started(outcome) => outcome.borrow().as_ref()?.as_ref().ok().cloned(),
@@ -247,10 +274,10 @@ impl LinkInner {
         started: watch::Sender<StartOutcome>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (settings, secrets) = (Arc::clone(&self.settings), self.secrets.clone());
-        let (room, changes) = (self.room.clone(), self.changes.clone());
+        let (room, news) = (self.room.clone(), self.news.clone());
         async move {
             let opened = tokio::select! {
-                opened = Session::open(&settings, &secrets, &room, &changes) => opened,
+                opened = Session::open(&settings, &secrets, &room, &news) => opened,
                 // All clones of the link are gone.
                 () = started.closed() => return,
             };
@@ -274,13 +301,16 @@ impl LinkInner {
                 link.pause().is_up();
                 link.starts.send_modify(|count| *count += 1);
             }
+            let keeper = tokio::spawn(session.keeper().run());
             started.send_replace(Some(Ok(session)));
             drop(started);
             over.cancelled().await;
+            keeper.abort();
             if let Some(session) = weak.upgrade() {
                 let life = begun.elapsed();
                 ended(life, &session.bury().await);
             }
+            ServerLink::revive(link).await;
         }
     }
 

@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | `link`, `restart` | one server: is it there, start it, start it again |
 //! | `session` | introduction; one request and its answer, time and end |
-//! | `requests` | the requests that are made |
+//! | `requests`, `content_requests` | the requests that are made |
+//! | `news`, `subscriptions` | what a server tells without being asked |
 //! | `handler` | what a server may ask of us |
 //! | `line_transport` | what is done with each message |
 //! | `decode`, `oversized` | one message: which kind it is, and whose |
@@ -30,6 +31,7 @@
 //! time, and no other call is hurt.
 
 mod call_slot;
+mod content_requests;
 mod decode;
 mod environment;
 mod error;
@@ -45,8 +47,8 @@ mod line_reader;
 mod line_transport;
 mod line_writer;
 mod link;
-mod list_changes;
 mod message_source;
+mod news;
 mod oversized;
 mod pace;
 mod process;
@@ -56,15 +58,18 @@ mod requests;
 mod restart;
 mod session;
 mod settings;
+mod subscriptions;
 mod supervisor;
 
 pub(crate) use self::supervisor::{child_of, supervise};
 pub use self::{
     call_slot::RawResult,
+    content_requests::{CompletionPlace, CompletionQuestion},
     decode::ServerProgress,
     environment::INHERITED,
     error::{CredentialRefusal, RpcFailure, ServerError, ServerFault},
     link::{LinkState, ServerLink},
+    news::{ListChanges, ResourceSubscription, UpdateListener},
     process_end::ProcessEnd,
     requests::{ServerList, ToolAnswer},
     session::ProgressListener,

@@ -27,8 +27,9 @@ use super::{
     http_link::{self, HttpEnd},
     line_reader::LineReader,
     line_transport::{Connection, LineTransport},
-    line_writer, list_changes,
+    line_writer,
     message_source::LinkSource,
+    news::ServerNews,
     process::{self, ServerProcess, StartedServer},
     process_end::ProcessEnd,
     settings::{LinkPlace, LinkSettings, ProcessSettings, ServerEra},
@@ -46,9 +47,9 @@ pub type ProgressListener<'call> = &'call (dyn Fn(&ServerProgress) + Send + Sync
 
 /// A server that runs and has introduced itself.
 pub(super) struct Session {
-    peer: Peer<RoleClient>,
+    pub(super) peer: Peer<RoleClient>,
     service: Mutex<Option<(RunningService<RoleClient, AnsweringClient>, LinkEnd)>>,
-    connection: Connection,
+    pub(super) connection: Connection,
     process_end: watch::Receiver<Option<ProcessEnd>>,
     last_lines: LastLines,
     /// How it introduced itself.
@@ -112,17 +113,17 @@ impl Session {
         settings: &LinkSettings,
         secrets: &Secrets,
         room: &SharedBudget,
-        changes: &watch::Sender<u64>,
+        news: &ServerNews,
     ) -> Result<Self, ServerFault> {
         let deadline = Instant::now() + settings.limits.start;
-        let mut server = ConnectedServer::start(settings, secrets, room, changes)?;
+        let mut server = ConnectedServer::start(settings, secrets, room, news)?;
         let first = settings.first_era;
         let mut refused = None;
         for era in [first, first.other()] {
             if refused.is_some() && server.connection.ended.is_cancelled() {
                 // Some servers end when they do not understand their first message.
                 server.end(settings.limits.end).await;
-                server = ConnectedServer::start(settings, secrets, room, changes)?;
+                server = ConnectedServer::start(settings, secrets, room, news)?;
             }
             match server.introduce(era, settings, deadline).await {
                 Ok(service) => return Ok(server.session(service, era, settings).await),
@@ -286,10 +287,10 @@ impl ConnectedServer {
         settings: &LinkSettings,
         secrets: &Secrets,
         room: &SharedBudget,
-        changes: &watch::Sender<u64>,
+        news: &ServerNews,
     ) -> Result<Self, ServerFault> {
         let mut connection = Connection::new(&settings.backend, secrets.clone());
-        connection.changes = changes.clone();
+        connection.news = news.clone();
         match &settings.place {
             LinkPlace::Process(process) => Self::start_process(process, settings, connection, room),
             LinkPlace::Http(http) => {
@@ -392,11 +393,6 @@ impl ConnectedServer {
         drop(transport);
         let peer = service.peer().clone();
         peer.set_response_cache_config(ClientCacheConfig::disabled()).await;
-        if era == ServerEra::Discover {
-            let info = service.peer_info();
-            let capabilities = info.map(|info| info.capabilities.clone()).unwrap_or_default();
-            tokio::spawn(list_changes::hear(peer.clone(), capabilities, connection.clone()));
-        }
         // It was there a moment ago.
         let nothing = || Arc::new(ServerPeerInfo::new(ProtocolVersion::LATEST, Default::default()));
         let info = service.peer_info().unwrap_or_else(nothing);

@@ -108,6 +108,8 @@ mod seen;
 mod server_authorization;
 mod server_http;
 mod server_lists;
+mod server_prompts;
+mod server_resources;
 mod server_streams;
 mod servers;
 mod settles;

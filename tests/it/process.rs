@@ -96,6 +96,13 @@ impl Process {
         message
     }
 
+    /// Returns the next message, whatever it is.
+    pub(crate) fn receive(&mut self) -> Value {
+        let mut line = String::new();
+        assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the server is gone");
+        serde_json::from_str(&line).unwrap()
+    }
+
     fn works(&mut self, id: u32) {
         let params = json!({ "name": "ping", "arguments": {} });
         let answer = self.request(id, "tools/call", &params);

@@ -86,13 +86,18 @@ impl House {
 
     /// Starts a server for hosts, and introduces one.
     pub(crate) fn serve(&self) -> Process {
-        let arguments = self.arguments(&["serve"]);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut process = Process::with(&arguments, |command| {
-            command.env("HOME", self.home.path()).envs(self.variables.clone());
-        });
+        let mut process = self.start();
         process.initialize();
         process
+    }
+
+    /// Starts a server for hosts, and introduces none.
+    pub(crate) fn start(&self) -> Process {
+        let arguments = self.arguments(&["serve"]);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Process::with(&arguments, |command| {
+            command.env("HOME", self.home.path()).envs(self.variables.clone());
+        })
     }
 }
 

@@ -2,49 +2,57 @@
 
 use serde_json::{Map, Value, json};
 
+use super::{
+    content::ServerContent,
+    refusal::{
+        HonestError, INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, UNSUPPORTED_VERSION,
+    },
+};
+
 /// The revisions with `initialize`, newest first.
 const WITH_INITIALIZE: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 /// The revision without.
-const STATELESS: &str = "2026-07-28";
-
-const METHOD_NOT_FOUND: i32 = -32601;
-const INVALID_PARAMS: i32 = -32602;
-const UNSUPPORTED_VERSION: i32 = -32022;
-const RESOURCE_NOT_FOUND: i32 = -32002;
+pub(super) const STATELESS: &str = "2026-07-28";
 
 /// A picture of one dot.
 const DOT: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-/// Why a request gets no result.
-pub(super) struct HonestError {
-    code: i32,
-    message: String,
-    data: Option<Value>,
-}
-
-impl HonestError {
-    fn new(code: i32, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
-    }
-
-    pub(super) fn to_json(&self) -> Value {
-        let mut error = json!({ "code": self.code, "message": self.message });
-        if let (Some(data), Some(members)) = (&self.data, error.as_object_mut()) {
-            members.insert("data".to_owned(), data.clone());
-        }
-        error
-    }
-}
-
-/// Answers a request.
-pub(super) fn answer(method: &str, params: &Value) -> Result<Value, HonestError> {
+/// Returns whether a request is of the revision without `initialize`.
+pub(super) fn is_stateless(params: &Value) -> bool {
     let version = params.pointer("/_meta/io.modelcontextprotocol~1protocolVersion");
-    let is_stateless = version.and_then(Value::as_str) == Some(STATELESS);
+    version.and_then(Value::as_str) == Some(STATELESS)
+}
+
+/// Answers a request of a server that has this.
+pub(super) fn answer(
+    method: &str,
+    params: &Value,
+    content: &ServerContent,
+) -> Result<Value, HonestError> {
+    let version = params.pointer("/_meta/io.modelcontextprotocol~1protocolVersion");
+    let is_stateless = is_stateless(params);
+    let mut result = match content.answer(method, params) {
+        Some(answer) => answer?,
+        None => usual_answer(method, params, version, content)?,
+    };
+    if let (true, Some(members)) = (is_stateless, result.as_object_mut()) {
+        complete(method, members);
+    }
+    Ok(result)
+}
+
+fn usual_answer(
+    method: &str,
+    params: &Value,
+    version: Option<&Value>,
+    content: &ServerContent,
+) -> Result<Value, HonestError> {
+    let is_stateless = is_stateless(params);
     let text = |key: &str| params.get(key).and_then(Value::as_str).unwrap_or_default();
-    let mut result = match method {
-        "initialize" => initialize(text("protocolVersion")),
+    Ok(match method {
+        "initialize" => initialize(text("protocolVersion"), content),
         "server/discover" if is_stateless => json!({
-            "supportedVersions": [STATELESS], "capabilities": capabilities(),
+            "supportedVersions": [STATELESS], "capabilities": capabilities(content),
             "instructions": "Greets and adds.",
             "_meta": { "io.modelcontextprotocol/serverInfo": info() },
         }),
@@ -77,11 +85,7 @@ pub(super) fn answer(method: &str, params: &Value) -> Result<Value, HonestError>
             json!({ "completion": { "values": ["Ada", "Grace"], "total": 2, "hasMore": false } })
         }
         _ => return Err(HonestError::new(METHOD_NOT_FOUND, format!("no method {method}"))),
-    };
-    if let (true, Some(members)) = (is_stateless, result.as_object_mut()) {
-        complete(method, members);
-    }
-    Ok(result)
+    })
 }
 
 /// Adds what each result of the stateless revision has.
@@ -93,11 +97,11 @@ fn complete(method: &str, members: &mut Map<String, Value>) {
     }
 }
 
-fn initialize(wanted: &str) -> Value {
+fn initialize(wanted: &str, content: &ServerContent) -> Value {
     let [newest, ..] = WITH_INITIALIZE;
     let known = WITH_INITIALIZE.into_iter().find(|version| *version == wanted);
     json!({
-        "protocolVersion": known.unwrap_or(newest), "capabilities": capabilities(),
+        "protocolVersion": known.unwrap_or(newest), "capabilities": capabilities(content),
         "serverInfo": info(), "instructions": "Greets and adds.",
     })
 }
@@ -106,7 +110,10 @@ fn info() -> Value {
     json!({ "name": "simulated", "version": "1.0.0" })
 }
 
-fn capabilities() -> Value {
+fn capabilities(content: &ServerContent) -> Value {
+    if let Some(capabilities) = &content.capabilities {
+        return capabilities.clone();
+    }
     json!({
         "tools": { "listChanged": true }, "resources": { "subscribe": true, "listChanged": true },
         "prompts": { "listChanged": true }, "logging": {}, "completions": {},

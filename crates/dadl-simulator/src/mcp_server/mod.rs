@@ -5,9 +5,12 @@
 //! prompts, in every revision; a [`ServerScript`] says what it does instead when it is asked for
 //! something: a wrong answer, none, half of one, a hundred megabytes, the end.
 
+mod content;
 mod honest;
+mod refusal;
 mod script;
 mod serve;
+mod subscribers;
 
 pub use self::{
     script::{ScriptError, ServerScript},

@@ -4,7 +4,9 @@
 //! `ignores_end: true` lets it live on when its input has ended, and `on` has steps for a method
 //! (`tools/list`), or for what is named by a request (`tools/call echo`). Steps are a list, or `rounds`
 //! with a list of such lists: one for each time, the last one for all that follow. No steps are no
-//! answer. A step has one of these keys:
+//! answer. `resources`, `templates` and `prompts` are lists of what the server has, as they are listed, with
+//! their `text`, `blob` or `messages`; `completions` has lists of values by the name of an argument, and
+//! `capabilities` is what the server says that it can do. A step has one of these keys:
 //!
 //! | key | what the server does |
 //! | --- | --- |
@@ -14,18 +16,22 @@
 //! | `notify: {method, params}` | sends a notification |
 //! | `ask: {method, params}` | sends a request of its own, and waits for the answer |
 //! | `await: METHOD` | waits for a message of this method |
+//! | `updated: URI` | tells that a resource has changed, where that was subscribed to |
+//! | `changed: LIST` | tells that the list of `tools`, `prompts` or `resources` has changed |
 //! | `text: TEXT` | writes this text, without an end of line; with `times: N`, so many times |
 //! | `stderr: TEXT` | writes it to standard error; with `times: N` as well |
 //! | `exit: CODE` | ends |
 //!
 //! In all of them these words, as whole strings in their quotes, stand for values: `"$id"` and `"$token"` for
 //! the id and the progress token of the request, `"$params"` for its parameters, `"$count"` for how often
-//! the same was asked, `"$answer"` for the answer to the last request of the server, `"$environment"` for
-//! the environment, `"$directory"` for the working directory, and `"$process"` for the number of the process.
+//! the same was asked, `"$answer"` for the answer to the last request of the server, `"$subscriptions"` for
+//! the resources that are subscribed to, `"$environment"` for the environment, `"$directory"` for the working directory, and `"$process"` for the number of the process.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
+
+use super::content::ServerContent;
 
 /// What is wrong with a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +61,7 @@ pub enum ScriptError {
 pub struct ServerScript {
     pub(super) greeting: String,
     pub(super) ignores_end: bool,
+    pub(super) content: ServerContent,
     /// The steps of each round by method, or by method and name.
     rounds: HashMap<String, Vec<Vec<ScriptStep>>>,
 }
@@ -65,15 +72,19 @@ pub(super) enum ScriptStep {
     Answer,
     Ask(Value),
     Await(String),
+    Changed(String),
     Error(Value),
     Exit(u8),
     Notify(Value),
     Result(Value),
     Text { text: String, times: u64, is_error: bool },
+    Updated(String),
 }
 
-const TOP: &str = "greeting, ignores_end, on";
-const STEPS: &str = "answer, ask, await, error, exit, notify, result, stderr, text, times";
+const TOP: &str =
+    "capabilities, completions, greeting, ignores_end, on, prompts, resources, templates";
+const STEPS: &str =
+    "answer, ask, await, changed, error, exit, notify, result, stderr, text, times, updated";
 
 impl ServerScript {
     /// Reads a script.
@@ -96,6 +107,14 @@ impl ServerScript {
                         read.rounds.insert(asked.clone(), read_rounds(steps, asked)?);
                     }
                 }
+                "capabilities" => read.content.capabilities = Some(value.clone()),
+                "completions" => {
+                    let values = value.as_object().ok_or_else(|| kind(key, "a mapping"))?;
+                    read.content.completions = Some(values.clone());
+                }
+                "prompts" => read.content.prompts = Some(list(value, key)?),
+                "resources" => read.content.resources = Some(list(value, key)?),
+                "templates" => read.content.templates = Some(list(value, key)?),
                 _ => return Err(unknown(key, "the top", TOP)),
             }
         }
@@ -137,6 +156,7 @@ fn read_step(step: &Value, place: &str) -> Result<ScriptStep, ScriptError> {
         "answer" => ScriptStep::Answer,
         "ask" => ScriptStep::Ask(value.clone()),
         "await" => ScriptStep::Await(text(value, key)?),
+        "changed" => ScriptStep::Changed(text(value, key)?),
         "error" => ScriptStep::Error(value.clone()),
         "exit" => {
             let code = value.as_u64().and_then(|code| u8::try_from(code).ok());
@@ -146,12 +166,17 @@ fn read_step(step: &Value, place: &str) -> Result<ScriptStep, ScriptError> {
         "result" => ScriptStep::Result(value.clone()),
         "stderr" => ScriptStep::Text { text: text(value, key)?, times, is_error: true },
         "text" => ScriptStep::Text { text: text(value, key)?, times, is_error: false },
+        "updated" => ScriptStep::Updated(text(value, key)?),
         _ => return Err(unknown(key, place, STEPS)),
     })
 }
 
 fn text(value: &Value, place: &str) -> Result<String, ScriptError> {
     value.as_str().map(str::to_owned).ok_or_else(|| kind(place, "text"))
+}
+
+fn list(value: &Value, place: &str) -> Result<Vec<Value>, ScriptError> {
+    value.as_array().cloned().ok_or_else(|| kind(place, "a list"))
 }
 
 fn kind(place: &str, expected: &'static str) -> ScriptError {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{
     honest,
     script::{ScriptStep, ServerScript},
+    subscribers::Subscribers,
 };
 
 /// What is written at once.
@@ -35,6 +36,8 @@ pub fn serve_script(
         counts: HashMap::new(),
         answer: Value::Null,
         asked: 0,
+        subscribers: Subscribers::default(),
+        is_stateless: false,
     };
     server.output.write_all(script.greeting.as_bytes())?;
     server.output.flush()?;
@@ -64,6 +67,9 @@ struct ScriptedServer<'script, Input, Output, Errors> {
     answer: Value,
     /// How many requests this server has sent.
     asked: u64,
+    subscribers: Subscribers,
+    /// Whether the last request was of the revision without `initialize`.
+    is_stateless: bool,
 }
 
 /// What the words of a script stand for in a request.
@@ -120,6 +126,11 @@ impl<Input: BufRead, Output: Write, Errors: Write> ScriptedServer<'_, Input, Out
         let round = *count;
         *count += 1;
         let id = message.get("id").unwrap_or(&Value::Null);
+        if id.is_null() {
+            self.subscribers.take(method, id, params);
+        } else {
+            self.is_stateless = honest::is_stateless(params);
+        }
         let words = RequestWords { id, params, count: round + 1 };
         let usual = [ScriptStep::Answer];
         for step in self.script.steps(method, name, round).unwrap_or(&usual) {
@@ -139,7 +150,13 @@ impl<Input: BufRead, Output: Write, Errors: Write> ScriptedServer<'_, Input, Out
         match step {
             ScriptStep::Answer if words.id.is_null() => {}
             ScriptStep::Answer => {
-                let (key, value) = match honest::answer(method, words.params) {
+                let told = self.subscribers.take(method, words.id, words.params);
+                if let Some(told) = told.filter(|_| self.is_stateless) {
+                    self.send(&told, words)?;
+                    return Ok(None);
+                }
+                let content = &self.script.content;
+                let (key, value) = match honest::answer(method, words.params, content) {
                     Ok(result) => ("result", result),
                     Err(error) => ("error", error.to_json()),
                 };
@@ -157,6 +174,16 @@ impl<Input: BufRead, Output: Write, Errors: Write> ScriptedServer<'_, Input, Out
             ScriptStep::Await(method) => {
                 let is_it = |message: &Value| message.get("method") == Some(&json!(method));
                 self.wait_for(is_it)?;
+            }
+            ScriptStep::Changed(list) => {
+                for told in self.subscribers.changed(list, self.is_stateless) {
+                    self.send(&told, words)?;
+                }
+            }
+            ScriptStep::Updated(uri) => {
+                for told in self.subscribers.updated(uri) {
+                    self.send(&told, words)?;
+                }
             }
             ScriptStep::Error(error) => {
                 self.send(&json!({ "jsonrpc": "2.0", "id": words.id, "error": error }), words)?;
@@ -208,12 +235,13 @@ impl<Input: BufRead, Output: Write, Errors: Write> ScriptedServer<'_, Input, Out
             let directory = std::env::current_dir().unwrap_or_default();
             json!(directory.to_string_lossy())
         };
-        let values: [(&str, &dyn Fn() -> Value); 8] = [
+        let values: [(&str, &dyn Fn() -> Value); 9] = [
             ("\"$id\"", &|| words.id.clone()),
             ("\"$token\"", &token),
             ("\"$params\"", &|| words.params.clone()),
             ("\"$count\"", &|| words.count.into()),
             ("\"$answer\"", &|| self.answer.clone()),
+            ("\"$subscriptions\"", &|| json!(self.subscribers.uris())),
             ("\"$environment\"", &environment),
             ("\"$directory\"", &directory),
             ("\"$process\"", &|| std::process::id().into()),
@@ -281,6 +309,72 @@ mod tests {
         assert_eq!(answers[3]["error"]["code"], -32022);
         assert_eq!(answers[4]["result"]["resultType"], "complete");
         assert_eq!(answers[5]["error"]["code"], -32601);
+    }
+
+    #[test]
+    fn what_a_server_has_may_be_said() {
+        let script = json!({
+            "resources": [{ "uri": "a:1", "name": "one", "blob": "AA==" }],
+            "templates": [{ "uriTemplate": "b:{x}", "name": "b", "text": "any" }],
+            "prompts": [{ "name": "p", "messages": [1] }], "completions": { "x": ["ab", "b"] },
+            "capabilities": { "resources": {} },
+            "on": { "ping": [{ "updated": "a:1" }, { "changed": "prompts" },
+                             { "result": { "of": "$subscriptions" } }] },
+        });
+        let complete = json!({ "argument": { "name": "x", "value": "a" } });
+        let (_, answers, _) = served(
+            &script,
+            &[
+                request(1, "resources/list", &json!({})),
+                request(2, "resources/read", &json!({ "uri": "b:2" })),
+                request(3, "resources/read", &json!({ "uri": "c" })),
+                request(4, "prompts/get", &json!({ "name": "p" })),
+                request(5, "completion/complete", &complete),
+                request(6, "initialize", &json!({})),
+                request(7, "resources/subscribe", &json!({ "uri": "a:1" })),
+                request(8, "ping", &json!({})),
+                request(9, "resources/unsubscribe", &json!({ "uri": "a:1" })),
+                request(10, "ping", &json!({})),
+            ],
+        );
+        let result = |at: usize| &answers[at]["result"];
+        assert_eq!(result(0)["resources"], json!([{ "uri": "a:1", "name": "one" }]));
+        assert_eq!(result(1)["contents"], json!([{ "uri": "b:2", "text": "any" }]));
+        assert_eq!(answers[2]["error"]["code"], -32002);
+        assert_eq!(result(3)["messages"], json!([1]));
+        assert_eq!(result(4)["completion"]["values"], json!(["ab"]));
+        assert_eq!(result(5)["capabilities"], json!({ "resources": {} }));
+        assert_eq!(answers[7]["params"], json!({ "uri": "a:1" }));
+        assert_eq!(answers[8]["method"], "notifications/prompts/list_changed");
+        assert_eq!(result(9)["of"], json!(["a:1"]));
+        assert_eq!((answers.len(), &result(12)["of"]), (13, &json!([])));
+    }
+
+    #[test]
+    fn who_listens_is_told_until_that_is_cancelled() {
+        let script = json!({ "on": { "ping": [{ "updated": "a:1" }, { "changed": "tools" }] } });
+        let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28" });
+        let wanted = json!({ "resourceSubscriptions": ["a:1"], "toolsListChanged": true });
+        let ping = |id| request(id, "ping", &json!({ "_meta": meta }));
+        let (_, told, _) = served(
+            &script,
+            &[
+                request(
+                    1,
+                    "subscriptions/listen",
+                    &json!({ "_meta": meta, "notifications": wanted }),
+                ),
+                ping(2),
+                json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } }),
+                ping(3),
+            ],
+        );
+        let methods: Vec<&str> = told.iter().map(|it| it["method"].as_str().unwrap()).collect();
+        let expected = ["subscriptions/acknowledged", "resources/updated", "tools/list_changed"];
+        assert_eq!(methods, expected.map(|method| format!("notifications/{method}")));
+        for told in told {
+            assert_eq!(told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 1);
+        }
     }
 
     #[test]
