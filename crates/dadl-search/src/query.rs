@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use crate::{
     index::{MOST_MEANINGS, SearchIndex},
-    thesaurus::{Thesaurus, WordKind, is_particle, is_stop_word, nearest_stop_word},
+    thesaurus::{
+        Thesaurus, WordKind, is_ordinary, is_particle, is_stop_word, nearest_stop_word,
+    },
     words::{stem, words},
 };
 
@@ -239,16 +241,20 @@ fn is_known(index: &SearchIndex, word: &str) -> bool {
 
 /// Returns the words that an unknown one is made of, as in German, or the idle one that it was to be.
 fn plain_words(index: &SearchIndex, word: String) -> Vec<String> {
-    if word.len() < SHORTEST_UNKNOWN || is_known(index, &word) {
+    if word.len() < SHORTEST_UNKNOWN || is_known(index, &word) || is_ordinary(&word) {
         return vec![word];
     }
     if let Some(idle) = nearest_stop_word(&word) {
         return vec![idle.to_owned()];
     }
     let halves = word.char_indices().map(|(at, _)| word.split_at(at));
-    let mut halves = halves.filter(|(first, second)| first.len() >= 3 && second.len() >= 3);
-    let is_half = |half: &str| !is_stop_word(half) && is_known(index, half);
+    let mut halves = halves.filter(|(first, second)| first.len() >= 3 && second.len() >= 2);
+    let is_half = |half: &str| half.len() >= 3 && !is_stop_word(half) && is_known(index, half);
     let found = halves.find_map(|(first, second)| {
+        // `poweroff` is `power off`.
+        if is_particle(second) && is_half(first) {
+            return Some(vec![first.to_owned(), second.to_owned()]);
+        }
         if !is_half(second) {
             return None;
         }
@@ -395,6 +401,9 @@ impl QueryParser<'_> {
             // `eth2` is an `eth`.
             concept.add_stems(self.index, &[stem(letters)], 1.0, None);
             self.add_meanings(concept, letters, &stem(letters), 1.0, at);
+            return;
+        }
+        if is_ordinary(word) {
             return;
         }
         let spelling = self.index.spelling();

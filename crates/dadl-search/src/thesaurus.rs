@@ -179,15 +179,25 @@ pub(crate) fn nearest_stop_word(word: &str) -> Option<&'static str> {
     stop_words().iter().find(near).copied()
 }
 
+/// Returns whether a folded word is one of everyday language, or a name of people and places: no misspelling
+/// of another one.
+pub(crate) fn is_ordinary(word: &str) -> bool {
+    static WORDS: OnceLock<Vec<&'static str>> = OnceLock::new();
+    let words = WORDS.get_or_init(|| read_words(include_str!("ordinary_words.txt")));
+    words.binary_search(&word).is_ok()
+}
+
 fn stop_words() -> &'static [&'static str] {
     static WORDS: OnceLock<Vec<&'static str>> = OnceLock::new();
-    WORDS.get_or_init(|| {
-        let lines = include_str!("stop_words.txt").lines().filter(|line| !line.starts_with('#'));
-        let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
-        words.sort_unstable();
-        words.dedup();
-        words
-    })
+    WORDS.get_or_init(|| read_words(include_str!("stop_words.txt")))
+}
+
+fn read_words(text: &'static str) -> Vec<&'static str> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
 }
 
 #[cfg(test)]
