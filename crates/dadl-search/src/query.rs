@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 use crate::{
     index::{MOST_MEANINGS, SearchIndex},
     thesaurus::{
-        Thesaurus, WordKind, is_ordinary, is_particle, is_stop_word, nearest_stop_word,
+        Thesaurus, WordKind, is_ordinary, is_particle, is_stop_word, may_stand_apart,
+        nearest_stop_word,
     },
     words::{stem, words},
 };
@@ -23,6 +24,9 @@ const PART_WEIGHT: f32 = 0.4;
 const REPAIRED_WEIGHT: f32 = 1.0;
 /// How much a word counts that begins with the one in the question.
 const LONGER_WEIGHT: f32 = 0.9;
+
+/// How much a word counts that a question had before.
+const AGAIN_WEIGHT: f32 = 0.5;
 
 /// Shorter words are not taken for others.
 const SHORTEST_UNKNOWN: usize = 4;
@@ -106,7 +110,13 @@ const NARROWING: &[&str] = &[
     "details",
     "eligible",
     "entire",
+    "exist",
+    "existe",
+    "existent",
+    "existieren",
+    "existiert",
     "existing",
+    "exists",
     "info",
     "information",
     "latest",
@@ -179,7 +189,7 @@ fn words_and_names(index: &SearchIndex, query: &str) -> (Vec<String>, BTreeSet<u
     let mut names = BTreeSet::new();
     for (text, is_quoted) in quoted_parts(query) {
         for token in text.split_whitespace() {
-            let is_name = is_quoted || is_name(token);
+            let is_name = is_quoted || is_name(token) || is_in_single_quotes(token);
             for word in words(token) {
                 for word in if is_name { vec![word] } else { plain_words(index, word) } {
                     if all.len() == MOST_WORDS {
@@ -214,6 +224,13 @@ fn quoted_parts(query: &str) -> Vec<(&str, bool)> {
     let parts: Vec<&str> = query.split(is_quote).collect();
     let last = parts.len() - 1;
     parts.into_iter().enumerate().map(|(at, part)| (part, at % 2 == 1 && at < last)).collect()
+}
+
+/// Returns whether a word stands between single quotes, which are apostrophes elsewhere.
+fn is_in_single_quotes(token: &str) -> bool {
+    let is_quote = |it: char| matches!(it, '\'' | '\u{2018}' | '\u{2019}' | '\u{201a}');
+    let token = token.trim_end_matches(['.', ',', ';', ':', '?', '!', ')']);
+    token.strip_prefix(is_quote).is_some_and(|rest| rest.len() > 1 && rest.ends_with(is_quote))
 }
 
 /// Returns whether a word is written as names of single things are: `web-01`, `docs/install.md`, `@anna`. A
@@ -277,10 +294,10 @@ impl QueryParser<'_> {
             }
         }
         for verb in 0..count {
-            let particles = (verb + 2..count.min(verb + 2 + MOST_APART))
-                .find(|at| self.words.get(*at).is_some_and(|word| is_particle(word)));
-            if let Some(particle) = particles {
-                self.try_expression(&[verb, particle]);
+            for particle in verb + 2..count.min(verb + 2 + MOST_APART) {
+                if self.words.get(particle).is_some_and(|word| may_stand_apart(word)) {
+                    self.try_expression(&[verb, particle]);
+                }
             }
         }
     }
@@ -320,9 +337,16 @@ impl QueryParser<'_> {
                 continue;
             }
             let mut concept = Concept::default();
-            let narrows = words.len() > 1 && NARROWING.contains(&word.as_str());
+            let narrows = words.len() > 1
+                && (NARROWING.contains(&word.as_str()) || self.index.names_a_backend(&stem));
             let says_little = is_part || says_nothing || narrows || self.is_light(at, word);
-            let weight = if says_little { PART_WEIGHT } else { 1.0 };
+            // `detach the disk, but keep the disk`
+            let is_said = self.stems.iter().take(at).any(|before| *before == stem);
+            let weight = match (says_little, is_said) {
+                (true, _) => PART_WEIGHT,
+                (false, true) => AGAIN_WEIGHT,
+                (false, false) => 1.0,
+            };
             if let Some(own) = own {
                 concept.add(vec![own], weight, None);
             }

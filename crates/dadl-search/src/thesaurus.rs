@@ -82,6 +82,12 @@ const IDLE: &[&str] = &["bring", "get", "give", "go", "have", "make", "put", "ta
 /// Words of an expression that may stand apart: `turn the machine on`.
 const PARTICLES: &[&str] = &["away", "back", "down", "in", "off", "on", "out", "up"];
 
+/// Such words of German: `fahr die Maschine herunter`.
+const GERMAN_PARTICLES: &[&str] = &[
+    "ab", "an", "aus", "ein", "frei", "herunter", "hinzu", "hoch", "neu", "runter", "um", "weg",
+    "zuruck",
+];
+
 impl Thesaurus {
     /// Returns the list inside of the crate.
     pub(crate) fn general() -> &'static Self {
@@ -156,6 +162,11 @@ fn is_idle(expression: &[String]) -> bool {
 
 fn is_participle(word: &str) -> bool {
     word.ends_with("ing") || word.ends_with("ed")
+}
+
+/// Returns whether a word may stand apart from the verb before it.
+pub(crate) fn may_stand_apart(word: &str) -> bool {
+    is_particle(word) || GERMAN_PARTICLES.contains(&word)
 }
 
 /// Returns whether a word ends expressions from which it may stand apart.
