@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 use crate::{
     index::{MOST_MEANINGS, SearchIndex},
     thesaurus::{
-        Thesaurus, WordKind, is_ordinary, is_particle, is_stop_word, may_stand_apart,
-        nearest_stop_word,
+        Thesaurus, WordKind, is_first_name, is_ordinary, is_particle, is_stop_word,
+        may_stand_apart, nearest_stop_word,
     },
     words::{stem, words},
 };
@@ -15,6 +15,8 @@ use crate::{
 pub(crate) const MOST_CHARACTERS: usize = 400;
 /// Of one question so many words count.
 const MOST_WORDS: usize = 40;
+/// So many words may stand between single quotes.
+const MOST_QUOTED: usize = 6;
 /// So many words may stand between a verb and its particle.
 const MOST_APART: usize = 5;
 
@@ -27,6 +29,11 @@ const LONGER_WEIGHT: f32 = 0.9;
 
 /// How much a word counts that a question had before.
 const AGAIN_WEIGHT: f32 = 0.5;
+
+/// How much the name of a person counts for a user.
+const PERSON_WEIGHT: f32 = 0.5;
+/// What people are to APIs, as a stem.
+const USER: &str = "user";
 
 /// Shorter words are not taken for others.
 const SHORTEST_UNKNOWN: usize = 4;
@@ -188,8 +195,13 @@ fn words_and_names(index: &SearchIndex, query: &str) -> (Vec<String>, BTreeSet<u
     let mut all = Vec::new();
     let mut names = BTreeSet::new();
     for (text, is_quoted) in quoted_parts(query) {
-        for token in text.split_whitespace() {
-            let is_name = is_quoted || is_name(token) || is_in_single_quotes(token);
+        let tokens: Vec<&str> = text.split_whitespace().collect();
+        let mut quoted_until = 0;
+        for (at, token) in tokens.iter().enumerate() {
+            if at >= quoted_until {
+                quoted_until = at + single_quoted(tokens.get(at..).unwrap_or_default());
+            }
+            let is_name = is_quoted || at < quoted_until || is_name(token);
             for word in words(token) {
                 for word in if is_name { vec![word] } else { plain_words(index, word) } {
                     if all.len() == MOST_WORDS {
@@ -226,11 +238,19 @@ fn quoted_parts(query: &str) -> Vec<(&str, bool)> {
     parts.into_iter().enumerate().map(|(at, part)| (part, at % 2 == 1 && at < last)).collect()
 }
 
-/// Returns whether a word stands between single quotes, which are apostrophes elsewhere.
-fn is_in_single_quotes(token: &str) -> bool {
+/// Returns how many words from the first on stand between single quotes, which are apostrophes elsewhere.
+fn single_quoted(tokens: &[&str]) -> usize {
     let is_quote = |it: char| matches!(it, '\'' | '\u{2018}' | '\u{2019}' | '\u{201a}');
-    let token = token.trim_end_matches(['.', ',', ';', ':', '?', '!', ')']);
-    token.strip_prefix(is_quote).is_some_and(|rest| rest.len() > 1 && rest.ends_with(is_quote))
+    let ends = |token: &&str| {
+        let token = token.trim_end_matches(['.', ',', ';', ':', '?', '!', ')']);
+        token.len() > 1 && token.ends_with(is_quote)
+    };
+    match tokens.first() {
+        Some(first) if first.starts_with(is_quote) => {
+            tokens.iter().take(MOST_QUOTED).position(ends).map_or(0, |at| at + 1)
+        }
+        _ => 0,
+    }
 }
 
 /// Returns whether a word is written as names of single things are: `web-01`, `docs/install.md`, `@anna`. A
@@ -425,6 +445,12 @@ impl QueryParser<'_> {
             // `eth2` is an `eth`.
             concept.add_stems(self.index, &[stem(letters)], 1.0, None);
             self.add_meanings(concept, letters, &stem(letters), 1.0, at);
+            return;
+        }
+        if is_first_name(word) {
+            // `what may Anna do`
+            concept.add_stems(self.index, &[USER.to_owned()], PERSON_WEIGHT, None);
+            self.add_meanings(concept, USER, USER, PERSON_WEIGHT, at);
             return;
         }
         if is_ordinary(word) {

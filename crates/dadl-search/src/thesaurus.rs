@@ -190,12 +190,19 @@ pub(crate) fn nearest_stop_word(word: &str) -> Option<&'static str> {
     stop_words().iter().find(near).copied()
 }
 
-/// Returns whether a folded word is one of everyday language, or a name of people and places: no misspelling
+/// Returns whether a folded word is one of everyday language, or a name of people or places: no misspelling
 /// of another one.
 pub(crate) fn is_ordinary(word: &str) -> bool {
     static WORDS: OnceLock<Vec<&'static str>> = OnceLock::new();
     let words = WORDS.get_or_init(|| read_words(include_str!("ordinary_words.txt")));
-    words.binary_search(&word).is_ok()
+    words.binary_search(&word).is_ok() || is_first_name(word)
+}
+
+/// Returns whether a folded word is what people are called.
+pub(crate) fn is_first_name(word: &str) -> bool {
+    static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| read_words(include_str!("first_names.txt")));
+    names.binary_search(&word).is_ok()
 }
 
 fn stop_words() -> &'static [&'static str] {
