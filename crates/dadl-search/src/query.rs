@@ -103,6 +103,15 @@ const ASKING: &[&str] = &[
 /// Words after `how` and its like that ask how to do a thing.
 const DOING: &[&str] = &["do", "can", "to", "could", "would", "should", "kann", "je", "puedo"];
 
+/// Words with which a question begins that asks whether something can be done, or wants it to be done.
+const ABLE: &[&str] = &["can", "could", "kann", "konnte", "puede", "peut"];
+
+/// Words behind these of who wants something done.
+const WISHING: &[&str] = &[
+    "anybody", "anyone", "i", "ich", "je", "jemand", "man", "on", "one", "se", "somebody",
+    "someone", "they", "u", "wir", "we", "you",
+];
+
 /// Verbs that may say no more than that something is done.
 const LIGHT: &[&str] = &["create", "do", "make", "perform", "run", "start", "take", "trigger"];
 
@@ -443,8 +452,11 @@ impl QueryParser<'_> {
         let letters = word.trim_end_matches(|it: char| it.is_ascii_digit());
         if letters.len() > 1 && letters.len() < word.len() {
             // `eth2` is an `eth`.
-            concept.add_stems(self.index, &[stem(letters)], 1.0, None);
-            self.add_meanings(concept, letters, &stem(letters), 1.0, at);
+            let is_thing = self.add_meanings(concept, letters, &stem(letters), 1.0, at)
+                || self.index.stem_id(&stem(letters)).is_some_and(|it| self.index.names_a_tool(it));
+            // `web12` is called so, and need not be a web.
+            let weight = if is_thing { 1.0 } else { PART_WEIGHT };
+            concept.add_stems(self.index, &[stem(letters)], weight, None);
             return;
         }
         if is_first_name(word) {
@@ -485,9 +497,14 @@ impl QueryParser<'_> {
         };
         let is_many = |word: &String| MANY.contains(&word.as_str()) || is_plural(word);
         self.parsed.is_of_many = self.words.iter().any(is_many);
-        self.parsed.intent = match is_asking || self.asks_for_state(&is_plural) {
-            true => Intent::Read,
-            false => self.wish(),
+        // `can the machine run there` asks whether, `can you run it` wants it done.
+        let asks_whether = ABLE.contains(&first) && !WISHING.contains(&second);
+        self.parsed.intent = if is_asking || self.asks_for_state(&is_plural) {
+            Intent::Read
+        } else if asks_whether {
+            Intent::Unknown
+        } else {
+            self.wish()
         };
         self.parsed
     }

@@ -153,11 +153,12 @@ impl Thesaurus {
 }
 
 /// Returns whether an expression has words that say nothing by themselves: people use it, and no text of a tool
-/// is found by `get` and `back`.
+/// is found by `get` and `back`, or by `no` and `need`.
 fn is_idle(expression: &[String]) -> bool {
     let first = expression.first().map(String::as_str).unwrap_or_default();
-    let says_nothing = |word: &String| is_stop_word(word) || is_particle(word);
-    expression.len() > 1 && expression.iter().any(says_nothing) && IDLE.contains(&first)
+    let is_filler = |word: &String| is_stop_word(word) && !is_particle(word);
+    let begins_idle = IDLE.contains(&first) && expression.iter().any(|word| is_particle(word));
+    expression.len() > 1 && (begins_idle || expression.iter().any(is_filler))
 }
 
 fn is_participle(word: &str) -> bool {
