@@ -109,6 +109,8 @@ pub struct SearchIndex {
     first_in_names: Vec<u32>,
     tools: Vec<IndexedTool>,
     backends: Vec<Box<str>>,
+    /// Stems of what people call the backends: their names, and the initials of these.
+    in_backends: HashSet<String>,
     families: Vec<ToolFamily>,
     /// By what people say, in stems: what a backend calls it.
     people: HashMap<String, Vec<(u32, Alternative)>>,
@@ -310,6 +312,7 @@ impl SearchIndex {
             in_names,
             first_in_names,
             tools: indexed,
+            in_backends: stems_of_backends(&backends),
             backends,
             families,
             people,
@@ -366,6 +369,12 @@ impl SearchIndex {
         self.in_names.binary_search(&stem).is_ok()
     }
 
+    /// Returns whether a stem names a backend and no tool: it says where to look, not for what.
+    pub(crate) fn names_a_backend(&self, stem: &str) -> bool {
+        self.in_backends.contains(stem)
+            && !self.stem_id(stem).is_some_and(|id| self.names_a_tool(id))
+    }
+
     /// Returns whether the name of any tool begins with a stem.
     pub(crate) fn begins_a_name(&self, stem: u32) -> bool {
         self.first_in_names.binary_search(&stem).is_ok()
@@ -389,6 +398,18 @@ impl SearchIndex {
     pub(crate) fn spelling(&self) -> &Spelling {
         &self.spelling
     }
+}
+
+/// Returns the stems of the names of backends, and of their initials: `xo` is a `xen-orchestra`.
+fn stems_of_backends(backends: &[Box<str>]) -> HashSet<String> {
+    let mut stems = HashSet::new();
+    for words in backends.iter().map(|backend| name_words(backend)) {
+        if words.len() > 1 {
+            stems.insert(words.iter().filter_map(|word| word.chars().next()).collect());
+        }
+        stems.extend(words.iter().map(|word| stem(word)));
+    }
+    stems
 }
 
 /// Returns whether a word of a name only joins others.

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use crate::{
     index::{MOST_MEANINGS, SearchIndex},
-    thesaurus::{Thesaurus, WordKind, is_particle, is_stop_word, nearest_stop_word},
+    thesaurus::{
+        Thesaurus, WordKind, is_first_name, is_ordinary, is_particle, is_stop_word,
+        may_stand_apart, nearest_stop_word,
+    },
     words::{stem, words},
 };
 
@@ -12,6 +15,8 @@ use crate::{
 pub(crate) const MOST_CHARACTERS: usize = 400;
 /// Of one question so many words count.
 const MOST_WORDS: usize = 40;
+/// So many words may stand between single quotes.
+const MOST_QUOTED: usize = 6;
 /// So many words may stand between a verb and its particle.
 const MOST_APART: usize = 5;
 
@@ -21,6 +26,14 @@ const PART_WEIGHT: f32 = 0.4;
 const REPAIRED_WEIGHT: f32 = 1.0;
 /// How much a word counts that begins with the one in the question.
 const LONGER_WEIGHT: f32 = 0.9;
+
+/// How much a word counts that a question had before.
+const AGAIN_WEIGHT: f32 = 0.5;
+
+/// How much the name of a person counts for a user.
+const PERSON_WEIGHT: f32 = 0.5;
+/// What people are to APIs, as a stem.
+const USER: &str = "user";
 
 /// Shorter words are not taken for others.
 const SHORTEST_UNKNOWN: usize = 4;
@@ -90,6 +103,15 @@ const ASKING: &[&str] = &[
 /// Words after `how` and its like that ask how to do a thing.
 const DOING: &[&str] = &["do", "can", "to", "could", "would", "should", "kann", "je", "puedo"];
 
+/// Words with which a question begins that asks whether something can be done, or wants it to be done.
+const ABLE: &[&str] = &["can", "could", "kann", "konnte", "puede", "peut"];
+
+/// Words behind these of who wants something done.
+const WISHING: &[&str] = &[
+    "anybody", "anyone", "i", "ich", "je", "jemand", "man", "on", "one", "se", "somebody",
+    "someone", "they", "u", "wir", "we", "you",
+];
+
 /// Verbs that may say no more than that something is done.
 const LIGHT: &[&str] = &["create", "do", "make", "perform", "run", "start", "take", "trigger"];
 
@@ -104,7 +126,13 @@ const NARROWING: &[&str] = &[
     "details",
     "eligible",
     "entire",
+    "exist",
+    "existe",
+    "existent",
+    "existieren",
+    "existiert",
     "existing",
+    "exists",
     "info",
     "information",
     "latest",
@@ -176,8 +204,13 @@ fn words_and_names(index: &SearchIndex, query: &str) -> (Vec<String>, BTreeSet<u
     let mut all = Vec::new();
     let mut names = BTreeSet::new();
     for (text, is_quoted) in quoted_parts(query) {
-        for token in text.split_whitespace() {
-            let is_name = is_quoted || is_name(token);
+        let tokens: Vec<&str> = text.split_whitespace().collect();
+        let mut quoted_until = 0;
+        for (at, token) in tokens.iter().enumerate() {
+            if at >= quoted_until {
+                quoted_until = at + single_quoted(tokens.get(at..).unwrap_or_default());
+            }
+            let is_name = is_quoted || at < quoted_until || is_name(token);
             for word in words(token) {
                 for word in if is_name { vec![word] } else { plain_words(index, word) } {
                     if all.len() == MOST_WORDS {
@@ -214,6 +247,21 @@ fn quoted_parts(query: &str) -> Vec<(&str, bool)> {
     parts.into_iter().enumerate().map(|(at, part)| (part, at % 2 == 1 && at < last)).collect()
 }
 
+/// Returns how many words from the first on stand between single quotes, which are apostrophes elsewhere.
+fn single_quoted(tokens: &[&str]) -> usize {
+    let is_quote = |it: char| matches!(it, '\'' | '\u{2018}' | '\u{2019}' | '\u{201a}');
+    let ends = |token: &&str| {
+        let token = token.trim_end_matches(['.', ',', ';', ':', '?', '!', ')']);
+        token.len() > 1 && token.ends_with(is_quote)
+    };
+    match tokens.first() {
+        Some(first) if first.starts_with(is_quote) => {
+            tokens.iter().take(MOST_QUOTED).position(ends).map_or(0, |at| at + 1)
+        }
+        _ => 0,
+    }
+}
+
 /// Returns whether a word is written as names of single things are: `web-01`, `docs/install.md`, `@anna`. A
 /// name with `_` may be that of a tool.
 fn is_name(token: &str) -> bool {
@@ -239,16 +287,20 @@ fn is_known(index: &SearchIndex, word: &str) -> bool {
 
 /// Returns the words that an unknown one is made of, as in German, or the idle one that it was to be.
 fn plain_words(index: &SearchIndex, word: String) -> Vec<String> {
-    if word.len() < SHORTEST_UNKNOWN || is_known(index, &word) {
+    if word.len() < SHORTEST_UNKNOWN || is_known(index, &word) || is_ordinary(&word) {
         return vec![word];
     }
     if let Some(idle) = nearest_stop_word(&word) {
         return vec![idle.to_owned()];
     }
     let halves = word.char_indices().map(|(at, _)| word.split_at(at));
-    let mut halves = halves.filter(|(first, second)| first.len() >= 3 && second.len() >= 3);
-    let is_half = |half: &str| !is_stop_word(half) && is_known(index, half);
+    let mut halves = halves.filter(|(first, second)| first.len() >= 3 && second.len() >= 2);
+    let is_half = |half: &str| half.len() >= 3 && !is_stop_word(half) && is_known(index, half);
     let found = halves.find_map(|(first, second)| {
+        // `poweroff` is `power off`.
+        if is_particle(second) && is_half(first) {
+            return Some(vec![first.to_owned(), second.to_owned()]);
+        }
         if !is_half(second) {
             return None;
         }
@@ -271,10 +323,10 @@ impl QueryParser<'_> {
             }
         }
         for verb in 0..count {
-            let particles = (verb + 2..count.min(verb + 2 + MOST_APART))
-                .find(|at| self.words.get(*at).is_some_and(|word| is_particle(word)));
-            if let Some(particle) = particles {
-                self.try_expression(&[verb, particle]);
+            for particle in verb + 2..count.min(verb + 2 + MOST_APART) {
+                if self.words.get(particle).is_some_and(|word| may_stand_apart(word)) {
+                    self.try_expression(&[verb, particle]);
+                }
             }
         }
     }
@@ -314,9 +366,16 @@ impl QueryParser<'_> {
                 continue;
             }
             let mut concept = Concept::default();
-            let narrows = words.len() > 1 && NARROWING.contains(&word.as_str());
+            let narrows = words.len() > 1
+                && (NARROWING.contains(&word.as_str()) || self.index.names_a_backend(&stem));
             let says_little = is_part || says_nothing || narrows || self.is_light(at, word);
-            let weight = if says_little { PART_WEIGHT } else { 1.0 };
+            // `detach the disk, but keep the disk`
+            let is_said = self.stems.iter().take(at).any(|before| *before == stem);
+            let weight = match (says_little, is_said) {
+                (true, _) => PART_WEIGHT,
+                (false, true) => AGAIN_WEIGHT,
+                (false, false) => 1.0,
+            };
             if let Some(own) = own {
                 concept.add(vec![own], weight, None);
             }
@@ -393,8 +452,20 @@ impl QueryParser<'_> {
         let letters = word.trim_end_matches(|it: char| it.is_ascii_digit());
         if letters.len() > 1 && letters.len() < word.len() {
             // `eth2` is an `eth`.
-            concept.add_stems(self.index, &[stem(letters)], 1.0, None);
-            self.add_meanings(concept, letters, &stem(letters), 1.0, at);
+            let is_thing = self.add_meanings(concept, letters, &stem(letters), 1.0, at)
+                || self.index.stem_id(&stem(letters)).is_some_and(|it| self.index.names_a_tool(it));
+            // `web12` is called so, and need not be a web.
+            let weight = if is_thing { 1.0 } else { PART_WEIGHT };
+            concept.add_stems(self.index, &[stem(letters)], weight, None);
+            return;
+        }
+        if is_first_name(word) {
+            // `what may Anna do`
+            concept.add_stems(self.index, &[USER.to_owned()], PERSON_WEIGHT, None);
+            self.add_meanings(concept, USER, USER, PERSON_WEIGHT, at);
+            return;
+        }
+        if is_ordinary(word) {
             return;
         }
         let spelling = self.index.spelling();
@@ -426,9 +497,14 @@ impl QueryParser<'_> {
         };
         let is_many = |word: &String| MANY.contains(&word.as_str()) || is_plural(word);
         self.parsed.is_of_many = self.words.iter().any(is_many);
-        self.parsed.intent = match is_asking || self.asks_for_state(&is_plural) {
-            true => Intent::Read,
-            false => self.wish(),
+        // `can the machine run there` asks whether, `can you run it` wants it done.
+        let asks_whether = ABLE.contains(&first) && !WISHING.contains(&second);
+        self.parsed.intent = if is_asking || self.asks_for_state(&is_plural) {
+            Intent::Read
+        } else if asks_whether {
+            Intent::Unknown
+        } else {
+            self.wish()
         };
         self.parsed
     }

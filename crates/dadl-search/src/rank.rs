@@ -396,9 +396,42 @@ mod tests {
             ("delete the machine \"list of networks\"", "delete_vm"),
             ("delete backup-01.example.com, the vm", "delete_vm"),
             ("snapshot of the machine alarms-2", "snapshot_vm"),
+            ("delete the machine 'list of networks'", "delete_vm"),
         ] {
             assert_eq!(first(query), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn words_that_are_meant_as_they_are_written_are_no_misspelt_ones() {
+        let (reads, changes) = (ToolEffect::Reads, ToolEffect::Changes);
+        let tools = [
+            tool("list_waiting_jobs", "Jobs that are waiting.", reads),
+            tool("list_disks", "Disks.", reads),
+            tool("stop_machine", "Power off a machine.", changes),
+            tool("get_user", "What a user may do.", reads),
+        ];
+        let index = SearchIndex::build(&tools, &[]);
+        for (query, expected) in [
+            ("which disks are wasting", "list_disks"),
+            ("poweroff", "stop_machine"),
+            ("fahr die Kiste bitte runter", "stop_machine"),
+            ("what may Anna do", "get_user"),
+        ] {
+            assert_eq!(found(&index, &[query])[0], expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_backend_says_where_to_look() {
+        let reads = ToolEffect::Reads;
+        let of = |name, description| ToolText {
+            backend: "xen-orchestra".into(),
+            ..tool(name, description, reads)
+        };
+        let tools = [of("list_groups", "Groups."), of("get_status", "What XO says of Xen.")];
+        let index = SearchIndex::build(&tools, &[]);
+        assert_eq!(found(&index, &["groups in XO"])[0], "list_groups");
     }
 
     #[test]

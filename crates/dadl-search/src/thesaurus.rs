@@ -82,6 +82,12 @@ const IDLE: &[&str] = &["bring", "get", "give", "go", "have", "make", "put", "ta
 /// Words of an expression that may stand apart: `turn the machine on`.
 const PARTICLES: &[&str] = &["away", "back", "down", "in", "off", "on", "out", "up"];
 
+/// Such words of German: `fahr die Maschine herunter`.
+const GERMAN_PARTICLES: &[&str] = &[
+    "ab", "an", "aus", "ein", "frei", "herunter", "hinzu", "hoch", "neu", "runter", "um", "weg",
+    "zuruck",
+];
+
 impl Thesaurus {
     /// Returns the list inside of the crate.
     pub(crate) fn general() -> &'static Self {
@@ -147,15 +153,21 @@ impl Thesaurus {
 }
 
 /// Returns whether an expression has words that say nothing by themselves: people use it, and no text of a tool
-/// is found by `get` and `back`.
+/// is found by `get` and `back`, or by `no` and `need`.
 fn is_idle(expression: &[String]) -> bool {
     let first = expression.first().map(String::as_str).unwrap_or_default();
-    let says_nothing = |word: &String| is_stop_word(word) || is_particle(word);
-    expression.len() > 1 && expression.iter().any(says_nothing) && IDLE.contains(&first)
+    let is_filler = |word: &String| is_stop_word(word) && !is_particle(word);
+    let begins_idle = IDLE.contains(&first) && expression.iter().any(|word| is_particle(word));
+    expression.len() > 1 && (begins_idle || expression.iter().any(is_filler))
 }
 
 fn is_participle(word: &str) -> bool {
     word.ends_with("ing") || word.ends_with("ed")
+}
+
+/// Returns whether a word may stand apart from the verb before it.
+pub(crate) fn may_stand_apart(word: &str) -> bool {
+    is_particle(word) || GERMAN_PARTICLES.contains(&word)
 }
 
 /// Returns whether a word ends expressions from which it may stand apart.
@@ -179,15 +191,32 @@ pub(crate) fn nearest_stop_word(word: &str) -> Option<&'static str> {
     stop_words().iter().find(near).copied()
 }
 
+/// Returns whether a folded word is one of everyday language, or a name of people or places: no misspelling
+/// of another one.
+pub(crate) fn is_ordinary(word: &str) -> bool {
+    static WORDS: OnceLock<Vec<&'static str>> = OnceLock::new();
+    let words = WORDS.get_or_init(|| read_words(include_str!("ordinary_words.txt")));
+    words.binary_search(&word).is_ok() || is_first_name(word)
+}
+
+/// Returns whether a folded word is what people are called.
+pub(crate) fn is_first_name(word: &str) -> bool {
+    static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| read_words(include_str!("first_names.txt")));
+    names.binary_search(&word).is_ok()
+}
+
 fn stop_words() -> &'static [&'static str] {
     static WORDS: OnceLock<Vec<&'static str>> = OnceLock::new();
-    WORDS.get_or_init(|| {
-        let lines = include_str!("stop_words.txt").lines().filter(|line| !line.starts_with('#'));
-        let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
-        words.sort_unstable();
-        words.dedup();
-        words
-    })
+    WORDS.get_or_init(|| read_words(include_str!("stop_words.txt")))
+}
+
+fn read_words(text: &'static str) -> Vec<&'static str> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
 }
 
 #[cfg(test)]
