@@ -14,6 +14,7 @@ use std::{
 
 use dadl_descriptor::{
     code,
+    diagnostic::{Diagnostic, Severity},
     model::{AuthScheme, CredentialName, TokenPlacement},
     yaml::{YamlEntry, YamlNode, YamlValue},
 };
@@ -396,7 +397,9 @@ impl ConfigReader {
             self.report_error(code::DUPLICATE_KEY, &other.key_span, message, "keep `auth`");
         }
         let (auth, findings) = dadl_descriptor::read_auth(&entry.value, &entry.key_span);
-        self.findings.extend(findings);
+        // What is wrong in settings is an error.
+        let findings = findings.into_iter().filter(|it| it.severity != Severity::Note);
+        self.findings.extend(findings.map(|it| Diagnostic { severity: Severity::Error, ..it }));
         (auth.unwrap_or(AuthScheme::None), None)
     }
 

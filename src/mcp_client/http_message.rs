@@ -209,11 +209,9 @@ impl Outgoing {
 fn field_text(text: &str) -> Cow<'_, str> {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let bytes = text.as_bytes();
-    let is_plain = bytes.iter().all(|byte| (0x20..=0x7e).contains(byte))
-        && !is_blank(bytes.first())
-        && !is_blank(bytes.last())
-        && !(text.starts_with(ENCODED.0) && text.ends_with(ENCODED.1));
-    if is_plain {
+    let is_hidden = bytes.iter().any(|byte| !(0x20..=0x7e).contains(byte));
+    let is_encoded = text.starts_with(ENCODED.0) && text.ends_with(ENCODED.1);
+    if !is_hidden && !is_encoded && !is_blank(bytes.first()) && !is_blank(bytes.last()) {
         return text.into();
     }
     format!("{}{}{}", ENCODED.0, STANDARD.encode(text), ENCODED.1).into()

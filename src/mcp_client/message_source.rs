@@ -25,7 +25,7 @@ pub(super) trait MessageSource: Send {
 /// One of both.
 pub(super) enum LinkSource {
     /// The output of a process.
-    Lines(LineReader<ChildStdout>),
+    Lines(Box<LineReader<ChildStdout>>),
     /// What came over HTTP.
     Inbox(Inbox),
 }

@@ -318,7 +318,8 @@ impl ConnectedServer {
         });
         let limits = settings.limits;
         let reader = LineReader::new(output, limits.message, room.clone(), limits.memory);
-        let transport = LineTransport::new(LinkSource::Lines(reader), queue, connection.clone());
+        let transport =
+            LineTransport::new(LinkSource::Lines(Box::new(reader)), queue, connection.clone());
         Ok(Self { transport, connection, end: LinkEnd::Process(process), last_lines })
     }
 

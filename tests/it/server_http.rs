@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
 };
@@ -47,6 +48,10 @@ impl Home {
         Self { directory, variables }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
     fn with(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
         self
@@ -79,6 +84,10 @@ impl Home {
 }
 
 impl Run {
+    pub(crate) fn err(&self) -> &str {
+        &self.err
+    }
+
     pub(crate) fn ok(&self) -> &str {
         assert_eq!(self.code, Some(0), "{}", self.err);
         self.out.trim()

@@ -19,10 +19,15 @@ use dadl_mcp::{
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
 
 use crate::{
     mcp_site::{McpSite, Reply, discovery, event, introduction, stream, text_result},
     server_http::{Home, chunk, stateless},
+    tls::acceptor,
 };
 
 /// Longer than anything here takes.
@@ -129,4 +134,44 @@ fn the_transport_before_this_one_is_recognized() {
     let home = Home::new(&site.url(), json!({}));
     assert_eq!(home.run(&["call", "it"]).ok(), "as ever");
     assert!(home.run(&["doctor"]).ok().contains("site 1 speaks MCP 2024-11-05"));
+}
+
+/// A door in TLS to a site: its URL, and its authority in PEM.
+async fn in_tls(site: &McpSite) -> (String, String) {
+    let (acceptor, pem) = acceptor("localhost");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/mcp", listener.local_addr().unwrap().port());
+    let behind = site.origin().trim_start_matches("http://").to_owned();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, behind) = (acceptor.clone(), behind.clone());
+            tokio::spawn(async move {
+                // Who does not trust the certificate goes away.
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut plain = TcpStream::connect(behind).await.unwrap();
+                let _ = copy_bidirectional(&mut stream, &mut plain).await;
+            });
+        }
+    });
+    (url, pem)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_says_of_the_connection_counts() {
+    let site = McpSite::honest();
+    let (url, pem) = in_tls(&site).await;
+    let refused = Home::new(&url, json!({})).run(&["list"]);
+    assert!(
+        refused.err().contains("TLS failed") && refused.err().contains("`ca_file`"),
+        "{}",
+        refused.err()
+    );
+    assert_eq!(site.asked().len(), 0);
+    let home = Home::new(&url, json!({ "ca_file": "ca.pem" }));
+    std::fs::write(home.path().join("ca.pem"), pem).unwrap();
+    assert_eq!(home.run(&["call", "echo", "text=a"]).ok(), "a");
+    let pinned = json!({ "tls_fingerprint": "00".repeat(32) });
+    let refused = Home::new(&url, pinned).run(&["list"]);
+    assert!(refused.err().contains("fingerprint"), "{}", refused.err());
+    assert!(refused.err().contains("backend \"hub\" has no tools"), "{}", refused.err());
 }

@@ -304,6 +304,8 @@ fn what_is_wrong_with_auth_is_said_where_it_is() {
     );
     let kind = with("auth: { type: barer, credential: a }");
     assert!(kind.contains("authentication type"), "{kind}");
+    let key = with("auth: { type: bearer, credential: a, haeder_name: X }");
+    assert!(key.contains("unknown key `haeder_name`"), "{key}");
     let none = with("auth: { type: bearer }");
     assert!(none.contains("has no `credential`"), "{none}");
     let api = errors("  - { name: a, dadl: a, auth: { type: bearer, credential: a } }");

@@ -69,6 +69,8 @@ pub(super) fn lower_auth(
     // What is written for a part of a text is shown for the whole of it.
     let source = SourceText::new(String::new(), String::new());
     let mut context = context::LowerContext::new(&source, node);
+    // Nobody else reads that file.
+    context.features = vec!["refresh_token_rotation"];
     let auth = auth::lower_at(node, key, context::MappingPlace::Key("auth"), &mut context);
     (auth, context.findings)
 }
