@@ -17,8 +17,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_dadl-mcp");
 pub(crate) struct House {
     pub(crate) home: TempDir,
     pub(crate) backends: Vec<Value>,
-    top: Value,
-    variables: Vec<(&'static str, String)>,
+    pub(crate) top: Value,
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 /// What a run left behind.
