@@ -121,12 +121,19 @@ impl ListNews {
 }
 
 /// Digests of the parts of a list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct ListDigests {
     tools: BTreeMap<String, String>,
     resources: String,
     prompts: String,
     instructions: String,
+}
+
+/// That of a server which has nothing.
+impl Default for ListDigests {
+    fn default() -> Self {
+        Self::of(&ServerList::default())
+    }
 }
 
 impl ListDigests {

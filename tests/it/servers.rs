@@ -17,8 +17,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_dadl-mcp");
 pub(crate) struct House {
     pub(crate) home: TempDir,
     pub(crate) backends: Vec<Value>,
-    top: Value,
-    variables: Vec<(&'static str, String)>,
+    pub(crate) top: Value,
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 /// What a run left behind.
@@ -428,7 +428,10 @@ fn a_server_gets_what_is_named_and_no_secret_comes_back() {
     let without = House { variables: Vec::new(), ..house };
     let listed = without.run(&["list"]);
     assert!(listed.err.contains("NOTES_KEY"), "{}", listed.err);
-    assert_eq!(listed.names(), Vec::<String>::new());
+    // It has what it listed before, and no call of it begins.
+    assert_eq!(listed.names(), ["echo"]);
+    let called = without.run(&["call", "echo", "text=a"]);
+    assert!(called.failure().contains("NOTES_KEY"), "{}", called.err);
 }
 
 #[test]
