@@ -104,7 +104,7 @@ pub struct HttpServerSettings {
     /// How requests authenticate.
     pub auth: AuthScheme,
     /// How the server lets this program in as MCP specifies it; `None` where `auth` does that.
-    pub authorization: Option<McpAuthorization>,
+    pub authorization: Option<Box<McpAuthorization>>,
 }
 
 /// When a server is started.
@@ -187,7 +187,7 @@ impl ConfigReader {
             }
             TransportKind::Http => {
                 let auth = self.read_bearer(section, backend);
-                let authorization = self.read_authorization(section);
+                let authorization = self.read_authorization(section).map(Box::new);
                 self.check_server_headers(section);
                 ServerConnection::Http(HttpServerSettings { auth, authorization })
             }
