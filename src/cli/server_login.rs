@@ -60,7 +60,7 @@ const SECRET_MARGIN: u64 = 60 * 60;
 /// Returns how the server of `backend` lets this program in, where that is for `setup` to find out.
 pub(super) fn wanted(backend: &BackendSettings) -> Option<McpAuthorization> {
     match &backend.server.as_ref()?.connection {
-        ServerConnection::Http(settings) => settings.authorization.clone(),
+        ServerConnection::Http(settings) => settings.authorization.as_deref().cloned(),
         ServerConnection::Stdio(_) => None,
     }
 }

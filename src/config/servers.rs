@@ -107,7 +107,7 @@ pub struct HttpServerSettings {
     /// How requests authenticate.
     pub auth: AuthScheme,
     /// How the server lets this program in as MCP specifies it; `None` where `auth` does that.
-    pub authorization: Option<McpAuthorization>,
+    pub authorization: Option<Box<McpAuthorization>>,
 }
 
 /// When a server is started.
@@ -190,6 +190,7 @@ impl ConfigReader {
             }
             TransportKind::Http => {
                 let (auth, authorization) = self.read_server_auth(section, backend);
+                let authorization = authorization.map(Box::new);
                 self.check_server_headers(section);
                 ServerConnection::Http(HttpServerSettings { auth, authorization })
             }

@@ -126,5 +126,7 @@ front.on("request", async (request, response) => {
   return json(200, { jsonrpc: "2.0", id: message.id, result: answerTo(message, token) });
 });
 
+// Nobody reads more than one line, and what the provider remarks has to end nowhere.
+process.stdout.on("error", () => {});
 console.log(JSON.stringify({ issuer, server: resource }));
 process.stdin.resume().on("end", () => process.exit(0));

@@ -107,7 +107,7 @@ fn little_need_be_said() {
     assert_eq!(backend.url.as_deref(), Some("https://a.example/mcp?team=1"));
     let auth = HttpServerSettings {
         auth: AuthScheme::None,
-        authorization: Some(McpAuthorization::default()),
+        authorization: Some(Box::new(McpAuthorization::default())),
     };
     assert_eq!(settings.connection, ServerConnection::Http(auth));
 }
