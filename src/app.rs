@@ -33,6 +33,7 @@ use dadl_descriptor::{
     offer::ServerOffer,
     source::SourceText,
 };
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 pub use self::{
@@ -479,7 +480,13 @@ impl LoadedBackend {
         let cache = settings.cache.as_deref();
         let place = cache.and_then(|cache| KnownListPlace::new(cache, &self.settings));
         if let BackendAccess::Server(server) = &mut self.access {
-            let pins = settings.pins.as_ref().map(|pins| pins.server_pins(&self.settings.name));
+            let name = &self.settings.name;
+            let file = settings.pins.as_ref().map(|pins| pins.path(name));
+            self.read.extend(file.map(|path| {
+                let digest = std::fs::read(&path).map(|bytes| Sha256::digest(bytes).into());
+                (path, digest.unwrap_or_default())
+            }));
+            let pins = settings.pins.as_ref().map(|pins| pins.server_pins(name));
             server.listing = ServerListing::new(place, pins.unwrap_or_default());
         }
         self

@@ -383,6 +383,8 @@ mod tests {
         }]);
         let catalog = Arc::new(fixture::server_catalog(&all, &[("get*", "read")], &["read"]));
         let app = App {
+            profiles: Vec::new(),
+            origin: None,
             gate: Gate::new(Arc::clone(&catalog), vec![ConfirmPolicy::Ask]),
             executor: Executor::new(Vec::<Backend>::new(), FileStore::new(PathBuf::new())),
             backends: Vec::new(),

@@ -3,13 +3,16 @@
 use bytes::Bytes;
 use dadl_text::text;
 use futures_util::StreamExt as _;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{CredentialRefusal, ServerFault};
 use crate::{
-    http::backend::{Backend, ExchangeError, HttpExchange},
+    http::{
+        backend::{Backend, ExchangeError, HttpExchange},
+        mcp_authorization::ServerRefusal,
+    },
     secrets::Secrets,
 };
 
@@ -122,7 +125,7 @@ impl HttpRefusal {
                 status,
                 challenge,
                 has_credential: client.authenticator().has_credential(),
-                command: client.settings().setup_command(),
+                command: self.command(client),
             }));
         }
         if is_introduction && self.is_of_address() {
@@ -130,6 +133,17 @@ impl HttpRefusal {
         }
         let said = self.said(secrets);
         ServerFault::Status { status, said, retry_after: self.retry_after }
+    }
+
+    /// Returns the command that logs in, with the rights that the server says are missing.
+    fn command(&self, client: &Backend) -> String {
+        let field = self.challenge.as_deref().and_then(|it| HeaderValue::from_str(it).ok());
+        let fields = field.map(|field| (header::WWW_AUTHENTICATE, field));
+        let fields: HeaderMap = fields.into_iter().collect();
+        match ServerRefusal::of(self.status, &fields, client.settings()) {
+            Some(ServerRefusal::InsufficientScope { command, .. }) => command,
+            _ => client.settings().setup_command(),
+        }
     }
 
     fn said(&self, secrets: &Secrets) -> Option<String> {
