@@ -37,6 +37,8 @@ mod rewrite;
 mod screen;
 mod search;
 mod serve;
+mod server_content;
+mod server_questions;
 mod setup;
 mod show;
 mod signals;

@@ -19,7 +19,7 @@ use crate::{
         servers::{EnvValue, ServerSettings, StdioSettings},
     },
     http::backend::Backend,
-    mcp_client::{LinkLimits, LinkSettings, LinkState, ProcessSettings, ServerEra, ServerLink},
+    mcp_client::{ClientOffer, LinkLimits, LinkSettings, LinkState, ProcessSettings, ServerEra, ServerLink},
     secrets::{self, Secrets},
     shares::SharedBudget,
 };
@@ -147,6 +147,7 @@ impl ServerClient {
             },
             limits,
             first_era,
+            offer: self.offer(),
         })
     }
 
@@ -170,6 +171,11 @@ impl ServerClient {
         };
         let named = self.process.env.iter();
         named.map(|(name, it)| Ok((name.clone(), value(it)?))).collect()
+    }
+
+    /// Returns what the server may ask for.
+    fn offer(&self) -> ClientOffer {
+        ClientOffer { roots: self.server.roots.clone(), sampling: self.server.sampling }
     }
 
     fn made_link(&self) -> Option<ServerLink> {
@@ -205,6 +211,14 @@ impl Executor {
                 let message = "the backend is no MCP server".to_owned();
                 Err(CallError::Settings { message })
             }
+        }
+    }
+
+    /// Returns what a server may ask for.
+    pub(super) fn server_offer(&self, backend: BackendId) -> ClientOffer {
+        match self.backends.get(backend.0) {
+            Some(BackendClient::Server(server)) => server.offer(),
+            _ => ClientOffer::default(),
         }
     }
 

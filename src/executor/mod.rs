@@ -14,10 +14,12 @@ mod change_approval;
 mod change_ledger;
 mod composite;
 pub(crate) mod connection;
+mod content_files;
 mod context;
 mod disposition;
 mod download;
 mod dry_run;
+mod elicitation;
 mod error;
 mod file_name;
 mod health;
@@ -41,6 +43,10 @@ mod script_result;
 mod sealed;
 mod send;
 mod server_call;
+mod server_exchange;
+mod server_questions;
+mod server_result;
+mod server_task;
 mod settle_write;
 mod step;
 mod step_queue;
@@ -62,8 +68,10 @@ pub use self::{
     caller_script::{CallerScript, ScriptError, ScriptGuide},
     change_approval::{ChangeApproval, ChangeQuestion, ChangeRefusal},
     context::{CallContext, OnDrop, WaitBudget},
+    elicitation::{Elicitation, ElicitationFault},
     error::{CallError, TaskError, ToolFailure},
     script_result::ScriptResultError,
+    server_questions::{QuestionAnswer, ServerQuestion, ServerQuestions},
 };
 use self::{
     begun_tasks::BegunTasks,

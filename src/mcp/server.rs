@@ -14,13 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     builtin::BuiltinTool,
+    call_sessions::CallSession,
     connection_bounds::ConnectionBounds,
     consent::{self, ConsentAnswer, ConsentBroker, ConsentRetry},
     known_values::KnownValues,
     object_resources::ObjectResources,
     prompts::{self, ExamplePrompt},
     result,
-    script_sessions::PausedScripts,
+    script_sessions::{PausedSessions, ScriptSession},
     shown_tools::{ShownTools, ToolList},
     shutdown::GracefulShutdown,
 };
@@ -62,7 +63,8 @@ struct ServerShared {
     consents: ConsentBroker,
     /// Finds the tools that hosts do not see.
     finder: Option<Arc<ToolFinder>>,
-    scripts: PausedScripts,
+    scripts: PausedSessions<ScriptSession>,
+    calls: PausedSessions<CallSession>,
     builtins: Vec<BuiltinTool>,
     streams: StreamHub,
     objects: ObjectResources,
@@ -102,7 +104,8 @@ impl McpServer {
             prompts,
             consents,
             finder,
-            scripts: PausedScripts::default(),
+            scripts: PausedSessions::default(),
+            calls: PausedSessions::default(),
             builtins,
             streams: StreamHub::default(),
             objects: ObjectResources::new(watched),
@@ -252,8 +255,13 @@ impl McpServer {
     }
 
     /// Returns the scripts that wait for a person.
-    pub(super) fn paused_scripts(&self) -> &PausedScripts {
+    pub(super) fn paused_scripts(&self) -> &PausedSessions<ScriptSession> {
         &self.shared.scripts
+    }
+
+    /// Returns the calls that wait for a person.
+    pub(super) fn paused_calls(&self) -> &PausedSessions<CallSession> {
+        &self.shared.calls
     }
 
     /// Returns what asks persons.

@@ -10,13 +10,19 @@ use serde_json::{Map, Value};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
+    call_slot::RawResult,
+    clock::CallClock,
     error::{ServerError, ServerFault},
-    requests::{ServerList, ToolAnswer},
+    questions::{CallerPlace, QuestionDesk},
+    requests::{ServerList, ToolAnswer, ToolCall},
     restart::RestartPause,
     session::{ProgressListener, Session},
     settings::{LinkSettings, ServerEra},
 };
-use crate::{secrets::Secrets, shares::SharedBudget};
+use crate::{
+    secrets::Secrets,
+    shares::{ClientKey, SharedBudget},
+};
 
 /// One server; a clone is the same one. The server ends when the last clone is gone.
 #[derive(Clone)]
@@ -27,6 +33,7 @@ struct LinkInner {
     secrets: Secrets,
     room: SharedBudget,
     changes: watch::Sender<u64>,
+    desk: QuestionDesk,
     state: Mutex<LinkStage>,
     pause: Mutex<RestartPause>,
 }
@@ -85,6 +92,7 @@ impl ServerLink {
             secrets,
             room,
             changes: watch::channel(0).0,
+            desk: QuestionDesk::default(),
             state: Mutex::new(LinkStage::Idle),
             pause: Mutex::default(),
         }))
@@ -119,9 +127,45 @@ impl ServerLink {
         time: Duration,
         listener: ProgressListener<'_>,
     ) -> Result<ToolAnswer, ServerError> {
-        let call =
-            async |session: &Session, left| session.call(tool, arguments, left, listener).await;
-        self.with_session(time, call).await
+        let call = ToolCall { tool, arguments, answers: None, as_task: false };
+        self.call_by(call, &CallClock::new(time), listener).await
+    }
+
+    /// Does so by a clock that may stand still.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`call`](Self::call).
+    pub async fn call_by(
+        &self,
+        call: ToolCall<'_>,
+        clock: &CallClock,
+        listener: ProgressListener<'_>,
+    ) -> Result<ToolAnswer, ServerError> {
+        let request =
+            async |session: &Session, _| session.call(call, clock, listener).await;
+        self.with_session(clock.left(), request).await
+    }
+
+    /// Makes a request that has no type of its own.
+    ///
+    /// # Errors
+    ///
+    /// See [`ServerFault`].
+    pub(crate) async fn other(
+        &self,
+        method: &str,
+        params: Value,
+        clock: &CallClock,
+    ) -> Result<RawResult, ServerError> {
+        let request = async |session: &Session, _| session.other(method, params, clock).await;
+        self.with_session(clock.left(), request).await
+    }
+
+    /// Takes the place of a call that is about to be made, at which questions of the server arrive where
+    /// somebody can be asked.
+    pub fn place(&self, client: ClientKey, can_ask: bool) -> CallerPlace {
+        self.0.desk.place(client, can_ask)
     }
 
     /// Asks whether the server is there.
@@ -237,10 +281,10 @@ impl LinkInner {
         started: watch::Sender<StartOutcome>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (settings, secrets) = (Arc::clone(&self.settings), self.secrets.clone());
-        let (room, changes) = (self.room.clone(), self.changes.clone());
+        let (room, changes, desk) = (self.room.clone(), self.changes.clone(), self.desk.clone());
         async move {
             let opened = tokio::select! {
-                opened = Session::open(&settings, &secrets, &room, &changes) => opened,
+                opened = Session::open(&settings, &secrets, &room, &changes, &desk) => opened,
                 // All clones of the link are gone.
                 () = started.closed() => return,
             };

@@ -9,7 +9,8 @@
 //! | `link`, `restart` | one server: is it there, start it, start it again |
 //! | `session` | introduction; one request and its answer, time and end |
 //! | `requests` | the requests that are made |
-//! | `handler` | what a server may ask of us |
+//! | `handler`, `questions` | what a server may ask of us, and of whom |
+//! | `clock` | the time of a call |
 //! | `line_transport` | what is done with each message |
 //! | `decode`, `oversized` | one message: which kind it is, and whose |
 //! | `call_slot` | what a request and the transport share |
@@ -25,6 +26,7 @@
 //! time, and no other call is hurt.
 
 mod call_slot;
+mod clock;
 mod decode;
 mod environment;
 mod error;
@@ -39,6 +41,7 @@ mod pace;
 mod process;
 mod process_end;
 mod program;
+mod questions;
 mod requests;
 mod restart;
 mod session;
@@ -48,12 +51,14 @@ mod supervisor;
 pub(crate) use self::supervisor::{child_of, supervise};
 pub use self::{
     call_slot::RawResult,
+    clock::{CallClock, StoppedClock},
     decode::ServerProgress,
     environment::INHERITED,
     error::{RpcFailure, ServerError, ServerFault},
     link::{LinkState, ServerLink},
     process_end::ProcessEnd,
-    requests::{ServerList, ToolAnswer},
+    questions::{AskedQuestion, CallerPlace, QuestionKind},
+    requests::{InputAnswers, ServerList, ToolAnswer, ToolCall},
     session::ProgressListener,
-    settings::{LinkLimits, LinkSettings, ProcessSettings, ServerEra},
+    settings::{ClientOffer, LinkLimits, LinkSettings, ProcessSettings, ServerEra},
 };

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     call_slot::{CallSlot, RawResult},
+    clock::CallClock,
     decode::ServerProgress,
     error::ServerFault,
     error_output::{self, LastLines},
@@ -30,6 +31,7 @@ use super::{
     line_writer,
     process::{self, ServerProcess, StartedServer},
     process_end::ProcessEnd,
+    questions::QuestionDesk,
     settings::{LinkSettings, ServerEra},
 };
 use crate::{secrets::Secrets, shares::SharedBudget};
@@ -80,7 +82,9 @@ impl Session {
         secrets: &Secrets,
         room: &SharedBudget,
         changes: &watch::Sender<u64>,
+        desk: &QuestionDesk,
     ) -> Result<Self, ServerFault> {
+        let client = AnsweringClient::new(desk.clone(), settings.offer.clone());
         let deadline = Instant::now() + settings.limits.start;
         let mut server = ConnectedServer::start(settings, secrets, room, changes)?;
         let first = settings.first_era;
@@ -91,7 +95,7 @@ impl Session {
                 server.end(settings.limits.end).await;
                 server = ConnectedServer::start(settings, secrets, room, changes)?;
             }
-            match server.introduce(era, settings, deadline).await {
+            match server.introduce(&client, era, settings, deadline).await {
                 Ok(service) => return Ok(server.session(service, era, settings).await),
                 Err(IntroductionFault::Final(fault)) => {
                     server.end(settings.limits.end).await;
@@ -112,10 +116,21 @@ impl Session {
     /// The server is told when nobody waits any more: when the time is over, or the future is dropped.
     pub(super) async fn request(
         &self,
-        mut request: ClientRequest,
+        request: ClientRequest,
         time: Duration,
         listener: ProgressListener<'_>,
     ) -> Result<RawResult, ServerFault> {
+        self.request_by(request, &CallClock::new(time), listener).await
+    }
+
+    /// Does so by a clock that may stand still.
+    pub(super) async fn request_by(
+        &self,
+        mut request: ClientRequest,
+        clock: &CallClock,
+        listener: ProgressListener<'_>,
+    ) -> Result<RawResult, ServerFault> {
+        let time = clock.left();
         let deadline = Instant::now() + time;
         let slot = Arc::new(CallSlot::default());
         request.extensions_mut().insert(Arc::clone(&slot));
@@ -159,7 +174,7 @@ impl Session {
                         None => Err(self.why_ended().await),
                     };
                 }
-                () = tokio::time::sleep_until(deadline) => {
+                () = clock.over() => {
                     return Err(ServerFault::Timeout { after: time });
                 }
             }
@@ -261,6 +276,7 @@ impl ConnectedServer {
     /// Introduces us; the connection stays as it is when that fails.
     async fn introduce(
         &self,
+        client: &AnsweringClient,
         era: ServerEra,
         settings: &LinkSettings,
         deadline: Instant,
@@ -271,7 +287,7 @@ impl ConnectedServer {
                 preferred_versions: vec![ProtocolVersion::V_2026_07_28],
             },
         };
-        let introduced = AnsweringClient.serve_with_lifecycle(self.transport.clone(), lifecycle);
+        let introduced = client.clone().serve_with_lifecycle(self.transport.clone(), lifecycle);
         match timeout_at(deadline, introduced).await {
             Ok(Ok(service)) => {
                 let version = service.peer_info().map(|info| info.protocol_version.clone());

@@ -3,6 +3,8 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
+use serde_json::{Value, json};
+use url::Url;
 
 use crate::config::env_vars::Environment;
 
@@ -17,6 +19,31 @@ pub struct LinkSettings {
     pub limits: LinkLimits,
     /// Which introduction is tried first.
     pub first_era: ServerEra,
+    /// What it may ask for.
+    pub offer: ClientOffer,
+}
+
+/// What a server may ask for beside pings and persons.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientOffer {
+    /// Directories that it is told of as roots.
+    pub roots: Vec<PathBuf>,
+    /// Whether it may ask the model of the host.
+    pub sampling: bool,
+}
+
+impl ClientOffer {
+    /// Returns the answer to `roots/list`; a path that is not absolute is no root.
+    pub fn roots_result(&self) -> Value {
+        let roots = self.roots.iter().filter_map(|root| {
+            let uri = Url::from_directory_path(root).ok()?;
+            let name = root.file_name().map(|name| name.to_string_lossy().into_owned());
+            // No slash at the end: servers compare texts.
+            let uri = uri.as_str().trim_end_matches('/');
+            Some(json!({ "uri": uri, "name": name.unwrap_or_default() }))
+        });
+        json!({ "roots": roots.collect::<Vec<_>>() })
+    }
 }
 
 /// A server that runs as a process of its own and speaks on its standard input and output.
