@@ -19,7 +19,9 @@ use crate::{
         servers::{EnvValue, ServerSettings, StdioSettings},
     },
     http::backend::Backend,
-    mcp_client::{ClientOffer, LinkLimits, LinkSettings, LinkState, ProcessSettings, ServerEra, ServerLink},
+    mcp_client::{
+        ClientOffer, LinkLimits, LinkSettings, LinkState, ProcessSettings, ServerEra, ServerLink,
+    },
     secrets::{self, Secrets},
     shares::SharedBudget,
 };
@@ -175,7 +177,8 @@ impl ServerClient {
 
     /// Returns what the server may ask for.
     fn offer(&self) -> ClientOffer {
-        ClientOffer { roots: self.server.roots.clone(), sampling: self.server.sampling }
+        let ServerSettings { roots, sampling, log_level, .. } = &self.server;
+        ClientOffer { roots: roots.clone(), sampling: *sampling, log_level: *log_level }
     }
 
     fn made_link(&self) -> Option<ServerLink> {

@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::ServerQuestions;
+use super::questions::ServerQuestions;
 use crate::{call::CallArguments, outcome::CallObserver, shares::ClientKey};
 
 /// What a call carries besides its arguments. By default the only client of the process makes it,

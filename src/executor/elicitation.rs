@@ -69,7 +69,9 @@ pub enum ElicitationFault {
     #[error("it says of no form what is wanted")]
     Schema,
     /// The page has an address that nobody opens.
-    #[error("the address that it wants to be opened is no URL that begins with http:// or https://")]
+    #[error(
+        "the address that it wants to be opened is no URL that begins with http:// or https://"
+    )]
     Url,
 }
 

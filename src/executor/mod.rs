@@ -33,6 +33,7 @@ mod peek;
 mod pipeline;
 mod preparing;
 mod preview;
+mod questions;
 mod range;
 mod read;
 mod result;
@@ -70,8 +71,8 @@ pub use self::{
     context::{CallContext, OnDrop, WaitBudget},
     elicitation::{Elicitation, ElicitationFault},
     error::{CallError, TaskError, ToolFailure},
+    questions::{QuestionAnswer, ServerQuestion, ServerQuestions},
     script_result::ScriptResultError,
-    server_questions::{QuestionAnswer, ServerQuestion, ServerQuestions},
 };
 use self::{
     begun_tasks::BegunTasks,

@@ -46,13 +46,14 @@ impl Executor {
         let time = self.client(entry)?.settings().timeouts.call;
         let clock = CallClock::new(time);
         let offer = self.server_offer(entry.backend);
-        let questions = CallQuestions::new(&entry.backend_name, offer, context, &clock);
+        let questions = CallQuestions::new(&entry.backend_name, offer, context, &clock, turns);
         let mut place = link.place(context.client.clone(), questions.can_ask());
         let only_reads = !entry.may_change();
         let (link, questions, clock) = (&link, &questions, &clock);
         let exchange = ServerExchange { link, tool, questions, clock, context, only_reads, time };
         let done = Box::pin(exchange.result(arguments, &mut place)).await;
-        drop((turns, inlined));
+        questions.give_turn();
+        drop(inlined);
         let (end, retries) = done.map_err(|error| CallError::from(error).of_server_write(call))?;
         let mut notes = questions.notes(&place);
         if retries > 0 {
@@ -116,6 +117,12 @@ impl Executor {
         }
         let payload = room.work(size, || server_result::payload(content)).await;
         drop(room);
-        Ok(Ok(CallOutcome { status: STATUS, payload, notes, next: None, held: HeldMemory::by(memory) }))
+        Ok(Ok(CallOutcome {
+            status: STATUS,
+            payload,
+            notes,
+            next: None,
+            held: HeldMemory::by(memory),
+        }))
     }
 }

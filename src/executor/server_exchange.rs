@@ -62,11 +62,16 @@ impl ServerExchange<'_> {
     ) -> Result<(ServerEnd, u32), ServerError> {
         let (mut answers, mut retries) = (None, 0);
         for _ in 0..MOST_ROUNDS {
-            let answer = self.answer(&arguments, &answers, place, &mut retries).await?;
+            let answer = self.answer(&arguments, &answers, place, &mut retries).await;
             let end = match answer {
-                ToolAnswer::Done(result) => ServerEnd::Result(result),
-                ToolAnswer::Task(begun) => self.follow(&begun, place).await?,
-                ToolAnswer::InputNeeded(needed) => match self.questions.inputs(&needed).await {
+                Ok(ToolAnswer::Done(result)) => ServerEnd::Result(result),
+                Ok(ToolAnswer::Task(begun)) => self.follow(&begun, place).await?,
+                Err(error) => match self.questions.visits(&error.fault).await {
+                    Some(Ok(())) => continue,
+                    Some(Err(why)) => ServerEnd::Failed(why),
+                    None => return Err(error),
+                },
+                Ok(ToolAnswer::InputNeeded(needed)) => match self.questions.inputs(&needed).await {
                     Ok(given) => {
                         answers = Some(given);
                         continue;

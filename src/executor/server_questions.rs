@@ -11,47 +11,27 @@ use std::{
 };
 
 use dadl_text::json::{cost, scan};
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{CallContext, elicitation::Elicitation};
+use super::{
+    CallContext,
+    call_bounds::CallTurns,
+    elicitation::Elicitation,
+    questions::{QuestionAnswer, ServerQuestion, ServerQuestions},
+};
 use crate::mcp_client::{
     AskedQuestion, CallClock, CallerPlace, ClientOffer, InputAnswers, QuestionKind, RawResult,
+    RpcFailure, ServerFault,
 };
 
 /// So much is read of what a server needs: the tree, in bytes.
 const LARGEST_INPUT: u64 = 4 * 1024 * 1024;
 
+/// The code of an error that names pages which have to be opened first (2025-11-25).
+const PAGES_NEEDED: i64 = -32042;
+
 /// A server asks for no more at once.
 const MOST_AT_ONCE: usize = 8;
-
-/// What a server asks for of whoever calls it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ServerQuestion {
-    /// Something of a person.
-    Person(Elicitation),
-    /// Something of the model of the host: the parameters of `sampling/createMessage`.
-    Model(Value),
-}
-
-/// What became of a question.
-#[derive(Debug, Clone, PartialEq)]
-pub enum QuestionAnswer {
-    /// The values of a form, or the result of the model.
-    Given(Value),
-    /// The person said no.
-    Declined,
-    /// The person closed the question.
-    Closed,
-    /// It was not put, and why.
-    Unput(String),
-}
-
-/// Whoever can be asked by servers.
-pub trait ServerQuestions: Send + Sync {
-    /// Puts a question. Dropping the future withdraws it.
-    fn ask(&self, question: ServerQuestion) -> BoxFuture<'_, QuestionAnswer>;
-}
 
 /// The questions of a server during one call.
 pub(super) struct CallQuestions<'call> {
@@ -59,6 +39,8 @@ pub(super) struct CallQuestions<'call> {
     offer: ClientOffer,
     asker: Option<&'call dyn ServerQuestions>,
     clock: &'call CallClock,
+    /// The turn of the call: while a person thinks, others call.
+    turns: Mutex<Option<CallTurns>>,
     notes: Mutex<Vec<String>>,
 }
 
@@ -68,9 +50,22 @@ impl<'call> CallQuestions<'call> {
         offer: ClientOffer,
         context: &CallContext<'call>,
         clock: &'call CallClock,
+        turns: CallTurns,
     ) -> Self {
-        let asker = context.questions;
-        Self { backend, offer, asker, clock, notes: Mutex::default() }
+        let (asker, turns) = (context.questions, Mutex::new(Some(turns)));
+        Self { backend, offer, asker, clock, turns, notes: Mutex::default() }
+    }
+
+    /// Gives the turn of the call back.
+    pub(super) fn give_turn(&self) {
+        drop(self.turns.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Puts a question, for as long as it takes.
+    async fn put(&self, asker: &dyn ServerQuestions, question: ServerQuestion) -> QuestionAnswer {
+        self.give_turn();
+        let _stopped = self.clock.stop();
+        asker.ask(question).await
     }
 
     /// Returns whether somebody can be asked.
@@ -136,13 +131,37 @@ impl<'call> CallQuestions<'call> {
                 (Some(kind), _) => self.answer(kind, params).await?,
                 (None, "roots/list") if !self.offer.roots.is_empty() => self.offer.roots_result(),
                 (None, "roots/list") => {
-                    return Err("it asks for roots, and the operator names none (`roots`)".to_owned());
+                    return Err(
+                        "it asks for roots, and the operator names none (`roots`)".to_owned()
+                    );
                 }
                 _ => return Err("it asks for what nobody here can answer".to_owned()),
             };
             responses.insert(key, response);
         }
         Ok(InputAnswers { responses, state })
+    }
+
+    /// Has the pages opened that a server needs to be opened before it does what it is called for; `None`
+    /// for any other failure.
+    pub(super) async fn visits(&self, fault: &ServerFault) -> Option<Result<(), String>> {
+        let ServerFault::Rpc(RpcFailure { code: PAGES_NEEDED, data: Some(data), .. }) = fault
+        else {
+            return None;
+        };
+        let Some(Value::Object(data)) = cost::parse_tree(data, LARGEST_INPUT) else { return None };
+        let pages = data.get("elicitations").and_then(Value::as_array)?;
+        let is_page = |it: &Value| it.get("mode").and_then(Value::as_str) == Some("url");
+        if pages.is_empty() || pages.len() > MOST_AT_ONCE || !pages.iter().all(is_page) {
+            return None;
+        }
+        for page in pages {
+            if self.elicit(page).await.get("action") != Some(&json!("accept")) {
+                let why = "it needs a page to be opened first, which was not done";
+                return Some(Err(why.to_owned()));
+            }
+        }
+        Some(Ok(()))
     }
 
     /// Answers one request: with its result, or says why there is none.
@@ -159,10 +178,7 @@ impl<'call> CallQuestions<'call> {
             Err(fault) => return self.declined(&fault.to_string()),
         };
         let Some(asker) = self.asker else { return self.declined("nobody can be asked here") };
-        let stopped = self.clock.stop();
-        let answer = asker.ask(ServerQuestion::Person(elicitation.clone())).await;
-        drop(stopped);
-        match answer {
+        match self.put(asker, ServerQuestion::Person(elicitation.clone())).await {
             QuestionAnswer::Given(content) => match (elicitation.taken(content), &elicitation) {
                 (Some(_), Elicitation::Page { .. }) => json!({ "action": "accept" }),
                 (Some(content), _) => json!({ "action": "accept", "content": content }),
@@ -180,17 +196,15 @@ impl<'call> CallQuestions<'call> {
                         (`sampling`)"
                 .to_owned());
         }
-        let unput = |why: &str| format!("it asks for the model of the host, which it did not get: {why}");
+        let unput =
+            |why: &str| format!("it asks for the model of the host, which it did not get: {why}");
         let asker = self.asker.ok_or_else(|| unput("nobody can be asked here"))?;
         let mut params = params.clone();
         if let Some(members) = params.as_object_mut() {
             members.shift_remove("_meta");
             members.shift_remove("metadata");
         }
-        let stopped = self.clock.stop();
-        let answer = asker.ask(ServerQuestion::Model(params)).await;
-        drop(stopped);
-        match answer {
+        match self.put(asker, ServerQuestion::Model(params)).await {
             QuestionAnswer::Given(result) => Ok(result),
             QuestionAnswer::Declined | QuestionAnswer::Closed => Err(unput("the host said no")),
             QuestionAnswer::Unput(why) => Err(unput(&why)),

@@ -116,13 +116,8 @@ pub(super) fn payload(mut content: ServerContent) -> AnswerPayload {
 /// Says where structured content is not what its tool declares, if it is not.
 pub(super) fn remark(tool: &ServerTool, content: &ServerContent) -> Option<String> {
     tool.output_schema.as_ref()?;
-    let Some(structured) = &content.structured else {
-        return Some(
-            "the tool declares what its structured content is, and gave none: the server does not \
-             keep its own schema"
-                .to_owned(),
-        );
-    };
+    // Words alone are for whoever reads them; hosts get them as a value that they can take.
+    let structured = content.structured.as_ref()?;
     let value = cost::parse_tree(structured.as_str(), MOST_CHECKED)?;
     let why = tool.output_fault(&value)?;
     let why = cut_text(&one_line(&why), LONGEST_WORDS).into_owned();
@@ -253,9 +248,8 @@ mod tests {
         let value = json!({ "json": { "a": 1 } });
         assert_eq!(paid(json!({ "content": [block("{\"a\":1}")] })), value);
         assert_eq!(paid(json!({ "content": [block("{a: 1}")] })), json!({ "text": "{a: 1}" }));
-        let structured = |text: &str| {
-            paid(json!({ "content": [block(text)], "structuredContent": { "a": 1 } }))
-        };
+        let structured =
+            |text: &str| paid(json!({ "content": [block(text)], "structuredContent": { "a": 1 } }));
         assert_eq!(structured("{\n \"a\": 1 }"), value);
         assert_eq!(paid(json!({ "structuredContent": { "a": 1 } })), value);
         // Programs get the value, whatever is said beside it.

@@ -49,7 +49,8 @@ impl AskingRequest<'_> {
             context.protocol_version().is_some_and(|it| it >= ProtocolVersion::V_2026_07_28);
         let can_ask = host_questions::can_be_asked(context.client_capabilities().as_ref());
         if can_ask && is_later {
-            let session = CallSession::start(server.shared_executor(), call.detached(), budget, carried);
+            let session =
+                CallSession::start(server.shared_executor(), call.detached(), budget, carried);
             return self.follow(session).await;
         }
         let asking = AskingHost(context);
@@ -64,20 +65,20 @@ impl AskingRequest<'_> {
     /// brings none.
     pub(super) async fn go_on(self, retry: &ConsentRetry) -> Option<CallStep> {
         let Self { server, carried, digest, .. } = self;
-        let failed = |text: &str| {
-            Some(CallStep::Answer(Ok(result::failure_result(text.to_owned()).into())))
-        };
+        let failed =
+            |text: &str| Some(CallStep::Answer(Ok(result::failure_result(text.to_owned()).into())));
         let (sealed, nonce) = match server.consents().open_call(retry.state.as_deref()?) {
             Ok(opened) => opened,
             Err(StateError::Expired | StateError::Used) => return failed(OVER),
             // It may be that of a consent.
             Err(StateError::Forged) => return None,
         };
+        // The state is spent: what waits for it ends here, or goes on.
+        let paused = server.paused_calls().take(&nonce, &carried.client);
+        let Some(mut session) = paused else { return failed(OVER) };
         if sealed != digest {
             return failed("the answer was given to another call or with other arguments");
         }
-        let paused = server.paused_calls().take(&nonce, &carried.client);
-        let Some(mut session) = paused else { return failed(OVER) };
         if let Some(question) = session.question() {
             let answer = host_questions::given(question, retry.given.as_ref());
             session.answer(answer);
@@ -96,7 +97,8 @@ impl AskingRequest<'_> {
                     Err(going) => session = *going,
                 },
                 None => {
-                    let text = "the call broke off; what it had begun may have been done".to_owned();
+                    let text =
+                        "the call broke off; what it had begun may have been done".to_owned();
                     return CallStep::Answer(Ok(result::failure_result(text).into()));
                 }
             }

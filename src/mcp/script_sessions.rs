@@ -145,7 +145,9 @@ impl ScriptSession {
 
 /// The scripts, or calls, that wait for an answer that another request brings.
 #[derive(Debug, Clone)]
-pub(super) struct PausedSessions<Session>(Arc<Mutex<HashMap<ConsentNonce, PausedSession<Session>>>>);
+pub(super) struct PausedSessions<Session>(
+    Arc<Mutex<HashMap<ConsentNonce, PausedSession<Session>>>>,
+);
 
 #[derive(Debug)]
 struct PausedSession<Session> {

@@ -109,7 +109,8 @@ impl McpServer {
         let outcome = CallOutcome { payload, notes, ..outcome };
         let (mut made, is_cut) = self.shown_value(outcome, (entry, None), context).await;
         // The words of the server stand where it wrote them; a part of them stands for all.
-        if !is_cut && !is_long && has_text {
+        let is_whole = !has_structured || made.structured_content.is_some();
+        if !is_cut && !is_long && has_text && is_whole {
             made.content.pop();
             made.content.extend(in_place(blocks, words));
         } else {
@@ -217,8 +218,7 @@ impl BlockWriter<'_> {
         let what = format!("a block ({kind}, {size} bytes, {named})");
         let is_small = size <= self.server.most_media() && size <= self.media_left;
         let is_new = |it: &ProtocolVersion| *it >= ProtocolVersion::V_2025_03_26;
-        let is_known =
-            media.kind != MediaKind::Audio || self.version.as_ref().is_none_or(is_new);
+        let is_known = media.kind != MediaKind::Audio || self.version.as_ref().is_none_or(is_new);
         if is_small && is_known && self.is_sound(&media).await {
             self.media_left -= size;
             let MediaPart { kind, content_type, data } = media;
@@ -300,9 +300,8 @@ mod tests {
         let text = |text: &str| ContentBlock::text(text);
         let blocks = vec![text("0"), text("1")];
         let words = vec![(0, text("a")), (0, text("b")), (2, text("c"))];
-        let all: Vec<String> = in_place(blocks, words)
-            .map(|block| block.as_text().unwrap().text.clone())
-            .collect();
+        let all: Vec<String> =
+            in_place(blocks, words).map(|block| block.as_text().unwrap().text.clone()).collect();
         assert_eq!(all, ["a", "b", "0", "1", "c"]);
     }
 }

@@ -174,7 +174,9 @@ impl McpServer {
                 (result::shown_masked(text).told(&mut notes), content_type)
             }
             AnswerPayload::Empty => (String::new(), "text/plain".to_owned()),
-            AnswerPayload::Content(_) | AnswerPayload::File(_) | AnswerPayload::Task(_) => return None,
+            AnswerPayload::Content(_) | AnswerPayload::File(_) | AnswerPayload::Task(_) => {
+                return None;
+            }
         };
         let value = ResourceContents::text(text, uri).with_mime_type(content_type);
         let Some(note) = notes.joined() else { return Some(vec![value]) };

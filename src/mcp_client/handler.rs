@@ -36,9 +36,8 @@ impl AnsweringClient {
     /// Returns what we can do, as a server is told.
     fn capabilities(&self) -> ClientCapabilities {
         let mut capabilities = ClientCapabilities::default();
-        let elicitation = ElicitationCapability::new()
-            .with_form(Default::default())
-            .with_url(Default::default());
+        let elicitation =
+            ElicitationCapability::new().with_form(Default::default()).with_url(Default::default());
         capabilities.elicitation = Some(elicitation);
         capabilities.extensions = Some([(TASKS.to_owned(), Default::default())].into());
         if !self.offer.roots.is_empty() {

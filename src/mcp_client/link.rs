@@ -142,8 +142,7 @@ impl ServerLink {
         clock: &CallClock,
         listener: ProgressListener<'_>,
     ) -> Result<ToolAnswer, ServerError> {
-        let request =
-            async |session: &Session, _| session.call(call, clock, listener).await;
+        let request = async |session: &Session, _| session.call(call, clock, listener).await;
         self.with_session(clock.left(), request).await
     }
 

@@ -266,7 +266,8 @@ fn read_page(page: &JsonText, key: &str) -> Result<(Vec<Value>, Option<String>),
     let items = cost::parse_tree(items, LARGEST_PAGE).ok_or_else(|| unreadable("is too deep"))?;
     let Value::Array(items) = items else { return Err(unreadable("has no list")) };
     let cursor = scan::member_at(page.as_str(), &["nextCursor"]);
-    let cursor = cursor.and_then(|it| Option::<String>::deserialize(&mut reader(it)).ok().flatten());
+    let cursor =
+        cursor.and_then(|it| Option::<String>::deserialize(&mut reader(it)).ok().flatten());
     Ok((items, cursor.filter(|cursor| !cursor.is_empty())))
 }
 

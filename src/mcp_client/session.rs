@@ -5,13 +5,17 @@ use std::{io, sync::Arc, time::Duration};
 use dadl_text::text;
 use rmcp::{
     RoleClient,
-    model::{ClientRequest, GetExtensions as _, ProtocolVersion, ServerPeerInfo},
+    model::{
+        ClientRequest, CustomRequest, GetExtensions as _, MetaObject, ProtocolVersion,
+        RequestMetaObject, ServerPeerInfo,
+    },
     service::{
         ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, Peer,
         PeerRequestOptions, RequestHandle, RunningService, ServiceError,
     },
     transport::DynamicTransportError,
 };
+use serde_json::{Map, json};
 use tokio::{
     process::ChildStdout,
     sync::{Mutex, watch},
@@ -42,6 +46,9 @@ const STATUS: Duration = Duration::from_secs(1);
 /// How much of the last line of a server is quoted, in characters.
 const LAST_WORDS: usize = 300;
 
+/// Where a request says which messages of the log are wanted.
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+
 /// Hears how far a request is; must not block.
 pub type ProgressListener<'call> = &'call (dyn Fn(&ServerProgress) + Send + Sync);
 
@@ -57,6 +64,7 @@ pub(super) struct Session {
     /// What it said then.
     pub(super) info: Arc<ServerPeerInfo>,
     patience: Duration,
+    log_level: Option<&'static str>,
 }
 
 /// A process whose streams are connected.
@@ -96,7 +104,11 @@ impl Session {
                 server = ConnectedServer::start(settings, secrets, room, changes)?;
             }
             match server.introduce(&client, era, settings, deadline).await {
-                Ok(service) => return Ok(server.session(service, era, settings).await),
+                Ok(service) => {
+                    let session = server.session(service, era, settings).await;
+                    session.set_log_level(deadline).await;
+                    return Ok(session);
+                }
                 Err(IntroductionFault::Final(fault)) => {
                     server.end(settings.limits.end).await;
                     return Err(fault);
@@ -109,6 +121,20 @@ impl Session {
         }
         server.end(settings.limits.end).await;
         Err(refused.unwrap_or(ServerFault::Stopped))
+    }
+
+    /// Says which messages are wanted, where the operator does; a later revision hears it with each
+    /// request.
+    async fn set_log_level(&self, deadline: Instant) {
+        let (Some(level), ServerEra::Initialize) = (self.log_level, self.era) else { return };
+        if self.info.capabilities.logging.is_none() {
+            return;
+        }
+        let request = CustomRequest::new("logging/setLevel", Some(json!({ "level": level })));
+        let time = deadline.saturating_duration_since(Instant::now());
+        if let Err(error) = self.request(request.into(), time, &|_| {}).await {
+            tracing::debug!(backend = &*self.connection.backend, %error, "no log level was set");
+        }
     }
 
     /// Makes a request, and returns its result as it came.
@@ -135,7 +161,11 @@ impl Session {
         let slot = Arc::new(CallSlot::default());
         request.extensions_mut().insert(Arc::clone(&slot));
         let mut progress = slot.listen();
-        let options = PeerRequestOptions::no_options();
+        let mut options = PeerRequestOptions::no_options();
+        if let (Some(level), ServerEra::Discover) = (self.log_level, self.era) {
+            let level = Map::from_iter([(LOG_LEVEL.to_owned(), level.into())]);
+            options.meta = Some(RequestMetaObject(MetaObject(level)));
+        }
         let sent = timeout_at(deadline, self.peer.send_request_with_option(request, options)).await;
         let handle = match sent {
             Ok(Ok(handle)) => handle,
@@ -356,6 +386,7 @@ impl ConnectedServer {
             era,
             info,
             patience: settings.limits.end,
+            log_level: settings.offer.log_level,
         }
     }
 

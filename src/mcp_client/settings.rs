@@ -30,6 +30,8 @@ pub struct ClientOffer {
     pub roots: Vec<PathBuf>,
     /// Whether it may ask the model of the host.
     pub sampling: bool,
+    /// Which of its messages it is asked for; `None` for those that it sends by itself.
+    pub log_level: Option<&'static str>,
 }
 
 impl ClientOffer {

@@ -101,6 +101,8 @@ mod returns;
 mod second_host;
 mod secrets;
 mod seen;
+mod server_questions;
+mod server_results;
 mod servers;
 mod settles;
 mod setup;

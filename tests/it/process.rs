@@ -87,6 +87,38 @@ impl Process {
         }
     }
 
+    /// Reads the next message.
+    pub(crate) fn line(&mut self) -> Value {
+        let mut line = String::new();
+        assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the server is gone");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Makes a request, and gives these results to requests of the server until its answer comes.
+    pub(crate) fn request_answering(
+        &mut self,
+        id: u32,
+        method: &str,
+        params: &Value,
+        mut answer: impl FnMut(&Value) -> Value,
+    ) -> Value {
+        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        self.write(format!("{message}\n").as_bytes());
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the server is gone");
+            let message: Value = serde_json::from_str(&line).unwrap();
+            if message["method"].is_null() && message["id"] == id {
+                return message;
+            }
+            if !message["method"].is_null() && !message["id"].is_null() {
+                let result = answer(&message);
+                let reply = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
+                self.write(format!("{reply}\n").as_bytes());
+            }
+        }
+    }
+
     fn works(&mut self, id: u32) {
         let params = json!({ "name": "ping", "arguments": {} });
         let answer = self.request(id, "tools/call", &params);

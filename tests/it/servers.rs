@@ -14,28 +14,28 @@ use crate::process::Process;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dadl-mcp");
 
 /// A home with a settings file and the scripts of servers.
-struct House {
-    home: TempDir,
+pub(crate) struct House {
+    pub(crate) home: TempDir,
     backends: Vec<Value>,
     top: Value,
     variables: Vec<(&'static str, String)>,
 }
 
 /// What a run left behind.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         Self { home, backends: Vec::new(), top: json!({}), variables: Vec::new() }
     }
 
     /// Adds a server that does what a script says, with these settings besides.
-    fn server(mut self, name: &str, script: &Value, more: Value) -> Self {
+    pub(crate) fn server(mut self, name: &str, script: &Value, more: Value) -> Self {
         let path = self.home.path().join(format!("{name}.json"));
         std::fs::write(&path, script.to_string()).unwrap();
         let mut backend = json!({
@@ -48,23 +48,23 @@ impl House {
     }
 
     /// Adds a backend as it is.
-    fn backend(mut self, backend: Value) -> Self {
+    pub(crate) fn backend(mut self, backend: Value) -> Self {
         self.backends.push(backend);
         self
     }
 
-    fn top(mut self, key: &str, value: Value) -> Self {
+    pub(crate) fn top(mut self, key: &str, value: Value) -> Self {
         self.top[key] = value;
         self
     }
 
-    fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
         self
     }
 
     /// Writes the settings; returns the arguments of a command with them.
-    fn arguments(&self, arguments: &[&str]) -> Vec<String> {
+    pub(crate) fn arguments(&self, arguments: &[&str]) -> Vec<String> {
         let mut settings = self.top.clone();
         settings["backends"] = self.backends.clone().into();
         let path = self.home.path().join("backends.yaml");
@@ -80,19 +80,24 @@ impl House {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         self.command(arguments).stdin(Stdio::null()).output().unwrap().into()
     }
 
     /// Starts a server for hosts, and introduces one.
-    fn serve(&self) -> Process {
-        let arguments = self.arguments(&["serve"]);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut process = Process::with(&arguments, |command| {
-            command.env("HOME", self.home.path()).envs(self.variables.clone());
-        });
+    pub(crate) fn serve(&self) -> Process {
+        let mut process = self.start();
         process.initialize();
         process
+    }
+
+    /// Starts a server for hosts.
+    pub(crate) fn start(&self) -> Process {
+        let arguments = self.arguments(&["serve"]);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Process::with(&arguments, |command| {
+            command.env("HOME", self.home.path()).envs(self.variables.clone());
+        })
     }
 }
 
@@ -107,7 +112,7 @@ impl From<Output> for Run {
 }
 
 impl Run {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, Some(0), "{}", self.err);
         serde_json::from_str(&self.out).unwrap()
     }
@@ -118,19 +123,19 @@ impl Run {
     }
 
     /// What went wrong, where something did.
-    fn failure(&self) -> &str {
+    pub(crate) fn failure(&self) -> &str {
         assert_ne!(self.code, Some(0), "{}", self.out);
         &self.err
     }
 }
 
 /// Levels for the tools that every simulated server has.
-fn levels() -> Value {
+pub(crate) fn levels() -> Value {
     json!({ "levels": { "{echo,add}": "read", "picture": "read", "forget": "dangerous" } })
 }
 
 /// The same, and all of them allowed.
-fn everything() -> Value {
+pub(crate) fn everything() -> Value {
     json!({ "levels": { "{echo,add}": "read", "picture": "read", "forget": "dangerous" }, "access": ["all"] })
 }
 
@@ -147,12 +152,12 @@ fn seen(process: &mut Process, id: u32) -> Vec<String> {
 }
 
 /// The result of a call of a host.
-fn called(process: &mut Process, id: u32, name: &str, arguments: Value) -> Value {
+pub(crate) fn called(process: &mut Process, id: u32, name: &str, arguments: Value) -> Value {
     let params = json!({ "name": name, "arguments": arguments });
     process.request(id, "tools/call", &params)["result"].take()
 }
 
-fn text(result: &Value) -> &str {
+pub(crate) fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap()
 }
 
@@ -227,7 +232,7 @@ fn a_call_from_the_command_line_gives_what_the_server_says() {
     assert_eq!((echoed.code, echoed.out.trim()), (Some(0), "hello"), "{}", echoed.err);
     assert_eq!(house.run(&["call", "add", "a=1", "b=2"]).json(), json!({ "sum": 3.0 }));
     let picture = house.run(&["call", "picture"]).json();
-    assert_eq!(picture["content"][0]["mimeType"], "image/png");
+    assert_eq!(picture["content"][0]["content_type"], "image/png");
     let failed = house.run(&["call", "forget", "--yes"]);
     assert!(failed.failure().contains("nothing can be forgotten"), "{}", failed.err);
     // Dangerous is what the operator says, whatever the server does.

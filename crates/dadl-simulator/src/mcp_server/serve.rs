@@ -35,6 +35,7 @@ pub fn serve_script(
         counts: HashMap::new(),
         answer: Value::Null,
         asked: 0,
+        seen: Vec::new(),
     };
     server.output.write_all(script.greeting.as_bytes())?;
     server.output.flush()?;
@@ -64,6 +65,8 @@ struct ScriptedServer<'script, Input, Output, Errors> {
     answer: Value,
     /// How many requests this server has sent.
     asked: u64,
+    /// The methods of all messages that were handled, in their order.
+    seen: Vec<String>,
 }
 
 /// What the words of a script stand for in a request.
@@ -112,6 +115,7 @@ impl<Input: BufRead, Output: Write, Errors: Write> ScriptedServer<'_, Input, Out
     /// Does what a message asks for; returns the exit code when that is the end.
     fn take(&mut self, message: &Value) -> io::Result<Option<u8>> {
         let Some(method) = message.get("method").and_then(Value::as_str) else { return Ok(None) };
+        self.seen.push(method.to_owned());
         let nothing = Value::Object(Map::new());
         let params = message.get("params").unwrap_or(&nothing);
         let name = ["name", "uri"].iter().find_map(|key| params.get(key)?.as_str());
@@ -208,7 +212,7 @@ impl<Input: BufRead, Output: Write, Errors: Write> ScriptedServer<'_, Input, Out
             let directory = std::env::current_dir().unwrap_or_default();
             json!(directory.to_string_lossy())
         };
-        let values: [(&str, &dyn Fn() -> Value); 8] = [
+        let values: [(&str, &dyn Fn() -> Value); 9] = [
             ("\"$id\"", &|| words.id.clone()),
             ("\"$token\"", &token),
             ("\"$params\"", &|| words.params.clone()),
@@ -217,6 +221,7 @@ impl<Input: BufRead, Output: Write, Errors: Write> ScriptedServer<'_, Input, Out
             ("\"$environment\"", &environment),
             ("\"$directory\"", &directory),
             ("\"$process\"", &|| std::process::id().into()),
+            ("\"$seen\"", &|| self.seen.clone().into()),
         ];
         if text.contains("\"$") {
             for (word, value) in values {
