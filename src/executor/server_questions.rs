@@ -75,7 +75,7 @@ impl<'call> CallQuestions<'call> {
 
     /// Returns what there is to say about questions that were not put.
     pub(super) fn notes(&self, place: &CallerPlace) -> Vec<String> {
-        let unput = place.unput().into_iter().map(|why| unput(why));
+        let unput = place.unput().into_iter().map(unput);
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<String> = notes.iter().cloned().chain(unput).collect();
         all.dedup();

@@ -127,7 +127,7 @@ impl ServerExchange<'_> {
                     Some(self.completed(&id, None, is_older, place).await)
                 }
                 "input_required" => {
-                    let asked = looked.as_ref().and_then(|it| inputs_of(it));
+                    let asked = looked.as_ref().and_then(inputs_of);
                     // A task that has not taken what it was given asks nobody twice.
                     let is_new = asked.is_some() && asked != given;
                     given = asked.or(given);

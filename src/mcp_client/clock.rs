@@ -6,7 +6,10 @@ use tokio::{sync::watch, time::Instant};
 
 /// How long a call may still take; a clone is the same clock.
 #[derive(Debug, Clone)]
-pub struct CallClock(Arc<watch::Sender<ClockState>>);
+pub struct CallClock {
+    state: Arc<watch::Sender<ClockState>>,
+    time: Duration,
+}
 
 #[derive(Debug, Clone, Copy)]
 enum ClockState {
@@ -21,12 +24,18 @@ pub struct StoppedClock(CallClock);
 impl CallClock {
     /// Begins to count.
     pub fn new(time: Duration) -> Self {
-        Self(Arc::new(watch::channel(ClockState::Runs(Instant::now() + time)).0))
+        let state = watch::channel(ClockState::Runs(Instant::now() + time)).0;
+        Self { state: Arc::new(state), time }
+    }
+
+    /// Returns how much time there was at first.
+    pub fn time(&self) -> Duration {
+        self.time
     }
 
     /// Returns how much time is left.
     pub fn left(&self) -> Duration {
-        match *self.0.borrow() {
+        match *self.state.borrow() {
             ClockState::Runs(until) => until.saturating_duration_since(Instant::now()),
             ClockState::Stands(left) => left,
         }
@@ -35,13 +44,13 @@ impl CallClock {
     /// Stops it for as long as what is returned lives.
     pub fn stop(&self) -> StoppedClock {
         let left = self.left();
-        self.0.send_replace(ClockState::Stands(left));
+        self.state.send_replace(ClockState::Stands(left));
         StoppedClock(self.clone())
     }
 
     /// Waits until the time is over.
     pub(super) async fn over(&self) {
-        let mut state = self.0.subscribe();
+        let mut state = self.state.subscribe();
         loop {
             let now = *state.borrow_and_update();
             let until = match now {
@@ -65,7 +74,7 @@ impl CallClock {
 impl Drop for StoppedClock {
     fn drop(&mut self) {
         let until = Instant::now() + self.0.left();
-        self.0.0.send_replace(ClockState::Runs(until));
+        self.0.state.send_replace(ClockState::Runs(until));
     }
 }
 

@@ -143,7 +143,7 @@ impl ServerLink {
         listener: ProgressListener<'_>,
     ) -> Result<ToolAnswer, ServerError> {
         let request = async |session: &Session, _| session.call(call, clock, listener).await;
-        self.with_session(clock.left(), request).await
+        self.with_session_by(clock, request).await
     }
 
     /// Makes a request that has no type of its own.
@@ -158,7 +158,7 @@ impl ServerLink {
         clock: &CallClock,
     ) -> Result<RawResult, ServerError> {
         let request = async |session: &Session, _| session.other(method, params, clock).await;
-        self.with_session(clock.left(), request).await
+        self.with_session_by(clock, request).await
     }
 
     /// Takes the place of a call that is about to be made, at which questions of the server arrive where
@@ -220,15 +220,24 @@ impl ServerLink {
         time: Duration,
         request: impl AsyncFnOnce(&Session, Duration) -> Result<Answer, ServerFault>,
     ) -> Result<Answer, ServerError> {
-        let begun = tokio::time::Instant::now();
+        self.with_session_by(&CallClock::new(time), request).await
+    }
+
+    /// Does so by a clock that may stand still.
+    async fn with_session_by<Answer>(
+        &self,
+        clock: &CallClock,
+        request: impl AsyncFnOnce(&Session, Duration) -> Result<Answer, ServerFault>,
+    ) -> Result<Answer, ServerError> {
+        let after = clock.time();
         let run = async {
-            let late = ServerFault::Starting { after: time };
-            let session = timeout(time, self.started()).await.map_err(|_| late)??;
-            request(&session, time.saturating_sub(begun.elapsed())).await
+            let late = ServerFault::Starting { after };
+            let session = timeout(clock.left(), self.started()).await.map_err(|_| late)??;
+            request(&session, clock.left()).await
         };
         let named = |fault| match fault {
             // A part of the time went into the start.
-            ServerFault::Timeout { .. } => ServerFault::Timeout { after: time },
+            ServerFault::Timeout { .. } => ServerFault::Timeout { after },
             fault => fault,
         };
         run.await.map_err(|fault| named(fault).of(self.backend()))

@@ -184,6 +184,21 @@ fn a_long_text_is_cut_and_kept_with_what_is_beside_it() {
     assert_eq!(process.end(), Some(0));
 }
 
+#[test]
+fn a_result_of_ten_megabytes_takes_a_few_times_that() {
+    let head = "{\"jsonrpc\":\"2.0\",\"id\":\"$id\",\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"";
+    let script = json!({ "on": { "tools/call echo": [
+        { "text": head }, { "text": "[1,2,[3]],", "times": 1_000_000 }, { "text": "\"}]}}\n" },
+    ] } });
+    let house = House::new().server("notes", &script, levels());
+    let mut process = house.serve();
+    let result = echoed(&mut process, 2);
+    assert!(text(&result).contains("cut to the first"), "{}", text(&result));
+    #[cfg(target_os = "linux")]
+    assert!(process.peak_memory() < 120 * 1024, "{} KiB", process.peak_memory());
+    assert_eq!(process.end(), Some(0));
+}
+
 /// A server that ends in its first call, and works when it is started again.
 #[cfg(unix)]
 fn mortal(level: &str) -> House {
