@@ -7,6 +7,7 @@
 //! **Invariant:** `Admitted` has no public constructor, and a `CallConsent` holds the digest of the
 //! call that a person saw: it fits no other tool, backend or argument.
 
+mod detached;
 pub mod preview;
 mod question;
 pub mod script;
@@ -23,6 +24,7 @@ use dadl_text::{names::OrMeant, text::quoted_text};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::detached::DetachedCall;
 use crate::{
     access::{AccessDecision, AccessDenial, ProfileBound},
     call::{self, ArgumentError, BackendPlace, BaseUrl, CallArguments, CallChannel},

@@ -47,11 +47,14 @@ pub struct ServerTool {
     pub access: Option<AccessLevel>,
     /// Why it is held back, whatever its level allows.
     pub held: Option<PinDoubt>,
+    /// Whether the server calls it as a task only (`execution.taskSupport` of 2025-11-25).
+    pub needs_task: bool,
     params: Vec<Param>,
     is_open: bool,
     /// The results, without references.
     output: Option<Value>,
     validator: OnceLock<Option<Box<Validator>>>,
+    output_validator: OnceLock<Option<Box<Validator>>>,
 }
 
 /// MCP's behavior hints, as far as a server gives them.
@@ -172,9 +175,12 @@ impl ServerTool {
             },
             access: levels.level_of(&name).cloned(),
             held: None,
+            needs_task: item.pointer("/execution/taskSupport").and_then(Value::as_str)
+                == Some("required"),
             params: server_schema::params(&form),
             is_open: form.is_open,
             validator: OnceLock::new(),
+            output_validator: OnceLock::new(),
             name,
         })
     }
@@ -211,9 +217,24 @@ impl ServerTool {
         made.as_deref()
     }
 
+    /// Says where a value is not what the server declares of its structured results; `None` as well where
+    /// it declares nothing that can be used.
+    pub(crate) fn output_fault(&self, value: &Value) -> Option<String> {
+        let made = self.output_validator.get_or_init(|| {
+            self.output_schema.as_ref().and_then(|it| self.validator_of(it)).map(Box::new)
+        });
+        let error = made.as_ref()?.validate(value).err()?;
+        // What it quotes of the value is what the caller gets anyway.
+        Some(error.to_string())
+    }
+
     fn make_validator(&self) -> Option<Validator> {
+        self.validator_of(&self.input_schema)
+    }
+
+    fn validator_of(&self, schema: &Map<String, Value>) -> Option<Validator> {
         // One with references may lead into itself, and checking would have no end.
-        let Resolved { schema, is_whole: true } = resolve(&self.input_schema) else { return None };
+        let Resolved { schema, is_whole: true } = resolve(schema) else { return None };
         let schema = Value::Object(schema);
         if schema.to_string().len() > LONGEST_CHECKED {
             return None;

@@ -11,6 +11,8 @@ use super::{
     failure::CliFailure,
     load,
     progress::CallMonitor,
+    server_content::print_content,
+    server_questions::AskingTerminal,
     signals::{ProcessSignal, SignalListener},
     table, tool_arguments,
     wrap::wrap_text,
@@ -19,7 +21,7 @@ use crate::{
     app::App,
     catalog::Catalog,
     config::{env_vars::Environment, shell::shell_quoted},
-    executor::{CallContext, DryRun, TimedPreview, WaitBudget},
+    executor::{CallContext, DryRun, ServerQuestions, TimedPreview, WaitBudget},
     gate::{Admitted, CallConsent, CallRefusal, PendingCall},
     live::{self, StreamHub},
     outcome::{AnswerPayload, CallOutcome, SavedFile},
@@ -54,7 +56,9 @@ pub(super) async fn run(
     let call = admit_call(pending, args.yes, app, console).await?;
     let watch = CallMonitor::new(console.err_is_terminal);
     // A person can stop the waiting.
-    let context = CallContext::heard_by(&watch).waiting(WaitBudget::Longest);
+    let context = CallContext::heard_by(&watch).waiting(WaitBudget::Longest).saving_media();
+    let questions = console.can_ask.then_some(&AskingTerminal as &dyn ServerQuestions);
+    let context = CallContext { questions, ..context };
     let mut signals = SignalListener::listen()?;
     // It has to be said before the call is dropped.
     let signal = async {
@@ -199,6 +203,7 @@ pub(super) fn print_outcome(
     console: &mut Console,
 ) -> io::Result<()> {
     match outcome.payload {
+        AnswerPayload::Content(content) => print_content(*content, as_json, console)?,
         AnswerPayload::Empty if as_json => console.print_json(&Value::Null)?,
         AnswerPayload::Empty => {
             console.print_note(&format!("HTTP {}, without content", outcome.status))?

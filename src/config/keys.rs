@@ -368,14 +368,21 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
         "roots",
         "list of paths",
         "none",
-        "Directories that the server is told of as roots, relative to this file; it is told of none yet",
+        "Directories that the server is told of as roots, relative to this file",
     )
     .only(TransportKind::SERVERS),
     config_key(
         "sampling",
         "boolean",
         "`false`",
-        "Whether the server may ask the host's model; none may yet",
+        "Whether the server may ask the host's model, where the host lends it",
+    )
+    .only(TransportKind::SERVERS),
+    config_key(
+        "log_level",
+        "`debug`, `info`, `notice`, `warning` or `error`",
+        "the server decides",
+        "Which of its messages the server is asked to send; they go into our log",
     )
     .only(TransportKind::SERVERS),
     config_key("headers", "mapping", "none", "Header fields that are added to each request").only(TransportKind::URLS),

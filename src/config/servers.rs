@@ -37,6 +37,9 @@ pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The revisions of MCP that a server can be spoken to in.
 const REVISIONS: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
 
+/// The levels of messages that a server can be asked for.
+const LOG_LEVELS: [&str; 5] = ["debug", "info", "notice", "warning", "error"];
+
 /// What is said of a backend that is another MCP server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerSettings {
@@ -58,6 +61,8 @@ pub struct ServerSettings {
     pub roots: Vec<PathBuf>,
     /// Whether it may ask the host's model.
     pub sampling: bool,
+    /// Which of its messages it is asked for; `None` for those that it sends by itself.
+    pub log_level: Option<&'static str>,
 }
 
 /// How a server is started or reached.
@@ -209,6 +214,7 @@ impl ConfigReader {
             resources: self.read_boolean(section, "resources").unwrap_or(true),
             roots: roots.iter().map(|root| directory.join(root.value)).collect(),
             sampling: self.read_boolean(section, "sampling").unwrap_or_default(),
+            log_level: self.read_choice(section, "log_level", &LOG_LEVELS.map(|it| (it, it))),
         }))
     }
 

@@ -22,8 +22,8 @@ use crate::{
     files::FileStore,
     http::backend::Backend,
     mcp_client::{
-        HttpSettings, LinkLimits, LinkPlace, LinkSettings, LinkState, ProcessSettings, ServerEra,
-        ServerLink,
+        ClientOffer, HttpSettings, LinkLimits, LinkPlace, LinkSettings, LinkState, ProcessSettings,
+        ServerEra, ServerLink,
     },
     secrets::{self, Secrets},
     shares::SharedBudget,
@@ -203,7 +203,8 @@ impl ServerClient {
                 files: files.clone(),
             }),
         };
-        Ok(LinkSettings { backend: self.settings.name.clone(), place, limits, first_era })
+        let offer = self.offer();
+        Ok(LinkSettings { backend: self.settings.name.clone(), place, limits, first_era, offer })
     }
 
     fn variables(
@@ -230,6 +231,12 @@ impl ServerClient {
         };
         let named = process.env.iter();
         named.map(|(name, it)| Ok((name.clone(), value(it)?))).collect()
+    }
+
+    /// Returns what the server may ask for.
+    fn offer(&self) -> ClientOffer {
+        let ServerSettings { roots, sampling, log_level, .. } = &self.server;
+        ClientOffer { roots: roots.clone(), sampling: *sampling, log_level: *log_level }
     }
 
     fn made_link(&self) -> Option<ServerLink> {
@@ -270,6 +277,14 @@ impl Executor {
                 let message = "the backend is no MCP server".to_owned();
                 Err(CallError::Settings { message })
             }
+        }
+    }
+
+    /// Returns what a server may ask for.
+    pub(super) fn server_offer(&self, backend: BackendId) -> ClientOffer {
+        match self.backends.get(backend.0).map(|client| &**client) {
+            Some(BackendClient::Server(server)) => server.offer(),
+            _ => ClientOffer::default(),
         }
     }
 

@@ -13,6 +13,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::questions::ServerQuestions;
 use crate::{call::CallArguments, outcome::CallObserver, shares::ClientKey};
 
 /// What a call carries besides its arguments. By default the only client of the process makes it,
@@ -33,6 +34,10 @@ pub struct CallContext<'call> {
     pub is_script: bool,
     /// The texts that the caller of that script gave it: what they bring concerns the caller.
     pub given: Arc<[String]>,
+    /// Who answers what a server asks for during it; nobody for scripts.
+    pub questions: Option<&'call dyn ServerQuestions>,
+    /// Whether who makes it has no use for images and other bytes but as files.
+    pub saves_media: bool,
     /// When it came: the usual wait for a task counts from there, as the patience of a host does.
     pub since: Instant,
 }
@@ -55,23 +60,35 @@ impl<'call> CallContext<'call> {
         Self { budget, ..self }
     }
 
+    /// The same for a call during which `questions` answers what a server asks for.
+    #[must_use]
+    pub fn asking(self, questions: &'call dyn ServerQuestions) -> Self {
+        Self { questions: Some(questions), ..self }
+    }
+
     /// The same for a call of a program that ends when `ends` is cancelled.
     #[must_use]
     pub fn until(self, ends: CancellationToken) -> Self {
         Self { ends: Some(ends), ..self }
     }
 
+    /// The same for a call of somebody who has no use for images and other bytes but as files.
+    #[must_use]
+    pub fn saving_media(self) -> Self {
+        Self { saves_media: true, ..self }
+    }
+
     /// The same for a call of a script that was given these arguments.
     #[must_use]
     pub(super) fn of_script(self, arguments: &CallArguments) -> Self {
         let texts = arguments.iter().filter_map(|(_, value)| value.as_str().map(str::to_owned));
-        Self { is_script: true, given: texts.collect(), ..self }
+        Self { is_script: true, given: texts.collect(), questions: None, ..self }
     }
 
     /// The same for a call of a script that the caller brought: what it gives is of its own making.
     #[must_use]
     pub(super) fn of_code(self) -> Self {
-        Self { is_script: true, given: Arc::default(), ..self }
+        Self { is_script: true, given: Arc::default(), questions: None, ..self }
     }
 
     /// Returns whether an argument is the caller's, and not of a script's own making.
@@ -93,8 +110,21 @@ impl<'call> CallContext<'call> {
 
     /// The same for a call about which nobody hears.
     pub(super) fn unheard(&self) -> CallContext<'static> {
-        let Self { client, budget, on_drop, ends, is_script, given, since, .. } = self.clone();
-        CallContext { client, observer: &(), budget, on_drop, ends, is_script, given, since }
+        let Self { client, budget, on_drop, ends, is_script, given, saves_media, since, .. } =
+            self.clone();
+        let observer = &();
+        CallContext {
+            client,
+            observer,
+            budget,
+            on_drop,
+            ends,
+            is_script,
+            given,
+            questions: None,
+            saves_media,
+            since,
+        }
     }
 }
 
@@ -108,6 +138,8 @@ impl Default for CallContext<'_> {
             ends: None,
             is_script: false,
             given: Arc::default(),
+            questions: None,
+            saves_media: false,
             since: Instant::now(),
         }
     }

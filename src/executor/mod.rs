@@ -14,10 +14,12 @@ mod change_approval;
 mod change_ledger;
 mod composite;
 pub(crate) mod connection;
+mod content_files;
 mod context;
 mod disposition;
 mod download;
 mod dry_run;
+mod elicitation;
 mod error;
 mod file_name;
 mod health;
@@ -31,6 +33,7 @@ mod peek;
 mod pipeline;
 mod preparing;
 mod preview;
+mod questions;
 mod range;
 mod read;
 mod result;
@@ -42,6 +45,10 @@ mod sealed;
 mod send;
 mod server_call;
 mod server_content;
+mod server_exchange;
+mod server_questions;
+mod server_result;
+mod server_task;
 mod settle_write;
 mod step;
 mod step_queue;
@@ -63,7 +70,9 @@ pub use self::{
     caller_script::{CallerScript, ScriptError, ScriptGuide},
     change_approval::{ChangeApproval, ChangeQuestion, ChangeRefusal},
     context::{CallContext, OnDrop, WaitBudget},
+    elicitation::{Elicitation, ElicitationFault},
     error::{CallError, TaskError, ToolFailure},
+    questions::{QuestionAnswer, ServerQuestion, ServerQuestions},
     script_result::ScriptResultError,
 };
 use self::{

@@ -206,9 +206,10 @@ impl<'call> PageWalk<'call> {
             AnswerPayload::Json(text) => text,
             // Nothing at all is a page without items.
             AnswerPayload::Empty => return Ok(false),
-            AnswerPayload::File(_) | AnswerPayload::Task(_) | AnswerPayload::Text { .. } => {
-                return Err(odd());
-            }
+            AnswerPayload::Content(_)
+            | AnswerPayload::File(_)
+            | AnswerPayload::Task(_)
+            | AnswerPayload::Text { .. } => return Err(odd()),
         };
         let before = text.as_str().len();
         let added = || {

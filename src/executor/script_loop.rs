@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     files::REFERENCE,
-    outcome::{AnswerPayload, CallOutcome, NextPage},
+    outcome::{AnswerPayload, CallOutcome, NextPage, SavedFile},
     shares::ClientKey,
 };
 
@@ -141,9 +141,15 @@ pub(super) struct SavedIds(Mutex<Vec<String>>);
 
 impl SavedIds {
     fn note(&self, payload: &AnswerPayload) {
-        let AnswerPayload::File(file) = payload else { return };
-        let id = file.reference.as_deref().and_then(|it| it.strip_prefix(REFERENCE));
-        self.lock().extend(id.map(str::to_owned));
+        let note = |file: &SavedFile| {
+            let id = file.reference.as_deref().and_then(|it| it.strip_prefix(REFERENCE));
+            self.lock().extend(id.map(str::to_owned));
+        };
+        match payload {
+            AnswerPayload::File(file) => note(file),
+            AnswerPayload::Content(content) => content.files().for_each(note),
+            _ => {}
+        }
     }
 
     pub(super) fn ids(&self) -> Vec<String> {
@@ -332,6 +338,7 @@ fn whole(error: &str) -> String {
 /// Returns what a script gets: a value, text, the description of a file, or null.
 fn as_json(payload: AnswerPayload) -> String {
     match payload {
+        AnswerPayload::Content(content) => content.into_json().into_string(),
         AnswerPayload::Empty => "null".to_owned(),
         AnswerPayload::Json(text) => text.into_string(),
         AnswerPayload::Text { text, .. } => Value::String(text).to_string(),

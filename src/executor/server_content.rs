@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{BusyError, CallContext, CallError, Executor, call_bounds::CallTurns, server_call};
+use super::{BusyError, CallContext, CallError, Executor, call_bounds::CallTurns, server_exchange};
 use crate::{
     catalog::BackendId,
     mcp_client::{
@@ -30,7 +30,7 @@ impl Executor {
     ) -> Result<RawResult, CallError> {
         let (link, time, _turns) = self.server_turn(backend, context).await?;
         let listener = |progress: &ServerProgress| {
-            context.observer.progress(server_call::told(progress));
+            context.observer.progress(server_exchange::told(progress));
         };
         Ok(link.read_resource(uri, time, &listener).await?)
     }
@@ -49,7 +49,7 @@ impl Executor {
     ) -> Result<RawResult, CallError> {
         let (link, time, _turns) = self.server_turn(backend, context).await?;
         let listener = |progress: &ServerProgress| {
-            context.observer.progress(server_call::told(progress));
+            context.observer.progress(server_exchange::told(progress));
         };
         Ok(link.get_prompt(name, arguments, time, &listener).await?)
     }

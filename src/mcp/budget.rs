@@ -111,7 +111,10 @@ pub(super) async fn fit_outcome(
                 }
             }
         }
-        payload @ (AnswerPayload::Empty | AnswerPayload::File(_) | AnswerPayload::Task(_)) => {
+        payload @ (AnswerPayload::Content(_)
+        | AnswerPayload::Empty
+        | AnswerPayload::File(_)
+        | AnswerPayload::Task(_)) => {
             return (CallOutcome { status, payload, notes, next, held }, None);
         }
     };

@@ -40,11 +40,15 @@ use crate::{
 };
 
 /// How long a person may take: less than the shortest host that waits for minutes.
-const PATIENCE: Duration = Duration::from_secs(540);
+pub(super) const PATIENCE: Duration = Duration::from_secs(540);
 /// The key of the question.
 const CONFIRM: &str = "confirm";
+/// The key of what another server asks.
+pub(super) const QUESTION: &str = "question";
 /// What a sealed state is for.
 const PURPOSE: &[u8] = b"dadl-mcp/confirm";
+/// The same of one that leads back to a call of another server: it confirms nothing.
+const CALL_PURPOSE: &[u8] = b"dadl-mcp/question";
 const NONCE_BYTES: usize = 16;
 
 /// What became of the question.
@@ -108,24 +112,40 @@ impl ConsentBroker {
 
     /// Seals the digest of what a person is asked about, and makes it good for one answer.
     pub(super) fn seal(&self, digest: &[u8; 32]) -> Option<(ConsentNonce, String)> {
-        self.seal_shown(digest, &[])
+        self.seal_shown(digest, &[], PURPOSE)
+    }
+
+    /// Seals the digest of a call that waits for what its server asks. Nothing is confirmed by it.
+    pub(super) fn seal_call(&self, digest: &CallDigest) -> Option<(ConsentNonce, String)> {
+        self.seal_shown(digest.as_bytes(), &[], CALL_PURPOSE)
+    }
+
+    /// Opens a state that [`seal_call`](Self::seal_call) has made, and spends it.
+    pub(super) fn open_call(&self, state: &str) -> Result<(CallDigest, ConsentNonce), StateError> {
+        let opened = self.open_shown(state, CALL_PURPOSE);
+        opened.map(|it| (CallDigest::from_bytes(it.digest), it.nonce))
     }
 
     /// Does so with what else the person is shown.
-    fn seal_shown(&self, digest: &[u8; 32], shown: &[u8]) -> Option<(ConsentNonce, String)> {
+    fn seal_shown(
+        &self,
+        digest: &[u8; 32],
+        shown: &[u8],
+        purpose: &[u8],
+    ) -> Option<(ConsentNonce, String)> {
         let nonce = random_bytes::<NONCE_BYTES>()?;
         let payload = [digest.as_slice(), shown, &nonce].concat();
-        let options = SealOptions::new().associated_data(PURPOSE).ttl(PATIENCE);
+        let options = SealOptions::new().associated_data(purpose).ttl(PATIENCE);
         Some((nonce, self.codec.as_ref()?.seal_with(&payload, &options)))
     }
 
     /// Opens a state that [`seal`](Self::seal) has made, and spends it.
     pub(super) fn open(&self, state: &str) -> Result<([u8; 32], ConsentNonce), StateError> {
-        self.open_shown(state).map(|SealedQuestion { digest, nonce, .. }| (digest, nonce))
+        self.open_shown(state, PURPOSE).map(|SealedQuestion { digest, nonce, .. }| (digest, nonce))
     }
 
-    fn open_shown(&self, state: &str) -> Result<SealedQuestion, StateError> {
-        let payload = match self.codec.as_ref().map(|codec| codec.open_with(state, PURPOSE)) {
+    fn open_shown(&self, state: &str, purpose: &[u8]) -> Result<SealedQuestion, StateError> {
+        let payload = match self.codec.as_ref().map(|codec| codec.open_with(state, purpose)) {
             Some(Ok(payload)) => payload,
             Some(Err(RequestStateError::Expired)) => return Err(StateError::Expired),
             Some(Err(_)) | None => return Err(StateError::Forged),
@@ -147,7 +167,7 @@ impl ConsentBroker {
         let at = self.began.elapsed();
         let shown = pending.has_preview().then(|| ShownPreview { digest: preview.digest(), at });
         let shown = shown.map(ShownPreview::into_bytes).unwrap_or_default();
-        match self.seal_shown(pending.digest().as_bytes(), &shown) {
+        match self.seal_shown(pending.digest().as_bytes(), &shown, PURPOSE) {
             Some((_, state)) => {
                 ConsentAnswer::Ask(put_later(pending.question_about(&preview), state))
             }
@@ -164,7 +184,7 @@ impl ConsentBroker {
         (executor, client): (&Executor, &ClientKey),
     ) -> ConsentAnswer {
         let refused = |reason: &str| ConsentAnswer::Refused(reason.to_owned());
-        let sealed = match self.open_shown(state) {
+        let sealed = match self.open_shown(state, PURPOSE) {
             Ok(sealed) => sealed,
             Err(StateError::Expired) => {
                 return refused("the question was open for too long; call again to ask anew");
@@ -255,13 +275,16 @@ pub(super) enum StateError {
 pub(super) struct ConsentRetry {
     pub(super) state: Option<String>,
     pub(super) answer: Option<Value>,
+    /// The answer to what another server asked.
+    pub(super) given: Option<Value>,
 }
 
 impl ConsentRetry {
     /// Takes the answer out of a request.
     pub(super) fn take(request: &mut CallToolRequestParams) -> Self {
         let mut answers = request.input_responses.take().unwrap_or_default();
-        Self { state: request.request_state.take(), answer: answers.remove(CONFIRM) }
+        let state = request.request_state.take();
+        Self { state, answer: answers.remove(CONFIRM), given: answers.remove(QUESTION) }
     }
 }
 
@@ -354,6 +377,15 @@ async fn put_now(
     context: &RequestContext<RoleServer>,
 ) -> Result<ClientResult, ServiceError> {
     let request = ServerRequest::ElicitRequest(ElicitRequest::new(form(message)));
+    put_request(request, deadline, context).await
+}
+
+/// Has the host answer a request while the call waits, until then; it is withdrawn with the call.
+pub(super) async fn put_request(
+    request: ServerRequest,
+    deadline: Instant,
+    context: &RequestContext<RoleServer>,
+) -> Result<ClientResult, ServiceError> {
     let options =
         PeerRequestOptions::with_timeout(deadline.saturating_duration_since(Instant::now()));
     let asked = context.peer.send_cancellable_request(request, options).await;

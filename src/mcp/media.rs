@@ -94,6 +94,11 @@ pub(super) async fn inline_content(
     })
 }
 
+/// Returns whether bytes begin as those of their type do; nobody knows it of other types.
+pub(super) fn begins_as(content_type: &str, bytes: &[u8]) -> bool {
+    of_type(content_type, None).is_none_or(|medium| (medium.begins)(bytes))
+}
+
 /// Returns whether a content type is that of an image.
 pub(super) fn is_image(content_type: &str) -> bool {
     media_essence(content_type).starts_with("image/")

@@ -162,7 +162,10 @@ fn cut_params(params: &mut InitializeRequestParams) {
     let has_tasks = capabilities.supports_tasks();
     capabilities.experimental = None;
     capabilities.roots = None;
-    capabilities.sampling = None;
+    if let Some(sampling) = &mut capabilities.sampling {
+        sampling.context = None;
+        sampling.tools = sampling.tools.take().map(|_| Default::default());
+    }
     if has_tasks && let Some(extensions) = &mut capabilities.extensions {
         let tasks = rmcp::model::TASKS_EXTENSION_ID;
         extensions.retain(|name, _| name == tasks);

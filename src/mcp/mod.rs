@@ -11,9 +11,11 @@
 
 mod accept;
 mod admission_lane;
+mod asking_calls;
 mod batch;
 mod budget;
 mod builtin;
+mod call_sessions;
 mod completions;
 mod connection_bounds;
 mod connection_slots;
@@ -22,6 +24,7 @@ mod consent;
 mod file_resources;
 mod files;
 mod handler;
+mod host_questions;
 mod http;
 mod instructions;
 mod json_rpc;
@@ -45,6 +48,7 @@ mod request_owner;
 mod result;
 mod script_sessions;
 mod server;
+mod server_content;
 mod server_prompts;
 mod server_resources;
 mod sessions;

@@ -4,14 +4,15 @@ use dadl_descriptor::model::ParamRole;
 use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
 
 use super::{
-    McpServer, builtin::task_notes, consent::ConsentRetry, omission::Omission, result,
-    server::ToolAnswer, stream_opening, task_protocol,
+    McpServer, asking_calls::CallStep, builtin::task_notes, consent::ConsentRetry,
+    omission::Omission, result, server::ToolAnswer, stream_opening, task_protocol,
 };
 use crate::{
     access::AccessDecision,
-    executor::{CallContext, WaitBudget},
+    catalog::CatalogEntry,
+    executor::{CallContext, CallError, WaitBudget},
     gate::PendingCall,
-    outcome::AnswerPayload,
+    outcome::{AnswerPayload, CallOutcome},
 };
 
 impl McpServer {
@@ -35,6 +36,16 @@ impl McpServer {
             && watch == Some(&AccessDecision::Allow)
             && context.client_capabilities().is_some_and(|client| client.supports_tasks());
         let taken = pending.arguments().taken_note();
+        let asking = self.asking(&pending, context, &carried);
+        let is_server = entry.server_tool().is_some();
+        let resumed = if is_server { Box::pin(asking.go_on(&retry)).await } else { None };
+        match resumed {
+            Some(CallStep::Answer(answer)) => return answer,
+            Some(CallStep::Done(done)) => {
+                return Ok(self.made(done, entry, (omission.as_ref(), taken), context).await);
+            }
+            None => {}
+        }
         let call = match self.admit(pending, retry, context).await {
             Ok(call) => call,
             Err(answered) => return answered,
@@ -46,24 +57,44 @@ impl McpServer {
             None => {}
         }
         let budget = if as_task { WaitBudget::Brief } else { WaitBudget::Usual };
-        Ok(match executor.execute(call, &carried.waiting(budget)).await {
-            Ok(mut outcome) => match outcome.payload {
-                AnswerPayload::Task(report) if as_task && report.is_running => {
-                    // It may have been waited for.
-                    let began = executor.task_began(&report.handle);
-                    CallToolResponse::Task(task_protocol::created(*report, began))
-                }
-                _ => {
-                    outcome.notes.extend(taken);
-                    task_notes::advise(&mut outcome, self);
-                    let of = (Some(entry), omission.as_ref());
-                    self.shown_without(outcome, of, context).await.into()
-                }
-            },
+        let done = if is_server {
+            match Box::pin(asking.execute(call, budget)).await {
+                CallStep::Answer(answer) => return answer,
+                CallStep::Done(done) => done,
+            }
+        } else {
+            executor.execute(call, &carried.waiting(budget)).await
+        };
+        match done {
+            Ok(CallOutcome { payload: AnswerPayload::Task(report), .. })
+                if as_task && report.is_running =>
+            {
+                // It may have been waited for.
+                let began = executor.task_began(&report.handle);
+                Ok(CallToolResponse::Task(task_protocol::created(*report, began)))
+            }
+            done => Ok(self.made(done, entry, (omission.as_ref(), taken), context).await),
+        }
+    }
+
+    /// Makes the answer of what a call came to.
+    async fn made(
+        &self,
+        done: Result<CallOutcome, CallError>,
+        entry: &CatalogEntry,
+        (omission, taken): (Option<&Omission<'_>>, Option<String>),
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResponse {
+        match done {
+            Ok(mut outcome) => {
+                outcome.notes.extend(taken);
+                task_notes::advise(&mut outcome, self);
+                self.shown_without(outcome, (Some(entry), omission), context).await.into()
+            }
             Err(error) => {
                 let note = taken.map(|note| format!("; {note}")).unwrap_or_default();
                 result::failure_result(error.for_model() + &note).into()
             }
-        })
+        }
     }
 }

@@ -60,6 +60,8 @@ pub(super) fn success(
         .as_ref()
         .map(|next| MetaObject(Map::from_iter([(NEXT.to_owned(), Value::Object(next.clone()))])));
     let (text, structured) = match payload {
+        // Its parts are shown by themselves.
+        AnswerPayload::Content(_) => (Some("done, without content".to_owned()), None),
         AnswerPayload::Empty => {
             (Some(format!("done (HTTP {status})")), Some(json!({ "status": status })))
         }
@@ -132,7 +134,7 @@ pub(super) fn file_link(
 }
 
 /// Says where a file is: its URL where clients have no use for its path.
-fn saved(file: &SavedFile) -> String {
+pub(super) fn saved(file: &SavedFile) -> String {
     let SavedFile { path, url, size, content_type, sha256, expires, .. } = file;
     let path = path.to_string_lossy();
     let place = url.as_deref().unwrap_or(&path);
@@ -192,6 +194,16 @@ pub(super) fn shown_masked(text: String) -> ShownText {
         }
     };
     ShownText { text: masked, remark }
+}
+
+/// Returns a text without what hides text in it.
+pub(super) fn masked_text(text: String) -> String {
+    shown_masked(text).text
+}
+
+/// Returns the same of JSON.
+pub(super) fn masked_json(json: String) -> String {
+    shown_json(json).text
 }
 
 /// Masks what hides text in the texts of a value.

@@ -143,20 +143,28 @@ impl ScriptSession {
     }
 }
 
-/// The scripts that wait for an answer that another request brings.
-#[derive(Debug, Clone, Default)]
-pub(super) struct PausedScripts(Arc<Mutex<HashMap<ConsentNonce, PausedScript>>>);
+/// The scripts, or calls, that wait for an answer that another request brings.
+#[derive(Debug, Clone)]
+pub(super) struct PausedSessions<Session>(
+    Arc<Mutex<HashMap<ConsentNonce, PausedSession<Session>>>>,
+);
 
 #[derive(Debug)]
-struct PausedScript {
+struct PausedSession<Session> {
     client: ClientKey,
     since: Instant,
-    session: ScriptSession,
+    session: Session,
     /// Ends it when nobody can answer any more.
     expiry: AbortHandle,
 }
 
-impl PausedScripts {
+impl<Session> Default for PausedSessions<Session> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<Session: Send + 'static> PausedSessions<Session> {
     /// Keeps a script of `client` until its answer comes, or nobody can answer any more.
     ///
     /// # Errors
@@ -166,8 +174,8 @@ impl PausedScripts {
         &self,
         nonce: ConsentNonce,
         client: &ClientKey,
-        session: ScriptSession,
-    ) -> Result<(), Box<ScriptSession>> {
+        session: Session,
+    ) -> Result<(), Box<Session>> {
         let mut paused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         paused.retain(|_, it| it.since.elapsed() < PATIENCE);
         let own = paused.iter().filter(|(_, it)| it.client.host == client.host);
@@ -179,18 +187,18 @@ impl PausedScripts {
         if paused.len() >= MOST_PAUSED {
             return Err(Box::new(session));
         }
-        let all = self.clone();
+        let all = Self(Arc::clone(&self.0));
         let expiry = tokio::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
             drop(all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&nonce));
         });
         let (client, since, expiry) = (client.clone(), Instant::now(), expiry.abort_handle());
-        paused.insert(nonce, PausedScript { client, since, session, expiry });
+        paused.insert(nonce, PausedSession { client, since, session, expiry });
         Ok(())
     }
 
     /// Takes the script of `client` that waits for this answer.
-    pub(super) fn take(&self, nonce: &ConsentNonce, client: &ClientKey) -> Option<ScriptSession> {
+    pub(super) fn take(&self, nonce: &ConsentNonce, client: &ClientKey) -> Option<Session> {
         let mut paused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_own = paused.get(nonce).is_some_and(|it| it.client == *client);
         let taken = is_own.then(|| paused.remove(nonce)).flatten()?;

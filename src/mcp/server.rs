@@ -14,13 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     builtin::BuiltinTool,
+    call_sessions::CallSession,
     connection_bounds::ConnectionBounds,
     consent::{self, ConsentAnswer, ConsentBroker, ConsentRetry},
     known_values::KnownValues,
     object_resources::{ObjectResources, WatchSessions},
     prompts::{self, ExamplePrompt},
     result,
-    script_sessions::PausedScripts,
+    script_sessions::{PausedSessions, ScriptSession},
     shown_tools::{ShownTools, ToolList},
     shutdown::GracefulShutdown,
 };
@@ -69,7 +70,8 @@ struct ServerShared {
 /// What clients have under way: it goes on when the tools are others.
 struct KeptState {
     consents: ConsentBroker,
-    scripts: PausedScripts,
+    scripts: PausedSessions<ScriptSession>,
+    calls: PausedSessions<CallSession>,
     streams: StreamHub,
     watch_sessions: WatchSessions,
     known_values: KnownValues,
@@ -111,7 +113,8 @@ impl McpServer {
         };
         let kept = KeptState {
             consents: ConsentBroker::new(),
-            scripts: PausedScripts::default(),
+            scripts: PausedSessions::default(),
+            calls: PausedSessions::default(),
             streams: StreamHub::default(),
             watch_sessions: WatchSessions::default(),
             known_values: KnownValues::default(),
@@ -292,8 +295,13 @@ impl McpServer {
     }
 
     /// Returns the scripts that wait for a person.
-    pub(super) fn paused_scripts(&self) -> &PausedScripts {
+    pub(super) fn paused_scripts(&self) -> &PausedSessions<ScriptSession> {
         &self.kept.scripts
+    }
+
+    /// Returns the calls that wait for a person.
+    pub(super) fn paused_calls(&self) -> &PausedSessions<CallSession> {
+        &self.kept.calls
     }
 
     /// Returns what asks persons.

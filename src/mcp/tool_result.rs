@@ -46,11 +46,26 @@ impl McpServer {
         (entry, omission): (Option<&CatalogEntry>, Option<&Omission<'_>>),
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        if let AnswerPayload::Content(content) = outcome.payload {
+            let outcome = CallOutcome { payload: AnswerPayload::Empty, ..outcome };
+            return Box::pin(self.shown_content(*content, outcome, entry, context)).await;
+        }
+        self.shown_value(outcome, (entry, omission), context).await.0
+    }
+
+    /// Makes the result of anything but content; returns whether it was cut.
+    pub(super) async fn shown_value(
+        &self,
+        outcome: CallOutcome,
+        (entry, omission): (Option<&CatalogEntry>, Option<&Omission<'_>>),
+        context: &RequestContext<RoleServer>,
+    ) -> (CallToolResult, bool) {
         let version = context.protocol_version();
         let room = self.executor().room(&client_key(&context.extensions));
         let most = self.most_chars();
         let fit = budget::fit_outcome(outcome, (entry, omission), self.files(), most, &room);
         let (outcome, notice) = Box::pin(fit).await;
+        let is_cut = notice.is_some();
         let (file, medium) = match &outcome.payload {
             AnswerPayload::File(file) if !file.is_private => {
                 let declared = entry.and_then(|it| it.tool()?.response.content_type.as_deref());
@@ -75,7 +90,7 @@ impl McpServer {
         if let Some(notice) = notice {
             notice.add_to(&mut result, version.as_ref());
         }
-        result
+        (result, is_cut)
     }
 
     /// Says what was cut, and with which call the rest is read.
@@ -159,7 +174,9 @@ impl McpServer {
                 (result::shown_masked(text).told(&mut notes), content_type)
             }
             AnswerPayload::Empty => (String::new(), "text/plain".to_owned()),
-            AnswerPayload::File(_) | AnswerPayload::Task(_) => return None,
+            AnswerPayload::Content(_) | AnswerPayload::File(_) | AnswerPayload::Task(_) => {
+                return None;
+            }
         };
         let value = ResourceContents::text(text, uri).with_mime_type(content_type);
         let Some(note) = notes.joined() else { return Some(vec![value]) };

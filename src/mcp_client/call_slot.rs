@@ -42,6 +42,12 @@ impl RawResult {
         self.text.as_str()
     }
 
+    /// Returns a member of it, which counts as memory as the whole does.
+    pub(crate) fn member(self, name: &str) -> Option<Self> {
+        let Self { text, memory } = self;
+        Some(Self { text: text.member(&[name])?, memory })
+    }
+
     /// Returns the text, and what counts it as memory until it is dropped.
     pub(crate) fn into_counted(self) -> (JsonText, BudgetShare) {
         (self.text, self.memory)

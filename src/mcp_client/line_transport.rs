@@ -352,6 +352,7 @@ impl<R: MessageSource> Incoming<R> {
         let data = scan::member_at(&params, &["data"]).unwrap_or_default();
         let data = scan::unquote(data).filter(|_| data.starts_with('"')).unwrap_or(data.into());
         let data = text::start_of(&data, 4096);
+        let data = text::one_line(&data);
         let data = self.connection.secrets.text(&data);
         match scan::member_at(&params, &["level"]).map(|level| level.trim_matches('"')) {
             Some("debug") => tracing::debug!(target: "server", backend, "{data}"),

@@ -11,14 +11,20 @@ use serde_json::{Map, Value};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
+    call_slot::RawResult,
+    clock::CallClock,
     error::{ServerError, ServerFault},
     news::ServerNews,
-    requests::{ServerList, ToolAnswer},
+    questions::{CallerPlace, QuestionDesk},
+    requests::{ServerList, ToolAnswer, ToolCall},
     restart::RestartPause,
     session::{ProgressListener, Session},
     settings::{LinkSettings, ServerEra},
 };
-use crate::{secrets::Secrets, shares::SharedBudget};
+use crate::{
+    secrets::Secrets,
+    shares::{ClientKey, SharedBudget},
+};
 
 /// The least time between two starts that nobody asked for.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
@@ -33,6 +39,7 @@ struct LinkInner {
     room: SharedBudget,
     starts: watch::Sender<u64>,
     news: ServerNews,
+    desk: QuestionDesk,
     state: Mutex<LinkStage>,
     pause: Mutex<RestartPause>,
 }
@@ -92,6 +99,7 @@ impl ServerLink {
             room,
             starts: watch::channel(0).0,
             news: ServerNews::default(),
+            desk: QuestionDesk::default(),
             state: Mutex::new(LinkStage::Idle),
             pause: Mutex::default(),
         }))
@@ -126,9 +134,44 @@ impl ServerLink {
         time: Duration,
         listener: ProgressListener<'_>,
     ) -> Result<ToolAnswer, ServerError> {
-        let call =
-            async |session: &Session, left| session.call(tool, arguments, left, listener).await;
-        self.with_session(time, call).await
+        let call = ToolCall { tool, arguments, answers: None, as_task: false };
+        self.call_by(call, &CallClock::new(time), listener).await
+    }
+
+    /// Does so by a clock that may stand still.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`call`](Self::call).
+    pub async fn call_by(
+        &self,
+        call: ToolCall<'_>,
+        clock: &CallClock,
+        listener: ProgressListener<'_>,
+    ) -> Result<ToolAnswer, ServerError> {
+        let request = async |session: &Session, _| session.call(call, clock, listener).await;
+        self.with_session_by(clock, request).await
+    }
+
+    /// Makes a request that has no type of its own.
+    ///
+    /// # Errors
+    ///
+    /// See [`ServerFault`].
+    pub(crate) async fn other(
+        &self,
+        method: &str,
+        params: Value,
+        clock: &CallClock,
+    ) -> Result<RawResult, ServerError> {
+        let request = async |session: &Session, _| session.other(method, params, clock).await;
+        self.with_session_by(clock, request).await
+    }
+
+    /// Takes the place of a call that is about to be made, at which questions of the server arrive where
+    /// somebody can be asked.
+    pub fn place(&self, client: ClientKey, can_ask: bool) -> CallerPlace {
+        self.0.desk.place(client, can_ask)
     }
 
     /// Asks whether the server is there.
@@ -189,15 +232,24 @@ impl ServerLink {
         time: Duration,
         request: impl AsyncFnOnce(&Session, Duration) -> Result<Answer, ServerFault>,
     ) -> Result<Answer, ServerError> {
-        let begun = tokio::time::Instant::now();
+        self.with_session_by(&CallClock::new(time), request).await
+    }
+
+    /// Does so by a clock that may stand still.
+    async fn with_session_by<Answer>(
+        &self,
+        clock: &CallClock,
+        request: impl AsyncFnOnce(&Session, Duration) -> Result<Answer, ServerFault>,
+    ) -> Result<Answer, ServerError> {
+        let after = clock.time();
         let run = async {
-            let late = ServerFault::Starting { after: time };
-            let session = timeout(time, self.started()).await.map_err(|_| late)??;
-            request(&session, time.saturating_sub(begun.elapsed())).await
+            let late = ServerFault::Starting { after };
+            let session = timeout(clock.left(), self.started()).await.map_err(|_| late)??;
+            request(&session, clock.left()).await
         };
         let named = |fault| match fault {
             // A part of the time went into the start.
-            ServerFault::Timeout { .. } => ServerFault::Timeout { after: time },
+            ServerFault::Timeout { .. } => ServerFault::Timeout { after },
             fault => fault,
         };
         run.await.map_err(|fault| {
@@ -274,10 +326,10 @@ impl LinkInner {
         started: watch::Sender<StartOutcome>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (settings, secrets) = (Arc::clone(&self.settings), self.secrets.clone());
-        let (room, news) = (self.room.clone(), self.news.clone());
+        let (room, news, desk) = (self.room.clone(), self.news.clone(), self.desk.clone());
         async move {
             let opened = tokio::select! {
-                opened = Session::open(&settings, &secrets, &room, &news) => opened,
+                opened = Session::open(&settings, &secrets, &room, &news, &desk) => opened,
                 // All clones of the link are gone.
                 () = started.closed() => return,
             };

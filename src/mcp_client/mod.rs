@@ -10,7 +10,8 @@
 //! | `session` | introduction; one request and its answer, time and end |
 //! | `requests`, `content_requests` | the requests that are made |
 //! | `news`, `subscriptions` | what a server tells without being asked |
-//! | `handler` | what a server may ask of us |
+//! | `handler`, `questions` | what a server may ask of us, and of whom |
+//! | `clock` | the time of a call |
 //! | `line_transport` | what is done with each message |
 //! | `decode`, `oversized` | one message: which kind it is, and whose |
 //! | `call_slot` | what a request and the transport share |
@@ -31,6 +32,7 @@
 //! time, and no other call is hurt.
 
 mod call_slot;
+mod clock;
 mod content_requests;
 mod decode;
 mod environment;
@@ -54,6 +56,7 @@ mod pace;
 mod process;
 mod process_end;
 mod program;
+mod questions;
 mod requests;
 mod restart;
 mod session;
@@ -64,6 +67,7 @@ mod supervisor;
 pub(crate) use self::supervisor::{child_of, supervise};
 pub use self::{
     call_slot::RawResult,
+    clock::{CallClock, StoppedClock},
     content_requests::{CompletionPlace, CompletionQuestion},
     decode::ServerProgress,
     environment::INHERITED,
@@ -71,7 +75,10 @@ pub use self::{
     link::{LinkState, ServerLink},
     news::{ListChanges, ResourceSubscription, UpdateListener},
     process_end::ProcessEnd,
-    requests::{ServerList, ToolAnswer},
+    questions::{AskedQuestion, CallerPlace, QuestionKind},
+    requests::{InputAnswers, ServerList, ToolAnswer, ToolCall},
     session::ProgressListener,
-    settings::{HttpSettings, LinkLimits, LinkPlace, LinkSettings, ProcessSettings, ServerEra},
+    settings::{
+        ClientOffer, HttpSettings, LinkLimits, LinkPlace, LinkSettings, ProcessSettings, ServerEra,
+    },
 };

@@ -1,19 +1,23 @@
 //! The requests that are made of servers.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use dadl_text::json::{cost, scan};
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientRequest, ListPromptsRequest,
+    CallToolRequest, CallToolRequestParams, ClientRequest, CustomRequest, ListPromptsRequest,
     ListResourceTemplatesRequest, ListResourcesRequest, ListToolsRequest, PaginatedRequestParams,
     PingRequest,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::{
     call_slot::RawResult,
+    clock::CallClock,
     error::ServerFault,
     session::{ProgressListener, Session},
     settings::ServerEra,
@@ -69,6 +73,45 @@ pub enum ToolAnswer {
     Task(RawResult),
 }
 
+/// A call of a tool.
+#[derive(Debug)]
+pub struct ToolCall<'call> {
+    /// The name that the server knows.
+    pub tool: &'call str,
+    /// By the names that the server knows.
+    pub arguments: Map<String, Value>,
+    /// What the server asked for, when it answered the same call before.
+    pub answers: Option<InputAnswers>,
+    /// Whether the server is asked to go on as a task (2025-11-25); a later one decides by itself.
+    pub as_task: bool,
+}
+
+/// What a server asked for before it goes on with a call.
+#[derive(Debug, Clone, Default)]
+pub struct InputAnswers {
+    /// By the keys of the server.
+    pub responses: BTreeMap<String, Value>,
+    /// What the server wants to have back.
+    pub state: Option<String>,
+}
+
+impl ToolCall<'_> {
+    fn request(self) -> ClientRequest {
+        let Self { tool, arguments, answers, as_task } = self;
+        if as_task {
+            // The library knows the tasks of the later revision alone.
+            let params = json!({ "name": tool, "arguments": arguments, "task": {} });
+            return CustomRequest::new("tools/call", Some(params)).into();
+        }
+        let mut params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+        if let Some(InputAnswers { responses, state }) = answers {
+            params.input_responses = (!responses.is_empty()).then_some(responses);
+            params.request_state = state;
+        }
+        CallToolRequest::new(params).into()
+    }
+}
+
 /// Which list.
 #[derive(Debug, Clone, Copy)]
 enum ListKind {
@@ -121,20 +164,30 @@ impl Session {
     /// Calls a tool.
     pub(super) async fn call(
         &self,
-        tool: &str,
-        arguments: Map<String, Value>,
-        time: Duration,
+        call: ToolCall<'_>,
+        clock: &CallClock,
         listener: ProgressListener<'_>,
     ) -> Result<ToolAnswer, ServerFault> {
-        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-        let result = self.request(CallToolRequest::new(params).into(), time, listener).await?;
+        let result = self.request_by(call.request(), clock, listener).await?;
         let kind = scan::member_at(result.as_str(), &["resultType"]).unwrap_or_default();
         match kind {
             "\"input_required\"" => Ok(ToolAnswer::InputNeeded(result)),
             "\"task\"" => Ok(ToolAnswer::Task(result)),
+            "" | "\"complete\"" if is_task(result.as_str()) => Ok(ToolAnswer::Task(result)),
             "" | "\"complete\"" => Ok(ToolAnswer::Done(result)),
             other => Err(ServerFault::Unreadable(format!("a result of the type {other:.50}"))),
         }
+    }
+
+    /// Makes a request that has no type of its own.
+    pub(super) async fn other(
+        &self,
+        method: &str,
+        params: Value,
+        clock: &CallClock,
+    ) -> Result<RawResult, ServerFault> {
+        let request = CustomRequest::new(method, Some(params));
+        self.request_by(request.into(), clock, &|_| {}).await
     }
 
     /// Asks for all that the server has.
@@ -202,6 +255,12 @@ impl Session {
     }
 }
 
+/// Returns whether a result is a task of 2025-11-25: it has one and no content.
+fn is_task(result: &str) -> bool {
+    scan::member_at(result, &["task", "taskId"]).is_some()
+        && scan::member_at(result, &["content"]).is_none()
+}
+
 /// Reads a page of a list: its items, and the cursor of the next one.
 fn read_page(page: &JsonText, key: &str) -> Result<(Vec<Value>, Option<String>), ServerFault> {
     let unreadable = |why: &str| ServerFault::Unreadable(format!("a page of {key} {why}"));
@@ -212,18 +271,17 @@ fn read_page(page: &JsonText, key: &str) -> Result<(Vec<Value>, Option<String>),
     let items = cost::parse_tree(items, LARGEST_PAGE).ok_or_else(|| unreadable("is too deep"))?;
     let Value::Array(items) = items else { return Err(unreadable("has no list")) };
     let cursor = scan::member_at(page.as_str(), &["nextCursor"]);
-    let cursor = cursor.and_then(|it| Option::<String>::deserialize(&mut json(it)).ok().flatten());
+    let cursor =
+        cursor.and_then(|it| Option::<String>::deserialize(&mut reader(it)).ok().flatten());
     Ok((items, cursor.filter(|cursor| !cursor.is_empty())))
 }
 
-fn json(text: &str) -> serde_json::Deserializer<serde_json::de::StrRead<'_>> {
+fn reader(text: &str) -> serde_json::Deserializer<serde_json::de::StrRead<'_>> {
     serde_json::Deserializer::from_str(text)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

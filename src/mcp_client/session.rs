@@ -5,13 +5,17 @@ use std::{io, sync::Arc, time::Duration};
 use dadl_text::text;
 use rmcp::{
     RoleClient,
-    model::{ClientRequest, GetExtensions as _, ProtocolVersion, ServerPeerInfo},
+    model::{
+        ClientRequest, CustomRequest, GetExtensions as _, MetaObject, ProtocolVersion,
+        RequestMetaObject, ServerPeerInfo,
+    },
     service::{
         ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, Peer,
         PeerRequestOptions, RequestHandle, RunningService, ServiceError,
     },
     transport::DynamicTransportError,
 };
+use serde_json::{Map, json};
 use tokio::{
     sync::{Mutex, watch},
     time::{Instant, timeout, timeout_at},
@@ -20,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     call_slot::{CallSlot, RawResult},
+    clock::CallClock,
     decode::ServerProgress,
     error::ServerFault,
     error_output::{self, LastLines},
@@ -32,6 +37,7 @@ use super::{
     news::ServerNews,
     process::{self, ServerProcess, StartedServer},
     process_end::ProcessEnd,
+    questions::QuestionDesk,
     settings::{LinkPlace, LinkSettings, ProcessSettings, ServerEra},
 };
 use crate::{secrets::Secrets, shares::SharedBudget};
@@ -41,6 +47,9 @@ const STATUS: Duration = Duration::from_secs(1);
 
 /// How much of the last line of a server is quoted, in characters.
 const LAST_WORDS: usize = 300;
+
+/// Where a request says which messages of the log are wanted.
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
 /// Hears how far a request is; must not block.
 pub type ProgressListener<'call> = &'call (dyn Fn(&ServerProgress) + Send + Sync);
@@ -57,6 +66,7 @@ pub(super) struct Session {
     /// What it said then.
     pub(super) info: Arc<ServerPeerInfo>,
     patience: Duration,
+    log_level: Option<&'static str>,
 }
 
 /// A server to which messages go.
@@ -114,7 +124,9 @@ impl Session {
         secrets: &Secrets,
         room: &SharedBudget,
         news: &ServerNews,
+        desk: &QuestionDesk,
     ) -> Result<Self, ServerFault> {
+        let client = AnsweringClient::new(desk.clone(), settings.offer.clone());
         let deadline = Instant::now() + settings.limits.start;
         let mut server = ConnectedServer::start(settings, secrets, room, news)?;
         let first = settings.first_era;
@@ -125,8 +137,12 @@ impl Session {
                 server.end(settings.limits.end).await;
                 server = ConnectedServer::start(settings, secrets, room, news)?;
             }
-            match server.introduce(era, settings, deadline).await {
-                Ok(service) => return Ok(server.session(service, era, settings).await),
+            match server.introduce(&client, era, settings, deadline).await {
+                Ok(service) => {
+                    let session = server.session(service, era, settings).await;
+                    session.set_log_level(deadline).await;
+                    return Ok(session);
+                }
                 Err(IntroductionFault::Final(fault)) => {
                     server.end(settings.limits.end).await;
                     return Err(fault);
@@ -141,20 +157,49 @@ impl Session {
         Err(refused.unwrap_or(ServerFault::Stopped))
     }
 
+    /// Says which messages are wanted, where the operator does; a later revision hears it with each
+    /// request.
+    async fn set_log_level(&self, deadline: Instant) {
+        let (Some(level), ServerEra::Initialize) = (self.log_level, self.era) else { return };
+        if self.info.capabilities.logging.is_none() {
+            return;
+        }
+        let request = CustomRequest::new("logging/setLevel", Some(json!({ "level": level })));
+        let time = deadline.saturating_duration_since(Instant::now());
+        if let Err(error) = self.request(request.into(), time, &|_| {}).await {
+            tracing::debug!(backend = &*self.connection.backend, %error, "no log level was set");
+        }
+    }
+
     /// Makes a request, and returns its result as it came.
     ///
     /// The server is told when nobody waits any more: when the time is over, or the future is dropped.
     pub(super) async fn request(
         &self,
-        mut request: ClientRequest,
+        request: ClientRequest,
         time: Duration,
         listener: ProgressListener<'_>,
     ) -> Result<RawResult, ServerFault> {
+        self.request_by(request, &CallClock::new(time), listener).await
+    }
+
+    /// Does so by a clock that may stand still.
+    pub(super) async fn request_by(
+        &self,
+        mut request: ClientRequest,
+        clock: &CallClock,
+        listener: ProgressListener<'_>,
+    ) -> Result<RawResult, ServerFault> {
+        let time = clock.left();
         let deadline = Instant::now() + time;
         let slot = Arc::new(CallSlot::default());
         request.extensions_mut().insert(Arc::clone(&slot));
         let mut progress = slot.listen();
-        let options = PeerRequestOptions::no_options();
+        let mut options = PeerRequestOptions::no_options();
+        if let (Some(level), ServerEra::Discover) = (self.log_level, self.era) {
+            let level = Map::from_iter([(LOG_LEVEL.to_owned(), level.into())]);
+            options.meta = Some(RequestMetaObject(MetaObject(level)));
+        }
         let sent = timeout_at(deadline, self.peer.send_request_with_option(request, options)).await;
         let handle = match sent {
             Ok(Ok(handle)) => handle,
@@ -193,7 +238,7 @@ impl Session {
                         None => Err(self.why_ended().await),
                     };
                 }
-                () = tokio::time::sleep_until(deadline) => {
+                () = clock.over() => {
                     return Err(ServerFault::Timeout { after: time });
                 }
             }
@@ -326,6 +371,7 @@ impl ConnectedServer {
     /// Introduces us; the connection stays as it is when that fails.
     async fn introduce(
         &self,
+        client: &AnsweringClient,
         era: ServerEra,
         settings: &LinkSettings,
         deadline: Instant,
@@ -336,7 +382,7 @@ impl ConnectedServer {
                 preferred_versions: vec![ProtocolVersion::V_2026_07_28],
             },
         };
-        let introduced = AnsweringClient.serve_with_lifecycle(self.transport.clone(), lifecycle);
+        let introduced = client.clone().serve_with_lifecycle(self.transport.clone(), lifecycle);
         match timeout_at(deadline, introduced).await {
             Ok(Ok(service)) => {
                 let version = service.peer_info().map(|info| info.protocol_version.clone());
@@ -406,6 +452,7 @@ impl ConnectedServer {
             era,
             info,
             patience: settings.limits.end,
+            log_level: settings.offer.log_level,
         }
     }
 

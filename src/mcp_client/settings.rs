@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::{config::env_vars::Environment, files::FileStore, http::backend::Backend};
@@ -19,6 +20,33 @@ pub struct LinkSettings {
     pub limits: LinkLimits,
     /// Which introduction is tried first.
     pub first_era: ServerEra,
+    /// What it may ask for.
+    pub offer: ClientOffer,
+}
+
+/// What a server may ask for beside pings and persons.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientOffer {
+    /// Directories that it is told of as roots.
+    pub roots: Vec<PathBuf>,
+    /// Whether it may ask the model of the host.
+    pub sampling: bool,
+    /// Which of its messages it is asked for; `None` for those that it sends by itself.
+    pub log_level: Option<&'static str>,
+}
+
+impl ClientOffer {
+    /// Returns the answer to `roots/list`; a path that is not absolute is no root.
+    pub fn roots_result(&self) -> Value {
+        let roots = self.roots.iter().filter_map(|root| {
+            let uri = Url::from_directory_path(root).ok()?;
+            let name = root.file_name().map(|name| name.to_string_lossy().into_owned());
+            // No slash at the end: servers compare texts.
+            let uri = uri.as_str().trim_end_matches('/');
+            Some(json!({ "uri": uri, "name": name.unwrap_or_default() }))
+        });
+        json!({ "roots": roots.collect::<Vec<_>>() })
+    }
 }
 
 /// Where a server is.

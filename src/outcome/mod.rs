@@ -1,5 +1,6 @@
 //! What a call gives: a result, or an error that a model can act on.
 
+pub mod content;
 mod json_text;
 pub mod task_report;
 pub(crate) mod timestamp;
@@ -10,7 +11,7 @@ use std::{any::Any, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration}
 use dadl_descriptor::offer::UnmetNeed;
 use serde_json::{Map, Value};
 
-use self::task_report::TaskReport;
+use self::{content::ServerContent, task_report::TaskReport};
 
 pub use self::json_text::JsonText;
 pub(crate) use self::transfer::{TransferDirection, TransferProgress};
@@ -64,6 +65,8 @@ impl fmt::Debug for HeldMemory {
 /// What an answer holds.
 #[derive(Debug, Clone)]
 pub enum AnswerPayload {
+    /// The content of a tool of another MCP server that is no single text or value, or none at all.
+    Content(Box<ServerContent>),
     /// Nothing (204, or an empty body).
     Empty,
     /// A file that was saved.
@@ -85,6 +88,7 @@ impl AnswerPayload {
     /// Returns how many bytes of memory it takes; little things take none.
     pub(crate) fn bytes(&self) -> u64 {
         match self {
+            Self::Content(content) => content.bytes(),
             Self::Json(text) => text.as_str().len() as u64,
             Self::Text { text, .. } => text.len() as u64,
             Self::Empty | Self::File(_) | Self::Task(_) => 0,

@@ -74,6 +74,7 @@ pub(crate) fn settings<'a>(
         }),
         limits: Default::default(),
         first_era: ServerEra::default(),
+        offer: Default::default(),
     }
 }
 

@@ -98,9 +98,39 @@ impl Process {
 
     /// Returns the next message, whatever it is.
     pub(crate) fn receive(&mut self) -> Value {
+        self.line()
+    }
+
+    /// Reads the next message.
+    pub(crate) fn line(&mut self) -> Value {
         let mut line = String::new();
         assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the server is gone");
         serde_json::from_str(&line).unwrap()
+    }
+
+    /// Makes a request, and gives these results to requests of the server until its answer comes.
+    pub(crate) fn request_answering(
+        &mut self,
+        id: u32,
+        method: &str,
+        params: &Value,
+        mut answer: impl FnMut(&Value) -> Value,
+    ) -> Value {
+        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        self.write(format!("{message}\n").as_bytes());
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the server is gone");
+            let message: Value = serde_json::from_str(&line).unwrap();
+            if message["method"].is_null() && message["id"] == id {
+                return message;
+            }
+            if !message["method"].is_null() && !message["id"].is_null() {
+                let result = answer(&message);
+                let reply = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
+                self.write(format!("{reply}\n").as_bytes());
+            }
+        }
     }
 
     fn works(&mut self, id: u32) {
@@ -125,7 +155,7 @@ impl Process {
 
     /// The most memory that the process has held, in KiB.
     #[cfg(target_os = "linux")]
-    fn peak_memory(&self) -> u64 {
+    pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()

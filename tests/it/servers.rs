@@ -64,7 +64,7 @@ impl House {
     }
 
     /// Writes the settings; returns the arguments of a command with them.
-    fn arguments(&self, arguments: &[&str]) -> Vec<String> {
+    pub(crate) fn arguments(&self, arguments: &[&str]) -> Vec<String> {
         let mut settings = self.top.clone();
         settings["backends"] = self.backends.clone().into();
         let path = self.home.path().join("backends.yaml");
@@ -232,7 +232,7 @@ fn a_call_from_the_command_line_gives_what_the_server_says() {
     assert_eq!((echoed.code, echoed.out.trim()), (Some(0), "hello"), "{}", echoed.err);
     assert_eq!(house.run(&["call", "add", "a=1", "b=2"]).json(), json!({ "sum": 3.0 }));
     let picture = house.run(&["call", "picture"]).json();
-    assert_eq!(picture["content"][0]["mimeType"], "image/png");
+    assert_eq!(picture["content"][0]["content_type"], "image/png");
     let failed = house.run(&["call", "forget", "--yes"]);
     assert!(failed.failure().contains("nothing can be forgotten"), "{}", failed.err);
     // Dangerous is what the operator says, whatever the server does.

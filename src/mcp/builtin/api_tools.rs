@@ -50,6 +50,7 @@ enum ReadRequest {
 pub(super) async fn read(
     server: &McpServer,
     arguments: Map<String, Value>,
+    retry: ConsentRetry,
     context: &RequestContext<RoleServer>,
     carried: &CallContext<'_>,
 ) -> ToolAnswer {
@@ -75,7 +76,7 @@ pub(super) async fn read(
         );
         return Ok(result::failure_result(text).into());
     }
-    call(server, &tool, arguments, ConsentRetry::default(), context, carried).await
+    call(server, &tool, arguments, retry, context, carried).await
 }
 
 fn read_request(arguments: Map<String, Value>) -> Result<ReadRequest, ArgumentsError> {

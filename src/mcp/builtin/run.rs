@@ -21,7 +21,9 @@ impl BuiltinTool {
     ) -> ToolAnswer {
         Ok(match self {
             Self::ApiSearch => api_tools::search(server, arguments),
-            Self::ApiRead => return api_tools::read(server, arguments, context, carried).await,
+            Self::ApiRead => {
+                return api_tools::read(server, arguments, retry, context, carried).await;
+            }
             Self::ApiChange => {
                 return api_tools::change(server, arguments, retry, context, carried).await;
             }

@@ -25,7 +25,8 @@
 //! In all of them these words, as whole strings in their quotes, stand for values: `"$id"` and `"$token"` for
 //! the id and the progress token of the request, `"$params"` for its parameters, `"$count"` for how often
 //! the same was asked, `"$answer"` for the answer to the last request of the server, `"$subscriptions"` for
-//! the resources that are subscribed to, `"$environment"` for the environment, `"$directory"` for the working directory, and `"$process"` for the number of the process.
+//! the resources that are subscribed to, `"$environment"` for the environment, `"$directory"` for the working directory, `"$process"` for the number of the process, and
+//! `"$seen"` for the methods of all messages that were handled.
 
 use std::collections::HashMap;
 

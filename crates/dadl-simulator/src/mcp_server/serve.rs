@@ -38,6 +38,7 @@ pub fn serve_script(
         asked: 0,
         subscribers: Subscribers::default(),
         is_stateless: false,
+        seen: Vec::new(),
     };
     server.output.write_all(script.greeting.as_bytes())?;
     server.output.flush()?;
@@ -70,6 +71,8 @@ struct ScriptedServer<'script, Input, Output, Errors> {
     subscribers: Subscribers,
     /// Whether the last request was of the revision without `initialize`.
     is_stateless: bool,
+    /// The methods of all messages that were handled, in their order.
+    seen: Vec<String>,
 }
 
 /// What the words of a script stand for in a request.
@@ -118,6 +121,7 @@ impl<Input: BufRead, Output: Write, Errors: Write> ScriptedServer<'_, Input, Out
     /// Does what a message asks for; returns the exit code when that is the end.
     fn take(&mut self, message: &Value) -> io::Result<Option<u8>> {
         let Some(method) = message.get("method").and_then(Value::as_str) else { return Ok(None) };
+        self.seen.push(method.to_owned());
         let nothing = Value::Object(Map::new());
         let params = message.get("params").unwrap_or(&nothing);
         let name = ["name", "uri"].iter().find_map(|key| params.get(key)?.as_str());
@@ -235,7 +239,7 @@ impl<Input: BufRead, Output: Write, Errors: Write> ScriptedServer<'_, Input, Out
             let directory = std::env::current_dir().unwrap_or_default();
             json!(directory.to_string_lossy())
         };
-        let values: [(&str, &dyn Fn() -> Value); 9] = [
+        let values: [(&str, &dyn Fn() -> Value); 10] = [
             ("\"$id\"", &|| words.id.clone()),
             ("\"$token\"", &token),
             ("\"$params\"", &|| words.params.clone()),
@@ -245,6 +249,7 @@ impl<Input: BufRead, Output: Write, Errors: Write> ScriptedServer<'_, Input, Out
             ("\"$environment\"", &environment),
             ("\"$directory\"", &directory),
             ("\"$process\"", &|| std::process::id().into()),
+            ("\"$seen\"", &|| self.seen.clone().into()),
         ];
         if text.contains("\"$") {
             for (word, value) in values {

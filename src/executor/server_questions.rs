@@ -1,0 +1,227 @@
+//! What a server asks for while it is called goes to whoever can answer.
+//!
+//! A server of a revision up to 2025-11-25 asks while the call waits; a later one answers the call with
+//! what it needs, and is called again with the answers. Both come here, and both are put through
+//! [`ServerQuestions`]: without somebody there, a person's part is declined, which the result says.
+
+use std::{
+    collections::BTreeMap,
+    pin::pin,
+    sync::{Mutex, PoisonError},
+};
+
+use dadl_text::json::{cost, scan};
+use serde_json::{Value, json};
+
+use super::{
+    CallContext,
+    call_bounds::CallTurns,
+    elicitation::Elicitation,
+    questions::{QuestionAnswer, ServerQuestion, ServerQuestions},
+};
+use crate::mcp_client::{
+    AskedQuestion, CallClock, CallerPlace, ClientOffer, InputAnswers, QuestionKind, RawResult,
+    RpcFailure, ServerFault,
+};
+
+/// So much is read of what a server needs: the tree, in bytes.
+const LARGEST_INPUT: u64 = 4 * 1024 * 1024;
+
+/// The code of an error that names pages which have to be opened first (2025-11-25).
+const PAGES_NEEDED: i64 = -32042;
+
+/// A server asks for no more at once.
+const MOST_AT_ONCE: usize = 8;
+
+/// The questions of a server during one call.
+pub(super) struct CallQuestions<'call> {
+    backend: &'call str,
+    offer: ClientOffer,
+    asker: Option<&'call dyn ServerQuestions>,
+    clock: &'call CallClock,
+    /// The turn of the call: while a person thinks, others call.
+    turns: Mutex<Option<CallTurns>>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl<'call> CallQuestions<'call> {
+    pub(super) fn new(
+        backend: &'call str,
+        offer: ClientOffer,
+        context: &CallContext<'call>,
+        clock: &'call CallClock,
+        turns: CallTurns,
+    ) -> Self {
+        let (asker, turns) = (context.questions, Mutex::new(Some(turns)));
+        Self { backend, offer, asker, clock, turns, notes: Mutex::default() }
+    }
+
+    /// Gives the turn of the call back.
+    pub(super) fn give_turn(&self) {
+        drop(self.turns.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Puts a question, for as long as it takes.
+    async fn put(&self, asker: &dyn ServerQuestions, question: ServerQuestion) -> QuestionAnswer {
+        self.give_turn();
+        let _stopped = self.clock.stop();
+        asker.ask(question).await
+    }
+
+    /// Returns whether somebody can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        self.asker.is_some()
+    }
+
+    /// Returns what there is to say about questions that were not put.
+    pub(super) fn notes(&self, place: &CallerPlace) -> Vec<String> {
+        let unput = place.unput().into_iter().map(unput);
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<String> = notes.iter().cloned().chain(unput).collect();
+        all.dedup();
+        all
+    }
+
+    /// Waits for a request of the server, and answers what it asks meanwhile.
+    pub(super) async fn during<T>(
+        &self,
+        place: &mut CallerPlace,
+        request: impl Future<Output = T>,
+    ) -> T {
+        let mut request = pin!(request);
+        loop {
+            let asked = tokio::select! {
+                biased;
+                done = &mut request => return done,
+                asked = place.next() => asked,
+            };
+            let AskedQuestion { kind, params, mut answer } = asked;
+            let answered = tokio::select! {
+                biased;
+                // Nobody waits for the answer any more: the question is withdrawn.
+                done = &mut request => return done,
+                () = answer.closed() => continue,
+                answered = self.answer(kind, &params) => answered,
+            };
+            let _ = answer.send(answered);
+        }
+    }
+
+    /// Answers all that a server needs before it goes on.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot go on.
+    pub(super) async fn inputs(&self, needed: &RawResult) -> Result<InputAnswers, String> {
+        let member = |name: &str| scan::member_at(needed.as_str(), &[name]);
+        let state = member("requestState").and_then(|it| serde_json::from_str(it).ok());
+        let mut responses = BTreeMap::new();
+        let requests = member("inputRequests").unwrap_or("{}");
+        let requests = cost::parse_tree(requests, LARGEST_INPUT);
+        let Some(Value::Object(requests)) = requests else {
+            return Err("it asks for more input than can be read".to_owned());
+        };
+        if requests.len() > MOST_AT_ONCE {
+            return Err(format!("it asks for more than {MOST_AT_ONCE} things at once"));
+        }
+        for (key, request) in requests {
+            let method = request.get("method").and_then(Value::as_str).unwrap_or_default();
+            let params = request.get("params").unwrap_or(&Value::Null);
+            let response = match (QuestionKind::of_method(method), method) {
+                (Some(kind), _) => self.answer(kind, params).await?,
+                (None, "roots/list") if !self.offer.roots.is_empty() => self.offer.roots_result(),
+                (None, "roots/list") => {
+                    return Err(
+                        "it asks for roots, and the operator names none (`roots`)".to_owned()
+                    );
+                }
+                _ => return Err("it asks for what nobody here can answer".to_owned()),
+            };
+            responses.insert(key, response);
+        }
+        Ok(InputAnswers { responses, state })
+    }
+
+    /// Has the pages opened that a server needs to be opened before it does what it is called for; `None`
+    /// for any other failure.
+    pub(super) async fn visits(&self, fault: &ServerFault) -> Option<Result<(), String>> {
+        let ServerFault::Rpc(RpcFailure { code: PAGES_NEEDED, data: Some(data), .. }) = fault
+        else {
+            return None;
+        };
+        let Some(Value::Object(data)) = cost::parse_tree(data, LARGEST_INPUT) else { return None };
+        let pages = data.get("elicitations").and_then(Value::as_array)?;
+        let is_page = |it: &Value| it.get("mode").and_then(Value::as_str) == Some("url");
+        if pages.is_empty() || pages.len() > MOST_AT_ONCE || !pages.iter().all(is_page) {
+            return None;
+        }
+        for page in pages {
+            if self.elicit(page).await.get("action") != Some(&json!("accept")) {
+                let why = "it needs a page to be opened first, which was not done";
+                return Some(Err(why.to_owned()));
+            }
+        }
+        Some(Ok(()))
+    }
+
+    /// Answers one request: with its result, or says why there is none.
+    async fn answer(&self, kind: QuestionKind, params: &Value) -> Result<Value, String> {
+        match kind {
+            QuestionKind::Sampling => self.sample(params).await,
+            QuestionKind::Elicitation => Ok(self.elicit(params).await),
+        }
+    }
+
+    async fn elicit(&self, params: &Value) -> Value {
+        let elicitation = match Elicitation::read(self.backend, params) {
+            Ok(elicitation) => elicitation,
+            Err(fault) => return self.declined(&fault.to_string()),
+        };
+        let Some(asker) = self.asker else { return self.declined("nobody can be asked here") };
+        match self.put(asker, ServerQuestion::Person(elicitation.clone())).await {
+            QuestionAnswer::Given(content) => match (elicitation.taken(content), &elicitation) {
+                (Some(_), Elicitation::Page { .. }) => json!({ "action": "accept" }),
+                (Some(content), _) => json!({ "action": "accept", "content": content }),
+                (None, _) => self.declined("the answer was too long"),
+            },
+            QuestionAnswer::Declined => json!({ "action": "decline" }),
+            QuestionAnswer::Closed => json!({ "action": "cancel" }),
+            QuestionAnswer::Unput(why) => self.declined(&why),
+        }
+    }
+
+    async fn sample(&self, params: &Value) -> Result<Value, String> {
+        if !self.offer.sampling {
+            return Err("it asks for the model of the host, which the operator does not allow \
+                        (`sampling`)"
+                .to_owned());
+        }
+        let unput =
+            |why: &str| format!("it asks for the model of the host, which it did not get: {why}");
+        let asker = self.asker.ok_or_else(|| unput("nobody can be asked here"))?;
+        let mut params = params.clone();
+        if let Some(members) = params.as_object_mut() {
+            members.shift_remove("_meta");
+            members.shift_remove("metadata");
+        }
+        match self.put(asker, ServerQuestion::Model(params)).await {
+            QuestionAnswer::Given(result) => Ok(result),
+            QuestionAnswer::Declined | QuestionAnswer::Closed => Err(unput("the host said no")),
+            QuestionAnswer::Unput(why) => Err(unput(&why)),
+        }
+    }
+
+    /// Declines, and says so in the result.
+    fn declined(&self, why: &str) -> Value {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < MOST_AT_ONCE {
+            notes.push(unput(why));
+        }
+        json!({ "action": "decline" })
+    }
+}
+
+/// Says that a question was declined without a person.
+fn unput(why: &str) -> String {
+    format!("the server asked for something that a person has to answer; it was declined: {why}")
+}
