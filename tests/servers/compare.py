@@ -128,7 +128,7 @@ def tool_difference(tool, our):
     if our is None:
         return "it is not listed"
     if not same_prose(tool.get("description"), our.get("description")):
-        return f"the description is {our.get('description')!r}"
+        return f"the description is {excerpt(our.get('description') or '')!r}"
     title = tool.get("title") or tool.get("annotations", {}).get("title")
     if title and title != our.get("title"):
         return f"the title is {our.get('title')!r} instead of {title!r}"
@@ -147,7 +147,7 @@ def prompt_difference(prompt, our):
     if our is None:
         return "it is not listed"
     if not same_prose(prompt.get("description"), our.get("description")):
-        return f"the description is {our.get('description')!r}"
+        return f"the description is {excerpt(our.get('description') or '')!r}"
     if prompt.get("title") and prompt["title"] != our.get("title"):
         return f"the title is {our.get('title')!r}"
     theirs, ours = ([(it["name"], it.get("required", False)) for it in one.get("arguments") or []] for one in (prompt, our))
@@ -158,7 +158,7 @@ def resource_difference(resource, our):
     if our is None:
         return "it is not listed"
     if not same_prose(resource.get("description"), our.get("description")):
-        return f"the description is {our.get('description')!r}"
+        return f"the description is {excerpt(our.get('description') or '')!r}"
     for key in ("title", "mimeType", "size", "annotations"):
         if resource.get(key) and resource[key] != our.get(key):
             return f"`{key}` is {our.get(key)!r} instead of {resource[key]!r}"
@@ -180,7 +180,7 @@ def step(theirs, ours, volatile):
         # The kind is the same; a model needs the words too.
         said, heard = prose(words(theirs)), prose(words(ours))
         without_code = re.sub(r"^(MCP error -?\d+: )+", "", said)
-        return "" if without_code in heard or "lost" in theirs else f"the error {said!r} is {heard!r}"
+        return "" if without_code in heard or "lost" in theirs else f"the error {excerpt(said)!r} is {excerpt(heard)!r}"
     if "content" in theirs or "content" in ours:
         return called(theirs, ours)
     if "contents" in theirs:
@@ -276,4 +276,5 @@ def steady(value, volatile):
 
 def excerpt(value, length=160):
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = text.replace("\n", "⏎")
     return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"

@@ -92,11 +92,12 @@ class Play:
         for name in [*ordered, *(name for name in tools if name not in ordered)]:
             if name in self.server.apart:
                 continue
-            for given in arguments.get(name) or [sample({"type": "object", **tools[name]["inputSchema"]})]:
-                step = f"call {name}"
-                while step in self.seen:
-                    step += " again"
-                self.note(step, lambda: self.call(name, given))
+            schema = {"type": "object", **tools[name]["inputSchema"]}
+            for given in arguments.get(name) or [sample(schema)]:
+                step, times = f"call {name}", 1
+                while (numbered := step if times == 1 else f"{step}, {times}") in self.seen:
+                    times += 1
+                self.note(numbered, lambda: self.call(name, given))
 
     def read(self, uri):
         return self.client.request("resources/read", {"uri": uri})
