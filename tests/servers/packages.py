@@ -36,22 +36,48 @@ GO = {
 
 def install():
     """Installs what is missing."""
-    PLACE.mkdir(parents=True, exist_ok=True)
-    installed = PLACE / "installed"
-    wanted = f"{NPM}\n{BESIDES}\n{PYPI}\n{GO if shutil.which('go') else None}\n"
-    if installed.exists() and installed.read_text() == wanted:
-        return
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", PLACE]
-    subprocess.run([*npm, *NPM.values(), *BESIDES], check=True)
-    for name, packages in PYPI.items():
-        subprocess.run([sys.executable, "-m", "venv", PLACE / "python" / name], check=True)
+    install_npm()
+    pypi(PYPI)
+    if shutil.which("go"):
+        go_proxy(GO)
+
+
+def install_npm():
+    npm([*NPM.values(), *BESIDES])
+
+
+def once(install):
+    """Installs what is wanted unless that was done."""
+    def installed(*wanted):
+        note = PLACE / f"installed-{install.__name__}"
+        if note.exists() and note.read_text() == str(wanted):
+            return
+        PLACE.mkdir(parents=True, exist_ok=True)
+        install(*wanted)
+        note.write_text(str(wanted))
+
+    return installed
+
+
+@once
+def npm(wanted):
+    command = ["npm", "install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", PLACE]
+    subprocess.run([*command, *wanted], check=True)
+
+
+@once
+def pypi(wanted):
+    for name, packages in wanted.items():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", PLACE / "python" / name], check=True)
         pip = [python(name), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *packages], check=True)
-    if shutil.which("go"):
-        for name, package in GO.items():
-            environment = {**os.environ, "GOBIN": str(PLACE / "go" / name)}
-            subprocess.run(["go", "install", package], check=True, env=environment)
-    installed.write_text(wanted)
+
+
+@once
+def go_proxy(wanted):
+    for name, package in wanted.items():
+        environment = {**os.environ, "GOBIN": str(PLACE / "go" / name)}
+        subprocess.run(["go", "install", package], check=True, env=environment)
 
 
 def python(name):
