@@ -8,7 +8,7 @@ use dadl_text::text::{cut_text, one_line};
 use futures_util::future::join_all;
 
 use super::{
-    App, LoadedBackend, mistyped_patterns, operator,
+    App, LoadedBackend, mistyped_patterns, operator, overrides,
     servers::{FoundServer, LoadedServer, ServerFound},
 };
 use crate::{
@@ -106,6 +106,7 @@ async fn ask(
 /// Takes what a server listed; returns what an operator should know of it.
 fn take_list(backend: &mut LoadedBackend, list: &ServerList) -> Vec<String> {
     let defaults = backend.settings.defaults.clone();
+    let said = backend.settings.overrides.clone();
     let Some(server) = backend.server_mut() else { return Vec::new() };
     let (mut tools, errors) = ServerTools::read(&list.tools, &server.settings.levels);
     let mut remarks: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -115,6 +116,8 @@ fn take_list(backend: &mut LoadedBackend, list: &ServerList) -> Vec<String> {
             operator::fill_server_default(name, value, &mut tools).err().map(|it| it.to_string()),
         );
     }
+    let (applied, told) = overrides::apply_to_server(&said, &mut tools);
+    remarks.extend(told);
     let names = || tools.iter().map(|tool| tool.name.as_str());
     let unused = server.settings.levels.without_match(names());
     remarks.extend(
@@ -122,6 +125,7 @@ fn take_list(backend: &mut LoadedBackend, list: &ServerList) -> Vec<String> {
     );
     server.found = ServerFound::Listed(Box::new(found(list)));
     server.tools = tools;
+    backend.overrides = applied;
     // The operator's own words go before it.
     if let Some(instructions) = &list.instructions {
         let descriptor: &mut Descriptor = Arc::make_mut(&mut backend.descriptor);

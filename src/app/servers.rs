@@ -10,7 +10,7 @@ use dadl_descriptor::{
 use super::{BackendAccess, BuildProblem, LoadedBackend, SettingProblem};
 use crate::{
     call::ProcessPlace,
-    catalog::ServerTools,
+    catalog::{AppliedOverrides, ServerTools},
     config::{
         BackendSettings,
         credentials::{BackendCredentials, CredentialResolver},
@@ -117,5 +117,6 @@ pub(super) fn load_server(
         diagnostics: Vec::new(),
         access: BackendAccess::Server(Box::new(server)),
         unused: None,
+        overrides: AppliedOverrides::default(),
     })
 }

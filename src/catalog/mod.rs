@@ -14,6 +14,7 @@ pub(crate) mod fixture;
 mod name;
 mod operation;
 pub(crate) mod output;
+mod overrides;
 mod portable;
 mod property;
 mod resolved;
@@ -35,10 +36,13 @@ use dadl_text::names::{nearest_operation, readers};
 use serde_json::{Map, Value};
 
 pub(crate) use self::description::collapse_spaces;
-pub use self::server_tool::{ProposedHints, ServerTool, ServerToolError, ServerTools};
 pub(crate) use self::{
     annotations::ToolHints,
     output::{NOTE, OutputSchema},
+};
+pub use self::{
+    overrides::{AppliedOverride, AppliedOverrides, OverruledLevel},
+    server_tool::{ProposedHints, ServerTool, ServerToolError, ServerTools},
 };
 use crate::access::{AccessDecision, AccessPolicy};
 
@@ -108,6 +112,8 @@ pub struct CatalogEntry {
     /// Where the tools are, when the backend is an MCP server.
     server: Option<ServerTools>,
     place: OperationIndex,
+    /// What the operator says of it.
+    overridden: Option<Arc<AppliedOverride>>,
     validator: OnceLock<Box<jsonschema::Validator>>,
 }
 
@@ -184,10 +190,24 @@ impl Catalog {
         backends: &[BackendTools<'_>],
         offers: &[Option<Arc<offer::ServerOffer>>],
     ) -> Self {
+        Self::overridden(backends, offers, &[])
+    }
+
+    /// Does what [`fitted`](Self::fitted) does, with what the operator says of single tools: at the position
+    /// of each backend.
+    pub fn overridden(
+        backends: &[BackendTools<'_>],
+        offers: &[Option<Arc<offer::ServerOffer>>],
+        overrides: &[&AppliedOverrides],
+    ) -> Self {
+        let none = AppliedOverrides::default();
+        let said_of = |id: usize| overrides.get(id).copied().unwrap_or(&none);
         let pairs: Vec<(&str, &str)> = backends
             .iter()
-            .flat_map(|backend| {
-                backend.operations().map(|(_, it)| (backend.name, it.declared_name()))
+            .enumerate()
+            .flat_map(|(id, backend)| {
+                let names = backend.operations().map(|(_, it)| it.declared_name());
+                names.map(move |name| (backend.name, said_of(id).shown_name(name)))
             })
             .collect();
         let mut names = name::tool_names(backends.len(), &pairs).into_iter();
@@ -196,7 +216,13 @@ impl Catalog {
             let count = backend.operations().count();
             let names: Vec<String> = names.by_ref().take(count).collect();
             let offer = offers.get(id).and_then(Option::as_deref);
+            let first = entries.len();
             backend.add_entries(BackendId(id), names, offer, &mut entries);
+            for entry in entries.iter_mut().skip(first) {
+                if let Some(said) = said_of(id).of(entry.declared_name()) {
+                    said.put_on(entry);
+                }
+            }
         }
         let by_name = entries.iter().enumerate().map(|(at, e)| (e.name.clone(), at)).collect();
         let checks =

@@ -39,6 +39,7 @@ mod search;
 mod serve;
 mod setup;
 mod show;
+mod show_overrides;
 mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;
