@@ -211,7 +211,7 @@ async fn the_fixed_value_is_sent_and_shown_to_the_person() {
     let call = pending.admit_with(&consent).unwrap();
     app.executor.execute(call, &CallContext::default()).await.unwrap();
     let line = upstream.requests()[0].lines().next().unwrap().to_owned();
-    assert_eq!(line, "DELETE /vms/7?force=false&wait_for=5 HTTP/1.1");
+    assert_eq!(line, "DELETE /api/vms/7?force=false&wait_for=5 HTTP/1.1");
     let refused = app.gate.check("delete_vm", Map::new()).unwrap_err().to_string();
     assert!(refused.contains("unknown tool"), "{refused}");
 }
@@ -224,7 +224,7 @@ async fn a_composite_goes_on_by_the_declared_name_with_the_fixed_values() {
     let call = app.gate.check("tidy", Map::new()).unwrap().admit().unwrap();
     app.executor.execute(call, &CallContext::default()).await.unwrap();
     let line = upstream.requests()[0].lines().next().unwrap().to_owned();
-    assert_eq!(line, "DELETE /vms/7?force=false HTTP/1.1");
+    assert_eq!(line, "DELETE /api/vms/7?force=false HTTP/1.1");
 }
 
 #[test]
