@@ -13,6 +13,7 @@ mod list_pace;
 mod list_watch;
 pub(crate) mod openapi;
 mod operator;
+mod overrides;
 mod reload;
 mod servers;
 
@@ -54,7 +55,7 @@ pub(crate) use self::{
 use crate::{
     access::{AccessDecision, AccessDenial, AccessPolicy},
     call::{BackendPlace, BaseUrl, CallChannel},
-    catalog::{BackendContent, BackendTools, Catalog, OfferedContents},
+    catalog::{AppliedOverrides, BackendContent, BackendTools, Catalog, OfferedContents},
     config::{
         AddressKey, BackendSettings, BaseUrlProblem, ConfirmPolicy, OperatorLimits, Origin,
         ProfileSettings, Settings, Surface,
@@ -116,6 +117,8 @@ pub struct LoadedBackend {
     pub unused: Option<UnusedFile>,
     /// The files that were read for it.
     pub(crate) read: Vec<(PathBuf, FileDigest)>,
+    /// What the operator says of its tools, as far as it is in force.
+    pub overrides: AppliedOverrides,
 }
 
 /// How a backend is reached.
@@ -275,7 +278,8 @@ fn build_catalog(backends: &[Arc<LoadedBackend>], offers: &[Option<Arc<ServerOff
         content: backend.server().map(|server| server.offered(&backend.settings.policy)),
     });
     let contents = OfferedContents::new(contents.collect());
-    Catalog::fitted(&tools, offers).with_contents(contents)
+    let overrides: Vec<&AppliedOverrides> = backends.iter().map(|it| &it.overrides).collect();
+    Catalog::overridden(&tools, offers, &overrides).with_contents(contents)
 }
 
 /// Loads the descriptors of `backends`, on as many threads as there are processors; the order is
@@ -346,6 +350,10 @@ fn load_backend(
     let base = base_url(backend, &descriptor).map_err(|found| problems.push(*found)).ok();
     let applied = operator::apply_settings(backend, &mut descriptor);
     problems.extend(applied.map_err(|errors| setting(SettingProblem::Operator(errors))).err());
+    let overrides = overrides::apply_to_descriptor(&backend.overrides, &mut descriptor);
+    let overrides = overrides
+        .map_err(|errors| problems.push(setting(SettingProblem::Overrides(errors))))
+        .unwrap_or_default();
     let rotation = check_rotation(&descriptor, credentials);
     problems.extend(rotation.map_err(|error| setting(error.into())).err());
     let Some(base) = base else { return Err(problems) };
@@ -372,6 +380,7 @@ fn load_backend(
         })),
         unused,
         read,
+        overrides,
     })
 }
 
@@ -575,7 +584,7 @@ fn build_authenticator(backend: &LoadedBackend, credentials: &CredentialResolver
     Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(source))
 }
 
-/// Names the patterns of `tools` and `exclude_tools` that match no tool.
+/// Names the patterns of `tools`, `exclude_tools` and `overrides` that match no tool.
 fn mistyped_patterns(backend: &LoadedBackend) -> Vec<String> {
     let AccessPolicy { tools, exclude_tools, .. } = &backend.settings.policy;
     let of_server = backend.server().into_iter().flat_map(|server| server.tools.iter());
@@ -583,11 +592,13 @@ fn mistyped_patterns(backend: &LoadedBackend) -> Vec<String> {
     let names = || backend.descriptor.names().chain(of_server.clone());
     let included = tools.iter().flat_map(|tools| tools.without_match(names()));
     let excluded = exclude_tools.without_match(names());
+    let overridden = backend.settings.overrides.without_match(names());
     let name = &backend.settings.name;
     let owner = if backend.server().is_some() { "server" } else { "descriptor" };
     included
         .map(|pattern| ("tools", pattern))
         .chain(excluded.into_iter().map(|pattern| ("exclude_tools", pattern)))
+        .chain(overridden.into_iter().map(|pattern| ("overrides", pattern)))
         .map(|(key, pattern)| {
             format!("backend \"{name}\": `{pattern}` in `{key}` matches no tool of the {owner}")
         })

@@ -28,7 +28,7 @@ pub(crate) use self::detached::DetachedCall;
 use crate::{
     access::{AccessDecision, AccessDenial, ProfileBound},
     call::{self, ArgumentError, BackendPlace, BaseUrl, CallArguments, CallChannel},
-    catalog::{BackendId, Catalog, CatalogEntry, CatalogOperation, TaskTools},
+    catalog::{BackendId, Catalog, CatalogEntry, CatalogOperation, EntryParam, TaskTools},
     config::ConfirmPolicy,
     outcome::task_report::TaskHandle,
 };
@@ -350,7 +350,7 @@ impl Gate {
             return Err(CallRefusal::NoTask { handle: handle.to_string(), reason });
         };
         let arguments = call.arguments_for(&handle.id, &handle.carried);
-        self.check_entry(entry, with_properties(entry, arguments))
+        self.check_entry(entry, as_descriptor_gives(entry, arguments))
     }
 
     /// Finds the tools for a task; its handle must be one that a call here could have given.
@@ -546,7 +546,7 @@ impl<'gate> Admitted<'gate> {
         let found = self.gate.catalog.find_declared(self.entry.backend, tool);
         // A composite calls no composites.
         let entry = found.filter(|entry| entry.tool().is_some()).ok_or_else(unknown)?;
-        let pending = self.gate.check_made(&entry.name, with_properties(entry, arguments))?;
+        let pending = self.gate.check_made(&entry.name, as_descriptor_gives(entry, arguments))?;
         let pending = if pending.arguments.names_files() {
             let ids = [self.arguments.ids(), saved()].concat();
             PendingCall { arguments: pending.arguments.of_script(ids), ..pending }
@@ -554,7 +554,7 @@ impl<'gate> Admitted<'gate> {
             pending
         };
         if self.from_script {
-            self.gate.refuse_danger(entry, &pending.arguments.as_object())?;
+            self.gate.refuse_danger(entry, &pending.arguments.as_given_by_caller())?;
         }
         if !pending.needs_consent {
             return pending.admit();
@@ -590,8 +590,21 @@ fn look_call<'gate>(
     if entry.decision != AccessDecision::Allow || !only_looks {
         return None;
     }
-    let arguments = call::check_arguments(entry, with_properties(entry, arguments)).ok()?;
+    let arguments = call::check_arguments(entry, as_descriptor_gives(entry, arguments)).ok()?;
     Some(Admitted { gate, entry, arguments, consented: false, from_script: false })
+}
+
+/// Returns the arguments of a call that a descriptor makes, by the names of the schema. Where the operator
+/// has fixed a value, that is what counts: a descriptor knows nothing of it.
+fn as_descriptor_gives(
+    entry: &CatalogEntry,
+    mut arguments: Map<String, Value>,
+) -> Map<String, Value> {
+    for EntryParam { property, param, .. } in entry.fixed_params() {
+        arguments.remove(property);
+        arguments.remove(&param.name);
+    }
+    with_properties(entry, arguments)
 }
 
 /// Renames arguments from the names of the wire to those of the schema.

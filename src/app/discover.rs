@@ -11,7 +11,7 @@ use super::{
     App, LoadedBackend,
     known_lists::{KnownServer, ListNews, SeenNews, ServerFound, found},
     list_watch::WatchStart,
-    mistyped_patterns, operator,
+    mistyped_patterns, operator, overrides,
     servers::LoadedServer,
 };
 use crate::{
@@ -272,6 +272,7 @@ fn take_answer(backend: &mut LoadedBackend, answer: ListAnswer) -> Vec<String> {
 /// Takes what a server listed; returns what an operator should know of it.
 fn take_list(backend: &mut LoadedBackend, list: &ServerList, how: ServerFound) -> Vec<String> {
     let (name, defaults) = (backend.settings.name.clone(), backend.settings.defaults.clone());
+    let said = backend.settings.overrides.clone();
     let Some(server) = backend.server_mut() else { return Vec::new() };
     let (mut tools, errors) = ServerTools::read(&list.tools, &server.settings.levels);
     let pins = &server.listing.pins;
@@ -288,6 +289,8 @@ fn take_list(backend: &mut LoadedBackend, list: &ServerList, how: ServerFound) -
             operator::fill_server_default(name, value, &mut tools).err().map(|it| it.to_string()),
         );
     }
+    let (applied, told) = overrides::apply_to_server(&said, &mut tools);
+    remarks.extend(told);
     let names = || tools.iter().map(|tool| tool.name.as_str());
     let unused = server.settings.levels.without_match(names());
     remarks.extend(
@@ -305,6 +308,7 @@ fn take_list(backend: &mut LoadedBackend, list: &ServerList, how: ServerFound) -
     server.found = how;
     server.tools = tools;
     server.content = content;
+    backend.overrides = applied;
     if *backend.descriptor.description != *description {
         let descriptor: &mut Descriptor = Arc::make_mut(&mut backend.descriptor);
         descriptor.description = description.into_owned();

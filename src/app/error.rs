@@ -8,7 +8,9 @@ use dadl_descriptor::{
     source::{SourceError, SourceText},
 };
 
-use super::{credential_problem::CredentialProblem, operator::OperatorError};
+use super::{
+    credential_problem::CredentialProblem, operator::OperatorError, overrides::OverrideError,
+};
 use crate::{
     call::BaseUrlError,
     config::{BaseUrlProblem, PrivateAddress, bundled::LocateError, credentials::CredentialError},
@@ -112,6 +114,9 @@ pub enum SettingProblem {
     /// Settings that do not fit the descriptor.
     #[error("{}", join_problems(.0))]
     Operator(Vec<OperatorError>),
+    /// What is said of single tools does not fit the descriptor.
+    #[error("{}", join_problems(.0))]
+    Overrides(Vec<OverrideError>),
     /// There is nowhere to keep what a login gives.
     #[error(transparent)]
     Rotation(#[from] RotationError),
@@ -121,7 +126,7 @@ pub enum SettingProblem {
 }
 
 /// Joins problems to one sentence.
-pub(super) fn join_problems(problems: &[OperatorError]) -> String {
+pub(super) fn join_problems(problems: &[impl fmt::Display]) -> String {
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }

@@ -171,7 +171,7 @@ pub(super) fn fill_server_default(
     Err(OperatorError::Parameter { name: name.to_owned(), meant })
 }
 
-fn set_default(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
+pub(super) fn set_default(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
     if param.kind == ParamKind::FileUrl {
         return Err(DefaultError::File);
     }

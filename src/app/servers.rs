@@ -15,7 +15,7 @@ use super::{
 use crate::{
     access::AccessPolicy,
     call::{BackendPlace, BaseUrl, ProcessPlace},
-    catalog::{ServerContent, ServerTools},
+    catalog::{AppliedOverrides, ServerContent, ServerTools},
     config::{
         BackendSettings, PrivateHost,
         credentials::{BackendCredentials, CredentialResolver},
@@ -196,6 +196,7 @@ pub(super) fn load_server(
         access: BackendAccess::Server(Box::new(server)),
         unused: None,
         read: Vec::new(),
+        overrides: AppliedOverrides::default(),
     })
 }
 

@@ -83,7 +83,8 @@ impl CallArguments {
             .params
             .iter()
             .map(|param| {
-                let value = self.get(&param.name).or(param.default.as_ref()).cloned();
+                let given = self.get(&param.name).filter(|_| !param.fixed);
+                let value = given.or(param.default.as_ref()).cloned();
                 let property = param.name.clone();
                 (EntryParam { property, param: param.clone(), listed: false }, value)
             })
@@ -131,6 +132,14 @@ impl CallArguments {
         named.chain(self.others.clone()).collect()
     }
 
+    /// Returns what a caller would give to make the same call: all but the values that the operator has
+    /// fixed.
+    pub(crate) fn as_given_by_caller(&self) -> Map<String, Value> {
+        let named = self.named().filter(|(param, _)| !param.param.fixed);
+        let named = named.map(|(param, value)| (param.property.clone(), value.clone()));
+        named.chain(self.others.clone()).collect()
+    }
+
     /// Returns the values by the names on the wire, as a server gets them.
     pub(crate) fn as_wire(&self) -> Map<String, Value> {
         let named = self.iter().map(|(param, value)| (param.name.clone(), value.clone()));
@@ -170,7 +179,8 @@ pub fn check_arguments(
     mut arguments: Map<String, Value>,
 ) -> Result<CallArguments, ArgumentError> {
     let taken = aliases::settle_names(entry, &mut arguments);
-    if server_check::takes(entry, &arguments) {
+    let fixed = take_fixed(entry, &mut arguments);
+    if fixed.is_empty() && server_check::takes(entry, &arguments) {
         return Ok(CallArguments::as_given(entry, arguments, taken));
     }
     let (arguments, nulls) = set_nulls_aside(entry, arguments);
@@ -179,8 +189,10 @@ pub fn check_arguments(
     let Value::Object(mut arguments) = arguments else { unreachable!("built as an object above") };
 
     let (others, mut problems) = other_arguments(entry, faults.unknown, &mut arguments);
+    problems.extend(fixed);
     problems.extend(faults.unfit);
     let beside = WholeParams::of(entry, &arguments, &nulls, !others.is_empty());
+    problems.extend(beside.around_fixed(entry));
     let mut values = Vec::with_capacity(entry.params.len());
     let mut naming = Vec::new();
     let mut handles = FileHandles::default();
@@ -240,6 +252,20 @@ pub fn check_arguments(
         problems = server_check::problems(entry, &checked);
     }
     if problems.is_empty() { Ok(checked) } else { Err(ArgumentError::new(entry, problems)) }
+}
+
+/// Takes out the arguments whose values the operator has fixed, and says so of each.
+fn take_fixed(entry: &CatalogEntry, arguments: &mut Map<String, Value>) -> Vec<ArgumentProblem> {
+    let mut problems = Vec::new();
+    for EntryParam { property, param, .. } in entry.fixed_params() {
+        for name in [property, &param.name] {
+            if arguments.remove(name).is_some() {
+                let reason = "is fixed by the operator (`hidden` in `overrides`): leave it out";
+                problems.push(ArgumentProblem::value(name, reason));
+            }
+        }
+    }
+    problems
 }
 
 /// Converts a value that is not of the type of its parameter; `None` is as if it were not given.
@@ -338,6 +364,17 @@ impl WholeParams {
 
     fn body_is_given(&self) -> bool {
         self.given.iter().any(|(location, _)| *location == ParamLocation::Body)
+    }
+
+    /// Refuses what would take the place of values that the operator has fixed.
+    fn around_fixed(&self, entry: &CatalogEntry) -> Vec<ArgumentProblem> {
+        let covered = entry.fixed_params().filter(|known| self.covers(&known.param));
+        let problem = |EntryParam { property, .. }: &EntryParam| {
+            let reason = "is fixed by the operator (`hidden` in `overrides`): leave out what has it as \
+                          a part, or is a part of it";
+            ArgumentProblem::value(property, reason)
+        };
+        covered.map(problem).collect()
     }
 
     fn either(&self, property: &str) -> ArgumentProblem {

@@ -182,11 +182,11 @@ fn kind_with_article(kind: ParamKind) -> String {
 
 /// Lists the parameters, the required ones first.
 fn expected_arguments(entry: &CatalogEntry) -> String {
-    if entry.params.is_empty() {
+    if entry.given_params().next().is_none() {
         return "It takes no arguments".to_owned();
     }
     let list =
-        |required: bool| entry.params.iter().filter(move |param| param.param.required == required);
+        |required: bool| entry.given_params().filter(move |param| param.param.required == required);
     let words: Vec<String> = list(true)
         .map(|p| format!("{} ({}, required)", p.property, p.param.kind))
         .chain(list(false).map(|p| format!("{} ({})", p.property, p.param.kind)))

@@ -74,6 +74,7 @@ impl ToolHints {
     fn of_tool(tool: &Tool) -> Self {
         let read_only = match &tool.access {
             // Searches are POSTs; a read that puts or deletes is a slip.
+            Some(AccessLevel::Read) if tool.lowered => false,
             Some(AccessLevel::Read) => {
                 tool.method().is_safe() || tool.method() == RequestMethod::Post
             }

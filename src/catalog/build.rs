@@ -133,6 +133,7 @@ impl BackendTools<'_> {
             descriptor: Arc::clone(&self.descriptor),
             server: self.server.clone().filter(|_| matches!(place, OperationIndex::Server(_))),
             place,
+            overridden: None,
             validator: OnceLock::new(),
         }
     }

@@ -18,7 +18,7 @@ use super::CatalogOperation;
 pub(crate) const DESCRIPTION_MAX: usize = 1024;
 
 /// The longest title, in characters.
-const TITLE_MAX: usize = 120;
+pub(super) const TITLE_MAX: usize = 120;
 
 /// The longest deprecation notice, in characters: it must not crowd the description out.
 const DEPRECATION_MAX: usize = 256;

@@ -8,7 +8,9 @@ use dadl_descriptor::model::{
 use dadl_text::names::{KnownOperation, nearest_loosely, split_words, verbs};
 use serde_json::Value;
 
-use super::{CatalogEntry, CatalogOperation, OperationIndex, ServerTool, output, schema};
+use super::{
+    CatalogEntry, CatalogOperation, EntryParam, OperationIndex, ServerTool, output, schema,
+};
 use crate::access::AccessDecision;
 
 impl CatalogEntry {
@@ -105,6 +107,7 @@ impl CatalogEntry {
     pub fn may_change(&self) -> bool {
         let changes = |tool: &Tool| {
             tool.access != Some(AccessLevel::Read)
+                || tool.lowered
                 || tool.declared_effect == Some(DeclaredEffect::Some)
         };
         match self.operation() {
@@ -196,14 +199,16 @@ impl CatalogEntry {
     /// Returns the known property that `name` was probably meant to be; the name on the wire
     /// finds its property.
     pub fn nearest_property(&self, name: &str) -> Option<&str> {
-        let on_the_wire = self.params.iter().find(|param| param.param.name == name);
+        let is_it = |param: &&EntryParam| param.param.name == name && !param.param.fixed;
+        let on_the_wire = self.params.iter().find(is_it);
         on_the_wire.map(|param| param.property.as_str()).or_else(|| {
             let said = split_words(name);
             // Who says nothing of force is not told to use it.
             let is_worse = |property: &str| {
                 split_words(property).iter().any(|word| verbs::harms(word) && !said.contains(word))
             };
-            let properties = self.params.iter().map(|param| param.property.as_str());
+            let given = self.params.iter().filter(|param| !param.param.fixed);
+            let properties = given.map(|param| param.property.as_str());
             nearest_loosely(name, properties.filter(|property| !is_worse(property)))
         })
     }

@@ -16,6 +16,7 @@ mod narrowed;
 mod offered;
 mod operation;
 pub(crate) mod output;
+mod overrides;
 mod portable;
 mod property;
 mod resolved;
@@ -47,6 +48,7 @@ pub(crate) use self::{
 };
 pub use self::{
     offered::{BackendContent, Offered, OfferedContents},
+    overrides::{AppliedOverride, AppliedOverrides, OverruledLevel},
     server_content::{
         ContentWords, PromptParam, ServerContent, ServerContentError, ServerPrompt, ServerResource,
         ServerTemplate,
@@ -124,6 +126,8 @@ pub struct CatalogEntry {
     /// Where the tools are, when the backend is an MCP server.
     server: Option<ServerTools>,
     place: OperationIndex,
+    /// What the operator says of it.
+    overridden: Option<Arc<AppliedOverride>>,
     validator: OnceLock<Box<jsonschema::Validator>>,
 }
 
@@ -200,10 +204,24 @@ impl Catalog {
         backends: &[BackendTools<'_>],
         offers: &[Option<Arc<offer::ServerOffer>>],
     ) -> Self {
+        Self::overridden(backends, offers, &[])
+    }
+
+    /// Does what [`fitted`](Self::fitted) does, with what the operator says of single tools: at the position
+    /// of each backend.
+    pub fn overridden(
+        backends: &[BackendTools<'_>],
+        offers: &[Option<Arc<offer::ServerOffer>>],
+        overrides: &[&AppliedOverrides],
+    ) -> Self {
+        let none = AppliedOverrides::default();
+        let said_of = |id: usize| overrides.get(id).copied().unwrap_or(&none);
         let pairs: Vec<(&str, &str)> = backends
             .iter()
-            .flat_map(|backend| {
-                backend.operations().map(|(_, it)| (backend.name, it.declared_name()))
+            .enumerate()
+            .flat_map(|(id, backend)| {
+                let names = backend.operations().map(|(_, it)| it.declared_name());
+                names.map(move |name| (backend.name, said_of(id).shown_name(name)))
             })
             .collect();
         let mut names = name::tool_names(backends.len(), &pairs).into_iter();
@@ -212,7 +230,13 @@ impl Catalog {
             let count = backend.operations().count();
             let names: Vec<String> = names.by_ref().take(count).collect();
             let offer = offers.get(id).and_then(Option::as_deref);
+            let first = entries.len();
             backend.add_entries(BackendId(id), names, offer, &mut entries);
+            for entry in entries.iter_mut().skip(first) {
+                if let Some(said) = said_of(id).of(entry.declared_name()) {
+                    said.put_on(entry);
+                }
+            }
         }
         let by_name = entries.iter().enumerate().map(|(at, e)| (e.name.clone(), at)).collect();
         let checks =

@@ -93,6 +93,7 @@ impl CatalogEntry {
             descriptor: Arc::clone(&self.descriptor),
             server: self.server.clone(),
             place: self.place,
+            overridden: self.overridden.clone(),
             validator: OnceLock::new(),
         }
     }

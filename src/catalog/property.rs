@@ -40,7 +40,7 @@ pub(crate) fn entry_params(
         .zip(params)
         .map(|(property, param)| {
             let hidden = is_unlisted(&param.name) || walked.contains(&param.name);
-            let listed = param.required || !hidden;
+            let listed = !param.fixed && (param.required || !hidden);
             EntryParam { property, param, listed }
         })
         .collect()

@@ -36,7 +36,8 @@ pub(crate) fn listed_schema(params: &[EntryParam]) -> Map<String, Value> {
 /// What an API may refuse of a value whose type is right.
 const BOUNDS: &[&str] = &["enum", "maxLength", "maximum", "minLength", "minimum", "pattern"];
 
-/// Returns the schema that arguments are checked against: all parameters, and nothing else. Of what is
+/// Returns the schema that arguments are checked against: all parameters that a caller may give, and nothing
+/// else. Of what is
 /// known about values, what the API certainly refuses is part of it.
 ///
 /// Values that are written in one text or are a whole body may be given in several ways: they are
@@ -45,7 +46,8 @@ pub(crate) fn checked_schema(
     params: &[EntryParam],
     hints: &BTreeMap<String, Map<String, Value>>,
 ) -> Map<String, Value> {
-    let mut schema = object_schema(params.iter(), |EntryParam { param, .. }| {
+    let given = params.iter().filter(|param| !param.param.fixed);
+    let mut schema = object_schema(given, |EntryParam { param, .. }| {
         let form = &param.form;
         let is_free = form.whole.is_some() || form.several || form.style != ParamStyle::Usual;
         let mut property = Map::new();

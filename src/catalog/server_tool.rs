@@ -143,6 +143,11 @@ impl ServerTools {
         Ok(())
     }
 
+    /// Returns the tools to be changed; none where somebody else has them already.
+    pub(crate) fn each_mut(&mut self) -> impl Iterator<Item = &mut ServerTool> {
+        Arc::get_mut(&mut self.0).into_iter().flatten()
+    }
+
     pub(super) fn get(&self, at: usize) -> Option<&ServerTool> {
         self.0.get(at)
     }
@@ -193,6 +198,11 @@ impl ServerTool {
     /// Returns the arguments that the server names, in its order.
     pub fn params(&self) -> &[Param] {
         &self.params
+    }
+
+    /// Returns the same to be changed.
+    pub(crate) fn params_mut(&mut self) -> &mut Vec<Param> {
+        &mut self.params
     }
 
     /// Returns whether the server takes arguments that it does not name.

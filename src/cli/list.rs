@@ -69,7 +69,7 @@ pub(super) async fn run(
         return Ok(ExitReason::Ok);
     }
     if !entries.is_empty() {
-        write_table(&entries, console)?;
+        write_table(&entries, args.all, console)?;
     }
     if !args.all {
         let absent = catalog.left_out().count();
@@ -203,6 +203,10 @@ pub(super) fn entry_summary(entry: &CatalogEntry) -> Value {
         summary.insert("listed".to_owned(), false.into());
         summary.insert("reason".to_owned(), FOR_QUESTIONS.into());
     }
+    if let (Some(said), Some(summary)) = (entry.overridden(), summary.as_object_mut()) {
+        summary.insert("overridden".to_owned(), said.keys().into());
+        summary.insert("declared_name".to_owned(), entry.declared_name().into());
+    }
     summary
 }
 
@@ -221,11 +225,23 @@ struct ToolRow<'entry> {
 }
 
 /// Writes the tools for a person, and below them why some of them may not be called.
-fn write_table(entries: &[&CatalogEntry], console: &mut Console) -> io::Result<()> {
+fn write_table(
+    entries: &[&CatalogEntry],
+    with_overrides: bool,
+    console: &mut Console,
+) -> io::Result<()> {
     let width = console.out_width().unwrap_or(ROOMY);
     let mut reasons: Vec<String> = Vec::new();
-    let rows: Vec<ToolRow<'_>> =
+    let mut rows: Vec<ToolRow<'_>> =
         entries.iter().map(|entry| tool_row(entry, console, &mut reasons)).collect();
+    if with_overrides {
+        for (entry, row) in entries.iter().zip(&mut rows) {
+            let Some(said) = entry.overridden() else { continue };
+            let (keys, backend) = (said.keys().join(", "), &entry.backend_name);
+            let note = format!("from `overrides` of backend `{backend}`: {keys}");
+            row.access = format!("{} ({})", row.access, number_of(note, &mut reasons));
+        }
+    }
     if width < ROOMY {
         let columns = ColumnWidths::of(&rows, width);
         for line in rows.iter().flat_map(|row| row_lines(row, columns)) {
@@ -270,11 +286,7 @@ fn tool_row<'entry>(
         (AccessDecision::Allow, None) => None,
     };
     if let Some(reason) = reason {
-        let at = reasons.iter().position(|it| *it == reason).unwrap_or_else(|| {
-            reasons.push(reason);
-            reasons.len() - 1
-        });
-        access = format!("{access} ({})", at + 1);
+        access = format!("{access} ({})", number_of(reason, reasons));
     }
     ToolRow {
         name: one_line(&entry.name),
@@ -282,6 +294,15 @@ fn tool_row<'entry>(
         request: one_line(&entry.operation().summary()).into_owned(),
         description: one_line(first_line(&entry.description)),
     }
+}
+
+/// Returns the number of a remark, which stands once below the table.
+fn number_of(remark: String, remarks: &mut Vec<String>) -> usize {
+    let at = remarks.iter().position(|it| *it == remark);
+    at.unwrap_or_else(|| {
+        remarks.push(remark);
+        remarks.len() - 1
+    }) + 1
 }
 
 /// How wide the first columns are.

@@ -48,6 +48,7 @@ mod server_questions;
 mod settings_watch;
 mod setup;
 mod show;
+mod show_overrides;
 mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;

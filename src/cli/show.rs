@@ -18,7 +18,7 @@ use super::{
     exit::ExitReason,
     failure::CliFailure,
     flags::BackendFlags,
-    list, load, server_contents,
+    list, load, server_contents, show_overrides,
     wrap::{display_width, wrap_text},
 };
 use crate::{
@@ -71,7 +71,7 @@ pub(super) async fn run(
 
 /// Describes a tool for a program.
 fn entry_details(app: &App, entry: &CatalogEntry) -> Value {
-    let annotations = entry.annotations;
+    let annotations = entry.listed_annotations();
     let mut details = list::entry_summary(entry);
     let more = json!({
         "title": entry.title,
@@ -102,6 +102,8 @@ fn entry_details(app: &App, entry: &CatalogEntry) -> Value {
     if let (Some(details), Value::Object(more)) = (details.as_object_mut(), more) {
         details.extend(more);
         details.extend(entry.server_tool().map(|tool| ("server".to_owned(), server_details(tool))));
+        let fields = show_overrides::details(entry);
+        details.extend(fields.map(|fields| ("overridden".to_owned(), fields)));
     }
     details
 }
@@ -190,7 +192,7 @@ fn write_entry(
     if let Some(switch) = &entry.descriptor().switch {
         page.fact("switch", &format!("calls through MCP have `{}`", switch.fields()))?;
     }
-    let annotations = entry.annotations;
+    let annotations = entry.listed_annotations();
     let promises = [
         (annotations.read_only, "readOnlyHint"),
         (annotations.destructive, "destructiveHint"),
@@ -200,6 +202,9 @@ fn write_entry(
     let promises: Vec<&str> =
         promises.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
     page.fact("annotations", &promises.join(", "))?;
+    for line in show_overrides::lines(entry) {
+        page.fact("override", &line)?;
+    }
     for (topic, hint) in entry.hints() {
         page.fact("hint", &format!("{}: {}", one_line(topic), one_line(hint)))?;
     }
@@ -299,11 +304,11 @@ fn entry_examples(entry: &CatalogEntry) -> impl Iterator<Item = &WorkedExample> 
 }
 
 fn write_arguments(entry: &CatalogEntry, page: &mut ToolPage<'_>) -> io::Result<()> {
-    if entry.params.is_empty() {
+    if entry.given_params().next().is_none() {
         return writeln!(page.out, "\nIt takes no arguments.");
     }
     writeln!(page.out, "\n{NAME}Arguments{NAME:#}")?;
-    for parameter in entry.params.iter() {
+    for parameter in entry.given_params() {
         let param = &parameter.param;
         let required = if param.required { ", required" } else { "" };
         let default = match &param.default {

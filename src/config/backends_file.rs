@@ -173,6 +173,7 @@ impl ConfigReader {
         backend.fit = self.read_boolean(section, "fit").unwrap_or(true);
         backend.login = self.read_string(section, "login");
         backend.defaults = self.read_defaults(section);
+        backend.overrides = self.read_overrides(section);
         backend.file_hosts = self.file_hosts(section);
         if kind != TransportKind::Stdio {
             backend.credentials = self.read_credentials(section);

@@ -471,6 +471,14 @@ pub(crate) const BACKEND: &[ConfigKey] = &[
          that has such a parameter",
     ),
     config_key(
+        "overrides",
+        "mapping",
+        "none",
+        "What you say of single tools, by their own names or by globs: `name`, `title`, `description`, `level`, \
+         `annotations`, `hidden` (values of parameters that callers neither see nor give) and `keywords`; see \
+         [the guide](guide.md#say-something-else-of-a-tool)",
+    ),
+    config_key(
         "env",
         "mapping",
         "none",

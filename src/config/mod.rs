@@ -25,6 +25,7 @@ mod load;
 mod network_reach;
 mod origin;
 mod origins;
+pub(crate) mod overrides;
 mod private_files;
 mod profiles;
 mod reader;
@@ -56,6 +57,7 @@ pub use self::{
     file_settings::{FileHosts, FileSettings},
     limits::OperatorLimits,
     load::SettingsOverrides,
+    overrides::{ToolOverride, ToolOverrides},
     profiles::ProfileSettings,
     surface::Surface,
 };
@@ -147,6 +149,8 @@ pub struct BackendSettings {
     pub login: Option<String>,
     /// What parameters are when a caller gives no value, by their names on the wire, in all tools.
     pub defaults: BTreeMap<String, Value>,
+    /// What the operator says of single tools.
+    pub overrides: ToolOverrides,
     /// Credential names that replace those of the descriptor.
     pub credentials: BTreeMap<String, String>,
     /// How long to wait.
@@ -215,6 +219,7 @@ impl BackendSettings {
             tls_skip_verify: false,
             login: None,
             defaults: BTreeMap::new(),
+            overrides: ToolOverrides::default(),
             credentials: BTreeMap::new(),
             timeouts: BackendTimeouts::default(),
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Instant};
 
 use dadl_descriptor::{
-    model::{AccessLevel, Composite},
+    model::Composite,
     script::{
         api::ScriptApi,
         deadline::RunDeadline,
@@ -58,7 +58,7 @@ pub(super) async fn run(
     let result = ended.unwrap_or_else(|_| {
         let after = composite.timeout.as_secs_f64();
         let message = if running.has_slot {
-            let may_change = composite.access != Some(AccessLevel::Read);
+            let may_change = call.entry().may_change();
             let done = if may_change { WHAT_WAS_BEGUN } else { "" };
             format!("it did not end within {after} s{done}")
         } else {

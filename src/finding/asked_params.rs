@@ -15,7 +15,7 @@ pub(super) fn unlisted_params(entry: &CatalogEntry) -> impl Iterator<Item = &Ent
 
 /// Returns whether a parameter is for the API and not for this program.
 pub(super) fn is_passed(known: &EntryParam) -> bool {
-    matches!(known.param.role, ParamRole::Sent(_) | ParamRole::Script)
+    !known.param.fixed && matches!(known.param.role, ParamRole::Sent(_) | ParamRole::Script)
 }
 
 /// The words of questions.

@@ -23,7 +23,9 @@ pub(super) fn tool_text(entry: &CatalogEntry) -> ToolText<'_> {
         CatalogOperation::Server(_) => "",
         operation => operation.description(),
     };
-    let description = if description.is_empty() { &entry.description } else { description };
+    let is_operators = entry.overridden().is_some_and(|it| it.description.is_some());
+    let is_entrys = description.is_empty() || is_operators;
+    let description = if is_entrys { &entry.description } else { description };
     let hints: Vec<&str> = entry.hints().iter().map(|(_, hint)| hint.as_str()).collect();
     let passed = entry.params.iter().filter(|param| param.listed || is_passed(param));
     ToolText {
@@ -83,7 +85,8 @@ pub(super) fn backend_words(catalog: &Catalog) -> Vec<BackendWords<'_>> {
 /// Returns what people say for what a tool does.
 fn keywords(entry: &CatalogEntry) -> Vec<Cow<'_, str>> {
     let said = entry.descriptor().keywords.tools.get(entry.declared_name());
-    said.into_iter().flatten().map(|it| it.as_str().into()).collect()
+    let operators = entry.overridden().map(|it| it.keywords.as_slice()).unwrap_or_default();
+    said.into_iter().flatten().chain(operators).map(|it| it.as_str().into()).collect()
 }
 
 /// Returns the words that a parameter may be.

@@ -5,7 +5,7 @@ use dadl_descriptor::model::{
     task::{TaskCall, TaskRules},
 };
 
-use super::{Admitted, CallRefusal, TaskRight, with_properties};
+use super::{Admitted, CallRefusal, TaskRight, as_descriptor_gives};
 use crate::{call, catalog::CatalogEntry, outcome::task_report::TaskHandle};
 
 impl TaskRight {
@@ -65,7 +65,8 @@ impl TaskRight {
         if !self.began_it {
             self.gate.check_decision(entry)?;
         }
-        let arguments = call::check_arguments(entry, with_properties(entry, call.filled(values)))?;
+        let arguments =
+            call::check_arguments(entry, as_descriptor_gives(entry, call.filled(values)))?;
         Ok(Admitted {
             gate: &self.gate,
             entry,
@@ -93,7 +94,7 @@ impl TaskRight {
             return Err(CallRefusal::NoTask { handle: self.handle.to_string(), reason });
         };
         let arguments = call.arguments_for(&self.handle.id, &self.handle.carried);
-        let arguments = with_properties(entry, arguments);
+        let arguments = as_descriptor_gives(entry, arguments);
         let arguments = call::check_arguments(entry, arguments)?;
         Ok(Admitted {
             gate: &self.gate,

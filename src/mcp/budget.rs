@@ -194,7 +194,8 @@ fn paging_advice(entry: &CatalogEntry) -> String {
         let is_one = |known: &&EntryParam| {
             let name = known.property.to_ascii_lowercase();
             let parts = name.split(|c: char| !c.is_ascii_alphanumeric());
-            matches!(known.param.role, ParamRole::Sent(_) | ParamRole::Script)
+            !known.param.fixed
+                && matches!(known.param.role, ParamRole::Sent(_) | ParamRole::Script)
                 && parts.into_iter().any(|it| words.contains(&it))
         };
         entry.params.iter().filter(is_one).map(|known| known.property.as_str()).collect()

@@ -172,10 +172,13 @@ impl BlockWriter<'_> {
             return self.other(json).await;
         }
         match serde_json::from_str(json.as_str()) {
-            Ok(ContentBlock::ResourceLink(mut link)) => {
-                link.uri = self.uri(link.uri);
-                self.shown.blocks.push(ContentBlock::resource_link(link));
-            }
+            Ok(ContentBlock::ResourceLink(mut link)) => match self.host_uri(&link.uri) {
+                Some(uri) => {
+                    link.uri = uri;
+                    self.shown.blocks.push(ContentBlock::resource_link(link));
+                }
+                None => self.other(json).await,
+            },
             _ => self.other(json).await,
         }
     }
@@ -189,7 +192,7 @@ impl BlockWriter<'_> {
                 if let ResourceContents::TextResourceContents { uri, text, .. } =
                     &mut block.resource
                 {
-                    *uri = self.uri(std::mem::take(uri));
+                    *uri = self.uri(uri);
                     *text = result::masked_text(std::mem::take(text));
                 }
                 self.shown.blocks.push(ContentBlock::Resource(block));
@@ -226,7 +229,7 @@ impl BlockWriter<'_> {
                 MediaKind::Audio => ContentBlock::audio(data, content_type),
                 MediaKind::Image => ContentBlock::image(data, content_type),
                 MediaKind::Resource(uri) => {
-                    let mut contents = ResourceContents::blob(data, self.uri(uri));
+                    let mut contents = ResourceContents::blob(data, self.uri(&uri));
                     if !content_type.is_empty() {
                         contents = contents.with_mime_type(content_type);
                     }
@@ -284,10 +287,17 @@ impl BlockWriter<'_> {
         self.shown.blocks.extend(result::file_link(file, self.version.as_ref()));
     }
 
-    /// Returns what hosts call a resource of the server: until resources of servers are offered, as it
-    /// does itself.
-    fn uri(&self, uri: String) -> String {
-        uri
+    /// Returns what hosts call a resource of the server; `None` for what leads nowhere.
+    fn host_uri(&self, uri: &str) -> Option<String> {
+        let backend = self.entry?.backend;
+        self.server.gate().catalog().contents().host_uri(backend, uri)
+    }
+
+    /// Returns the same for a resource whose contents are here, so that its URI need not lead anywhere; it
+    /// is none of another backend's.
+    fn uri(&self, uri: &str) -> String {
+        let name = self.entry.map_or("server", |entry| &*entry.backend_name);
+        self.host_uri(uri).unwrap_or_else(|| format!("{name}+{uri}"))
     }
 }
 

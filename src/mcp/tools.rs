@@ -13,7 +13,7 @@ use crate::catalog::CatalogEntry;
 
 /// Makes the tool that hosts see.
 pub(super) fn mcp_tool(entry: &CatalogEntry) -> Tool {
-    let hints = entry.annotations;
+    let hints = entry.listed_annotations();
     let annotations = ToolAnnotations::new()
         .read_only(hints.read_only)
         .destructive(hints.destructive)

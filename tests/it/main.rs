@@ -90,6 +90,7 @@ mod offered;
 mod openapi;
 mod openapi_documents;
 mod outcomes;
+mod overrides;
 mod pages;
 #[cfg(unix)]
 mod pasted;

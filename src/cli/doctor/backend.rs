@@ -14,7 +14,7 @@ use crate::{
     app::{ApiAccess, App, LoadedBackend, openapi},
     call::CallChannel,
     catalog::{BackendId, Catalog, CatalogEntry, tool_doubts},
-    cli::load,
+    cli::{load, show_overrides},
     config::{
         BackendSettings, Settings,
         binding::CredentialRecipient,
@@ -194,6 +194,9 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut DoctorReport
         report.warn("access", finding, hint);
     } else {
         report.ok("access", finding);
+    }
+    if let Some(finding) = show_overrides::summary(catalog) {
+        report.ok("overrides", finding);
     }
     for warning in app.warnings.iter().cloned().chain(load::unknown_levels(backend)) {
         report.warn("access", warning, "correct it, or remove it");
@@ -385,7 +388,7 @@ async fn check_health(app: &App, backend: &LoadedBackend, report: &mut DoctorRep
 /// that everybody may make.
 fn probe_call(catalog: &Catalog) -> Option<(&CatalogEntry, Map<String, Value>)> {
     let limit = |entry: &CatalogEntry| {
-        let limit = entry.params.iter().find(|parameter| {
+        let limit = entry.given_params().find(|parameter| {
             parameter.param.is_in(ParamLocation::Query) && parameter.param.name == "limit"
         });
         limit.map(|parameter| parameter.property.clone())
@@ -399,6 +402,7 @@ fn probe_call(catalog: &Catalog) -> Option<(&CatalogEntry, Map<String, Value>)> 
                 ToolRequest::Rpc(_) => true,
             };
             tool.access == Some(AccessLevel::Read)
+                && !tool.lowered
                 && may_list
                 && !tool.response.is_stream()
                 && !tool.response.binary

@@ -31,6 +31,8 @@ pub struct Param {
     pub form: ParamForm,
     /// What is checked about the value before it is sent, and told about the answer.
     pub rules: Option<Box<ValueRules>>,
+    /// Whether the operator has fixed the value, which is its default: no caller sees or gives it.
+    pub fixed: bool,
 }
 
 /// What is known about the values of a parameter, and counts.
@@ -58,6 +60,7 @@ impl Param {
             enforced: false,
             form: ParamForm::default(),
             rules: None,
+            fixed: false,
         }
     }
 

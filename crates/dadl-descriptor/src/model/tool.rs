@@ -62,6 +62,8 @@ pub struct Tool {
     /// What the author says of its effect, where level and method say something else
     /// (`_dadl_mcp.effects`).
     pub declared_effect: Option<DeclaredEffect>,
+    /// Whether the operator calls it a read, and its author does not: nobody may take it for a safe one.
+    pub lowered: bool,
     /// What a model gets of a result (`_dadl_mcp.shown`).
     pub shown: ShownRules,
 }
@@ -103,6 +105,7 @@ impl Tool {
             nulls_declared: false,
             credential_optional: false,
             declared_effect: None,
+            lowered: false,
             shown: ShownRules::default(),
         }
     }
@@ -176,7 +179,7 @@ impl Tool {
     pub fn only_reads(&self) -> bool {
         match &self.request {
             ToolRequest::Http(http) => http.method.is_safe(),
-            ToolRequest::Rpc(_) => self.access == Some(AccessLevel::Read),
+            ToolRequest::Rpc(_) => self.access == Some(AccessLevel::Read) && !self.lowered,
         }
     }
 
@@ -184,6 +187,7 @@ impl Tool {
     /// 9.2.1, or a method of JSON-RPC), and the answer is a value that ends. The author may know better.
     pub fn has_no_effect(&self) -> bool {
         match self.declared_effect {
+            _ if self.lowered => false,
             Some(effect) => effect == DeclaredEffect::None,
             None => {
                 self.access == Some(AccessLevel::Read)
@@ -210,7 +214,7 @@ impl Tool {
     /// Returns whether a call may change something: neither the method nor the author says that it
     /// only reads.
     pub fn may_change(&self) -> bool {
-        !self.method().is_safe() && self.access != Some(AccessLevel::Read)
+        !self.method().is_safe() && (self.lowered || self.access != Some(AccessLevel::Read))
     }
 }
 
