@@ -163,6 +163,7 @@ mod tests {
             start: ServerStart::Lazy,
             start_timeout: DEFAULT_START_TIMEOUT,
             protocol: None,
+            log_level: None,
             prompts: true,
             resources: true,
             roots: Vec::new(),

@@ -31,8 +31,11 @@ use super::{
 /// How long a server may take to begin, or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// When a server is asked once more that refused, or that ended a subscription.
+/// When a server is asked once more that refused, and the longest pause after a subscription that ended.
 const AGAIN: Duration = Duration::from_secs(60);
+
+/// The first pause after a subscription that ended by itself; each one after it is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// So many requests are under way at the same time.
 const MOST_ASKED: usize = 32;
@@ -193,6 +196,7 @@ impl SubscriptionKeeper {
         let news = &self.connection.news;
         let mut version = news.version();
         let mut current: Option<(OpenAsk, BTreeSet<String>)> = None;
+        let (mut pause, mut begun, mut is_after_gap) = (FIRST_PAUSE, Instant::now(), false);
         loop {
             version.borrow_and_update();
             let watched = news.watched();
@@ -211,6 +215,11 @@ impl SubscriptionKeeper {
                         }
                         // The old one ends now that the new one is there.
                         current = Some((listen, wanted));
+                        begun = Instant::now();
+                        if std::mem::take(&mut is_after_gap) {
+                            // What changed in between nobody has told.
+                            news.lists_may_differ();
+                        }
                     }
                     Err(fault) => {
                         let known = current.as_ref().map(|(_, uris)| uris);
@@ -238,9 +247,13 @@ impl SubscriptionKeeper {
             tokio::select! {
                 _ = version.changed() => {}
                 () = over => {
-                    current = None;
+                    (current, is_after_gap) = (None, true);
                     news.lose();
-                    sleep(AGAIN).await;
+                    if begun.elapsed() >= AGAIN {
+                        pause = FIRST_PAUSE;
+                    }
+                    sleep(pause).await;
+                    pause = pause.saturating_mul(2).min(AGAIN);
                 }
             }
         }

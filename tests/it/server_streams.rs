@@ -14,7 +14,9 @@ use dadl_mcp::{
     },
     files::FileStore,
     http::{auth::Authenticator, backend::Backend},
-    mcp_client::{HttpSettings, LinkLimits, LinkPlace, LinkSettings, ServerEra, ServerLink},
+    mcp_client::{
+        ClientOffer, HttpSettings, LinkLimits, LinkPlace, LinkSettings, ServerEra, ServerLink,
+    },
     secrets::Secrets,
 };
 use secrecy::SecretString;
@@ -51,7 +53,9 @@ fn link(site: &McpSite, first_era: ServerEra) -> ServerLink {
     let files = FileStore::new(std::env::temp_dir());
     let place = LinkPlace::Http(HttpSettings { client, url: site.url().parse().unwrap(), files });
     let limits = LinkLimits::default();
-    let settings = LinkSettings { backend: "hub".to_owned(), place, limits, first_era };
+    let offer = ClientOffer::default();
+    let backend = "hub".to_owned();
+    let settings = LinkSettings { backend, place, limits, first_era, offer };
     ServerLink::new(settings, Secrets::default())
 }
 
