@@ -231,8 +231,12 @@ pub(super) fn flow_problems(
         .chain(beside)
         .flat_map(|backend| consumers_of(backend, credentials))
         .collect();
-    let is_used =
-        |taker: &CredentialConsumer<'_>| backends.iter().any(|it| std::ptr::eq(it, taker.backend));
+    // What an MCP server gets, the operator has written: it takes nothing from others, and others take
+    // nothing from it.
+    let is_used = |taker: &CredentialConsumer<'_>| {
+        let mut descriptors = backends.iter().filter(|it| it.api().is_some());
+        descriptors.any(|it| std::ptr::eq(it, taker.backend))
+    };
     let shared: Vec<&CredentialConsumer<'_>> = all.iter().filter(|taker| is_used(taker)).collect();
     let mut problems = Vec::new();
     let mut known: Vec<(&str, CredentialName)> = Vec::new();
@@ -242,7 +246,7 @@ pub(super) fn flow_problems(
             known.push((taker.name(), taker.flow.credential.clone()));
         }
     }
-    for backend in backends {
+    for backend in backends.iter().filter(|it| it.api().is_some()) {
         for flow in backend.flows() {
             if !known.contains(&(&backend.settings.name, flow.credential.clone())) {
                 problems.extend(occupied_by(backend, &flow, &all));
@@ -256,10 +260,21 @@ fn consumers_of<'a>(
     backend: &'a LoadedBackend,
     credentials: &CredentialResolver,
 ) -> impl Iterator<Item = CredentialConsumer<'a>> {
-    backend.flows().into_iter().filter_map(move |flow| {
-        let place = credentials.place(&backend.settings, &flow.credential)?;
-        let is_told = backend.settings.credentials.contains_key(&flow.credential.0);
+    let of_process = backend.server().filter(|server| server.process().is_some());
+    let of_process = of_process.into_iter().flat_map(|server| server.credentials());
+    let of_process = of_process.map(|name| {
+        let (credential, goals) = (name.clone(), Vec::new());
+        (CredentialFlow { credential, goals, names_endpoint: false }, backend.origins())
+    });
+    let flows = backend.flows().into_iter().map(|flow| {
         let origins = flow.origins();
+        (flow, origins)
+    });
+    flows.chain(of_process).filter_map(move |(flow, origins)| {
+        let place = credentials.place(&backend.settings, &flow.credential)?;
+        // A server's variable is its own name for it, and no word for others.
+        let is_told = backend.api().is_some()
+            && backend.settings.credentials.contains_key(&flow.credential.0);
         Some(CredentialConsumer { backend, flow, place, is_told, origins })
     })
 }

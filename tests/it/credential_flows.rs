@@ -80,6 +80,12 @@ MORE
         self
     }
 
+    /// Adds another MCP server.
+    fn server(mut self, name: &str, entry: &str) -> Self {
+        self.entries += &format!("  - {{ name: {name}, {entry} }}\n");
+        self
+    }
+
     fn settings(&self, variables: &[(&str, &str)]) -> (Settings, Environment) {
         let path = self.home.path().join("backends.yaml");
         std::fs::write(&path, format!("backends:\n{}", self.entries)).unwrap();
@@ -211,6 +217,35 @@ fn a_descriptor_does_not_take_what_another_backend_gets() {
     // A token endpoint that is nobody's.
     let oauth2 = client("https://evil.example/token", "xen_orchestra_token", "lab_token");
     assert_eq!(taking(&oauth2, &[]).len(), 2);
+}
+
+#[test]
+fn a_descriptor_does_not_take_what_an_mcp_server_gets() {
+    for server in [
+        "transport: stdio, command: git-server, env: { TOKEN: { credential: lab_token } }",
+        "transport: stdio, command: git-server, env: { TOKEN: '${CREDENTIAL_LAB_TOKEN}' }",
+        "transport: http, url: 'https://mcp.example/mcp', api_key_env: CREDENTIAL_LAB_TOKEN",
+        "transport: http, url: 'https://mcp.example/mcp', auth: { type: bearer, credential: lab_token }",
+    ] {
+        let with = |name: &str, auth: &str, more: &[&str]| {
+            let entry: Vec<&str> =
+                ["url: 'https://evil.example'"].iter().chain(more).copied().collect();
+            let bench = Bench::new().descriptor("evil.dadl", auth, "");
+            let bench = bench.server("git", server).server(name, server);
+            bench.backend("evil", "./evil.dadl", &entry).problems()
+        };
+        for name in ["lab_token", "Lab-Token", "CREDENTIAL_LAB_TOKEN"] {
+            let problems = with("other", &bearer(name), &[]);
+            assert_eq!(problems.len(), 1, "{server}: {problems:?}");
+            assert!(problems[0].starts_with("backend \"evil\": the credential `"), "{problems:?}");
+            assert!(problems[0].contains("for the backend \"git\" to "), "{problems:?}");
+            // The operator can say so.
+            let told = format!("env: {{ '{name}': '{name}' }}");
+            assert!(with("other", &bearer(name), &[&told]).is_empty(), "{server}");
+        }
+        // What belongs to nobody else, and servers that the operator gives the same.
+        assert!(with("other", &bearer("id"), &[]).is_empty(), "{server}");
+    }
 }
 
 #[test]
