@@ -147,12 +147,13 @@ impl App {
     pub(crate) async fn server_lists(
         &self,
         backends: &[BackendId],
-    ) -> Vec<Result<ServerList, String>> {
+    ) -> Vec<Result<ServerList, ListError>> {
         let asked = backends.iter().map(async |backend| {
             let server = self.backend(backend.0).and_then(LoadedBackend::server);
             let time = server.map(|server| server.settings.start_timeout).unwrap_or_default();
-            let listed = ask(&self.executor, *backend, time).await;
-            listed.map(|(list, _)| list).map_err(|why| why.to_string())
+            let bound = (time, "`start_timeout`");
+            let listed = ask(&self.executor, *backend, bound).await;
+            listed.map(|(list, _)| list)
         });
         join_all(asked).await
     }
@@ -172,17 +173,23 @@ impl App {
 
 /// Why the tools of a server are not known.
 #[derive(Debug, thiserror::Error)]
-enum ListError {
+pub(crate) enum ListError {
     /// The operator: it cannot be asked.
     #[error(transparent)]
     Settings(#[from] CallError),
     /// The server: it is slow.
     #[error(
-        "the MCP server of backend \"{backend}\" has not listed its tools within {} s (`list_wait` of \
-         `limits`)",
+        "the MCP server of backend \"{backend}\" has not listed its tools within {} s ({key})",
         .time.as_secs_f64()
     )]
-    Late { backend: String, time: Duration },
+    Late {
+        /// The name of the backend.
+        backend: String,
+        /// The bound.
+        time: Duration,
+        /// The setting that has it.
+        key: &'static str,
+    },
     /// The server.
     #[error(transparent)]
     Server(ServerError),
@@ -205,7 +212,7 @@ async fn answer(
     {
         return ListAnswer::Known(known, None);
     }
-    match ask(executor, id, time).await {
+    match ask(executor, id, (time, "`list_wait` of `limits`")).await {
         Ok((list, seen)) => {
             if let Some(server) = backend.server() {
                 server.listing.keep(name, &list);
@@ -223,13 +230,13 @@ async fn answer(
 async fn ask(
     executor: &Executor,
     backend: BackendId,
-    time: Duration,
+    (time, key): (Duration, &'static str),
 ) -> Result<(ServerList, SeenNews), ListError> {
     let link = executor.server_link(backend)?;
     let SeenNews { changes, .. } = SeenNews::of(&link);
     let listed = link.list(time).await.map_err(|error| match error.fault {
         ServerFault::Starting { .. } | ServerFault::Timeout { .. } => {
-            ListError::Late { backend: error.backend, time }
+            ListError::Late { backend: error.backend, time, key }
         }
         _ => ListError::Server(error),
     });

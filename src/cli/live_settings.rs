@@ -69,8 +69,15 @@ impl LiveSettings {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             if is_due {
-                if self.reload().await {
-                    lists = self.watch_lists();
+                // The end does not wait for servers that are asked for their lists.
+                let reloaded = tokio::select! {
+                    reloaded = self.reload() => Some(reloaded),
+                    () = end.cancelled() => None,
+                };
+                match reloaded {
+                    Some(true) => lists = self.watch_lists(),
+                    Some(false) => {}
+                    None => return self.app,
                 }
                 files = self.files();
             }
@@ -81,7 +88,7 @@ impl LiveSettings {
                     self.take_list(backend, &list);
                     false
                 }
-                _ = looks.tick(), if watches => {
+                _ = looks.tick(), if watches && !files.is_empty() => {
                     let looked = tokio::task::spawn_blocking(move || (files.look(), files)).await;
                     // It does not fail, and files that cannot be looked at are not.
                     let Ok((found, looked)) = looked else { return self.app };
@@ -145,12 +152,13 @@ impl LiveSettings {
                     tracing::debug!("the settings were read again: nothing has changed");
                     return false;
                 }
-                tracing::info!("the settings were read again: {report}");
                 let app = load::list_servers(app).await;
                 self.app = Arc::new(app);
                 for profile in &self.served {
                     profile.publish(&self.app);
                 }
+                // Whoever reads it finds them in use.
+                tracing::info!("the settings were read again: {report}");
                 true
             }
             Err(trouble) => {

@@ -45,6 +45,11 @@ impl WatchedFiles {
         Self { paths, known, seen: None }
     }
 
+    /// Returns whether there is nothing to watch, as for a descriptor inside the binary.
+    pub(super) fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
     /// Returns whether a file was written at this time or later.
     pub(super) fn is_newer_than(&self, time: SystemTime) -> bool {
         self.known.iter().flatten().any(|(written, _)| *written >= time)

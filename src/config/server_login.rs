@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use dadl_descriptor::model::{
     AuthScheme, CredentialName, TokenPlacement,
-    auth::login::{ClientAuth, OAuth2, OAuth2Grant, check_endpoint},
+    auth::login::{ClientAuth, EndpointError, OAuth2, OAuth2Grant, check_endpoint},
 };
 use http::header;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -58,12 +58,24 @@ pub struct ServerLogin {
 #[serde(try_from = "String", into = "String")]
 pub struct EndpointUrl(pub Url);
 
-impl TryFrom<String> for EndpointUrl {
-    type Error = String;
+/// Why a text is no address that secrets may go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointUrlError {
+    /// It is no URL.
+    #[error("it is no URL: {0}")]
+    Url(#[from] url::ParseError),
+    /// It is not encrypted, or has a password.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+}
 
-    fn try_from(text: String) -> Result<Self, String> {
-        let url = Url::parse(&text).map_err(|error| error.to_string())?;
-        check_endpoint(&url).map_err(|error| error.to_string())?;
+impl TryFrom<String> for EndpointUrl {
+    type Error = EndpointUrlError;
+
+    fn try_from(text: String) -> Result<Self, EndpointUrlError> {
+        let url = Url::parse(&text)?;
+        check_endpoint(&url)?;
         Ok(Self(url))
     }
 }

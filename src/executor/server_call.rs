@@ -26,6 +26,14 @@ const LONGEST_NAME: usize = 200;
 /// The status that outcomes of servers have: there is none of HTTP, and what came is a result.
 const STATUS: u16 = 200;
 
+/// What a result came to.
+enum MadeOutcome {
+    /// An outcome.
+    Done(Box<CallOutcome>),
+    /// The tool says that it failed, in these words.
+    Failed(String),
+}
+
 impl Executor {
     /// Executes a call of a server's tool.
     pub(super) async fn call_server(
@@ -48,9 +56,10 @@ impl Executor {
         let offer = self.server_offer(entry.backend);
         let questions = CallQuestions::new(&entry.backend_name, offer, context, &clock, turns);
         let mut place = link.place(context.client.clone(), questions.can_ask());
-        let only_reads = !entry.may_change();
+        let is_repeatable = !entry.may_change() || entry.is_idempotent_by_operator();
         let (link, questions, clock) = (&link, &questions, &clock);
-        let exchange = ServerExchange { link, tool, questions, clock, context, only_reads, time };
+        let exchange =
+            ServerExchange { link, tool, questions, clock, context, is_repeatable, time };
         let done = Box::pin(exchange.result(arguments, &mut place)).await;
         questions.give_turn();
         drop(inlined);
@@ -60,18 +69,18 @@ impl Executor {
             notes.push("the server could not answer at first, and was asked again".to_owned());
         }
         let made = match end {
-            ServerEnd::Failed(words) => Err(words),
+            ServerEnd::Failed(words) => MadeOutcome::Failed(words),
             ServerEnd::Result(result) => {
                 let made = self.server_outcome(result, call, tool, context).await;
                 made.map_err(|error| error.of_server_write(call))?
             }
         };
         match made {
-            Ok(mut outcome) => {
+            MadeOutcome::Done(mut outcome) => {
                 outcome.notes.extend(notes);
-                Ok(outcome)
+                Ok(*outcome)
             }
-            Err(words) => {
+            MadeOutcome::Failed(words) => {
                 let all: Vec<String> = std::iter::once(words).chain(notes).collect();
                 Err(CallError::ToolFailed(Box::new(ToolFailure {
                     backend: entry.backend_name.to_string(),
@@ -89,7 +98,7 @@ impl Executor {
         call: &Admitted<'_>,
         tool: &ServerTool,
         context: &CallContext<'_>,
-    ) -> Result<Result<CallOutcome, String>, CallError> {
+    ) -> Result<MadeOutcome, CallError> {
         let (text, memory) = result.into_counted();
         let size = text.as_str().len();
         // While it is read there is a copy of its parts.
@@ -109,7 +118,7 @@ impl Executor {
         drop(text);
         let (mut content, remark) = match read {
             Ok(read) => read,
-            Err(words) => return Ok(Err(words)),
+            Err(words) => return Ok(MadeOutcome::Failed(words)),
         };
         let mut notes: Vec<String> = remark.into_iter().collect();
         if context.is_script || context.saves_media {
@@ -117,12 +126,8 @@ impl Executor {
         }
         let payload = room.work(size, || server_result::payload(content)).await;
         drop(room);
-        Ok(Ok(CallOutcome {
-            status: STATUS,
-            payload,
-            notes,
-            next: None,
-            held: HeldMemory::by(memory),
-        }))
+        let held = HeldMemory::by(memory);
+        let outcome = CallOutcome { status: STATUS, payload, notes, next: None, held };
+        Ok(MadeOutcome::Done(Box::new(outcome)))
     }
 }

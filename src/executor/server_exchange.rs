@@ -47,8 +47,8 @@ pub(super) struct ServerExchange<'call> {
     pub(super) questions: &'call CallQuestions<'call>,
     pub(super) clock: &'call CallClock,
     pub(super) context: &'call CallContext<'call>,
-    /// Whether the operator says that the tool changes nothing.
-    pub(super) only_reads: bool,
+    /// Whether the operator says that the tool changes nothing, or that a call may be made again.
+    pub(super) is_repeatable: bool,
     /// How long the call may take in all.
     pub(super) time: Duration,
 }
@@ -68,7 +68,7 @@ impl ServerExchange<'_> {
                 Ok(ToolAnswer::Task(begun)) => self.follow(&begun, place).await?,
                 Err(error) => match self.questions.visits(&error.fault).await {
                     Some(Ok(())) => continue,
-                    Some(Err(why)) => ServerEnd::Failed(why),
+                    Some(Err(why)) => ServerEnd::Failed(why.to_string()),
                     None => return Err(error),
                 },
                 Ok(ToolAnswer::InputNeeded(needed)) => match self.questions.inputs(&needed).await {
@@ -76,7 +76,7 @@ impl ServerExchange<'_> {
                         answers = Some(given);
                         continue;
                     }
-                    Err(why) => ServerEnd::Failed(why),
+                    Err(why) => ServerEnd::Failed(why.to_string()),
                 },
             };
             return Ok((end, retries));
@@ -116,14 +116,23 @@ impl ServerExchange<'_> {
     /// Returns how long to wait before the call is made again, if it is.
     fn pause(&self, fault: &ServerFault, retries: u32) -> Option<Duration> {
         let is_safe = match fault {
-            ServerFault::Busy | ServerFault::Pausing { .. } => true,
-            ServerFault::Ended { .. } => self.only_reads,
-            _ => false,
+            // What it may have done is done once, unless it may be done again.
+            fault if fault.is_unsure() => {
+                let may_be_gone = matches!(
+                    fault,
+                    ServerFault::BrokenOff(_)
+                        | ServerFault::Ended { .. }
+                        | ServerFault::NoAnswer { .. }
+                        | ServerFault::Status { status: 502..=504, .. }
+                );
+                may_be_gone && self.is_repeatable
+            }
+            fault => fault.is_transient(),
         };
-        let pause = match fault {
-            ServerFault::Pausing { left, .. } => *left + FIRST_PAUSE,
+        let pause = match fault.retry_after() {
+            Some(left) => left + FIRST_PAUSE,
             // Calls that failed together spread out.
-            _ => (FIRST_PAUSE * 2_u32.pow(retries.min(8))).mul_f64(0.5 + unit_interval() / 2.0),
+            None => (FIRST_PAUSE * 2_u32.pow(retries.min(8))).mul_f64(0.5 + unit_interval() / 2.0),
         };
         (is_safe && retries < MOST_RETRIES && pause < self.clock.left()).then_some(pause)
     }

@@ -20,8 +20,8 @@ use super::{
     questions::{QuestionAnswer, ServerQuestion, ServerQuestions},
 };
 use crate::mcp_client::{
-    AskedQuestion, CallClock, CallerPlace, ClientOffer, InputAnswers, QuestionKind, RawResult,
-    RpcFailure, ServerFault,
+    AskedQuestion, CallClock, CallerPlace, ClientOffer, InputAnswers, QuestionKind,
+    QuestionRefusal, RawResult, RpcFailure, ServerFault,
 };
 
 /// So much is read of what a server needs: the tree, in bytes.
@@ -75,7 +75,7 @@ impl<'call> CallQuestions<'call> {
 
     /// Returns what there is to say about questions that were not put.
     pub(super) fn notes(&self, place: &CallerPlace) -> Vec<String> {
-        let unput = place.unput().into_iter().map(unput);
+        let unput = place.unput().into_iter().map(|why| unput(&why.to_string()));
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<String> = notes.iter().cloned().chain(unput).collect();
         all.dedup();
@@ -112,17 +112,17 @@ impl<'call> CallQuestions<'call> {
     /// # Errors
     ///
     /// Why it cannot go on.
-    pub(super) async fn inputs(&self, needed: &RawResult) -> Result<InputAnswers, String> {
+    pub(super) async fn inputs(&self, needed: &RawResult) -> Result<InputAnswers, QuestionRefusal> {
         let member = |name: &str| scan::member_at(needed.as_str(), &[name]);
         let state = member("requestState").and_then(|it| serde_json::from_str(it).ok());
         let mut responses = BTreeMap::new();
         let requests = member("inputRequests").unwrap_or("{}");
         let requests = cost::parse_tree(requests, LARGEST_INPUT);
         let Some(Value::Object(requests)) = requests else {
-            return Err("it asks for more input than can be read".to_owned());
+            return Err(QuestionRefusal::Unreadable);
         };
         if requests.len() > MOST_AT_ONCE {
-            return Err(format!("it asks for more than {MOST_AT_ONCE} things at once"));
+            return Err(QuestionRefusal::TooManyAtOnce(MOST_AT_ONCE));
         }
         for (key, request) in requests {
             let method = request.get("method").and_then(Value::as_str).unwrap_or_default();
@@ -130,12 +130,8 @@ impl<'call> CallQuestions<'call> {
             let response = match (QuestionKind::of_method(method), method) {
                 (Some(kind), _) => self.answer(kind, params).await?,
                 (None, "roots/list") if !self.offer.roots.is_empty() => self.offer.roots_result(),
-                (None, "roots/list") => {
-                    return Err(
-                        "it asks for roots, and the operator names none (`roots`)".to_owned()
-                    );
-                }
-                _ => return Err("it asks for what nobody here can answer".to_owned()),
+                (None, "roots/list") => return Err(QuestionRefusal::NoRoots),
+                _ => return Err(QuestionRefusal::Unknown),
             };
             responses.insert(key, response);
         }
@@ -144,7 +140,7 @@ impl<'call> CallQuestions<'call> {
 
     /// Has the pages opened that a server needs to be opened before it does what it is called for; `None`
     /// for any other failure.
-    pub(super) async fn visits(&self, fault: &ServerFault) -> Option<Result<(), String>> {
+    pub(super) async fn visits(&self, fault: &ServerFault) -> Option<Result<(), QuestionRefusal>> {
         let ServerFault::Rpc(RpcFailure { code: PAGES_NEEDED, data: Some(data), .. }) = fault
         else {
             return None;
@@ -157,15 +153,14 @@ impl<'call> CallQuestions<'call> {
         }
         for page in pages {
             if self.elicit(page).await.get("action") != Some(&json!("accept")) {
-                let why = "it needs a page to be opened first, which was not done";
-                return Some(Err(why.to_owned()));
+                return Some(Err(QuestionRefusal::PageNotOpened));
             }
         }
         Some(Ok(()))
     }
 
     /// Answers one request: with its result, or says why there is none.
-    async fn answer(&self, kind: QuestionKind, params: &Value) -> Result<Value, String> {
+    async fn answer(&self, kind: QuestionKind, params: &Value) -> Result<Value, QuestionRefusal> {
         match kind {
             QuestionKind::Sampling => self.sample(params).await,
             QuestionKind::Elicitation => Ok(self.elicit(params).await),
@@ -190,14 +185,11 @@ impl<'call> CallQuestions<'call> {
         }
     }
 
-    async fn sample(&self, params: &Value) -> Result<Value, String> {
+    async fn sample(&self, params: &Value) -> Result<Value, QuestionRefusal> {
         if !self.offer.sampling {
-            return Err("it asks for the model of the host, which the operator does not allow \
-                        (`sampling`)"
-                .to_owned());
+            return Err(QuestionRefusal::NoModel);
         }
-        let unput =
-            |why: &str| format!("it asks for the model of the host, which it did not get: {why}");
+        let unput = |why: &str| QuestionRefusal::ModelRefused(why.to_owned());
         let asker = self.asker.ok_or_else(|| unput("nobody can be asked here"))?;
         let mut params = params.clone();
         if let Some(members) = params.as_object_mut() {

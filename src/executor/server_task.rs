@@ -226,7 +226,7 @@ impl ServerExchange<'_> {
     ) -> Result<Option<ServerEnd>, ServerError> {
         let given = match self.questions.inputs(looked).await {
             Ok(given) => given,
-            Err(why) => return Ok(Some(ServerEnd::Failed(why))),
+            Err(why) => return Ok(Some(ServerEnd::Failed(why.to_string()))),
         };
         let params = json!({ "taskId": id, "inputResponses": given.responses });
         let request = self.link.other("tasks/update", params, self.clock);

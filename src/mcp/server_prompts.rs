@@ -3,7 +3,7 @@
 //! A person picks one in the host, and the model reads what the server says. It is a stranger's text, and
 //! says so: its description names the server. What it brings is bounded as results of tools are.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use dadl_text::{
     names::{TOOL_NAME_MAX, suffixed},
@@ -267,12 +267,12 @@ impl PromptMaking<'_> {
             ("text", Some(text), ..) => ContentBlock::text(self.text(text)),
             ("image", _, Some(data), _) => match self.media(&data, None) {
                 Ok(()) => ContentBlock::image(data, mime_type),
-                Err(why) => left_out(&kind, &why),
+                Err(why) => left_out(&kind, why),
             },
             ("audio", _, Some(data), _) => {
                 match self.media(&data, Some(ProtocolVersion::V_2025_03_26)) {
                     Ok(()) => ContentBlock::Audio(rmcp::model::AudioContent::new(data, mime_type)),
-                    Err(why) => left_out(&kind, &why),
+                    Err(why) => left_out(&kind, why),
                 }
             }
             ("resource", _, _, Some(resource)) => self.resource(resource),
@@ -302,7 +302,7 @@ impl PromptMaking<'_> {
         if let Some(text) = resource.text.take() {
             resource.text = Some(self.text(text));
         } else if let Err(why) = self.media(resource.blob.as_deref().unwrap_or_default(), None) {
-            return left_out("resource", &why);
+            return left_out("resource", why);
         }
         let uri = self.contents.host_uri(self.backend, &resource.uri);
         let uri = uri.unwrap_or_else(|| short(&resource.uri));
@@ -329,12 +329,16 @@ impl PromptMaking<'_> {
     }
 
     /// Takes room for an image or the like, which clients of a revision know.
-    fn media(&mut self, data: &str, known_since: Option<ProtocolVersion>) -> Result<(), String> {
+    fn media(
+        &mut self,
+        data: &str,
+        known_since: Option<ProtocolVersion>,
+    ) -> Result<(), MediaRefusal> {
         if !is_base64(data) {
-            return Err("it is no base64".to_owned());
+            return Err(MediaRefusal::NoBase64);
         }
         if known_since.is_some_and(|since| !self.knows(&since)) {
-            return Err("this client does not know its type".to_owned());
+            return Err(MediaRefusal::UnknownType);
         }
         let size = data.len() as u64 / 4 * 3;
         match self.media_left.checked_sub(size) {
@@ -342,7 +346,7 @@ impl PromptMaking<'_> {
                 self.media_left = left;
                 Ok(())
             }
-            None => Err(format!("it has {size} bytes, and {} may follow", self.media_left)),
+            None => Err(MediaRefusal::TooLarge { size, left: self.media_left }),
         }
     }
 
@@ -351,7 +355,18 @@ impl PromptMaking<'_> {
     }
 }
 
-fn left_out(kind: &str, why: &str) -> ContentBlock {
+/// Why an image or the like is left out of a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum MediaRefusal {
+    #[error("it is no base64")]
+    NoBase64,
+    #[error("this client does not know its type")]
+    UnknownType,
+    #[error("it has {size} bytes, and {left} may follow")]
+    TooLarge { size: u64, left: u64 },
+}
+
+fn left_out(kind: &str, why: impl fmt::Display) -> ContentBlock {
     ContentBlock::text(format!("[{} left out: {why}]", quoted_text(kind, 50)))
 }
 

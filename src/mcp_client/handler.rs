@@ -14,7 +14,7 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::{
-    questions::{QuestionDesk, QuestionKind},
+    questions::{QuestionDesk, QuestionKind, QuestionRefusal},
     settings::ClientOffer,
 };
 
@@ -55,13 +55,13 @@ impl AnsweringClient {
         kind: QuestionKind,
         params: Value,
         context: &RequestContext<RoleClient>,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, QuestionRefusal> {
         if kind == QuestionKind::Sampling && !self.offer.sampling {
-            return Err("the operator does not allow it (`sampling`)".to_owned());
+            return Err(QuestionRefusal::NoModel);
         }
         tokio::select! {
             answer = self.desk.ask(kind, params) => answer,
-            () = context.ct.cancelled() => Err("the request was withdrawn".to_owned()),
+            () = context.ct.cancelled() => Err(QuestionRefusal::Withdrawn),
         }
     }
 }
@@ -94,7 +94,7 @@ impl ClientHandler for AnsweringClient {
         let params = serde_json::to_value(params).unwrap_or_default();
         let answer = self.ask(QuestionKind::Sampling, params, &context).await;
         let refused = |why: String| ErrorData::new(ErrorCode(REFUSED), why, None);
-        let answer = answer.map_err(refused)?;
+        let answer = answer.map_err(|why| refused(why.to_string()))?;
         let unreadable = |_| refused("the answer of the host cannot be read".to_owned());
         serde_json::from_value(answer).map_err(unreadable)
     }

@@ -75,7 +75,7 @@ pub use self::{
     link::{LinkState, ServerLink},
     news::{ListChanges, ResourceSubscription, UpdateListener},
     process_end::ProcessEnd,
-    questions::{AskedQuestion, CallerPlace, QuestionKind},
+    questions::{AskedQuestion, CallerPlace, QuestionKind, QuestionRefusal},
     requests::{InputAnswers, ServerList, ToolAnswer, ToolCall},
     session::ProgressListener,
     settings::{

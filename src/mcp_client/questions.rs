@@ -37,6 +37,51 @@ impl QuestionKind {
     }
 }
 
+/// Why a server gets no answer to what it asks, in words about the server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuestionRefusal {
+    /// The call ended before there was an answer.
+    #[error("the call is over")]
+    CallOver,
+    /// The server asks, and is called by nobody.
+    #[error("no call is under way")]
+    NoCall,
+    /// The operator does not lend it the model of the host.
+    #[error("it asks for the model of the host, which the operator does not allow (`sampling`)")]
+    NoModel,
+    /// The operator names no directories for it.
+    #[error("it asks for roots, and the operator names none (`roots`)")]
+    NoRoots,
+    /// There is no person, and no host that could ask one.
+    #[error("nobody can be asked here")]
+    NobodyToAsk,
+    /// A page had to be opened first.
+    #[error("it needs a page to be opened first, which was not done")]
+    PageNotOpened,
+    /// It could concern the call of somebody else.
+    #[error("calls of several clients were under way, and nobody knew whose it was about")]
+    SeveralClients,
+    /// So many questions wait.
+    #[error("too many questions wait")]
+    TooMany,
+    /// It needs more things at once than it may.
+    #[error("it asks for more than {0} things at once")]
+    TooManyAtOnce(usize),
+    /// What it needs is too large or too deep.
+    #[error("it asks for more input than can be read")]
+    Unreadable,
+    /// It needs something that is not known here.
+    #[error("it asks for what nobody here can answer")]
+    Unknown,
+    /// The host did not lend its model.
+    #[error("it asks for the model of the host, which it did not get: {0}")]
+    ModelRefused(String),
+    /// The server has taken the question back.
+    #[error("the request was withdrawn")]
+    Withdrawn,
+}
+
 /// A question of a server, and where its answer goes.
 #[derive(Debug)]
 pub struct AskedQuestion {
@@ -45,7 +90,7 @@ pub struct AskedQuestion {
     /// The parameters, as the server wrote them, without secrets.
     pub params: Value,
     /// Takes the result of the request, or why there is none.
-    pub answer: oneshot::Sender<Result<Value, String>>,
+    pub answer: oneshot::Sender<Result<Value, QuestionRefusal>>,
 }
 
 /// Where the questions of a server are put; a clone is the same desk.
@@ -64,7 +109,7 @@ struct OpenCaller {
     client: ClientKey,
     /// There is none where nobody can be asked.
     questions: Option<mpsc::Sender<AskedQuestion>>,
-    unput: Arc<Mutex<Vec<&'static str>>>,
+    unput: Arc<Mutex<Vec<QuestionRefusal>>>,
 }
 
 /// The place of a call at the desk of its server, which is given back when it is dropped.
@@ -73,7 +118,7 @@ pub struct CallerPlace {
     desk: QuestionDesk,
     number: u64,
     questions: mpsc::Receiver<AskedQuestion>,
-    unput: Arc<Mutex<Vec<&'static str>>>,
+    unput: Arc<Mutex<Vec<QuestionRefusal>>>,
 }
 
 impl QuestionDesk {
@@ -99,28 +144,29 @@ impl QuestionDesk {
     /// # Errors
     ///
     /// Why it was not put, or has no answer.
-    pub(super) async fn ask(&self, kind: QuestionKind, params: Value) -> Result<Value, String> {
+    pub(super) async fn ask(
+        &self,
+        kind: QuestionKind,
+        params: Value,
+    ) -> Result<Value, QuestionRefusal> {
         let (answer, answered) = oneshot::channel();
         let question = AskedQuestion { kind, params, answer };
-        let caller = self.caller().map_err(str::to_owned)?;
-        caller.try_send(question).map_err(|_| "too many questions wait".to_owned())?;
-        answered.await.unwrap_or_else(|_| Err("the call is over".to_owned()))
+        self.caller()?.try_send(question).map_err(|_| QuestionRefusal::TooMany)?;
+        answered.await.unwrap_or(Err(QuestionRefusal::CallOver))
     }
 
     /// Returns who is asked, or says why nobody is; those whose calls it may concern are told.
-    fn caller(&self) -> Result<mpsc::Sender<AskedQuestion>, &'static str> {
+    fn caller(&self) -> Result<mpsc::Sender<AskedQuestion>, QuestionRefusal> {
         let state = self.lock();
-        let Some(first) = state.callers.first() else { return Err("no call is under way") };
+        let Some(first) = state.callers.first() else { return Err(QuestionRefusal::NoCall) };
         if state.callers.iter().any(|caller| caller.client != first.client) {
-            let why = "calls of several clients were under way, and nobody knew whose it was about";
-            state.tell(why);
-            return Err(why);
+            state.tell(&QuestionRefusal::SeveralClients);
+            return Err(QuestionRefusal::SeveralClients);
         }
         let found = state.callers.iter().rev().find_map(|caller| caller.questions.clone());
         found.ok_or_else(|| {
-            let why = "nobody can be asked here";
-            state.tell(why);
-            why
+            state.tell(&QuestionRefusal::NobodyToAsk);
+            QuestionRefusal::NobodyToAsk
         })
     }
 
@@ -130,11 +176,11 @@ impl QuestionDesk {
 }
 
 impl DeskState {
-    fn tell(&self, why: &'static str) {
+    fn tell(&self, why: &QuestionRefusal) {
         for caller in &self.callers {
             let mut unput = caller.unput.lock().unwrap_or_else(PoisonError::into_inner);
-            if unput.len() < MOST_REASONS && !unput.contains(&why) {
-                unput.push(why);
+            if unput.len() < MOST_REASONS && !unput.contains(why) {
+                unput.push(why.clone());
             }
         }
     }
@@ -150,7 +196,7 @@ impl CallerPlace {
     }
 
     /// Says why questions were not put that may have concerned this call.
-    pub fn unput(&self) -> Vec<&'static str> {
+    pub fn unput(&self) -> Vec<QuestionRefusal> {
         self.unput.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -175,9 +221,9 @@ mod tests {
     async fn a_question_goes_to_the_client_that_alone_calls() {
         let desk = QuestionDesk::default();
         let ask = || desk.ask(QuestionKind::Elicitation, json!({}));
-        assert_eq!(ask().await, Err("no call is under way".to_owned()));
+        assert_eq!(ask().await, Err(QuestionRefusal::NoCall));
         let mute = desk.place(client("a"), false);
-        assert_eq!(ask().await, Err("nobody can be asked here".to_owned()));
+        assert_eq!(ask().await, Err(QuestionRefusal::NobodyToAsk));
         let mut first = desk.place(client("a"), true);
         let answers = async {
             let asked = first.next().await;
@@ -185,13 +231,13 @@ mod tests {
         };
         assert_eq!(tokio::join!(ask(), answers).0, Ok(json!(1)));
         let other = desk.place(client("b"), true);
-        assert!(ask().await.unwrap_err().contains("several clients"));
+        assert_eq!(ask().await, Err(QuestionRefusal::SeveralClients));
         assert_eq!((first.unput().len(), other.unput().len(), mute.unput().len()), (1, 1, 2));
         drop(other);
         // Who goes away while a question waits gives no answer.
         let gone = async {
             drop(first.next().await);
         };
-        assert_eq!(tokio::join!(ask(), gone).0, Err("the call is over".to_owned()));
+        assert_eq!(tokio::join!(ask(), gone).0, Err(QuestionRefusal::CallOver));
     }
 }

@@ -341,7 +341,8 @@ fn exchange(address: &str, head: &str, body: &[u8]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_ends_in_the_middle_of_an_upload_keeps_what_was_whole() {
-    for name in SIGNALS {
+    // Without a terminal a hangup ends no endpoint: it reads its settings again.
+    for name in SIGNALS.into_iter().filter(|name| *name != "HUP") {
         let shared = Shared::new();
         let (mut child, address) = file_server(&shared);
         let answer = exchange(&address, "PUT /files/whole.txt", b"whole");
