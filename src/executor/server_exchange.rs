@@ -116,18 +116,12 @@ impl ServerExchange<'_> {
     /// Returns how long to wait before the call is made again, if it is.
     fn pause(&self, fault: &ServerFault, retries: u32) -> Option<Duration> {
         let is_safe = match fault {
-            // What it may have done is done once, unless it may be done again.
-            fault if fault.is_unsure() => {
-                let may_be_gone = matches!(
-                    fault,
-                    ServerFault::BrokenOff(_)
-                        | ServerFault::Ended { .. }
-                        | ServerFault::NoAnswer { .. }
-                        | ServerFault::Status { status: 502..=504, .. }
-                );
-                may_be_gone && self.is_repeatable
-            }
-            fault => fault.is_transient(),
+            // It was not sent.
+            ServerFault::Busy | ServerFault::Pausing { .. } => true,
+            ServerFault::NotAsked { is_transient, .. } => *is_transient,
+            ServerFault::Ended { .. } => self.is_repeatable,
+            // What a server at a URL did not do, its link has asked for once more.
+            _ => false,
         };
         let pause = match fault.retry_after() {
             Some(left) => left + FIRST_PAUSE,
