@@ -110,6 +110,9 @@ fn write_proposals(app: &App, console: &mut Console) -> io::Result<()> {
             // It is to be pasted: on one line.
             writeln!(console.out, "{INDENT}{yaml}")?;
         }
+        if let Some(doubts) = proposed.doubts() {
+            writeln!(console.out, "  {}", wrap_text(&doubts, Some(width), 2, 2))?;
+        }
     }
     Ok(())
 }

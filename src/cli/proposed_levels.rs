@@ -100,6 +100,21 @@ impl ProposedLevels {
         (proposed.without > 0).then_some(proposed)
     }
 
+    /// Names the tools whose names say more than their server does, if there are some.
+    pub(super) fn doubts(&self) -> Option<String> {
+        let names = self.doubtful.iter().take(MOST_TOLD);
+        let names: Vec<String> =
+            names.map(|it| format!("`{}`", cut_text(&one_line(it), LONGEST_NAME))).collect();
+        let more = self.doubtful.len().saturating_sub(MOST_TOLD);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!names.is_empty()).then(|| {
+            format!(
+                "of {}{more} the server says less than the name does: nothing is proposed",
+                names.join(", ")
+            )
+        })
+    }
+
     /// Returns the lines to paste; `None` where nothing is proposed.
     pub(super) fn yaml(&self) -> Option<String> {
         let items = self.lines.iter().map(|(name, level)| (name.as_str(), scalar(level)));
@@ -122,18 +137,6 @@ impl fmt::Display for ProposedLevels {
         }
         if self.more > 0 {
             write!(formatter, " ({} more lines are not shown)", self.more)?;
-        }
-        if !self.doubtful.is_empty() {
-            let names = self.doubtful.iter().take(MOST_TOLD);
-            let names: Vec<String> =
-                names.map(|it| format!("`{}`", cut_text(&one_line(it), LONGEST_NAME))).collect();
-            let more = self.doubtful.len().saturating_sub(MOST_TOLD);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            write!(
-                formatter,
-                "; of {}{more} it says less than the name does: nothing is proposed",
-                names.join(", ")
-            )?;
         }
         Ok(())
     }

@@ -119,7 +119,7 @@ fn claude_desktop() {
                 },
                 "My Files": { "command": "/usr/bin/node", "args": ["server.js", "/home/me/docs"] },
                 "dadl": { "command": "/usr/local/bin/dadl-mcp", "args": ["serve"] },
-                "off": { "command": "uvx", "args": ["mcp-server-time"], "disabled": true }
+                "idle": { "command": "uvx", "args": ["mcp-server-time"], "disabled": true }
             }
         }"#,
     );
@@ -145,7 +145,7 @@ fn claude_desktop() {
     );
     assert_eq!(backends.as_array().unwrap().len(), 2, "{}", run.out);
     let told = comments(&run.out);
-    assert!(told.contains("- name: off") && told.contains("switched off in the host"), "{told}");
+    assert!(told.contains("- name: idle") && told.contains("switched off in the host"), "{told}");
     assert!(told.contains("`levels: {get_issue: read, list_issues: read}` here"), "{told}");
     assert!(!run.out.contains("dadl-mcp/"), "{}", run.out);
     for told in [
@@ -314,7 +314,10 @@ fn vs_code_asks_for_inputs_and_has_comments() {
     let (run, backends) = machine.import(&["shop/.vscode/mcp.json"]);
     let key = json!({ "credential": "perplexity_key" });
     assert_eq!(backends[0]["env"], json!({ "PERPLEXITY_API_KEY": key, "REGION": "eu" }));
-    assert_eq!(backends[1]["auth"], json!({ "type": "bearer", "credential": "perplexity_key" }));
+    assert_eq!(
+        backends[1]["auth"],
+        json!({ "type": "bearer", "credential": "hub_perplexity_key" })
+    );
     assert_eq!(backends[2]["env"], json!({ "DSN": { "credential": "dsn" } }));
     assert_eq!(backends.as_array().unwrap().len(), 3, "{}", run.out);
     let told = comments(&run.out);
@@ -404,13 +407,20 @@ fn a_secret_of_one_server_is_not_written_in_another() {
             "five": { "command": "x", "args": "-y" },
             "Six!": { "command": "x", "description": "Say \u202e \u001b[31m", "args": ["\u001b[31m\n"] },
             "6": { "url": "ftp://example.com" },
+            "eight": { "command": "sh", "args": ["-c", "node x.js --token battery-staple"] },
+            "nine": { "url": "https://client-secret-7@example.com/mcp" },
+            "ten": { "command": "x", "env": { "CONFIG": "{\"password\": \"cookie-jar-5\"}" } },
+            "postgres": { "command": "x", "args": ["server-postgres"], "env": { "PGPASSWORD": "postgres" } },
             "none": {}, "text": "x"
         } }"#,
     );
     let (run, backends) = machine.import(&["mcp.json"]);
     let all = backends.as_array().unwrap();
     let names: Vec<&str> = all.iter().map(|it| it["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["two", "three", "four", "six"], "{}", run.out);
+    assert_eq!(names, ["two", "three", "four", "six", "ten", "postgres"], "{}", run.out);
+    assert_eq!(all[4]["env"], json!({ "CONFIG": { "credential": "config" } }));
+    // A word is no reason to leave a server out.
+    assert_eq!(all[5]["env"], json!({ "PGPASSWORD": { "credential": "pgpassword" } }));
     // Two secrets are two credentials.
     assert_eq!(all[0]["env"], json!({ "PASSWORD": { "credential": "password" } }));
     assert_eq!(all[1]["env"], json!({ "PASSWORD": { "credential": "three_password" } }));
@@ -509,7 +519,7 @@ fn a_document_may_still_be_called_hosts() {
     assert_eq!(imported.code, Some(0), "{}", imported.err);
     assert!(imported.out.contains("get_a"), "{}", imported.out);
     // Neither is nothing, and each has flags of its own.
-    for wrong in [&["import"][..], &["import", "--name", "x", "hosts"]] {
+    for wrong in [&["import"][..], &["import", "hosts", "--name", "x"]] {
         assert_eq!(machine.run(wrong).code, Some(2), "{wrong:?}");
     }
     assert!(!Path::new(&machine.path("backends.yaml")).exists());
@@ -563,10 +573,13 @@ fn doctor_shows_what_a_server_proposes_and_what_it_gets() {
         "{levels}"
     );
     assert!(
-        levels.ends_with("levels: {\"get_*\": read, add_note: write, drop_all: dangerous}"),
+        levels.contains("levels: {\"get_*\": read, add_note: write, drop_all: dangerous}\n"),
         "{levels}"
     );
-    assert!(levels.contains("of `delete_repo` it says less than the name does"), "{levels}");
+    assert!(
+        levels.contains("of `delete_repo` the server says less than the name does"),
+        "{levels}"
+    );
     assert!(
         !run.out.contains("battery-staple") && !run.out.contains("correct-horse"),
         "{}",
@@ -579,7 +592,7 @@ fn doctor_shows_what_a_server_proposes_and_what_it_gets() {
     );
     assert_eq!(findings(&run, "directory"), "/");
     let server = findings(&run, "server");
-    assert!(server.contains("speaks MCP") && server.contains("7 tools, 0 resources"), "{server}");
+    assert!(server.contains("speaks MCP") && server.contains("7 tools, 1 resources"), "{server}");
     // Nothing of it counts before a person has written it.
     assert_eq!(house.run(&["list"]).names(), Vec::<String>::new());
 }
@@ -595,7 +608,7 @@ fn what_is_proposed_can_be_pasted() {
     assert_eq!(proposed("get_issue"), Some(json!("read")));
     assert_eq!((proposed("delete_repo"), proposed("say")), (None, None));
     let levels = findings(&house.run(&["doctor", "--json"]), "levels");
-    let (_, yaml) = levels.rsplit_once("levels: ").unwrap();
+    let yaml = levels.lines().next().unwrap().rsplit_once("levels: ").unwrap().1;
     let levels: Value = serde_saphyr::from_str(yaml).unwrap();
     let more = json!({ "levels": levels, "access": ["read", "write", "dangerous"] });
     let house = House::new().server("notes", &tools_of_all_kinds(), more);

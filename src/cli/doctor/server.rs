@@ -43,13 +43,16 @@ pub(super) fn describe_levels(app: &App, report: &mut DoctorReport) {
         Some(yaml) => report.ok("levels", format!("{proposed}: {yaml}")),
         None => report.ok("levels", proposed.to_string()),
     }
+    if let Some(doubts) = proposed.doubts() {
+        report.ok("levels", doubts);
+    }
 }
 
 /// Returns how the protocol is spoken in a revision.
 fn era(revision: &str) -> &'static str {
     match revision >= STATELESS {
-        true => "each request for itself",
-        false => "in a session that begins with an introduction",
+        true => "each request is for itself",
+        false => "a session begins with an introduction",
     }
 }
 
@@ -106,8 +109,8 @@ pub(super) fn describe_found(backend: &LoadedBackend, report: &mut DoctorReport)
             report.ok(
                 "server",
                 format!(
-                    "{} speaks MCP {}, {}: {tools} tools, {resources} resources, {templates} templates \
-                     and {prompts} prompts",
+                    "{} speaks MCP {}: {tools} tools, {resources} resources, {templates} templates and \
+                     {prompts} prompts; {}",
                     found.name,
                     found.revision,
                     era(&found.revision)

@@ -173,8 +173,8 @@ fn read_json(text: &str) -> Result<Value, DocumentError> {
 fn plain_json(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
-    // The place of a comma behind which nothing has come yet.
-    let mut comma = None;
+    // The place of a comma between a value and nothing, so far.
+    let (mut comma, mut last) = (None, None);
     while let Some(next) = rest.chars().next() {
         let length = match next {
             '"' => string_length(rest),
@@ -193,10 +193,10 @@ fn plain_json(text: &str) -> String {
         {
             plain.replace_range(at..at + 1, " ");
         }
-        if next == ',' {
-            comma = Some(plain.len());
-        } else if !next.is_whitespace() {
-            comma = None;
+        if !next.is_whitespace() {
+            let is_behind_value = next == ',' && !matches!(last, None | Some('{' | '[' | ','));
+            comma = is_behind_value.then_some(plain.len());
+            last = Some(next);
         }
         plain.push_str(part);
     }
@@ -246,7 +246,9 @@ mod tests {
         assert_eq!(document.servers[0].settings["url"], "http://x//y");
         assert_eq!(plain_json("[1, /* , */ ]"), "[1          ]");
         // A comma alone is one.
-        assert!(read("{\"servers\": {,}}", "/x/mcp.json").is_err());
+        for wrong in ["{\"servers\": {,}}", "{\"servers\": {\"a\": {},,}}"] {
+            assert!(read(wrong, "/x/mcp.json").is_err(), "{wrong}");
+        }
     }
 
     #[test]

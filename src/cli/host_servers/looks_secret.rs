@@ -5,6 +5,7 @@
 //! whatever they are called.
 
 use dadl_text::names::split_words;
+use serde_json::Value;
 use url::Url;
 
 use crate::secrets::sounds_secret;
@@ -75,7 +76,12 @@ pub(super) fn looks_secret(text: &str) -> bool {
             && !text.contains("${")
             && !text.get(scheme.len()..).is_some_and(|rest| rest.contains(' '))
     });
-    if is_login || text.contains("-----BEGIN ") || words(text).any(is_known) {
+    if is_login
+        || text.contains("-----BEGIN ")
+        || words(text).any(is_known)
+        || has_named(text)
+        || is_secret_json(text)
+    {
         return true;
     }
     if text.contains("://") {
@@ -85,14 +91,59 @@ pub(super) fn looks_secret(text: &str) -> bool {
             Err(_) => has_random(part),
         });
     }
-    let pairs = text.split(';').filter_map(|pair| pair.split_once('='));
-    if pairs
-        .clone()
-        .any(|(name, value)| text.contains(';') && names_secret(name) && !is_harmless(name, value))
-    {
-        return true;
-    }
     !is_path(text) && !names_version(text) && has_random(text)
+}
+
+/// Returns whether a text has a secret behind its name: `a=b`, `a: b`, `--a b`, or a bearer token.
+fn has_named(text: &str) -> bool {
+    let quotes = ['"', '\''];
+    let parts = text.split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | ','));
+    let (mut before, mut is_behind_scheme) = ("", false);
+    for part in parts.map(|part| part.trim_matches(quotes)).filter(|part| !part.is_empty()) {
+        let is_value = |name: &str, value: &str| {
+            names_secret(name) && !is_reference(value) && !is_harmless(name, value)
+        };
+        let is_pair = part.split_once('=').is_some_and(|(name, value)| {
+            let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+            name.chars().all(letter) && is_value(name, value.trim_matches(quotes))
+        });
+        let is_field = before.ends_with(':');
+        let is_flag = before.starts_with("--") && !before.contains('=') && !part.starts_with('-');
+        let is_scheme = SCHEMES.iter().any(|scheme| part.eq_ignore_ascii_case(scheme.trim()));
+        let is_behind = (is_field || is_flag) && !is_scheme && is_value(before, part);
+        let is_bearer = before.eq_ignore_ascii_case("bearer") && part.len() > 5;
+        if is_pair || is_behind || ((is_bearer || is_behind_scheme) && !is_reference(part)) {
+            return true;
+        }
+        is_behind_scheme = is_scheme && is_field && names_secret(before);
+        before = part;
+    }
+    false
+}
+
+/// Returns whether a value is the name of a variable.
+fn is_reference(value: &str) -> bool {
+    let name = value.strip_prefix('$').or_else(|| value.strip_prefix('%')?.strip_suffix('%'));
+    let is_capital = |it: u8| it.is_ascii_uppercase() || it.is_ascii_digit() || it == b'_';
+    value.starts_with("${") || name.is_some_and(|name| name.bytes().all(is_capital))
+}
+
+/// Returns whether a text is JSON with a secret in it.
+fn is_secret_json(text: &str) -> bool {
+    text.starts_with(['{', '['])
+        && serde_json::from_str(text).is_ok_and(|value: Value| has_secret_member(&value))
+}
+
+fn has_secret_member(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.iter().any(|(name, value)| {
+            value.as_str().is_some_and(|text| is_secret(name, text) && !text.starts_with("${"))
+                || has_secret_member(value)
+        }),
+        Value::Array(items) => items.iter().any(has_secret_member),
+        Value::String(text) => looks_secret(text),
+        _ => false,
+    }
 }
 
 /// The part of a URL that is a secret.
@@ -108,10 +159,11 @@ pub(super) enum SecretPart {
 
 /// Returns which part of a URL is a secret, if one is.
 pub(super) fn secret_part(url: &Url) -> Option<SecretPart> {
-    if url.password().is_some() || has_random(url.username()) {
+    let is_web = matches!(url.scheme(), "http" | "https" | "ws" | "wss");
+    let is_login = is_web && !url.username().is_empty();
+    if is_login || url.password().is_some() || has_random(url.username()) {
         return Some(SecretPart::Login);
     }
-    let is_web = matches!(url.scheme(), "http" | "https" | "ws" | "wss");
     let mut segments = url.path_segments().into_iter().flatten();
     if is_web && segments.any(|part| words(part).any(is_known) || has_random(part)) {
         return Some(SecretPart::Path);
@@ -222,6 +274,13 @@ mod tests {
             "123e4567-e89b-12d3-a456-426614174000",
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
             "--token=AbCdEfGhIjKlMnOpQrSt1234",
+            "https://hunter2@example.com/mcp",
+            "node x.js --token hunter2",
+            "TOKEN='hunter2' node x.js",
+            "curl -H 'Authorization: Bearer hunter2' x",
+            "X-Api-Key: hunter2",
+            "Authorization: Basic aHVudGVy",
+            r#"{"auth": {"password": "hunter2"}}"#,
         ] {
             assert!(looks_secret(secret), "{secret}");
         }
@@ -236,6 +295,11 @@ mod tests {
             "--allow-everything-that-may-be-read-2025",
             "Bearer ${TOKEN}",
             "Basic usage of the server",
+            "node x.js --token $TOKEN --port 80",
+            "Authorization: Bearer ${TOKEN}",
+            "postgres://me@db/shop",
+            r#"{"auth": {"password": "${PASSWORD}", "user": "me"}}"#,
+            "npm_config_yes=true",
             "info",
         ] {
             assert!(!looks_secret(plain), "{plain}");

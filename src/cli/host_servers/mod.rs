@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dadl_text::{names::snake, text::one_line};
+use dadl_text::text::one_line;
 use serde_json::{Map, Value, json};
 
 use self::{
@@ -182,8 +182,11 @@ impl HostImport {
 
     /// Returns a name for a backend that no other one has.
     fn backend_name(&mut self, server: &HostServer) -> String {
-        let plain = snake(&server.name).replace('_', "-");
-        let plain: String = plain.chars().take(LONGEST_NAME).collect();
+        let lower = server.name.to_ascii_lowercase();
+        let words =
+            lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        let plain: String =
+            words.collect::<Vec<_>>().join("-").chars().take(LONGEST_NAME).collect();
         let plain = plain.trim_matches('-');
         let plain = match plain.starts_with(|first: char| first.is_ascii_lowercase()) {
             true => plain.to_owned(),

@@ -8,7 +8,7 @@ use dadl_text::{
 };
 
 use super::looks_secret::{looks_secret, names_secret};
-use crate::config::env_vars::unexpanded_reference;
+use crate::{cli::yaml_text::scalar, config::env_vars::unexpanded_reference};
 
 /// A longer name of a reference is cut where it is shown.
 const LONGEST_NAME: usize = 60;
@@ -171,7 +171,7 @@ pub(super) fn without_defaults(text: &str) -> String {
     shown + rest
 }
 
-/// The names of credentials, each for one secret.
+/// The names of credentials, each for one secret of one backend: nothing is sent to two places.
 #[derive(Debug, Default)]
 pub(super) struct CredentialNames {
     /// By name, what the secret is.
@@ -190,12 +190,12 @@ impl CredentialNames {
     /// with the name of the backend before it.
     pub(super) fn of_value(&mut self, wanted: &str, backend: &str, value: &str) -> String {
         self.note(value);
-        self.named(wanted, backend, &format!("={value}"))
+        self.named(wanted, backend, &format!("{backend}={value}"))
     }
 
     /// Returns the name of the credential that is known as `source` alone: an input of a host.
     pub(super) fn of_source(&mut self, wanted: &str, backend: &str, source: &str) -> String {
-        self.named(wanted, backend, &format!(":{source}"))
+        self.named(wanted, backend, &format!("{backend}:{source}"))
     }
 
     fn named(&mut self, wanted: &str, backend: &str, identity: &str) -> String {
@@ -212,9 +212,14 @@ impl CredentialNames {
         name
     }
 
-    /// Returns whether a text that is going to be written has a secret in it.
+    /// Returns whether a text that is going to be written has a secret in it that is no ordinary word.
     pub(super) fn is_in(&self, text: &str) -> bool {
-        self.secrets.iter().filter(|it| it.len() >= SHORTEST_SEARCHED).any(|it| text.contains(it))
+        let is_word = |secret: &String| secret.bytes().all(|it| it.is_ascii_lowercase());
+        let all = self.secrets.iter().filter(|it| it.len() >= SHORTEST_SEARCHED && !is_word(it));
+        all.into_iter().any(|secret| {
+            let quoted = scalar(secret);
+            text.contains(secret) || text.contains(quoted.trim_matches('"'))
+        })
     }
 }
 
@@ -260,8 +265,9 @@ mod tests {
     fn a_credential_has_a_name_of_its_own() {
         let mut names = CredentialNames::default();
         assert_eq!(names.of_value("API_KEY", "one", "a"), "api_key");
-        assert_eq!(names.of_value("API_KEY", "two", "a"), "api_key");
-        assert_eq!(names.of_value("API_KEY", "two", "b"), "two_api_key");
+        assert_eq!(names.of_value("API_KEY", "one", "a"), "api_key");
+        assert_eq!(names.of_value("API_KEY", "one", "b"), "one_api_key");
+        assert_eq!(names.of_value("API_KEY", "two", "a"), "two_api_key");
         assert_eq!(names.of_value("api-key", "two", "c"), "two_api_key_2");
         assert_eq!(names.of_value("", "two", "d"), "secret");
     }
