@@ -16,7 +16,7 @@ use super::{
     live_settings::LiveSettings,
     load,
     process_secrets::SECRETS,
-    served_profile::{ServedProfile, ServerPlan},
+    served_profile::{ServedProfile, ServerPlan, warn_of_many},
     signals::{self, ProcessSignal, SignalListener},
     wrap::wrap_text,
 };
@@ -116,7 +116,10 @@ pub(super) async fn run(
     let end = CancellationToken::new();
     let settings = tokio::spawn(settings.run(reload, may_change, end.clone()));
     let served = match http {
-        None => Ok(signals.end(&shutdown, serve_stdio(doors.first, shutdown.clone())).await),
+        None => {
+            doors.listed.iter().copied().for_each(warn_of_many);
+            Ok(signals.end(&shutdown, serve_stdio(doors.first, shutdown.clone())).await)
+        }
         Some(options) => doors.listen(&name, options, (signals, &shutdown), console).await,
     };
     end.cancel();
@@ -135,6 +138,8 @@ struct ServedDoors {
     first: LiveServer,
     /// Those at paths that end with their names.
     others: Vec<(String, LiveServer)>,
+    /// How many tools each lists.
+    listed: Vec<usize>,
 }
 
 impl ServedDoors {
@@ -143,7 +148,11 @@ impl ServedDoors {
             return Err(CliFailure::settings("there is nothing to serve"));
         };
         let named = |profile: &ServedProfile| Some((profile.path.clone()?, profile.live.clone()));
-        Ok(Self { first: first.live.clone(), others: others.iter().filter_map(named).collect() })
+        Ok(Self {
+            first: first.live.clone(),
+            others: others.iter().filter_map(named).collect(),
+            listed: served.iter().map(|profile| profile.listed).collect(),
+        })
     }
 
     /// Listens until a signal comes.
@@ -165,7 +174,8 @@ impl ServedDoors {
         if console.can_ask {
             say_how_to_reach(name, &url, options.token.is_some(), console)?;
         }
-        let Self { first, others } = self;
+        let Self { first, others, listed } = self;
+        listed.into_iter().for_each(warn_of_many);
         let serving = serve_paths(first, others, listener, options, shutdown.clone());
         Ok(signals.end(shutdown, serving).await)
     }

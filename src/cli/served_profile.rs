@@ -35,6 +35,8 @@ pub(super) struct ServedProfile {
     pub(super) path: Option<String>,
     /// What clients talk to.
     pub(super) live: LiveServer,
+    /// How many tools are listed at first.
+    pub(super) listed: usize,
     plan: ServerPlan,
 }
 
@@ -68,13 +70,14 @@ impl ServerPlan {
         let is_alone = profile.is_some();
         let served = wanted.into_iter().map(|profile| {
             let (server, plan) = self.build(app, profile);
-            warn_of_many(&server);
+            let listed = server.tool_count();
             let may_change = self.may_change || app.has_servers();
             ServedProfile {
                 profile: profile.map(|it| it.bound.name.clone()),
                 path: profile.filter(|_| !is_alone).map(|it| it.bound.name.clone()),
                 live: LiveServer::new(server, may_change),
                 plan,
+                listed,
             }
         });
         Ok(served.collect())
@@ -138,9 +141,8 @@ impl ServedProfile {
     }
 }
 
-/// Says in the log when some hosts would refuse the list.
-fn warn_of_many(server: &McpServer) {
-    let count = server.tool_count();
+/// Says in the log when some hosts would refuse a list of so many tools.
+pub(super) fn warn_of_many(count: usize) {
     if count > MOST_LISTED {
         tracing::warn!(
             "{count} tools are listed, and some hosts take {MOST_LISTED} at most; `--surface compact` \

@@ -287,9 +287,9 @@ impl HttpEndpoint {
             "version": env!("CARGO_PKG_VERSION"),
             "tools": self.server.now().tool_count(),
         });
-        if self.server.has_trouble() {
+        if let Some(health) = health.as_object_mut().filter(|_| self.server.has_trouble()) {
             let text = "the changed settings have a mistake, which the log tells; those before it are used";
-            health["settings"] = text.into();
+            health.insert("settings".to_owned(), text.into());
         }
         health.to_string().into()
     }

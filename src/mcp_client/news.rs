@@ -255,9 +255,12 @@ impl ServerNews {
 
     /// Notes that all lists may have become others unseen.
     pub(super) fn lists_may_differ(&self) {
-        self.count(|lists| &mut lists.tools);
-        self.count(|lists| &mut lists.prompts);
-        self.count(|lists| &mut lists.resources);
+        self.0.lists.send_modify(|lists| {
+            lists.tools += 1;
+            lists.prompts += 1;
+            lists.resources += 1;
+        });
+        self.0.changes.send_modify(|count| *count += 1);
     }
 
     fn count(&self, list: impl FnOnce(&mut ListChanges) -> &mut u64) {

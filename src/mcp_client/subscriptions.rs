@@ -226,9 +226,15 @@ impl SubscriptionKeeper {
                         let new =
                             wanted.iter().filter(|it| known.is_none_or(|all| !all.contains(*it)));
                         new.for_each(|uri| news.settle(uri, Err(fault.clone())));
+                        let wait = match fault {
+                            // It has said that it does not.
+                            ServerFault::Rpc(_) | ServerFault::NotOffered(_) => AGAIN,
+                            _ => pause,
+                        };
+                        (is_after_gap, pause) = (true, pause.saturating_mul(2).min(AGAIN));
                         tokio::select! {
                             _ = version.changed() => {}
-                            () = sleep(AGAIN) => {}
+                            () = sleep(wait) => {}
                         }
                         continue;
                     }
@@ -296,6 +302,8 @@ impl SubscriptionKeeper {
                 return Err(ServerFault::Stopped);
             };
             let accepted = tokio::select! {
+                // It may have begun and ended at once.
+                biased;
                 news = listens.wait_for(|all| all.iter().any(|(known, _)| *known == id)) => {
                     let news = news.map_err(|_| ServerFault::Stopped)?;
                     news.iter().find(|(known, _)| *known == id).map(|(_, news)| news.clone())

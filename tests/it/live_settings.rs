@@ -72,7 +72,6 @@ impl Desk {
         let mut command = Command::new("setsid");
         command.arg(env!("CARGO_BIN_EXE_dadl-mcp")).args(self.arguments(more));
         command.args(["--http", "127.0.0.1:0"]).env_clear();
-        command.env("PATH", std::env::var("PATH").unwrap());
         command.env("HOME", self.0.path()).env("CREDENTIAL_NONE", "t");
         command.env("DADL_MCP_LOG", "dadl_mcp=info");
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
