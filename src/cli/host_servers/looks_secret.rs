@@ -76,12 +76,12 @@ pub(super) fn looks_secret(text: &str) -> bool {
             && !text.contains("${")
             && !text.get(scheme.len()..).is_some_and(|rest| rest.contains(' '))
     });
-    if is_login
-        || text.contains("-----BEGIN ")
-        || words(text).any(is_known)
-        || has_named(text)
-        || is_secret_json(text)
-    {
+    if is_login || text.contains("-----BEGIN ") || words(text).any(is_known) {
+        return true;
+    }
+    let json: Option<Value> =
+        text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten();
+    if json.as_ref().map_or_else(|| has_named(text), has_secret_member) {
         return true;
     }
     if text.contains("://") {
@@ -128,12 +128,7 @@ fn is_reference(value: &str) -> bool {
     value.starts_with("${") || name.is_some_and(|name| name.bytes().all(is_capital))
 }
 
-/// Returns whether a text is JSON with a secret in it.
-fn is_secret_json(text: &str) -> bool {
-    text.starts_with(['{', '['])
-        && serde_json::from_str(text).is_ok_and(|value: Value| has_secret_member(&value))
-}
-
+/// Returns whether a secret is in a value of JSON.
 fn has_secret_member(value: &Value) -> bool {
     match value {
         Value::Object(members) => members.iter().any(|(name, value)| {
