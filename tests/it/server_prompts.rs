@@ -27,7 +27,7 @@ fn a_prompt_is_listed_and_got_with_the_name_of_its_server() {
         let house = House::new().server("notes", &json!({}), json!({ "protocol": revision }));
         let mut process = house.start();
         let said = process.initialize();
-        assert_eq!(said["capabilities"]["prompts"], json!({}), "{said}");
+        assert_eq!(said["capabilities"]["prompts"], json!({ "listChanged": true }), "{said}");
         assert_eq!(said["capabilities"]["completions"], json!({}), "{said}");
         let list = process.request(2, "prompts/list", &json!({}));
         let expected = json!([{
