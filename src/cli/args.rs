@@ -5,6 +5,7 @@
 mod simulated;
 
 mod backends;
+mod hosts;
 mod pin;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr as _};
@@ -17,6 +18,7 @@ use self::backends::BESIDES_DEMO;
 pub(crate) use self::simulated::{DemoArgs, SimulateArgs};
 pub(crate) use self::{
     backends::{BackendArgs, SimulatedArgs},
+    hosts::{ImportHostsArgs, ImportKind},
     pin::{AcceptedChange, LEAST_DIGITS, PinArgs},
 };
 use super::{
@@ -63,7 +65,7 @@ pub(crate) enum CliCommand {
     Explain(ExplainArgs),
     /// Ask backends whether they are well
     Health(HealthArgs),
-    /// Make a descriptor of an OpenAPI document
+    /// Make a descriptor of an OpenAPI document, or backends of a host's MCP servers
     Import(ImportArgs),
     /// Run jq filters for another dadl-mcp process
     #[command(name = crate::worker::SUBCOMMAND, hide = true)]
@@ -280,13 +282,18 @@ pub(crate) struct ExplainArgs {
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "Exit codes: 0 a descriptor was made, 1 nothing can be made of the document, \
                         3 it cannot be read"
 )]
 pub(crate) struct ImportArgs {
+    /// Something else.
+    #[command(subcommand)]
+    pub kind: Option<ImportKind>,
     /// The document: OpenAPI 3 or Swagger 2, JSON or YAML; - reads it from standard input
-    #[arg(value_name = "OPENAPI", value_hint = ValueHint::FilePath)]
-    pub document: PathBuf,
+    #[arg(value_name = "OPENAPI", value_hint = ValueHint::FilePath, required = true)]
+    pub document: Option<PathBuf>,
     /// Write the descriptor to this file instead of standard output
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,

@@ -51,7 +51,7 @@ fn replace_table(text: &str, name: &str, table: &str) -> String {
 fn commands() -> String {
     let mut command = Cli::command();
     command.build();
-    let rows = shown(&command).map(|subcommand| {
+    let rows = shown(&command).into_iter().map(|(name, subcommand)| {
         let positionals: String = subcommand
             .get_positionals()
             .map(|positional| {
@@ -64,14 +64,22 @@ fn commands() -> String {
                 if positional.is_required_set() { format!(" {name}") } else { format!(" [{name}]") }
             })
             .collect();
-        vec![format!("`{}{positionals}`", subcommand.get_name()), about(subcommand)]
+        vec![format!("`{name}{positionals}`"), about(subcommand)]
     });
     markdown_table(&["command", "does"], rows)
 }
 
-/// The subcommands that are for people.
-fn shown(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
-    command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set())
+/// The subcommands that are for people, and theirs, by what is typed.
+fn shown(command: &clap::Command) -> Vec<(String, &clap::Command)> {
+    let mut found = Vec::new();
+    for subcommand in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+        let name = subcommand.get_name();
+        found.push((name.to_owned(), subcommand));
+        found.extend(
+            shown(subcommand).into_iter().map(|(inner, it)| (format!("{name} {inner}"), it)),
+        );
+    }
+    found
 }
 
 fn about(command: &clap::Command) -> String {
@@ -83,16 +91,16 @@ fn flags() -> String {
     command.build();
     // Flags with the same name and meaning share a row.
     let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for subcommand in shown(&command) {
+    for (name, subcommand) in shown(&command) {
         for argument in subcommand.get_arguments() {
             if argument.is_positional() || argument.get_id() == "help" {
                 continue;
             }
             let commands = found.entry((flag_row(argument), meaning(argument))).or_default();
-            commands.push(format!("`{}`", subcommand.get_name()));
+            commands.push(format!("`{name}`"));
         }
     }
-    let all = shown(&command).count();
+    let all = shown(&command).len();
     let rows = found.into_iter().map(|((flag, meaning), commands)| {
         let commands = if commands.len() == all { "all".to_owned() } else { commands.join(", ") };
         vec![flag, commands, meaning]

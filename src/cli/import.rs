@@ -31,7 +31,9 @@ pub(super) fn run(
     is_quiet: bool,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
-    let (api, mut remarks) = read_document(&args.document)?;
+    // The command line has one or the other.
+    let document = args.document.as_deref().unwrap_or(Path::new("-"));
+    let (api, mut remarks) = read_document(document)?;
     let options = ImportOptions {
         name: args.name.clone(),
         include: args.include.clone(),

@@ -16,6 +16,7 @@ use super::{
     exit::ExitReason,
     failure::CliFailure,
     load,
+    proposed_levels::{ProposedLevels, proposal},
     served_profile::exposed_names,
     server_contents,
     wrap::{CUT, display_width, fit_width, pad_width, wrap_text},
@@ -71,6 +72,9 @@ pub(super) async fn run(
     if !entries.is_empty() {
         write_table(&entries, args.all, console)?;
     }
+    if args.all {
+        write_proposals(app, console)?;
+    }
     if !args.all {
         let absent = catalog.left_out().count();
         let is_shown = |entry: &&CatalogEntry| entry.is_listed() || entry.is_unlisted();
@@ -90,6 +94,27 @@ pub(super) async fn run(
         }
     }
     Ok(ExitReason::Ok)
+}
+
+/// Writes which levels other MCP servers propose for their tools that have none.
+fn write_proposals(app: &App, console: &mut Console) -> io::Result<()> {
+    let width = console.out_width().unwrap_or(ROOMY);
+    for backend in app.backends.iter().filter(|backend| backend.server().is_some()) {
+        let name = &backend.settings.name;
+        let entries = app.gate.catalog().entries().iter();
+        let of_backend = entries.filter(|entry| *entry.backend_name == **name);
+        let Some(proposed) = ProposedLevels::of(of_backend) else { continue };
+        let told = format!("backend `{name}`: {proposed}");
+        writeln!(console.out, "\n{}", wrap_text(&told, Some(width), 0, 2))?;
+        if let Some(yaml) = proposed.yaml() {
+            // It is to be pasted: on one line.
+            writeln!(console.out, "{INDENT}{yaml}")?;
+        }
+        if let Some(doubts) = proposed.doubts() {
+            writeln!(console.out, "  {}", wrap_text(&doubts, Some(width), 2, 2))?;
+        }
+    }
+    Ok(())
 }
 
 /// What a list of tools costs.
@@ -202,6 +227,9 @@ pub(super) fn entry_summary(entry: &CatalogEntry) -> Value {
     } else if let (true, Some(summary)) = (entry.is_unlisted(), summary.as_object_mut()) {
         summary.insert("listed".to_owned(), false.into());
         summary.insert("reason".to_owned(), FOR_QUESTIONS.into());
+    }
+    if let (Some(level), Some(summary)) = (proposal(entry), summary.as_object_mut()) {
+        summary.insert("proposed_by_server".to_owned(), level.into());
     }
     if let (Some(said), Some(summary)) = (entry.overridden(), summary.as_object_mut()) {
         summary.insert("overridden".to_owned(), said.keys().into());

@@ -25,6 +25,7 @@ mod failure;
 mod flags;
 mod fmt;
 mod health;
+mod host_servers;
 mod import;
 mod list;
 mod live_settings;
@@ -35,6 +36,7 @@ mod pinning;
 mod possible_values;
 mod process_secrets;
 mod progress;
+mod proposed_levels;
 pub mod report;
 mod rewrite;
 mod screen;
@@ -59,13 +61,14 @@ mod tool_arguments;
 mod usage_error;
 mod watch;
 mod wrap;
+mod yaml_text;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
 
 use self::{
-    args::{Cli, CliCommand},
+    args::{Cli, CliCommand, ImportKind},
     console::Console,
     exit::ExitReason,
     failure::CliFailure,
@@ -132,7 +135,12 @@ fn dispatch(
         CliCommand::Drift(args) => to_the_end(drift::run(&args, environment, console)),
         CliCommand::Explain(args) => explain::run(&args, console),
         CliCommand::Health(args) => to_the_end(health::run(&args, environment, console)),
-        CliCommand::Import(args) => import::run(&args, is_quiet, console),
+        CliCommand::Import(args) => match &args.kind {
+            Some(ImportKind::Hosts(hosts)) => {
+                host_servers::run(hosts, is_quiet, &environment, console)
+            }
+            None => import::run(&args, is_quiet, console),
+        },
         // Runs before there is anything to dispatch.
         CliCommand::JqWorker => Ok(ExitReason::Ok),
         CliCommand::Fmt(args) => fmt::run(&args, console),

@@ -57,6 +57,14 @@ pub(super) fn read_backends_file(source: &SourceText, directory: &Path) -> Confi
     ConfigFile { findings, warnings, ..file }
 }
 
+/// Returns what keeps a text from being a backends.yaml.
+pub(crate) fn backends_file_problems(text: &str) -> Vec<String> {
+    let source = SourceText::new("backends.yaml", text.to_owned());
+    let findings = read_backends_file(&source, Path::new("")).findings;
+    let errors = findings.into_iter().filter(|finding| finding.severity == Severity::Error);
+    errors.map(|finding| finding.message).collect()
+}
+
 const NO_BACKENDS: &str = "list at least one backend under `backends:`";
 
 impl ConfigReader {

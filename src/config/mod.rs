@@ -46,6 +46,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 pub(crate) use self::{
+    backends_file::backends_file_problems,
     base_url::BaseUrlProblem,
     load::{SettingsError, parse_levels},
     network_reach::{AddressKey, NetworkReach, NoHost, PrivateAddress, PrivateHost},

@@ -54,6 +54,7 @@ mod hosts_seen;
 mod house;
 mod import;
 mod import_files;
+mod import_hosts;
 mod import_wire;
 mod imports;
 mod includes;

@@ -151,6 +151,7 @@ async fn examine_server(
         && server::describe_found(backend, report)
     {
         describe_policy(&app, backend, report);
+        server::describe_levels(&app, report);
         server::describe_kept(backend, report);
         server::describe_pins(backend, report);
     }

@@ -4,10 +4,14 @@
 use super::DoctorReport;
 use crate::{
     app::{App, LoadedBackend, ServerFound},
+    cli::proposed_levels::ProposedLevels,
     config::{servers::EnvValue, tool_pins::ServerPins},
     mcp_client::INHERITED,
     outcome::timestamp::rfc3339,
 };
+
+/// From this revision on there are no sessions.
+const STATELESS: &str = "2026-07-28";
 
 /// Says how the server is started, or where it is, and which variables it gets; no values.
 pub(super) fn describe_start(backend: &LoadedBackend, report: &mut DoctorReport) {
@@ -19,12 +23,36 @@ pub(super) fn describe_start(backend: &LoadedBackend, report: &mut DoctorReport)
     report.ok("command", backend.place().to_string());
     report.ok("environment", format!("of ours, where they are set: {}", INHERITED.join(", ")));
     let given = process.env.iter().map(|(name, value)| match value {
-        EnvValue::Literal(_) => name.clone(),
+        EnvValue::Literal(_) => format!("{name} (a text)"),
         EnvValue::Credential(credential) => format!("{name} (the credential `{}`)", credential.0),
     });
     let given: Vec<String> = given.collect();
     if !given.is_empty() {
         report.ok("environment", format!("of the settings: {}", given.join(", ")));
+    }
+    let directory = process.cwd.as_ref().map(|path| path.display().to_string());
+    let directory =
+        directory.unwrap_or_else(|| "your home, since `cwd` says nothing else".to_owned());
+    report.ok("directory", directory);
+}
+
+/// Says which levels the server proposes for its tools that have none.
+pub(super) fn describe_levels(app: &App, report: &mut DoctorReport) {
+    let Some(proposed) = ProposedLevels::of(app.gate.catalog().entries().iter()) else { return };
+    match proposed.yaml() {
+        Some(yaml) => report.ok("levels", format!("{proposed}: {yaml}")),
+        None => report.ok("levels", proposed.to_string()),
+    }
+    if let Some(doubts) = proposed.doubts() {
+        report.ok("levels", doubts);
+    }
+}
+
+/// Returns how the protocol is spoken in a revision.
+fn era(revision: &str) -> &'static str {
+    match revision >= STATELESS {
+        true => "each request is for itself",
+        false => "a session begins with an introduction",
     }
 }
 
@@ -81,9 +109,11 @@ pub(super) fn describe_found(backend: &LoadedBackend, report: &mut DoctorReport)
             report.ok(
                 "server",
                 format!(
-                    "{} speaks MCP {}: {tools} tools; its {resources} resources, {templates} templates \
-                     and {prompts} prompts are not offered yet",
-                    found.name, found.revision
+                    "{} speaks MCP {}: {tools} tools, {resources} resources, {templates} templates and \
+                     {prompts} prompts; {}",
+                    found.name,
+                    found.revision,
+                    era(&found.revision)
                 ),
             );
             true
