@@ -50,8 +50,9 @@ pub(super) enum ReadResult {
 struct Block<'text> {
     #[serde(borrow, default, rename = "type")]
     kind: Cow<'text, str>,
+    /// It may be most of the result.
     #[serde(borrow, default)]
-    text: Option<Cow<'text, str>>,
+    text: Option<&'text RawValue>,
     #[serde(borrow, default)]
     data: Option<Cow<'text, str>>,
     #[serde(borrow, default, rename = "mimeType")]
@@ -142,7 +143,9 @@ fn read_block(text: &str) -> ContentPart {
     };
     let kind = block.kind.clone();
     match (&*kind, block) {
-        ("text", Block { text: Some(text), .. }) => ContentPart::Text(text.into_owned()),
+        ("text", Block { text: Some(text), .. }) => {
+            scan::unquoted(text.get()).map_or_else(other, ContentPart::Text)
+        }
         ("image", Block { data: Some(data), mime_type, .. }) => {
             media(MediaKind::Image, mime_type, data)
         }
