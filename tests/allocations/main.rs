@@ -4,6 +4,9 @@
 //! becomes slower allocates more. Figures that are more than [`ROOM`] away fail, also where there are fewer: then
 //! the file is outdated. `UPDATE_ALLOCATIONS=1 cargo test --test allocations` writes it.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![expect(clippy::indexing_slicing, reason = "a JSON value that is absent is null")]
+
 use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
