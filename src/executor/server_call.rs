@@ -17,7 +17,7 @@ use crate::{
     catalog::ServerTool,
     gate::Admitted,
     mcp_client::{CallClock, RawResult, ServerError, ServerFault},
-    outcome::{CallOutcome, HeldMemory},
+    outcome::{AnswerPayload, CallOutcome, HeldMemory},
 };
 
 /// The name of a tool is cut behind so many characters.
@@ -121,10 +121,13 @@ impl Executor {
             Err(words) => return Ok(MadeOutcome::Failed(words)),
         };
         let mut notes: Vec<String> = remark.into_iter().collect();
-        if context.is_script || context.saves_media {
+        let payload = if context.is_script || context.saves_media {
             notes.extend(self.save_media(&mut content, call.entry(), &context.client).await);
-        }
-        let payload = room.work(size, || server_result::payload(content)).await;
+            room.work(size, || server_result::payload_for_programs(content)).await
+        } else {
+            // A host gets what the server wrote.
+            AnswerPayload::Content(Box::new(content))
+        };
         drop(room);
         let held = HeldMemory::by(memory);
         let outcome = CallOutcome { status: STATUS, payload, notes, next: None, held };

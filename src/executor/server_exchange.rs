@@ -2,7 +2,8 @@
 //! server needs, and followed where it goes on as a task.
 //!
 //! A call is made again if it certainly was not sent, or if the operator says that its tool only reads
-//! (`levels`) and the server ended before it answered. What a server says of its tools decides nothing.
+//! (`levels`) and the server ended before it answered, unless somebody was asked something for it. What a
+//! server says of its tools decides nothing.
 
 use std::time::Duration;
 
@@ -119,7 +120,7 @@ impl ServerExchange<'_> {
             // It was not sent.
             ServerFault::Busy | ServerFault::Pausing { .. } => true,
             ServerFault::NotAsked { is_transient, .. } => *is_transient,
-            ServerFault::Ended { .. } => self.is_repeatable,
+            ServerFault::Ended { .. } => self.is_repeatable && !self.questions.was_put(),
             // What a server at a URL did not do, its link has asked for once more.
             _ => false,
         };

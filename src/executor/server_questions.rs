@@ -7,7 +7,10 @@
 use std::{
     collections::BTreeMap,
     pin::pin,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use dadl_text::json::{cost, scan};
@@ -42,6 +45,7 @@ pub(super) struct CallQuestions<'call> {
     /// The turn of the call: while a person thinks, others call.
     turns: Mutex<Option<CallTurns>>,
     notes: Mutex<Vec<String>>,
+    was_put: AtomicBool,
 }
 
 impl<'call> CallQuestions<'call> {
@@ -53,7 +57,8 @@ impl<'call> CallQuestions<'call> {
         turns: CallTurns,
     ) -> Self {
         let (asker, turns) = (context.questions, Mutex::new(Some(turns)));
-        Self { backend, offer, asker, clock, turns, notes: Mutex::default() }
+        let (notes, was_put) = (Mutex::default(), AtomicBool::default());
+        Self { backend, offer, asker, clock, turns, notes, was_put }
     }
 
     /// Gives the turn of the call back.
@@ -63,9 +68,15 @@ impl<'call> CallQuestions<'call> {
 
     /// Puts a question, for as long as it takes.
     async fn put(&self, asker: &dyn ServerQuestions, question: ServerQuestion) -> QuestionAnswer {
+        self.was_put.store(true, Ordering::Relaxed);
         self.give_turn();
         let _stopped = self.clock.stop();
         asker.ask(question).await
+    }
+
+    /// Returns whether somebody was asked: nobody likes to be asked the same again.
+    pub(super) fn was_put(&self) -> bool {
+        self.was_put.load(Ordering::Relaxed)
     }
 
     /// Returns whether somebody can be asked.

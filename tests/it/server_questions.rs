@@ -208,6 +208,24 @@ fn without_a_person_a_question_is_declined_and_told() {
 }
 
 #[test]
+fn a_person_is_asked_once_although_the_server_ends() {
+    let script = json!({ "on": { "tools/call echo": [
+        { "ask": { "method": "elicitation/create", "params": form() } }, { "exit": 3 },
+    ] } });
+    let house = House::new().server("notes", &script, levels());
+    let mut process = host(&house, json!({ "elicitation": {} }));
+    let params = json!({ "name": "echo", "arguments": { "text": "a" } });
+    let mut asked = 0;
+    let answer = process.request_answering(2, "tools/call", &params, |_| {
+        asked += 1;
+        accepted()
+    });
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert_eq!(asked, 1);
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
 fn a_form_that_no_host_can_show_is_declined_and_told() {
     let mut nested = form();
     nested["requestedSchema"]["required"] = json!(["deep"]);

@@ -74,6 +74,7 @@ fn a_value_stays_a_value_beside_other_content() {
         (json!([picture]), json!([{ "type": "text", "text": "{\"count\":1}" }, picture])),
         (json!([words, picture]), json!([words, picture])),
         (json!([words]), json!([words])),
+        (json!([]), json!([{ "type": "text", "text": "{\"count\":1}" }])),
     ] {
         let (_house, mut process) =
             serving(json!({ "content": content, "structuredContent": value }));
@@ -82,6 +83,58 @@ fn a_value_stays_a_value_beside_other_content() {
         assert_eq!(result["content"], expected, "{result}");
         assert_eq!(process.end(), Some(0));
     }
+}
+
+#[test]
+fn words_are_those_of_the_server_though_they_are_json() {
+    let value = json!({ "count": 1, "of": [] });
+    let words = json!([{
+        "type": "text", "text": "{\n  \"count\": 1,\n  \"of\": []\n}",
+        "annotations": { "audience": ["user"], "priority": 0.5 },
+    }]);
+    for structured in [Value::Null, value.clone()] {
+        let result = json!({ "content": words, "structuredContent": structured });
+        let (_house, mut process) = serving(result);
+        let result = echoed(&mut process, 2);
+        assert_eq!(result["content"], words, "{result}");
+        assert_eq!(result["structuredContent"], structured, "{result}");
+        assert_eq!(process.end(), Some(0));
+    }
+    // Nothing stays nothing, whatever is said to programs.
+    let nothing = json!([{ "type": "text", "text": "" }]);
+    let (_house, mut process) =
+        serving(json!({ "content": nothing, "structuredContent": { "content": "" } }));
+    assert_eq!(echoed(&mut process, 2)["content"], nothing);
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
+fn bytes_are_shown_once() {
+    let large = STANDARD.encode(png(200_000));
+    for (data, most) in [(DOT, DOT.len()), (large.as_str(), 100)] {
+        let picture = json!({ "type": "image", "data": data, "mimeType": "image/png" });
+        let value = json!({ "content": [picture] });
+        let (_house, mut process) =
+            serving(json!({ "content": [picture], "structuredContent": value }));
+        let result = echoed(&mut process, 2);
+        assert_eq!(result["content"], json!([picture]));
+        let shown = result["structuredContent"]["content"][0]["data"].as_str().unwrap();
+        assert!(shown.len() <= most, "{} characters", shown.len());
+        assert_eq!(process.end(), Some(0));
+    }
+}
+
+#[test]
+fn a_long_list_in_words_is_cut_where_an_item_ends() {
+    let words: Vec<Value> = (0..30_000).map(|id| json!({ "id": id })).collect();
+    let text_block = json!({ "type": "text", "text": Value::from(words).to_string() });
+    let (_house, mut process) = serving(json!({ "content": [text_block] }));
+    let result = echoed(&mut process, 2);
+    assert!(text(&result).contains("of 30000 items"), "{}", text(&result));
+    assert_eq!(result["structuredContent"], Value::Null);
+    let part: Value = serde_json::from_str(result["content"][1]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(part[1], json!({ "id": 1 }));
+    assert_eq!(process.end(), Some(0));
 }
 
 #[test]
