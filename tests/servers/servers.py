@@ -378,7 +378,10 @@ SERVERS = [
         arguments=demo,
         apart={"open_events_stream": "what it says depends on when it is asked"},
         # Times, and the names of tasks.
-        volatile=((r"\b1[789]\d{8}(\d{3})?(\.\d+)?\b", "<number>"), (r"\b0m[0-9a-z]{7}-[0-9a-z]{10}\b", "<task>")),
+        volatile=(
+            (r'"latency_ms":\d+', '"latency_ms":"<time>"'), (r"\b1[789]\d{8}(\d{3})?(\.\d+)?\b", "<number>"),
+            (r"\b0m[0-9a-z]{7}-[0-9a-z]{10}\b", "<task>"),
+        ),
     ),
 ]
 
