@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{JsonText, SavedFile};
 
-/// The content of a result that is more than one text or one value.
+/// The content of a result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerContent {
     /// The blocks.

@@ -149,12 +149,15 @@ def tool_difference(tool, our):
 def prompt_difference(prompt, our):
     if our is None:
         return "it is not listed"
-    if not same_prose(prompt.get("description"), our.get("description")):
-        return f"the description is {excerpt(our.get('description') or '')!r}"
     if prompt.get("title") and prompt["title"] != our.get("title"):
         return f"the title is {our.get('title')!r}"
     theirs, ours = ([(it["name"], it.get("required", False)) for it in one.get("arguments") or []] for one in (prompt, our))
-    return "" if theirs == ours else f"the arguments are {ours} instead of {theirs}"
+    if theirs != ours:
+        return f"the arguments are {ours} instead of {theirs}"
+    # Last, because ours says whose it is: what is explained must hide nothing else.
+    if not same_prose(prompt.get("description"), our.get("description")):
+        return f"the description is {excerpt(our.get('description') or '')!r}"
+    return ""
 
 
 def resource_difference(resource, our):
@@ -205,7 +208,7 @@ def is_of_client(seen):
 def asked(theirs, ours):
     """A question names the server besides; a prompt is compared as it is."""
     if "fields" not in theirs:
-        for key in ("description", "messages"):
+        for key in ("messages", "description"):
             if difference := values(theirs.get(key), ours.get(key)):
                 return f"`{key}`: {difference}"
         return ""

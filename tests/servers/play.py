@@ -151,6 +151,7 @@ class Play:
         tool, arguments = self.server.progress
 
         def act():
+            self.client.heard.clear()
             result = self.call(tool, arguments, _meta={"progressToken": "told"})
             told = [it for method, it in self.client.heard if method == "notifications/progress"]
             steps = [it.get("progress") for it in told if it.get("progressToken") == "told"]

@@ -18,6 +18,10 @@ REASONS = [
         "providers of models refuse a result without content",
     ),
     (
+        "everything", "call get-env", r"^item 0 of the content: `text`: \{",
+        "a server that dadl-mcp starts gets a few variables of its environment, and what `env` says",
+    ),
+    (
         "everything", "call simulate-research-query", r"^succeeds: ",
         "the server wants it called as a task, which this client does not do and dadl-mcp does",
     ),

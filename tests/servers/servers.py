@@ -248,7 +248,10 @@ SERVERS = [
         asks=("trigger-elicitation-request", {}),
         watch=("demo://resource/dynamic/text/3", "toggle-subscriber-updates", {}),
         changes=("resources", "gzip-file-as-resource", {"name": "c.gz", "data": "data:text/plain,hello", "outputType": "resourceLink"}),
-        volatile=((r"\d{1,2}:\d\d:\d\d [AP]M", "<time>"), (r"session [0-9a-f-]{36}", "session <it>")),
+        volatile=(
+            (r"\d{1,2}:\d\d:\d\d [AP]M", "<time>"), (r"session [0-9a-f-]{36}", "session <it>"),
+            (r'"PORT": "\d+"', '"PORT": "<port>"'),
+        ),
     ),
     Server(
         "filesystem", "TypeScript (SDK 1)", packages.version("filesystem"), prepare=files,
