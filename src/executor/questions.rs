@@ -31,4 +31,9 @@ pub enum QuestionAnswer {
 pub trait ServerQuestions: Send + Sync {
     /// Puts a question. Dropping the future withdraws it.
     fn ask(&self, question: ServerQuestion) -> BoxFuture<'_, QuestionAnswer>;
+
+    /// Returns whether what a task asks for is put in another way: by whoever has the task as one of its own.
+    fn asks_later(&self) -> bool {
+        false
+    }
 }

@@ -68,7 +68,14 @@ pub(super) fn why_not(
 
 /// Makes the answer that has a later host put a question, and call again.
 pub(super) fn put_later(question: ServerQuestion, state: String) -> Option<InputRequiredResult> {
-    let request = match question {
+    let request = as_request(question)?;
+    let requests = [(consent::QUESTION.to_owned(), request)].into();
+    Some(InputRequiredResult::new(Some(requests), Some(state)))
+}
+
+/// Makes the request that a later host puts.
+pub(super) fn as_request(question: ServerQuestion) -> Option<InputRequest> {
+    Some(match question {
         ServerQuestion::Person(elicitation) => {
             InputRequest::Elicitation(ElicitRequest::new(elicit_params(elicitation)?))
         }
@@ -77,9 +84,7 @@ pub(super) fn put_later(question: ServerQuestion, state: String) -> Option<Input
             let request = InputRequest::deserialize(request).ok()?;
             matches!(request, InputRequest::CreateMessage(_)).then_some(request)?
         }
-    };
-    let requests = [(consent::QUESTION.to_owned(), request)].into();
-    Some(InputRequiredResult::new(Some(requests), Some(state)))
+    })
 }
 
 /// Reads the answer of a later host to a question.

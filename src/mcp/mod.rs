@@ -58,6 +58,7 @@ mod slow_peers;
 mod stdio;
 mod stream_opening;
 mod task_protocol;
+mod task_requests;
 mod tool_result;
 mod tools;
 mod tracked;

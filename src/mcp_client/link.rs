@@ -19,7 +19,7 @@ use super::{
     requests::{ServerList, ToolAnswer, ToolCall},
     restart::RestartPause,
     session::{ProgressListener, Session},
-    settings::{LinkSettings, ServerEra},
+    settings::{LinkPlace, LinkSettings, ServerEra},
 };
 use crate::{
     secrets::Secrets,
@@ -172,6 +172,16 @@ impl ServerLink {
     /// somebody can be asked.
     pub fn place(&self, client: ClientKey, can_ask: bool) -> CallerPlace {
         self.0.desk.place(client, can_ask)
+    }
+
+    /// Returns whether tasks of the server are those of 2025-11-25, as far as it has introduced itself.
+    pub(crate) fn has_older_tasks(&self) -> bool {
+        matches!(self.state(), LinkState::Up { era: ServerEra::Initialize, .. })
+    }
+
+    /// Returns whether the server ends with this program.
+    pub(crate) fn ends_with_us(&self) -> bool {
+        matches!(self.0.settings.place, LinkPlace::Process(_))
     }
 
     /// Asks whether the server is there.

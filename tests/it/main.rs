@@ -115,6 +115,7 @@ mod server_questions;
 mod server_resources;
 mod server_results;
 mod server_streams;
+mod server_tasks;
 mod servers;
 mod settles;
 mod setup;
