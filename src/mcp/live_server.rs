@@ -127,6 +127,11 @@ impl LiveServer {
         Arc::clone(&self.0.now.borrow().server)
     }
 
+    /// Returns whether both are the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Returns the same server, which ends so.
     pub(super) fn ending_with(self, ending: &GracefulShutdown) -> Self {
         self.0.now.send_modify(|now| {

@@ -74,6 +74,7 @@ pub use self::{
 };
 pub(crate) use self::{
     connections::serve_paths,
+    http::ServedPaths,
     instructions::{BackendSummary, FileMention, SearchMention, instructions},
     stdio::serve_stdio,
 };
