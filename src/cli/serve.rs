@@ -102,7 +102,6 @@ pub(super) async fn run(
         signals.reloading(Arc::clone(&reload));
     }
     let doors = ServedDoors::of(&served)?;
-    let grace = app.limits.shutdown_grace;
     let settings = LiveSettings {
         args: args.backends,
         environment,
@@ -125,7 +124,7 @@ pub(super) async fn run(
     };
     end.cancel();
     if let Ok(app) = settings.await {
-        app.executor.end_servers(grace).await;
+        app.executor.end_servers(app.limits.shutdown_grace).await;
     }
     match served? {
         Ok(served) => served.map(|()| ExitReason::Ok).map_err(CliFailure::from),

@@ -219,7 +219,10 @@ impl HttpEndpoint {
         self: &Arc<Self>,
         request: Request<Incoming>,
     ) -> Response<TrackedBody> {
-        let under_way = self.ending.begin();
+        let door = self.door(request.uri().path());
+        // What is answered at a door is under way there as well.
+        let ending = door.as_ref().map_or(&self.ending, |door| &door.ending);
+        let under_way = ending.begin();
         let peer = request.extensions().get::<ConnectionPeer>().cloned();
         let client = peer.as_ref().map(ConnectionPeer::client).unwrap_or_default();
         let Some(ConnectionPeer { place, .. }) = peer else {
@@ -230,24 +233,23 @@ impl HttpEndpoint {
         };
         place.set(ConnectionPhase::Answering);
         let path = request.uri().path();
-        let listens = request.method() == Method::GET && self.door(path).is_some();
+        let listens = request.method() == Method::GET && door.is_some();
         let is_health = is_at(path, HEALTH_PATH);
         let answer = if place.is_at_door() && !is_health {
             busy("all connections are taken; try again later")
         } else {
-            CLIENT.scope(client, self.dispatch(request)).await
+            CLIENT.scope(client, self.dispatch(request, door.as_deref())).await
         };
         let listens = listens && answer.status() == StatusCode::OK;
         answer.map(|body| {
             let body = TrackedBody::new(body, place, under_way);
-            if listens { body.ending_with(&self.ending) } else { body }
+            if listens { body.ending_with(ending) } else { body }
         })
     }
 
-    async fn dispatch(self: &Arc<Self>, request: Request<Incoming>) -> HttpAnswer {
+    async fn dispatch(&self, request: Request<Incoming>, door: Option<&Self>) -> HttpAnswer {
         let path = request.uri().path();
         let is_files = files::name_in(path).is_some();
-        let door = self.door(path);
         let is_mcp = door.is_some();
         match (is_at(path, HEALTH_PATH), request.method()) {
             (_, &Method::OPTIONS) if is_mcp || is_files => self.preflight(request).await,
