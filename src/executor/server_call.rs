@@ -72,7 +72,7 @@ impl Executor {
         let clock = CallClock::new(time);
         let offer = self.server_offer(entry.backend);
         let questions =
-            CallQuestions::new(&entry.backend_name, offer, context, &clock, Some(turns));
+            CallQuestions::new((&entry.backend_name, &link), offer, context, &clock, Some(turns));
         let mut place = link.place(context.client.clone(), questions.can_ask());
         let is_repeatable = !entry.may_change() || entry.is_idempotent_by_operator();
         let (link, questions, clock) = (&link, &questions, &clock);

@@ -20,8 +20,8 @@ use super::{
     questions::{QuestionAnswer, ServerQuestion, ServerQuestions},
 };
 use crate::mcp_client::{
-    AskedQuestion, CallClock, CallerPlace, ClientOffer, InputAnswers, QuestionKind,
-    QuestionRefusal, RawResult, RpcFailure, ServerFault,
+    AskedQuestion, CallClock, CallerPlace, ClientOffer, InputAnswers, PageVisit, QuestionKind,
+    QuestionRefusal, RawResult, RpcFailure, ServerFault, ServerLink,
 };
 
 /// So much is read of what a server needs: the tree, in bytes.
@@ -36,6 +36,7 @@ pub(super) const MOST_AT_ONCE: usize = 8;
 /// The questions of a server during one call.
 pub(super) struct CallQuestions<'call> {
     backend: &'call str,
+    link: ServerLink,
     offer: ClientOffer,
     asker: Option<&'call dyn ServerQuestions>,
     clock: CallClock,
@@ -46,14 +47,15 @@ pub(super) struct CallQuestions<'call> {
 
 impl<'call> CallQuestions<'call> {
     pub(super) fn new(
-        backend: &'call str,
+        (backend, link): (&'call str, &ServerLink),
         offer: ClientOffer,
         context: &CallContext<'call>,
         clock: &CallClock,
         turns: Option<CallTurns>,
     ) -> Self {
         let (asker, turns, clock) = (context.questions, Mutex::new(turns), clock.clone());
-        Self { backend, offer, asker, clock, turns, notes: Mutex::default() }
+        let link = link.clone();
+        Self { backend, link, offer, asker, clock, turns, notes: Mutex::default() }
     }
 
     /// Gives the turn of the call back.
@@ -197,8 +199,30 @@ impl<'call> CallQuestions<'call> {
             Err(fault) => return self.declined(&fault.to_string()),
         };
         let Some(asker) = self.asker else { return self.declined("nobody can be asked here") };
+        let (elicitation, visit) = self.expecting(elicitation, asker);
         let answer = self.put(asker, ServerQuestion::Person(elicitation.clone())).await;
+        if let (QuestionAnswer::Given(_), Some(visit)) = (&answer, visit) {
+            visit.keep();
+        }
         person_response(&elicitation, answer).unwrap_or_else(|why| self.declined(&why))
+    }
+
+    /// Has the host told when the server says that a page is done with; the host knows it by an id of ours.
+    fn expecting(
+        &self,
+        elicitation: Elicitation,
+        asker: &dyn ServerQuestions,
+    ) -> (Elicitation, Option<PageVisit>) {
+        match elicitation {
+            Elicitation::Page { message, url, id } if !id.is_empty() => match asker.page_visit() {
+                Some((own, done)) => {
+                    let visit = self.link.expect_page(&id, done);
+                    (Elicitation::Page { message, url, id: own }, Some(visit))
+                }
+                None => (Elicitation::Page { message, url, id }, None),
+            },
+            other => (other, None),
+        }
     }
 
     async fn sample(&self, params: &Value) -> Result<Value, QuestionRefusal> {

@@ -4,12 +4,21 @@
 //! it is. It is no consent to any call of ours: that has a question and a state of its own
 //! (see [`consent`](super::consent)).
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
 use futures_util::{FutureExt as _, future::BoxFuture};
 use rmcp::{
     RoleServer,
     model::{
-        ClientCapabilities, ClientResult, CustomRequest, ElicitRequest, ElicitRequestParams,
-        ElicitResult, ElicitationAction, InputRequest, InputRequiredResult, ServerRequest,
+        ClientCapabilities, ClientResult, CustomNotification, CustomRequest, ElicitRequest,
+        ElicitRequestParams, ElicitResult, ElicitationAction, InputRequest, InputRequiredResult,
+        ServerNotification, ServerRequest,
     },
     service::{RequestContext, ServiceError},
 };
@@ -18,8 +27,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::consent::{self, PATIENCE};
-use crate::executor::{
-    ChangeRefusal, Elicitation, QuestionAnswer, ServerQuestion, ServerQuestions,
+use crate::{
+    executor::{ChangeRefusal, Elicitation, QuestionAnswer, ServerQuestion, ServerQuestions},
+    mcp_client::PageListener,
 };
 
 /// Asks a host before 2026-07-28 while the call waits.
@@ -29,7 +39,35 @@ impl ServerQuestions for AskingHost<'_> {
     fn ask(&self, question: ServerQuestion) -> BoxFuture<'_, QuestionAnswer> {
         ask_now(question, self.0).boxed()
     }
+
+    fn page_visit(&self) -> Option<(String, PageListener)> {
+        let number = PAGES.fetch_add(1, Ordering::Relaxed);
+        let (id, peer) = (format!("page-{number}"), self.0.peer.clone());
+        let told = id.clone();
+        let done = move || {
+            let params = json!({ "elicitationId": told });
+            let told = CustomNotification::new(PAGE_DONE, Some(params));
+            let peer = peer.clone();
+            // At the end of the program there is no runtime, and soon no host.
+            let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+            runtime.spawn(async move {
+                let told = peer.send_notification(ServerNotification::CustomNotification(told));
+                // A host that does not read, or is gone, hears nothing.
+                let _ = tokio::time::timeout(TO_TELL, told).await;
+            });
+        };
+        Some((id, Arc::new(done)))
+    }
 }
+
+/// Says that a page is done with (2025-11-25): later revisions have no such thing.
+const PAGE_DONE: &str = "notifications/elicitation/complete";
+
+/// A host that does not read is not told any more after this time.
+const TO_TELL: Duration = Duration::from_secs(10);
+
+/// How many pages hosts were asked to open.
+static PAGES: AtomicU64 = AtomicU64::new(1);
 
 /// Returns whether a host can be asked for anything.
 pub(super) fn can_be_asked(capabilities: Option<&ClientCapabilities>) -> bool {

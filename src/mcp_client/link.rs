@@ -15,6 +15,7 @@ use super::{
     clock::CallClock,
     error::{ServerError, ServerFault},
     news::ServerNews,
+    pages::{PageListener, PageVisit},
     questions::{CallerPlace, QuestionDesk},
     requests::{ServerList, ToolAnswer, ToolCall},
     restart::RestartPause,
@@ -172,6 +173,11 @@ impl ServerLink {
     /// somebody can be asked.
     pub fn place(&self, client: ClientKey, can_ask: bool) -> CallerPlace {
         self.0.desk.place(client, can_ask)
+    }
+
+    /// Has `done` told when the server says that the page with this id is done with.
+    pub(crate) fn expect_page(&self, id: &str, done: PageListener) -> PageVisit {
+        self.0.news.pages().expect(id, done)
     }
 
     /// Returns whether tasks of the server are those of 2025-11-25, as far as it has introduced itself.

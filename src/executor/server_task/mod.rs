@@ -79,7 +79,8 @@ impl<'run> ServerTask<'run> {
         let settings = executor.client(entry)?.settings();
         let clock = CallClock::new(patience(context, settings));
         let offer = executor.server_offer(entry.backend);
-        let questions = CallQuestions::new(&entry.backend_name, offer, context, &clock, None);
+        let questions =
+            CallQuestions::new((&entry.backend_name, &link), offer, context, &clock, None);
         let leaves = context.questions.is_some_and(|asker| asker.asks_later());
         let began = executor.begun.began(right.handle());
         Ok(Self {
