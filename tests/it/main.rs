@@ -108,6 +108,9 @@ mod second_host;
 mod secrets;
 mod seen;
 mod server_authorization;
+#[cfg(unix)]
+mod server_certificates;
+mod server_connections;
 mod server_http;
 mod server_lists;
 mod server_prompts;
