@@ -1,6 +1,11 @@
 //! Tasks of other MCP servers, which go on after the call that began them: the built-in tools, the tasks of
 //! the protocol and the command line, with servers of both eras.
 
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -514,6 +519,78 @@ fn another_process_goes_on_with_a_task_that_the_server_still_knows() {
         assert_eq!(run.code, Some(0), "{}", run.err);
         assert!(run.err.contains("the task was cancelled"), "{}", run.err);
     }
+}
+
+/// A server by script at a URL; it ends with this.
+struct Simulated {
+    child: Child,
+    url: String,
+}
+
+impl Simulated {
+    fn start(house: &House, script: &Value) -> Self {
+        let path = house.home.path().join("script.json");
+        std::fs::write(&path, script.to_string()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
+        command.args(["simulate", "mcp", "--script"]).arg(path).arg("--http");
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().rsplit(' ').next().unwrap().to_owned();
+        assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/mcp"), "{line}");
+        Self { child, url }
+    }
+}
+
+impl Drop for Simulated {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_task_of_a_server_at_a_url_outlives_the_program() {
+    for era in ERAS {
+        let house = House::new();
+        let script = era.script(&[era.completed()], json!({}));
+        let site = Simulated::start(&house, &script);
+        let mut backend = json!({ "name": "notes", "transport": "http", "url": site.url });
+        backend.as_object_mut().unwrap().extend(era.settings().as_object().unwrap().clone());
+        let house = house.backend(backend);
+        let mut process = house.serve();
+        let begun = called(&mut process, 2, "slow", json!({}));
+        assert!(begun.to_string().contains(HANDLE), "{begun}");
+        assert!(seen(&mut process, 3).contains("tools/call"));
+        assert_eq!(process.end(), Some(0));
+        let run = house.run(&["task", HANDLE]);
+        assert_eq!((run.code, run.out.trim()), (Some(0), "at last"), "{}", run.err);
+    }
+}
+
+#[test]
+fn a_simulated_server_at_a_url_asks_and_ends_as_its_script_says() {
+    let era = Era::Older;
+    let house = House::new();
+    let heard = json!({ "content": [], "structuredContent": { "heard": "$answer" } });
+    let script = era.script(&[], json!({
+        "tools/call slow": [{ "exit": 7 }],
+        "tools/call seen": [
+            { "ask": { "method": "elicitation/create", "params": form() } }, { "result": heard },
+        ],
+    }));
+    let mut site = Simulated::start(&house, &script);
+    let mut backend = json!({ "name": "notes", "transport": "http", "url": site.url });
+    backend.as_object_mut().unwrap().extend(era.settings().as_object().unwrap().clone());
+    let house = house.backend(backend);
+    let mut process = older_host(&house, json!({ "elicitation": {} }));
+    let params = json!({ "name": "seen", "arguments": {} });
+    let answer = process.request_answering(2, "tools/call", &params, |_| accepted());
+    assert!(answer["result"]["structuredContent"].to_string().contains("Ada"), "{answer}");
+    let broken = called(&mut process, 3, "slow", json!({}));
+    assert_eq!(broken["isError"], true, "{broken}");
+    assert_eq!(site.child.wait().unwrap().code(), Some(7));
+    assert_eq!(process.end(), Some(0));
 }
 
 #[test]
