@@ -30,14 +30,14 @@ fn shown(run: &Run) -> CertificatePin {
 async fn nothing_is_sent_before_the_certificate_of_a_server_is_pinned() {
     let (tls, _) = acceptor("127.0.0.1");
     let protected = Protected::speaking(Temper::default(), Some(tls), None).await;
-    let run = home(&protected, "").run_alone(&["setup", "fake", "--yes"]).await;
+    let run = home(&protected, "").run(&["setup", "fake", "--yes"], "").await;
     assert_ne!(run.code, 0);
     assert!(run.err.contains("NOT trusted") && run.err.contains("nothing was sent"), "{}", run.err);
     assert!(run.err.contains("tls_fingerprint"), "{}", run.err);
     assert!(protected.world().asked.is_empty());
     // With it the login goes on to whoever gives access.
     let pinned = format!(", tls_fingerprint: '{}'", shown(&run));
-    let run = home(&protected, &pinned).run_alone(&["setup", "fake"]).await;
+    let run = home(&protected, &pinned).run(&["setup", "fake"], "").await;
     assert!(run.err.contains(&protected.there), "{}", run.err);
     assert!(run.err.contains("nobody can be asked whether to log in"), "{}", run.err);
     assert!(!protected.world().asked.is_empty());
@@ -47,7 +47,7 @@ async fn nothing_is_sent_before_the_certificate_of_a_server_is_pinned() {
 async fn nothing_is_sent_to_an_authorization_server_before_its_certificate_is_seen() {
     let (tls, _) = acceptor("127.0.0.1");
     let protected = Protected::speaking(Temper::default(), None, Some(tls)).await;
-    let run = home(&protected, "").run_alone(&["setup", "fake", "--yes"]).await;
+    let run = home(&protected, "").run(&["setup", "fake", "--yes"], "").await;
     assert_ne!(run.code, 0);
     let expected = format!("{} was not asked", protected.there);
     assert!(run.err.contains(&expected) && run.err.contains("nothing was sent"), "{}", run.err);
@@ -75,6 +75,6 @@ async fn who_has_seen_the_certificates_logs_in_and_they_count_from_then_on() {
     assert_eq!(record["pins"].as_array().unwrap().len(), 1, "{record}");
     assert_eq!(record["pins"][0]["origin"], protected.there);
     // The second time nothing of it is asked again; the certificate of the server is for its settings.
-    let run = home.run_alone(&["setup", "fake", "--yes"]).await;
+    let run = home.run(&["setup", "fake", "--yes"], "").await;
     assert!(run.err.contains("NOT trusted") && !run.err.contains(&protected.there), "{}", run.err);
 }
