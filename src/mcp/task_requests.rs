@@ -56,7 +56,7 @@ impl McpServer {
         let stopped = |why: StopReason| ErrorData::internal_error(why.to_string(), None);
         match looked.map_err(stopped)? {
             TaskLook::Asks(asked) => Ok(*asked),
-            TaskLook::Looked(looked) => Box::pin(self.task_shown(&id, looked, context)).await,
+            TaskLook::Looked(looked) => Box::pin(self.task_shown(&id, *looked, context)).await,
         }
     }
 
@@ -75,7 +75,7 @@ impl McpServer {
         let asking = CallContext { questions, ..carried.clone() };
         let looked = executor.watch_task(right, &asking).await;
         if !can_ask || !waits_for_input(&looked) {
-            return TaskLook::Looked(looked);
+            return TaskLook::Looked(Box::new(looked));
         }
         let questions = executor.task_questions(right, &carried).await.unwrap_or_default();
         let mut requests = InputRequests::new();
@@ -85,11 +85,14 @@ impl McpServer {
             match request {
                 Some(request) => drop(requests.insert(key, request)),
                 // Not all of it can be asked: what can be done without the host is done.
-                None => return TaskLook::Looked(executor.watch_task(right, &carried).await),
+                None => {
+                    let looked = executor.watch_task(right, &carried).await;
+                    return TaskLook::Looked(Box::new(looked));
+                }
             }
         }
         if requests.is_empty() {
-            return TaskLook::Looked(executor.watch_task(right, &carried).await);
+            return TaskLook::Looked(Box::new(executor.watch_task(right, &carried).await));
         }
         let payload = TaskPayload::InputRequired { input_requests: requests };
         let task = id.task(payload.status());
@@ -149,7 +152,7 @@ enum TaskLook {
     /// The task asks the host for something.
     Asks(Box<GetTaskResult>),
     /// What there is to show.
-    Looked(Result<CallOutcome, CallError>),
+    Looked(Box<Result<CallOutcome, CallError>>),
 }
 
 /// Returns whether a task of a server waits for an answer.

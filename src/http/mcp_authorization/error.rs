@@ -19,9 +19,9 @@ pub enum AuthorizationError {
     #[error("{} was not asked: {refused}", shown_url(url))]
     Certificate {
         /// Where.
-        url: Url,
+        url: Box<Url>,
         /// Why it is not accepted.
-        refused: RefusedCertificate,
+        refused: Box<RefusedCertificate>,
     },
     /// The operator: the client of the settings is the URL of a document that is not taken.
     #[error(

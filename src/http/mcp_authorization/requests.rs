@@ -259,7 +259,8 @@ fn no_answer(url: &Url, error: reqwest::Error) -> AuthorizationError {
     }
     match certificate_trust::certificate_refusal(&error) {
         Some(refused) => {
-            AuthorizationError::Certificate { url: url.clone(), refused: refused.clone() }
+            let (url, refused) = (Box::new(url.clone()), Box::new(refused.clone()));
+            AuthorizationError::Certificate { url, refused }
         }
         None => {
             let reason = chain(&error.without_url());
