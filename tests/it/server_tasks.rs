@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -524,6 +524,8 @@ fn another_process_goes_on_with_a_task_that_the_server_still_knows() {
 /// A server by script at a URL; it ends with this.
 struct Simulated {
     child: Child,
+    /// What it says goes on.
+    _output: BufReader<ChildStdout>,
     url: String,
 }
 
@@ -535,10 +537,11 @@ impl Simulated {
         command.args(["simulate", "mcp", "--script"]).arg(path).arg("--http");
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
         let url = line.trim().rsplit(' ').next().unwrap().to_owned();
         assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/mcp"), "{line}");
-        Self { child, url }
+        Self { child, _output: output, url }
     }
 }
 
