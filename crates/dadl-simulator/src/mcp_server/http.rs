@@ -351,7 +351,7 @@ mod tests {
             let line = line.to_string();
             routes.of(&line).unwrap().try_send(Bytes::from(line.clone())).unwrap();
         }
-        let mut took = |events: &mut mpsc::Receiver<Bytes>| {
+        let took = |events: &mut mpsc::Receiver<Bytes>| {
             std::iter::from_fn(|| events.try_recv().ok()).count()
         };
         assert_eq!((took(&mut of_first), took(&mut of_second)), (3, 3));
