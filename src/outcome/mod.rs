@@ -2,6 +2,7 @@
 
 pub mod content;
 mod json_text;
+pub(crate) mod server_task_id;
 pub mod task_report;
 pub(crate) mod timestamp;
 pub(crate) mod transfer;

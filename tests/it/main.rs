@@ -108,6 +108,9 @@ mod second_host;
 mod secrets;
 mod seen;
 mod server_authorization;
+#[cfg(unix)]
+mod server_certificates;
+mod server_connections;
 mod server_http;
 mod server_lists;
 mod server_prompts;
@@ -115,6 +118,7 @@ mod server_questions;
 mod server_resources;
 mod server_results;
 mod server_streams;
+mod server_tasks;
 mod servers;
 mod settles;
 mod setup;
