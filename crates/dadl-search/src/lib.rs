@@ -30,12 +30,15 @@
 //!
 //! It is a part of dadl-mcp and promises no stability: any version may change anything.
 
+mod clauses;
 mod family;
 mod fit;
 mod glob;
 mod index;
+mod phrases;
 mod query;
 mod rank;
+mod reading;
 mod spelling;
 mod thesaurus;
 mod tool_text;

@@ -15,7 +15,7 @@ const KEYS: &[&str] = &["tools", "words"];
 const MOST_KEYS: usize = 1_000;
 
 /// So much can be said for one word or tool.
-const MOST_WORDS: usize = 64;
+const MOST_WORDS: usize = 512;
 
 /// Nobody asks in longer words, in characters.
 const LONGEST: usize = 64;
@@ -131,7 +131,7 @@ mod tests {
 
         let said: Vec<String> = (0..=MOST_WORDS).map(|at| format!("a{at}")).collect();
         let long = loaded(&format!("{{words: {{vm: [{}]}}}}", said.join(", ")));
-        assert_eq!(long.diagnostics[0].message, "`vm` has no list of 1 to 64 words");
+        assert_eq!(long.diagnostics[0].message, "`vm` has no list of 1 to 512 words");
         assert_eq!(long.descriptor.unwrap().keywords.words[0].1.len(), MOST_WORDS);
     }
 
@@ -139,7 +139,7 @@ mod tests {
     fn words_that_lead_nowhere_are_found() {
         for (keywords, expected) in [
             ("{tools: {list_vm: [a]}}", "D785 there is no tool `list_vm`"),
-            ("{words: {vm: []}}", "D785 `vm` has no list of 1 to 64 words"),
+            ("{words: {vm: []}}", "D785 `vm` has no list of 1 to 512 words"),
             ("{words: {vm: ['!']}}", "D785 `vm` is no word of up to 64 characters"),
         ] {
             let found = loaded(keywords).diagnostics;
