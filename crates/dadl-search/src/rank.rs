@@ -32,6 +32,9 @@ const SAID_WEIGHT: f32 = 4.5;
 const THING_SHARE: f32 = 0.3;
 /// How much a tool counts that is about none of the things that a question names.
 const WITHOUT_THING: f32 = 0.85;
+/// There are so many expressions of people that one of them nearly always means the same as a question: how much a
+/// word counts for them that only means the same is raised to this power.
+const KEYWORD_POWER: i32 = 3;
 /// How much of the score depends on what share of the question a tool is about.
 const COVERED_SHARE: f32 = 0.3;
 /// How much of what a word says is its own rarity, and not that of its most common synonym.
@@ -264,18 +267,18 @@ impl SearchIndex {
                 2 => TWO_WORDS,
                 _ => 1.0,
             };
-            certainty * self.share_of(stems, weights)
+            certainty * self.share_of(stems, weights, KEYWORD_POWER)
         });
-        said.fold(self.share_of(&tool.name_stems, weights), f32::max)
+        said.fold(self.share_of(&tool.name_stems, weights, 1), f32::max)
     }
 
     /// Returns what share of some stems a question has, the rarer ones counting more.
-    fn share_of(&self, stems: &[u32], weights: &BTreeMap<u32, f32>) -> f32 {
+    fn share_of(&self, stems: &[u32], weights: &BTreeMap<u32, f32>, power: i32) -> f32 {
         let (mut named, mut all) = (0.0, 0.0);
         for stem in stems {
             let rarity = self.rarity(*stem);
             all += rarity;
-            named += rarity * weights.get(stem).copied().unwrap_or_default();
+            named += rarity * weights.get(stem).map_or(0.0, |weight| weight.powi(power));
         }
         if all > 0.0 { named / all } else { 0.0 }
     }
