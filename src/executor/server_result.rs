@@ -53,8 +53,9 @@ pub(super) enum ReadResult {
 struct Block<'text> {
     #[serde(borrow, default, rename = "type")]
     kind: Cow<'text, str>,
+    /// It may be most of the result.
     #[serde(borrow, default)]
-    text: Option<Cow<'text, str>>,
+    text: Option<&'text RawValue>,
     #[serde(borrow, default)]
     data: Option<Cow<'text, str>>,
     #[serde(borrow, default, rename = "mimeType")]
@@ -143,7 +144,8 @@ fn read_block(text: &str) -> ContentPart {
     let kind = block.kind.clone();
     match (&*kind, block) {
         ("text", Block { text: Some(text), .. }) => {
-            ContentPart::Text(TextPart { text: text.into_owned(), annotations })
+            let part = |text| ContentPart::Text(TextPart { text, annotations });
+            scan::unquoted(text.get()).map_or_else(other, part)
         }
         ("image", Block { data: Some(data), mime_type, .. }) => {
             media(MediaKind::Image, mime_type, data)

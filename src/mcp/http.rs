@@ -6,8 +6,8 @@
 //! the names under which browsers may reach the server (`Host`, `Origin`), without which any web
 //! page could call the tools of a server on the same machine.
 //!
-//! A client before 2026-07-28 has a session and gets an event stream; a later one gets plain JSON
-//! unless there is something to say before the answer.
+//! A client before 2026-07-28 has a session, a later one has none. Both get plain JSON unless there is
+//! something to say before the answer.
 
 pub(super) mod answer;
 mod batches;
@@ -16,12 +16,12 @@ mod doors;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use dadl_text::text::text_head;
+use dadl_text::{growth, text::text_head};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use rmcp::{
-    model::ErrorCode,
+    model::{ErrorCode, ServerJsonRpcMessage},
     transport::{
         StreamableHttpServerConfig, StreamableHttpService,
         common::http_header::{HEADER_MCP_METHOD, HEADER_SESSION_ID},
@@ -44,6 +44,7 @@ use super::{
     connection_bounds::ConnectionBounds,
     connection_slots::{ConnectionPhase, ConnectionSlots},
     files, json_rpc, masked_events, message_limits,
+    plain_answers::PlainAnswer,
     refusals::{RefusalLog, RequestNames},
     request_owner::ConnectionPeer,
     sessions::{BoundedSessions, CLIENT, PendingRequest},
@@ -353,6 +354,8 @@ impl HttpEndpoint {
         if parts.method == Method::POST && batch::is_batch(&body) {
             return Box::pin(self.batch(parts, &body)).await;
         }
+        let plain = PlainAnswer::default();
+        parts.extensions.insert(plain.clone());
         let is_json = is_json(&parts.headers);
         let session = session_of(&parts).map(|session| self.sessions.has(session));
         let has_session = parts.headers.contains_key(HEADER_SESSION_ID);
@@ -360,6 +363,9 @@ impl HttpEndpoint {
         let (is_post, ends) = (parts.method == Method::POST, parts.method == Method::DELETE);
         let answer = self.mcp.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
         self.refusals.note(answer.status(), &names);
+        if let Some(message) = plain.get() {
+            return self.plain(message);
+        }
         match answer.status() {
             // Nothing else fails there.
             StatusCode::INTERNAL_SERVER_ERROR if !has_session => {
@@ -389,6 +395,17 @@ impl HttpEndpoint {
                 text_answer(StatusCode::NOT_FOUND, "not found: there is no such session")
             }
             _ => masked_events::masked_answer(answer, &self.secrets).await.map(unfailing),
+        }
+    }
+
+    /// Makes the answer of a message that needs no stream.
+    fn plain(&self, message: &ServerJsonRpcMessage) -> HttpAnswer {
+        match growth::json_bytes(message) {
+            Ok(message) => json_answer(StatusCode::OK, self.secrets.message(message).into()),
+            Err(error) => {
+                tracing::warn!(%error, "an answer cannot be written");
+                text_answer(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")
+            }
         }
     }
 

@@ -41,6 +41,7 @@ mod object_resources;
 mod omission;
 mod param_shapes;
 mod performing;
+mod plain_answers;
 mod progress;
 mod prompts;
 mod refusals;

@@ -126,7 +126,7 @@ mod shown;
 #[cfg(target_os = "linux")]
 mod signals;
 mod simulate;
-#[path = "../../src/secrets/spell.rs"]
+#[path = "../../crates/dadl-secrets/src/spell.rs"]
 mod spell;
 mod stored;
 mod stored_answers;
