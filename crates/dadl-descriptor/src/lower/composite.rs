@@ -216,7 +216,11 @@ fn lower_script<'tree>(
     context: &mut LowerContext<'tree>,
 ) -> Option<(CompositeScript, script::ParsedScript)> {
     let layout = script_layout(text, context.source);
-    let parsed = match known.parser.parse(text.value) {
+    let compiled = match context.compiles_programs() {
+        true => known.parser.parse(text.value),
+        false => known.parser.parse_known(text.value),
+    };
+    let parsed = match compiled {
         Ok(parsed) => parsed,
         Err(problems) => {
             for problem in problems {

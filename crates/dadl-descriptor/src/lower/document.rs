@@ -22,6 +22,7 @@ use crate::{
     model::{
         AuthScheme, Descriptor, UnlistedParams, auth::rules::AuthRules, keywords::SearchKeywords,
     },
+    programs::ProgramCheck,
     source::SourceText,
     yaml::{YamlEntry, YamlNode, YamlValue},
 };
@@ -71,9 +72,11 @@ const FEATURES: &[(&str, bool)] = &[
 pub(crate) fn lower<'tree>(
     root: &'tree YamlNode<'tree>,
     source: &'tree SourceText,
+    programs: &'tree ProgramCheck<'tree>,
     is_checked: bool,
 ) -> (Option<Descriptor>, Vec<Diagnostic>) {
-    let mut context = LowerContext { is_checked, ..LowerContext::new(source, root) };
+    let programs = Some(programs);
+    let mut context = LowerContext { is_checked, programs, ..LowerContext::new(source, root) };
     let descriptor = lower_document(root, &mut context);
     (descriptor, context.findings)
 }

@@ -97,13 +97,7 @@ impl ScriptParser {
     ///
     /// All problems that were found; at least one.
     pub fn parse(&self, source: &str) -> Result<ParsedScript, Vec<ScriptProblem>> {
-        if source.len() > MAX_BYTES {
-            return Err(vec![too_long()]);
-        }
-        let parsed = self.work(source).unwrap_or_else(|error| {
-            self.is_lost.set(true);
-            Err(vec![ScriptProblem::new(error.to_string(), 0..0)])
-        })?;
+        let parsed = self.parse_known(source)?;
         let compile = || match self.compiler.get() {
             Some(compiler) => compiler.compile(&parsed.code),
             None => {
@@ -116,6 +110,22 @@ impl ScriptParser {
             vec![ScriptProblem::new(error.message, at)]
         })?;
         Ok(parsed)
+    }
+
+    /// Reads a script as [`parse`](Self::parse) does, of which it is known that the engine can compile it: what
+    /// it may call is in it, and found out each time.
+    ///
+    /// # Errors
+    ///
+    /// The problems that are found without the engine.
+    pub fn parse_known(&self, source: &str) -> Result<ParsedScript, Vec<ScriptProblem>> {
+        if source.len() > MAX_BYTES {
+            return Err(vec![too_long()]);
+        }
+        self.work(source).unwrap_or_else(|error| {
+            self.is_lost.set(true);
+            Err(vec![ScriptProblem::new(error.to_string(), 0..0)])
+        })
     }
 
     /// Has the thread parse.
