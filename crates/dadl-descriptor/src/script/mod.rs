@@ -11,6 +11,7 @@ mod erase;
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
+    collections::{HashMap, VecDeque},
     ops::Range,
     sync::mpsc,
     thread,
@@ -84,13 +85,31 @@ pub struct ScriptParser {
     is_lost: Cell<bool>,
 }
 
+type Parsed = Result<ParsedScript, Vec<ScriptProblem>>;
+
 /// A thread that parses.
 struct ParserThread {
     sources: mpsc::Sender<String>,
-    parsed: mpsc::Receiver<Result<ParsedScript, Vec<ScriptProblem>>>,
+    parsed: mpsc::Receiver<Parsed>,
+    /// What it was sent and has not given back.
+    sent: VecDeque<String>,
+    /// What it gave back, and nobody has asked for.
+    done: HashMap<String, Parsed>,
 }
 
 impl ScriptParser {
+    /// Makes a parser that begins to read `sources`, while whoever will ask for them does something else.
+    pub fn reading<'source>(sources: impl IntoIterator<Item = &'source str>) -> Self {
+        let parser = Self::default();
+        for source in sources.into_iter().filter(|source| source.len() <= MAX_BYTES) {
+            // Whoever asks for it is told.
+            if parser.with_worker(|worker| worker.send(source)).is_err() {
+                break;
+            }
+        }
+        parser
+    }
+
     /// Reads a script: the body of an async function with the parameters `api` and `params`.
     ///
     /// # Errors
@@ -129,17 +148,23 @@ impl ScriptParser {
     }
 
     /// Has the thread parse.
-    fn work(&self, source: &str) -> Result<Result<ParsedScript, Vec<ScriptProblem>>, ParserError> {
+    fn work(&self, source: &str) -> Result<Parsed, ParserError> {
         if self.is_lost.get() {
             return Err(ParserError::Lost);
         }
+        self.with_worker(|worker| worker.parsed(source))
+    }
+
+    fn with_worker<Done>(
+        &self,
+        with: impl FnOnce(&mut ParserThread) -> Result<Done, ParserError>,
+    ) -> Result<Done, ParserError> {
         let mut worker = self.worker.borrow_mut();
         let worker = match worker.as_mut() {
             Some(worker) => worker,
             None => worker.insert(ParserThread::start()?),
         };
-        worker.sources.send(source.to_owned()).map_err(|_| ParserError::Complex)?;
-        worker.parsed.recv_timeout(PARSER_PATIENCE).map_err(|_| ParserError::Complex)
+        with(worker)
     }
 }
 
@@ -157,7 +182,32 @@ impl ParserThread {
                 }
             },
         )?;
-        Ok(Self { sources, parsed })
+        Ok(Self { sources, parsed, sent: VecDeque::new(), done: HashMap::new() })
+    }
+
+    fn send(&mut self, source: &str) -> Result<(), ParserError> {
+        self.sources.send(source.to_owned()).map_err(|_| ParserError::Complex)?;
+        self.sent.push_back(source.to_owned());
+        Ok(())
+    }
+
+    /// Returns what a script is, once it is parsed.
+    fn parsed(&mut self, source: &str) -> Result<Parsed, ParserError> {
+        if let Some(parsed) = self.done.remove(source) {
+            return Ok(parsed);
+        }
+        if !self.sent.iter().any(|sent| sent == source) {
+            self.send(source)?;
+        }
+        while let Some(sent) = self.sent.pop_front() {
+            let parsed = self.parsed.recv_timeout(PARSER_PATIENCE);
+            let parsed = parsed.map_err(|_| ParserError::Complex)?;
+            if sent == source {
+                return Ok(parsed);
+            }
+            self.done.insert(sent, parsed);
+        }
+        Err(ParserError::Lost)
     }
 }
 
