@@ -20,6 +20,7 @@ pub(crate) mod kept_file;
 pub mod keyring;
 pub(crate) mod keys;
 pub(crate) mod known_list;
+pub(crate) mod known_programs;
 mod limits;
 mod load;
 mod login_pin;

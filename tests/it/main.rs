@@ -66,6 +66,8 @@ mod kept;
 mod keyring;
 #[cfg(target_os = "linux")]
 mod kills;
+#[cfg(unix)]
+mod known_programs;
 mod large;
 mod layers;
 mod live;
