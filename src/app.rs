@@ -29,6 +29,7 @@ use std::{
 };
 
 use dadl_descriptor::{
+    ProgramsChecked,
     diagnostic::Diagnostic,
     model::{AuthScheme, CredentialName, Descriptor},
     offer::ServerOffer,
@@ -63,6 +64,7 @@ use crate::{
         credentials::{BackendCredentials, CredentialResolver},
         descriptor_folder::FileDigest,
         known_list::KnownListPlace,
+        known_programs::KnownPrograms,
         server_notes::NotePlace,
     },
     executor::{BackendClient, Executor, KnownServer},
@@ -200,7 +202,8 @@ fn checked_backends(
     resolver: &Arc<dyn HostResolver>,
 ) -> Result<Vec<LoadedBackend>, BuildError> {
     let (mut backends, mut problems) = (Vec::new(), Vec::new());
-    for loaded in load_all(settings, &settings.backends, credentials) {
+    let programs = KnownPrograms::new(settings.cache.as_deref());
+    for loaded in load_all(settings, &settings.backends, credentials, &programs) {
         match loaded {
             Ok(loaded) => {
                 backends.push(loaded.finding_hosts(resolver).knowing_lists(settings));
@@ -209,8 +212,11 @@ fn checked_backends(
         }
     }
     // What keeps one of these from being loaded is said when it is.
-    let beside: Vec<LoadedBackend> =
-        load_all(settings, &settings.beside, credentials).into_iter().flatten().collect();
+    let beside: Vec<LoadedBackend> = load_all(settings, &settings.beside, credentials, &programs)
+        .into_iter()
+        .flatten()
+        .collect();
+    programs.keep();
     problems.extend(flows::flow_problems(&backends, &beside, credentials));
     if problems.is_empty() { Ok(backends) } else { Err(BuildError { problems }) }
 }
@@ -288,14 +294,14 @@ fn load_all(
     settings: &Settings,
     backends: &[BackendSettings],
     credentials: &CredentialResolver,
+    programs: &KnownPrograms,
 ) -> Vec<Result<LoadedBackend, Vec<BuildProblem>>> {
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = processors.min(backends.len());
+    let load = |backend| load_backend(settings, backend, credentials, programs);
+    // The system is asked for its processors by several files.
+    let processors = || thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = if backends.len() < 2 { 1 } else { processors().min(backends.len()) };
     if threads < 2 {
-        return backends
-            .iter()
-            .map(|backend| load_backend(settings, backend, credentials))
-            .collect();
+        return backends.iter().map(load).collect();
     }
     let loaded: Vec<OnceLock<_>> = backends.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
@@ -303,7 +309,7 @@ fn load_all(
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some((backend, slot)) = backends.get(at).zip(loaded.get(at)) else { return };
-            slot.get_or_init(|| load_backend(settings, backend, credentials));
+            slot.get_or_init(|| load(backend));
         }
     };
     thread::scope(|scope| {
@@ -321,6 +327,7 @@ fn load_backend(
     settings: &Settings,
     backend: &BackendSettings,
     credentials: &CredentialResolver,
+    programs: &KnownPrograms,
 ) -> Result<LoadedBackend, Vec<BuildProblem>> {
     let setting = |problem: SettingProblem| BuildProblem::Setting {
         backend: backend.name.clone(),
@@ -337,7 +344,11 @@ fn load_backend(
     let source = located
         .into_source()
         .map_err(|error| [setting(SettingProblem::NoDescriptor { origin, error })])?;
-    let (source, mut loaded) = dadl_descriptor::load_with(source, &mut folder);
+    let is_known = |text: &str| programs.has(text);
+    let (source, mut loaded) = dadl_descriptor::load_knowing(source, &mut folder, &is_known);
+    if loaded.descriptor.is_some() && loaded.programs == ProgramsChecked::Compiled {
+        programs.add(source.text());
+    }
     openapi::fill_in(&mut loaded, &folder);
     let Some(mut descriptor) = loaded.descriptor else {
         return Err(vec![BuildProblem::Descriptor {
@@ -581,7 +592,12 @@ fn build_authenticator(backend: &LoadedBackend, credentials: &CredentialResolver
         origins: backend.origins(),
     };
     let Descriptor { auth, auth_rules, .. } = &*backend.descriptor;
-    Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(source))
+    let authenticator =
+        Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(source));
+    match servers::later_login(backend, credentials) {
+        Some(later) => authenticator.after(later),
+        None => authenticator,
+    }
 }
 
 /// Names the patterns of `tools`, `exclude_tools` and `overrides` that match no tool.

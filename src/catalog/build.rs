@@ -63,14 +63,14 @@ impl BackendTools<'_> {
                 }
             };
             let backend_name = Arc::clone(&backend_name);
+            let replacement = replacement.as_deref();
             entries.push(CatalogEntry {
                 absence,
-                description: description::tool_description(operation, replacement.as_deref()),
                 output: Some(operation)
                     .filter(|_| decision == AccessDecision::Allow)
                     .and_then(|operation| outputs.of(operation)),
                 decision,
-                ..self.entry(id, backend_name, place, operation, name)
+                ..self.entry(id, backend_name, (place, operation), name, replacement)
             });
         }
         if outputs.are_too_long() {
@@ -78,14 +78,14 @@ impl BackendTools<'_> {
         }
     }
 
-    /// Makes an entry that may be called.
+    /// Makes an entry that may be called; `replacement` is the name of the tool to use instead.
     fn entry(
         &self,
         backend: BackendId,
         backend_name: Arc<str>,
-        place: OperationIndex,
-        operation: CatalogOperation<'_>,
+        (place, operation): (OperationIndex, CatalogOperation<'_>),
         name: String,
+        replacement: Option<&str>,
     ) -> CatalogEntry {
         let is_unlisted = |param: &str| match place {
             // Defaults are sent, but a check takes no argument.
@@ -121,7 +121,7 @@ impl BackendTools<'_> {
         CatalogEntry {
             name,
             title: description::operation_title(operation),
-            description: description::tool_description(operation, None),
+            description: description::tool_description(operation, replacement),
             input_schema: Arc::new(input_schema),
             output: None,
             annotations: ToolHints::of(operation, &self.descriptor),
@@ -184,7 +184,10 @@ impl BackendTools<'_> {
         };
         let decision = operation.decided_by(&policy);
         let name = operation.declared_name().to_owned();
-        CatalogEntry { decision, ..self.entry(id, self.name.into(), place, operation, name) }
+        CatalogEntry {
+            decision,
+            ..self.entry(id, self.name.into(), (place, operation), name, None)
+        }
     }
 
     /// Makes the entries that watch and cancel tasks.
@@ -201,7 +204,7 @@ impl BackendTools<'_> {
             let backend_name = Arc::clone(&backend_name);
             Some(CatalogEntry {
                 decision,
-                ..self.entry(id, backend_name, place, it, name.to_owned())
+                ..self.entry(id, backend_name, (place, it), name.to_owned(), None)
             })
         };
         let cancel = tasks.cancel.as_ref().and_then(|call| entry(&call.tool));

@@ -8,6 +8,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     sync::{Arc, OnceLock},
 };
 
@@ -98,14 +99,15 @@ impl OutputSchema {
 
     /// Returns the output of tools that return this, when its schema is short enough.
     fn of(returns: &Value, types: &ResultTypes) -> Option<Self> {
+        LeastBytes { types, left: MOST_BYTES, open: Vec::new() }.take_root(returns)?;
         let mut listing =
             ListedSchemaWriter { types, nodes: 0, open: Vec::new(), descriptions: true };
         let mut schema = listing.root(returns)?;
-        if schema.to_string().len() > MOST_BYTES {
+        if json_bytes(&schema) > MOST_BYTES {
             listing = ListedSchemaWriter { types, nodes: 0, open: Vec::new(), descriptions: false };
             schema = listing.root(returns)?;
         }
-        let bytes = schema.to_string().len();
+        let bytes = json_bytes(&schema);
         // Its names are those of the answers, and cannot be other ones.
         let is_seen = is_seen(&schema);
         let Value::Object(schema) = schema else { return None };
@@ -180,6 +182,97 @@ pub(crate) fn in_full(schema: &Value, types: &ResultTypes) -> Value {
 /// Returns the name of the type that `$ref` has.
 fn referred_type(reference: &Value) -> Option<&str> {
     reference.as_str()?.strip_prefix(TYPE_REF)
+}
+
+/// Counts bytes that are written.
+struct ByteCount(usize);
+
+impl io::Write for ByteCount {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns how long a value is as JSON.
+fn json_bytes(value: &Value) -> usize {
+    let mut count = ByteCount(0);
+    // A value of JSON can be written, and so can all bytes be counted.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
+}
+
+/// Counts what the listed form of a schema has at least: the names of its members. Nearly all types
+/// have too many to be listed, and writing all of them only to see that takes longer than the rest of
+/// the catalog.
+struct LeastBytes<'types> {
+    types: &'types ResultTypes,
+    left: usize,
+    /// The types that are being counted.
+    open: Vec<&'types str>,
+}
+
+impl<'types> LeastBytes<'types> {
+    /// Returns `None` when the listed form is too long.
+    fn take(&mut self, bytes: usize) -> Option<()> {
+        self.left = self.left.checked_sub(bytes)?;
+        Some(())
+    }
+
+    /// Counts the schema of a result, of which members and items alone are sure to be listed.
+    fn take_root(&mut self, schema: &'types Value) -> Option<()> {
+        let mut root = schema;
+        for _ in 0..MOST_DEPTH {
+            let name = root.get("$ref").and_then(referred_type);
+            match name.and_then(|name| self.types.get_key_value(name)) {
+                Some((name, schema)) if !self.open.contains(&name.as_str()) => {
+                    self.open.push(name);
+                    root = schema;
+                }
+                _ => break,
+            }
+        }
+        self.take_members(root, self.open.len())?;
+        match root.get("items") {
+            Some(items) if root.get("type").is_some_and(|kind| kind == "array") => {
+                self.take_schema(items, self.open.len() + 1)
+            }
+            _ => Some(()),
+        }
+    }
+
+    fn take_members(&mut self, schema: &'types Value, depth: usize) -> Option<()> {
+        let Some(Value::Object(properties)) = schema.get("properties") else { return Some(()) };
+        for (name, property) in properties {
+            self.take(name.len() + r#""":{}"#.len())?;
+            self.take_schema(property, depth + 1)?;
+        }
+        Some(())
+    }
+
+    /// Counts what is within the braces of a schema.
+    fn take_schema(&mut self, schema: &'types Value, depth: usize) -> Option<()> {
+        if let Some(reference) = schema.get("$ref") {
+            let found = referred_type(reference).and_then(|name| self.types.get_key_value(name));
+            let Some((name, schema)) = found else { return Some(()) };
+            if depth > MOST_DEPTH || self.open.contains(&name.as_str()) {
+                return Some(());
+            }
+            self.open.push(name);
+            let taken = self.take_schema(schema, depth + 1);
+            self.open.pop();
+            return taken;
+        }
+        if schema.get("type").is_some_and(Value::is_string) {
+            self.take(r#""type":["null"]"#.len())?;
+        }
+        self.take_members(schema, depth)?;
+        schema.get("items").map_or(Some(()), |items| self.take_schema(items, depth + 1))
+    }
 }
 
 /// Writes the listed form of a schema.

@@ -103,7 +103,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut console = Console::of_process(cli.global.color, flags, &environment);
     #[cfg(feature = "simulator")]
     if let CliCommand::Simulate(args) = &cli.command
-        && let Some(served) = simulate::run_on_lines(args, &mut console)
+        && let Some(served) = simulate::run_by_script(args, &mut console)
     {
         return served.map_or_else(|failure| failure.print(&mut console).into(), ExitCode::from);
     }

@@ -5,6 +5,7 @@
 //! a file writes its path.
 
 use std::{
+    borrow::Cow,
     fmt,
     fs::File,
     io::{self, Read as _},
@@ -53,7 +54,7 @@ pub struct DescriptorText {
     /// A path, or `bundled:` and a name.
     pub origin: String,
     /// What is there; not necessarily text.
-    pub bytes: Vec<u8>,
+    pub bytes: Cow<'static, [u8]>,
     /// A file that has the name and is not used.
     pub unused: Option<UnusedFile>,
 }
@@ -157,7 +158,13 @@ impl DescriptorText {
     ///
     /// The bytes are no text, or too many.
     pub fn into_source(self) -> Result<SourceText, SourceError> {
-        SourceText::from_bytes(self.origin, self.bytes)
+        match self.bytes {
+            Cow::Borrowed(bytes) => match str::from_utf8(bytes) {
+                Ok(text) => Ok(SourceText::inside(self.origin, text)),
+                Err(error) => Err(SourceError::Encoding { offset: error.valid_up_to() }),
+            },
+            Cow::Owned(bytes) => SourceText::from_bytes(self.origin, bytes),
+        }
     }
 }
 
@@ -177,6 +184,12 @@ pub fn is_bundled(source: &SourceText) -> bool {
     let name = source.name().strip_prefix(ORIGIN_PREFIX);
     // The text as well: a file can be called anything.
     BUNDLED.iter().any(|(known, text)| name == Some(known) && source.text() == *text)
+}
+
+/// Returns whether a text is one of those inside the binary, whose filters and scripts are known to compile:
+/// a test compiles them.
+pub(crate) fn is_bundled_text(text: &str) -> bool {
+    BUNDLED.iter().any(|(_, known)| *known == text)
 }
 
 /// Returns the differences that stay of a descriptor inside the binary, as a file of exceptions has them.
@@ -215,7 +228,7 @@ pub fn locate_descriptor(
     } else if let Some((name, text)) = BUNDLED.iter().find(|(known, _)| *known == dadl) {
         let origin = format!("{ORIGIN_PREFIX}{name}");
         let unused = places.unused(dadl, &origin);
-        return Ok(DescriptorText { origin, bytes: text.as_bytes().to_vec(), unused });
+        return Ok(DescriptorText { origin, bytes: text.as_bytes().into(), unused });
     } else {
         let paths = places.folders.iter().flat_map(|folder| name_spellings(folder, dadl));
         paths.into_iter().find_map(|path| existing_file(path, &mut tried))
@@ -229,7 +242,7 @@ pub fn locate_descriptor(
         }
         let unused = places.unused(dadl, &origin);
         return match read_descriptor(&path) {
-            Ok(bytes) => Ok(DescriptorText { origin, bytes, unused }),
+            Ok(bytes) => Ok(DescriptorText { origin, bytes: bytes.into(), unused }),
             Err(error) => Err(LocateError::Read { path: origin, error }),
         };
     }
@@ -355,7 +368,7 @@ mod tests {
         if text.origin.starts_with(ORIGIN_PREFIX) {
             return text.origin;
         }
-        String::from_utf8(text.bytes).unwrap()
+        String::from_utf8(text.bytes.into_owned()).unwrap()
     }
 
     fn unused(dadl: &str, places: &DescriptorPaths) -> Option<String> {

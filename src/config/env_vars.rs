@@ -105,8 +105,8 @@ pub const ALL: &[EnvVariable] = &[
     },
     EnvVariable {
         name: "XDG_CACHE_HOME",
-        meaning: "Keep here what is known of servers, in `dadl-mcp/fit`, instead of in `~/.cache` \
-                  (Windows: `LOCALAPPDATA`)",
+        meaning: "Keep here what is known of servers, and which files were compiled, in `dadl-mcp`, instead of \
+                  in `~/.cache` (Windows: `LOCALAPPDATA`)",
         flag: None,
     },
     EnvVariable {

@@ -73,7 +73,7 @@ async fn every_example_works() {
         });
         let bytes =
             bundled::locate_descriptor(name, &bundled::DescriptorPaths::default()).unwrap().bytes;
-        let text = String::from_utf8(bytes).unwrap();
+        let text = String::from_utf8(bytes.into_owned()).unwrap();
         let descriptor = load(name, &text);
         assert!(!descriptor.examples.is_empty(), "{name} has no examples");
         for example in &descriptor.examples {

@@ -66,6 +66,8 @@ mod kept;
 mod keyring;
 #[cfg(target_os = "linux")]
 mod kills;
+#[cfg(unix)]
+mod known_programs;
 mod large;
 mod layers;
 mod live;
@@ -108,6 +110,9 @@ mod second_host;
 mod secrets;
 mod seen;
 mod server_authorization;
+#[cfg(unix)]
+mod server_certificates;
+mod server_connections;
 mod server_http;
 mod server_lists;
 mod server_prompts;
@@ -115,6 +120,7 @@ mod server_questions;
 mod server_resources;
 mod server_results;
 mod server_streams;
+mod server_tasks;
 mod servers;
 mod settles;
 mod setup;

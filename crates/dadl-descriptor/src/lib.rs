@@ -41,6 +41,7 @@ mod lower;
 pub mod mend;
 pub mod model;
 pub mod offer;
+mod programs;
 pub mod script;
 pub mod source;
 pub mod units;
@@ -52,10 +53,12 @@ use diagnostic::{Diagnostic, Severity};
 use files::NoFiles;
 use lower::include::{self, FragmentTexts, IncludeOutcome};
 use model::{AuthScheme, Descriptor};
+use programs::ProgramCheck;
 use source::{SourceError, SourceText};
 use yaml::YamlNode;
 
 pub use files::{FolderError, FragmentFiles};
+pub use programs::ProgramsChecked;
 
 /// So many findings of one file are kept, errors first.
 const MAX_FINDINGS: usize = 1_000;
@@ -70,6 +73,8 @@ pub struct LoadedDescriptor {
     /// The OpenAPI document beside the file, if it names one: whoever reads files may fill in with it
     /// what the descriptor does not say.
     pub document: Option<OpenApiLocation>,
+    /// What was done about the filters and scripts of the file.
+    pub programs: ProgramsChecked,
 }
 
 /// Where a descriptor says that its OpenAPI document is.
@@ -115,7 +120,7 @@ fn read_fragments(source: &SourceText, lints: LintChoice) -> LoadedDescriptor {
         (path, fragment.map(|_| 0..0))
     };
     let fragments: FragmentTexts = paths.into_iter().map(without).collect();
-    finish_loading(root, source, &fragments, lints, diagnostics)
+    finish_loading(root, source, &fragments, lints, ProgramCheck::of_all(), diagnostics)
 }
 
 /// Reads a descriptor out of `source` and the fragments that it includes.
@@ -125,7 +130,18 @@ pub fn load_with(
     source: SourceText,
     files: &mut dyn FragmentFiles,
 ) -> (SourceText, LoadedDescriptor) {
-    read_with(source, LintChoice::Skip, files)
+    read_with(source, LintChoice::Skip, ProgramCheck::of_all(), files)
+}
+
+/// Does what [`load_with`] does, and compiles the filters and scripts of a text only when `is_known` says
+/// that this has not been done before, by this version and without an error. The text that is asked
+/// about has the fragments in it.
+pub fn load_knowing(
+    source: SourceText,
+    files: &mut dyn FragmentFiles,
+    is_known: &dyn Fn(&str) -> bool,
+) -> (SourceText, LoadedDescriptor) {
+    read_with(source, LintChoice::Skip, ProgramCheck::unless(is_known), files)
 }
 
 /// Does what [`load_with`] does, and applies the rules that only authors and reviewers care about.
@@ -133,12 +149,13 @@ pub fn check_with(
     source: SourceText,
     files: &mut dyn FragmentFiles,
 ) -> (SourceText, LoadedDescriptor) {
-    read_with(source, LintChoice::Apply, files)
+    read_with(source, LintChoice::Apply, ProgramCheck::of_all(), files)
 }
 
 fn read_with(
     mut source: SourceText,
     lints: LintChoice,
+    programs: ProgramCheck<'_>,
     files: &mut dyn FragmentFiles,
 ) -> (SourceText, LoadedDescriptor) {
     let end = source.text().len();
@@ -146,14 +163,15 @@ fn read_with(
     let root = yaml::parse_yaml(source.text(), &mut diagnostics);
     let paths = root.as_ref().map(include::include_paths).unwrap_or_default();
     if paths.is_empty() {
-        let loaded = finish_loading(root, &source, &FragmentTexts::new(), lints, diagnostics);
+        let none = FragmentTexts::new();
+        let loaded = finish_loading(root, &source, &none, lints, programs, diagnostics);
         return (source, loaded);
     }
     let fragments = include::read_fragments(paths, &mut source, &mut |path| files.fragment(path));
     // The first tree borrowed a source that has grown since.
     let mut diagnostics = Vec::new();
     let root = yaml::parse_yaml(source.text().get(..end).unwrap_or_default(), &mut diagnostics);
-    let loaded = finish_loading(root, &source, &fragments, lints, diagnostics);
+    let loaded = finish_loading(root, &source, &fragments, lints, programs, diagnostics);
     (source, loaded)
 }
 
@@ -163,6 +181,7 @@ fn finish_loading<'tree>(
     source: &'tree SourceText,
     fragments: &FragmentTexts,
     lints: LintChoice,
+    programs: ProgramCheck<'_>,
     mut diagnostics: Vec<Diagnostic>,
 ) -> LoadedDescriptor {
     let (mut descriptor, mut document) = (None, None);
@@ -175,7 +194,7 @@ fn finish_loading<'tree>(
         };
         if let Some(tree) = tree {
             let is_checked = lints == LintChoice::Apply;
-            let (lowered, findings) = lower::lower(tree, source, is_checked);
+            let (lowered, findings) = lower::lower(tree, source, &programs, is_checked);
             descriptor = lowered;
             diagnostics.extend(findings);
             document = descriptor.as_ref().and_then(|descriptor| document_of(descriptor, tree));
@@ -198,7 +217,7 @@ fn finish_loading<'tree>(
     if diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
         descriptor = None;
     }
-    LoadedDescriptor { descriptor, diagnostics, document }
+    LoadedDescriptor { descriptor, diagnostics, document, programs: programs.done() }
 }
 
 /// Sorts findings by their place, and leaves out what there are too many of.

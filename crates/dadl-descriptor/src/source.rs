@@ -3,7 +3,7 @@
 //! Findings hold byte ranges; this type turns them into files, lines and columns when somebody
 //! asks. Nothing here opens a file.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range, sync::OnceLock};
 
 /// Files larger than this are refused: the largest known descriptor has a third of a megabyte.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -13,9 +13,10 @@ pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct SourceText {
     name: String,
-    text: String,
-    /// The offset at which each line begins.
-    line_starts: Vec<usize>,
+    /// That of a file inside the program is not copied.
+    text: Cow<'static, str>,
+    /// The offset at which each line begins, once somebody asked.
+    line_starts: OnceLock<Vec<usize>>,
     /// The fragments behind the file, in the order of their texts.
     fragments: Vec<SourceFragment>,
 }
@@ -63,24 +64,30 @@ impl SourceText {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        let line_starts = std::iter::once(0).chain(line_starts(&text)).collect();
-        Self { name: name.into(), text, line_starts, fragments: Vec::new() }
+        Self::of(name, text.into())
+    }
+
+    /// Takes text that is inside the program, without a byte order mark.
+    pub fn inside(name: impl Into<String>, text: &'static str) -> Self {
+        Self::of(name, text.into())
+    }
+
+    fn of(name: impl Into<String>, text: Cow<'static, str>) -> Self {
+        Self { name: name.into(), text, line_starts: OnceLock::new(), fragments: Vec::new() }
     }
 
     /// Puts a fragment behind the file and returns where its text is.
     pub(crate) fn append(&mut self, fragment: &Self) -> Range<usize> {
+        let text = self.text.to_mut();
         // The line break makes it begin with a line.
-        self.line_starts.push(self.text.len() + 1);
-        self.text.push('\n');
-        let start = self.text.len();
-        self.fragments.push(SourceFragment {
-            name: fragment.name.clone(),
-            start,
-            lines_before: self.line_starts.len() - 1,
-        });
-        self.text.push_str(&fragment.text);
-        self.line_starts.extend(line_starts(&fragment.text).map(|at| start + at));
-        start..self.text.len()
+        text.push('\n');
+        let start = text.len();
+        let lines_before = line_starts(text).count();
+        text.push_str(&fragment.text);
+        let end = text.len();
+        self.fragments.push(SourceFragment { name: fragment.name.clone(), start, lines_before });
+        self.line_starts.take();
+        start..end
     }
 
     /// Takes the bytes of a file.
@@ -126,21 +133,26 @@ impl SourceText {
     /// Returns where `offset` is in its file; an offset behind the end counts as the end.
     pub fn position(&self, offset: usize) -> SourcePosition {
         let offset = self.text.floor_char_boundary(offset);
-        let line = self.line_starts.partition_point(|start| *start <= offset);
-        let start = line.checked_sub(1).and_then(|index| self.line_starts.get(index));
+        let line_starts = self.line_starts();
+        let line = line_starts.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|index| line_starts.get(index));
         let before = self.slice(start.copied().unwrap_or_default()..offset);
         let lines_before = self.fragment_at(offset).map_or(0, |fragment| fragment.lines_before);
         SourcePosition { line: (line - lines_before).max(1), column: before.chars().count() + 1 }
     }
 
+    fn line_starts(&self) -> &[usize] {
+        self.line_starts.get_or_init(|| std::iter::once(0).chain(line_starts(&self.text)).collect())
+    }
+
     /// Returns the line of this number, counted from 1, with its line break; empty when there is
     /// none.
     pub fn line(&self, number: usize) -> &str {
-        let Some(start) = number.checked_sub(1).and_then(|index| self.line_starts.get(index))
-        else {
+        let line_starts = self.line_starts();
+        let Some(start) = number.checked_sub(1).and_then(|index| line_starts.get(index)) else {
             return "";
         };
-        let end = self.line_starts.get(number).copied().unwrap_or(self.text.len());
+        let end = line_starts.get(number).copied().unwrap_or(self.text.len());
         self.slice(*start..end)
     }
 
@@ -154,7 +166,7 @@ impl SourceText {
 
 /// Returns where lines begin, the first one excepted.
 fn line_starts(text: &str) -> impl Iterator<Item = usize> {
-    text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1)
+    memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)
 }
 
 #[cfg(test)]

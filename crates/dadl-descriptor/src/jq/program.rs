@@ -68,6 +68,11 @@ impl JqFilter {
         Ok(Self(text.into()))
     }
 
+    /// Takes `text`, which was compiled before. One that does not compile fails when it is run.
+    pub(crate) fn known(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// Returns the program.
     pub fn as_str(&self) -> &str {
         &self.0

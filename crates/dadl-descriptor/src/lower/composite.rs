@@ -36,10 +36,18 @@ const MOST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Each is compiled; the file with the most has a dozen.
 const MOST_COMPOSITES: usize = 500;
 
+/// Has the scripts of all composites parsed while the tools are lowered.
+pub(super) fn begin_parsing(backend: &YamlSection<'_>) -> script::ScriptParser {
+    let composites = backend.entry("composites").map_or(&[][..], |entry| entry.value.entries());
+    let composites = composites.iter().take(MOST_COMPOSITES);
+    script::ScriptParser::reading(composites.filter_map(|it| it.value.get("code")?.text()))
+}
+
 /// Lowers all composites; `tools` are those of the file that are well formed, and `health` is one
 /// more when it is offered.
 pub(super) fn lower_all<'tree>(
     backend: &YamlSection<'tree>,
+    parser: script::ScriptParser,
     tools: &[Tool],
     health: Option<&HealthCheck>,
     hints: &mut HintsByTool<'tree>,
@@ -66,7 +74,7 @@ pub(super) fn lower_all<'tree>(
             .collect(),
         names: names_of_tools,
         composites: declared_names(backend, &["composites"]),
-        parser: script::ScriptParser::default(),
+        parser,
     };
     section
         .entries()
@@ -216,7 +224,11 @@ fn lower_script<'tree>(
     context: &mut LowerContext<'tree>,
 ) -> Option<(CompositeScript, script::ParsedScript)> {
     let layout = script_layout(text, context.source);
-    let parsed = match known.parser.parse(text.value) {
+    let compiled = match context.compiles_programs() {
+        true => known.parser.parse(text.value),
+        false => known.parser.parse_known(text.value),
+    };
+    let parsed = match compiled {
         Ok(parsed) => parsed,
         Err(problems) => {
             for problem in problems {

@@ -16,6 +16,7 @@ use crate::{
         json_path::JsonPath,
         template::{NAMES_A_HOST, OtherHost, PathTemplate, TemplateError},
     },
+    programs::ProgramCheck,
     source::SourceText,
     units,
     yaml::{YamlEntry, YamlNode, YamlValue},
@@ -50,8 +51,10 @@ pub(crate) struct LowerContext<'tree> {
     pub(crate) is_extension: bool,
     /// How often a name was looked for among the tools.
     pub(crate) searches: usize,
-    /// The jq programs that were compiled, by their texts.
+    /// The jq programs that were read, by their texts.
     pub(crate) filters: Vec<(&'tree str, Result<JqFilter, CompileError>)>,
+    /// Decides whether filters and scripts are compiled; they are where nothing decides.
+    pub(crate) programs: Option<&'tree ProgramCheck<'tree>>,
 }
 
 /// What a mapping describes, for messages.
@@ -129,7 +132,13 @@ impl<'tree> LowerContext<'tree> {
             is_extension: false,
             searches: 0,
             filters: Vec::new(),
+            programs: None,
         }
+    }
+
+    /// Returns whether the filters and scripts of the file are compiled.
+    pub(crate) fn compiles_programs(&self) -> bool {
+        self.programs.is_none_or(|programs| programs.is_needed(self.source.text()))
     }
 
     pub(crate) fn error(

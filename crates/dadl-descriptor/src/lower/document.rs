@@ -22,6 +22,7 @@ use crate::{
     model::{
         AuthScheme, Descriptor, UnlistedParams, auth::rules::AuthRules, keywords::SearchKeywords,
     },
+    programs::ProgramCheck,
     source::SourceText,
     yaml::{YamlEntry, YamlNode, YamlValue},
 };
@@ -71,9 +72,11 @@ const FEATURES: &[(&str, bool)] = &[
 pub(crate) fn lower<'tree>(
     root: &'tree YamlNode<'tree>,
     source: &'tree SourceText,
+    programs: &'tree ProgramCheck<'tree>,
     is_checked: bool,
 ) -> (Option<Descriptor>, Vec<Diagnostic>) {
-    let mut context = LowerContext { is_checked, ..LowerContext::new(source, root) };
+    let programs = Some(programs);
+    let mut context = LowerContext { is_checked, programs, ..LowerContext::new(source, root) };
     let descriptor = lower_document(root, &mut context);
     (descriptor, context.findings)
 }
@@ -202,11 +205,13 @@ fn lower_backend<'tree>(
         session.login.headers.clone_from(&defaults.headers.fields);
     }
     defaults.headers.refuse_credential(auth.as_ref(), context);
+    let parser = composite::begin_parsing(backend);
     let known_tools = declared_names(backend, &["tools", "composites"]);
     let (tools, mut hints) =
         tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, &known_types, context);
     let health = health::lower(backend, name.as_deref(), &defaults, &tools, &known_tools, context);
-    let composites = composite::lower_all(backend, &tools, health.as_ref(), &mut hints, context);
+    let composites =
+        composite::lower_all(backend, parser, &tools, health.as_ref(), &mut hints, context);
     let examples = meta::lower_examples(backend, context);
     let coverage = meta::lower_coverage(backend, context);
     let setup = meta::lower_setup(backend, context);

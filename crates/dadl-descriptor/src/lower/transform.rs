@@ -17,7 +17,10 @@ pub(super) fn lower<'tree>(
     let compiled = match known {
         Some((_, compiled)) => compiled.clone(),
         None => {
-            let compiled = JqFilter::new(text.value);
+            let compiled = match context.compiles_programs() {
+                true => JqFilter::new(text.value),
+                false => Ok(JqFilter::known(text.value)),
+            };
             context.filters.push((text.value, compiled.clone()));
             compiled
         }

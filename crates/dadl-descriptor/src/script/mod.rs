@@ -11,6 +11,7 @@ mod erase;
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
+    collections::{HashMap, VecDeque},
     ops::Range,
     sync::mpsc,
     thread,
@@ -84,26 +85,38 @@ pub struct ScriptParser {
     is_lost: Cell<bool>,
 }
 
+type Parsed = Result<ParsedScript, Vec<ScriptProblem>>;
+
 /// A thread that parses.
 struct ParserThread {
     sources: mpsc::Sender<String>,
-    parsed: mpsc::Receiver<Result<ParsedScript, Vec<ScriptProblem>>>,
+    parsed: mpsc::Receiver<Parsed>,
+    /// What it was sent and has not given back.
+    sent: VecDeque<String>,
+    /// What it gave back, and nobody has asked for.
+    done: HashMap<String, Parsed>,
 }
 
 impl ScriptParser {
+    /// Makes a parser that begins to read `sources`, while whoever will ask for them does something else.
+    pub fn reading<'source>(sources: impl IntoIterator<Item = &'source str>) -> Self {
+        let parser = Self::default();
+        for source in sources.into_iter().filter(|source| source.len() <= MAX_BYTES) {
+            // Whoever asks for it is told.
+            if parser.with_worker(|worker| worker.send(source)).is_err() {
+                break;
+            }
+        }
+        parser
+    }
+
     /// Reads a script: the body of an async function with the parameters `api` and `params`.
     ///
     /// # Errors
     ///
     /// All problems that were found; at least one.
     pub fn parse(&self, source: &str) -> Result<ParsedScript, Vec<ScriptProblem>> {
-        if source.len() > MAX_BYTES {
-            return Err(vec![too_long()]);
-        }
-        let parsed = self.work(source).unwrap_or_else(|error| {
-            self.is_lost.set(true);
-            Err(vec![ScriptProblem::new(error.to_string(), 0..0)])
-        })?;
+        let parsed = self.parse_known(source)?;
         let compile = || match self.compiler.get() {
             Some(compiler) => compiler.compile(&parsed.code),
             None => {
@@ -118,18 +131,40 @@ impl ScriptParser {
         Ok(parsed)
     }
 
+    /// Reads a script as [`parse`](Self::parse) does, of which it is known that the engine can compile it: what
+    /// it may call is in it, and found out each time.
+    ///
+    /// # Errors
+    ///
+    /// The problems that are found without the engine.
+    pub fn parse_known(&self, source: &str) -> Result<ParsedScript, Vec<ScriptProblem>> {
+        if source.len() > MAX_BYTES {
+            return Err(vec![too_long()]);
+        }
+        self.work(source).unwrap_or_else(|error| {
+            self.is_lost.set(true);
+            Err(vec![ScriptProblem::new(error.to_string(), 0..0)])
+        })
+    }
+
     /// Has the thread parse.
-    fn work(&self, source: &str) -> Result<Result<ParsedScript, Vec<ScriptProblem>>, ParserError> {
+    fn work(&self, source: &str) -> Result<Parsed, ParserError> {
         if self.is_lost.get() {
             return Err(ParserError::Lost);
         }
+        self.with_worker(|worker| worker.parsed(source))
+    }
+
+    fn with_worker<Done>(
+        &self,
+        with: impl FnOnce(&mut ParserThread) -> Result<Done, ParserError>,
+    ) -> Result<Done, ParserError> {
         let mut worker = self.worker.borrow_mut();
         let worker = match worker.as_mut() {
             Some(worker) => worker,
             None => worker.insert(ParserThread::start()?),
         };
-        worker.sources.send(source.to_owned()).map_err(|_| ParserError::Complex)?;
-        worker.parsed.recv_timeout(PARSER_PATIENCE).map_err(|_| ParserError::Complex)
+        with(worker)
     }
 }
 
@@ -147,7 +182,32 @@ impl ParserThread {
                 }
             },
         )?;
-        Ok(Self { sources, parsed })
+        Ok(Self { sources, parsed, sent: VecDeque::new(), done: HashMap::new() })
+    }
+
+    fn send(&mut self, source: &str) -> Result<(), ParserError> {
+        self.sources.send(source.to_owned()).map_err(|_| ParserError::Complex)?;
+        self.sent.push_back(source.to_owned());
+        Ok(())
+    }
+
+    /// Returns what a script is, once it is parsed.
+    fn parsed(&mut self, source: &str) -> Result<Parsed, ParserError> {
+        if let Some(parsed) = self.done.remove(source) {
+            return Ok(parsed);
+        }
+        if !self.sent.iter().any(|sent| sent == source) {
+            self.send(source)?;
+        }
+        while let Some(sent) = self.sent.pop_front() {
+            let parsed = self.parsed.recv_timeout(PARSER_PATIENCE);
+            let parsed = parsed.map_err(|_| ParserError::Complex)?;
+            if sent == source {
+                return Ok(parsed);
+            }
+            self.done.insert(sent, parsed);
+        }
+        Err(ParserError::Lost)
     }
 }
 

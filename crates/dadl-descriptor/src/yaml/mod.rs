@@ -10,6 +10,7 @@
 
 mod problem;
 mod scalar;
+mod usual;
 
 use std::{
     borrow::Cow,
@@ -195,6 +196,26 @@ pub fn parse_yaml<'text>(
     text: &'text str,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<YamlNode<'text>> {
+    match parse_usual(text) {
+        Some((root, found)) => {
+            findings.extend(found);
+            Some(root)
+        }
+        None => parse_any(text, findings),
+    }
+}
+
+/// Parses a text that has nothing unusual.
+fn parse_usual(text: &str) -> Option<(YamlNode<'_>, Vec<Diagnostic>)> {
+    let mut findings = Vec::new();
+    let mut builder = TreeBuilder::new(text, &mut findings);
+    usual::read(text, &mut builder).ok()?;
+    let root = builder.root?;
+    Some((root, findings))
+}
+
+/// Parses any text.
+fn parse_any<'text>(text: &'text str, findings: &mut Vec<Diagnostic>) -> Option<YamlNode<'text>> {
     let mut options = parser::Options::default();
     options.set_emit_comments(false);
     options.flow_nesting_limit = MAX_DEPTH;
@@ -281,35 +302,53 @@ impl<'text, 'findings> TreeBuilder<'text, 'findings> {
                     None if style == ScalarStyle::Plain => resolve_plain(text),
                     None => YamlValue::String(text),
                 };
-                let span = self.trim(span);
-                let node = YamlNode { value, span };
-                self.add(node, anchor, 1)?;
+                self.scalar(value, span, anchor)?;
             }
             Event::SequenceStart(_, anchor, _) => {
-                self.open(span.start, anchor, OpenContent::Sequence(Vec::new()))?;
+                self.open_sequence(span.start, anchor)?;
             }
             Event::MappingStart(_, anchor, _) => {
-                let content = OpenContent::Mapping {
-                    entries: Vec::new(),
-                    index: HashMap::new(),
-                    key: None,
-                    merges: Vec::new(),
-                };
-                self.open(span.start, anchor, content)?;
+                self.open_mapping(span.start, anchor)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span.end)?,
-            Event::Alias(anchor) => {
-                let Some((node, size)) = self.anchors.get(&anchor) else {
-                    // The anchor belongs to a collection that is still open.
-                    let message = "an alias refers to a value that contains it".to_owned();
-                    return Err(not_yaml(message, span, "refers to itself"));
-                };
-                let (node, size) = (node.clone(), *size);
-                self.add(node, 0, size)?;
-            }
+            Event::Alias(anchor) => self.alias(anchor, span)?,
             _ => {}
         }
         Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        value: YamlValue<'text>,
+        span: Range<usize>,
+        anchor: usize,
+    ) -> BuildResult {
+        let span = self.trim(span);
+        self.add(YamlNode { value, span }, anchor, 1)
+    }
+
+    fn alias(&mut self, anchor: usize, span: Range<usize>) -> BuildResult {
+        let Some((node, size)) = self.anchors.get(&anchor) else {
+            // The anchor belongs to a collection that is still open.
+            let message = "an alias refers to a value that contains it".to_owned();
+            return Err(not_yaml(message, span, "refers to itself"));
+        };
+        let (node, size) = (node.clone(), *size);
+        self.add(node, 0, size)
+    }
+
+    fn open_sequence(&mut self, start: usize, anchor: usize) -> BuildResult {
+        self.open(start, anchor, OpenContent::Sequence(Vec::new()))
+    }
+
+    fn open_mapping(&mut self, start: usize, anchor: usize) -> BuildResult {
+        let content = OpenContent::Mapping {
+            entries: Vec::new(),
+            index: HashMap::new(),
+            key: None,
+            merges: Vec::new(),
+        };
+        self.open(start, anchor, content)
     }
 
     /// Cuts the line break and the spaces that a block scalar ends in.

@@ -42,7 +42,9 @@ impl CompiledPath {
         if deepest(text) > DEEPEST_BRACKETS {
             return Err(PathSyntaxError::Nested);
         }
-        check_path(text)?;
+        if !is_names(text) {
+            check_path(text)?;
+        }
         let rest = text.strip_prefix('$').unwrap_or_default();
         let segments = PathReader { rest }.segments()?;
         if segments.len() > MOST_SEGMENTS {
@@ -62,6 +64,17 @@ impl CompiledPath {
 /// Has the library judge.
 fn check_path(text: &str) -> Result<Checked, PathSyntaxError> {
     Checked::parse(text).map_err(|error| PathSyntaxError::Malformed(error.to_string()))
+}
+
+/// Returns whether a path is nothing but names, such as `$.data.items`: most are, and the library need not
+/// be asked.
+fn is_names(text: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let mut parts = text.split('.');
+    parts.next() == Some("$") && parts.all(is_name)
 }
 
 /// Returns how deep the brackets of a path are nested, quoted ones left out.
