@@ -225,7 +225,7 @@ impl Prober {
             .map_err(|error| format!("{error:?}"))?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| format!("{error:?}"))?;
-        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        let data = text.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
         let value: Value =
             data.filter_map(|data| serde_json::from_str(data).ok()).next().unwrap_or_default();
         match value["result"]["structuredContent"]["result"] == "pong" {

@@ -592,7 +592,12 @@ fn build_authenticator(backend: &LoadedBackend, credentials: &CredentialResolver
         origins: backend.origins(),
     };
     let Descriptor { auth, auth_rules, .. } = &*backend.descriptor;
-    Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(source))
+    let authenticator =
+        Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(source));
+    match servers::later_login(backend, credentials) {
+        Some(later) => authenticator.after(later),
+        None => authenticator,
+    }
 }
 
 /// Names the patterns of `tools`, `exclude_tools` and `overrides` that match no tool.

@@ -13,6 +13,7 @@ mod question;
 pub mod script;
 mod shown_name;
 mod task_right;
+mod task_stop;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::detached::DetachedCall;
+pub use self::task_stop::TaskStop;
 use crate::{
     access::{AccessDecision, AccessDenial, ProfileBound},
     call::{self, ArgumentError, BackendPlace, BaseUrl, CallArguments, CallChannel},
@@ -327,6 +329,9 @@ impl Gate {
     /// [`CallRefusal::NoTask`] for a handle that leads nowhere, [`CallRefusal::Denied`] when the level or
     /// the name of the watching tool is not allowed.
     pub fn check_task(&self, handle: &TaskHandle) -> Result<TaskRight, CallRefusal> {
+        if let Some(right) = self.check_server_task(handle) {
+            return right;
+        }
         let (backend, tools) = self.task_tools(handle)?;
         self.check_decision(&tools.watch)?;
         let right =

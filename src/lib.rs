@@ -25,11 +25,13 @@ pub mod mcp;
 pub mod mcp_client;
 pub mod outcome;
 pub mod response;
-pub mod secrets;
 pub mod shares;
 #[cfg(test)]
 mod tests;
 pub mod worker;
+
+/// What takes secrets out of all that leaves the program.
+pub use dadl_secrets as secrets;
 
 /// What the targets in `fuzz/` need and no other user of the library does.
 #[cfg(fuzzing)]

@@ -4,7 +4,7 @@
 
 #[path = "../../tests/it/answers.rs"]
 mod answers;
-#[path = "../../src/secrets/spell.rs"]
+#[path = "../../crates/dadl-secrets/src/spell.rs"]
 mod spell;
 
 use std::{

@@ -282,6 +282,7 @@ fn take_list(backend: &mut LoadedBackend, list: &ServerList, how: ServerFound) -
     let said = backend.settings.overrides.clone();
     let Some(server) = backend.server_mut() else { return Vec::new() };
     let (mut tools, errors) = ServerTools::read(&list.tools, &server.settings.levels);
+    tools.note_tasks(&list.capabilities);
     let pins = &server.listing.pins;
     let doubts = pins.doubts(&list.tools);
     tools.hold_back(|tool| doubts.get(tool).copied());

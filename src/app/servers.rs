@@ -20,12 +20,12 @@ use crate::{
         BackendSettings, PrivateHost,
         credentials::{BackendCredentials, CredentialResolver},
         server_login::ServerLogin,
-        servers::{EnvValue, HttpServerSettings, ServerConnection, ServerSettings, StdioSettings},
+        servers::{EnvValue, ServerConnection, ServerSettings, StdioSettings},
     },
     executor::{ServerClient, ServerPlace},
     http::{
         auth::Authenticator, backend::Backend, client_certificate,
-        connection_guard::ConnectionGuard,
+        connection_guard::ConnectionGuard, mcp_authorization::StoredLogin,
     },
 };
 
@@ -165,16 +165,8 @@ pub(super) fn load_server(
     let access = match &settings.connection {
         ServerConnection::Stdio(process) => ServerAccess::Process(process.clone()),
         ServerConnection::Http(http) => {
-            let login = stored_login(backend, http, credentials);
-            let mut reached = backend.clone();
-            if let Some(login) = &login {
-                login.admit(&mut reached);
-            }
-            let access = http_access(&reached, &http.auth).map_err(problem)?;
-            descriptor.auth = match login {
-                Some(login) => login.auth(&backend.name),
-                None => http.auth.clone(),
-            };
+            let access = http_access(backend, &http.auth).map_err(problem)?;
+            descriptor.auth = http.auth.clone();
             let rotation = super::check_rotation(&descriptor, credentials);
             rotation.map_err(|error| problem(Box::new(error.into())))?;
             ServerAccess::Http(Box::new(access))
@@ -200,20 +192,45 @@ pub(super) fn load_server(
     })
 }
 
-/// Returns the login that `setup` has stored for a server, where its settings leave that to MCP. Without one
-/// nothing is sent, and the server says whether it takes that.
-fn stored_login(
-    backend: &BackendSettings,
-    http: &HttpServerSettings,
+/// Returns what finds the login that `setup` has stored for a server, where its settings leave that to MCP.
+/// Without one nothing is sent, and the server says whether it takes that.
+pub(super) fn later_login(
+    loaded: &LoadedBackend,
     credentials: &CredentialResolver,
-) -> Option<ServerLogin> {
-    http.authorization.as_ref()?;
-    let url = Url::parse(backend.url.as_deref().unwrap_or_default()).ok()?;
-    ServerLogin::load(credentials, backend, &url).unwrap_or_else(|error| {
-        // What cannot be used is not used; the server then says that it wants a login.
-        tracing::warn!("{error}");
-        None
-    })
+) -> Option<Arc<StoredLogin>> {
+    let (settings, url) = loaded.mcp_login()?;
+    Some(Arc::new(StoredLogin::new(settings, url, credentials)))
+}
+
+impl LoadedBackend {
+    /// Returns the server whose login is left to MCP, and its URL.
+    fn mcp_login(&self) -> Option<(&BackendSettings, &Url)> {
+        let server = self.server()?;
+        let ServerConnection::Http(http) = &server.settings.connection else { return None };
+        http.authorization.as_ref()?;
+        match &server.access {
+            ServerAccess::Process(_) => None,
+            ServerAccess::Http(access) => Some((&self.settings, &access.url)),
+        }
+    }
+
+    /// Returns the same with the login that is stored for it now, for people who want to know of it: a run
+    /// reads it when a request needs it.
+    #[must_use]
+    pub fn with_stored_login(&self, credentials: &CredentialResolver) -> Self {
+        let mut known = self.clone();
+        let Some((settings, url)) = self.mcp_login() else { return known };
+        match ServerLogin::load(credentials, settings, url) {
+            Ok(Some(login)) => {
+                let descriptor: &mut Descriptor = Arc::make_mut(&mut known.descriptor);
+                descriptor.auth = login.auth(&settings.name);
+            }
+            Ok(None) => {}
+            // A run tells the same.
+            Err(error) => tracing::debug!(%error, "a stored login cannot be used"),
+        }
+        known
+    }
 }
 
 fn http_access(

@@ -148,6 +148,11 @@ impl CatalogEntry {
         self.descriptor.tasks_of(tool)
     }
 
+    /// Returns whether a call may begin a task, of an API or of another MCP server.
+    pub fn may_begin_task(&self) -> bool {
+        self.tasks().is_some() || self.server_tool().is_some_and(|tool| tool.begins_tasks)
+    }
+
     /// Returns the name in the descriptor, or that which the server knows.
     pub fn declared_name(&self) -> &str {
         self.operation().declared_name()

@@ -347,6 +347,17 @@ impl Catalog {
         self.entries.iter().find(found)
     }
 
+    /// Returns the tool of another MCP server that a handle of a task names: by the name that the server
+    /// knows, or by that which hosts see.
+    pub fn find_server_tool(&self, backend: &str, tool: &str) -> Option<&CatalogEntry> {
+        let mut entries = self
+            .entries
+            .iter()
+            .filter(|entry| *entry.backend_name == *backend && entry.server_tool().is_some());
+        let shown = entries.clone().find(|entry| entry.name == tool);
+        entries.find(|entry| entry.declared_name() == tool).or(shown)
+    }
+
     /// Returns the names of the tools that read what `entry` changes, by what both are called after:
     /// at most three, those that read one thing first.
     pub fn readers_of(&self, entry: &CatalogEntry) -> Vec<String> {

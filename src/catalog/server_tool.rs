@@ -28,6 +28,9 @@ const LONGEST_CHECKED: usize = 256 * 1024;
 const PATTERN_STEPS: usize = 20_000;
 const PATTERN_BYTES: usize = 1024 * 1024;
 
+/// Where a server says that calls may go on as tasks (2026-07-28).
+const TASKS_EXTENSION: &str = "/extensions/io.modelcontextprotocol~1tasks";
+
 /// A tool of another MCP server.
 #[derive(Debug)]
 pub struct ServerTool {
@@ -49,6 +52,8 @@ pub struct ServerTool {
     pub held: Option<PinDoubt>,
     /// Whether the server calls it as a task only (`execution.taskSupport` of 2025-11-25).
     pub needs_task: bool,
+    /// Whether a call may go on as a task, as far as the server says.
+    pub begins_tasks: bool,
     params: Vec<Param>,
     is_open: bool,
     /// The results, without references.
@@ -115,6 +120,15 @@ impl ServerTools {
         tools.filter(|(name, _)| names.insert(*name)).collect()
     }
 
+    /// Notes of tools, which nobody else has yet, whether they begin tasks by what the server says that it
+    /// can do: from 2026-07-28 on each may.
+    pub(crate) fn note_tasks(&mut self, capabilities: &Value) {
+        let may_begin = capabilities.pointer(TASKS_EXTENSION).is_some_and(Value::is_object);
+        for tool in self.each_mut() {
+            tool.begins_tasks |= may_begin;
+        }
+    }
+
     /// Holds tools back, which nobody else has yet.
     pub(crate) fn hold_back(&mut self, doubt: impl Fn(&str) -> Option<PinDoubt>) {
         for tool in Arc::get_mut(&mut self.0).into_iter().flatten() {
@@ -166,6 +180,8 @@ impl ServerTool {
         let titled = annotations.and_then(|it| it.get("title")?.as_str());
         let resolved = resolve(input_schema);
         let form = server_schema::arguments(&resolved.schema);
+        let support = item.pointer("/execution/taskSupport").and_then(Value::as_str);
+        let needs_task = support == Some("required");
         Ok(Self {
             title: text("title").or(titled).map(str::to_owned),
             description: text("description").unwrap_or_default().to_owned(),
@@ -180,8 +196,8 @@ impl ServerTool {
             },
             access: levels.level_of(&name).cloned(),
             held: None,
-            needs_task: item.pointer("/execution/taskSupport").and_then(Value::as_str)
-                == Some("required"),
+            needs_task,
+            begins_tasks: needs_task,
             params: server_schema::params(&form),
             is_open: form.is_open,
             validator: OnceLock::new(),

@@ -14,13 +14,14 @@ use super::{
     args::BackendArgs,
     failure::CliFailure,
     load,
-    served_profile::ServedProfile,
+    served_profile::{ServedProfile, publish_all},
     settings_watch::{LOOK, LookFinding, WatchedFiles},
 };
 use crate::{
     app::{App, ListPace, ReloadReport, watch_lists},
     catalog::BackendId,
     config::{Settings, credentials::CredentialResolver, env_vars::Environment},
+    mcp::ServedPaths,
     mcp_client::ServerList,
 };
 
@@ -38,6 +39,8 @@ pub(super) struct LiveSettings {
     pub(super) origin: Option<PathBuf>,
     /// What clients talk to.
     pub(super) served: Vec<ServedProfile>,
+    /// The paths of profiles.
+    pub(super) paths: ServedPaths,
     /// Before the settings were read first.
     pub(super) begun: SystemTime,
     /// Why the newest settings are not used, if they are not.
@@ -154,9 +157,7 @@ impl LiveSettings {
                 }
                 let app = load::list_servers(app).await;
                 self.app = Arc::new(app);
-                for profile in &self.served {
-                    profile.publish(&self.app);
-                }
+                publish_all(&mut self.served, &self.app, &self.paths);
                 // Whoever reads it finds them in use.
                 tracing::info!("the settings were read again: {report}");
                 true

@@ -38,6 +38,8 @@ pub(super) enum ServersNeeded<'name> {
     All,
     /// All, unless a tool of this name is there without them.
     For(&'name str),
+    /// All, where a backend of this name is another MCP server.
+    Of(&'name str),
     /// None.
     None,
 }
@@ -58,6 +60,10 @@ pub(super) async fn open_backends(
     let is_needed = match needed {
         ServersNeeded::All => true,
         ServersNeeded::For(name) => app.gate.catalog().find(name).is_none(),
+        ServersNeeded::Of(backend) => {
+            let of = app.backends.iter().find(|it| it.settings.name == backend);
+            of.is_some_and(|it| it.server().is_some())
+        }
         ServersNeeded::None => false,
     };
     let app = if is_needed { list_servers(app).await } else { app };

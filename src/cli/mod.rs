@@ -39,6 +39,7 @@ mod progress;
 mod proposed_levels;
 pub mod report;
 mod rewrite;
+mod runtimes;
 mod screen;
 mod search;
 mod serve;
@@ -73,6 +74,7 @@ use self::{
     exit::ExitReason,
     failure::CliFailure,
     flags::BackendFlags,
+    runtimes::{for_many_clients, one_shot},
 };
 use crate::{config::env_vars::Environment, http, mcp_client};
 
@@ -101,7 +103,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut console = Console::of_process(cli.global.color, flags, &environment);
     #[cfg(feature = "simulator")]
     if let CliCommand::Simulate(args) = &cli.command
-        && let Some(served) = simulate::run_on_lines(args, &mut console)
+        && let Some(served) = simulate::run_by_script(args, &mut console)
     {
         return served.map_or_else(|failure| failure.print(&mut console).into(), ExitCode::from);
     }
@@ -152,6 +154,7 @@ fn dispatch(
             // Requests of several HTTP clients may run side by side; stdio has one client.
             let runtime = if args.http.is_some() { for_many_clients() } else { one_shot() }?;
             let done = runtime.block_on(async {
+                tokio::spawn(runtimes::tick());
                 let done = serve::run(args, environment, console).await;
                 // A second signal: nothing is waited for.
                 if !matches!(
@@ -194,12 +197,4 @@ async fn settle_defaults() {
         () = http::settled() => {}
         _ = signals.next() => {}
     }
-}
-
-fn one_shot() -> Result<tokio::runtime::Runtime, CliFailure> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
-}
-
-fn for_many_clients() -> Result<tokio::runtime::Runtime, CliFailure> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }

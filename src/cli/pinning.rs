@@ -3,12 +3,16 @@
 
 use std::io::{self, BufRead as _, Write as _};
 
+use url::Url;
+
 use super::{console::Console, failure::CliFailure};
 use crate::{
-    app::{ApiAccess, LoadedBackend},
-    config::{BackendSettings, CertificatePin, SettingsProvenance},
+    app::LoadedBackend,
+    call::BaseUrl,
+    config::{AddressKey, BackendSettings, CertificatePin, SettingsProvenance},
     http::{
         certificate_trust::{CertificateTrust, PresentedCertificate, RefusedCertificate},
+        connection_guard::ConnectionGuard,
         tls,
     },
 };
@@ -22,12 +26,28 @@ pub(super) async fn ask_pin(
     backend: &LoadedBackend,
     console: &mut Console,
 ) -> Result<Option<CertificatePin>, CliFailure> {
-    let Some(api) = backend.web().filter(|api| api.base.is_tls()) else { return Ok(None) };
+    let Some(api) = backend.web() else { return Ok(None) };
+    ask_pin_at(&backend.settings, &api.base, &api.guard, console).await
+}
+
+/// Does the same for a backend that is reached so.
+///
+/// # Errors
+///
+/// Those of [`ask_pin`].
+pub(super) async fn ask_pin_at(
+    settings: &BackendSettings,
+    base: &BaseUrl,
+    guard: &ConnectionGuard,
+    console: &mut Console,
+) -> Result<Option<CertificatePin>, CliFailure> {
+    if !base.is_tls() {
+        return Ok(None);
+    }
     // What keeps it from being reached is told by the check.
-    let presented = tls::presented_certificate(&backend.settings, &api.base, &api.guard).await;
+    let presented = tls::presented_certificate(settings, base, guard).await;
     let Ok(presented) = presented else { return Ok(None) };
-    show_certificate(&presented, api, console)?;
-    let settings = &backend.settings;
+    show_certificate(&presented, base.as_url(), console)?;
     match &presented.trust {
         Ok(CertificateTrust::Any) => {
             let how = how_to_pin(settings, presented.fingerprint);
@@ -36,7 +56,8 @@ pub(super) async fn ask_pin(
         }
         Ok(_) => Ok(None),
         Err(refused) => {
-            if console.can_ask && ask_agreement(settings, console)? {
+            let whom = format!("backend \"{}\"", settings.name);
+            if console.can_ask && ask_agreement(&whom, console)? {
                 return Ok(Some(presented.fingerprint));
             }
             let hint = format!(
@@ -46,6 +67,38 @@ pub(super) async fn ask_pin(
             Err(CliFailure::settings(format!("{refused}; nothing was sent")).hint(hint))
         }
     }
+}
+
+/// Lets a person pin the certificate of whoever gives access to an MCP server, at the origin of `url`;
+/// `None` where there is nothing to ask.
+///
+/// # Errors
+///
+/// The certificate is not trusted, and nobody pinned it.
+pub(super) async fn ask_login_pin(
+    settings: &BackendSettings,
+    url: &Url,
+    guard: &ConnectionGuard,
+    console: &mut Console,
+) -> Result<Option<CertificatePin>, CliFailure> {
+    if url.scheme() != "https" {
+        return Ok(None);
+    }
+    let place = (AddressKey::AuthorizationServer, url, false);
+    let Ok(presented) = tls::presented_at(settings, place, guard).await else { return Ok(None) };
+    let Err(refused) = &presented.trust else { return Ok(None) };
+    show_certificate(&presented, url, console)?;
+    let origin = url.origin().ascii_serialization();
+    if console.can_ask && ask_agreement(&format!("the login at {origin}"), console)? {
+        return Ok(Some(presented.fingerprint));
+    }
+    let failure =
+        CliFailure::settings(format!("{origin} was not asked: {refused}; nothing was sent"));
+    let name = &settings.name;
+    Err(failure.hint(format!(
+        "run `dadl-mcp setup {name}` at a terminal, compare it with that of the authorization server, and \
+         agree to it"
+    )))
 }
 
 /// Says what pins a certificate for good.
@@ -86,12 +139,12 @@ pub(super) fn tell_pin(
 
 fn show_certificate(
     presented: &PresentedCertificate,
-    api: &ApiAccess,
+    url: &Url,
     console: &mut Console,
 ) -> io::Result<()> {
     let PresentedCertificate { details, fingerprint, trust } = presented;
     let err = &mut console.err;
-    let host = api.base.as_url().host_str().unwrap_or_default();
+    let host = url.host_str().unwrap_or_default();
     let why = match trust {
         Ok(CertificateTrust::Any) => "accepted like any other (`tls_skip_verify`)",
         Ok(CertificateTrust::Chain) => "an authority vouches for it",
@@ -110,14 +163,13 @@ fn show_certificate(
     writeln!(err, "  SHA-256: {fingerprint}")
 }
 
-fn ask_agreement(settings: &BackendSettings, console: &mut Console) -> io::Result<bool> {
-    let name = &settings.name;
+fn ask_agreement(whom: &str, console: &mut Console) -> io::Result<bool> {
     writeln!(
         console.err,
         "nothing was sent yet. On the server, `openssl x509 -noout -fingerprint -sha256 -in FILE` shows \
          the fingerprint of its certificate"
     )?;
-    write!(console.err, "is it the same, and shall backend \"{name}\" be pinned to it? [y/N] ")?;
+    write!(console.err, "is it the same, and shall {whom} be pinned to it? [y/N] ")?;
     console.err.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;

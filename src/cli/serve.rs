@@ -29,7 +29,7 @@ use crate::{
         env_vars::{self, Environment},
         shell::shell_quoted,
     },
-    mcp::{HttpOptions, LiveServer, ServeError, serve_paths, serve_stdio},
+    mcp::{HttpOptions, LiveServer, ServeError, ServedPaths, serve_paths, serve_stdio},
 };
 
 /// So many file descriptors are enough for every bound of the program.
@@ -102,7 +102,6 @@ pub(super) async fn run(
         signals.reloading(Arc::clone(&reload));
     }
     let doors = ServedDoors::of(&served)?;
-    let grace = app.limits.shutdown_grace;
     let settings = LiveSettings {
         args: args.backends,
         environment,
@@ -112,6 +111,7 @@ pub(super) async fn run(
         served,
         begun,
         trouble: None,
+        paths: doors.paths.clone(),
     };
     let end = CancellationToken::new();
     let settings = tokio::spawn(settings.run(reload, may_change, end.clone()));
@@ -124,7 +124,7 @@ pub(super) async fn run(
     };
     end.cancel();
     if let Ok(app) = settings.await {
-        app.executor.end_servers(grace).await;
+        app.executor.end_servers(app.limits.shutdown_grace).await;
     }
     match served? {
         Ok(served) => served.map(|()| ExitReason::Ok).map_err(CliFailure::from),
@@ -137,7 +137,7 @@ pub(super) async fn run(
 struct ServedDoors {
     first: LiveServer,
     /// Those at paths that end with their names.
-    others: Vec<(String, LiveServer)>,
+    paths: ServedPaths,
     /// How many tools each lists.
     listed: Vec<usize>,
 }
@@ -147,10 +147,11 @@ impl ServedDoors {
         let Some((first, others)) = served.split_first() else {
             return Err(CliFailure::settings("there is nothing to serve"));
         };
-        let named = |profile: &ServedProfile| Some((profile.path.clone()?, profile.live.clone()));
+        let paths = ServedPaths::default();
+        others.iter().for_each(|profile| profile.put(&paths));
         Ok(Self {
             first: first.live.clone(),
-            others: others.iter().filter_map(named).collect(),
+            paths,
             listed: served.iter().map(|profile| profile.listed).collect(),
         })
     }
@@ -174,9 +175,9 @@ impl ServedDoors {
         if console.can_ask {
             say_how_to_reach(name, &url, options.token.is_some(), console)?;
         }
-        let Self { first, others, listed } = self;
+        let Self { first, paths, listed } = self;
         listed.into_iter().for_each(warn_of_many);
-        let serving = serve_paths(first, others, listener, options, shutdown.clone());
+        let serving = serve_paths(first, paths, listener, options, shutdown.clone());
         Ok(signals.end(shutdown, serving).await)
     }
 }

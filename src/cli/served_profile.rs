@@ -10,7 +10,8 @@ use crate::{
     catalog::{CatalogEntry, CatalogOperation},
     config::{ProfileSettings, Surface},
     mcp::{
-        BackendSummary, FileMention, LiveServer, McpServer, SearchMention, ShownTools, instructions,
+        BackendSummary, FileMention, LiveServer, McpServer, SearchMention, ServedPaths, ShownTools,
+        instructions,
     },
 };
 
@@ -32,15 +33,36 @@ pub(super) struct ServedProfile {
     /// Which one; `None` for all that is loaded.
     profile: Option<String>,
     /// What follows the path of the protocol.
-    pub(super) path: Option<String>,
+    path: Option<String>,
     /// What clients talk to.
     pub(super) live: LiveServer,
     /// How many tools are listed at first.
     pub(super) listed: usize,
     plan: ServerPlan,
+    /// What the flags say, without what was chosen for this one.
+    flags: ServerPlan,
 }
 
 impl ServerPlan {
+    /// Makes what is served of a profile at a path of its own; otherwise it is all that is served.
+    fn serve_one(
+        self,
+        app: &App,
+        profile: Option<&ProfileSettings>,
+        has_path: bool,
+    ) -> ServedProfile {
+        let (server, plan) = self.build(app, profile);
+        let name = || profile.map(|it| it.bound.name.clone());
+        ServedProfile {
+            profile: name(),
+            path: name().filter(|_| has_path),
+            listed: server.tool_count(),
+            live: LiveServer::new(server, self.may_change || app.has_servers()),
+            plan,
+            flags: self,
+        }
+    }
+
     /// Makes what is served: over HTTP all that is loaded and each profile, unless one is named.
     pub(super) fn serve(
         self,
@@ -68,19 +90,7 @@ impl ServerPlan {
         };
         // Clients of one profile reach no other, unless they are told of its path.
         let is_alone = profile.is_some();
-        let served = wanted.into_iter().map(|profile| {
-            let (server, plan) = self.build(app, profile);
-            let listed = server.tool_count();
-            let may_change = self.may_change || app.has_servers();
-            ServedProfile {
-                profile: profile.map(|it| it.bound.name.clone()),
-                path: profile.filter(|_| !is_alone).map(|it| it.bound.name.clone()),
-                live: LiveServer::new(server, may_change),
-                plan,
-                listed,
-            }
-        });
-        Ok(served.collect())
+        Ok(wanted.into_iter().map(|profile| self.serve_one(app, profile, !is_alone)).collect())
     }
 
     /// Makes a server, and the plan for those that come after it: they have the same surface.
@@ -130,6 +140,20 @@ impl ServerPlan {
 }
 
 impl ServedProfile {
+    /// Serves it at its path.
+    pub(super) fn put(&self, paths: &ServedPaths) {
+        if let Some(name) = &self.path {
+            paths.put(name, self.live.clone());
+        }
+    }
+
+    /// Returns whether it has a path of its own, and the settings do not have it any more.
+    fn is_gone(&self, app: &App) -> bool {
+        let is_known =
+            |name: &String| app.profiles.iter().any(|profile| profile.bound.name == *name);
+        self.path.as_ref().is_some_and(|name| !is_known(name))
+    }
+
     /// Serves from now on what has been loaded; a profile that is gone lets nothing through.
     pub(super) fn publish(&self, app: &App) {
         let known = self.profile.as_ref().map(|name| {
@@ -138,6 +162,37 @@ impl ServedProfile {
         });
         let (server, _) = self.plan.build(app, known.as_ref());
         self.live.publish(server);
+    }
+}
+
+/// Serves from now on what has been loaded: profiles that are new get a path, and those that are gone lose
+/// theirs.
+pub(super) fn publish_all(served: &mut Vec<ServedProfile>, app: &App, paths: &ServedPaths) {
+    served.retain(|profile| {
+        let is_gone = profile.is_gone(app);
+        if let Some(name) = profile.path.as_ref().filter(|_| is_gone) {
+            paths.remove(name);
+            tracing::info!("profile \"{name}\" is gone: nothing is served at its path any more");
+        }
+        !is_gone
+    });
+    served.iter().for_each(|profile| profile.publish(app));
+    // Where one profile is served alone, others have no path.
+    let Some(all) = served.first().filter(|it| it.profile.is_none() && it.flags.is_http) else {
+        return;
+    };
+    let flags = all.flags;
+    let is_served = |name: &str| served.iter().any(|it| it.profile.as_deref() == Some(name));
+    let new = app.profiles.iter().filter(|profile| !is_served(&profile.bound.name));
+    let new: Vec<ServedProfile> =
+        new.map(|profile| flags.serve_one(app, Some(profile), true)).collect();
+    for profile in new {
+        profile.put(paths);
+        if let Some(name) = &profile.path {
+            tracing::info!("profile \"{name}\" is new: it is served at /mcp/{name}");
+        }
+        warn_of_many(profile.listed);
+        served.push(profile);
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::console::Console;
 use crate::outcome::{
     JsonText, SavedFile,
-    content::{ContentPart, ServerContent},
+    content::{ContentPart, ServerContent, TextPart},
 };
 
 /// A value whose tree would take more is printed as it came, in bytes.
@@ -32,7 +32,7 @@ pub(super) fn print_content(
     let ServerContent { blocks, structured } = content;
     for block in blocks {
         match block {
-            ContentPart::Text(text) => {
+            ContentPart::Text(TextPart { text, .. }) => {
                 let end = if text.ends_with('\n') { "" } else { "\n" };
                 write!(console.out, "{text}{end}")?;
             }

@@ -21,6 +21,7 @@ use super::{
     entered_credentials::{DraftEnd, EnteredCredentials, ask_value, choose_place, try_credentials},
     exit::ExitReason,
     failure::CliFailure,
+    pinning,
     process_secrets::SECRETS,
     signals::SignalListener,
 };
@@ -53,6 +54,9 @@ const LONGEST_WORDS: usize = 300;
 
 /// The right to get a refresh token, where an authorization server has it as one (OpenID Connect).
 const OFFLINE: &str = "offline_access";
+
+/// So many certificates of others a person is asked about before the login.
+const MOST_PINS: usize = 4;
 
 /// A registered secret that ends sooner is of no use.
 const SECRET_MARGIN: u64 = 60 * 60;
@@ -104,8 +108,10 @@ pub(super) async fn log_in(
         return Err(CliFailure::usage(format!("--scope: `{wrong}` is no scope")));
     }
     let draft = CredentialResolver::new(environment.clone()).noting(&SECRETS).draft();
-    let mut site = ServerSite::new(backend, &url).map_err(refused)?;
-    let Some(found) = discover(&mut site, &wanted).await.map_err(refused)? else {
+    let (pinned, mut site) = pinned_site(backend, &url, &draft, console).await?;
+    let backend = &pinned;
+    let found = discover_pinning(&mut site, &wanted, console).await?;
+    let Some(found) = found else {
         writeln!(console.out, "the MCP server \"{}\" asks for no login", backend.name)?;
         return Ok(ExitReason::Ok);
     };
@@ -113,13 +119,15 @@ pub(super) async fn log_in(
     let kept = kept_login(&draft, backend, &url, &found, console)?;
     let scopes = chosen_scopes(args, &wanted, &found, kept.as_ref());
     let names = LoginNames::of(&backend.name);
-    let setup = ServerSetup { args, backend, wanted, url, names, draft, site, found, kept, scopes };
+    let mut setup =
+        ServerSetup { args, backend, wanted, url, names, draft, site, found, kept, scopes };
     setup.explain(console)?;
     setup.check_addresses().await?;
     if !setup.confirm(console)? {
         writeln!(console.err, "nothing was asked for, and nothing was stored")?;
         return Ok(ExitReason::Failed);
     }
+    setup.pin_endpoints(console).await?;
     let origins = setup.origins();
     let recipient = CredentialRecipient { backend, origins: &origins };
     let entered = EnteredCredentials { draft: &setup.draft, recipient, place };
@@ -154,6 +162,50 @@ pub(super) async fn log_in(
     };
     let checked = try_credentials(check, signals.as_mut()).await?;
     entered.end(checked, is_obtained, console)
+}
+
+/// Returns the server with the certificates that a person has seen: nothing is sent before that.
+async fn pinned_site(
+    backend: &BackendSettings,
+    url: &Url,
+    draft: &CredentialResolver,
+    console: &mut Console,
+) -> Result<(BackendSettings, ServerSite), CliFailure> {
+    let site = ServerSite::new(backend, url).map_err(refused)?;
+    let pin = pinning::ask_pin_at(backend, site.base(), &site.guard(), console).await?;
+    let mut pinned = backend.clone();
+    if let Some(pin) = pin {
+        pinning::tell_pin(backend, pin, console)?;
+        pinned.tls_fingerprint.push(pin);
+    }
+    // What was agreed to before counts.
+    if let Ok(Some(kept)) = ServerLogin::load(draft, backend, url) {
+        pinned.login_pins = kept.pins;
+    }
+    let site = ServerSite::new(&pinned, url).map_err(refused)?;
+    Ok((pinned, site))
+}
+
+/// Finds out who gives access; a certificate of theirs that nothing vouches for is shown to a person first.
+async fn discover_pinning(
+    site: &mut ServerSite,
+    wanted: &McpAuthorization,
+    console: &mut Console,
+) -> Result<Option<Discovery>, CliFailure> {
+    for _ in 0..MOST_PINS {
+        match discover(site, wanted).await {
+            Err(AuthorizationError::Certificate { url, refused: why })
+                if url.origin() != site.url().origin() =>
+            {
+                let guard = site.guard();
+                let asked = pinning::ask_login_pin(site.settings(), &url, &guard, console).await?;
+                let again = AuthorizationError::Certificate { url: url.clone(), refused: why };
+                site.accept(&url, asked.ok_or_else(|| refused(again))?);
+            }
+            found => return found.map_err(refused),
+        }
+    }
+    Err(CliFailure::settings("too many certificates are not trusted; nothing was asked for"))
 }
 
 /// Returns what is stored, if it is of the same authorization server; what cannot be used is told.
@@ -278,6 +330,28 @@ impl ServerSetup<'_> {
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Lets a person pin the certificates of the endpoints that nothing vouches for, before something is
+    /// sent there.
+    async fn pin_endpoints(&mut self, console: &mut Console) -> Result<(), CliFailure> {
+        let IssuerMetadata { registration_endpoint, token_endpoint, revocation_endpoint, .. } =
+            &self.found.issuer;
+        let others = registration_endpoint.iter().chain(revocation_endpoint);
+        let endpoints: Vec<Url> = others.chain([token_endpoint]).cloned().collect();
+        for endpoint in endpoints {
+            let is_known =
+                self.site.settings().login_pins.iter().any(|it| it.at(&endpoint).is_some());
+            if is_known || endpoint.origin() == self.url.origin() {
+                continue;
+            }
+            let (settings, guard) = (self.site.settings(), self.site.guard());
+            let pin = pinning::ask_login_pin(settings, &endpoint, &guard, console).await?;
+            if let Some(pin) = pin {
+                self.site.accept(&endpoint, pin);
+            }
+        }
+        Ok(())
     }
 
     /// Returns where the login goes, or what it gives.
@@ -511,6 +585,7 @@ impl ServerSetup<'_> {
             scopes,
             registration,
             is_private: self.site.is_private(),
+            pins: self.site.settings().login_pins.clone(),
         };
         self.draft.set(&names.record, login.write());
     }

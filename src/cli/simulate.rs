@@ -3,7 +3,7 @@
 mod script;
 pub(super) mod values;
 
-use std::io::Write as _;
+use std::{io::Write as _, net::SocketAddr};
 
 use dadl_simulator::{Product, SimulatorOptions, WriteLag};
 
@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{config::shell::shell_quoted, mcp::ServeError};
 
-/// Serves on standard input and output, when the product is a server of the Model Context Protocol;
-/// returns the code that its script ends with.
-pub(super) fn run_on_lines(
+/// Serves on standard input and output, or over HTTP, when the product is a server of the Model Context
+/// Protocol; returns the code that its script ends with.
+pub(super) fn run_by_script(
     args: &SimulateArgs,
     console: &mut Console,
 ) -> Option<Result<u8, CliFailure>> {
@@ -25,8 +25,28 @@ pub(super) fn run_on_lines(
             let failure = format!("--script: {} does nothing by script", args.product);
             Some(Err(CliFailure::usage(failure).hint("`dadl-mcp simulate mcp` does")))
         }
-        _ => is_server.then(|| script::serve(args.script.as_deref(), console)),
+        _ if !is_server && args.http.is_some() => {
+            let failure = format!("--http: {} listens where --listen says", args.product);
+            Some(Err(CliFailure::usage(failure)))
+        }
+        _ => is_server.then(|| match args.http {
+            None => script::serve(args.script.as_deref(), console),
+            Some(address) => match is_open(address, args) {
+                Some(failure) => Err(failure),
+                None => script::serve_http(args.script.as_deref(), address, console),
+            },
+        }),
     }
+}
+
+/// Says that others could reach an address, unless they may.
+fn is_open(address: SocketAddr, args: &SimulateArgs) -> Option<CliFailure> {
+    if address.ip().to_canonical().is_loopback() || args.allow_remote {
+        return None;
+    }
+    let failure = format!("{address} can be reached from other machines");
+    let hint = "say --allow-remote when they may do everything, or listen on 127.0.0.1";
+    Some(CliFailure::settings(failure).hint(hint))
 }
 
 /// Serves until a signal comes.
@@ -36,10 +56,8 @@ pub(super) async fn run(
 ) -> Result<ExitReason, CliFailure> {
     let product = Product::find(&args.product)
         .ok_or_else(|| CliFailure::usage(format!("there is no product \"{}\"", args.product)))?;
-    if !args.listen.ip().to_canonical().is_loopback() && !args.allow_remote {
-        let failure = format!("{} can be reached from other machines", args.listen);
-        return Err(CliFailure::settings(failure)
-            .hint("say --allow-remote when they may do everything, or listen on 127.0.0.1"));
+    if let Some(failure) = is_open(args.listen, &args) {
+        return Err(failure);
     }
     if args.changes.is_some() && !product.changes {
         let failure = format!("--changes: nothing changes by itself in {}", product.title);

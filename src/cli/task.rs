@@ -10,11 +10,13 @@ use super::{
     failure::CliFailure,
     load,
     progress::CallMonitor,
+    server_questions::AskingTerminal,
     signals::SignalListener,
 };
 use crate::{
     config::env_vars::Environment,
-    executor::{CallContext, WaitBudget},
+    executor::{CallContext, CallError, ServerQuestions, WaitBudget},
+    gate::TaskStop,
 };
 
 /// Waits for a task, or cancels it. Ctrl-C ends the waiting only.
@@ -23,20 +25,33 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
-    let loaded =
-        load::open_backends(&args.backends, args.simulated, environment, load::ServersNeeded::None)
-            .await?;
+    let needed = load::ServersNeeded::Of(&args.handle.backend);
+    let loaded = load::open_backends(&args.backends, args.simulated, environment, needed).await?;
     let app = &loaded.app;
     let right = app.gate.check_task(&args.handle);
     let watch = CallMonitor::new(console.err_is_terminal);
-    let context = CallContext::heard_by(&watch);
+    let questions = console.can_ask.then_some(&AskingTerminal as &dyn ServerQuestions);
+    let context = CallContext { questions, ..CallContext::heard_by(&watch).saving_media() };
     let outcome = if args.cancel {
-        let call = admit_call(app.gate.check_cancel(&args.handle)?, args.yes, app, console).await?;
+        let stop = app.gate.check_stop(&args.handle)?;
+        let call = match stop {
+            TaskStop::Call(pending) => Some(admit_call(pending, args.yes, app, console).await?),
+            TaskStop::Request(_) => None,
+        };
+        let cancel = async {
+            match (call, &right) {
+                (Some(call), right) => {
+                    let right = right.as_ref().ok();
+                    app.executor.cancel_task(call, &args.handle, right, &context).await
+                }
+                (None, Ok(right)) => app.executor.stop_task(right, &context).await,
+                // Who may stop a task of a server may look at it.
+                (None, Err(refusal)) => Err(CallError::Settings { message: refusal.to_string() }),
+            }
+        };
         let mut signals = SignalListener::listen()?;
         tokio::select! {
-            outcome = app.executor.cancel_task(call, &args.handle, right.as_ref().ok(), &context) => {
-                outcome?
-            }
+            outcome = cancel => outcome?,
             signal = signals.next() => return Ok(signal.exit()),
         }
     } else {

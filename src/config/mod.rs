@@ -23,6 +23,7 @@ pub(crate) mod known_list;
 pub(crate) mod known_programs;
 mod limits;
 mod load;
+mod login_pin;
 mod network_reach;
 mod origin;
 mod origins;
@@ -59,6 +60,7 @@ pub use self::{
     file_settings::{FileHosts, FileSettings},
     limits::OperatorLimits,
     load::SettingsOverrides,
+    login_pin::LoginPin,
     overrides::{ToolOverride, ToolOverrides},
     profiles::ProfileSettings,
     surface::Surface,
@@ -145,6 +147,8 @@ pub struct BackendSettings {
     pub client_key: Option<PathBuf>,
     /// Accept the certificates with these fingerprints, and no others.
     pub tls_fingerprint: Vec<CertificatePin>,
+    /// Certificates of those who give access to it, which a person has seen in `setup`.
+    pub login_pins: Vec<LoginPin>,
     /// Accept any certificate.
     pub tls_skip_verify: bool,
     /// Which of the descriptor's other logins is used (`_dadl_mcp.auth.logins`).
@@ -218,6 +222,7 @@ impl BackendSettings {
             client_cert: None,
             client_key: None,
             tls_fingerprint: Vec::new(),
+            login_pins: Vec::new(),
             tls_skip_verify: false,
             login: None,
             defaults: BTreeMap::new(),

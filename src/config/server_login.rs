@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    BackendSettings, Origin,
+    BackendSettings, LoginPin, Origin,
     binding::CredentialRecipient,
     credentials::{CredentialError, CredentialResolver},
     network_reach::PrivateHost,
@@ -51,6 +51,9 @@ pub struct ServerLogin {
     /// Whether a person agreed that the endpoints have private addresses.
     #[serde(default)]
     pub is_private: bool,
+    /// Certificates of the authorization server that a person has seen, and nothing vouches for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<LoginPin>,
 }
 
 /// An address that secrets may go to: it is encrypted, or of this machine.
@@ -265,8 +268,9 @@ impl ServerLogin {
         [url, &self.token_endpoint.0].into_iter().filter_map(Origin::of).collect()
     }
 
-    /// Lets `backend` reach the endpoints where a person agreed to their addresses.
+    /// Lets `backend` reach the endpoints where a person agreed to their addresses and certificates.
     pub fn admit(&self, backend: &mut BackendSettings) {
+        backend.login_pins.extend(self.pins.iter().cloned());
         let endpoints = std::iter::once(&self.token_endpoint).chain(&self.revocation_endpoint);
         backend
             .allow_private_hosts
@@ -350,6 +354,7 @@ mod tests {
             scopes: vec!["read".to_owned()],
             registration: None,
             is_private: false,
+            pins: Vec::new(),
         };
         assert_eq!(ServerLogin::read(&login.write()).as_ref(), Some(&login));
         assert_eq!(ServerLogin::read(&"{}".into()), None);

@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::elicitation::Elicitation;
+use crate::mcp_client::PageListener;
 
 /// What a server asks for of whoever calls it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,4 +32,15 @@ pub enum QuestionAnswer {
 pub trait ServerQuestions: Send + Sync {
     /// Puts a question. Dropping the future withdraws it.
     fn ask(&self, question: ServerQuestion) -> BoxFuture<'_, QuestionAnswer>;
+
+    /// Returns how a host is told later that a page is done with, where it can be: it hears of it by the id
+    /// that is returned, and by nothing of the server.
+    fn page_visit(&self) -> Option<(String, PageListener)> {
+        None
+    }
+
+    /// Returns whether what a task asks for is put in another way: by whoever has the task as one of its own.
+    fn asks_later(&self) -> bool {
+        false
+    }
 }

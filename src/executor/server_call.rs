@@ -14,10 +14,10 @@ use super::{
     server_result::{self, ReadResult},
 };
 use crate::{
-    catalog::ServerTool,
+    catalog::{CatalogEntry, ServerTool},
     gate::Admitted,
     mcp_client::{CallClock, RawResult, ServerError, ServerFault},
-    outcome::{CallOutcome, HeldMemory},
+    outcome::{AnswerPayload, CallOutcome, HeldMemory},
 };
 
 /// The name of a tool is cut behind so many characters.
@@ -27,11 +27,28 @@ const LONGEST_NAME: usize = 200;
 const STATUS: u16 = 200;
 
 /// What a result came to.
-enum MadeOutcome {
+pub(super) enum MadeOutcome {
     /// An outcome.
     Done(Box<CallOutcome>),
     /// The tool says that it failed, in these words.
     Failed(String),
+}
+
+impl MadeOutcome {
+    /// Makes the error of a tool that says that it failed.
+    pub(super) fn failure(
+        entry: &CatalogEntry,
+        tool: &ServerTool,
+        words: String,
+        notes: Vec<String>,
+    ) -> CallError {
+        let all: Vec<String> = std::iter::once(words).chain(notes).collect();
+        CallError::ToolFailed(Box::new(ToolFailure {
+            backend: entry.backend_name.to_string(),
+            tool: cut_text(&one_line(&tool.name), LONGEST_NAME).into_owned(),
+            message: all.join("; "),
+        }))
+    }
 }
 
 impl Executor {
@@ -54,12 +71,12 @@ impl Executor {
         let time = self.client(entry)?.settings().timeouts.call;
         let clock = CallClock::new(time);
         let offer = self.server_offer(entry.backend);
-        let questions = CallQuestions::new(&entry.backend_name, offer, context, &clock, turns);
+        let questions =
+            CallQuestions::new((&entry.backend_name, &link), offer, context, &clock, Some(turns));
         let mut place = link.place(context.client.clone(), questions.can_ask());
         let is_repeatable = !entry.may_change() || entry.is_idempotent_by_operator();
         let (link, questions, clock) = (&link, &questions, &clock);
-        let exchange =
-            ServerExchange { link, tool, questions, clock, context, is_repeatable, time };
+        let exchange = ServerExchange { link, tool, questions, clock, context, is_repeatable };
         let done = Box::pin(exchange.result(arguments, &mut place)).await;
         questions.give_turn();
         drop(inlined);
@@ -71,8 +88,15 @@ impl Executor {
         let made = match end {
             ServerEnd::Failed(words) => MadeOutcome::Failed(words),
             ServerEnd::Result(result) => {
-                let made = self.server_outcome(result, call, tool, context).await;
+                let made = self.server_outcome(result, entry, tool, context).await;
                 made.map_err(|error| error.of_server_write(call))?
+            }
+            // Tasks leave their turn to others, and have a time of their own.
+            ServerEnd::Task(begun) => {
+                let mut outcome =
+                    Box::pin(self.follow_server_task(call, &begun, place, context)).await?;
+                outcome.notes.extend(notes);
+                return Ok(outcome);
             }
         };
         match made {
@@ -80,22 +104,15 @@ impl Executor {
                 outcome.notes.extend(notes);
                 Ok(*outcome)
             }
-            MadeOutcome::Failed(words) => {
-                let all: Vec<String> = std::iter::once(words).chain(notes).collect();
-                Err(CallError::ToolFailed(Box::new(ToolFailure {
-                    backend: entry.backend_name.to_string(),
-                    tool: cut_text(&one_line(&tool.name), LONGEST_NAME).into_owned(),
-                    message: all.join("; "),
-                })))
-            }
+            MadeOutcome::Failed(words) => Err(MadeOutcome::failure(entry, tool, words, notes)),
         }
     }
 
     /// Makes the outcome of a result; what the tool says where it says that it failed.
-    async fn server_outcome(
+    pub(super) async fn server_outcome(
         &self,
         result: RawResult,
-        call: &Admitted<'_>,
+        entry: &CatalogEntry,
         tool: &ServerTool,
         context: &CallContext<'_>,
     ) -> Result<MadeOutcome, CallError> {
@@ -104,7 +121,7 @@ impl Executor {
         // While it is read there is a copy of its parts.
         let room = self.bounds.room(&context.client);
         room.grow(size as u64).map_err(|NoRoom(limit)| {
-            let backend = call.entry().backend_name.to_string();
+            let backend = entry.backend_name.to_string();
             CallError::from(ServerError { backend, fault: ServerFault::NoRoom(limit), down: None })
         })?;
         let read = || match server_result::read_result(text.as_str()) {
@@ -121,10 +138,13 @@ impl Executor {
             Err(words) => return Ok(MadeOutcome::Failed(words)),
         };
         let mut notes: Vec<String> = remark.into_iter().collect();
-        if context.is_script || context.saves_media {
-            notes.extend(self.save_media(&mut content, call.entry(), &context.client).await);
-        }
-        let payload = room.work(size, || server_result::payload(content)).await;
+        let payload = if context.is_script || context.saves_media {
+            notes.extend(self.save_media(&mut content, entry, &context.client).await);
+            room.work(size, || server_result::payload_for_programs(content)).await
+        } else {
+            // A host gets what the server wrote.
+            AnswerPayload::Content(Box::new(content))
+        };
         drop(room);
         let held = HeldMemory::by(memory);
         let outcome = CallOutcome { status: STATUS, payload, notes, next: None, held };

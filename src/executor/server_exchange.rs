@@ -1,8 +1,9 @@
 //! One call of a server until it has a result: asked again where that is safe, with the answers that the
-//! server needs, and followed where it goes on as a task.
+//! server needs.
 //!
 //! A call is made again if it certainly was not sent, or if the operator says that its tool only reads
-//! (`levels`) and the server ended before it answered. What a server says of its tools decides nothing.
+//! (`levels`) and the server ended before it answered, unless somebody was asked something for it. What a
+//! server says of its tools decides nothing.
 
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(super) enum ServerEnd {
     Failed(String),
     /// A result.
     Result(RawResult),
+    /// The server goes on with it as a task.
+    Task(RawResult),
 }
 
 /// One call of a tool.
@@ -49,8 +52,6 @@ pub(super) struct ServerExchange<'call> {
     pub(super) context: &'call CallContext<'call>,
     /// Whether the operator says that the tool changes nothing, or that a call may be made again.
     pub(super) is_repeatable: bool,
-    /// How long the call may take in all.
-    pub(super) time: Duration,
 }
 
 impl ServerExchange<'_> {
@@ -65,7 +66,7 @@ impl ServerExchange<'_> {
             let answer = self.answer(&arguments, &answers, place, &mut retries).await;
             let end = match answer {
                 Ok(ToolAnswer::Done(result)) => ServerEnd::Result(result),
-                Ok(ToolAnswer::Task(begun)) => self.follow(&begun, place).await?,
+                Ok(ToolAnswer::Task(begun)) => ServerEnd::Task(begun),
                 Err(error) => match self.questions.visits(&error.fault).await {
                     Some(Ok(())) => continue,
                     Some(Err(why)) => ServerEnd::Failed(why.to_string()),
@@ -119,7 +120,7 @@ impl ServerExchange<'_> {
             // It was not sent.
             ServerFault::Busy | ServerFault::Pausing { .. } => true,
             ServerFault::NotAsked { is_transient, .. } => *is_transient,
-            ServerFault::Ended { .. } => self.is_repeatable,
+            ServerFault::Ended { .. } => self.is_repeatable && !self.questions.was_put(),
             // What a server at a URL did not do, its link has asked for once more.
             _ => false,
         };

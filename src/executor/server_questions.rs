@@ -7,7 +7,10 @@
 use std::{
     collections::BTreeMap,
     pin::pin,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use dadl_text::json::{cost, scan};
@@ -20,40 +23,43 @@ use super::{
     questions::{QuestionAnswer, ServerQuestion, ServerQuestions},
 };
 use crate::mcp_client::{
-    AskedQuestion, CallClock, CallerPlace, ClientOffer, InputAnswers, QuestionKind,
-    QuestionRefusal, RawResult, RpcFailure, ServerFault,
+    AskedQuestion, CallClock, CallerPlace, ClientOffer, InputAnswers, PageVisit, QuestionKind,
+    QuestionRefusal, RawResult, RpcFailure, ServerFault, ServerLink,
 };
 
 /// So much is read of what a server needs: the tree, in bytes.
-const LARGEST_INPUT: u64 = 4 * 1024 * 1024;
+pub(super) const LARGEST_INPUT: u64 = 4 * 1024 * 1024;
 
 /// The code of an error that names pages which have to be opened first (2025-11-25).
 const PAGES_NEEDED: i64 = -32042;
 
 /// A server asks for no more at once.
-const MOST_AT_ONCE: usize = 8;
+pub(super) const MOST_AT_ONCE: usize = 8;
 
 /// The questions of a server during one call.
 pub(super) struct CallQuestions<'call> {
     backend: &'call str,
+    link: ServerLink,
     offer: ClientOffer,
     asker: Option<&'call dyn ServerQuestions>,
-    clock: &'call CallClock,
+    clock: CallClock,
     /// The turn of the call: while a person thinks, others call.
     turns: Mutex<Option<CallTurns>>,
     notes: Mutex<Vec<String>>,
+    was_put: AtomicBool,
 }
 
 impl<'call> CallQuestions<'call> {
     pub(super) fn new(
-        backend: &'call str,
+        (backend, link): (&'call str, &ServerLink),
         offer: ClientOffer,
         context: &CallContext<'call>,
-        clock: &'call CallClock,
-        turns: CallTurns,
+        clock: &CallClock,
+        turns: Option<CallTurns>,
     ) -> Self {
-        let (asker, turns) = (context.questions, Mutex::new(Some(turns)));
-        Self { backend, offer, asker, clock, turns, notes: Mutex::default() }
+        let (asker, turns, clock) = (context.questions, Mutex::new(turns), clock.clone());
+        let (link, notes, was_put) = (link.clone(), Mutex::default(), AtomicBool::default());
+        Self { backend, link, offer, asker, clock, turns, notes, was_put }
     }
 
     /// Gives the turn of the call back.
@@ -63,9 +69,15 @@ impl<'call> CallQuestions<'call> {
 
     /// Puts a question, for as long as it takes.
     async fn put(&self, asker: &dyn ServerQuestions, question: ServerQuestion) -> QuestionAnswer {
+        self.was_put.store(true, Ordering::Relaxed);
         self.give_turn();
         let _stopped = self.clock.stop();
         asker.ask(question).await
+    }
+
+    /// Returns whether somebody was asked: nobody likes to be asked the same again.
+    pub(super) fn was_put(&self) -> bool {
+        self.was_put.load(Ordering::Relaxed)
     }
 
     /// Returns whether somebody can be asked.
@@ -100,6 +112,30 @@ impl<'call> CallQuestions<'call> {
                 biased;
                 // Nobody waits for the answer any more: the question is withdrawn.
                 done = &mut request => return done,
+                () = answer.closed() => continue,
+                answered = self.answer(kind, &params) => answered,
+            };
+            let _ = answer.send(answered);
+        }
+    }
+
+    /// Waits for something that is about the questions of nobody, and answers what the server asks meanwhile:
+    /// whoever was asked is waited for.
+    pub(super) async fn beside<T>(
+        &self,
+        place: &mut CallerPlace,
+        request: impl Future<Output = T>,
+    ) -> T {
+        let mut request = pin!(request);
+        loop {
+            let asked = tokio::select! {
+                biased;
+                done = &mut request => return done,
+                asked = place.next() => asked,
+            };
+            let AskedQuestion { kind, params, mut answer } = asked;
+            let answered = tokio::select! {
+                biased;
                 () = answer.closed() => continue,
                 answered = self.answer(kind, &params) => answered,
             };
@@ -173,15 +209,29 @@ impl<'call> CallQuestions<'call> {
             Err(fault) => return self.declined(&fault.to_string()),
         };
         let Some(asker) = self.asker else { return self.declined("nobody can be asked here") };
-        match self.put(asker, ServerQuestion::Person(elicitation.clone())).await {
-            QuestionAnswer::Given(content) => match (elicitation.taken(content), &elicitation) {
-                (Some(_), Elicitation::Page { .. }) => json!({ "action": "accept" }),
-                (Some(content), _) => json!({ "action": "accept", "content": content }),
-                (None, _) => self.declined("the answer was too long"),
+        let (elicitation, visit) = self.expecting(elicitation, asker);
+        let answer = self.put(asker, ServerQuestion::Person(elicitation.clone())).await;
+        if let (QuestionAnswer::Given(_), Some(visit)) = (&answer, visit) {
+            visit.keep();
+        }
+        person_response(&elicitation, answer).unwrap_or_else(|why| self.declined(&why))
+    }
+
+    /// Has the host told when the server says that a page is done with; the host knows it by an id of ours.
+    fn expecting(
+        &self,
+        elicitation: Elicitation,
+        asker: &dyn ServerQuestions,
+    ) -> (Elicitation, Option<PageVisit>) {
+        match elicitation {
+            Elicitation::Page { message, url, id } if !id.is_empty() => match asker.page_visit() {
+                Some((own, done)) => {
+                    let visit = self.link.expect_page(&id, done);
+                    (Elicitation::Page { message, url, id: own }, Some(visit))
+                }
+                None => (Elicitation::Page { message, url, id }, None),
             },
-            QuestionAnswer::Declined => json!({ "action": "decline" }),
-            QuestionAnswer::Closed => json!({ "action": "cancel" }),
-            QuestionAnswer::Unput(why) => self.declined(&why),
+            other => (other, None),
         }
     }
 
@@ -191,12 +241,7 @@ impl<'call> CallQuestions<'call> {
         }
         let unput = |why: &str| QuestionRefusal::ModelRefused(why.to_owned());
         let asker = self.asker.ok_or_else(|| unput("nobody can be asked here"))?;
-        let mut params = params.clone();
-        if let Some(members) = params.as_object_mut() {
-            members.shift_remove("_meta");
-            members.shift_remove("metadata");
-        }
-        match self.put(asker, ServerQuestion::Model(params)).await {
+        match self.put(asker, as_question_of_model(params)).await {
             QuestionAnswer::Given(result) => Ok(result),
             QuestionAnswer::Declined | QuestionAnswer::Closed => Err(unput("the host said no")),
             QuestionAnswer::Unput(why) => Err(unput(&why)),
@@ -211,6 +256,44 @@ impl<'call> CallQuestions<'call> {
         }
         json!({ "action": "decline" })
     }
+}
+
+/// Makes the question to a model of the parameters of a request.
+pub(super) fn as_question_of_model(params: &Value) -> ServerQuestion {
+    let mut params = params.clone();
+    if let Some(members) = params.as_object_mut() {
+        members.shift_remove("_meta");
+        members.shift_remove("metadata");
+    }
+    ServerQuestion::Model(params)
+}
+
+/// Makes what a server gets of an answer; nothing where a model gave none.
+pub(super) fn response_to(question: &ServerQuestion, answer: QuestionAnswer) -> Option<Value> {
+    match question {
+        ServerQuestion::Person(elicitation) => {
+            let response = person_response(elicitation, answer);
+            Some(response.unwrap_or_else(|_| json!({ "action": "decline" })))
+        }
+        ServerQuestion::Model(_) => match answer {
+            QuestionAnswer::Given(result) => Some(result),
+            QuestionAnswer::Declined | QuestionAnswer::Closed | QuestionAnswer::Unput(_) => None,
+        },
+    }
+}
+
+/// Makes what a server gets of the answer of a person; the error says why there is none.
+fn person_response(elicitation: &Elicitation, answer: QuestionAnswer) -> Result<Value, String> {
+    Ok(match answer {
+        QuestionAnswer::Given(content) => match (elicitation.taken(content), elicitation) {
+            (Some(_), Elicitation::Page { .. }) => json!({ "action": "accept" }),
+            (Some(content), _) => json!({ "action": "accept", "content": content }),
+            (None, _) => return Err("the answer was too long".to_owned()),
+        },
+        QuestionAnswer::Declined => json!({ "action": "decline" }),
+        QuestionAnswer::Closed => json!({ "action": "cancel" }),
+        QuestionAnswer::Unput(why) => return Err(why),
+    })
 }
 
 /// Says that a question was declined without a person.

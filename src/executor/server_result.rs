@@ -14,10 +14,10 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    catalog::ServerTool,
+    catalog::{ServerTool, content_annotations},
     outcome::{
         AnswerPayload, JsonText,
-        content::{ContentPart, MediaKind, MediaPart, ServerContent},
+        content::{ContentPart, MediaKind, MediaPart, ServerContent, TextPart},
     },
 };
 
@@ -32,6 +32,9 @@ const MOST_OF_BLOCK: u64 = 4 * 1024 * 1024;
 
 /// Structured content whose tree takes more is not compared with its schema.
 const MOST_CHECKED: u64 = 8 * 1024 * 1024;
+
+/// Larger annotations are left out, in bytes.
+const LARGEST_ANNOTATIONS: usize = 4096;
 
 /// So much of a content type, or of what does not fit a schema, is said, in characters.
 const LONGEST_WORDS: usize = 200;
@@ -50,8 +53,9 @@ pub(super) enum ReadResult {
 struct Block<'text> {
     #[serde(borrow, default, rename = "type")]
     kind: Cow<'text, str>,
+    /// It may be most of the result.
     #[serde(borrow, default)]
-    text: Option<Cow<'text, str>>,
+    text: Option<&'text RawValue>,
     #[serde(borrow, default)]
     data: Option<Cow<'text, str>>,
     #[serde(borrow, default, rename = "mimeType")]
@@ -60,6 +64,8 @@ struct Block<'text> {
     resource: Option<Contents<'text>>,
     #[serde(borrow, default)]
     uri: Option<Cow<'text, str>>,
+    #[serde(borrow, default)]
+    annotations: Option<&'text RawValue>,
 }
 
 /// The resource in a block.
@@ -89,26 +95,19 @@ pub(super) fn read_result(text: &str) -> ReadResult {
     ReadResult::Content(ServerContent { blocks, structured: structured.map(owned) })
 }
 
-/// Makes a payload of content: a text alone and a value alone are what they are for APIs as well.
-pub(super) fn payload(mut content: ServerContent) -> AnswerPayload {
-    let is_copy = match (&content.structured, content.blocks.as_slice()) {
-        (Some(_), []) => true,
-        (Some(structured), [ContentPart::Text(text)]) => is_same(text, structured),
-        _ => false,
-    };
-    if is_copy && let Some(structured) = content.structured {
+/// Makes a payload of content for programs: a text alone and a value alone are what they are for APIs as
+/// well.
+pub(super) fn payload_for_programs(mut content: ServerContent) -> AnswerPayload {
+    let is_value = content.blocks.is_empty() || content.is_structured_as_text();
+    if is_value && let Some(structured) = content.structured {
         return AnswerPayload::Json(structured);
     }
-    if content.structured.is_none() && content.blocks.len() == 1 {
-        match content.blocks.pop() {
-            Some(ContentPart::Text(text)) => {
-                return match object_or_list(&text) {
-                    Some(json) => AnswerPayload::Json(json),
-                    None => AnswerPayload::Text { content_type: "text/plain".to_owned(), text },
-                };
-            }
-            block => content.blocks.extend(block),
-        }
+    let is_text = content.structured.is_none() && content.only_text().is_some();
+    if is_text && let Some(ContentPart::Text(TextPart { text, .. })) = content.blocks.pop() {
+        return match JsonText::of_words(&text) {
+            Some(json) => AnswerPayload::Json(json),
+            None => AnswerPayload::Text { content_type: "text/plain".to_owned(), text },
+        };
     }
     AnswerPayload::Content(Box::new(content))
 }
@@ -136,13 +135,18 @@ fn read_blocks(content: &str) -> Option<Vec<ContentPart>> {
 fn read_block(text: &str) -> ContentPart {
     let other = || ContentPart::Other(without_meta(text));
     let Ok(block) = serde_json::from_str::<Block<'_>>(text) else { return other() };
+    let annotations = block.annotations.and_then(read_annotations);
     let media = |kind, mime_type: Option<Cow<'_, str>>, data: Cow<'_, str>| {
         let content_type = mime_type.map(Cow::into_owned).unwrap_or_default();
-        ContentPart::Media(MediaPart { kind, content_type, data: data.into_owned() })
+        let (data, annotations) = (data.into_owned(), annotations.clone());
+        ContentPart::Media(MediaPart { kind, content_type, data, annotations })
     };
     let kind = block.kind.clone();
     match (&*kind, block) {
-        ("text", Block { text: Some(text), .. }) => ContentPart::Text(text.into_owned()),
+        ("text", Block { text: Some(text), .. }) => {
+            let part = |text| ContentPart::Text(TextPart { text, annotations });
+            scan::unquoted(text.get()).map_or_else(other, part)
+        }
         ("image", Block { data: Some(data), mime_type, .. }) => {
             media(MediaKind::Image, mime_type, data)
         }
@@ -155,7 +159,9 @@ fn read_block(text: &str) -> ContentPart {
                 media(MediaKind::Resource(uri.into_owned()), mime_type, blob)
             }
             Contents { uri, mime_type, text: Some(words), .. } => {
-                ContentPart::Resource(resource(&uri, mime_type.as_deref(), words.get()))
+                let annotations = annotations.as_ref();
+                let words = words.get();
+                ContentPart::Resource(resource(&uri, mime_type.as_deref(), words, annotations))
             }
             _ => other(),
         },
@@ -163,14 +169,29 @@ fn read_block(text: &str) -> ContentPart {
     }
 }
 
+/// Reads what hosts may know of the annotations of a block.
+fn read_annotations(text: &RawValue) -> Option<Value> {
+    if text.get().len() > LARGEST_ANNOTATIONS {
+        return None;
+    }
+    content_annotations(&serde_json::from_str(text.get()).ok()?)
+}
+
 /// Writes the block of a resource that is text.
-fn resource(uri: &str, mime_type: Option<&str>, words: &str) -> JsonText {
+fn resource(
+    uri: &str,
+    mime_type: Option<&str>,
+    words: &str,
+    annotations: Option<&Value>,
+) -> JsonText {
     let quoted = scan::quote_text;
     let mime_type = mime_type.map(|it| format!("\"mimeType\":{},", quoted(it)));
+    let annotations = annotations.map(|it| format!(",\"annotations\":{it}"));
     JsonText::trusted(format!(
-        "{{\"type\":\"resource\",\"resource\":{{\"uri\":{},{}\"text\":{words}}}}}",
+        "{{\"type\":\"resource\",\"resource\":{{\"uri\":{},{}\"text\":{words}}}{}}}",
         quoted(uri),
-        mime_type.unwrap_or_default()
+        mime_type.unwrap_or_default(),
+        annotations.unwrap_or_default()
     ))
 }
 
@@ -189,7 +210,7 @@ fn without_meta(block: &str) -> JsonText {
 /// Says what a tool says of its failure.
 fn failure(blocks: Option<&[ContentPart]>, rest: &str) -> String {
     let texts = blocks.unwrap_or_default().iter().filter_map(|block| match block {
-        ContentPart::Text(text) => Some(text.clone()),
+        ContentPart::Text(part) => Some(part.text.clone()),
         ContentPart::Media(MediaPart { kind, content_type, .. }) => {
             let content_type = quoted_text(content_type, LONGEST_WORDS);
             Some(format!("({} of the type {content_type})", kind.block_type()))
@@ -199,20 +220,6 @@ fn failure(blocks: Option<&[ContentPart]>, rest: &str) -> String {
     let texts: Vec<String> = texts.collect();
     let words = if texts.is_empty() { rest.to_owned() } else { texts.join("\n") };
     cut_text(words.trim(), LONGEST_FAILURE).into_owned()
-}
-
-/// Returns whether a text is the JSON of a value.
-fn is_same(text: &str, value: &JsonText) -> bool {
-    scan::compacted(text).is_ok_and(|text| text == value.as_str())
-}
-
-/// Reads a text that is an object or a list of JSON: other JSON is a text as well.
-fn object_or_list(text: &str) -> Option<JsonText> {
-    let start = text.trim_start();
-    if !start.starts_with(['{', '[']) {
-        return None;
-    }
-    JsonText::parse(text).ok()
 }
 
 #[cfg(test)]
@@ -229,7 +236,7 @@ mod tests {
     }
 
     fn paid(result: Value) -> Value {
-        match payload(read(&result)) {
+        match payload_for_programs(read(&result)) {
             AnswerPayload::Json(json) => json!({ "json": json.value().unwrap() }),
             AnswerPayload::Text { text, .. } => json!({ "text": text }),
             AnswerPayload::Content(content) => content.into_json().value().unwrap(),
@@ -263,7 +270,7 @@ mod tests {
     fn blocks_stay_what_they_are_without_what_is_beside_them() {
         let meta = json!({ "x": 1 });
         let result = json!({ "_meta": meta, "content": [
-            { "type": "text", "text": "a", "_meta": meta },
+            { "type": "text", "text": "a", "_meta": meta, "annotations": { "priority": 0.5, "x": 1 } },
             { "type": "image", "data": "AA==", "mimeType": "image/png", "_meta": meta },
             { "type": "audio", "data": "AA==", "mimeType": "audio/wav" },
             { "type": "resource_link", "uri": "note://a", "name": "a", "_meta": meta },
@@ -274,7 +281,7 @@ mod tests {
             5,
         ] });
         let content = [
-            json!({ "type": "text", "text": "a" }),
+            json!({ "type": "text", "text": "a", "annotations": { "priority": 0.5 } }),
             json!({ "type": "image", "data": "AA==", "mimeType": "image/png" }),
             json!({ "type": "audio", "data": "AA==", "mimeType": "audio/wav" }),
             json!({ "type": "resource_link", "uri": "note://a", "name": "a" }),

@@ -77,7 +77,7 @@ fn notes(entry: &CatalogEntry) -> Vec<&'static str> {
     if matches!(entry.operation(), CatalogOperation::Composite(_)) {
         notes.push("composite");
     }
-    if entry.tasks().is_some() {
+    if entry.may_begin_task() {
         notes.push("begins a task");
     }
     if entry.tool().is_some_and(|tool| tool.response.is_stream()) {

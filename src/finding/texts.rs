@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use dadl_descriptor::model::ResultTypes;
+use dadl_descriptor::model::{ResultTypes, keywords::said_words};
 use dadl_search::{BackendWords, ParamText, ToolEffect, ToolText};
 use serde_json::Value;
 
@@ -72,7 +72,8 @@ pub(super) fn backend_words(catalog: &Catalog) -> Vec<BackendWords<'_>> {
         if backends.last().is_some_and(|it| *it.backend == *entry.backend_name) {
             continue;
         }
-        let texts = |words: &'_ [String]| words.iter().map(|it| it.clone().into()).collect();
+        let texts =
+            |words: &'_ [String]| said_words(words).map(|it| it.to_owned().into()).collect();
         let words = &entry.descriptor().keywords.words;
         backends.push(BackendWords {
             backend: (&*entry.backend_name).into(),
@@ -85,8 +86,9 @@ pub(super) fn backend_words(catalog: &Catalog) -> Vec<BackendWords<'_>> {
 /// Returns what people say for what a tool does.
 fn keywords(entry: &CatalogEntry) -> Vec<Cow<'_, str>> {
     let said = entry.descriptor().keywords.tools.get(entry.declared_name());
+    let said = said.map(Vec::as_slice).unwrap_or_default();
     let operators = entry.overridden().map(|it| it.keywords.as_slice()).unwrap_or_default();
-    said.into_iter().flatten().chain(operators).map(|it| it.as_str().into()).collect()
+    said_words(said).chain(operators.iter().map(String::as_str)).map(Cow::Borrowed).collect()
 }
 
 /// Returns the words that a parameter may be.

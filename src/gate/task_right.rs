@@ -32,7 +32,8 @@ impl TaskRight {
 
     /// Returns whether the task may be cancelled, and can.
     pub(crate) fn can_cancel(&self) -> bool {
-        self.began_it && self.tasks().is_some_and(|tasks| tasks.cancel.is_some())
+        let can_stop = self.tasks().is_some_and(|tasks| tasks.cancel.is_some());
+        self.began_it && (can_stop || self.server_entry().is_some())
     }
 
     /// Admits the call that looks at the task.

@@ -48,9 +48,7 @@ pub(super) fn client_config(
     is_own: bool,
     identity: Option<&ClientCertificate>,
 ) -> Result<ClientConfig, ClientError> {
-    let verifier = own_verifier(settings, url)?;
-    let verifier = if is_own { verifier } else { verifier.by_chain_alone() };
-    Ok(config_with_verifier(verifier, identity))
+    Ok(config_with_verifier(verifier_at(settings, url, is_own)?, identity))
 }
 
 /// Finds out what a server presents: the handshake ends before anything is sent.
@@ -63,15 +61,28 @@ pub(crate) async fn presented_certificate(
     base: &BaseUrl,
     guard: &ConnectionGuard,
 ) -> Result<PresentedCertificate, PresentError> {
-    let url = base.as_url();
+    presented_at(settings, (AddressKey::BaseUrl, base.as_url(), true), guard).await
+}
+
+/// Does the same at the origin of `url`, which `key` gives; `is_own` says that it is that of the backend.
+///
+/// # Errors
+///
+/// Those of [`presented_certificate`].
+pub(crate) async fn presented_at(
+    settings: &BackendSettings,
+    (key, url, is_own): (AddressKey, &Url, bool),
+    guard: &ConnectionGuard,
+) -> Result<PresentedCertificate, PresentError> {
     let seen = Arc::new(Mutex::new(None));
-    let verifier = OriginVerifier { seen: Some(Arc::clone(&seen)), ..own_verifier(settings, url)? };
+    let verifier = verifier_at(settings, url, is_own)?;
+    let verifier = OriginVerifier { seen: Some(Arc::clone(&seen)), ..verifier };
     let builder = Client::builder()
         .connect_timeout(settings.timeouts.connect)
         .timeout(settings.timeouts.connect)
         .redirect(Policy::none())
         .tls_backend_preconfigured(config_with_verifier(verifier, None));
-    let builder = guard.watch(builder, AddressKey::BaseUrl, url).map_err(ClientError::from)?;
+    let builder = guard.watch(builder, key, url).map_err(ClientError::from)?;
     let client =
         builder.build().map_err(|error| ClientError::Client(crate::outcome::chain(&error)))?;
     let sent = client.head(url.clone()).send().await;
@@ -126,6 +137,21 @@ fn config_with_verifier(
     };
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     config
+}
+
+/// Makes what decides about certificates at the origin of `url`.
+fn verifier_at(
+    settings: &BackendSettings,
+    url: &Url,
+    is_own: bool,
+) -> Result<OriginVerifier, ClientError> {
+    let own = own_verifier(settings, url)?;
+    if is_own {
+        return Ok(own);
+    }
+    // What a person has seen there, and nothing that is of the backend.
+    let pins = settings.login_pins.iter().filter_map(|pin| pin.at(url)).collect();
+    Ok(OriginVerifier { pins, ..own.by_chain_alone() })
 }
 
 /// Makes what decides about certificates of the backend itself.

@@ -204,6 +204,12 @@ impl ResourceHub {
         }
     }
 
+    /// Returns whether a URI leads to an object, or to another MCP server.
+    pub(crate) fn leads_somewhere(&self, uri: &str) -> bool {
+        let servers = self.inner.gate.catalog().contents();
+        self.find(uri).is_some() || servers.find(uri).is_some()
+    }
+
     /// Makes a watcher of nothing yet.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use rmcp::{
 
 use super::{
     McpServer,
-    call_sessions::{CallSession, CallUpdate},
+    call_sessions::{CallSession, CallUpdate, CallWork},
     consent::{ConsentRetry, StateError},
     host_questions::{self, AskingHost},
     result,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     executor::{CallContext, CallError, QuestionAnswer, ServerQuestions, WaitBudget},
-    gate::{Admitted, CallDigest, PendingCall},
+    gate::{Admitted, CallDigest, PendingCall, TaskRight},
     outcome::CallOutcome,
 };
 
@@ -49,8 +49,8 @@ impl AskingRequest<'_> {
             context.protocol_version().is_some_and(|it| it >= ProtocolVersion::V_2026_07_28);
         let can_ask = host_questions::can_be_asked(context.client_capabilities().as_ref());
         if can_ask && is_later {
-            let session =
-                CallSession::start(server.shared_executor(), call.detached(), budget, carried);
+            let work = CallWork::Call(Box::new(call.detached()));
+            let session = CallSession::start(server.shared_executor(), work, budget, carried);
             return self.follow(session).await;
         }
         let asking = AskingHost(context);
@@ -59,6 +59,25 @@ impl AskingRequest<'_> {
             ..carried.clone()
         };
         CallStep::Done(server.executor().execute(call, &carried.waiting(budget)).await)
+    }
+
+    /// Waits for a task of another server, which may ask for something meanwhile.
+    pub(super) async fn watch(self, right: &TaskRight, budget: WaitBudget) -> CallStep {
+        let Self { server, context, carried, .. } = self;
+        let is_later =
+            context.protocol_version().is_some_and(|it| it >= ProtocolVersion::V_2026_07_28);
+        let can_ask = host_questions::can_be_asked(context.client_capabilities().as_ref());
+        if can_ask && is_later {
+            let work = CallWork::Task(Box::new(right.clone()));
+            let session = CallSession::start(server.shared_executor(), work, budget, carried);
+            return self.follow(session).await;
+        }
+        let asking = AskingHost(context);
+        let carried = CallContext {
+            questions: can_ask.then_some(&asking as &dyn ServerQuestions),
+            ..carried.clone()
+        };
+        CallStep::Done(server.executor().watch_task(right, &carried.waiting(budget)).await)
     }
 
     /// Goes on with a call that waits for the answer which this request brings; `None` when the request

@@ -14,7 +14,7 @@ use crate::{
         CallContext, CallError, Executor, QuestionAnswer, ServerQuestion, ServerQuestions,
         WaitBudget,
     },
-    gate::DetachedCall,
+    gate::{DetachedCall, TaskRight},
     outcome::{CallObserver, CallOutcome, CallProgress},
 };
 
@@ -53,14 +53,27 @@ impl Drop for CallSession {
     }
 }
 
+/// What a session does.
+#[derive(Debug)]
+pub(super) enum CallWork {
+    /// It makes a call.
+    Call(Box<DetachedCall>),
+    /// It waits for a task.
+    Task(Box<TaskRight>),
+}
+
 /// Passes on how far a call is, and what its server asks.
 #[derive(Clone)]
-struct Reporter(mpsc::Sender<CallReport>);
+struct Reporter {
+    reports: mpsc::Sender<CallReport>,
+    /// Whether the host gets a task of its own, and is asked by it.
+    asks_later: bool,
+}
 
 impl CallObserver for Reporter {
     fn progress(&self, progress: CallProgress) {
         // A note that nobody takes is followed by another one.
-        let _ = self.0.try_send(CallReport::Progress(progress));
+        let _ = self.reports.try_send(CallReport::Progress(progress));
     }
 }
 
@@ -70,33 +83,43 @@ impl ServerQuestions for Reporter {
             let (answer, answered) = oneshot::channel();
             let over = || QuestionAnswer::Unput("the request is over".to_owned());
             let report = CallReport::Question(Box::new(question), answer);
-            if self.0.send(report).await.is_err() {
+            if self.reports.send(report).await.is_err() {
                 return over();
             }
             answered.await.unwrap_or_else(|_| over())
         }
         .boxed()
     }
+
+    fn asks_later(&self) -> bool {
+        self.asks_later
+    }
 }
 
 impl CallSession {
-    /// Starts a call.
+    /// Starts a call, or waits for a task.
     pub(super) fn start(
         executor: Arc<Executor>,
-        call: DetachedCall,
+        work: CallWork,
         budget: WaitBudget,
         carried: &CallContext<'_>,
     ) -> Self {
         let (sender, reports) = mpsc::channel(MOST_REPORTS);
         let (client, ends) = (carried.client.clone(), carried.ends.clone());
         let task = tokio::spawn(async move {
-            let reporter = Reporter(sender);
+            let asks_later = budget == WaitBudget::Brief;
+            let reporter = Reporter { reports: sender, asks_later };
             let context = CallContext { ends, ..CallContext::heard_by(&reporter).of(client) };
             let context = context.waiting(budget).asking(&reporter);
-            let Some(call) = call.call() else { return };
-            let done = Box::pin(executor.execute(call, &context)).await;
+            let done = match work {
+                CallWork::Call(call) => {
+                    let Some(call) = call.call() else { return };
+                    Box::pin(executor.execute(call, &context)).await
+                }
+                CallWork::Task(right) => Box::pin(executor.watch_task(&right, &context)).await,
+            };
             // Whoever waited may be gone.
-            let _ = reporter.0.send(CallReport::Ended(Box::new(done))).await;
+            let _ = reporter.reports.send(CallReport::Ended(Box::new(done))).await;
         });
         Self { reports, asked: None, task: task.abort_handle() }
     }

@@ -18,12 +18,11 @@ use super::{
     LiveServer, ServeError,
     connection_bounds::ConnectionBounds,
     connection_slots::{ConnectionSlots, host_of},
-    http::{HttpEndpoint, HttpOptions, MCP_PATH},
+    http::{HttpEndpoint, HttpOptions, MCP_PATH, ServedPaths},
     request_owner::ConnectionPeer,
     shutdown::{GracefulShutdown, LAST_ANSWERS, STREAM_ENDING},
     slow_peers::{ClientHaste, GuardedStream, PeerPace},
 };
-use crate::live::StreamHub;
 
 /// How long accepting pauses when the system has no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -64,13 +63,13 @@ pub async fn serve_listener(
     options: HttpOptions,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    serve_paths(server.into(), Vec::new(), listener, options, shutdown).await
+    serve_paths(server.into(), ServedPaths::default(), listener, options, shutdown).await
 }
 
 /// Does the same, and serves others at paths that end with their names.
 pub(crate) async fn serve_paths(
     server: LiveServer,
-    others: Vec<(String, LiveServer)>,
+    paths: ServedPaths,
     listener: TcpListener,
     options: HttpOptions,
     shutdown: CancellationToken,
@@ -83,19 +82,15 @@ pub(crate) async fn serve_paths(
     // Clients are elsewhere, where a path says nothing.
     let ending = GracefulShutdown::new(&shutdown);
     let server = server.ending_with(&ending);
-    let others: Vec<_> =
-        others.into_iter().map(|(name, other)| (name, other.ending_with(&ending))).collect();
     let first = server.now();
     first.files().publish();
     first.files().sweep().await;
     let (bounds, grace) = (first.bounds(), first.grace());
-    let all = std::iter::once(&server).chain(others.iter().map(|(_, other)| other));
-    let streams: Vec<StreamHub> = all.map(|it| it.now().streams().clone()).collect();
     // The server of a moment keeps what its settings named.
     drop(first);
     // Sessions end after their calls.
     let sessions = CancellationToken::new();
-    let endpoint = HttpEndpoint::with_others(server, others, &options, address, &sessions, &ending);
+    let endpoint = HttpEndpoint::with_others(server, paths, &options, address, &sessions, &ending);
     let endpoint = Arc::new(endpoint);
     let connections = TaskTracker::new();
     let places = ConnectionSlots::new(bounds.places());
@@ -115,7 +110,7 @@ pub(crate) async fn serve_paths(
     }
     drop(listener);
     connections.close();
-    streams.iter().for_each(|streams| streams.end_all(STREAM_ENDING));
+    endpoint.end_streams(STREAM_ENDING);
     ending.run(grace).await;
     sessions.cancel();
     // What is answered is being written; a client that does not read is not waited for.

@@ -15,7 +15,7 @@ use rmcp::{
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
         PromptsCapability, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
         ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
-        UnsubscribeRequestParams,
+        UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{RequestContext, SubscriptionContext},
 };
@@ -30,14 +30,9 @@ use super::{
     request_owner::client_key,
     result, server_resources,
     shutdown::{StopReason, TOO_LATE},
-    task_protocol::TaskId,
     tools,
 };
-use crate::{
-    access::AccessDecision,
-    executor::{CallContext, WaitBudget},
-    gate::{CallRefusal, PendingCall},
-};
+use crate::{access::AccessDecision, executor::CallContext, gate::CallRefusal};
 
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare
 /// listings, short enough to notice a restart with other settings.
@@ -260,18 +255,15 @@ impl ServerHandler for McpServer {
         request: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        let (gate, executor) = (self.gate(), self.executor());
-        let id = TaskId::read(&request.task_id)?;
-        let right = gate.check_task(&id.handle).map_err(refusal_error)?;
-        let carried =
-            CallContext::default().of(client_key(&context.extensions)).waiting(WaitBudget::AtOnce);
-        let looked = executor.watch_task(&right, &carried);
-        let looked =
-            progress::run_reporting(&context, self.ending(), &ProgressReporter::default(), looked)
-                .await;
-        let stopped = |why: StopReason| ErrorData::internal_error(why.to_string(), None);
-        let looked = looked.map_err(stopped)?;
-        Box::pin(self.task_shown(&id, looked, &context)).await
+        Box::pin(self.task_state(request, &context)).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        Box::pin(self.answer_task(request, &context)).await
     }
 
     async fn cancel_task(
@@ -279,15 +271,7 @@ impl ServerHandler for McpServer {
         request: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let (gate, executor) = (self.gate(), self.executor());
-        let id = TaskId::read(&request.task_id)?;
-        let call =
-            gate.check_cancel(&id.handle).and_then(PendingCall::admit).map_err(refusal_error)?;
-        let carried = CallContext::default().of(client_key(&context.extensions));
-        match executor.execute(call, &carried).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ErrorData::internal_error(error.for_model(), None)),
-        }
+        Box::pin(self.stop_task(request, &context)).await
     }
 
     /// Requests whose parameters do not have the shape of the method arrive here.
@@ -308,7 +292,7 @@ impl ServerHandler for McpServer {
                 None
             }
             "subscriptions/listen" if has_sessions => None,
-            "tasks/get" | "tasks/cancel" if !has_tasks => None,
+            "tasks/get" | "tasks/update" | "tasks/cancel" if !has_tasks => None,
             _ => param_shapes::wrong(method, request.params.as_ref()),
         };
         Err(match fault {
@@ -330,6 +314,6 @@ fn only_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
     }
 }
 
-fn refusal_error(refusal: CallRefusal) -> ErrorData {
+pub(super) fn refusal_error(refusal: CallRefusal) -> ErrorData {
     ErrorData::invalid_params(text::shown_text(&refusal.to_string()).into_owned(), None)
 }

@@ -4,12 +4,21 @@
 //! it is. It is no consent to any call of ours: that has a question and a state of its own
 //! (see [`consent`](super::consent)).
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
 use futures_util::{FutureExt as _, future::BoxFuture};
 use rmcp::{
     RoleServer,
     model::{
-        ClientCapabilities, ClientResult, CustomRequest, ElicitRequest, ElicitRequestParams,
-        ElicitResult, ElicitationAction, InputRequest, InputRequiredResult, ServerRequest,
+        ClientCapabilities, ClientResult, CustomNotification, CustomRequest, ElicitRequest,
+        ElicitRequestParams, ElicitResult, ElicitationAction, InputRequest, InputRequiredResult,
+        ServerNotification, ServerRequest,
     },
     service::{RequestContext, ServiceError},
 };
@@ -18,8 +27,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::consent::{self, PATIENCE};
-use crate::executor::{
-    ChangeRefusal, Elicitation, QuestionAnswer, ServerQuestion, ServerQuestions,
+use crate::{
+    executor::{ChangeRefusal, Elicitation, QuestionAnswer, ServerQuestion, ServerQuestions},
+    mcp_client::PageListener,
 };
 
 /// Asks a host before 2026-07-28 while the call waits.
@@ -29,7 +39,35 @@ impl ServerQuestions for AskingHost<'_> {
     fn ask(&self, question: ServerQuestion) -> BoxFuture<'_, QuestionAnswer> {
         ask_now(question, self.0).boxed()
     }
+
+    fn page_visit(&self) -> Option<(String, PageListener)> {
+        let number = PAGES.fetch_add(1, Ordering::Relaxed);
+        let (id, peer) = (format!("page-{number}"), self.0.peer.clone());
+        let told = id.clone();
+        let done = move || {
+            let params = json!({ "elicitationId": told });
+            let told = CustomNotification::new(PAGE_DONE, Some(params));
+            let peer = peer.clone();
+            // At the end of the program there is no runtime, and soon no host.
+            let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+            runtime.spawn(async move {
+                let told = peer.send_notification(ServerNotification::CustomNotification(told));
+                // A host that does not read, or is gone, hears nothing.
+                let _ = tokio::time::timeout(TO_TELL, told).await;
+            });
+        };
+        Some((id, Arc::new(done)))
+    }
 }
+
+/// Says that a page is done with (2025-11-25): later revisions have no such thing.
+const PAGE_DONE: &str = "notifications/elicitation/complete";
+
+/// A host that does not read is not told any more after this time.
+const TO_TELL: Duration = Duration::from_secs(10);
+
+/// How many pages hosts were asked to open.
+static PAGES: AtomicU64 = AtomicU64::new(1);
 
 /// Returns whether a host can be asked for anything.
 pub(super) fn can_be_asked(capabilities: Option<&ClientCapabilities>) -> bool {
@@ -68,7 +106,14 @@ pub(super) fn why_not(
 
 /// Makes the answer that has a later host put a question, and call again.
 pub(super) fn put_later(question: ServerQuestion, state: String) -> Option<InputRequiredResult> {
-    let request = match question {
+    let request = as_request(question)?;
+    let requests = [(consent::QUESTION.to_owned(), request)].into();
+    Some(InputRequiredResult::new(Some(requests), Some(state)))
+}
+
+/// Makes the request that a later host puts.
+pub(super) fn as_request(question: ServerQuestion) -> Option<InputRequest> {
+    Some(match question {
         ServerQuestion::Person(elicitation) => {
             InputRequest::Elicitation(ElicitRequest::new(elicit_params(elicitation)?))
         }
@@ -77,9 +122,7 @@ pub(super) fn put_later(question: ServerQuestion, state: String) -> Option<Input
             let request = InputRequest::deserialize(request).ok()?;
             matches!(request, InputRequest::CreateMessage(_)).then_some(request)?
         }
-    };
-    let requests = [(consent::QUESTION.to_owned(), request)].into();
-    Some(InputRequiredResult::new(Some(requests), Some(state)))
+    })
 }
 
 /// Reads the answer of a later host to a question.

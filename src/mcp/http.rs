@@ -6,21 +6,22 @@
 //! the names under which browsers may reach the server (`Host`, `Origin`), without which any web
 //! page could call the tools of a server on the same machine.
 //!
-//! A client before 2026-07-28 has a session and gets an event stream; a later one gets plain JSON
-//! unless there is something to say before the answer.
+//! A client before 2026-07-28 has a session, a later one has none. Both get plain JSON unless there is
+//! something to say before the answer.
 
 pub(super) mod answer;
 mod batches;
+mod doors;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use dadl_text::text::text_head;
+use dadl_text::{growth, text::text_head};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use rmcp::{
-    model::ErrorCode,
+    model::{ErrorCode, ServerJsonRpcMessage},
     transport::{
         StreamableHttpServerConfig, StreamableHttpService,
         common::http_header::{HEADER_MCP_METHOD, HEADER_SESSION_ID},
@@ -31,7 +32,11 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use self::answer::{HttpAnswer, busy, json_answer, text_answer, unfailing};
+pub(crate) use self::doors::ServedPaths;
+use self::{
+    answer::{HttpAnswer, busy, json_answer, text_answer, unfailing},
+    doors::OtherDoors,
+};
 use super::{
     LiveServer, ServeError, accept,
     admission_lane::AdmissionLanes,
@@ -39,6 +44,7 @@ use super::{
     connection_bounds::ConnectionBounds,
     connection_slots::{ConnectionPhase, ConnectionSlots},
     files, json_rpc, masked_events, message_limits,
+    plain_answers::PlainAnswer,
     refusals::{RefusalLog, RequestNames},
     request_owner::ConnectionPeer,
     sessions::{BoundedSessions, CLIENT, PendingRequest},
@@ -114,7 +120,7 @@ pub(super) struct HttpEndpoint {
     /// Where the protocol is spoken.
     path: String,
     /// Those at the other paths, which share what is bounded.
-    others: Vec<Self>,
+    others: Option<OtherDoors>,
     server: LiveServer,
     mcp: StreamableHttpService<LiveServer, BoundedSessions>,
     sessions: Arc<BoundedSessions>,
@@ -133,24 +139,18 @@ pub(super) struct HttpEndpoint {
 }
 
 impl HttpEndpoint {
-    /// Serves the tools of `server`, and those of `others` each at a path that ends with its name; sessions
-    /// end with `end`.
+    /// Serves the tools of `server`, and what is at other `paths`; sessions end with `end`.
     pub(super) fn with_others(
         server: LiveServer,
-        others: Vec<(String, LiveServer)>,
+        paths: ServedPaths,
         options: &HttpOptions,
         address: SocketAddr,
         end: &CancellationToken,
         ending: &GracefulShutdown,
     ) -> Self {
+        let others = OtherDoors::new(paths, options, address, end);
         let endpoint = Self::new(server, options, address, end.clone(), ending);
-        let others = others.into_iter().map(|(name, server)| Self {
-            path: format!("{MCP_PATH}/{name}"),
-            memory: endpoint.memory.clone(),
-            lanes: endpoint.lanes.clone(),
-            ..Self::new(server, options, address, end.clone(), ending)
-        });
-        Self { others: others.collect(), ..endpoint }
+        Self { others: Some(others), ..endpoint }
     }
 
     fn new(
@@ -194,7 +194,7 @@ impl HttpEndpoint {
         let make = move || Ok(served.clone());
         Self {
             path: MCP_PATH.to_owned(),
-            others: Vec::new(),
+            others: None,
             server,
             mcp: StreamableHttpService::new(make, Arc::clone(&sessions), config),
             sessions,
@@ -216,8 +216,14 @@ impl HttpEndpoint {
     }
 
     /// Answers a request, and notes on its connection that it does.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<TrackedBody> {
-        let under_way = self.ending.begin();
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Response<TrackedBody> {
+        let door = self.door(request.uri().path());
+        // What is answered at a door is under way there as well.
+        let ending = door.as_ref().map_or(&self.ending, |door| &door.ending);
+        let under_way = ending.begin();
         let peer = request.extensions().get::<ConnectionPeer>().cloned();
         let client = peer.as_ref().map(ConnectionPeer::client).unwrap_or_default();
         let Some(ConnectionPeer { place, .. }) = peer else {
@@ -228,24 +234,23 @@ impl HttpEndpoint {
         };
         place.set(ConnectionPhase::Answering);
         let path = request.uri().path();
-        let listens = request.method() == Method::GET && self.door(path).is_some();
+        let listens = request.method() == Method::GET && door.is_some();
         let is_health = is_at(path, HEALTH_PATH);
         let answer = if place.is_at_door() && !is_health {
             busy("all connections are taken; try again later")
         } else {
-            CLIENT.scope(client, self.dispatch(request)).await
+            CLIENT.scope(client, self.dispatch(request, door.as_deref())).await
         };
         let listens = listens && answer.status() == StatusCode::OK;
         answer.map(|body| {
             let body = TrackedBody::new(body, place, under_way);
-            if listens { body.ending_with(&self.ending) } else { body }
+            if listens { body.ending_with(ending) } else { body }
         })
     }
 
-    async fn dispatch(&self, request: Request<Incoming>) -> HttpAnswer {
+    async fn dispatch(&self, request: Request<Incoming>, door: Option<&Self>) -> HttpAnswer {
         let path = request.uri().path();
         let is_files = files::name_in(path).is_some();
-        let door = self.door(path);
         let is_mcp = door.is_some();
         match (is_at(path, HEALTH_PATH), request.method()) {
             (_, &Method::OPTIONS) if is_mcp || is_files => self.preflight(request).await,
@@ -273,11 +278,6 @@ impl HttpEndpoint {
             ),
             _ => text_answer(StatusCode::NOT_FOUND, "not found: MCP is at /mcp"),
         }
-    }
-
-    /// Returns what speaks the protocol at a path.
-    fn door(&self, path: &str) -> Option<&Self> {
-        std::iter::once(self).chain(&self.others).find(|door| is_at(path, &door.path))
     }
 
     /// Says how the server is, without anything that not everybody should know.
@@ -354,6 +354,8 @@ impl HttpEndpoint {
         if parts.method == Method::POST && batch::is_batch(&body) {
             return Box::pin(self.batch(parts, &body)).await;
         }
+        let plain = PlainAnswer::default();
+        parts.extensions.insert(plain.clone());
         let is_json = is_json(&parts.headers);
         let session = session_of(&parts).map(|session| self.sessions.has(session));
         let has_session = parts.headers.contains_key(HEADER_SESSION_ID);
@@ -361,6 +363,9 @@ impl HttpEndpoint {
         let (is_post, ends) = (parts.method == Method::POST, parts.method == Method::DELETE);
         let answer = self.mcp.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
         self.refusals.note(answer.status(), &names);
+        if let Some(message) = plain.get() {
+            return self.plain(message);
+        }
         match answer.status() {
             // Nothing else fails there.
             StatusCode::INTERNAL_SERVER_ERROR if !has_session => {
@@ -390,6 +395,17 @@ impl HttpEndpoint {
                 text_answer(StatusCode::NOT_FOUND, "not found: there is no such session")
             }
             _ => masked_events::masked_answer(answer, &self.secrets).await.map(unfailing),
+        }
+    }
+
+    /// Makes the answer of a message that needs no stream.
+    fn plain(&self, message: &ServerJsonRpcMessage) -> HttpAnswer {
+        match growth::json_bytes(message) {
+            Ok(message) => json_answer(StatusCode::OK, self.secrets.message(message).into()),
+            Err(error) => {
+                tracing::warn!(%error, "an answer cannot be written");
+                text_answer(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")
+            }
         }
     }
 

@@ -8,6 +8,7 @@
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
+use dadl_text::growth;
 use rmcp::{
     RoleServer,
     model::ErrorCode,
@@ -240,7 +241,7 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for LineTransport<R> {
         let (write, batches) = (self.write.clone(), self.batches.clone());
         async move {
             let write = write.ok_or(io::ErrorKind::NotConnected)?;
-            let Some(line) = batches.sent(&message, serde_json::to_vec(&message)?) else {
+            let Some(line) = batches.sent(&message, growth::json_bytes(&message)?) else {
                 return Ok(());
             };
             write.send(line).await.map_err(|_| io::ErrorKind::BrokenPipe.into())

@@ -20,7 +20,7 @@ use rmcp::{
         GetPromptResponse, GetTaskParams, GetTaskResult, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
         ReadResourceRequestParams, ReadResourceResponse, ServerConfig, SubscribeRequestParams,
-        SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{NotificationContext, Peer, RequestContext, SubscriptionContext},
 };
@@ -125,6 +125,11 @@ impl LiveServer {
     /// Returns the server of this moment.
     pub(super) fn now(&self) -> Arc<McpServer> {
         Arc::clone(&self.0.now.borrow().server)
+    }
+
+    /// Returns whether both are the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Returns the same server, which ends so.
@@ -330,6 +335,14 @@ impl ServerHandler for LiveServer {
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         self.now().get_task(request, context).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.now().update_task(request, context).await
     }
 
     async fn cancel_task(

@@ -31,7 +31,7 @@ pub(super) async fn masked_answer(
         return Response::from_parts(parts, events.boxed());
     }
     let Ok(message) = body.collect().await;
-    let message = secrets.message(message.to_bytes().to_vec());
+    let message = secrets.message(message.to_bytes().into());
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Full::new(message.into()).boxed())
 }

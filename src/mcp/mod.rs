@@ -41,6 +41,7 @@ mod object_resources;
 mod omission;
 mod param_shapes;
 mod performing;
+mod plain_answers;
 mod progress;
 mod prompts;
 mod refusals;
@@ -58,6 +59,7 @@ mod slow_peers;
 mod stdio;
 mod stream_opening;
 mod task_protocol;
+mod task_requests;
 mod tool_result;
 mod tools;
 mod tracked;
@@ -73,6 +75,7 @@ pub use self::{
 };
 pub(crate) use self::{
     connections::serve_paths,
+    http::ServedPaths,
     instructions::{BackendSummary, FileMention, SearchMention, instructions},
     stdio::serve_stdio,
 };

@@ -10,11 +10,11 @@ use std::{
     time::Duration,
 };
 
-use dadl_text::text::one_line;
+use dadl_text::text::{one_line, quoted_text};
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use rmcp::{
     ErrorData, RoleServer,
-    model::{ResourceTemplate, ResourceUpdatedNotificationParam, SubscriptionFilter},
+    model::{ErrorCode, ResourceTemplate, ResourceUpdatedNotificationParam, SubscriptionFilter},
     service::{Peer, RequestContext, SubscriptionContext},
 };
 use tokio::task::AbortHandle;
@@ -36,6 +36,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 32;
 /// How often it is looked whether a client that is told nothing is still there.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// So much of a URI is said, in characters.
+const LONGEST_URI: usize = 200;
 
 /// The resources of a server, and who watches them.
 pub(super) struct ObjectResources {
@@ -102,7 +105,7 @@ impl ObjectResources {
         context: &RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         if !self.resources.is_watchable(uri) {
-            return Err(file_resources::unknown_resource(uri));
+            return Err(self.unwatchable(uri));
         }
         let client = client_key(&context.extensions);
         let watcher = sessions.watcher(&self.resources, &client, &context.peer);
@@ -118,6 +121,24 @@ impl ObjectResources {
             sessions.leave(&client.session);
         }
         watched
+    }
+
+    /// Says why a resource cannot be watched.
+    fn unwatchable(&self, uri: &str) -> ErrorData {
+        if !self.resources.leads_somewhere(uri) {
+            return file_resources::unknown_resource(uri);
+        }
+        let why = format!(
+            "changes of {} are not told, so that nobody can subscribe to it; read it again to see them",
+            quoted_text(uri, LONGEST_URI)
+        );
+        match self.resources.can_watch() {
+            true => ErrorData::invalid_params(why, None),
+            false => {
+                let why = format!("Method not found: {why}");
+                ErrorData::new(ErrorCode::METHOD_NOT_FOUND, why, None)
+            }
+        }
     }
 
     /// Returns what of a request to listen can be done.

@@ -68,6 +68,10 @@ const NAMED: &[ParamMember] = &[
 ];
 const OF_URI: &[ParamMember] = &[required_member("uri", MemberKind::Text, "the URI of a resource")];
 const OF_TASK: &[ParamMember] = &[required_member("taskId", MemberKind::Text, "the id of a task")];
+const ANSWERED: &[ParamMember] = &[
+    required_member("taskId", MemberKind::Text, "the id of a task"),
+    required_member("inputResponses", MemberKind::Object(&[]), "an object with answers"),
+];
 const OF_PAGE: &[ParamMember] = &[optional_member(
     "cursor",
     MemberKind::Text,
@@ -122,6 +126,7 @@ fn method_members(method: &str) -> Option<&'static [ParamMember]> {
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => OF_URI,
         "completion/complete" => COMPLETION,
         "tasks/get" | "tasks/cancel" => OF_TASK,
+        "tasks/update" => ANSWERED,
         "subscriptions/listen" => LISTENING,
         _ => return None,
     })
@@ -296,6 +301,7 @@ mod tests {
             ("tools/list", json!({ "cursor": 1 }), "`cursor` must be the text"),
             ("resources/templates/list", json!({ "cursor": {} }), "`cursor` must be the text"),
             ("tasks/get", json!({ "taskId": 1 }), "`taskId` must be the id of a task"),
+            ("tasks/update", json!({ "taskId": "a" }), "`inputResponses` is missing"),
             ("completion/complete", json!({}), "`argument` is missing"),
             (
                 "completion/complete",

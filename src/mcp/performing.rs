@@ -31,13 +31,13 @@ impl McpServer {
         let is_plain = !is_given(ParamRole::Wait) && !is_given(ParamRole::Jq);
         let omission = Omission::of_call(entry, pending.arguments());
         let watch = gate.catalog().task_tools(entry.backend).map(|tools| &tools.watch.decision);
-        let as_task = entry.tasks().is_some()
+        let is_server = entry.server_tool().is_some();
+        let as_task = entry.may_begin_task()
             && is_plain
-            && watch == Some(&AccessDecision::Allow)
+            && (is_server || watch == Some(&AccessDecision::Allow))
             && context.client_capabilities().is_some_and(|client| client.supports_tasks());
         let taken = pending.arguments().taken_note();
         let asking = self.asking(&pending, context, &carried);
-        let is_server = entry.server_tool().is_some();
         let resumed = if is_server { Box::pin(asking.go_on(&retry)).await } else { None };
         match resumed {
             Some(CallStep::Answer(answer)) => return answer,

@@ -76,7 +76,12 @@ pub(super) fn success(
             };
             let fits = text.as_str().len() <= most;
             let value = fits.then(|| parse_tree(&text, most_tree, has_room)).flatten();
-            let structured = value.map(|value| masked_value(notes::object_of(value, next)));
+            // The arguments of the next page are of another text.
+            let is_clean = next.is_none() && hides_nothing(text.as_str());
+            let structured = value.map(|value| match notes::object_of(value, next) {
+                value if is_clean => value,
+                value => masked_value(value),
+            });
             (Some(shown_json(text.into_string()).told(&mut notes)), structured)
         }
         AnswerPayload::Task(report) => {
@@ -100,8 +105,10 @@ pub(super) fn success(
 
 /// Makes the result of a tool of this server, whose value is an object of its own.
 pub(super) fn own_result(value: &JsonText, mut notes: ResultNotes) -> CallToolResult {
+    let tree = parse_tree(value, MOST_TREE_BYTES, &|_| true);
+    let is_clean = hides_nothing(value.as_str());
+    let structured = tree.map(|tree| if is_clean { tree } else { masked_value(tree) });
     let text = shown_json(value.as_str().to_owned()).told(&mut notes);
-    let structured = parse_tree(value, MOST_TREE_BYTES, &|_| true).map(masked_value);
     noted(notes, Some(text), structured)
 }
 
@@ -204,6 +211,11 @@ pub(super) fn masked_text(text: String) -> String {
 /// Returns the same of JSON.
 pub(super) fn masked_json(json: String) -> String {
     shown_json(json).text
+}
+
+/// Returns whether the texts in JSON certainly hide nothing: what does is neither ASCII nor written with it.
+fn hides_nothing(json: &str) -> bool {
+    json.is_ascii() && memchr::memmem::find(json.as_bytes(), br"\u").is_none()
 }
 
 /// Masks what hides text in the texts of a value.
@@ -400,6 +412,14 @@ mod tests {
         assert_eq!(structured, json!({ "_note": note, "items": ["\u{fffd}"] }));
         assert!(structured.to_string().starts_with("{\"_note\":\"1 character"), "{structured}");
         assert_eq!(result.meta.unwrap()[NEXT], arguments);
+    }
+
+    #[test]
+    fn what_an_escape_hides_is_masked_in_the_value() {
+        let text = r#"{"a":"\udb40\udc41b"}"#;
+        let structured = json!({ "a": "\u{fffd}b" });
+        let payload = AnswerPayload::Json(JsonText::trusted(text.to_owned()));
+        check(payload, None, text, Some(structured));
     }
 
     #[test]

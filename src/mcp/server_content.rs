@@ -1,6 +1,7 @@
 //! The blocks of a result of another MCP server, as blocks for a host.
 //!
-//! What a host can show comes to it as the type that it has: text, images, audio, links and resources.
+//! What a host can show comes to it as the type that it has: text, images, audio, links and resources; words
+//! as the server wrote them, also where they are JSON.
 //! What is larger than the bounds, or would be refused by the provider of a model, is saved, linked and
 //! told. Words and values go the way of all results (see [`result`](super::result)): they are cut, noted
 //! and checked alike.
@@ -13,15 +14,18 @@ use rmcp::{
     model::{CallToolResult, ContentBlock, ProtocolVersion, ResourceContents},
     service::RequestContext,
 };
+use serde_json::Value;
 
-use super::{McpServer, media, request_owner::client_key, result};
+use super::{
+    McpServer, media, request_owner::client_key, result, server_resources::read_annotations,
+};
 use crate::{
     catalog::CatalogEntry,
     executor::AnswerMemory,
     files::FileError,
     outcome::{
         AnswerPayload, CallOutcome, JsonText, SavedFile,
-        content::{ContentPart, MediaKind, MediaPart, ServerContent},
+        content::{ContentPart, MediaKind, MediaPart, ServerContent, TextPart},
     },
 };
 
@@ -30,6 +34,42 @@ const LONGEST_WORD: usize = 200;
 
 /// All images and other bytes of a result that are shown have at most so many times the bound of one.
 const MOST_MEDIA: u64 = 4;
+
+/// What stands for bytes in JSON that are left out of it.
+const BYTES_IN_BLOCK: &str = "\"(these bytes are a block of this result)\"";
+
+/// Where the value of a result is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ValueSource {
+    /// There is none.
+    Nothing,
+    /// The server gave it for programs.
+    Structured,
+    /// It is what the server says in words.
+    Words,
+}
+
+/// What becomes of the words of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Words {
+    /// There are none.
+    None,
+    /// All of them are shown.
+    Fit,
+    /// The value says the same, or as much of it as can be shown.
+    InValue,
+    /// So many bytes beside the value are not shown.
+    LeftOut(usize),
+}
+
+/// The value of a result: for programs, and for models as far as the words of the server are not shown.
+struct ResultValue {
+    payload: AnswerPayload,
+    source: ValueSource,
+    words: Words,
+    /// Whether blocks that are shown say all of it.
+    is_in_blocks: bool,
+}
 
 /// Blocks for a host, and what there is to say about them.
 #[derive(Default)]
@@ -52,35 +92,21 @@ struct BlockWriter<'call> {
 }
 
 impl McpServer {
-    /// Makes the result of content: what it says for programs, or else its words, is its value, and all
-    /// its blocks are beside it.
+    /// Makes the result of content: its words and blocks as the server wrote them where they fit, and for
+    /// programs what the server gave for them.
     pub(super) async fn shown_content(
         &self,
-        content: ServerContent,
+        mut content: ServerContent,
         outcome: CallOutcome,
         entry: Option<&CatalogEntry>,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let room = self.executor().room(&client_key(&context.extensions));
-        let ServerContent { blocks, structured } = content;
-        let texts = blocks.iter().filter_map(|block| match block {
-            ContentPart::Text(text) => Some(text.as_str()),
-            _ => None,
-        });
         let most = self.most_chars();
-        let size: usize = texts.clone().map(str::len).sum();
-        let has_structured = structured.is_some();
-        let joined = texts.collect::<Vec<_>>().join("\n");
-        let has_text = !joined.is_empty();
-        // Beside a value, words that are too long are left out.
-        let is_long = has_structured && size > most && joined.chars().count() > most;
-        let payload = match structured {
-            Some(structured) => AnswerPayload::Json(structured),
-            None if has_text => {
-                AnswerPayload::Text { content_type: "text/plain".to_owned(), text: joined }
-            }
-            None => AnswerPayload::Content(Box::default()),
-        };
+        let is_declared = entry.is_some_and(|entry| entry.output.is_some());
+        let size = usize::try_from(content.bytes()).unwrap_or(usize::MAX);
+        let take = || ResultValue::take_from(&mut content, most, is_declared);
+        let ResultValue { payload, source, words, is_in_blocks } = room.work(size, take).await;
         let mut writer = BlockWriter {
             server: self,
             entry,
@@ -90,16 +116,16 @@ impl McpServer {
             chars_left: most,
             shown: ShownBlocks::default(),
         };
-        if is_long {
+        if let Words::LeftOut(size) = words {
             writer.note(format!("{size} bytes of text beside the structured content are left out"));
         }
-        let mut words = Vec::new();
-        for block in blocks {
+        let mut placed = Vec::new();
+        for block in content.blocks {
             match block {
-                ContentPart::Text(text) => {
-                    let block = ContentBlock::text(result::masked_text(text));
-                    words.push((writer.shown.blocks.len(), block));
+                ContentPart::Text(part) if words == Words::Fit => {
+                    placed.push((writer.shown.blocks.len(), text_block(part)));
                 }
+                ContentPart::Text(_) => {}
                 other => writer.push(other).await,
             }
         }
@@ -108,19 +134,101 @@ impl McpServer {
         let notes = said.into_iter().chain(notes).collect();
         let outcome = CallOutcome { payload, notes, ..outcome };
         let (mut made, is_cut) = self.shown_value(outcome, (entry, None), context).await;
-        // The words of the server stand where it wrote them; a part of them stands for all.
-        let is_whole = !has_structured || made.structured_content.is_some();
-        if !is_cut && !is_long && has_text && is_whole {
-            made.content.pop();
-            made.content.extend(in_place(blocks, words));
-        } else {
-            if !has_structured && !has_text && !blocks.is_empty() {
-                made.content.pop();
-            }
-            made.content.extend(blocks);
+        if source != ValueSource::Structured && !is_declared {
+            made.structured_content = None;
         }
+        let is_for_programs = made.structured_content.is_some();
+        let stands_for_value = match source {
+            ValueSource::Nothing => !blocks.is_empty(),
+            ValueSource::Words => words == Words::Fit,
+            ValueSource::Structured => is_in_blocks || words == Words::Fit && is_for_programs,
+        };
+        if stands_for_value && !is_cut {
+            made.content.pop();
+        }
+        // A part of the words stands for all of them.
+        if source == ValueSource::Words && is_cut {
+            placed.clear();
+        }
+        made.content.extend(in_place(blocks, placed));
         made
     }
+}
+
+impl ResultValue {
+    /// Takes the value out of content, of whose words `most` characters are shown; `is_declared` says
+    /// whether programs expect one.
+    fn take_from(content: &mut ServerContent, most: usize, is_declared: bool) -> Self {
+        let size: usize = content.texts().map(str::len).sum();
+        let count = || content.texts().map(|text| text.chars().count()).sum::<usize>();
+        let fits = size <= most || count() <= most;
+        let is_copy = content.is_structured_as_text();
+        let words = match content.texts().next() {
+            None => Words::None,
+            Some(_) if fits => Words::Fit,
+            Some(_) if content.structured.is_none() || is_copy => Words::InValue,
+            Some(_) => Words::LeftOut(size),
+        };
+        let is_in_blocks = match words {
+            Words::Fit => is_copy,
+            Words::None => !content.repeated_bytes().is_empty(),
+            Words::InValue | Words::LeftOut(_) => false,
+        };
+        if let Some(structured) = take_structured(content, most) {
+            let payload = AnswerPayload::Json(structured);
+            return Self { payload, source: ValueSource::Structured, words, is_in_blocks };
+        }
+        let (payload, source) = match words {
+            Words::None => (AnswerPayload::Content(Box::default()), ValueSource::Nothing),
+            _ => (words_payload(content, is_declared || !fits), ValueSource::Words),
+        };
+        Self { payload, source, words, is_in_blocks }
+    }
+}
+
+/// Takes the structured content. Bytes that a block has as well are left out of one that is too long to be
+/// shown.
+fn take_structured(content: &mut ServerContent, most: usize) -> Option<JsonText> {
+    let is_long = content.structured.as_ref().is_some_and(|it| it.as_str().len() > most);
+    let repeated = if is_long { content.repeated_bytes() } else { Vec::new() };
+    if repeated.is_empty() {
+        return content.structured.take();
+    }
+    let text = content.structured.as_ref()?.as_str().to_owned();
+    let text = repeated
+        .into_iter()
+        .fold(text, |text, data| text.replace(&format!("\"{data}\""), BYTES_IN_BLOCK));
+    content.structured = None;
+    Some(JsonText::trusted(text))
+}
+
+/// Makes a value of words: as JSON, if they are, where programs want it or a part has to be found.
+fn words_payload(content: &ServerContent, is_value_wanted: bool) -> AnswerPayload {
+    let only_text = content.only_text().filter(|_| is_value_wanted);
+    if let Some(json) = only_text.and_then(JsonText::of_words) {
+        return AnswerPayload::Json(json);
+    }
+    let text = content.texts().collect::<Vec<_>>().join("\n");
+    AnswerPayload::Text { content_type: "text/plain".to_owned(), text }
+}
+
+fn text_block(part: TextPart) -> ContentBlock {
+    let TextPart { text, annotations } = part;
+    annotated(ContentBlock::text(result::masked_text(text)), annotations)
+}
+
+/// Adds annotations to a block.
+pub(super) fn annotated(mut block: ContentBlock, annotations: Option<Value>) -> ContentBlock {
+    let annotations = annotations.and_then(read_annotations);
+    match &mut block {
+        ContentBlock::Text(it) => it.annotations = annotations,
+        ContentBlock::Image(it) => it.annotations = annotations,
+        ContentBlock::Audio(it) => it.annotations = annotations,
+        ContentBlock::Resource(it) => it.annotations = annotations,
+        ContentBlock::ResourceLink(it) => it.annotations = annotations,
+        _ => {}
+    }
+    block
 }
 
 /// Puts words between blocks: each before the block that has its number.
@@ -149,9 +257,7 @@ impl BlockWriter<'_> {
             ContentPart::Media(media) => self.media(media).await,
             ContentPart::Resource(json) => self.resource(json).await,
             ContentPart::Other(json) => self.other(json).await,
-            ContentPart::Text(text) => {
-                self.shown.blocks.push(ContentBlock::text(result::masked_text(text)));
-            }
+            ContentPart::Text(part) => self.shown.blocks.push(text_block(part)),
         }
     }
 
@@ -224,7 +330,7 @@ impl BlockWriter<'_> {
         let is_known = media.kind != MediaKind::Audio || self.version.as_ref().is_none_or(is_new);
         if is_small && is_known && self.is_sound(&media).await {
             self.media_left -= size;
-            let MediaPart { kind, content_type, data } = media;
+            let MediaPart { kind, content_type, data, annotations } = media;
             let block = match kind {
                 MediaKind::Audio => ContentBlock::audio(data, content_type),
                 MediaKind::Image => ContentBlock::image(data, content_type),
@@ -236,7 +342,7 @@ impl BlockWriter<'_> {
                     ContentBlock::resource(contents)
                 }
             };
-            self.shown.blocks.push(block);
+            self.shown.blocks.push(annotated(block, annotations));
             return;
         }
         let Some(entry) = self.entry else { return self.note(format!("{what} is left out")) };
@@ -303,7 +409,78 @@ impl BlockWriter<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn text(text: &str) -> ContentPart {
+        ContentPart::Text(TextPart { text: text.to_owned(), annotations: None })
+    }
+
+    fn taken(
+        blocks: Vec<ContentPart>,
+        structured: Option<&Value>,
+        is_declared: bool,
+    ) -> (Value, ValueSource, Words, bool) {
+        let mut content = ServerContent { blocks, structured: structured.map(JsonText::from) };
+        let ResultValue { payload, source, words, is_in_blocks } =
+            ResultValue::take_from(&mut content, 40, is_declared);
+        assert_eq!(content.structured, None);
+        let payload = match payload {
+            AnswerPayload::Json(json) => json.value().unwrap(),
+            AnswerPayload::Text { text, .. } => text.into(),
+            other => format!("{other:?}").into(),
+        };
+        (payload, source, words, is_in_blocks)
+    }
+
+    #[test]
+    fn words_are_a_value_where_they_have_to_be() {
+        let (one, long) = ("{\n \"a\": 1 }", format!("[{}1]", "1, ".repeat(20)));
+        let value = json!({ "a": 1 });
+        let numbers = json!(vec![1; 21]);
+        let (structured, of_words) = (ValueSource::Structured, ValueSource::Words);
+        for (blocks, given, is_declared, expected) in [
+            (vec![text(one)], Some(&value), false, (value.clone(), structured, Words::Fit, true)),
+            (vec![text("one")], Some(&value), true, (value.clone(), structured, Words::Fit, false)),
+            (vec![], Some(&value), true, (value.clone(), structured, Words::None, false)),
+            (vec![text(one)], None, false, (json!(one), of_words, Words::Fit, false)),
+            (vec![text(one)], None, true, (value.clone(), of_words, Words::Fit, false)),
+            (vec![text(&long)], None, false, (numbers.clone(), of_words, Words::InValue, false)),
+            (
+                vec![text(&long)],
+                Some(&numbers),
+                false,
+                (numbers.clone(), structured, Words::InValue, false),
+            ),
+            (
+                vec![text(&long)],
+                Some(&value),
+                false,
+                (value.clone(), structured, Words::LeftOut(long.len()), false),
+            ),
+        ] {
+            assert_eq!(taken(blocks, given, is_declared), expected);
+        }
+    }
+
+    #[test]
+    fn bytes_are_not_shown_as_text_besides() {
+        let picture = |data: &str| {
+            let (content_type, data) = ("image/png".to_owned(), data.to_owned());
+            let kind = MediaKind::Image;
+            ContentPart::Media(MediaPart { kind, content_type, data, annotations: None })
+        };
+        let value = json!({ "data": "AAAA" });
+        let (payload, _, _, is_in_blocks) = taken(vec![picture("AAAA")], Some(&value), true);
+        assert!(is_in_blocks);
+        assert_eq!(payload, value);
+        let long = "AAAA".repeat(20);
+        let (value, blocks) = (json!({ "data": long }), vec![picture(&long), text("a dot")]);
+        let (payload, _, words, _) = taken(blocks, Some(&value), true);
+        assert_eq!(payload["data"], "(these bytes are a block of this result)");
+        assert_eq!(words, Words::Fit);
+    }
 
     #[test]
     fn words_stand_where_they_stood() {

@@ -27,7 +27,8 @@ use super::{
     prompts::{ArgumentError, ExamplePrompt},
     request_owner::client_key,
     result,
-    server_resources::{ReadContents, is_base64, read_annotations, server_error},
+    server_content::annotated,
+    server_resources::{ReadContents, is_base64, server_error},
     shutdown::StopReason,
 };
 use crate::{
@@ -160,13 +161,14 @@ impl McpServer {
     }
 }
 
-/// Checks what is given to a prompt: each is a text that it takes, and what it needs is there.
+/// Checks what is given to a prompt: each is a text that it takes, and what it needs is there. Only its server
+/// knows what a prompt takes that lists nothing.
 fn check_arguments(prompt: &ServerPrompt, given: &Map<String, Value>) -> Result<(), ArgumentError> {
+    let listed = &prompt.arguments;
     for (name, value) in given {
-        if !prompt.arguments.iter().any(|param| param.name == *name) {
-            let known: Vec<&str> = prompt.arguments.iter().map(|it| it.name.as_str()).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            return Err(ArgumentError::Unknown { name: name.clone(), known });
+        if !listed.is_empty() && listed.iter().all(|param| param.name != *name) {
+            let known: Vec<&str> = listed.iter().map(|it| it.name.as_str()).collect();
+            return Err(ArgumentError::Unknown { name: name.clone(), known: known.join(", ") });
         }
         match value {
             Value::String(text) if text.len() > LONGEST_VALUE => {
@@ -177,7 +179,7 @@ fn check_arguments(prompt: &ServerPrompt, given: &Map<String, Value>) -> Result<
         }
     }
     let missing = |param: &&PromptParam| param.required && !given.contains_key(&param.name);
-    match prompt.arguments.iter().find(missing) {
+    match listed.iter().find(missing) {
         Some(param) => Err(ArgumentError::Missing(param.name.clone())),
         None => Ok(()),
     }
@@ -245,19 +247,9 @@ impl PromptMaking<'_> {
 
     fn block(&mut self, block: ReadBlock<'_>) -> ContentBlock {
         let annotations = block.annotations.filter(|it| it.get().len() <= LARGEST_ANNOTATIONS);
-        let annotations = annotations
-            .and_then(|it| content_annotations(&serde_json::from_str(it.get()).ok()?))
-            .and_then(read_annotations);
-        let mut made = self.content(block);
-        match &mut made {
-            ContentBlock::Text(it) => it.annotations = annotations,
-            ContentBlock::Image(it) => it.annotations = annotations,
-            ContentBlock::Audio(it) => it.annotations = annotations,
-            ContentBlock::Resource(it) => it.annotations = annotations,
-            ContentBlock::ResourceLink(it) => it.annotations = annotations,
-            _ => {}
-        }
-        made
+        let annotations =
+            annotations.and_then(|it| content_annotations(&serde_json::from_str(it.get()).ok()?));
+        annotated(self.content(block), annotations)
     }
 
     fn content(&mut self, block: ReadBlock<'_>) -> ContentBlock {
@@ -382,9 +374,12 @@ mod tests {
     use crate::catalog::{BackendContent, ServerContent};
 
     fn contents() -> OfferedContents {
-        let prompts = [json!({ "name": "greet", "description": "Hi.", "arguments": [
-            { "name": "who", "required": true }, { "name": "how" },
-        ] })];
+        let prompts = [
+            json!({ "name": "greet", "description": "Hi.", "arguments": [
+                { "name": "who", "required": true }, { "name": "how" },
+            ] }),
+            json!({ "name": "open" }),
+        ];
         let capabilities = json!({ "resources": {} });
         let (content, _) = ServerContent::read([&[], &[], &prompts], &capabilities);
         let other = BackendContent { name: "other", scheme: None, content: None };
@@ -435,6 +430,10 @@ mod tests {
             let error = check(given).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
+        let (_, open) = contents.prompts().nth(1).unwrap();
+        let given = json!({ "who": "Ada" });
+        assert!(check_arguments(open.item, given.as_object().unwrap()).is_ok());
+        assert!(check_arguments(open.item, json!({ "who": 1 }).as_object().unwrap()).is_err());
     }
 
     #[test]

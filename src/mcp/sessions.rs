@@ -33,7 +33,10 @@ use rmcp::{
 };
 use tokio::time::Instant;
 
-use super::{batch, message_limits};
+use super::{
+    batch, message_limits,
+    plain_answers::{self, PlainAnswer},
+};
 use crate::{live::StreamHub, shares::ClientKey};
 
 /// How long a session may be silent, unless somebody listens to it.
@@ -336,8 +339,10 @@ impl SessionManager for BoundedSessions {
         id: &SessionId,
         mut message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
+        let plain = PlainAnswer::wanted(&message);
         message.insert_extension(InSession(Arc::clone(id)));
-        Ok(self.local.create_stream(id, message).await?)
+        let events = self.local.create_stream(id, message).await?;
+        Ok(plain_answers::settled(events, plain).await)
     }
 
     async fn accept_message(

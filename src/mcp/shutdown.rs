@@ -24,11 +24,17 @@ struct ShutdownState {
     /// What still runs is stopped.
     leaving: CancellationToken,
     under_way: watch::Sender<usize>,
+    /// The end of the whole, of which this is a part.
+    whole: Option<GracefulShutdown>,
 }
 
 /// Something that a server which ends waits for.
 #[derive(Debug)]
-pub(super) struct UnderWay(Arc<ShutdownState>);
+pub(super) struct UnderWay {
+    state: Arc<ShutdownState>,
+    /// The same for the whole.
+    _of_whole: Option<Box<Self>>,
+}
 
 /// Why a call has no answer of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +69,26 @@ impl GracefulShutdown {
             closing: shutdown.child_token(),
             leaving: CancellationToken::new(),
             under_way: watch::Sender::new(0),
+            whole: None,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Returns the end of a part, which may come before that of the whole, and comes with it.
+    pub(super) fn child(&self) -> Self {
+        let inner = ShutdownState {
+            closing: self.inner.closing.child_token(),
+            leaving: self.inner.leaving.child_token(),
+            under_way: watch::Sender::new(0),
+            whole: Some(self.clone()),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Begins the end, and waits until nothing is under way any more; nothing is stopped.
+    pub(super) async fn close(&self) {
+        self.inner.closing.cancel();
+        self.idle().await;
     }
 
     /// Returns whether nothing new begins.
@@ -96,7 +120,8 @@ impl GracefulShutdown {
     /// Notes that something begins that the end waits for.
     pub(super) fn begin(&self) -> UnderWay {
         self.inner.under_way.send_modify(|count| *count += 1);
-        UnderWay(Arc::clone(&self.inner))
+        let of_whole = self.inner.whole.as_ref().map(|whole| Box::new(whole.begin()));
+        UnderWay { state: Arc::clone(&self.inner), _of_whole: of_whole }
     }
 
     /// Stops calls: what began a task says so, and the rest is answered. Returns when all is answered, or
@@ -131,7 +156,7 @@ impl GracefulShutdown {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.under_way.send_modify(|count| *count = count.saturating_sub(1));
+        self.state.under_way.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 

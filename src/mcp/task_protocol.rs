@@ -49,7 +49,7 @@ impl TaskId {
         parts.ok_or_else(|| ErrorData::invalid_params("unknown task", None))
     }
 
-    fn task(&self, status: TaskStatus) -> Task {
+    pub(super) fn task(&self, status: TaskStatus) -> Task {
         let began = UNIX_EPOCH.checked_add(Duration::from_secs(self.began));
         let began = timestamp::rfc3339(began.unwrap_or(UNIX_EPOCH));
         let now = timestamp::rfc3339(SystemTime::now());
@@ -105,6 +105,7 @@ fn failed_task(error: CallError) -> Result<(TaskPayload, Option<String>), ErrorD
         TaskError::Failed(failure) if failure.is_cancelled => {
             Ok((TaskPayload::Cancelled, Some(text)))
         }
+        TaskError::Forgotten { .. } => Err(ErrorData::invalid_params(text, None)),
         TaskError::Failed(_) => Ok((completed(result::failure_result(text.clone())), Some(text))),
         TaskError::Unseen { error, .. } if error.is_gone() => {
             Err(ErrorData::invalid_params(text, None))

@@ -130,6 +130,9 @@ impl McpServer {
     /// Returns the tool that began a task.
     fn begun_by(&self, handle: &TaskHandle) -> Option<&CatalogEntry> {
         let catalog = self.gate().catalog();
+        if let Some(entry) = catalog.find_server_tool(&handle.backend, &handle.tool) {
+            return Some(entry);
+        }
         let (backend, _) = catalog.task_backend(&handle.backend)?;
         catalog.find_declared(backend, &handle.tool)
     }

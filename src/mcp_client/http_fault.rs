@@ -120,6 +120,8 @@ impl HttpRefusal {
     pub(super) fn fault(&self, client: &Backend, is_introduction: bool) -> ServerFault {
         let (status, secrets) = (self.status.as_u16(), client.secrets());
         if self.is_of_credential() {
+            // A person may log in with more rights meanwhile.
+            client.authenticator().look_again();
             let challenge = self.challenge.as_ref().map(|it| secrets.text(it).into_owned());
             return ServerFault::Credential(Box::new(CredentialRefusal {
                 status,

@@ -15,11 +15,12 @@ use super::{
     clock::CallClock,
     error::{ServerError, ServerFault},
     news::ServerNews,
+    pages::{PageListener, PageVisit},
     questions::{CallerPlace, QuestionDesk},
     requests::{ServerList, ToolAnswer, ToolCall},
     restart::RestartPause,
     session::{ProgressListener, Session},
-    settings::{LinkSettings, ServerEra},
+    settings::{LinkPlace, LinkSettings, ServerEra},
 };
 use crate::{
     secrets::Secrets,
@@ -172,6 +173,21 @@ impl ServerLink {
     /// somebody can be asked.
     pub fn place(&self, client: ClientKey, can_ask: bool) -> CallerPlace {
         self.0.desk.place(client, can_ask)
+    }
+
+    /// Has `done` told when the server says that the page with this id is done with.
+    pub(crate) fn expect_page(&self, id: &str, done: PageListener) -> PageVisit {
+        self.0.news.pages().expect(id, done)
+    }
+
+    /// Returns whether tasks of the server are those of 2025-11-25, as far as it has introduced itself.
+    pub(crate) fn has_older_tasks(&self) -> bool {
+        matches!(self.state(), LinkState::Up { era: ServerEra::Initialize, .. })
+    }
+
+    /// Returns whether the server ends with this program.
+    pub(crate) fn ends_with_us(&self) -> bool {
+        matches!(self.0.settings.place, LinkPlace::Process(_))
     }
 
     /// Asks whether the server is there.

@@ -10,7 +10,7 @@
 //! | `session` | introduction; one request and its answer, time and end |
 //! | `requests`, `content_requests` | the requests that are made |
 //! | `news`, `subscriptions` | what a server tells without being asked |
-//! | `handler`, `questions` | what a server may ask of us, and of whom |
+//! | `handler`, `questions`, `pages` | what a server may ask of us, and of whom |
 //! | `clock` | the time of a call |
 //! | `line_transport` | what is done with each message |
 //! | `decode`, `oversized` | one message: which kind it is, and whose |
@@ -53,6 +53,7 @@ mod message_source;
 mod news;
 mod oversized;
 mod pace;
+mod pages;
 mod process;
 mod process_end;
 mod program;
@@ -74,6 +75,7 @@ pub use self::{
     error::{CredentialRefusal, RpcFailure, ServerError, ServerFault},
     link::{LinkState, ServerLink},
     news::{ListChanges, ResourceSubscription, UpdateListener},
+    pages::{PageListener, PageVisit},
     process_end::ProcessEnd,
     questions::{AskedQuestion, CallerPlace, QuestionKind, QuestionRefusal},
     requests::{InputAnswers, ServerList, ToolAnswer, ToolCall},

@@ -14,7 +14,7 @@ use dadl_text::json::scan;
 use rmcp::model::RequestId;
 use tokio::sync::watch;
 
-use super::error::ServerFault;
+use super::{error::ServerFault, pages::OpenPages};
 
 /// So many resources of a server are watched at the same time.
 const MOST_WATCHED: usize = 4096;
@@ -56,6 +56,7 @@ struct NewsInner {
     /// Grows when another resource is watched, or one no more.
     version: watch::Sender<u64>,
     listens: watch::Sender<VecDeque<(RequestId, ListenNews)>>,
+    pages: OpenPages,
 }
 
 impl Default for NewsInner {
@@ -66,6 +67,7 @@ impl Default for NewsInner {
             watched: Mutex::default(),
             version: watch::channel(0).0,
             listens: watch::channel(VecDeque::new()).0,
+            pages: OpenPages::default(),
         }
     }
 }
@@ -143,6 +145,11 @@ impl ServerNews {
                     self.tell(&uri);
                 }
             }
+            "notifications/elicitation/complete" => {
+                if let Some(id) = member::<String>(params, &["elicitationId"]) {
+                    self.0.pages.done(&id);
+                }
+            }
             "notifications/subscriptions/acknowledged" => {
                 let id = member(params, &["_meta", "io.modelcontextprotocol/subscriptionId"]);
                 let uris = member(params, &["notifications", "resourceSubscriptions"]);
@@ -153,6 +160,11 @@ impl ServerNews {
             _ => return false,
         }
         true
+    }
+
+    /// Returns the pages that were asked for.
+    pub(super) fn pages(&self) -> &OpenPages {
+        &self.0.pages
     }
 
     /// Notes that the server ended a request that may be a subscription.

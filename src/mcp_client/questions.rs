@@ -2,12 +2,19 @@
 //!
 //! A request of a server names no call. So each call of a link has a place at its [`QuestionDesk`], and a
 //! question goes to a caller only while all calls that are under way are of one client: nobody is asked on
-//! behalf of somebody else.
+//! behalf of somebody else. A task that goes on while nobody waits for it is a call that is under way, too.
+//! What names its task goes to whoever waits for that.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::shares::ClientKey;
 
@@ -16,6 +23,15 @@ const MOST_WAITING: usize = 4;
 
 /// So many reasons are kept why a question was not put.
 const MOST_REASONS: usize = 4;
+
+/// So many tasks are known for which nobody waits; the oldest makes room.
+const MOST_LEFT: usize = 256;
+
+/// For so long a task counts for which nobody waits: longer ones ask for something when somebody does.
+const LEFT_FOR: Duration = Duration::from_secs(3600);
+
+/// Where a question names the task that it is about (2025-11-25).
+const RELATED_TASK: &str = "/_meta/io.modelcontextprotocol~1related-task/taskId";
 
 /// What a server asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,12 +117,23 @@ pub(super) struct QuestionDesk(Arc<Mutex<DeskState>>);
 struct DeskState {
     next: u64,
     callers: Vec<OpenCaller>,
+    left: Vec<LeftTask>,
+}
+
+/// A task that goes on while nobody waits for it.
+#[derive(Debug)]
+struct LeftTask {
+    client: ClientKey,
+    id: String,
+    until: Instant,
 }
 
 #[derive(Debug)]
 struct OpenCaller {
     number: u64,
     client: ClientKey,
+    /// The task for which it waits.
+    task: Option<String>,
     /// There is none where nobody can be asked.
     questions: Option<mpsc::Sender<AskedQuestion>>,
     unput: Arc<Mutex<Vec<QuestionRefusal>>>,
@@ -133,6 +160,7 @@ impl QuestionDesk {
         state.callers.push(OpenCaller {
             number,
             client,
+            task: None,
             questions: questions_of,
             unput: Arc::clone(&unput),
         });
@@ -150,16 +178,34 @@ impl QuestionDesk {
         params: Value,
     ) -> Result<Value, QuestionRefusal> {
         let (answer, answered) = oneshot::channel();
+        let caller = self.caller(params.pointer(RELATED_TASK).and_then(Value::as_str))?;
         let question = AskedQuestion { kind, params, answer };
-        self.caller()?.try_send(question).map_err(|_| QuestionRefusal::TooMany)?;
+        caller.try_send(question).map_err(|_| QuestionRefusal::TooMany)?;
         answered.await.unwrap_or(Err(QuestionRefusal::CallOver))
     }
 
     /// Returns who is asked, or says why nobody is; those whose calls it may concern are told.
-    fn caller(&self) -> Result<mpsc::Sender<AskedQuestion>, QuestionRefusal> {
-        let state = self.lock();
+    fn caller(&self, task: Option<&str>) -> Result<mpsc::Sender<AskedQuestion>, QuestionRefusal> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        state.left.retain(|left| left.until > now);
+        if let Some(id) = task {
+            let waits = |caller: &&OpenCaller| caller.task.as_deref() == Some(id);
+            if let Some(caller) = state.callers.iter().rev().find(waits) {
+                return caller.questions.clone().ok_or_else(|| {
+                    caller.tell(&QuestionRefusal::NobodyToAsk);
+                    QuestionRefusal::NobodyToAsk
+                });
+            }
+            if state.left.iter().any(|left| left.id == id) {
+                return Err(QuestionRefusal::NoCall);
+            }
+        }
         let Some(first) = state.callers.first() else { return Err(QuestionRefusal::NoCall) };
-        if state.callers.iter().any(|caller| caller.client != first.client) {
+        let is_other = |client: &ClientKey| *client != first.client;
+        if state.callers.iter().any(|caller| is_other(&caller.client))
+            || state.left.iter().any(|left| is_other(&left.client))
+        {
             state.tell(&QuestionRefusal::SeveralClients);
             return Err(QuestionRefusal::SeveralClients);
         }
@@ -177,16 +223,44 @@ impl QuestionDesk {
 
 impl DeskState {
     fn tell(&self, why: &QuestionRefusal) {
-        for caller in &self.callers {
-            let mut unput = caller.unput.lock().unwrap_or_else(PoisonError::into_inner);
-            if unput.len() < MOST_REASONS && !unput.contains(why) {
-                unput.push(why.clone());
-            }
+        self.callers.iter().for_each(|caller| caller.tell(why));
+    }
+}
+
+impl OpenCaller {
+    fn tell(&self, why: &QuestionRefusal) {
+        let mut unput = self.unput.lock().unwrap_or_else(PoisonError::into_inner);
+        if unput.len() < MOST_REASONS && !unput.contains(why) {
+            unput.push(why.clone());
         }
     }
 }
 
 impl CallerPlace {
+    /// Says for which task the call waits from now on.
+    pub fn wait_for_task(&self, id: &str) {
+        let mut state = self.desk.lock();
+        state.left.retain(|left| left.id != id);
+        let own = state.callers.iter_mut().find(|caller| caller.number == self.number);
+        if let Some(caller) = own {
+            caller.task = Some(id.to_owned());
+        }
+    }
+
+    /// Says that its task goes on while nobody waits for it.
+    pub fn leave_task(&self) {
+        let mut state = self.desk.lock();
+        let own = state.callers.iter_mut().find(|caller| caller.number == self.number);
+        let Some((id, client)) = own.and_then(|it| Some((it.task.take()?, it.client.clone())))
+        else {
+            return;
+        };
+        if state.left.len() >= MOST_LEFT {
+            state.left.remove(0);
+        }
+        state.left.push(LeftTask { client, id, until: Instant::now() + LEFT_FOR });
+    }
+
     /// Waits for a question; there is none where nobody can be asked.
     pub async fn next(&mut self) -> AskedQuestion {
         match self.questions.recv().await {
@@ -234,6 +308,23 @@ mod tests {
         assert_eq!(ask().await, Err(QuestionRefusal::SeveralClients));
         assert_eq!((first.unput().len(), other.unput().len(), mute.unput().len()), (1, 1, 2));
         drop(other);
+        // A task of somebody else goes on, for which nobody waits.
+        let left = desk.place(client("b"), true);
+        left.wait_for_task("t1");
+        left.leave_task();
+        drop(left);
+        assert_eq!(ask().await, Err(QuestionRefusal::SeveralClients));
+        let of_task =
+            json!({ "_meta": { "io.modelcontextprotocol/related-task": { "taskId": "t1" } } });
+        let ask_for = || desk.ask(QuestionKind::Elicitation, of_task.clone());
+        assert_eq!(ask_for().await, Err(QuestionRefusal::NoCall));
+        let mut waiting = desk.place(client("b"), true);
+        waiting.wait_for_task("t1");
+        let answers = async {
+            waiting.next().await.answer.send(Ok(json!(2))).unwrap();
+        };
+        assert_eq!(tokio::join!(ask_for(), answers).0, Ok(json!(2)));
+        drop(waiting);
         // Who goes away while a question waits gives no answer.
         let gone = async {
             drop(first.next().await);

@@ -4,9 +4,12 @@
 //! A block is kept as the text or JSON that it came as, without what the protocol has beside it
 //! (`_meta`); the bytes of an image stay in Base64 until somebody wants them.
 
+use dadl_text::json::scan;
+use serde_json::Value;
+
 use super::{JsonText, SavedFile};
 
-/// The content of a result that is more than one text or one value.
+/// The content of a result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerContent {
     /// The blocks.
@@ -29,7 +32,16 @@ pub enum ContentPart {
     /// A resource of the server that is text, as its block.
     Resource(JsonText),
     /// Words.
-    Text(String),
+    Text(TextPart),
+}
+
+/// Words in a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextPart {
+    /// As the server wrote them.
+    pub text: String,
+    /// For whom they are, how much they matter, and when they were written, as hosts may know it.
+    pub annotations: Option<Value>,
 }
 
 /// Bytes in a block.
@@ -41,6 +53,8 @@ pub struct MediaPart {
     pub content_type: String,
     /// In Base64, as the server wrote it.
     pub data: String,
+    /// As those of [`TextPart`].
+    pub annotations: Option<Value>,
 }
 
 /// What the bytes of a block are.
@@ -84,7 +98,7 @@ impl ServerContent {
                 json.as_str().len()
             }
             ContentPart::Media(MediaPart { data, .. }) => data.len(),
-            ContentPart::Text(text) => text.len(),
+            ContentPart::Text(part) => part.text.len(),
         });
         (structured + blocks.sum::<usize>()) as u64
     }
@@ -92,9 +106,35 @@ impl ServerContent {
     /// Returns the texts.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.blocks.iter().filter_map(|block| match block {
-            ContentPart::Text(text) => Some(text.as_str()),
+            ContentPart::Text(part) => Some(part.text.as_str()),
             _ => None,
         })
+    }
+
+    /// Returns the text that is all there is in blocks.
+    pub(crate) fn only_text(&self) -> Option<&str> {
+        match self.blocks.as_slice() {
+            [ContentPart::Text(part)] => Some(&part.text),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the blocks are but the structured content as a text.
+    pub(crate) fn is_structured_as_text(&self) -> bool {
+        let (Some(structured), Some(text)) = (&self.structured, self.only_text()) else {
+            return false;
+        };
+        scan::compacted(text).is_ok_and(|text| text == structured.as_str())
+    }
+
+    /// Returns the bytes in blocks that the structured content has as well.
+    pub(crate) fn repeated_bytes(&self) -> Vec<&str> {
+        let Some(structured) = &self.structured else { return Vec::new() };
+        let data = self.blocks.iter().filter_map(|block| match block {
+            ContentPart::Media(MediaPart { data, .. }) if !data.is_empty() => Some(data.as_str()),
+            _ => None,
+        });
+        data.filter(|data| structured.as_str().contains(&format!("\"{data}\""))).collect()
     }
 
     /// Returns the blocks that were saved.
@@ -131,9 +171,15 @@ impl ServerContent {
 impl ContentPart {
     fn into_json(self) -> JsonText {
         let text = |text: &str| JsonText::string(text).into_string();
+        let annotated = |annotations: Option<Value>| {
+            annotations.map(|it| format!(",\"annotations\":{it}")).unwrap_or_default()
+        };
         JsonText::trusted(match self {
             Self::Link(json) | Self::Other(json) | Self::Resource(json) => return json,
-            Self::Text(words) => format!("{{\"type\":\"text\",\"text\":{}}}", text(&words)),
+            Self::Text(TextPart { text: words, annotations }) => {
+                let (words, more) = (text(&words), annotated(annotations));
+                format!("{{\"type\":\"text\",\"text\":{words}{more}}}")
+            }
             Self::File(kind, file) => {
                 let mut value = file.to_value();
                 if let Some(members) = value.as_object_mut() {
@@ -141,15 +187,15 @@ impl ContentPart {
                 }
                 value.to_string()
             }
-            Self::Media(MediaPart { kind, content_type, data }) => {
-                let (data, mime) = (text(&data), text(&content_type));
+            Self::Media(MediaPart { kind, content_type, data, annotations }) => {
+                let (data, mime, more) = (text(&data), text(&content_type), annotated(annotations));
                 match kind {
                     MediaKind::Resource(uri) => format!(
-                        "{{\"type\":\"resource\",\"resource\":{{\"uri\":{},\"mimeType\":{mime},\"blob\":{data}}}}}",
+                        "{{\"type\":\"resource\",\"resource\":{{\"uri\":{},\"mimeType\":{mime},\"blob\":{data}}}{more}}}",
                         text(&uri)
                     ),
                     kind => format!(
-                        "{{\"type\":\"{}\",\"data\":{data},\"mimeType\":{mime}}}",
+                        "{{\"type\":\"{}\",\"data\":{data},\"mimeType\":{mime}{more}}}",
                         kind.block_type()
                     ),
                 }
@@ -166,7 +212,11 @@ mod tests {
 
     fn media(data: &str) -> MediaPart {
         let (content_type, data) = ("image/png".to_owned(), data.to_owned());
-        MediaPart { kind: MediaKind::Image, content_type, data }
+        MediaPart { kind: MediaKind::Image, content_type, data, annotations: None }
+    }
+
+    fn text(text: &str) -> ContentPart {
+        ContentPart::Text(TextPart { text: text.to_owned(), annotations: None })
     }
 
     #[test]
@@ -179,22 +229,40 @@ mod tests {
     #[test]
     fn programs_get_all_of_it() {
         let structured = Some(JsonText::from(&json!({ "a": 1 })));
-        let text = ContentPart::Text("a \"b\"".to_owned());
+        let words = text("a \"b\"");
         let value = |blocks: Vec<ContentPart>, structured: Option<JsonText>| -> Value {
             ServerContent { blocks, structured }.into_json().value().unwrap()
         };
-        assert_eq!(value(vec![text.clone()], structured.clone()), json!({ "a": 1 }));
+        assert_eq!(value(vec![words.clone()], structured.clone()), json!({ "a": 1 }));
         assert_eq!(value(vec![], None), Value::Null);
-        let blocks = vec![text, ContentPart::Media(media("AAAA"))];
+        let picture = MediaPart { annotations: Some(json!({ "priority": 1 })), ..media("AAAA") };
+        let blocks = vec![words, ContentPart::Media(picture)];
         assert_eq!(
             value(blocks, structured),
             json!({
                 "content": [
                     { "type": "text", "text": "a \"b\"" },
-                    { "type": "image", "data": "AAAA", "mimeType": "image/png" },
+                    { "type": "image", "data": "AAAA", "mimeType": "image/png",
+                      "annotations": { "priority": 1 } },
                 ],
                 "structuredContent": { "a": 1 },
             })
         );
+    }
+
+    #[test]
+    fn what_is_there_twice_is_known() {
+        let content = |blocks: Vec<ContentPart>, structured: Value| ServerContent {
+            blocks,
+            structured: Some(JsonText::from(&structured)),
+        };
+        let value = json!({ "a": [1] });
+        assert!(content(vec![text("{\n  \"a\": [1]\n}")], value.clone()).is_structured_as_text());
+        for blocks in [vec![text("one")], vec![], vec![text("{\"a\":[1]}"), text("b")]] {
+            assert!(!content(blocks, value.clone()).is_structured_as_text());
+        }
+        let pictures = || vec![ContentPart::Media(media("AAAA")), ContentPart::Media(media(""))];
+        assert_eq!(content(pictures(), json!([{ "of": "AAAA" }])).repeated_bytes(), ["AAAA"]);
+        assert!(content(pictures(), json!([{ "of": "AAAAA" }])).repeated_bytes().is_empty());
     }
 }

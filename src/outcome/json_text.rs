@@ -28,6 +28,12 @@ impl JsonText {
         scan::compacted(text).map(Self)
     }
 
+    /// Reads a text that is an object or a list of JSON: other JSON is a text as well.
+    pub(crate) fn of_words(text: &str) -> Option<Self> {
+        let is_one = text.trim_start().starts_with(['{', '[']);
+        if is_one { Self::parse(text).ok() } else { None }
+    }
+
     /// Wraps text that was put together from checked parts.
     pub(crate) fn trusted(text: String) -> Self {
         Self(text)

@@ -2,6 +2,7 @@
 
 pub mod content;
 mod json_text;
+pub(crate) mod server_task_id;
 pub mod task_report;
 pub(crate) mod timestamp;
 pub(crate) mod transfer;
@@ -65,7 +66,8 @@ impl fmt::Debug for HeldMemory {
 /// What an answer holds.
 #[derive(Debug, Clone)]
 pub enum AnswerPayload {
-    /// The content of a tool of another MCP server that is no single text or value, or none at all.
+    /// The content of a tool of another MCP server: for hosts always, and for programs where it is no single text
+    /// or value.
     Content(Box<ServerContent>),
     /// Nothing (204, or an empty body).
     Empty,

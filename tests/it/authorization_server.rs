@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -17,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use url::{Url, form_urlencoded};
 
 /// Changes a document before it is sent.
@@ -119,9 +119,18 @@ pub(crate) struct Protected {
 
 impl Protected {
     pub(crate) async fn start(temper: Temper) -> Self {
+        Self::speaking(temper, None, None).await
+    }
+
+    /// Starts both, each of which may speak TLS.
+    pub(crate) async fn speaking(
+        temper: Temper,
+        here: Option<TlsAcceptor>,
+        there: Option<TlsAcceptor>,
+    ) -> Self {
         let world = Arc::new(Mutex::new(World::default()));
-        let (here, there) = (Self::serve(&world).await, Self::serve(&world).await);
-        let (here, mut there) = (format!("http://{here}"), format!("http://{there}"));
+        let here = Self::serve(&world, here).await;
+        let mut there = Self::serve(&world, there).await;
         if temper.is_one {
             there.clone_from(&here);
         }
@@ -133,9 +142,11 @@ impl Protected {
         Self { world, here, there }
     }
 
-    async fn serve(world: &Arc<Mutex<World>>) -> SocketAddr {
+    /// Serves; returns the origin.
+    async fn serve(world: &Arc<Mutex<World>>, acceptor: Option<TlsAcceptor>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         let world = Arc::clone(world);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -144,12 +155,21 @@ impl Protected {
                     let world = Arc::clone(&world);
                     async move { Ok::<_, Infallible>(answer(&world, request).await) }
                 });
-                let connection =
-                    http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(connection);
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let builder = http1::Builder::new();
+                    match acceptor {
+                        None => drop(builder.serve_connection(TokioIo::new(stream), service).await),
+                        // Who does not trust the certificate goes away during the handshake.
+                        Some(acceptor) => {
+                            let Ok(stream) = acceptor.accept(stream).await else { return };
+                            drop(builder.serve_connection(TokioIo::new(stream), service).await);
+                        }
+                    }
+                });
             }
         });
-        address
+        format!("{scheme}://{address}")
     }
 
     /// The URL of the server.

@@ -164,8 +164,14 @@ fn in_circles(uses: &BTreeMap<&ModulePath, BTreeSet<&ModulePath>>) -> Vec<String
 
 #[test]
 fn files_of_the_libraries_are_in_no_circle() {
-    for library in ["dadl-text", "dadl-descriptor", "dadl-openapi", "dadl-search", "dadl-simulator"]
-    {
+    for library in [
+        "dadl-text",
+        "dadl-descriptor",
+        "dadl-openapi",
+        "dadl-search",
+        "dadl-secrets",
+        "dadl-simulator",
+    ] {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates").join(library).join("src");
         let sources = Sources::read(&root);
         let uses = sources.uses();

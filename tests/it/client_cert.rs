@@ -38,14 +38,14 @@ const DESCRIPTOR: &str = api!(auth: "AUTH", backend: r#"
 const BEARER: &str = "type: bearer, credential: fake_token";
 
 /// What signs certificates for both sides.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
     der: CertificateDer<'static>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -54,8 +54,13 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem, der }
     }
 
+    /// Its own certificate, in PEM.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
     /// A certificate of somebody called `name`, and its key, in PEM.
-    fn client(&self, name: &str) -> (String, String) {
+    pub(crate) fn client(&self, name: &str) -> (String, String) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -63,7 +68,7 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
-    fn acceptor(&self, is_required: bool) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self, is_required: bool) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();

@@ -23,6 +23,8 @@ const XEN_ORCHESTRA: &[&str] = &[
     include_str!("finding/plain_xen_orchestra.txt"),
     include_str!("finding/everyday_xen_orchestra.txt"),
     include_str!("finding/upkeep_xen_orchestra.txt"),
+    include_str!("finding/indirect_xen_orchestra.txt"),
+    include_str!("finding/stories_xen_orchestra.txt"),
 ];
 const OTHERS: &[&str] = &[
     include_str!("finding/others.txt"),
@@ -158,7 +160,7 @@ impl Shares {
 fn questions_about_xen_orchestra_find_their_tools() {
     let questions = questions(XEN_ORCHESTRA, "xen-orchestra");
     assert!(questions.len() > 300);
-    shares(&corpus::own(), &questions).check(88.0, 98.0);
+    shares(&corpus::own(), &questions).check(95.0, 98.0);
 }
 
 #[test]

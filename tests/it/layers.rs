@@ -5,7 +5,6 @@ use std::{fs, path::Path};
 /// The modules of the program from left to right: each uses only those before it. What a crate may use
 /// is in its `Cargo.toml`.
 const ORDER: &[&str] = &[
-    "secrets",
     "shares",
     "access",
     "catalog",

@@ -324,11 +324,87 @@ async fn a_profile_has_a_path_and_only_narrows() {
     server.signal("HUP");
     server.until("limits or profiles");
     assert_eq!(server.tools("/mcp/ops").await, ["one_list_a"]);
-    // One that is gone lets nothing through.
-    desk.settings(&json!({ "backends": backends }));
+}
+
+/// Opens a session at a path; returns what names it.
+async fn session(server: &Listening, path: &str) -> String {
+    let params = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" },
+    });
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
+    let mut reply = in_session(server, path, "", &message).await;
+    assert_eq!(reply.status, 200);
+    let session = reply.field("mcp-session-id").unwrap().to_owned();
+    reply.event().await;
+    let told = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    in_session(server, path, &session, &told).await;
+    session
+}
+
+/// Sends a message in a session.
+async fn in_session(server: &Listening, path: &str, session: &str, message: &Value) -> Reply {
+    let body = message.to_string();
+    let session = match session {
+        "" => String::new(),
+        session => format!("Mcp-Session-Id: {session}\r\nMCP-Protocol-Version: 2025-11-25\r\n"),
+    };
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\n{session}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    send(&mut stream, &(head + &body)).await;
+    Reply::read(stream).await
+}
+
+#[tokio::test]
+async fn profiles_come_and_go_with_the_settings() {
+    let (desk, upstream) = (Desk::new(), Upstream::by_hand().await);
+    desk.descriptor("one", &["list_a", "get_a"]);
+    let backends = [backend("one", json!({ "url": upstream.origin() }))];
+    let profiles = |profiles: Value| json!({ "backends": backends, "profiles": profiles });
+    let (ops, lists) = (json!({ "tools": ["get_*"] }), json!({ "tools": ["list_*"] }));
+    desk.settings(&profiles(json!({ "ops": ops })));
+    let mut server = desk.listen(&["--no-watch"]);
+    assert_eq!(server.ask("/mcp/new", "tools/list", json!({})).await.0, 404);
+    // One that is new has its path at once.
+    desk.settings(&profiles(json!({ "ops": ops, "new": lists })));
     server.signal("HUP");
     server.until("limits or profiles");
-    assert_eq!(server.tools("/mcp/ops").await, [""; 0]);
+    assert_eq!(server.tools("/mcp/new").await, ["list_a"]);
+    assert_eq!(server.tools("/mcp/ops").await, ["get_a"]);
+    // One that is gone has none, and what is under way there ends as it began.
+    let opened = session(&server, "/mcp/ops").await;
+    let listening = format!(
+        "GET /mcp/ops HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\
+         Mcp-Session-Id: {opened}\r\nMCP-Protocol-Version: 2025-11-25\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    send(&mut stream, &listening).await;
+    let mut listening = Reply::read(stream).await;
+    assert_eq!(listening.status, 200);
+    let params = json!({ "name": "get_a", "arguments": {} });
+    let call = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params });
+    let calls = in_session(&server, "/mcp/ops", &opened, &call);
+    let (mut called, mut asked) = tokio::join!(calls, upstream.asked());
+    desk.settings(&profiles(json!({ "new": lists })));
+    server.signal("HUP");
+    server.until("limits or profiles");
+    assert_eq!(server.ask("/mcp/ops", "tools/list", json!({})).await.0, 404);
+    assert_eq!(in_session(&server, "/mcp/ops", &opened, &call).await.status, 404);
+    asked.answer(&Answer::json(200, r#"{"from":"api"}"#)).await;
+    let answer = called.event().await;
+    assert_eq!(answer["result"]["structuredContent"], json!({ "from": "api" }), "{answer}");
+    // Then its session ends.
+    listening.whole().await;
+    assert_eq!(server.tools("/mcp/new").await, ["list_a"]);
+    // It may come back, as another one.
+    desk.settings(&profiles(json!({ "ops": lists, "new": lists })));
+    server.signal("HUP");
+    server.until("limits or profiles");
+    assert_eq!(server.tools("/mcp/ops").await, ["list_a"]);
 }
 
 #[test]

@@ -110,6 +110,9 @@ mod second_host;
 mod secrets;
 mod seen;
 mod server_authorization;
+#[cfg(unix)]
+mod server_certificates;
+mod server_connections;
 mod server_http;
 mod server_lists;
 mod server_prompts;
@@ -117,6 +120,7 @@ mod server_questions;
 mod server_resources;
 mod server_results;
 mod server_streams;
+mod server_tasks;
 mod servers;
 mod settles;
 mod setup;
@@ -124,7 +128,7 @@ mod shown;
 #[cfg(target_os = "linux")]
 mod signals;
 mod simulate;
-#[path = "../../src/secrets/spell.rs"]
+#[path = "../../crates/dadl-secrets/src/spell.rs"]
 mod spell;
 mod stored;
 mod stored_answers;

@@ -221,10 +221,10 @@ impl Site {
     }
 }
 
-/// The messages of an event stream.
+/// The messages of an event stream, or the one that a plain answer is.
 fn messages(reply: &Reply) -> Vec<Value> {
     let body = String::from_utf8(reply.body.clone()).unwrap();
-    let data = body.lines().filter_map(|line| line.strip_prefix("data: "));
+    let data = body.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
     data.filter(|data| data.starts_with('{'))
         .map(|data| serde_json::from_str(data).unwrap())
         .collect()

@@ -213,8 +213,11 @@ impl Reply {
         serde_json::from_str(&self.text().await).unwrap()
     }
 
-    /// Reads the next event that carries a message.
+    /// Reads the next message: that of an event, or the one that a plain answer is.
     pub(crate) async fn event(&mut self) -> Value {
+        if self.field("content-type").as_deref() == Some("application/json") {
+            return self.json().await;
+        }
         assert_eq!(self.field("content-type").as_deref(), Some("text/event-stream"));
         loop {
             let mut line = String::new();

@@ -152,6 +152,12 @@ impl McpSite {
         &self.origin
     }
 
+    /// The host and the port.
+    pub(crate) fn address(&self) -> String {
+        let url = self.url();
+        url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("{}/mcp", self.origin)
     }

@@ -1,8 +1,15 @@
 //! Logins at MCP servers that say themselves who gives access: what `setup` asks, shows and stores, what a
 //! run makes of it, and what hostile servers get.
 
+use std::path::Path;
+
 use dadl_mcp::{
-    config::{BackendSettings, credentials::CredentialResolver, env_vars::Environment},
+    app::App,
+    catalog::BackendId,
+    config::{
+        BackendSettings, Settings, SettingsOverrides, credentials::CredentialResolver,
+        env_vars::Environment,
+    },
     http::mcp_authorization::AuthorizedServer,
 };
 use serde_json::{Value, json};
@@ -588,6 +595,35 @@ async fn a_stored_login_goes_to_its_server_alone() {
     let url = Url::parse(&format!("{}/other", protected.here)).unwrap();
     let error = AuthorizedServer::open(&settings, &url, &credentials).unwrap_err().to_string();
     assert!(error.contains("the stored login is for") && error.contains("/other"), "{error}");
+}
+
+/// What a run makes of the settings, before anything is wanted of the server.
+fn loaded(home: &Home) -> App {
+    let environment = Environment::from_iter([("HOME", home.path().display().to_string())]);
+    let config = Some(home.path().join("settings.yaml"));
+    let overrides = SettingsOverrides { config, ..SettingsOverrides::default() };
+    let settings = Settings::load(&overrides, &environment, Path::new("")).unwrap();
+    App::build(&settings, &CredentialResolver::new(environment)).unwrap()
+}
+
+#[tokio::test]
+async fn a_stored_login_is_read_when_it_is_needed() {
+    let protected = Protected::start(Temper::default()).await;
+    let home = home(&protected, "");
+    let (early, unused) = (loaded(&home), loaded(&home));
+    log_in(&home, &["setup", "--yes"]).await;
+    // What came after the start counts, and one that is renewed is.
+    let server = early.executor.web(BackendId(0)).unwrap();
+    assert!(!server.authenticator().renews(), "nobody has looked");
+    server.log_in().await.unwrap();
+    assert!(server.authenticator().renews());
+    // What cannot be read holds up nobody but who needs it.
+    std::fs::write(home.store(), "{ no store").unwrap();
+    let late = loaded(&home);
+    for app in [unused, late] {
+        let error = app.executor.web(BackendId(0)).unwrap().log_in().await.unwrap_err();
+        assert!(error.to_string().contains("credentials.json"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ impl Home {
         self.directory.path()
     }
 
-    fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
         self
     }
@@ -93,7 +93,7 @@ impl Run {
         self.out.trim()
     }
 
-    fn failure(&self) -> &str {
+    pub(crate) fn failure(&self) -> &str {
         assert_ne!(self.code, Some(0), "{}", self.out);
         &self.err
     }

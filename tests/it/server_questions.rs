@@ -208,6 +208,24 @@ fn without_a_person_a_question_is_declined_and_told() {
 }
 
 #[test]
+fn a_person_is_asked_once_although_the_server_ends() {
+    let script = json!({ "on": { "tools/call echo": [
+        { "ask": { "method": "elicitation/create", "params": form() } }, { "exit": 3 },
+    ] } });
+    let house = House::new().server("notes", &script, levels());
+    let mut process = host(&house, json!({ "elicitation": {} }));
+    let params = json!({ "name": "echo", "arguments": { "text": "a" } });
+    let mut asked = 0;
+    let answer = process.request_answering(2, "tools/call", &params, |_| {
+        asked += 1;
+        accepted()
+    });
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert_eq!(asked, 1);
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
 fn a_form_that_no_host_can_show_is_declined_and_told() {
     let mut nested = form();
     nested["requestedSchema"]["required"] = json!(["deep"]);
@@ -238,6 +256,44 @@ fn a_page_is_opened_by_hosts_that_open_pages() {
         let mut process = host(&house, json!({ "elicitation": {} }));
         let result = called(&mut process, 2, "echo", json!({ "text": "a" }));
         assert!(text(&result).contains("opens no pages"), "{result}");
+        assert_eq!(process.end(), Some(0));
+    }
+}
+
+#[test]
+fn a_host_hears_that_a_page_is_done_with_by_the_id_that_it_knows() {
+    let done = |id: &str| {
+        let params = json!({ "elicitationId": id });
+        json!({ "notify": { "method": "notifications/elicitation/complete", "params": params } })
+    };
+    for protocol in ["2025-11-25", NEWEST] {
+        let mut script = match protocol {
+            NEWEST => newer("elicitation/create", &page()),
+            _ => older("elicitation/create", &page()),
+        };
+        // Nobody was asked to open another one, and one is done with once.
+        script["on"]["tools/call add"] =
+            json!([done("e9"), done("e1"), done("e1"), { "answer": true }]);
+        let mut settings = levels();
+        settings["protocol"] = protocol.into();
+        let house = House::new().server("notes", &script, settings);
+        let mut process = host(&house, json!({ "elicitation": { "url": {} } }));
+        let params = json!({ "name": "echo", "arguments": { "text": "a" } });
+        let mut known = Value::Null;
+        process.request_answering(2, "tools/call", &params, |request| {
+            known = request["params"]["elicitationId"].clone();
+            json!({ "action": "accept" })
+        });
+        assert!(known.is_string() && known != "e1", "{known}");
+        let params = json!({ "name": "add", "arguments": { "a": 1, "b": 2 } });
+        let (mut told, _) = process.request_with_notifications(3, "tools/call", &params);
+        if told.is_empty() {
+            told.push(process.notification());
+        }
+        assert_eq!(told[0]["method"], "notifications/elicitation/complete");
+        assert_eq!(told[0]["params"], json!({ "elicitationId": known }));
+        let (more, _) = process.request_with_notifications(4, "ping", &json!({}));
+        assert_eq!(told.len() + more.len(), 1, "{more:?}");
         assert_eq!(process.end(), Some(0));
     }
 }

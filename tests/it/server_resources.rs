@@ -282,6 +282,22 @@ fn a_subscription_is_one_at_the_server_and_ends_with_the_last() {
 }
 
 #[test]
+fn what_nobody_tells_of_is_not_subscribed_to() {
+    let deaf = json!({ "capabilities": { "resources": {} } });
+    let house = House::new().server("deaf", &deaf, json!({}));
+    let mut process = house.serve();
+    let error = &subscribe(&mut process, 2, "note://welcome")["error"];
+    assert_eq!(error["code"], -32601, "{error}");
+    assert!(error["message"].as_str().unwrap().contains("read it again"), "{error}");
+    assert_eq!(process.end(), Some(0));
+    let house = house.server("telling", &json!({}), json!({}));
+    let mut process = house.serve();
+    assert_eq!(subscribe(&mut process, 2, "deaf+note://welcome")["error"]["code"], -32602);
+    assert_eq!(subscribe(&mut process, 3, "note://welcome")["error"]["code"], -32002);
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
 fn a_host_without_sessions_listens_to_several_servers() {
     let script = json!({ "on": { "tools/call echo": telling("note://welcome") } });
     let deaf = json!({ "capabilities": { "resources": {} } });

@@ -74,6 +74,7 @@ fn a_value_stays_a_value_beside_other_content() {
         (json!([picture]), json!([{ "type": "text", "text": "{\"count\":1}" }, picture])),
         (json!([words, picture]), json!([words, picture])),
         (json!([words]), json!([words])),
+        (json!([]), json!([{ "type": "text", "text": "{\"count\":1}" }])),
     ] {
         let (_house, mut process) =
             serving(json!({ "content": content, "structuredContent": value }));
@@ -82,6 +83,58 @@ fn a_value_stays_a_value_beside_other_content() {
         assert_eq!(result["content"], expected, "{result}");
         assert_eq!(process.end(), Some(0));
     }
+}
+
+#[test]
+fn words_are_those_of_the_server_though_they_are_json() {
+    let value = json!({ "count": 1, "of": [] });
+    let words = json!([{
+        "type": "text", "text": "{\n  \"count\": 1,\n  \"of\": []\n}",
+        "annotations": { "audience": ["user"], "priority": 0.5 },
+    }]);
+    for structured in [Value::Null, value.clone()] {
+        let result = json!({ "content": words, "structuredContent": structured });
+        let (_house, mut process) = serving(result);
+        let result = echoed(&mut process, 2);
+        assert_eq!(result["content"], words, "{result}");
+        assert_eq!(result["structuredContent"], structured, "{result}");
+        assert_eq!(process.end(), Some(0));
+    }
+    // Nothing stays nothing, whatever is said to programs.
+    let nothing = json!([{ "type": "text", "text": "" }]);
+    let (_house, mut process) =
+        serving(json!({ "content": nothing, "structuredContent": { "content": "" } }));
+    assert_eq!(echoed(&mut process, 2)["content"], nothing);
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
+fn bytes_are_shown_once() {
+    let large = STANDARD.encode(png(200_000));
+    for (data, most) in [(DOT, DOT.len()), (large.as_str(), 100)] {
+        let picture = json!({ "type": "image", "data": data, "mimeType": "image/png" });
+        let value = json!({ "content": [picture] });
+        let (_house, mut process) =
+            serving(json!({ "content": [picture], "structuredContent": value }));
+        let result = echoed(&mut process, 2);
+        assert_eq!(result["content"], json!([picture]));
+        let shown = result["structuredContent"]["content"][0]["data"].as_str().unwrap();
+        assert!(shown.len() <= most, "{} characters", shown.len());
+        assert_eq!(process.end(), Some(0));
+    }
+}
+
+#[test]
+fn a_long_list_in_words_is_cut_where_an_item_ends() {
+    let words: Vec<Value> = (0..30_000).map(|id| json!({ "id": id })).collect();
+    let text_block = json!({ "type": "text", "text": Value::from(words).to_string() });
+    let (_house, mut process) = serving(json!({ "content": [text_block] }));
+    let result = echoed(&mut process, 2);
+    assert!(text(&result).contains("of 30000 items"), "{}", text(&result));
+    assert_eq!(result["structuredContent"], Value::Null);
+    let part: Value = serde_json::from_str(result["content"][1]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(part[1], json!({ "id": 1 }));
+    assert_eq!(process.end(), Some(0));
 }
 
 #[test]
@@ -273,7 +326,7 @@ fn a_task_is_followed_to_its_result() {
     let (told, answer) = process.request_with_notifications(2, "tools/call", &params);
     assert_eq!(text(&answer["result"]), "at last", "{answer}");
     let told: Vec<String> = told.iter().map(Value::to_string).collect();
-    assert!(told.iter().any(|it| it.contains("task of the server")), "{told:?}");
+    assert!(told.iter().any(|it| it.contains("task notes:echo:t1: ")), "{told:?}");
     assert_eq!(process.end(), Some(0));
 }
 
@@ -296,61 +349,5 @@ fn a_task_of_2025_11_25_is_asked_for_where_the_server_wants_it() {
     let mut process = house.serve();
     let result = called(&mut process, 2, "slow", json!({}));
     assert_eq!(result["structuredContent"]["of"]["taskId"], "t1", "{result}");
-    assert_eq!(process.end(), Some(0));
-}
-
-#[test]
-fn a_task_that_fails_or_takes_too_long_says_so() {
-    let begun = task("working", json!({ "resultType": "task" }));
-    let error = json!({ "code": -32000, "message": "out of ink" });
-    let script = json!({ "on": {
-        "tools/call echo": begun, "tools/call add": begun,
-        "tasks/get": { "rounds": [
-            task("failed", json!({ "resultType": "complete", "error": error })),
-            task("working", json!({ "resultType": "complete", "statusMessage": "painting" })),
-        ] },
-    } });
-    let mut settings = newest();
-    settings["options"] = json!({ "timeout": "2s" });
-    let house = House::new().server("notes", &script, settings);
-    let mut process = house.serve();
-    let failed = echoed(&mut process, 2);
-    assert_eq!(failed["isError"], true, "{failed}");
-    assert!(text(&failed).contains("out of ink"), "{failed}");
-    let late = called(&mut process, 3, "add", json!({ "a": 1, "b": 2 }));
-    assert_eq!(late["isError"], true, "{late}");
-    let told = text(&late);
-    assert!(told.contains("goes on at the server as the task") && told.contains("t1"), "{told}");
-    assert_eq!(process.end(), Some(0));
-}
-
-#[test]
-fn a_task_is_asked_to_stop_when_its_caller_gives_up() {
-    let seen = json!({ "content": [], "structuredContent": { "sum": 1, "seen": "$seen" } });
-    let script = json!({ "on": {
-        "tools/call echo": task("working", json!({ "resultType": "task" })),
-        "tasks/get": task("working", json!({ "resultType": "complete" })),
-        "tasks/cancel": [{ "result": { "resultType": "complete" } }],
-        "tools/call add": [{ "result": seen }],
-    } });
-    let house = House::new().server("notes", &script, newest());
-    let mut process = house.serve();
-    let call = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {
-        "name": "echo", "arguments": { "text": "a" }, "_meta": { "progressToken": "mine" },
-    } });
-    process.write(format!("{call}\n").as_bytes());
-    // It is followed as soon as something is told of it.
-    let told = process.line();
-    assert_eq!(told["method"], "notifications/progress", "{told}");
-    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
-        "params": { "requestId": 2 } });
-    process.write(format!("{cancel}\n").as_bytes());
-    // The server hears of it when it does.
-    let mut tries = 3..5_000;
-    let heard = tries.any(|id| {
-        let added = called(&mut process, id, "add", json!({ "a": 1, "b": 2 }));
-        added["structuredContent"].to_string().contains("tasks/cancel")
-    });
-    assert!(heard);
     assert_eq!(process.end(), Some(0));
 }

@@ -72,6 +72,19 @@ async fn who_takes_any_answer_gets_one() {
 }
 
 #[tokio::test]
+async fn a_session_gets_plain_json_where_nothing_is_said_before_the_answer() {
+    let site = Site::start(NOBODY).await;
+    let session = site.session(json!({})).await;
+    for (method, answer) in [("tools/list", "result"), ("no/such", "error")] {
+        let message = json!({ "jsonrpc": "2.0", "id": 7, "method": method }).to_string();
+        let mut reply = site.post(&[("Mcp-Session-Id", session.as_str())], &message).await;
+        let message = reply.json().await;
+        assert_eq!((reply.status, &message["id"]), (200, &json!(7)));
+        assert!(!message[answer].is_null(), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn the_whole_media_type_counts() {
     let site = Site::start(NOBODY).await;
     let message = initialize(introduction());

@@ -22,6 +22,8 @@ PATIENCE = 60
 INFO = {"name": "comparing-client", "version": "1"}
 CAPABILITIES = {"elicitation": {"form": {}}, "sampling": {}, "roots": {"listChanged": True}}
 META = "io.modelcontextprotocol/"
+# Codes of refusals that no server has written: its answer broke off, or it does not listen to what was asked for.
+BROKEN, UNACKNOWLEDGED = 0, 1
 # Rounds of questions that one request may take.
 MOST_ROUNDS = 5
 
@@ -314,7 +316,7 @@ class Http:
 
     def fail(self, name, why):
         if name in self.client.answers and self.client.answers[name] is None:
-            self.client.take({"id": name, "error": {"code": 0, "message": why}})
+            self.client.take({"id": name, "error": {"code": BROKEN, "message": why}})
 
     def listen(self):
         """The stream of what the server says by itself, where it has one."""

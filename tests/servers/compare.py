@@ -1,8 +1,11 @@
 """What of a server is not the same behind dadl-mcp, in words; an empty text where all is."""
 
+import base64
 import json
 import re
 from urllib.parse import unquote
+
+from client import BROKEN, UNACKNOWLEDGED
 
 # The longest description that all hosts take, and the longest name.
 LONGEST_DESCRIPTION, LONGEST_NAME = 1024, 45
@@ -146,12 +149,15 @@ def tool_difference(tool, our):
 def prompt_difference(prompt, our):
     if our is None:
         return "it is not listed"
-    if not same_prose(prompt.get("description"), our.get("description")):
-        return f"the description is {excerpt(our.get('description') or '')!r}"
     if prompt.get("title") and prompt["title"] != our.get("title"):
         return f"the title is {our.get('title')!r}"
     theirs, ours = ([(it["name"], it.get("required", False)) for it in one.get("arguments") or []] for one in (prompt, our))
-    return "" if theirs == ours else f"the arguments are {ours} instead of {theirs}"
+    if theirs != ours:
+        return f"the arguments are {ours} instead of {theirs}"
+    # Last, because ours says whose it is: what is explained must hide nothing else.
+    if not same_prose(prompt.get("description"), our.get("description")):
+        return f"the description is {excerpt(our.get('description') or '')!r}"
+    return ""
 
 
 def resource_difference(resource, our):
@@ -172,28 +178,37 @@ def step(theirs, ours, volatile):
         return ""
     if "lost" in ours:
         return f"there is no answer: {ours['lost']}" if "lost" not in theirs else ""
-    if "messages" in theirs:
-        return asked(theirs, ours)
     if fails(theirs) != fails(ours):
         return f"{'succeeds' if fails(theirs) else 'fails'}: {excerpt(ours)}"
     if fails(theirs):
-        # The kind is the same; a model needs the words too.
-        said, heard = prose(words(theirs)), prose(words(ours))
-        without_code = re.sub(r"^(MCP error -?\d+: )+", "", said)
-        return "" if without_code in heard or "lost" in theirs else f"the error {excerpt(said)!r} is {excerpt(heard)!r}"
+        return failed(theirs, ours)
+    if "messages" in theirs:
+        return asked(theirs, ours)
     if "content" in theirs or "content" in ours:
         return called(theirs, ours)
     if "contents" in theirs:
         return items(theirs["contents"], ours.get("contents", []))
-    if "messages" in theirs or "completion" in theirs:
-        return values(theirs, ours)
     return values(theirs, ours)
+
+
+def failed(theirs, ours):
+    """The kind is the same; a model needs the words too, as far as they are the server's."""
+    said, heard = prose(words(theirs)), prose(words(ours))
+    without_code = re.sub(r"^(MCP error -?\d+: )+", "", said)
+    if without_code in heard or is_of_client(theirs) or ours.get("refusal") == UNACKNOWLEDGED:
+        return ""
+    return f"the error {excerpt(said)!r} is {excerpt(heard)!r}"
+
+
+def is_of_client(seen):
+    """Whether the words are those of the client: the server ended, or its answer broke off."""
+    return "lost" in seen or seen.get("refusal") == BROKEN
 
 
 def asked(theirs, ours):
     """A question names the server besides; a prompt is compared as it is."""
     if "fields" not in theirs:
-        for key in ("description", "messages"):
+        for key in ("messages", "description"):
             if difference := values(theirs.get(key), ours.get(key)):
                 return f"`{key}`: {difference}"
         return ""
@@ -222,7 +237,7 @@ def items(theirs, ours):
 def values(theirs, ours):
     """What differs of two values; URIs are the same where they lead to the same."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in theirs.keys() | ours.keys():
+        for key in dict.fromkeys([*theirs, *ours]):
             if key in ("_meta", "resultType", "ttlMs", "cacheScope") or (key in theirs and theirs.get(key) == ours.get(key)):
                 continue
             if key == "uri" and same_uri(str(theirs.get(key)), str(ours.get(key))):
@@ -263,7 +278,7 @@ def words(seen):
 def steady(value, volatile):
     """The value with what changes from one play to the next made equal."""
     if isinstance(value, dict):
-        return {key: steady(it, volatile) for key, it in value.items()}
+        return {key: steady_member(key, it, volatile) for key, it in value.items()}
     if isinstance(value, list):
         return [steady(it, volatile) for it in value]
     if isinstance(value, str):
@@ -272,6 +287,20 @@ def steady(value, volatile):
     elif isinstance(value, (int, float)) and 1.7e9 < value < 2e12:
         return "<time>"
     return value
+
+
+def steady_member(key, value, volatile):
+    if key.endswith("_ms") and isinstance(value, (int, float)):
+        return "<time>"
+    return steady(unpacked(value) if key == "blob" else value, volatile)
+
+
+def unpacked(blob):
+    """The text in Base64, where it is one."""
+    try:
+        return base64.b64decode(blob, validate=True).decode()
+    except ValueError:
+        return blob
 
 
 def excerpt(value, length=160):

@@ -6,7 +6,7 @@ A play gives observations by the names of their steps. Names and URIs in them ar
 import contextlib
 import time
 
-from client import OLD, Lost, Refusal
+from client import OLD, UNACKNOWLEDGED, Lost, Refusal
 from servers import answers, sample
 
 LISTS = {
@@ -119,7 +119,8 @@ class Play:
     def prompts(self):
         for prompt in self.lists["prompts"]:
             name = prompt["name"]
-            given = self.server.prompts.get(name, {})
+            wanted = {it["name"]: "text" for it in prompt.get("arguments") or [] if it.get("required")}
+            given = self.server.prompts.get(name, wanted)
             given = given(self.site) if callable(given) else given
             self.note(f"prompt {name}", lambda: self.prompt(name, given))
 
@@ -150,6 +151,7 @@ class Play:
         tool, arguments = self.server.progress
 
         def act():
+            self.client.heard.clear()
             result = self.call(tool, arguments, _meta={"progressToken": "told"})
             told = [it for method, it in self.client.heard if method == "notifications/progress"]
             steps = [it.get("progress") for it in told if it.get("progressToken") == "told"]
@@ -182,9 +184,13 @@ class Play:
                 self.client.request("resources/unsubscribe", {"uri": uri})
             return
         wanted = {"resourceSubscriptions": [uri]} if uri else {f"{kind}ListChanged": True}
+        self.client.heard.clear()
         name = self.client.begin("subscriptions/listen", {"notifications": wanted})
-        if not self.client.hear(lambda method, _: method == "notifications/subscriptions/acknowledged", 5):
+        told = self.client.hear(lambda method, _: method == "notifications/subscriptions/acknowledged", 5)
+        if told is None:
             self.client.wait(name, 1)
+        elif not any(told[1].get("notifications", {}).get(key) for key in wanted):
+            raise Refusal({"code": UNACKNOWLEDGED, "message": "it does not tell of this"})
         yield
         self.client.cancel(name)
 

@@ -248,7 +248,10 @@ SERVERS = [
         asks=("trigger-elicitation-request", {}),
         watch=("demo://resource/dynamic/text/3", "toggle-subscriber-updates", {}),
         changes=("resources", "gzip-file-as-resource", {"name": "c.gz", "data": "data:text/plain,hello", "outputType": "resourceLink"}),
-        volatile=((r"\d{1,2}:\d\d:\d\d [AP]M", "<time>"), (r"session [0-9a-f-]{36}", "session <it>")),
+        volatile=(
+            (r"\d{1,2}:\d\d:\d\d [AP]M", "<time>"), (r"session [0-9a-f-]{36}", "session <it>"),
+            (r'"PORT": "\d+"', '"PORT": "<port>"'),
+        ),
     ),
     Server(
         "filesystem", "TypeScript (SDK 1)", packages.version("filesystem"), prepare=files,
@@ -378,7 +381,10 @@ SERVERS = [
         arguments=demo,
         apart={"open_events_stream": "what it says depends on when it is asked"},
         # Times, and the names of tasks.
-        volatile=((r"\b1[789]\d{8}(\d{3})?(\.\d+)?\b", "<number>"), (r"\b0m[0-9a-z]{7}-[0-9a-z]{10}\b", "<task>")),
+        volatile=(
+            (r'"latency_ms":\d+', '"latency_ms":"<time>"'), (r"\b1[789]\d{8}(\d{3})?(\.\d+)?\b", "<number>"),
+            (r"\b0m[0-9a-z]{7}-[0-9a-z]{10}\b", "<task>"),
+        ),
     ),
 ]
 

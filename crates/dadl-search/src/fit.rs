@@ -6,8 +6,9 @@
 //! many words are rare and say nothing.
 
 use crate::{
+    clauses::Intent,
     index::{IndexedTool, SearchIndex},
-    query::{Concept, Intent, ParsedQuery},
+    query::{Concept, ParsedQuery},
     rank::stem_weights,
     tool_text::ToolEffect,
 };

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
     family::{self, ToolFamily},
+    phrases::{PhraseBuilder, Phrases, is_determiner},
     spelling::Spelling,
     thesaurus::{Thesaurus, is_stop_word},
     tool_text::{BackendWords, ToolEffect, ToolText},
@@ -117,6 +118,7 @@ pub struct SearchIndex {
     /// The most words that an expression of people has.
     most_words: usize,
     spelling: Spelling,
+    phrases: Phrases,
 }
 
 /// Counts the stems of the tools.
@@ -126,8 +128,9 @@ struct IndexBuilder {
     /// The stem of each word that was seen.
     seen: HashMap<Box<str>, u32>,
     /// For each tool its stems in each field.
-    counted: Vec<BTreeMap<u32, [u16; FIELDS]>>,
-    lengths: Vec<[u32; FIELDS]>,
+    counted: Vec<BTreeMap<u32, [f32; FIELDS]>>,
+    lengths: Vec<[f32; FIELDS]>,
+    phrases: PhraseBuilder,
 }
 
 impl IndexBuilder {
@@ -148,22 +151,22 @@ impl IndexBuilder {
                 words.push(word.to_owned());
             }
         });
-        self.count_words(field, &words);
+        self.count_words(field, &words, 1.0);
     }
 
-    fn count_words(&mut self, field: TextField, words: &[String]) {
+    fn count_words(&mut self, field: TextField, words: &[String], weight: f32) {
         let ids: Vec<u32> = words.iter().map(|word| self.stem_id(word)).collect();
         let (Some(counted), Some(lengths)) = (self.counted.last_mut(), self.lengths.last_mut())
         else {
             return;
         };
         if let Some(length) = lengths.get_mut(field as usize) {
-            *length += u32::try_from(ids.len()).unwrap_or(u32::MAX);
+            *length += weight * ids.len() as f32;
         }
         for id in ids {
             let counts = counted.entry(id).or_default();
             if let Some(count) = counts.get_mut(field as usize) {
-                *count = count.saturating_add(1);
+                *count += weight;
             }
         }
     }
@@ -181,9 +184,9 @@ impl IndexBuilder {
     /// Counts a tool; returns the stems of its name and of its keywords.
     fn add(&mut self, tool: &ToolText<'_>) -> (Phrase, Box<[Phrase]>) {
         self.counted.push(BTreeMap::new());
-        self.lengths.push([0; FIELDS]);
+        self.lengths.push([0.0; FIELDS]);
         let name = name_words(&tool.name);
-        self.count_words(TextField::Name, &name);
+        self.count_words(TextField::Name, &name, 1.0);
         // `list_vms_by_host` is about machines and hosts, and a question seldom has `by`.
         let telling = name.iter().filter(|word| !is_connective(word));
         let mut name_stems: Vec<u32> = telling.map(|word| self.stem_id(word)).collect();
@@ -193,7 +196,14 @@ impl IndexBuilder {
         for keyword in &tool.keywords {
             let words = name_words(keyword);
             keyword_stems.push(self.phrase(&words));
-            self.count_words(TextField::Keywords, &words);
+            let said = words.iter().filter(|word| !is_determiner(word));
+            let said = said.map(|word| self.stem_id(word)).collect();
+            self.phrases.add(said, u32::try_from(self.counted.len() - 1).unwrap_or(u32::MAX));
+            let says: Vec<String> =
+                words.iter().filter(|word| !is_stop_word(word)).cloned().collect();
+            let counted = if says.is_empty() { words } else { says };
+            let weight = (counted.len() as f32).sqrt().recip();
+            self.count_words(TextField::Keywords, &counted, weight);
         }
         self.count(TextField::Description, &tool.description);
         for param in tool.params.iter().take(MOST_PARAMS) {
@@ -215,7 +225,7 @@ impl IndexBuilder {
         let mut means = [0.0_f32; FIELDS];
         for lengths in &self.lengths {
             for (mean, length) in means.iter_mut().zip(lengths) {
-                *mean += *length as f32 / tools;
+                *mean += *length / tools;
             }
         }
         let mut by_stem: Vec<Vec<Posting>> = vec![Vec::new(); self.stems.len()];
@@ -225,8 +235,8 @@ impl IndexBuilder {
                 let parts = counts.iter().zip(lengths).zip(means).zip(TextField::ALL);
                 for (((count, length), mean), field) in parts {
                     let (weight, flattening) = field.weights();
-                    let relative = if mean > 0.0 { *length as f32 / mean } else { 1.0 };
-                    sum += weight * f32::from(*count) / (1.0 - flattening + flattening * relative);
+                    let relative = if mean > 0.0 { *length / mean } else { 1.0 };
+                    sum += weight * *count / (1.0 - flattening + flattening * relative);
                 }
                 let share = sum / (SATURATION + sum);
                 let tool = u32::try_from(at).unwrap_or(u32::MAX);
@@ -301,6 +311,7 @@ impl SearchIndex {
         first_in_names.sort_unstable();
         first_in_names.dedup();
         let (people, most_words, said) = people_words(words, &backend_ids);
+        let phrases = called_phrases(std::mem::take(&mut builder.phrases), &builder.stems, &people);
         let known = builder.seen.keys().map(|word| word.to_string());
         let general = Thesaurus::general();
         let spelling = Spelling::new(known.chain(said).chain(general.spelled().iter().cloned()));
@@ -318,6 +329,7 @@ impl SearchIndex {
             people,
             most_words: most_words.max(general.most_words()),
             spelling,
+            phrases,
         }
     }
 
@@ -395,6 +407,10 @@ impl SearchIndex {
         self.most_words
     }
 
+    pub(crate) fn phrases(&self) -> &Phrases {
+        &self.phrases
+    }
+
     pub(crate) fn spelling(&self) -> &Spelling {
         &self.spelling
     }
@@ -424,6 +440,30 @@ fn is_connective(word: &str) -> bool {
 fn begins_as_list(name: &str) -> bool {
     let first = name_words(name).into_iter().next();
     first.is_some_and(|verb| matches!(verb.as_str(), "list" | "search" | "query" | "find"))
+}
+
+/// Returns the phrases, whose words are also what the backends call them.
+fn called_phrases(
+    builder: PhraseBuilder,
+    stems: &HashMap<Box<str>, u32>,
+    people: &HashMap<String, Vec<(u32, Alternative)>>,
+) -> Phrases {
+    let mut called: HashMap<u32, Vec<u32>> = HashMap::new();
+    for (said, meanings) in people {
+        let Some(said) = stems.get(said.as_str()) else { continue };
+        for (_, (product, _)) in meanings {
+            if let [product] = &**product
+                && let Some(id) = stems.get(product.as_str())
+            {
+                called.entry(*said).or_default().push(*id);
+            }
+        }
+    }
+    for ids in called.values_mut() {
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    builder.finish(|stem| called.get(&stem).cloned().unwrap_or_default())
 }
 
 /// How much a backend's word counts for what people say.

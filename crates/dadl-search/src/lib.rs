@@ -4,7 +4,8 @@
 //! it needs pays for these. It asks in the words of the person whom it serves, and the tools have those of
 //! their API, so that words are brought to their stems, typos repaired, and general words for the same thing
 //! known (`server` is a machine, `get rid of` is `delete`). What an API calls things otherwise, its
-//! [words of people](BackendWords) say. Tools that are alike but for the kind of thing are a
+//! [words of people](BackendWords) say, and what they say word for word for one tool its keywords. Of a story the
+//! clause that asks counts most. Tools that are alike but for the kind of thing are a
 //! [family](ToolFamily), so that they do not drown the others. Something is always nearest: which questions no
 //! tool fits is [said as well](SearchFindings).
 //!
@@ -30,12 +31,15 @@
 //!
 //! It is a part of dadl-mcp and promises no stability: any version may change anything.
 
+mod clauses;
 mod family;
 mod fit;
 mod glob;
 mod index;
+mod phrases;
 mod query;
 mod rank;
+mod reading;
 mod spelling;
 mod thesaurus;
 mod tool_text;

@@ -3,20 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use crate::{
+    clauses::{Clauses, Intent},
     index::{MOST_MEANINGS, SearchIndex},
+    phrases::{SaidWord, is_determiner},
+    reading::{self, QueryWords},
     thesaurus::{
-        Thesaurus, WordKind, is_first_name, is_ordinary, is_particle, is_stop_word,
-        may_stand_apart, nearest_stop_word,
+        Thesaurus, WordKind, is_first_name, is_ordinary, is_particle, is_stop_word, may_stand_apart,
     },
     words::{stem, words},
 };
 
 /// Of one question so many characters count.
-pub(crate) const MOST_CHARACTERS: usize = 400;
-/// Of one question so many words count.
-const MOST_WORDS: usize = 40;
-/// So many words may stand between single quotes.
-const MOST_QUOTED: usize = 6;
+pub(crate) const MOST_CHARACTERS: usize = 800;
 /// So many words may stand between a verb and its particle.
 const MOST_APART: usize = 5;
 
@@ -35,8 +33,11 @@ const PERSON_WEIGHT: f32 = 0.5;
 /// What people are to APIs, as a stem.
 const USER: &str = "user";
 
-/// Shorter words are not taken for others.
-const SHORTEST_UNKNOWN: usize = 4;
+/// How much the name of some one thing says of its kind.
+const CALLED_WEIGHT: f32 = 0.6;
+
+/// From this share of the best on, what a word may stand for is nearly the same.
+const NEARLY: f32 = 0.65;
 
 /// One thing that a question asks for.
 #[derive(Debug, Default)]
@@ -45,6 +46,8 @@ pub(crate) struct Concept {
     pub(crate) alternatives: Vec<ConceptWords>,
     /// The kind of word that it is.
     pub(crate) kind: WordKind,
+    /// Whether it is what a backend has: people have words for it.
+    pub(crate) is_thing: bool,
     /// Where each of them is.
     places: HashMap<(Option<u32>, Vec<u32>), usize>,
     /// How many there are for each backend.
@@ -60,20 +63,13 @@ pub(crate) struct ConceptWords {
     pub(crate) backend: Option<u32>,
 }
 
-/// What a question wants to be done, as far as it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Intent {
-    #[default]
-    Unknown,
-    Read,
-    Change,
-}
-
 /// A question, understood.
 #[derive(Debug, Default)]
 pub(crate) struct ParsedQuery {
     pub(crate) concepts: Vec<Concept>,
     pub(crate) intent: Intent,
+    /// What it says of tools word for word, at most one each.
+    pub(crate) said: BTreeMap<u32, f32>,
     /// How many words nothing knows.
     pub(crate) unknown: usize,
     /// Whether it is a few words that all say something, and no sentence.
@@ -111,6 +107,9 @@ const WISHING: &[&str] = &[
     "anybody", "anyone", "i", "ich", "je", "jemand", "man", "on", "one", "se", "somebody",
     "someone", "they", "u", "wir", "we", "you",
 ];
+
+/// Words behind `get` where it wants something done.
+const GETTING: &[&str] = &["going", "onto", "ready", "rid", "running", "started", "working"];
 
 /// Verbs that may say no more than that something is done.
 const LIGHT: &[&str] = &["create", "do", "make", "perform", "run", "start", "take", "trigger"];
@@ -166,6 +165,9 @@ struct QueryParser<'index> {
     index: &'index SearchIndex,
     words: Vec<String>,
     stems: Vec<String>,
+    clauses: Clauses,
+    /// What each word may stand for alone: itself, and what means nearly the same.
+    meant: Vec<Vec<(u32, f32)>>,
     /// Words that are part of the name of some one thing.
     names: BTreeSet<usize>,
     /// Words that are part of an expression.
@@ -182,13 +184,17 @@ pub(crate) fn parse(index: &SearchIndex, query: &str) -> ParsedQuery {
     let is_concrete = words(&query)
         .iter()
         .any(|word| word == "the" || word.contains(|it: char| it.is_ascii_digit()));
-    let (words, names) = words_and_names(index, &query);
+    let QueryWords { words, names, signs } = reading::read_words(index, &query);
     let stems = words.iter().map(|word| stem(word)).collect();
+    let clauses = Clauses::read(&words, &signs);
+    let meant = vec![Vec::new(); words.len()];
     let mut parser = QueryParser {
         index,
         words,
         stems,
         names,
+        clauses,
+        meant,
         in_expression: BTreeSet::new(),
         kinds: Vec::new(),
         parsed: ParsedQuery { is_terse, is_concrete, ..ParsedQuery::default() },
@@ -198,118 +204,17 @@ pub(crate) fn parse(index: &SearchIndex, query: &str) -> ParsedQuery {
     parser.finish()
 }
 
-/// Returns the words of a question, and the positions of those that are part of the name of some one thing:
-/// `web-01` has nothing to do with the web.
-fn words_and_names(index: &SearchIndex, query: &str) -> (Vec<String>, BTreeSet<usize>) {
-    let mut all = Vec::new();
-    let mut names = BTreeSet::new();
-    for (text, is_quoted) in quoted_parts(query) {
-        let tokens: Vec<&str> = text.split_whitespace().collect();
-        let mut quoted_until = 0;
-        for (at, token) in tokens.iter().enumerate() {
-            if at >= quoted_until {
-                quoted_until = at + single_quoted(tokens.get(at..).unwrap_or_default());
-            }
-            let is_name = is_quoted || at < quoted_until || is_name(token);
-            for word in words(token) {
-                for word in if is_name { vec![word] } else { plain_words(index, word) } {
-                    if all.len() == MOST_WORDS {
-                        return (all, names);
-                    }
-                    if is_name {
-                        names.insert(all.len());
-                    }
-                    all.push(word);
-                }
-            }
-        }
-    }
-    // What is nothing but a name is a question all the same.
-    if names.len() == all.len() {
-        names.clear();
-    }
-    (all, names)
-}
-
 fn is_terse(query: &str) -> bool {
     let words = words(query);
     let says_something = |word: &String| !is_stop_word(word) || SMALL.contains(&word.as_str());
     words.len() <= MOST_TERSE && !query.contains('?') && words.iter().all(says_something)
 }
 
-/// Parts a question at double quotes, and says which parts stand between two of them.
-fn quoted_parts(query: &str) -> Vec<(&str, bool)> {
-    let is_quote = |it: char| {
-        matches!(it, '"' | '`' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{ab}' | '\u{bb}')
-    };
-    let parts: Vec<&str> = query.split(is_quote).collect();
-    let last = parts.len() - 1;
-    parts.into_iter().enumerate().map(|(at, part)| (part, at % 2 == 1 && at < last)).collect()
-}
-
-/// Returns how many words from the first on stand between single quotes, which are apostrophes elsewhere.
-fn single_quoted(tokens: &[&str]) -> usize {
-    let is_quote = |it: char| matches!(it, '\'' | '\u{2018}' | '\u{2019}' | '\u{201a}');
-    let ends = |token: &&str| {
-        let token = token.trim_end_matches(['.', ',', ';', ':', '?', '!', ')']);
-        token.len() > 1 && token.ends_with(is_quote)
-    };
-    match tokens.first() {
-        Some(first) if first.starts_with(is_quote) => {
-            tokens.iter().take(MOST_QUOTED).position(ends).map_or(0, |at| at + 1)
-        }
-        _ => 0,
-    }
-}
-
-/// Returns whether a word is written as names of single things are: `web-01`, `docs/install.md`, `@anna`. A
-/// name with `_` may be that of a tool.
-fn is_name(token: &str) -> bool {
-    let token = token.trim_matches(|it: char| !it.is_alphanumeric() && it != '@' && it != '#');
-    if token.contains('_') {
-        return false;
-    }
-    let is_inner = |sign: char| {
-        token.split_once(sign).is_some_and(|(_, rest)| rest.starts_with(char::is_alphanumeric))
-    };
-    let has_digit = token.chars().any(|it| it.is_ascii_digit());
-    token.starts_with(['@', '#']) || is_inner('.') || has_digit && is_inner('-')
-}
-
-/// Returns whether anything is known of a word.
-fn is_known(index: &SearchIndex, word: &str) -> bool {
-    let stem = stem(word);
-    is_stop_word(word)
-        || index.stem_id(&stem).is_some()
-        || Thesaurus::general().meaning(&stem).is_some()
-        || !index.people(&stem).is_empty()
-}
-
-/// Returns the words that an unknown one is made of, as in German, or the idle one that it was to be.
-fn plain_words(index: &SearchIndex, word: String) -> Vec<String> {
-    if word.len() < SHORTEST_UNKNOWN || is_known(index, &word) || is_ordinary(&word) {
-        return vec![word];
-    }
-    if let Some(idle) = nearest_stop_word(&word) {
-        return vec![idle.to_owned()];
-    }
-    let halves = word.char_indices().map(|(at, _)| word.split_at(at));
-    let mut halves = halves.filter(|(first, second)| first.len() >= 3 && second.len() >= 2);
-    let is_half = |half: &str| half.len() >= 3 && !is_stop_word(half) && is_known(index, half);
-    let found = halves.find_map(|(first, second)| {
-        // `poweroff` is `power off`.
-        if is_particle(second) && is_half(first) {
-            return Some(vec![first.to_owned(), second.to_owned()]);
-        }
-        if !is_half(second) {
-            return None;
-        }
-        // `Sicherung-s-ziel`
-        let linked = first.strip_suffix('s').filter(|first| first.len() >= 3);
-        let first = [Some(first), linked].into_iter().flatten().find(|first| is_half(first))?;
-        Some(vec![first.to_owned(), second.to_owned()])
-    });
-    found.unwrap_or_else(|| vec![word])
+/// Returns whether a word is a `get` that does not ask for anything: to get a machine off a host is to move it.
+fn is_get(words: &[String], at: usize) -> bool {
+    let mut behind = words.iter().skip(at + 1).take(MOST_APART);
+    words.get(at).is_some_and(|word| word == "get")
+        && behind.any(|word| is_particle(word) || GETTING.contains(&word.as_str()))
 }
 
 impl QueryParser<'_> {
@@ -340,14 +245,17 @@ impl QueryParser<'_> {
         let key = stems.join(" ");
         let own: Vec<u32> = stems.iter().filter_map(|it| self.index.stem_id(it)).collect();
         let mut concept = Concept::default();
-        self.add_meanings(&mut concept, &key, &key, 1.0, at.first().copied().unwrap_or_default());
+        let first = at.first().copied().unwrap_or_default();
+        let weight = self.clauses.weight(first);
+        self.add_meanings(&mut concept, &key, &key, weight, first);
         if concept.alternatives.is_empty() {
             return;
         }
         if own.len() == at.len() {
-            concept.add(own, 1.0, None);
+            concept.add(own, weight, None);
         }
         self.in_expression.extend(at);
+        self.note_meant(first, &concept);
         self.parsed.concepts.push(concept);
     }
 
@@ -359,6 +267,7 @@ impl QueryParser<'_> {
         for (at, (word, stem)) in words.iter().zip(self.stems.clone()).enumerate() {
             let is_part = self.in_expression.contains(&at) || self.names.contains(&at);
             let own = self.index.stem_id(&stem);
+            let clause = self.clauses.weight(at);
             let says_nothing = !all_stop && !says_something(at, word);
             // `find_vms_without_backup` has a word that is nearly always idle.
             let is_named = || word.len() > 4 && own.is_some_and(|own| self.index.names_a_tool(own));
@@ -371,20 +280,25 @@ impl QueryParser<'_> {
             let says_little = is_part || says_nothing || narrows || self.is_light(at, word);
             // `detach the disk, but keep the disk`
             let is_said = self.stems.iter().take(at).any(|before| *before == stem);
-            let weight = match (says_little, is_said) {
-                (true, _) => PART_WEIGHT,
-                (false, true) => AGAIN_WEIGHT,
-                (false, false) => 1.0,
-            };
+            let weight = clause
+                * match (says_little, is_said) {
+                    (true, _) => PART_WEIGHT,
+                    (false, true) => AGAIN_WEIGHT,
+                    (false, false) => 1.0,
+                };
             if let Some(own) = own {
                 concept.add(vec![own], weight, None);
             }
-            if !is_part {
+            if self.names.contains(&at) {
+                self.add_called(&mut concept, word, clause);
+            }
+            if !is_part && !is_get(&words, at) {
                 let is_known = self.add_meanings(&mut concept, word, &stem, weight, at);
                 if own.is_none() && !is_known {
                     self.guess(&mut concept, word, words.get(at + 1), at);
                 }
             }
+            self.note_meant(at, &concept);
             if !concept.alternatives.is_empty() {
                 self.parsed.concepts.push(concept);
             } else if !is_part
@@ -394,6 +308,41 @@ impl QueryParser<'_> {
             }
         }
         self.words = words;
+    }
+
+    /// Adds what things are that are called like `hv-02`, as far as people say `hv` for one.
+    fn add_called(&self, concept: &mut Concept, word: &str, weight: f32) {
+        let letters = word.trim_end_matches(|it: char| it.is_ascii_digit());
+        for (backend, (product, share)) in self.index.people(&stem(letters)) {
+            concept.add_stems(self.index, product, weight * CALLED_WEIGHT * share, Some(*backend));
+        }
+    }
+
+    /// Notes what a word may stand for alone.
+    fn note_meant(&mut self, at: usize, concept: &Concept) {
+        let Some(meant) = self.meant.get_mut(at) else { return };
+        let best = concept.alternatives.iter().map(|it| it.weight).fold(0.0, f32::max);
+        for words in &concept.alternatives {
+            if let [stem] = words.stems.as_slice()
+                && words.weight >= NEARLY * best
+            {
+                meant.push((*stem, words.weight / best));
+            }
+        }
+    }
+
+    /// Returns what the question says word for word.
+    fn said(&self) -> BTreeMap<u32, f32> {
+        let words = self.words.iter().enumerate();
+        let words: Vec<SaidWord> = words
+            .filter(|(at, word)| !is_determiner(word) && !self.names.contains(at))
+            .map(|(at, _)| SaidWord {
+                own: self.stems.get(at).and_then(|stem| self.index.stem_id(stem)),
+                others: self.meant.get(at).cloned().unwrap_or_default(),
+                weight: self.clauses.weight(at),
+            })
+            .collect();
+        self.index.phrases().said(&words, self.index.len())
     }
 
     /// Returns whether a verb says only that something is done: to create a snapshot is to snapshot, where
@@ -415,6 +364,11 @@ impl QueryParser<'_> {
         at: usize,
     ) -> bool {
         let people = self.index.people(stems);
+        concept.is_thing |= people.iter().any(|(_, (product, _))| {
+            product
+                .iter()
+                .all(|it| self.index.stem_id(it).is_some_and(|id| self.index.names_a_tool(id)))
+        });
         for (backend, (product, share)) in people {
             concept.add_stems(self.index, product, weight * share, Some(*backend));
         }
@@ -469,7 +423,9 @@ impl QueryParser<'_> {
             return;
         }
         let spelling = self.index.spelling();
+        let forms = spelling.other_forms(word);
         let (meant, weight) = match spelling.longer(word) {
+            _ if !forms.is_empty() => (forms, LONGER_WEIGHT),
             longer if longer.is_empty() => (spelling.nearest(word), REPAIRED_WEIGHT),
             longer => (longer, LONGER_WEIGHT),
         };
@@ -499,7 +455,10 @@ impl QueryParser<'_> {
         self.parsed.is_of_many = self.words.iter().any(is_many);
         // `can the machine run there` asks whether, `can you run it` wants it done.
         let asks_whether = ABLE.contains(&first) && !WISHING.contains(&second);
-        self.parsed.intent = if is_asking || self.asks_for_state(&is_plural) {
+        self.parsed.said = self.said();
+        self.parsed.intent = if let Some(intent) = self.clauses.intent() {
+            intent
+        } else if is_asking || self.asks_for_state(&is_plural) {
             Intent::Read
         } else if asks_whether {
             Intent::Unknown

@@ -1,6 +1,9 @@
 //! Words that mean the same in general, from a list inside of the crate.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::OnceLock,
+};
 
 use crate::words::stem;
 
@@ -74,6 +77,8 @@ pub(crate) struct Thesaurus {
     spelled: Vec<String>,
     /// The most words of an expression.
     most_words: usize,
+    /// The stems that expressions of several words have.
+    parts: HashSet<String>,
 }
 
 /// Verbs with which expressions begin whose meaning is in the words behind.
@@ -121,6 +126,8 @@ impl Thesaurus {
             self.most_words = self.most_words.max(own.len());
             if own.len() == 1 {
                 self.spelled.push((*word).to_owned());
+            } else {
+                self.parts.extend(own.iter().cloned());
             }
             let stemmed = self.meanings.entry(own.join(" ")).or_default();
             stemmed.add(own, &stems, weight, kind);
@@ -139,6 +146,11 @@ impl Thesaurus {
     /// Returns what stems stand for.
     pub(crate) fn meaning(&self, stems: &str) -> Option<&Meaning> {
         self.meanings.get(stems)
+    }
+
+    /// Returns whether an expression of several words has a stem.
+    pub(crate) fn is_part(&self, stem: &str) -> bool {
+        self.parts.contains(stem)
     }
 
     /// Returns the most words that an expression has.

@@ -35,7 +35,7 @@ mod xen_orchestra;
 mod xo_proxy;
 
 pub use self::danube_cloud::DanubeCloud;
-pub use self::mcp_server::{ScriptError, ServerScript, serve_script};
+pub use self::mcp_server::{ScriptError, ScriptedSite, ServerScript, serve_script};
 pub use self::product::{PRODUCTS, Product, SimulatedProduct};
 pub use self::server::RecordedRequest;
 pub use self::xen_orchestra::XenOrchestra;

@@ -4,7 +4,10 @@
 //! ones go back to the system at once, and pages of theirs that were never written take nothing. So what is
 //! about to be large gets a large block, whatever is needed of it: no answer takes blocks between the two.
 
+use std::io;
+
 use bytes::BytesMut;
+use serde::Serialize;
 
 /// A buffer with more is about to be large, in bytes.
 const LARGE: usize = 1024 * 1024;
@@ -12,6 +15,9 @@ const LARGE: usize = 1024 * 1024;
 /// The next block of such a buffer has so many bytes more: more than the bound above which every block of
 /// the GNU allocator is one of the system (`DEFAULT_MMAP_THRESHOLD_MAX`).
 const STEP: usize = 33 * 1024 * 1024;
+
+/// Most of what is written as JSON is no longer, in bytes.
+const USUAL: usize = 4 * 1024;
 
 /// Returns for how many bytes to make room in a buffer that has `free` left behind its `length`.
 fn wanted(length: usize, free: usize, more: usize) -> usize {
@@ -82,6 +88,36 @@ pub fn append_text(text: &mut String, more: &str) {
     text.push_str(more);
 }
 
+/// Writes a value as JSON.
+///
+/// # Errors
+///
+/// Those of the value: a map whose keys are no texts, or what it says by itself.
+pub fn json_bytes(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut json = GrowingBytes(Vec::with_capacity(USUAL));
+    serde_json::to_writer(&mut json, value)?;
+    Ok(json.0)
+}
+
+/// Bytes that are written one after the other.
+struct GrowingBytes(Vec<u8>);
+
+impl io::Write for GrowingBytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        append_to(&mut self.0, bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Joins texts.
 pub fn join_texts(parts: &[&str]) -> String {
     let mut joined = text_buffer(parts.iter().map(|part| part.len()).sum());
@@ -124,6 +160,9 @@ mod tests {
         let same = shortened(long, 2 * LARGE + 9);
         assert_eq!(same.as_ptr(), place);
         assert_eq!(shortened(part, 2 * LARGE).capacity(), 9);
+        let json = json_bytes(&[same.as_str(), "\"\n"]).unwrap();
+        assert_eq!(json, format!("[\"{same}\",\"\\\"\\n\"]").into_bytes());
+        assert!(json.capacity() >= STEP && json_bytes(&[1, 2]).unwrap() == b"[1,2]");
         let mut text = "a".repeat(LARGE);
         append_text(&mut text, "b");
         assert!(text.capacity() >= STEP && text.ends_with("ab"));

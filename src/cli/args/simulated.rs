@@ -21,7 +21,7 @@ pub(crate) struct DemoArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "The data are the same at each start, dated from today, and gone at the end. mcp is a \
-                  server of the Model Context Protocol on standard input and output"
+                  server of the Model Context Protocol on standard input and output, or with --http"
 )]
 pub(crate) struct SimulateArgs {
     /// The product
@@ -51,6 +51,16 @@ pub(crate) struct SimulateArgs {
     /// Have what plugins add, where the product has plugins
     #[arg(long)]
     pub plugins: bool,
+    /// With mcp: listen on this address, for streamable HTTP at /mcp; a port alone means 127.0.0.1, and
+    /// nothing any port
+    #[arg(
+        long,
+        value_name = "ADDR",
+        value_parser = parse_address,
+        num_args = 0..=1,
+        default_missing_value = "0"
+    )]
+    pub http: Option<SocketAddr>,
     /// With mcp: do what this script says (YAML or JSON)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub script: Option<PathBuf>,

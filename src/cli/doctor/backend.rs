@@ -140,10 +140,11 @@ async fn examine_server(
     let is_at_url = backend.web().is_some();
     let reachable = !is_at_url || proxied || check_reachable(backend, report).await;
     certificate::describe_certificate(backend, reachable, report).await;
-    if !describe_credentials(backend, credentials, report) || !reachable {
+    let known = backend.with_stored_login(credentials);
+    if !describe_credentials(&known, credentials, report) || !reachable {
         return;
     }
-    if is_at_url && !log_in(&app, backend, report).await {
+    if is_at_url && !log_in(&app, &known, report).await {
         return;
     }
     let app = server::started(app).await;
@@ -294,7 +295,9 @@ fn setup_hint(backend: &LoadedBackend) -> String {
 /// Logs in, where that takes a request of its own; returns whether a call can be made.
 async fn log_in(app: &App, backend: &LoadedBackend, report: &mut DoctorReport) -> bool {
     let Some(client) = app.executor.web(BackendId(0)) else { return false };
-    if !client.authenticator().renews() {
+    // That of an MCP server is not read before it is needed.
+    let is_stored = matches!(backend.descriptor.auth, AuthScheme::OAuth2(_));
+    if !client.authenticator().renews() && !is_stored {
         return true;
     }
     match client.log_in().await {

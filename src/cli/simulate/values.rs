@@ -23,7 +23,8 @@ pub(in crate::cli) const MCP: &str = "mcp";
 /// The names of the products that can be simulated.
 pub(in crate::cli) fn products() -> PossibleValuesParser {
     let products = PRODUCTS.iter().map(|it| PossibleValue::new(it.name).help(it.title));
-    let server = PossibleValue::new(MCP).help("an MCP server, on standard input and output");
+    let server =
+        PossibleValue::new(MCP).help("an MCP server, on standard input and output or over HTTP");
     PossibleValuesParser::new(products.chain([server]))
 }
 

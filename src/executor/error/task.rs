@@ -45,9 +45,30 @@ impl TaskFailure {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
+    /// The operator: the program ends, and with it the server that has the task.
+    #[error(
+        "the task {handle} ends with its server, which this program ends: look at what it was to change"
+    )]
+    EndsToo {
+        /// Names the task.
+        handle: TaskHandle,
+    },
     /// The remote: the task ended without success.
     #[error(transparent)]
     Failed(TaskFailure),
+    /// The remote: the server that had the task does not know it.
+    #[error(
+        "the MCP server of backend \"{backend}\" does not know the task {handle}: {said}. It has forgotten it, \
+         or was started again since; whether the work was done is not known here: look at what it was to change"
+    )]
+    Forgotten {
+        /// Names the task.
+        handle: TaskHandle,
+        /// The name of the backend.
+        backend: String,
+        /// What the server says, bounded.
+        said: String,
+    },
     /// The remote or the author: the task began, and nothing names it.
     #[error("the call began a task, but in its answer {reason}; the task goes on unseen")]
     Lost {

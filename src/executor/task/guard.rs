@@ -14,7 +14,7 @@ const CANCEL_TIME: Duration = Duration::from_secs(8);
 
 /// Sees to a task when the call that began it is dropped. A request to stop it is made in a task of
 /// its own, which the process waits for at its end.
-pub(super) struct TaskGuard {
+pub(in crate::executor) struct TaskGuard {
     armed: Option<ArmedGuard>,
 }
 
@@ -27,13 +27,17 @@ struct ArmedGuard {
 }
 
 impl TaskGuard {
-    pub(super) fn new(executor: &Executor, right: &TaskRight, context: &CallContext<'_>) -> Self {
+    pub(in crate::executor) fn new(
+        executor: &Executor,
+        right: &TaskRight,
+        context: &CallContext<'_>,
+    ) -> Self {
         let CallContext { client, on_drop, .. } = context.clone();
         let (executor, right) = (executor.clone(), right.clone());
         Self { armed: Some(ArmedGuard { executor, right, on_drop, client }) }
     }
 
-    pub(super) fn disarm(&mut self) {
+    pub(in crate::executor) fn disarm(&mut self) {
         self.armed = None;
     }
 }
@@ -92,8 +96,14 @@ async fn cancel_task(
     right: &TaskRight,
     client: ClientKey,
 ) -> Result<(), CancelError> {
-    let call = right.cancel()?;
     let context = CallContext::default().of(client);
+    if right.server_entry().is_some() {
+        let asked = Box::pin(executor.ask_to_stop(right, &context));
+        return Ok(tokio::time::timeout(CANCEL_TIME, asked)
+            .await
+            .map_err(|_| CancelError::Timeout)??);
+    }
+    let call = right.cancel()?;
     let cancelled = tokio::time::timeout(CANCEL_TIME, executor.execute(call, &context)).await;
     cancelled.map_err(|_| CancelError::Timeout)??;
     Ok(())

@@ -17,8 +17,8 @@ use dadl_descriptor::model::{ParamRole, task::TaskPhase};
 use serde_json::Map;
 use tokio::time::Instant;
 
+pub(super) use self::guard::TaskGuard;
 use self::{
-    guard::TaskGuard,
     poller::{TaskLookKind, TaskPoller},
     watch::{TaskEnd, WatchEnd},
 };
@@ -106,7 +106,7 @@ fn call_wait(call: &Admitted<'_>) -> Option<WaitBudget> {
     })
 }
 
-fn open_outcome(report: TaskReport) -> CallOutcome {
+pub(super) fn open_outcome(report: TaskReport) -> CallOutcome {
     let notes = report.trouble.as_ref().filter(|_| report.is_hidden).map(|trouble| {
         format!(
             "the task began, but may not be looked at: {trouble}. Whether it succeeds is not known \
@@ -131,6 +131,9 @@ impl Executor {
         right: &TaskRight,
         context: &CallContext<'_>,
     ) -> Result<CallOutcome, CallError> {
+        if right.server_entry().is_some() {
+            return Box::pin(self.watch_server_task(right, context)).await;
+        }
         let handle = right.handle().clone();
         let watcher = TaskPoller::new(self, right, context);
         let (Some(watcher), Some(starter)) = (watcher, right.starter()) else {
@@ -207,7 +210,7 @@ impl Executor {
 
 /// Says what is true of a task that was asked to stop and of which no end was seen; `shows_it` says
 /// that the API shows such requests.
-fn asked_outcome(report: TaskReport, shows_it: bool) -> CallOutcome {
+pub(super) fn asked_outcome(report: TaskReport, shows_it: bool) -> CallOutcome {
     let is_noted = report.glimpse.as_ref().is_some_and(|glimpse| glimpse.stop_requested);
     let note = match report.stops {
         _ if report.is_hidden => {

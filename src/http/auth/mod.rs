@@ -11,6 +11,7 @@
 //! ends. Calls that need one at the same time share one renewal, and its failure.
 
 mod applied;
+mod later;
 mod source;
 mod state;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use url::Url;
 use self::state::{AuthState, HeldCookie};
 pub(crate) use self::{
     applied::{AppliedCredential, sensitive_value},
+    later::LaterLogin,
     source::AsyncSource,
 };
 use super::{
@@ -49,6 +51,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Authenticator {
     state: Arc<AuthState>,
+    /// What goes before it, where there is any.
+    later: Option<Arc<dyn LaterLogin>>,
 }
 
 /// Has no credential, and is asked for none.
@@ -85,7 +89,14 @@ impl Authenticator {
         rules: AuthRules,
         source: Box<dyn CredentialSource>,
     ) -> Self {
-        Self { state: Arc::new(AuthState::new(auth, rules, AsyncSource::new(Arc::from(source)))) }
+        let state = Arc::new(AuthState::new(auth, rules, AsyncSource::new(Arc::from(source))));
+        Self { state, later: None }
+    }
+
+    /// Does the same unless there is a login when a request needs one.
+    #[must_use]
+    pub(crate) fn after(self, later: Arc<dyn LaterLogin>) -> Self {
+        Self { later: Some(later), ..self }
     }
 
     /// Returns where the secrets are noted that are in use.
@@ -105,6 +116,11 @@ impl Authenticator {
         is_optional: bool,
         site: impl FnOnce() -> Result<LoginSite, E>,
     ) -> Result<Arc<AppliedCredential>, E> {
+        if let Some(later) = &self.later
+            && let Some(applied) = later.applied().await?
+        {
+            return Ok(applied);
+        }
         if let Some(applied) = self.state.renewed(path) {
             return Ok(applied);
         }
@@ -123,12 +139,13 @@ impl Authenticator {
 
     /// Returns whether the credential comes from a login, and can be renewed by another.
     pub fn renews(&self) -> bool {
-        self.login().is_some()
+        self.login().is_some() || self.later.as_ref().is_some_and(|later| later.renews())
     }
 
     /// Returns whether requests carry a credential at all.
     pub(crate) fn has_credential(&self) -> bool {
-        self.state.auth != AuthScheme::None
+        let is_later = self.later.as_ref().is_some_and(|later| later.is_there());
+        is_later || self.state.auth != AuthScheme::None
     }
 
     /// Returns whether every request can go without the credential.
@@ -153,6 +170,9 @@ impl Authenticator {
     /// that a new token in its file is found without a restart. Another one that has come in the
     /// meantime stays.
     pub(crate) fn forget(&self, refused: &Arc<AppliedCredential>) {
+        if let Some(later) = &self.later {
+            later.forget(refused);
+        }
         let mut renewed = self.state.renewed.write().unwrap_or_else(PoisonError::into_inner);
         if renewed.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, refused)) {
             *renewed = None;
@@ -161,6 +181,14 @@ impl Authenticator {
         let mut current = self.state.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, refused)) {
             *current = None;
+        }
+    }
+
+    /// Has the stored login that goes before the credential read again by the next request: its server wants
+    /// more than it gives.
+    pub(crate) fn look_again(&self) {
+        if let Some(later) = &self.later {
+            later.look_again();
         }
     }
 

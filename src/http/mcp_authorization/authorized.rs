@@ -25,6 +25,7 @@ use crate::{
 /// A server and the login that is stored for it.
 #[derive(Debug)]
 pub struct AuthorizedServer {
+    login: ServerLogin,
     site: ServerSite,
     authenticator: Authenticator,
 }
@@ -79,7 +80,7 @@ impl AuthorizedServer {
         let source = BackendCredentials { credentials: credentials.clone(), backend, origins };
         let authenticator = Authenticator::new(login.auth(&settings.name), Box::new(source));
         let Ok(site) = ServerSite::new(&settings, url) else { return Ok(None) };
-        Ok(Some(Self { site, authenticator }))
+        Ok(Some(Self { login, site, authenticator }))
     }
 
     /// Returns what requests to the server carry, renewed where it is time.
@@ -99,6 +100,21 @@ impl AuthorizedServer {
             })
         };
         self.authenticator.applied(self.site.url().path(), false, site).await
+    }
+
+    /// Returns what is stored.
+    pub(super) fn login(&self) -> &ServerLogin {
+        &self.login
+    }
+
+    /// Returns whether the login can be renewed.
+    pub(super) fn renews(&self) -> bool {
+        self.authenticator.renews()
+    }
+
+    /// Forgets what the server refused.
+    pub(super) fn forget(&self, refused: &Arc<AppliedCredential>) {
+        self.authenticator.forget(refused);
     }
 
     /// Introduces us to the server with the login. One that it refuses is renewed once.

@@ -1,8 +1,12 @@
 //! Why this program gets no access to an MCP server.
 
 use dadl_descriptor::model::auth::login::EndpointError;
+use url::Url;
 
-use crate::{config::PrivateAddress, http::client_error::ClientError};
+use crate::{
+    config::{PrivateAddress, server_login::shown_url},
+    http::{certificate_trust::RefusedCertificate, client_error::ClientError},
+};
 
 /// Why nothing came of asking who gives access to a server: sentences for the operator.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -11,6 +15,14 @@ pub enum AuthorizationError {
     /// The operator: a client for the address cannot be made.
     #[error("{0}")]
     Client(#[from] ClientError),
+    /// The operator: nothing vouches for the certificate of an authorization server, and nobody has seen it.
+    #[error("{} was not asked: {refused}", shown_url(url))]
+    Certificate {
+        /// Where.
+        url: Box<Url>,
+        /// Why it is not accepted.
+        refused: Box<RefusedCertificate>,
+    },
     /// The operator: the client of the settings is the URL of a document that is not taken.
     #[error(
         "`client_id` is the URL of a metadata document, and {issuer} does not say that it takes such; \

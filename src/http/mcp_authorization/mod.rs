@@ -17,7 +17,9 @@ mod documents;
 mod error;
 mod registration;
 mod requests;
+mod stored_login;
 
+pub(crate) use self::stored_login::StoredLogin;
 pub use self::{
     authorized::{AuthorizedServer, LoginProblem},
     challenge::{BearerChallenge, ServerRefusal, scopes_in},

@@ -13,7 +13,10 @@ use url::Url;
 use super::{MOST_BYTES, error::AuthorizationError};
 use crate::{
     call::BaseUrl,
-    config::{AddressKey, BackendSettings, PrivateHost, address, server_login::shown_url},
+    config::{
+        AddressKey, BackendSettings, CertificatePin, LoginPin, PrivateHost, address,
+        server_login::shown_url,
+    },
     files::{HostResolver, SystemResolver},
     http::{
         auth::AppliedCredential,
@@ -122,6 +125,11 @@ impl ServerSite {
                 self.settings.allow_private_hosts.push(host);
             }
         }
+    }
+
+    /// Accepts a certificate that a person has seen, at the origin of `url`.
+    pub(crate) fn accept(&mut self, url: &Url, pin: CertificatePin) {
+        self.settings.login_pins.push(LoginPin::new(url, pin));
     }
 
     /// Introduces us to the server, with a login or without; only whether it lets us in is of interest.
@@ -249,9 +257,14 @@ fn no_answer(url: &Url, error: reqwest::Error) -> AuthorizationError {
     if let Some(refused) = connection_guard::address_refusal(&error) {
         return AuthorizationError::Private(refused.clone());
     }
-    let reason = match certificate_trust::certificate_refusal(&error) {
-        Some(refused) => refused.to_string(),
-        None => chain(&error.without_url()),
-    };
-    AuthorizationError::NoAnswer { url: shown_url(url), reason }
+    match certificate_trust::certificate_refusal(&error) {
+        Some(refused) => {
+            let (url, refused) = (Box::new(url.clone()), Box::new(refused.clone()));
+            AuthorizationError::Certificate { url, refused }
+        }
+        None => {
+            let reason = chain(&error.without_url());
+            AuthorizationError::NoAnswer { url: shown_url(url), reason }
+        }
+    }
 }

@@ -102,8 +102,13 @@ impl BuiltinTool {
         let is_allowed = |entry: &CatalogEntry| entry.decision == AccessDecision::Allow;
         let starters: Vec<_> = gate.catalog().task_starters().collect();
         let mut cancels = starters.iter().filter_map(|tools| tools.cancel.as_ref());
-        let can_wait = starters.iter().any(|tools| is_allowed(&tools.watch));
-        let can_cancel = cancels.any(is_allowed);
+        // What began a task of another MCP server may look at it, and stop it.
+        let has_servers = gate
+            .catalog()
+            .listed()
+            .any(|entry| entry.server_tool().is_some_and(|tool| tool.begins_tasks));
+        let can_wait = has_servers || starters.iter().any(|tools| is_allowed(&tools.watch));
+        let can_cancel = has_servers || cancels.any(is_allowed);
         let opens =
             |entry: &CatalogEntry| entry.tool().is_some_and(|tool| tool.response.is_stream());
         let has_streams = gate.catalog().listed().any(opens);

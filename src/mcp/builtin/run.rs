@@ -30,7 +30,9 @@ impl BuiltinTool {
             Self::ApiScript => {
                 return api_script::run(server, arguments, retry, context, carried).await;
             }
-            Self::TaskWait => task_tools::wait_for_task(server, arguments, context, carried).await,
+            Self::TaskWait => {
+                return task_tools::wait_for_task(server, arguments, retry, context, carried).await;
+            }
             Self::TaskCancel => {
                 return task_tools::cancel_task(server, arguments, retry, context, carried).await;
             }

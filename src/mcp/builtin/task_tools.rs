@@ -13,8 +13,16 @@ use super::{
     task_notes,
 };
 use crate::{
-    executor::{CallContext, CallError, WaitBudget},
-    mcp::{McpServer, consent::ConsentRetry, notes::ResultNotes, result, server::ToolAnswer},
+    executor::{CallContext, CallError, TaskError, WaitBudget},
+    gate::{TaskRight, TaskStop},
+    mcp::{
+        McpServer,
+        asking_calls::{AskingRequest, CallStep},
+        consent::ConsentRetry,
+        notes::ResultNotes,
+        result,
+        server::ToolAnswer,
+    },
     outcome::{CallOutcome, JsonText, task_report::TaskHandle},
 };
 
@@ -42,31 +50,58 @@ pub(super) fn list_tasks(
 pub(super) async fn wait_for_task(
     server: &McpServer,
     arguments: Map<String, Value>,
+    retry: ConsentRetry,
     context: &RequestContext<RoleServer>,
     carried: &CallContext<'_>,
-) -> CallToolResponse {
+) -> ToolAnswer {
     let WaitArguments { handle, budget } = match WaitArguments::read(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => return result::failure_result(error.to_string()).into(),
+        Err(error) => return Ok(result::failure_result(error.to_string()).into()),
     };
     let right = match server.gate().check_task(&handle) {
         Ok(right) => right,
-        Err(refusal) => return result::failure_result(refusal.to_string()).into(),
+        Err(refusal) => return Ok(result::failure_result(refusal.to_string()).into()),
     };
-    let carried = carried.clone().waiting(budget.unwrap_or_default());
+    let budget = budget.unwrap_or_default();
     let watched = tokio::select! {
         biased;
-        watched = server.executor().watch_task(&right, &carried) => watched,
+        watched = watch_task(server, &right, (budget, &retry), context, carried) => watched,
         () = server.ending().leaving() => {
+            if server.executor().ends_with_us(&right) {
+                let error = TaskError::EndsToo { handle };
+                return Ok(result::failure_result(error.to_string()).into());
+            }
             let arguments = json!({ "task": handle.to_string() });
             let way = task_notes::way(server, BuiltinTool::TaskWait, &arguments);
-            return result::failure_result(format!(
+            let text = format!(
                 "the server is ending; the task {handle} goes on: {way} when the server is back"
-            ))
-            .into();
+            );
+            return Ok(result::failure_result(text).into());
         }
     };
-    outcome_response(server, watched, &handle, context).await
+    match watched {
+        CallStep::Answer(answer) => answer,
+        CallStep::Done(watched) => Ok(outcome_response(server, watched, &handle, context).await),
+    }
+}
+
+/// Waits for a task; one of another MCP server may ask the host for something meanwhile.
+async fn watch_task(
+    server: &McpServer,
+    right: &TaskRight,
+    (budget, retry): (WaitBudget, &ConsentRetry),
+    context: &RequestContext<RoleServer>,
+    carried: &CallContext<'_>,
+) -> CallStep {
+    if right.server_entry().is_none() {
+        let carried = carried.clone().waiting(budget);
+        return CallStep::Done(server.executor().watch_task(right, &carried).await);
+    }
+    let asking = AskingRequest { server, context, carried, digest: right.digest() };
+    match Box::pin(asking.go_on(retry)).await {
+        Some(step) => step,
+        None => Box::pin(asking.watch(right, budget)).await,
+    }
 }
 
 /// Asks a task to stop.
@@ -84,8 +119,12 @@ pub(super) async fn cancel_task(
         Err(error) => return Ok(result::failure_result(error.to_string()).into()),
     };
     let right = server.gate().check_task(&handle).ok();
-    let pending = match server.gate().check_cancel(&handle) {
-        Ok(pending) => pending,
+    let pending = match server.gate().check_stop(&handle) {
+        Ok(TaskStop::Call(pending)) => pending,
+        Ok(TaskStop::Request(right)) => {
+            let stopped = server.executor().stop_task(&right, carried).await;
+            return Ok(outcome_response(server, stopped, &handle, context).await);
+        }
         Err(refusal) => return Ok(result::failure_result(refusal.to_string()).into()),
     };
     let call = match server.admit(pending, retry, context).await {

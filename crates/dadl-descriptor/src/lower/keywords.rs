@@ -15,7 +15,7 @@ const KEYS: &[&str] = &["tools", "words"];
 const MOST_KEYS: usize = 1_000;
 
 /// So much can be said for one word or tool.
-const MOST_WORDS: usize = 64;
+const MOST_WORDS: usize = 512;
 
 /// Nobody asks in longer words, in characters.
 const LONGEST: usize = 64;
@@ -69,9 +69,15 @@ fn lower_words<'tree>(
     entry: &'tree YamlEntry<'tree>,
     context: &mut LowerContext<'tree>,
 ) -> Vec<String> {
-    let YamlValue::Sequence(items) = &entry.value.value else {
-        context.wrong_type(&entry.value, &format!("`{}`", entry.key), "a list of words");
-        return Vec::new();
+    let items = match &entry.value.value {
+        YamlValue::Sequence(items) => items,
+        YamlValue::String(text) => {
+            return lower_text(entry, text, context);
+        }
+        _ => {
+            context.wrong_type(&entry.value, &format!("`{}`", entry.key), "a list of words");
+            return Vec::new();
+        }
     };
     if items.is_empty() || items.len() > MOST_WORDS {
         let message = format!("`{}` has no list of 1 to {MOST_WORDS} words", entry.key);
@@ -91,10 +97,37 @@ fn lower_words<'tree>(
     said
 }
 
+/// Reads a text that has words with commas between them. It is kept as one where nothing is wrong with it: hardly any
+/// use of a file searches, and each word would be a value of its own.
+fn lower_text<'tree>(
+    entry: &'tree YamlEntry<'tree>,
+    text: &str,
+    context: &mut LowerContext<'tree>,
+) -> Vec<String> {
+    let span = &entry.value.span;
+    let words = || text.split(',').map(str::trim);
+    let is_word =
+        |word: &&str| word.chars().count() <= LONGEST && word.contains(char::is_alphanumeric);
+    let is_many = words().count() > MOST_WORDS;
+    let is_wrong = !words().all(|word| is_word(&word));
+    if is_many {
+        let message = format!("`{}` has no list of 1 to {MOST_WORDS} words", entry.key);
+        context.warning(code::KEYWORDS, span, message);
+    }
+    if is_wrong {
+        let message = format!("`{}` is no word of up to {LONGEST} characters", entry.key);
+        context.warning(code::KEYWORDS, span, message);
+    }
+    if is_many || is_wrong {
+        return words().filter(is_word).take(MOST_WORDS).map(str::to_owned).collect();
+    }
+    vec![text.to_owned()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LoadedDescriptor, load, source::SourceText};
+    use crate::{LoadedDescriptor, load, model::keywords::said_words, source::SourceText};
 
     fn loaded(keywords: &str) -> LoadedDescriptor {
         let text = format!(
@@ -106,6 +139,12 @@ mod tests {
         load(&SourceText::new("t", text))
     }
 
+    fn loaded_text(keywords: &str) -> std::collections::BTreeMap<String, Vec<String>> {
+        let loaded = loaded(keywords);
+        assert_eq!(loaded.diagnostics, []);
+        loaded.descriptor.unwrap().keywords.tools
+    }
+
     #[test]
     fn words_of_people_are_kept() {
         let loaded = loaded("{words: {vm: [server, port group]}, tools: {list_vms: [inventory]}}");
@@ -114,6 +153,10 @@ mod tests {
         let said = vec!["server".to_owned(), "port group".to_owned()];
         assert_eq!(keywords.words, [("vm".to_owned(), said)]);
         assert_eq!(keywords.tools["list_vms"], ["inventory"]);
+
+        let text = loaded_text("{tools: {list_vms: 'inventory, what we have'}}");
+        let said: Vec<&str> = said_words(&text["list_vms"]).collect();
+        assert_eq!(said, ["inventory", "what we have"]);
     }
 
     #[test]
@@ -131,7 +174,7 @@ mod tests {
 
         let said: Vec<String> = (0..=MOST_WORDS).map(|at| format!("a{at}")).collect();
         let long = loaded(&format!("{{words: {{vm: [{}]}}}}", said.join(", ")));
-        assert_eq!(long.diagnostics[0].message, "`vm` has no list of 1 to 64 words");
+        assert_eq!(long.diagnostics[0].message, "`vm` has no list of 1 to 512 words");
         assert_eq!(long.descriptor.unwrap().keywords.words[0].1.len(), MOST_WORDS);
     }
 
@@ -139,7 +182,8 @@ mod tests {
     fn words_that_lead_nowhere_are_found() {
         for (keywords, expected) in [
             ("{tools: {list_vm: [a]}}", "D785 there is no tool `list_vm`"),
-            ("{words: {vm: []}}", "D785 `vm` has no list of 1 to 64 words"),
+            ("{words: {vm: []}}", "D785 `vm` has no list of 1 to 512 words"),
+            ("{words: {vm: 'a, !'}}", "D785 `vm` is no word of up to 64 characters"),
             ("{words: {vm: ['!']}}", "D785 `vm` is no word of up to 64 characters"),
         ] {
             let found = loaded(keywords).diagnostics;

@@ -1,4 +1,4 @@
-//! A server of the Model Context Protocol on lines, honest or as a script says.
+//! A server of the Model Context Protocol on lines or over HTTP, honest or as a script says.
 //!
 //! It is written by hand, without a library of the protocol, so that a client is tried against another
 //! reading of the specification than its own. Without a script it has a few tools, resources and
@@ -7,12 +7,14 @@
 
 mod content;
 mod honest;
+mod http;
 mod refusal;
 mod script;
 mod serve;
 mod subscribers;
 
 pub use self::{
+    http::ScriptedSite,
     script::{ScriptError, ServerScript},
     serve::serve_script,
 };

@@ -9,6 +9,12 @@ use crate::growth;
 /// The parser remembers each level of what it checks.
 const DEEPEST: usize = 512 * 1024;
 
+/// A long string is read in pieces of so many bytes.
+const PIECE: usize = 64 * 1024;
+
+/// Two escapes that stand for one character have no more bytes.
+const ESCAPE: usize = 12;
+
 /// Returns where the value that begins at `start` ends.
 pub fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
     match bytes.get(start)? {
@@ -118,6 +124,37 @@ pub fn unquote(string: &str) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(inner));
     }
     serde_json::from_str(string).ok().map(Cow::Owned)
+}
+
+/// Returns what a string says, without its quotes, in a block of its own; `None` when it is no string, or has
+/// half of a surrogate pair. No part of it is there twice meanwhile.
+pub fn unquoted(string: &str) -> Option<String> {
+    let mut rest = string.strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr(b'\\', rest.as_bytes()).is_none() {
+        return Some(growth::copy(rest));
+    }
+    let mut text = growth::text_buffer(rest.len());
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(piece_end(rest));
+        let piece: String = serde_json::from_str(&format!("\"{piece}\"")).ok()?;
+        growth::append_text(&mut text, &piece);
+        rest = behind;
+    }
+    Some(text)
+}
+
+/// Returns where the inner part of a string can be cut: not within what one escape, or two, stand for.
+fn piece_end(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = PIECE;
+    while let Some(before) = bytes.get(at.saturating_sub(ESCAPE)..at) {
+        match memchr::memrchr(b'\\', before) {
+            Some(escape) => at += escape + 1,
+            None if text.is_char_boundary(at) => return at,
+            None => at += 1,
+        }
+    }
+    bytes.len()
 }
 
 /// Returns a text as a JSON string, in a block of its length.
@@ -298,6 +335,18 @@ mod tests {
             let expected = Value::from(text.as_str()).to_string();
             prop_assert_eq!(quoted_length(&text), expected.len());
             prop_assert_eq!(quote_text(&text), expected);
+        }
+
+        #[test]
+        fn a_long_string_says_what_a_parser_reads(
+            parts in proptest::collection::vec("[a\"\\\\\n\u{e9}\u{1f600}]{0,20}", 1..3),
+            count in 1..2000_usize,
+        ) {
+            let text = parts.concat().repeat(count);
+            let quoted = Value::from(text.as_str()).to_string();
+            prop_assert_eq!(unquoted(&quoted), Some(text));
+            let escaped = format!("\"{}\"", "\\ud83d\\ude00".repeat(count));
+            prop_assert_eq!(unquoted(&escaped), Some("\u{1f600}".repeat(count)));
         }
 
         #[test]

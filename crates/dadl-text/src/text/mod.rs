@@ -98,6 +98,10 @@ pub fn plain_text(text: &str) -> Cow<'_, str> {
 /// Replaces characters that have no use but to hide text in a value: tags outside of flags, and
 /// selectors of variants where there is nothing to select. All others stay.
 pub fn unsmuggled(text: &str) -> Cow<'_, str> {
+    // No such character is ASCII.
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
     change_text(text, ShownInstead::Mask)
 }
 

@@ -235,9 +235,15 @@ impl SecretFinder {
         };
         // One backslash escapes the next, layer by layer, until one is left.
         let is_told_apart = self.alphabet.get(usize::from(b'\\')).copied().unwrap_or_default();
+        // JSON within JSON has one for each of its quotes.
+        let quotes_count = counts(b'"');
         let mut rest = text;
         while let Some(at) = memchr::memchr3(b'\\', b'%', b'&', rest) {
             rest = rest.get(at..).unwrap_or_default();
+            if let ([b'\\', b'"', behind @ ..], false) = (rest, quotes_count) {
+                rest = behind;
+                continue;
+            }
             if !is_told_apart && rest.starts_with(br"\\") {
                 let count = rest.iter().take_while(|byte| **byte == b'\\').count();
                 rest = rest.get(count - 1..).unwrap_or_default();

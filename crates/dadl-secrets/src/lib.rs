@@ -37,7 +37,7 @@ use dadl_text::{growth, text::MASK};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 
-pub(crate) use self::writer::MaskedWriter;
+pub use self::writer::MaskedWriter;
 use self::{finder::SecretFinder, json::JsonKind, wanted::WantedSecret};
 
 /// The same as JSON.

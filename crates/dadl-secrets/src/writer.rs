@@ -11,7 +11,7 @@ const LONGEST_LINE: usize = 1024 * 1024;
 const KEPT: usize = 64 * 1024;
 
 /// Masks what is written, line by line: a secret may come in pieces.
-pub(crate) struct MaskedWriter<W: Write> {
+pub struct MaskedWriter<W: Write> {
     inner: W,
     secrets: Secrets,
     line: Vec<u8>,
@@ -19,7 +19,7 @@ pub(crate) struct MaskedWriter<W: Write> {
 
 impl<W: Write> MaskedWriter<W> {
     /// Writes to `inner` what is left.
-    pub(crate) fn new(inner: W, secrets: Secrets) -> Self {
+    pub fn new(inner: W, secrets: Secrets) -> Self {
         Self { inner, secrets, line: Vec::new() }
     }
 
