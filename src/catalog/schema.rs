@@ -89,9 +89,10 @@ fn object_schema<'params>(
         .filter(|param| param.param.required)
         .map(|param| Value::from(param.property.as_str()))
         .collect();
-    let properties: Map<String, Value> =
-        params.map(|param| (param.property.clone(), property(param))).collect();
-    let mut schema = Map::with_capacity(4);
+    let mut properties = Map::with_capacity(params.clone().count());
+    properties.extend(params.map(|param| (param.property.clone(), property(param))));
+    // Each schema stays for as long as the program runs: a map has room for what is in it.
+    let mut schema = Map::with_capacity(2 + usize::from(!required.is_empty()));
     schema.insert("type".to_owned(), "object".into());
     schema.insert("properties".to_owned(), Value::Object(properties));
     if !required.is_empty() {
@@ -186,31 +187,31 @@ pub(super) fn how_given(param: &Param) -> Option<&'static str> {
 }
 
 fn property(EntryParam { param, .. }: &EntryParam) -> Value {
-    let mut property = Map::with_capacity(4);
-    property.extend(schema_types(param).map(|types| ("type".to_owned(), types)));
+    let types = schema_types(param);
     // Hosts refuse arrays without `items` and objects without `properties`.
-    match param.kind {
-        ParamKind::FileUrl if param.form.several => {
-            property.insert("items".to_owned(), json!({ "type": "string" }))
-        }
-        ParamKind::Array => property.insert("items".to_owned(), json!({})),
-        ParamKind::Object => property.insert("properties".to_owned(), json!({})),
+    let inner = match param.kind {
+        ParamKind::FileUrl if param.form.several => Some(("items", json!({ "type": "string" }))),
+        ParamKind::Array => Some(("items", json!({}))),
+        ParamKind::Object => Some(("properties", json!({}))),
         _ => None,
     };
     let mut description = param.description.as_deref().map(collapse_spaces).unwrap_or_default();
     if let Some(how) = how_given(param) {
         append_sentence(&mut description, how);
     }
-    if !description.is_empty() {
-        property.insert("description".to_owned(), description.into());
-    }
     // What stands for all members says nothing about them.
     let names_all = |default: &Value| {
         *default == "*" && param.rules.as_ref().is_some_and(|rules| rules.names_members)
     };
     let default = param.default.as_ref().filter(|it| is_seen(it) && !names_all(it));
-    if let Some(default) = default {
-        property.insert("default".to_owned(), default.clone());
-    }
+    let description = Some(Value::from(description)).filter(|it| it != "");
+    let members = [
+        types.map(|types| ("type", types)),
+        inner,
+        description.map(|description| ("description", description)),
+        default.map(|default| ("default", default.clone())),
+    ];
+    let mut property = Map::with_capacity(members.iter().flatten().count());
+    property.extend(members.into_iter().flatten().map(|(key, value)| (key.to_owned(), value)));
     Value::Object(property)
 }

@@ -67,7 +67,9 @@ impl ShownTools {
         let catalog = gate.catalog();
         if !self.is_compact(gate) {
             let built_in = builtins.iter().map(|builtin| builtin.tool());
-            let tools = catalog.listed().map(tools::mcp_tool).chain(built_in).collect();
+            // Room for twice as many tools would stay.
+            let mut tools = Vec::with_capacity(catalog.listed().count() + builtins.len());
+            tools.extend(catalog.listed().map(tools::mcp_tool).chain(built_in));
             return ToolList { tools, builtins, is_compact: false };
         }
         let few = BuiltinTool::of_compact(gate);

@@ -81,16 +81,22 @@ pub(super) fn lower_all<'tree>(
         return Default::default();
     };
     let mut hints = lower_hints(backend, names, context);
-    let tools = section
-        .entries()
-        .iter()
-        .filter_map(|entry| {
-            let mut tool = lower(entry, defaults, auth, names, types, context)?;
-            tool.hints = hints.remove(entry.key.as_ref()).unwrap_or_default();
-            Some(tool)
-        })
-        .collect();
+    // A tool is large, and nearly every entry is one: room for twice as many would stay.
+    let mut tools = Vec::with_capacity(section.entries().len());
+    tools.extend(section.entries().iter().filter_map(|entry| {
+        let mut tool = lower(entry, defaults, auth, names, types, context)?;
+        tool.hints = hints.remove(entry.key.as_ref()).unwrap_or_default();
+        Some(tool)
+    }));
     (tools, hints)
+}
+
+/// Returns the parameters in a list that has room for no more: to collect them would keep the room that
+/// their entries had.
+fn without_entries(params: Vec<(Param, &YamlEntry<'_>)>) -> Vec<Param> {
+    let mut alone = Vec::with_capacity(params.len());
+    alone.extend(params.into_iter().map(|(param, _)| param));
+    alone
 }
 
 fn lower<'tree>(
@@ -159,7 +165,7 @@ fn lower<'tree>(
     Some(Tool {
         access,
         description,
-        params: params.into_iter().map(|(param, _)| param).collect(),
+        params: without_entries(params),
         nest_body_keys,
         max_body_size,
         idempotency,

@@ -1,5 +1,7 @@
 //! `_dadl_mcp.unlisted_params`: parameters that hosts need not list, in all tools or in some.
 
+use std::collections::HashMap;
+
 use dadl_text::names::MeantName;
 
 use super::context::{LowerContext, YamlSection, YamlText};
@@ -16,17 +18,22 @@ pub(super) fn lower<'tree>(
     context: &mut LowerContext<'tree>,
 ) -> UnlistedParams {
     let mut unlisted = UnlistedParams::default();
-    for text in context.texts(extension, "unlisted_params") {
-        let named: Vec<(&str, &Param)> = params_named(descriptor, |_, name| name == text.value);
-        if !named.is_empty() {
-            if is_optional(&named, &text, context) {
+    let texts = context.texts(extension, "unlisted_params");
+    if texts.is_empty() {
+        return unlisted;
+    }
+    let params = params_by_name(descriptor);
+    for text in texts {
+        if let Some(named) = params.get(text.value) {
+            if is_optional(named, &text, context) {
                 unlisted.everywhere.push(text.value.to_owned());
             }
             continue;
         }
         // A name may have a dot itself, so that the whole of it comes first.
         let of_tools = text.value.split_once('.').map(|(tools, wanted)| {
-            params_named(descriptor, |tool, name| name == wanted && fits(tools, tool))
+            let named = params.get(wanted).into_iter().flatten();
+            named.copied().filter(|(tool, _)| fits(tools, tool)).collect::<Vec<_>>()
         });
         match of_tools {
             Some(named) if !named.is_empty() => {
@@ -43,16 +50,17 @@ pub(super) fn lower<'tree>(
     unlisted
 }
 
-/// Returns the parameters of tools and composites that `wanted` says yes to, each with the name of its owner.
-fn params_named(
-    descriptor: &Descriptor,
-    wanted: impl Fn(&str, &str) -> bool,
-) -> Vec<(&str, &Param)> {
+/// Returns the parameters of tools and composites by their names, each with the name of its owner.
+fn params_by_name(descriptor: &Descriptor) -> HashMap<&str, Vec<(&str, &Param)>> {
     let of_tools = descriptor.tools.iter().map(|tool| (tool.name.as_str(), &tool.params));
     let composites = descriptor.composites.iter().map(|it| (it.name.as_str(), &it.params));
-    let all = of_tools.chain(composites);
-    let each = all.flat_map(|(owner, params)| params.iter().map(move |param| (owner, param)));
-    each.filter(|(owner, param)| wanted(owner, &param.name)).collect()
+    let mut by_name: HashMap<&str, Vec<(&str, &Param)>> = HashMap::new();
+    for (owner, params) in of_tools.chain(composites) {
+        for param in params {
+            by_name.entry(&param.name).or_default().push((owner, param));
+        }
+    }
+    by_name
 }
 
 /// Returns whether one of these is optional; a required one stays listed wherever it is.
