@@ -56,6 +56,7 @@ impl SearchIndex {
         let unknown = parsed.unknown as f32 * (1.0 + self.len() as f32).ln();
         let (mut covered, mut all) = (0.0, unknown);
         let (mut things, mut is_whole) = (parsed.unknown, parsed.unknown == 0);
+        let named = self.named_share(position, &stem_weights(&parsed.concepts));
         // What is a verb and no name tells better than what may be both, as `backup` is.
         let (mut verb, mut mixed): (Option<f32>, Option<f32>) = (None, None);
         for concept in &parsed.concepts {
@@ -63,7 +64,7 @@ impl SearchIndex {
             if rarity <= LEAST_RARITY {
                 continue;
             }
-            let share = self.covered_share(concept, tool, position);
+            let share = self.covered_share(concept, tool, (position, named));
             covered += rarity * share;
             all += rarity;
             things += 1;
@@ -88,10 +89,9 @@ impl SearchIndex {
                 share *= WITHOUT_THING;
             }
         }
-        let is_named = self.named_share(position, &stem_weights(&parsed.concepts)) >= WHOLE_NAME;
         let enough = match parsed.intent {
             Intent::Change if parsed.is_concrete => ENOUGH_CONCRETE,
-            Intent::Change if is_named => ENOUGH_NAMED,
+            Intent::Change if named >= WHOLE_NAME => ENOUGH_NAMED,
             Intent::Change => ENOUGH,
             _ => ENOUGH_TO_READ,
         };
@@ -110,20 +110,28 @@ impl SearchIndex {
     }
 
     /// Returns how much a tool is about a concept: all words of the best of its alternatives.
-    fn covered_share(&self, concept: &Concept, tool: &IndexedTool, position: usize) -> f32 {
+    fn covered_share(
+        &self,
+        concept: &Concept,
+        tool: &IndexedTool,
+        (position, named): (usize, f32),
+    ) -> f32 {
         let wanted = concept.alternatives.iter();
         let wanted = wanted.filter(|words| words.backend.is_none_or(|it| it == tool.backend));
         let shares = wanted.map(|words| {
-            let shares = words.stems.iter().map(|stem| self.share(*stem, position));
+            let shares = words.stems.iter().map(|stem| self.share(*stem, position, named));
             let certainty = if words.weight < LOOSE_WEIGHT { LOOSE_SHARE } else { 1.0 };
             certainty * shares.fold(1.0, f32::min)
         });
         (shares.fold(0.0, f32::max) / FULL_SHARE).min(1.0)
     }
 
-    fn share(&self, stem: u32, position: usize) -> f32 {
+    /// Returns how much a tool is about a stem. A word of what people say for it counts as far as the
+    /// question says all of that: `named`.
+    fn share(&self, stem: u32, position: usize, named: f32) -> f32 {
         let postings = self.postings(stem);
         let found = postings.binary_search_by_key(&position, |posting| posting.tool as usize);
-        found.ok().and_then(|at| postings.get(at)).map_or(0.0, |posting| posting.share)
+        let posting = found.ok().and_then(|at| postings.get(at));
+        posting.map_or(0.0, |it| it.own_share.max(it.share * named * named))
     }
 }

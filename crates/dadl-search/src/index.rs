@@ -71,6 +71,8 @@ pub(crate) struct Posting {
     pub(crate) tool: u32,
     /// How much the tool is about the stem: less than one.
     pub(crate) share: f32,
+    /// The same by its own texts, without what people say for it.
+    pub(crate) own_share: f32,
 }
 
 /// Stems of one expression, each once, in order.
@@ -231,17 +233,19 @@ impl IndexBuilder {
         let mut by_stem: Vec<Vec<Posting>> = vec![Vec::new(); self.stems.len()];
         for (at, (counted, lengths)) in self.counted.iter().zip(&self.lengths).enumerate() {
             for (stem, counts) in counted {
-                let mut sum = 0.0;
+                let (mut sum, mut own) = (0.0, 0.0);
                 let parts = counts.iter().zip(lengths).zip(means).zip(TextField::ALL);
                 for (((count, length), mean), field) in parts {
                     let (weight, flattening) = field.weights();
                     let relative = if mean > 0.0 { *length / mean } else { 1.0 };
-                    sum += weight * *count / (1.0 - flattening + flattening * relative);
+                    let part = weight * *count / (1.0 - flattening + flattening * relative);
+                    sum += part;
+                    own += if field == TextField::Keywords { 0.0 } else { part };
                 }
-                let share = sum / (SATURATION + sum);
+                let (share, own_share) = (sum / (SATURATION + sum), own / (SATURATION + own));
                 let tool = u32::try_from(at).unwrap_or(u32::MAX);
                 if let Some(postings) = by_stem.get_mut(*stem as usize) {
-                    postings.push(Posting { tool, share });
+                    postings.push(Posting { tool, share, own_share });
                 }
             }
         }
