@@ -82,6 +82,21 @@ pub enum CallError {
         /// What is wrong with the body.
         error: DecodeError,
     },
+    /// The remote: the body is encoded in a way that it was not asked for.
+    #[error(
+        "backend \"{backend}\" answered {request} with HTTP {status}, but the body is encoded as \
+         {encoding:?}, and only gzip was asked for; it cannot be read"
+    )]
+    Encoded {
+        /// The name of the backend.
+        backend: String,
+        /// The method and the path below the base URL.
+        request: String,
+        /// The status of the answer.
+        status: u16,
+        /// `Content-Encoding` (RFC 9110, section 8.4).
+        encoding: String,
+    },
     /// The remote: what was done failed in part, as the entries of its log say.
     #[error("what {request} did has failed in part, as its log says: {failures}")]
     Entries {
@@ -329,6 +344,7 @@ impl CallError {
             Self::Api(error) => error.status == 401 || error.is_transient(),
             Self::Crowded { .. }
             | Self::Decode { .. }
+            | Self::Encoded { .. }
             | Self::Login { .. }
             | Self::MediaType(_)
             | Self::PageShape { .. }

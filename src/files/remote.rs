@@ -159,8 +159,6 @@ pub(crate) fn build_client(
         // A proxy would resolve the name once more.
         .no_proxy()
         .no_gzip()
-        .no_brotli()
-        .no_zstd()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .dns_resolver(Arc::new(AddressGuard {

@@ -290,6 +290,22 @@ async fn an_answer_that_unpacks_beyond_the_bound_is_not_unpacked() {
 }
 
 #[tokio::test]
+async fn an_answer_in_an_encoding_that_nobody_asked_for_is_told() {
+    for encoding in ["br", "zstd", "x-of-its-own"] {
+        let headers = [("Content-Type", "application/json"), ("Content-Encoding", encoding)];
+        let answer = Answer::full(200, &headers, b"\x8b\x02\x80{}\x03");
+        let upstream = Upstream::start(vec![answer]).await;
+        let text = failure(&bench(&upstream.url()), "get").await;
+        assert!(text.contains(&format!("the body is encoded as \"{encoding}\"")), "{text}");
+        let request = upstream.requests()[0].to_lowercase();
+        assert!(request.contains("accept-encoding: gzip\r\n"), "{request}");
+    }
+    let headers = [("Content-Type", "application/json"), ("Content-Encoding", "identity")];
+    let upstream = Upstream::start(vec![Answer::full(200, &headers, b"{}")]).await;
+    bench(&upstream.url()).call("get", json!({})).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_flood_of_headers_is_not_read() {
     let many: String = (0..100_000).map(|number| format!("X-{number}: a\r\n")).collect();
     let long = format!("X-A: {}\r\n", "a".repeat(10_000_000));

@@ -65,6 +65,7 @@ impl CallError {
             // Its answer came.
             Self::Crowded { .. }
             | Self::Decode { .. }
+            | Self::Encoded { .. }
             | Self::Jq { .. }
             | Self::MediaType(_)
             | Self::Path { .. }
