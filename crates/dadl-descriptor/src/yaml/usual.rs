@@ -28,7 +28,7 @@ pub(super) fn read<'text>(text: &'text str, builder: &mut TreeBuilder<'text, '_>
     }
     let mut reader =
         UsualReader { text, at: 0, line: 0, builder, anchors: HashMap::new(), last_anchor: 0 };
-    reader.to_token();
+    reader.skip_to_token();
     if reader.is_end() {
         return Err(Unusual);
     }
@@ -149,7 +149,7 @@ impl<'text> UsualReader<'text, '_, '_> {
     }
 
     /// Goes on to what is not a space, a line break or a comment.
-    fn to_token(&mut self) {
+    fn skip_to_token(&mut self) {
         loop {
             self.skip_spaces();
             if !self.is_line_end() {
@@ -165,7 +165,7 @@ impl<'text> UsualReader<'text, '_, '_> {
         if !self.is_line_end() {
             return Err(Unusual);
         }
-        self.to_token();
+        self.skip_to_token();
         Ok(())
     }
 
@@ -240,7 +240,7 @@ impl<'text> UsualReader<'text, '_, '_> {
         if !self.is_line_end() {
             return self.value_on_line(column, anchor);
         }
-        self.to_token();
+        self.skip_to_token();
         if !self.is_end() && self.column() > column {
             return self.block_node(anchor);
         }
@@ -299,7 +299,7 @@ impl<'text> UsualReader<'text, '_, '_> {
         self.skip_spaces();
         let anchor = self.anchor()?;
         if self.is_line_end() {
-            self.to_token();
+            self.skip_to_token();
             let is_item = indent == SequenceIndent::Deeper && self.column() > column;
             return if is_item && !self.is_end() { self.block_node(anchor) } else { Err(Unusual) };
         }
@@ -346,8 +346,8 @@ impl<'text> UsualReader<'text, '_, '_> {
     }
 
     /// Goes on to the next token of a flow collection.
-    fn to_flow_token(&mut self) -> Read {
-        self.to_token();
+    fn skip_to_flow_token(&mut self) -> Read {
+        self.skip_to_token();
         // At the beginning of a line, it could be the end of the document.
         if self.is_end() || self.column() == 0 { Err(Unusual) } else { Ok(()) }
     }
@@ -363,7 +363,7 @@ impl<'text> UsualReader<'text, '_, '_> {
         let end = if is_mapping { b'}' } else { b']' };
         loop {
             self.at += 1;
-            self.to_flow_token()?;
+            self.skip_to_flow_token()?;
             if self.next() == end {
                 break;
             }
@@ -371,7 +371,7 @@ impl<'text> UsualReader<'text, '_, '_> {
                 self.flow_key()?;
             }
             self.flow_value()?;
-            self.to_flow_token()?;
+            self.skip_to_flow_token()?;
             if self.next() == end {
                 break;
             }
@@ -391,13 +391,13 @@ impl<'text> UsualReader<'text, '_, '_> {
         }
         self.put(key, 0)?;
         self.at += 1;
-        self.to_flow_token()
+        self.skip_to_flow_token()
     }
 
     fn flow_value(&mut self) -> Read {
         let anchor = self.anchor()?;
         if anchor != 0 {
-            self.to_flow_token()?;
+            self.skip_to_flow_token()?;
         }
         match self.next() {
             b'[' | b'{' => self.flow_collection(anchor),
@@ -554,7 +554,7 @@ impl<'text> UsualReader<'text, '_, '_> {
         }
         let span = start..self.at;
         self.put(LineScalar { value: YamlValue::String(text.into()), span }, anchor)?;
-        self.to_token();
+        self.skip_to_token();
         Ok(())
     }
 
