@@ -22,8 +22,8 @@ fn home(protected: &Protected, more: &str) -> Home {
 fn shown(run: &Run) -> CertificatePin {
     let words = run.err.split_whitespace();
     let is_digit = |c: char| c.is_ascii_hexdigit();
-    let found = words.filter_map(|word| word.trim_matches(|c| !is_digit(c)).parse().ok());
-    found.last().unwrap_or_else(|| panic!("{}", run.err))
+    let mut found = words.filter_map(|word| word.trim_matches(|c| !is_digit(c)).parse().ok());
+    found.next_back().unwrap_or_else(|| panic!("{}", run.err))
 }
 
 #[tokio::test]
