@@ -170,9 +170,9 @@ fn claude_code_with_its_projects() {
                     "mcpServers": {{ "hub": {{ "type": "http", "url": "https://hub.example.com/mcp",
                         "headers": {{ "Authorization": "Bearer correct-horse", "X-Region": "eu" }} }} }},
                     "projects": {{
-                        "/work/shop": {{ "mcpServers": {{ "db": {one} }}, "history": [] }},
-                        "/work/bank": {{ "mcpServers": {{ "db": {two} }} }},
-                        "/work/none": {{}}
+                        "/srv/shop": {{ "mcpServers": {{ "db": {one} }}, "history": [] }},
+                        "/srv/bank": {{ "mcpServers": {{ "db": {two} }} }},
+                        "/srv/none": {{}}
                     }} }}"#,
                 one = server(r#""--shop""#),
                 two = server(r#""--bank""#),
@@ -203,10 +203,10 @@ fn claude_code_with_its_projects() {
         })
     );
     // Hosts start the servers of a project in its folder.
-    assert_eq!(backends[1]["command"], "/work/shop/run.sh");
+    assert_eq!(backends[1]["command"], "/srv/shop/run.sh");
     assert_eq!(
         (&backends[1]["cwd"], &backends[2]["cwd"]),
-        (&json!("/work/shop"), &json!("/work/bank"))
+        (&json!("/srv/shop"), &json!("/srv/bank"))
     );
     assert_eq!(backends[3]["url"], "https://api.example.com/mcp");
     assert_eq!(backends[3]["api_key_env"], "API_KEY");
@@ -351,7 +351,7 @@ scopes = []
 [mcp_servers."local one"]
 command = "uvx"
 args = ["mcp-server-git"]
-cwd = "/work/shop"
+cwd = "/srv/shop"
 env_vars = ["GIT_AUTHOR", { name = "GIT_PROXY", source = "local" }]
 default_tools_approval_mode = "approve"
 [mcp_servers."local one".env]
@@ -383,7 +383,7 @@ enabled = false
         find("local-one"),
         json!({
             "name": "local-one", "transport": "stdio", "command": "uvx", "args": ["mcp-server-git"],
-            "cwd": "/work/shop",
+            "cwd": "/srv/shop",
             "env": {
                 "API_KEY": { "credential": "api_key" }, "GIT_AUTHOR": "${GIT_AUTHOR}",
                 "GIT_PROXY": "${GIT_PROXY}",

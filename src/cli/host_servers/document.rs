@@ -269,8 +269,8 @@ mod tests {
     #[test]
     fn a_project_is_known_by_its_file() {
         let project = |path: &str| project_of(Path::new(path), Some(Path::new("/home/me")));
-        assert_eq!(project("/work/shop/.mcp.json"), Some("/work/shop".into()));
-        assert_eq!(project("/work/shop/.vscode/mcp.json"), Some("/work/shop".into()));
+        assert_eq!(project("/srv/shop/.mcp.json"), Some("/srv/shop".into()));
+        assert_eq!(project("/srv/shop/.vscode/mcp.json"), Some("/srv/shop".into()));
         assert_eq!(project("/home/me/.cursor/mcp.json"), None);
         assert_eq!(project("/home/me/.claude.json"), None);
     }

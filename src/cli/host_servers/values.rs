@@ -248,10 +248,10 @@ mod tests {
     fn places_are_filled_in_and_secrets_are_not_shown() {
         let places = KnownPlaces {
             home: Some(Path::new("/home/me")),
-            folder: Some(Path::new("/work/shop")),
+            folder: Some(Path::new("/srv/shop")),
         };
         let fill = |text: &str| places.fill_in(text).0;
-        assert_eq!(fill("${workspaceFolder}/a:${env:HOME}"), "/work/shop/a:/home/me");
+        assert_eq!(fill("${workspaceFolder}/a:${env:HOME}"), "/srv/shop/a:/home/me");
         assert_eq!(fill("--port=${PORT:-80} ${X}"), "--port=80 ${X}");
         assert_eq!(fill("${API_KEY:-hunter2} ${"), "${API_KEY:-hunter2} ${");
         assert_eq!(
