@@ -1,8 +1,6 @@
 //! What the measurements have in common: the program as a child, a client on its pipes, and an API on
 //! loopback.
 
-#![allow(dead_code, reason = "each measurement takes what it needs")]
-
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},

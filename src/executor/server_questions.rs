@@ -6,7 +6,8 @@
 
 use std::{
     collections::BTreeMap,
-    pin::pin,
+    ops::ControlFlow,
+    pin::{Pin, pin},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -102,12 +103,11 @@ impl<'call> CallQuestions<'call> {
     ) -> T {
         let mut request = pin!(request);
         loop {
-            let asked = tokio::select! {
-                biased;
-                done = &mut request => return done,
-                asked = place.next() => asked,
-            };
-            let AskedQuestion { kind, params, mut answer } = asked;
+            let AskedQuestion { kind, params, mut answer } =
+                match done_or_asked(request.as_mut(), place).await {
+                    ControlFlow::Break(done) => return done,
+                    ControlFlow::Continue(asked) => asked,
+                };
             let answered = tokio::select! {
                 biased;
                 // Nobody waits for the answer any more: the question is withdrawn.
@@ -128,12 +128,11 @@ impl<'call> CallQuestions<'call> {
     ) -> T {
         let mut request = pin!(request);
         loop {
-            let asked = tokio::select! {
-                biased;
-                done = &mut request => return done,
-                asked = place.next() => asked,
-            };
-            let AskedQuestion { kind, params, mut answer } = asked;
+            let AskedQuestion { kind, params, mut answer } =
+                match done_or_asked(request.as_mut(), place).await {
+                    ControlFlow::Break(done) => return done,
+                    ControlFlow::Continue(asked) => asked,
+                };
             let answered = tokio::select! {
                 biased;
                 () = answer.closed() => continue,
@@ -214,7 +213,7 @@ impl<'call> CallQuestions<'call> {
         if let (QuestionAnswer::Given(_), Some(visit)) = (&answer, visit) {
             visit.keep();
         }
-        person_response(&elicitation, answer).unwrap_or_else(|why| self.declined(&why))
+        person_response(&elicitation, answer).unwrap_or_else(|why| self.declined(&why.to_string()))
     }
 
     /// Has the host told when the server says that a page is done with; the host knows it by an id of ours.
@@ -258,6 +257,28 @@ impl<'call> CallQuestions<'call> {
     }
 }
 
+/// Waits for the end of a request, or for the next question of its server.
+async fn done_or_asked<T>(
+    request: Pin<&mut impl Future<Output = T>>,
+    place: &mut CallerPlace,
+) -> ControlFlow<T, AskedQuestion> {
+    tokio::select! {
+        biased;
+        done = request => ControlFlow::Break(done),
+        asked = place.next() => ControlFlow::Continue(asked),
+    }
+}
+
+/// Why a person gave no answer that a server could get.
+#[derive(Debug, thiserror::Error)]
+enum NoPersonAnswer {
+    #[error("the answer was too long")]
+    TooLong,
+    /// It was not put, and why.
+    #[error("{0}")]
+    Unput(String),
+}
+
 /// Makes the question to a model of the parameters of a request.
 pub(super) fn as_question_of_model(params: &Value) -> ServerQuestion {
     let mut params = params.clone();
@@ -283,16 +304,19 @@ pub(super) fn response_to(question: &ServerQuestion, answer: QuestionAnswer) -> 
 }
 
 /// Makes what a server gets of the answer of a person; the error says why there is none.
-fn person_response(elicitation: &Elicitation, answer: QuestionAnswer) -> Result<Value, String> {
+fn person_response(
+    elicitation: &Elicitation,
+    answer: QuestionAnswer,
+) -> Result<Value, NoPersonAnswer> {
     Ok(match answer {
         QuestionAnswer::Given(content) => match (elicitation.taken(content), elicitation) {
             (Some(_), Elicitation::Page { .. }) => json!({ "action": "accept" }),
             (Some(content), _) => json!({ "action": "accept", "content": content }),
-            (None, _) => return Err("the answer was too long".to_owned()),
+            (None, _) => return Err(NoPersonAnswer::TooLong),
         },
         QuestionAnswer::Declined => json!({ "action": "decline" }),
         QuestionAnswer::Closed => json!({ "action": "cancel" }),
-        QuestionAnswer::Unput(why) => return Err(why),
+        QuestionAnswer::Unput(why) => return Err(NoPersonAnswer::Unput(why)),
     })
 }
 

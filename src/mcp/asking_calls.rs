@@ -44,40 +44,47 @@ pub(super) struct AskingRequest<'call> {
 impl AskingRequest<'_> {
     /// Executes a call of a tool of another server, which may ask for something meanwhile.
     pub(super) async fn execute(self, call: Admitted<'_>, budget: WaitBudget) -> CallStep {
-        let Self { server, context, carried, .. } = self;
-        let is_later =
-            context.protocol_version().is_some_and(|it| it >= ProtocolVersion::V_2026_07_28);
-        let can_ask = host_questions::can_be_asked(context.client_capabilities().as_ref());
-        if can_ask && is_later {
-            let work = CallWork::Call(Box::new(call.detached()));
-            let session = CallSession::start(server.shared_executor(), work, budget, carried);
-            return self.follow(session).await;
+        if self.is_asked_by_answers() {
+            return self.begin(CallWork::Call(Box::new(call.detached())), budget).await;
         }
-        let asking = AskingHost(context);
-        let carried = CallContext {
-            questions: can_ask.then_some(&asking as &dyn ServerQuestions),
-            ..carried.clone()
-        };
-        CallStep::Done(server.executor().execute(call, &carried.waiting(budget)).await)
+        let asking = AskingHost(self.context);
+        let carried = self.carried_with(&asking).waiting(budget);
+        CallStep::Done(self.server.executor().execute(call, &carried).await)
     }
 
     /// Waits for a task of another server, which may ask for something meanwhile.
     pub(super) async fn watch(self, right: &TaskRight, budget: WaitBudget) -> CallStep {
-        let Self { server, context, carried, .. } = self;
-        let is_later =
-            context.protocol_version().is_some_and(|it| it >= ProtocolVersion::V_2026_07_28);
-        let can_ask = host_questions::can_be_asked(context.client_capabilities().as_ref());
-        if can_ask && is_later {
-            let work = CallWork::Task(Box::new(right.clone()));
-            let session = CallSession::start(server.shared_executor(), work, budget, carried);
-            return self.follow(session).await;
+        if self.is_asked_by_answers() {
+            return self.begin(CallWork::Task(Box::new(right.clone())), budget).await;
         }
-        let asking = AskingHost(context);
-        let carried = CallContext {
-            questions: can_ask.then_some(&asking as &dyn ServerQuestions),
-            ..carried.clone()
-        };
-        CallStep::Done(server.executor().watch_task(right, &carried.waiting(budget)).await)
+        let asking = AskingHost(self.context);
+        let carried = self.carried_with(&asking).waiting(budget);
+        CallStep::Done(self.server.executor().watch_task(right, &carried).await)
+    }
+
+    fn can_ask(self) -> bool {
+        host_questions::can_be_asked(self.context.client_capabilities().as_ref())
+    }
+
+    /// Returns whether a question ends the request, as from 2026-07-28 on.
+    fn is_asked_by_answers(self) -> bool {
+        let is_later = |it| it >= ProtocolVersion::V_2026_07_28;
+        self.can_ask() && self.context.protocol_version().is_some_and(is_later)
+    }
+
+    /// Begins what goes on beside the requests that bring its answers.
+    async fn begin(self, work: CallWork, budget: WaitBudget) -> CallStep {
+        let session = CallSession::start(self.server.shared_executor(), work, budget, self.carried);
+        self.follow(session).await
+    }
+
+    /// Returns the context of a call during which `asking` is asked, if the host can be.
+    fn carried_with<'own>(self, asking: &'own AskingHost<'own>) -> CallContext<'own>
+    where
+        Self: 'own,
+    {
+        let questions = self.can_ask().then_some(asking as &dyn ServerQuestions);
+        CallContext { questions, ..self.carried.clone() }
     }
 
     /// Goes on with a call that waits for the answer which this request brings; `None` when the request

@@ -246,10 +246,8 @@ mod tests {
 
     #[test]
     fn places_are_filled_in_and_secrets_are_not_shown() {
-        let places = KnownPlaces {
-            home: Some(Path::new("/home/me")),
-            folder: Some(Path::new("/srv/shop")),
-        };
+        let places =
+            KnownPlaces { home: Some(Path::new("/home/me")), folder: Some(Path::new("/srv/shop")) };
         let fill = |text: &str| places.fill_in(text).0;
         assert_eq!(fill("${workspaceFolder}/a:${env:HOME}"), "/srv/shop/a:/home/me");
         assert_eq!(fill("--port=${PORT:-80} ${X}"), "--port=80 ${X}");

@@ -1,3 +1,5 @@
+//! That the quick reader gives what the full parser gives: texts of each construct, generated ones, and files.
+
 use proptest::prelude::*;
 
 use crate::{
