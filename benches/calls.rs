@@ -21,99 +21,13 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-mod floor {
-    //! A server of the protocol library that does nothing.
-
-    use std::{convert::Infallible, sync::Arc};
-
-    use hyper::service::service_fn;
-    use hyper_util::rt::TokioIo;
-    use rmcp::{
-        ErrorData, RoleServer, ServerHandler, ServiceExt as _,
-        model::{
-            CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ListToolsResult,
-            PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
-        },
-        service::RequestContext,
-        transport::{
-            StreamableHttpServerConfig, StreamableHttpService,
-            streamable_http_server::session::local::LocalSessionManager,
-        },
-    };
-
-    #[derive(Clone)]
-    struct Floor {
-        tools: Arc<[Tool]>,
-        large: Arc<str>,
-    }
-
-    impl ServerHandler for Floor {
-        fn get_info(&self) -> ServerConfig {
-            ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-        }
-
-        async fn list_tools(
-            &self,
-            _: Option<PaginatedRequestParams>,
-            _: RequestContext<RoleServer>,
-        ) -> Result<ListToolsResult, ErrorData> {
-            Ok(ListToolsResult::with_all_items(self.tools.to_vec()))
-        }
-
-        fn get_tool(&self, name: &str) -> Option<Tool> {
-            self.tools.iter().find(|tool| tool.name == name).cloned()
-        }
-
-        async fn call_tool(
-            &self,
-            request: CallToolRequestParams,
-            _: RequestContext<RoleServer>,
-        ) -> Result<CallToolResponse, ErrorData> {
-            let text = match &*request.name {
-                "get_vm" => super::machine(0),
-                _ => self.large.to_string(),
-            };
-            Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into())
-        }
-    }
-
-    /// Serves the tools in a file; with an address over HTTP, else on stdio.
-    pub(super) fn serve(list: &str, address: Option<&str>) {
-        let tools: Vec<Tool> = serde_json::from_slice(&std::fs::read(list).unwrap()).unwrap();
-        let floor = Floor { tools: tools.into(), large: super::machines().into() };
-        let Some(address) = address else {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let served = floor.serve(rmcp::transport::io::stdio_pipes()).await.unwrap();
-                served.waiting().await.unwrap();
-            });
-            return;
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        runtime.unwrap().block_on(async {
-            let config = StreamableHttpServerConfig::default().with_json_response(true);
-            let sessions = Arc::new(LocalSessionManager::default());
-            let service = StreamableHttpService::new(move || Ok(floor.clone()), sessions, config);
-            let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                stream.set_nodelay(true).unwrap();
-                let service = service.clone();
-                let answer = service_fn(move |request| {
-                    let service = service.clone();
-                    async move { Ok::<_, Infallible>(service.handle(request).await) }
-                });
-                let builder = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(builder.serve_connection(TokioIo::new(stream), answer));
-            }
-        });
-    }
-}
+mod floor;
 
 /// How many calls one turn has, one after the other.
 const CALLS: usize = 100;
@@ -164,6 +78,15 @@ fn machine(number: u32) -> String {
 fn machines() -> String {
     let count = u32::try_from(1_000_000 / (machine(0).len() + 1)).unwrap();
     format!("[{}]", (0..count).map(machine).collect::<Vec<_>>().join(","))
+}
+
+/// What the floor answers, without work of its own.
+fn floor_answer(tool: &str) -> String {
+    static MACHINES: LazyLock<String> = LazyLock::new(machines);
+    match tool {
+        "get_vm" => machine(0),
+        _ => MACHINES.clone(),
+    }
 }
 
 /// Answers requests for a machine and for all of them.
@@ -625,8 +548,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[1..] {
         ["as-machines"] => return serve_machines(),
-        ["as-floor", list] => return floor::serve(list, None),
-        ["as-floor", list, address] => return floor::serve(list, Some(address)),
+        ["as-floor", list] => return floor::serve(list, None, floor_answer),
+        ["as-floor", list, address] => return floor::serve(list, Some(address), floor_answer),
         _ => {}
     }
     let is_json = arguments.iter().any(|it| it == "--json");

@@ -22,12 +22,9 @@ use std::{
     time::Instant,
 };
 
-use rmcp::{
-    ErrorData, RoleServer, ServerHandler, ServiceExt as _,
-    model::{ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool},
-    service::RequestContext,
-};
 use serde_json::{Value, json};
+
+mod floor;
 
 /// Its argument is the file of a list.
 const FLOOR: &str = "--floor";
@@ -36,34 +33,6 @@ const FLOOR: &str = "--floor";
 const BUNDLED: [&str; 3] = ["danube-cloud", "xen-orchestra", "xo-proxy"];
 
 const MANY_TOOLS: usize = 10_000;
-
-/// A server that has a list.
-#[derive(Clone)]
-struct Floor(Vec<Tool>);
-
-impl ServerHandler for Floor {
-    fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-    }
-
-    async fn list_tools(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.0.clone()))
-    }
-}
-
-fn serve_floor(list: &str) {
-    let list = serde_json::from_slice(&std::fs::read(list).unwrap()).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let running = Floor(list).serve(rmcp::transport::stdio()).await.unwrap();
-        running.waiting().await.unwrap();
-    });
-    runtime.shutdown_background();
-}
 
 /// What one start cost.
 #[derive(Debug, Clone, Copy)]
@@ -208,7 +177,7 @@ fn measure(what: &str, rounds: usize, descriptors: &[(String, String)]) {
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(list) = arguments.iter().skip_while(|it| *it != FLOOR).nth(1) {
-        return serve_floor(list);
+        return floor::serve(list, None, |_| String::new());
     }
     let rounds = std::env::var("DADL_BENCH_ROUNDS").map_or(15, |it| it.parse().unwrap());
     let named = |name: &str| (name.to_owned(), name.to_owned());
