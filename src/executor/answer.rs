@@ -2,13 +2,12 @@
 //! JSON-RPC request, a text, or a file after all.
 
 use bytes::BytesMut;
-use dadl_text::text::cut_text;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, header};
 
 use super::{
     CallError,
-    peek::header_text,
+    peek::{check_encoding, header_text},
     result::DecodedAnswer,
     rpc,
     step::{RequestStep, to_usize},
@@ -23,13 +22,10 @@ use crate::{
     },
 };
 
-/// So many characters of an encoding are shown.
-const MOST_ENCODING: usize = 40;
-
 impl RequestStep<'_> {
     /// Reads an answer and decodes it.
     pub(super) async fn answer(self, exchange: HttpExchange) -> Result<DecodedAnswer, CallError> {
-        self.check_encoding(&exchange)?;
+        check_encoding(self.backend, &exchange.response, || self.request_line())?;
         self.check_page(&exchange)?;
         let kind = BodyType::of(self.content_type(exchange.response.headers()));
         if let Some(sent) = rpc::rpc_call(self.tool.rpc(), self.plan)
@@ -94,23 +90,6 @@ impl RequestStep<'_> {
         let payload = self.room.work(to_usize(size), declared).await?;
         self.resize(size, payload.bytes())?;
         Ok(DecodedAnswer { status, headers, payload, size, notes, is_cut: false })
-    }
-
-    /// Refuses an answer in an encoding that nobody has taken off it: what is read would make no sense.
-    fn check_encoding(&self, exchange: &HttpExchange) -> Result<(), CallError> {
-        let response = &exchange.response;
-        let encoding = header_text(response.headers(), &header::CONTENT_ENCODING);
-        let is_one = |it: &&str| !matches!(it.trim(), "" | "identity");
-        match encoding.filter(is_one) {
-            None => Ok(()),
-            Some(encoding) => Err(CallError::Encoded {
-                backend: self.backend.settings().name.clone(),
-                request: self.request_line(),
-                status: response.status().as_u16(),
-                encoding: cut_text(&self.backend.secrets().text(encoding), MOST_ENCODING)
-                    .into_owned(),
-            }),
-        }
     }
 
     /// Returns whether a body is a file to the server, and text to the descriptor.

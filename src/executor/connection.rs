@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, header};
 use super::{
     CallError, Executor,
     error::media_type::page_advice,
-    peek::header_text,
+    peek::{check_encoding, header_text},
     result::CallFilters,
     rpc,
     send::{rejected_error, retry_rules},
@@ -190,6 +190,7 @@ impl Executor {
             return Err(rejected_error(backend, tool, &plan, exchange).await);
         }
         let HttpExchange { response, .. } = exchange;
+        check_encoding(backend, &response, || backend.request_line(&plan))?;
         let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
         let kind = BodyType::of(content_type);
         let most_bytes = backend.settings().max_response_bytes.min(MOST_ITEM_BYTES);

@@ -1,10 +1,12 @@
 //! Looks at the head and the start of an answer: what it is, before all of it is read.
 
 use dadl_descriptor::model::ToolRequest;
+use dadl_text::text::cut_text;
 use http::{HeaderMap, StatusCode, header};
 
-use super::step::RequestStep;
+use super::{CallError, step::RequestStep};
 use crate::{
+    http::backend::Backend,
     outcome::JsonText,
     response::{decode::BodyType, media::says_nothing},
 };
@@ -15,6 +17,33 @@ pub(super) fn header_text<'headers>(
     name: &header::HeaderName,
 ) -> Option<&'headers str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// So many characters of an encoding are shown.
+const MOST_ENCODING: usize = 40;
+
+/// Returns the encoding that an answer still has, as it may be shown.
+pub(super) fn kept_encoding(backend: &Backend, headers: &HeaderMap) -> Option<String> {
+    let encoding = header_text(headers, &header::CONTENT_ENCODING)?;
+    let is_none = matches!(encoding.trim(), "" | "identity");
+    (!is_none).then(|| cut_text(&backend.secrets().text(encoding), MOST_ENCODING).into_owned())
+}
+
+/// Refuses an answer in an encoding that nobody has taken off it: what is read would make no sense.
+pub(super) fn check_encoding(
+    backend: &Backend,
+    response: &reqwest::Response,
+    request: impl FnOnce() -> String,
+) -> Result<(), CallError> {
+    match kept_encoding(backend, response.headers()) {
+        None => Ok(()),
+        Some(encoding) => Err(CallError::Encoded {
+            backend: backend.settings().name.clone(),
+            request: request(),
+            status: response.status().as_u16(),
+            encoding,
+        }),
+    }
 }
 
 impl RequestStep<'_> {

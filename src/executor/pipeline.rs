@@ -11,6 +11,7 @@ use super::{
     download::FileDownload,
     inline::InlinedCall,
     pages::PageWalk,
+    peek::{check_encoding, kept_encoding},
     preparing,
     result::DecodedAnswer,
     settle_write,
@@ -190,12 +191,17 @@ impl RequestStep<'_> {
         let response = &download.exchange.response;
         if self.is_download(response) {
             download.notes.extend(self.check_file(&download.exchange)?);
+            let encoding = kept_encoding(self.backend, download.exchange.response.headers());
+            download.notes.extend(
+                encoding.map(|it| format!("the file is encoded as {it:?}, and kept as it came")),
+            );
             if !self.tool.response.redact.is_empty() {
                 return Err(CallError::Redaction { request: self.request_line() });
             }
             return Ok(ReceivedAnswer::Download(download));
         }
         if self.is_stream(response) {
+            check_encoding(self.backend, response, || self.request_line())?;
             return Ok(ReceivedAnswer::Stream(download.exchange));
         }
         let answer = self.answer(download.exchange).await?;

@@ -124,6 +124,16 @@ async fn another_version_comes_whole() {
 }
 
 #[tokio::test]
+async fn a_file_in_an_encoding_that_nobody_asked_for_is_kept_and_told() {
+    let fields = [BINARY, ("Content-Encoding", "br")];
+    let (_upstream, harness) =
+        upstream_and_harness(vec![Answer::full(200, &fields, b"\x8b\x02\x80{}\x03")]).await;
+    let (saved, notes) = file(harness.call("export", json!({})).await.unwrap());
+    assert_eq!(std::fs::read(&saved.path).unwrap(), b"\x8b\x02\x80{}\x03");
+    assert_eq!(notes, "the file is encoded as \"br\", and kept as it came");
+}
+
+#[tokio::test]
 async fn another_part_than_the_one_that_was_asked_for_is_refused() {
     let whole = content();
     let last = 3 * MIB - 1;
