@@ -16,6 +16,7 @@ mod operator;
 mod overrides;
 mod reload;
 mod servers;
+mod source_files;
 
 use std::{
     collections::BTreeSet,

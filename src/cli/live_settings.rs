@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use tokio::{
     sync::{Notify, mpsc},
-    task::JoinError,
+    task::{JoinError, JoinHandle},
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     args::BackendArgs,
     failure::CliFailure,
+    known_start::KnownStarts,
     load,
     served_profile::{ServedProfile, publish_all},
     settings_watch::{LOOK, LookFinding, WatchedFiles},
@@ -45,6 +46,10 @@ pub(super) struct LiveSettings {
     pub(super) begun: SystemTime,
     /// Why the newest settings are not used, if they are not.
     pub(super) trouble: Option<SettingsTrouble>,
+    /// What is known of the starts of this server.
+    pub(super) starts: Option<KnownStarts>,
+    /// Writes down what is known of this one.
+    pub(super) keeping: Option<JoinHandle<()>>,
 }
 
 /// Why settings are not used.
@@ -64,6 +69,19 @@ impl LiveSettings {
         watches: bool,
         end: CancellationToken,
     ) -> Arc<App> {
+        self.follow(asked, watches, &end).await;
+        // The next start is the quicker one.
+        if let Some(keeping) = self.keeping.take() {
+            let _ = keeping.await;
+        }
+        self.app
+    }
+
+    /// Does so until the end.
+    async fn follow(&mut self, asked: Arc<Notify>, watches: bool, end: &CancellationToken) {
+        if let Some((starts, profile)) = self.starts.as_mut().zip(self.served.first()) {
+            self.keeping = starts.keep_first(&self.app, &profile.live);
+        }
         let mut files = self.files();
         // They may have changed while they were read.
         let mut is_due = watches && files.is_newer_than(self.begun);
@@ -80,12 +98,12 @@ impl LiveSettings {
                 match reloaded {
                     Some(true) => lists = self.watch_lists(),
                     Some(false) => {}
-                    None => return self.app,
+                    None => return,
                 }
                 files = self.files();
             }
             is_due = tokio::select! {
-                () = end.cancelled() => return self.app,
+                () = end.cancelled() => return,
                 () = asked.notified() => true,
                 Some((backend, list)) = lists.recv() => {
                     self.take_list(backend, &list);
@@ -94,7 +112,7 @@ impl LiveSettings {
                 _ = looks.tick(), if watches && !files.is_empty() => {
                     let looked = tokio::task::spawn_blocking(move || (files.look(), files)).await;
                     // It does not fail, and files that cannot be looked at are not.
-                    let Ok((found, looked)) = looked else { return self.app };
+                    let Ok((found, looked)) = looked else { return };
                     files = looked;
                     found == LookFinding::Changed
                 }
@@ -110,7 +128,9 @@ impl LiveSettings {
         let folder = self.origin.as_deref().and_then(|path| path.parent()).map(PathBuf::from);
         let named = self.trouble.iter().flat_map(|trouble| &trouble.files);
         let folder = folder.filter(|_| self.trouble.is_some());
-        WatchedFiles::new(self.origin.iter().chain(of_backends).chain(named).cloned().chain(folder))
+        let known = self.starts.iter().flat_map(KnownStarts::files);
+        let all = self.origin.iter().chain(of_backends).chain(named).chain(known);
+        WatchedFiles::new(all.cloned().chain(folder))
     }
 
     /// Has the lists of servers sent when they change; those that were watched before are no longer, as soon
@@ -147,7 +167,7 @@ impl LiveSettings {
     /// Reads everything again; returns whether other settings run now.
     async fn reload(&mut self) -> bool {
         match self.read().await {
-            Ok((app, report)) => {
+            Ok((app, report, settings)) => {
                 if self.trouble.take().is_some() {
                     self.tell_trouble();
                 }
@@ -156,15 +176,26 @@ impl LiveSettings {
                     return false;
                 }
                 let app = load::list_servers(app).await;
+                let is_first = self.app.backends.is_empty();
                 self.app = Arc::new(app);
                 publish_all(&mut self.served, &self.app, &self.paths);
+                if let Some((starts, profile)) = self.starts.as_mut().zip(self.served.first()) {
+                    self.keeping = Some(starts.keep(settings, &self.app, &profile.live));
+                }
                 // Whoever reads it finds them in use.
-                tracing::info!("the settings were read again: {report}");
+                if is_first {
+                    tracing::debug!("the descriptors are loaded");
+                } else {
+                    tracing::info!("the settings were read again: {report}");
+                }
                 true
             }
             Err(trouble) => {
                 let known = self.trouble.replace(trouble);
                 let why = self.trouble.iter().map(|trouble| &trouble.why).next();
+                for profile in &self.served {
+                    profile.live.wake_failed(why.map(String::as_str).unwrap_or_default());
+                }
                 if known.as_ref().map(|known| &known.why) != why {
                     let why = why.map(String::as_str).unwrap_or_default();
                     tracing::error!("the changed settings are not used, what ran goes on: {why}");
@@ -176,9 +207,10 @@ impl LiveSettings {
     }
 
     /// Reads everything, and makes of it what could be served.
-    async fn read(&self) -> Result<(App, ReloadReport), SettingsTrouble> {
+    async fn read(&self) -> Result<(App, ReloadReport, Settings), SettingsTrouble> {
         let (args, environment) = (self.args.clone(), self.environment.clone());
         let (app, credentials) = (Arc::clone(&self.app), self.credentials.clone());
+        let starts = self.starts.clone().filter(|_| app.backends.is_empty());
         let read = move || {
             let trouble = |failure: CliFailure, files| {
                 Err(SettingsTrouble { why: failure.lines().join("; "), files })
@@ -189,10 +221,12 @@ impl LiveSettings {
             };
             match app.reloaded(&settings, &credentials) {
                 Ok((app, report)) => {
-                    for warning in settings.warnings.iter().chain(&app.warnings) {
+                    let is_new = |text: &str| !starts.iter().any(|starts| starts.has_said(text));
+                    let warnings = settings.warnings.iter().chain(&app.warnings);
+                    for warning in warnings.filter(|warning| is_new(warning)) {
                         tracing::warn!("{warning}");
                     }
-                    Ok((app, report))
+                    Ok((app, report, settings))
                 }
                 Err(error) => trouble(error.into(), descriptor_files(&settings)),
             }

@@ -21,7 +21,10 @@ use crate::{
     access::{ALL, UNCLASSIFIED},
     app::{App, LoadedBackend},
     call::CallChannel,
-    config::{Settings, SettingsOverrides, credentials::CredentialResolver, env_vars::Environment},
+    config::{
+        Settings, SettingsOverrides, credentials::CredentialResolver, env_vars::Environment,
+        known_start::SaidLine,
+    },
 };
 
 /// What was loaded, and the simulator that answers it, if one does.
@@ -105,20 +108,39 @@ pub(super) fn build_app_with(
 ) -> Result<App, CliFailure> {
     let settings = load_settings(args, credentials.environment())?;
     print_warnings(&settings);
-    let app = App::build(&settings, credentials)?;
-    for warning in &app.warnings {
-        tracing::warn!("{warning}");
+    build_app_of(&settings, credentials, door)
+}
+
+/// Loads the backends of `settings`.
+pub(super) fn build_app_of(
+    settings: &Settings,
+    credentials: &CredentialResolver,
+    door: CallChannel,
+) -> Result<App, CliFailure> {
+    let app = App::build(settings, credentials)?;
+    remarks(&app).iter().for_each(say_line);
+    Ok(app.at(door))
+}
+
+/// Tells an operator something.
+pub(super) fn say_line(line: &SaidLine) {
+    let SaidLine { is_warning, text } = line;
+    if *is_warning {
+        tracing::warn!("{text}");
+    } else {
+        tracing::info!("{text}");
     }
+}
+
+/// Returns what is to be told of what was loaded.
+pub(super) fn remarks(app: &App) -> Vec<SaidLine> {
+    let warning = |text: String| SaidLine { is_warning: true, text };
+    let mut said: Vec<SaidLine> = app.warnings.iter().cloned().map(warning).collect();
     for backend in &app.backends {
-        if let Some(unused) = &backend.unused {
-            tracing::warn!("backend \"{}\": {unused}", backend.settings.name);
-        }
-        for note in backend.notes() {
-            tracing::warn!("backend \"{}\": {note}", backend.settings.name);
-        }
-        for warning in unknown_levels(backend) {
-            tracing::warn!("backend \"{}\": {warning}", backend.settings.name);
-        }
+        let about = |text: String| format!("backend \"{}\": {text}", backend.settings.name);
+        said.extend(backend.unused.iter().map(|unused| warning(about(unused.to_string()))));
+        said.extend(backend.notes().into_iter().map(|note| warning(about(note))));
+        said.extend(unknown_levels(backend).into_iter().map(|level| warning(about(level))));
         let name = backend.source.name();
         let (ignored, others): (Vec<_>, Vec<_>) = backend
             .diagnostics
@@ -129,14 +151,16 @@ pub(super) fn build_app_with(
         for found in ignored {
             let SourcePosition { line, column } = backend.source.position(found.span.start);
             let name = backend.source.name_at(found.span.start);
-            tracing::warn!("{name}:{line}:{column}: {}; it has no effect", found.message);
+            let text = format!("{name}:{line}:{column}: {}; it has no effect", found.message);
+            said.push(warning(text));
         }
         if !others.is_empty() {
             let count = others.len();
-            tracing::info!("{name} has {count} warnings; `dadl-mcp check` shows them");
+            let text = format!("{name} has {count} warnings; `dadl-mcp check` shows them");
+            said.push(SaidLine { is_warning: false, text });
         }
     }
-    Ok(app.at(door))
+    said
 }
 
 /// Reads the settings that `args` and `environment` name.

@@ -27,6 +27,7 @@ mod fmt;
 mod health;
 mod host_servers;
 mod import;
+mod known_start;
 mod list;
 mod live_settings;
 mod load;

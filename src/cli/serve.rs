@@ -13,6 +13,7 @@ use super::{
     demo,
     exit::ExitReason,
     failure::CliFailure,
+    known_start::KnownStarts,
     live_settings::LiveSettings,
     load,
     process_secrets::SECRETS,
@@ -65,23 +66,10 @@ pub(super) async fn run(
     let (begun, credentials) =
         (SystemTime::now(), CredentialResolver::new(environment.clone()).noting(&SECRETS));
     // The simulator runs for as long as the tools are served.
-    let (app, _simulator) = if args.demo {
-        let (app, simulator) =
-            demo::simulated_app(&args.backends, &environment, args.demo_changes).await?;
-        (app, Some(simulator))
-    } else {
-        let app = load::build_app_with(&args.backends, &credentials, CallChannel::Mcp)?;
-        let app = App { executor: app.executor.learning(), ..app };
-        tokio::select! {
-            app = load::list_servers(app) => (app, None),
-            signal = signals.next() => return Ok(signal.exit()),
-        }
+    let FirstApp { app, starts, _simulator } = tokio::select! {
+        first = first_app(&args, &environment, &credentials, console) => first?,
+        signal = signals.next() => return Ok(signal.exit()),
     };
-    let app = App { gate: app.gate.reached_by(console.flags.terminal()), ..app };
-    if app.gate.catalog().listed().next().is_none() {
-        let command = console.flags.command("list --all");
-        tracing::warn!("no tool is allowed; `{command}` says why");
-    }
     if http.is_none() && console.can_ask {
         let variables = variables(&app, args.demo, &environment);
         say_how_to_attach(&app, &variables, console)?;
@@ -90,13 +78,16 @@ pub(super) async fn run(
     // The demo is in the program.
     let may_change = !args.demo && !args.no_watch;
     let plan = ServerPlan {
-        surface: args.surface,
+        surface: starts.as_ref().and_then(KnownStarts::surface).or(args.surface),
         most_chars: args.max_result_chars.map(|most| most as usize),
         is_http: http.is_some(),
         may_change,
     };
-    let served = plan.serve(&app, args.profile.as_deref())?;
+    let mut served = plan.serve(&app, args.profile.as_deref())?;
     let reload = Arc::new(Notify::new());
+    if let Some(known) = starts.as_ref().and_then(KnownStarts::told) {
+        served.iter_mut().try_for_each(|profile| profile.sleep(known, &reload))?;
+    }
     #[cfg(unix)]
     if http.is_some() && !args.demo && !signals::has_terminal() {
         signals.reloading(Arc::clone(&reload));
@@ -112,6 +103,8 @@ pub(super) async fn run(
         begun,
         trouble: None,
         paths: doors.paths.clone(),
+        starts,
+        keeping: None,
     };
     let end = CancellationToken::new();
     let settings = tokio::spawn(settings.run(reload, may_change, end.clone()));
@@ -131,6 +124,45 @@ pub(super) async fn run(
         // Whoever asks twice does not want to wait.
         Err(signal) => Ok(signal.exit()),
     }
+}
+
+/// What a server begins with.
+struct FirstApp {
+    app: App,
+    /// What is known of its starts; the app has no backend yet when this one is known.
+    starts: Option<KnownStarts>,
+    _simulator: Option<demo::Simulator>,
+}
+
+/// Loads what the flags name, or less where it is known what hosts are told.
+async fn first_app(
+    args: &ServeArgs,
+    environment: &Environment,
+    credentials: &CredentialResolver,
+    console: &Console,
+) -> Result<FirstApp, CliFailure> {
+    let reached = |app: App| App { gate: app.gate.reached_by(console.flags.terminal()), ..app };
+    if args.demo {
+        let (app, simulator) =
+            demo::simulated_app(&args.backends, environment, args.demo_changes).await?;
+        return Ok(FirstApp { app: reached(app), starts: None, _simulator: Some(simulator) });
+    }
+    let settings = load::load_settings(&args.backends, environment)?;
+    load::print_warnings(&settings);
+    let starts = KnownStarts::of(args, &settings, console);
+    if starts.as_ref().is_some_and(|starts| starts.told().is_some()) {
+        let app = App::without_backends(&settings, credentials).at(CallChannel::Mcp);
+        let app = App { executor: app.executor.learning(), ..app };
+        return Ok(FirstApp { app: reached(app), starts, _simulator: None });
+    }
+    let app = load::build_app_of(&settings, credentials, CallChannel::Mcp)?;
+    let app = App { executor: app.executor.learning(), ..app };
+    let app = reached(load::list_servers(app).await);
+    if app.gate.catalog().listed().next().is_none() {
+        let command = console.flags.command("list --all");
+        tracing::warn!("no tool is allowed; `{command}` says why");
+    }
+    Ok(FirstApp { app, starts, _simulator: None })
 }
 
 /// What clients talk to.

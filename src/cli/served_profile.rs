@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use dadl_text::names::{OrMeant, nearest_name};
+use tokio::sync::Notify;
 
 use super::failure::CliFailure;
 use crate::{
     app::App,
     catalog::{CatalogEntry, CatalogOperation},
-    config::{ProfileSettings, Surface},
+    config::{ProfileSettings, Surface, known_start::KnownStart},
     mcp::{
         BackendSummary, FileMention, LiveServer, McpServer, SearchMention, ServedPaths, ShownTools,
         instructions,
@@ -140,6 +141,20 @@ impl ServerPlan {
 }
 
 impl ServedProfile {
+    /// Tells hosts what is known of an earlier start until something is published; `asked` hears when that
+    /// is needed.
+    pub(super) fn sleep(
+        &mut self,
+        known: &KnownStart,
+        asked: &Arc<Notify>,
+    ) -> Result<(), CliFailure> {
+        self.listed = known.told.count;
+        let damaged = |error: serde_json::Error| {
+            CliFailure::settings(format!("what is known of the last start is damaged: {error}"))
+        };
+        self.live.sleep(known, Arc::clone(asked)).map_err(damaged)
+    }
+
     /// Serves it at its path.
     pub(super) fn put(&self, paths: &ServedPaths) {
         if let Some(name) = &self.path {

@@ -123,7 +123,7 @@ fn add_to_list(path: &Path, new: Vec<String>) -> Result<(), KeptFileError> {
 }
 
 /// Names this program: its version, and the size and time of its file, which a build changes.
-fn program() -> String {
+pub(super) fn program() -> String {
     let file = std::env::current_exe().and_then(fs::metadata);
     let (size, time) = file.map_or((0, None), |file| (file.len(), file.modified().ok()));
     let time = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());

@@ -21,6 +21,7 @@ pub mod keyring;
 pub(crate) mod keys;
 pub(crate) mod known_list;
 pub(crate) mod known_programs;
+pub(crate) mod known_start;
 mod limits;
 mod load;
 mod login_pin;

@@ -152,6 +152,12 @@ impl Executor {
         }
     }
 
+    /// Keeps these secrets out of what is written besides those of the backends.
+    #[must_use]
+    pub(crate) fn with_secrets(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
     /// Does so much at once; by default as [`OperatorLimits`] say.
     #[must_use]
     pub fn with_limits(self, limits: OperatorLimits) -> Self {

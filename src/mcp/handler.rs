@@ -13,9 +13,10 @@ use rmcp::{
         DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, GetTaskParams,
         GetTaskResult, Implementation, JsonObject, ListPromptsRequestMethod, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        PromptsCapability, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
-        UnsubscribeRequestParams, UpdateTaskParams,
+        Prompt, PromptsCapability, ProtocolVersion, ReadResourceRequestParams,
+        ReadResourceResponse, ResourceTemplate, ServerCapabilities, ServerConfig,
+        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        UpdateTaskParams,
     },
     service::{RequestContext, SubscriptionContext},
 };
@@ -70,8 +71,7 @@ impl ServerHandler for McpServer {
     }
 
     async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
-        let versions = self.supported_protocol_versions().into_owned();
-        Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(LIST_TTL_MS))
+        Ok(discovered(self.supported_protocol_versions().into_owned(), self.get_info()))
     }
 
     async fn list_tools(
@@ -80,10 +80,7 @@ impl ServerHandler for McpServer {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         only_page(request)?;
-        Ok(ListToolsResult::with_all_items(self.tools().to_vec())
-            .with_ttl_ms(LIST_TTL_MS)
-            // What is listed may depend on who is authorized.
-            .with_cache_scope(CacheScope::Private))
+        Ok(tools_page(self.tools().to_vec()))
     }
 
     async fn list_prompts(
@@ -91,16 +88,7 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let examples = self.prompts().iter().map(|example| example.prompt.clone());
-        let all: Vec<_> = examples.chain(self.server_prompts()).collect();
-        if all.is_empty() {
-            let message = param_shapes::unknown_method(ListPromptsRequestMethod::VALUE);
-            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
-        }
-        only_page(request)?;
-        Ok(ListPromptsResult::with_all_items(all)
-            .with_ttl_ms(LIST_TTL_MS)
-            .with_cache_scope(CacheScope::Private))
+        prompts_page(self.listed_prompts(), request)
     }
 
     async fn get_prompt(
@@ -153,13 +141,7 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        only_page(request)?;
-        let mut all = file_resources::file_templates();
-        all.extend(self.objects().templates());
-        all.extend(server_resources::listed_templates(self.gate().catalog().contents()));
-        Ok(ListResourceTemplatesResult::with_all_items(all)
-            .with_ttl_ms(LIST_TTL_MS)
-            .with_cache_scope(CacheScope::Private))
+        templates_page(self.listed_templates(), request)
     }
 
     async fn read_resource(
@@ -306,8 +288,75 @@ impl ServerHandler for McpServer {
     }
 }
 
+impl McpServer {
+    /// Returns the prompts that hosts list.
+    pub(super) fn listed_prompts(&self) -> Vec<Prompt> {
+        let examples = self.prompts().iter().map(|example| example.prompt.clone());
+        examples.chain(self.server_prompts()).collect()
+    }
+
+    /// Returns the templates of resources that hosts list.
+    pub(super) fn listed_templates(&self) -> Vec<ResourceTemplate> {
+        let mut all = file_resources::file_templates();
+        all.extend(self.objects().templates());
+        all.extend(server_resources::listed_templates(self.gate().catalog().contents()));
+        all
+    }
+}
+
+/// Puts all tools on a page.
+pub(super) fn tools_page(tools: Vec<Tool>) -> ListToolsResult {
+    ListToolsResult::with_all_items(tools)
+        .with_ttl_ms(LIST_TTL_MS)
+        // What is listed may depend on who is authorized.
+        .with_cache_scope(CacheScope::Private)
+}
+
+/// Puts all prompts on a page.
+///
+/// # Errors
+///
+/// There are none, or another page is asked for.
+pub(super) fn prompts_page(
+    all: Vec<Prompt>,
+    request: Option<PaginatedRequestParams>,
+) -> Result<ListPromptsResult, ErrorData> {
+    if all.is_empty() {
+        let message = param_shapes::unknown_method(ListPromptsRequestMethod::VALUE);
+        return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
+    }
+    only_page(request)?;
+    Ok(ListPromptsResult::with_all_items(all)
+        .with_ttl_ms(LIST_TTL_MS)
+        .with_cache_scope(CacheScope::Private))
+}
+
+/// Puts all templates of resources on a page.
+///
+/// # Errors
+///
+/// Another page is asked for.
+pub(super) fn templates_page(
+    all: Vec<ResourceTemplate>,
+    request: Option<PaginatedRequestParams>,
+) -> Result<ListResourceTemplatesResult, ErrorData> {
+    only_page(request)?;
+    Ok(ListResourceTemplatesResult::with_all_items(all)
+        .with_ttl_ms(LIST_TTL_MS)
+        .with_cache_scope(CacheScope::Private))
+}
+
+/// Says what the server is and can do, and how long that lasts.
+pub(super) fn discovered(versions: Vec<ProtocolVersion>, info: ServerConfig) -> DiscoverResult {
+    DiscoverResult::from_server_info(versions, info).with_ttl_ms(LIST_TTL_MS)
+}
+
 /// Refuses a cursor: what is listed is on one page, and no page has given one.
-fn only_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+///
+/// # Errors
+///
+/// There is a cursor.
+pub(super) fn only_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
     match request.and_then(|request| request.cursor) {
         Some(_) => Err(ErrorData::invalid_params("unknown cursor: all is on one page", None)),
         None => Ok(()),

@@ -23,6 +23,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    LiveServer,
+    asleep::{needs_everything, written_list},
     batch::{self, BatchError, BatchMessage, MessageBatch, OpenBatches},
     json_rpc::{LineAction, error_line, id_of, parse_line},
     message_limits::{self, MOST_BYTES},
@@ -69,6 +71,8 @@ pub(super) struct LineTransport<R> {
     connection: CancellationToken,
     ending: GracefulShutdown,
     memory: SharedBudget,
+    /// What answers the messages.
+    server: LiveServer,
 }
 
 /// What lasts as long as the handler of a message.
@@ -86,6 +90,7 @@ impl<R: AsyncRead + Unpin> LineTransport<R> {
         write: mpsc::Sender<Vec<u8>>,
         connection: CancellationToken,
         ending: GracefulShutdown,
+        server: LiveServer,
     ) -> Self {
         Self {
             read: BufReader::with_capacity(READ_BYTES, read),
@@ -100,6 +105,7 @@ impl<R: AsyncRead + Unpin> LineTransport<R> {
             connection,
             ending,
             memory: SharedBudget::new(MOST_IN_MEMORY),
+            server,
         }
     }
 
@@ -236,12 +242,17 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for LineTransport<R> {
 
     fn send(
         &mut self,
-        message: TxJsonRpcMessage<RoleServer>,
+        mut message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let (write, batches) = (self.write.clone(), self.batches.clone());
+        let list = written_list(&mut message, || self.server.tools_text());
         async move {
             let write = write.ok_or(io::ErrorKind::NotConnected)?;
-            let Some(line) = batches.sent(&message, growth::json_bytes(&message)?) else {
+            let text = match list {
+                Some(list) => list?,
+                None => growth::json_bytes(&message)?,
+            };
+            let Some(line) = batches.sent(&message, text) else {
                 return Ok(());
             };
             write.send(line).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
@@ -255,6 +266,11 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for LineTransport<R> {
                 if let Some(reply) = self.reply.take() {
                     permit.send(reply);
                 }
+            }
+            // It stays here while it waits: this may be interrupted.
+            if self.batch.front().is_some_and(needs_everything) {
+                // What went wrong is the answer.
+                let _ = self.server.wake().await;
             }
             if let Some(message) = self.batch.pop_front() {
                 return Some(self.hand_over(message));
@@ -280,6 +296,9 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for LineTransport<R> {
             }
             match self.take_line() {
                 LineAction::Ignore => {}
+                LineAction::Message(message) if needs_everything(&message) => {
+                    self.batch.push_back(*message);
+                }
                 LineAction::Message(message) => return Some(self.hand_over(*message)),
                 LineAction::Reply(reply) => self.reply = Some(reply),
             }

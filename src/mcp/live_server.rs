@@ -1,11 +1,12 @@
 //! The server that clients talk to: its tools may become others while sessions go on.
 //!
 //! Each request is answered by the [`McpServer`] of the moment it comes, and by that one to its end. A
-//! client is told when a list has become another one, if it understands that.
+//! client is told when a list has become another one, if it understands that. Before anything is loaded, it
+//! may tell what was told at an earlier start ([`asleep`](super::asleep)).
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -24,9 +25,16 @@ use rmcp::{
     },
     service::{NotificationContext, Peer, RequestContext, SubscriptionContext},
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-use super::{McpServer, shutdown::GracefulShutdown};
+use super::{
+    McpServer,
+    asleep::{Asleep, SameLists, list_written_later, nothing_loaded, told_by},
+    handler::{discovered, only_page, prompts_page, templates_page},
+    result,
+    shutdown::GracefulShutdown,
+};
+use crate::config::known_start::{KnownStart, ToldStart};
 
 /// A client that does not read is not told any more after this time.
 const TO_TELL: Duration = Duration::from_secs(10);
@@ -44,6 +52,8 @@ struct LiveInner {
     has_trouble: AtomicBool,
     /// Clients before 2026-07-28, which are told unasked.
     sessions: Mutex<Vec<Peer<RoleServer>>>,
+    /// What is told while nothing is loaded.
+    asleep: RwLock<Option<Arc<Asleep>>>,
 }
 
 /// A server, and what has changed up to it.
@@ -71,6 +81,15 @@ impl ListChanges {
             resources: count(self.resources, !before.has_same_resources(next)),
         }
     }
+
+    /// Returns the changes after all lists but these have become others.
+    fn but_for(self, same: SameLists) -> Self {
+        Self {
+            tools: self.tools + u64::from(!same.tools),
+            prompts: self.prompts + u64::from(!same.prompts),
+            resources: self.resources + u64::from(!same.resources),
+        }
+    }
 }
 
 impl From<McpServer> for LiveServer {
@@ -84,21 +103,93 @@ impl LiveServer {
     /// Serves the tools of `server`; `may_change` says whether others may come after it.
     pub(crate) fn new(server: McpServer, may_change: bool) -> Self {
         let first = Generation { server: Arc::new(server), changes: ListChanges::default() };
-        let (has_trouble, sessions) = Default::default();
+        let (has_trouble, sessions, asleep) = Default::default();
         let now = watch::channel(first).0;
-        Self(Arc::new(LiveInner { may_change, now, has_trouble, sessions }))
+        Self(Arc::new(LiveInner { may_change, now, has_trouble, sessions, asleep }))
+    }
+
+    /// Tells what is known of an earlier start until something is published; `asked` hears when that is
+    /// needed.
+    ///
+    /// # Errors
+    ///
+    /// What is known has not the shapes of the protocol.
+    pub(crate) fn sleep(&self, start: &KnownStart, asked: Arc<Notify>) -> serde_json::Result<()> {
+        let asleep = Asleep::new(start, asked)?;
+        *self.0.asleep.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(asleep));
+        Ok(())
+    }
+
+    /// Returns what the server of this moment tells hosts before they call anything, and its list of tools, as
+    /// JSON text.
+    ///
+    /// # Errors
+    ///
+    /// There is no JSON for it.
+    pub(crate) fn told(&self) -> serde_json::Result<(ToldStart, String)> {
+        told_by(&self.now())
+    }
+
+    /// Says that there is nothing to serve, to those that wait for it.
+    pub(crate) fn wake_failed(&self, why: &str) {
+        if let Some(asleep) = self.asleep() {
+            asleep.failed(why);
+        }
+    }
+
+    /// Waits until everything is loaded, where it is not yet.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be.
+    pub(super) async fn wake(&self) -> Result<(), String> {
+        match self.asleep() {
+            Some(asleep) => asleep.wake().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the list of tools of this moment as JSON text.
+    ///
+    /// # Errors
+    ///
+    /// There is no JSON for it.
+    pub(super) fn tools_text(&self) -> serde_json::Result<Arc<str>> {
+        match self.asleep() {
+            Some(asleep) => Ok(Arc::clone(asleep.tools())),
+            None => serde_json::to_string(self.now().tools()).map(Into::into),
+        }
+    }
+
+    /// Returns the server of this moment, with everything loaded.
+    async fn awake(&self) -> Result<Arc<McpServer>, ErrorData> {
+        self.wake().await.map_err(|why| nothing_loaded(&why))?;
+        Ok(self.now())
+    }
+
+    fn asleep(&self) -> Option<Arc<Asleep>> {
+        self.0.asleep.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Has the next requests answered by `next`, and tells clients which lists have become others. What is
     /// under way goes on as it began.
     pub(crate) fn publish(&self, next: McpServer) {
         let mut changed = (ListChanges::default(), ListChanges::default());
+        let told = self.asleep();
+        let same = told.as_ref().map(|told| told.same_lists(&next));
         self.0.now.send_modify(|now| {
             let next = Arc::new(next.succeeding(&now.server));
-            let changes = now.changes.after(&now.server, &next);
+            let changes = match same {
+                Some(same) => now.changes.but_for(same),
+                None => now.changes.after(&now.server, &next),
+            };
             changed = (now.changes, changes);
             *now = Generation { server: next, changes };
         });
+        if let Some(told) = told {
+            *self.0.asleep.write().unwrap_or_else(PoisonError::into_inner) = None;
+            told.served();
+        }
         let (before, after) = changed;
         let sessions = self.sessions().clone();
         if before == after || sessions.is_empty() {
@@ -189,7 +280,10 @@ async fn tell_session(peer: &Peer<RoleServer>, before: ListChanges, after: ListC
 
 impl ServerHandler for LiveServer {
     fn get_info(&self) -> ServerConfig {
-        let mut info = self.now().get_info();
+        let mut info = match self.asleep() {
+            Some(asleep) => asleep.info(),
+            None => self.now().get_info(),
+        };
         if self.0.may_change {
             let capabilities = &mut info.capabilities;
             capabilities.tools.get_or_insert_default().list_changed = Some(true);
@@ -210,13 +304,8 @@ impl ServerHandler for LiveServer {
         sessions.push(context.peer);
     }
 
-    async fn discover(
-        &self,
-        context: RequestContext<RoleServer>,
-    ) -> Result<DiscoverResult, ErrorData> {
-        let mut found = self.now().discover(context).await?;
-        found.capabilities = self.get_info().capabilities;
-        Ok(found)
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        Ok(discovered(self.supported_protocol_versions().into_owned(), self.get_info()))
     }
 
     async fn list_tools(
@@ -224,6 +313,10 @@ impl ServerHandler for LiveServer {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        if self.asleep().is_some() {
+            only_page(request)?;
+            return Ok(list_written_later());
+        }
         self.now().list_tools(request, context).await
     }
 
@@ -232,7 +325,10 @@ impl ServerHandler for LiveServer {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        self.now().list_prompts(request, context).await
+        match self.asleep() {
+            Some(asleep) => prompts_page(asleep.prompts().to_vec(), request),
+            None => self.now().list_prompts(request, context).await,
+        }
     }
 
     async fn get_prompt(
@@ -240,7 +336,7 @@ impl ServerHandler for LiveServer {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        self.now().get_prompt(request, context).await
+        self.awake().await?.get_prompt(request, context).await
     }
 
     async fn complete(
@@ -248,7 +344,7 @@ impl ServerHandler for LiveServer {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        self.now().complete(request, context).await
+        self.awake().await?.complete(request, context).await
     }
 
     async fn list_resources(
@@ -256,7 +352,7 @@ impl ServerHandler for LiveServer {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        self.now().list_resources(request, context).await
+        self.awake().await?.list_resources(request, context).await
     }
 
     async fn list_resource_templates(
@@ -264,7 +360,10 @@ impl ServerHandler for LiveServer {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        self.now().list_resource_templates(request, context).await
+        match self.asleep() {
+            Some(asleep) => templates_page(asleep.templates().to_vec(), request),
+            None => self.now().list_resource_templates(request, context).await,
+        }
     }
 
     async fn read_resource(
@@ -272,7 +371,7 @@ impl ServerHandler for LiveServer {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        self.now().read_resource(request, context).await
+        self.awake().await?.read_resource(request, context).await
     }
 
     #[expect(deprecated, reason = "clients before 2026-07-28 subscribe so")]
@@ -281,7 +380,7 @@ impl ServerHandler for LiveServer {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.now().subscribe(request, context).await
+        self.awake().await?.subscribe(request, context).await
     }
 
     #[expect(deprecated, reason = "clients before 2026-07-28 subscribe so")]
@@ -290,7 +389,7 @@ impl ServerHandler for LiveServer {
         request: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.now().unsubscribe(request, context).await
+        self.awake().await?.unsubscribe(request, context).await
     }
 
     fn accepted_subscription_filter(
@@ -326,7 +425,11 @@ impl ServerHandler for LiveServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.now().call_tool(request, context).await
+        match self.awake().await {
+            Ok(server) => server.call_tool(request, context).await,
+            // A model reads it, and a host shows it.
+            Err(error) => Ok(result::failure_result(error.message.into_owned()).into()),
+        }
     }
 
     async fn get_task(
@@ -334,7 +437,7 @@ impl ServerHandler for LiveServer {
         request: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        self.now().get_task(request, context).await
+        self.awake().await?.get_task(request, context).await
     }
 
     async fn update_task(
@@ -342,7 +445,7 @@ impl ServerHandler for LiveServer {
         request: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.now().update_task(request, context).await
+        self.awake().await?.update_task(request, context).await
     }
 
     async fn cancel_task(
@@ -350,7 +453,7 @@ impl ServerHandler for LiveServer {
         request: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.now().cancel_task(request, context).await
+        self.awake().await?.cancel_task(request, context).await
     }
 
     async fn on_custom_request(
@@ -358,6 +461,6 @@ impl ServerHandler for LiveServer {
         request: CustomRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        self.now().on_custom_request(request, context).await
+        self.awake().await?.on_custom_request(request, context).await
     }
 }

@@ -12,6 +12,7 @@
 mod accept;
 mod admission_lane;
 mod asking_calls;
+mod asleep;
 mod batch;
 mod budget;
 mod builtin;

@@ -76,7 +76,7 @@ pub async fn serve_streams(
     let mut writer = tokio::spawn(lines::write_all(write, queued, secrets, connection.clone()));
     // The server of a moment keeps what its settings named.
     drop(first);
-    let transport = LineTransport::new(read, queue, connection.clone(), ending);
+    let transport = LineTransport::new(read, queue, connection.clone(), ending, server.clone());
     let ended = match serve_server_with_ct(server, transport, connection).await {
         Ok(session) => match session.waiting().await {
             Ok(reason) => {

@@ -312,7 +312,9 @@ async fn who_does_not_want_it_asks_nothing() {
     assert_eq!(documents(&simulator).len(), 0);
     assert_eq!(bench.note(), None);
     // Where nothing can be kept, nothing is lost but that.
-    std::fs::write(bench.home.path().join(".cache"), "no folder").unwrap();
+    let cache = bench.home.path().join(".cache");
+    std::fs::remove_dir_all(&cache).unwrap();
+    std::fs::write(cache, "no folder").unwrap();
     let (_, out, _) = bench.run(&["doctor"]);
     assert!(out.contains("all 278 tools"), "{out}");
 }

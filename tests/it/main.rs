@@ -68,6 +68,7 @@ mod keyring;
 mod kills;
 #[cfg(unix)]
 mod known_programs;
+mod known_starts;
 mod large;
 mod layers;
 mod live;

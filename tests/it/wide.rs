@@ -108,7 +108,14 @@ fn a_list_of_objects_is_a_table_with_its_names_whole() {
     // JSON stays what it was, where it is asked for.
     let json = shown(80, &[&flags[..], &["--json"]].concat());
     let end = json.rfind("\n]").unwrap() + 2;
-    assert_eq!(serde_json::from_str::<Value>(&json[..end]).unwrap(), vms);
+    let mut again: Value = serde_json::from_str(&json[..end]).unwrap();
+    for (again, vm) in again.as_array_mut().unwrap().iter_mut().zip(vms.as_array().unwrap()) {
+        // Another process started them at another time.
+        for time in ["startTime", "installTime"] {
+            again[time].clone_from(&vm[time]);
+        }
+    }
+    assert_eq!(again, vms);
     // One object has a line for each member.
     let id = format!("uuid={}", vms[0]["id"].as_str().unwrap());
     let one = shown(80, &["call", "get_vm", &id, "--demo"]);
