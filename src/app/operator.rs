@@ -178,13 +178,13 @@ pub(super) fn set_default(param: &mut Param, value: &Value) -> Result<(), Defaul
     let wanted = param.kind;
     // Text with its delimiters is a list.
     if param.form.style.is_listed() && value.is_string() {
-        param.default = Some(value.clone());
+        param.default = Some(Box::new(value.clone()));
         return Ok(());
     }
     let fits = param.kind.coerce(value.clone());
     // A parameter with a default is never missing.
-    param.default =
-        Some(fits.map_err(|value| DefaultError::Type { wanted, value: Box::new(value) })?);
+    let fits = fits.map_err(|value| DefaultError::Type { wanted, value: Box::new(value) })?;
+    param.default = Some(Box::new(fits));
     Ok(())
 }
 
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_default_is_that_of_every_tool() {
         let of = |descriptor: &Descriptor, tool: usize, param: usize| {
-            descriptor.tools[tool].params[param].default.clone()
+            descriptor.tools[tool].params[param].default.as_deref().cloned()
         };
         let filled = defaults("dc", json!("main")).unwrap();
         assert_eq!(

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use dadl_descriptor::model::{
-    AccessLevel, Descriptor, KindList, Param, ParamKind, ParamLocation, ParamRole, Tool,
+    AccessLevel, Descriptor, KindList, Param, ParamKind, ParamLocation, ParamRole, Shared, Tool,
 };
 use dadl_text::names::{OrMeant, nearest_name};
 use dadl_text::text::{cut_text, one_line};
@@ -196,7 +196,7 @@ fn overrule(
 fn fix_params(
     said: &ToolOverride,
     tool: &str,
-    params: &mut [Param],
+    params: &mut [Shared<Param>],
     errors: &mut Vec<OverrideError>,
 ) -> Vec<String> {
     let mut fixed = Vec::new();
@@ -218,12 +218,12 @@ fn fix_params(
 fn fix_server_params(
     said: &ToolOverride,
     tool: &str,
-    params: &mut [Param],
+    params: &mut [Shared<Param>],
     errors: &mut Vec<OverrideError>,
 ) -> Vec<String> {
     for param in params.iter_mut() {
         if let Some(value) = said.hidden.get(&param.name) {
-            param.default = Some(value.clone());
+            param.default = Some(Box::new(value.clone()));
             param.required = false;
         }
     }
@@ -231,11 +231,11 @@ fn fix_server_params(
 }
 
 /// Makes a parameter that a server does not name.
-fn unlisted_param(name: &str, value: Option<&Value>) -> Param {
+fn unlisted_param(name: &str, value: Option<&Value>) -> Shared<Param> {
     let role = ParamRole::Sent(ParamLocation::Body);
-    let default = value.cloned();
+    let default = value.cloned().map(Box::new);
     let kind = ParamKind::Union(KindList::any());
-    Param { default, fixed: true, ..Param::new(name, role, kind) }
+    Param { default, fixed: true, ..Param::new(name, role, kind) }.into()
 }
 
 /// Finds fixed values for parameters that none of the tools has which they are for. An override that is

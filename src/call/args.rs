@@ -61,14 +61,14 @@ impl CallArguments {
         for EntryParam { property, param, .. } in entry.params.iter() {
             let given = arguments.remove(property);
             given.iter().for_each(|value| handles.note(values.len(), value));
-            values.push(given.or_else(|| param.default.clone()));
+            values.push(given.or_else(|| param.default.as_deref().cloned()));
         }
         Self { params: Arc::clone(&entry.params), values, others, handles, taken, naming }
     }
 
     /// Returns the parameters that have a value.
     pub fn iter(&self) -> impl Iterator<Item = (&Param, &Value)> + Clone {
-        self.named().map(|(param, value)| (&param.param, value))
+        self.named().map(|(param, value)| (&*param.param, value))
     }
 
     /// Returns the value of the parameter with this name on the wire.
@@ -84,7 +84,7 @@ impl CallArguments {
             .iter()
             .map(|param| {
                 let given = self.get(&param.name).filter(|_| !param.fixed);
-                let value = given.or(param.default.as_ref()).cloned();
+                let value = given.or(param.default.as_deref()).cloned();
                 let property = param.name.clone();
                 (EntryParam { property, param: param.clone(), listed: false }, value)
             })
@@ -234,7 +234,7 @@ pub fn check_arguments(
                 problems.push(ArgumentProblem::Missing { name, kind: param.kind });
                 None
             }
-            None => param.default.clone(),
+            None => param.default.as_deref().cloned(),
         };
         let value = value.filter(|value| !param.omit_false || *value != Value::Bool(false));
         problems.extend(value.as_ref().and_then(|value| misplaced_problem(property, param, value)));

@@ -191,7 +191,7 @@ fn content_type(kind: &BodyKind) -> HeaderValue {
         BodyKind::Multipart => HeaderValue::from_static("multipart/form-data"),
         // A mime type is made of token characters, which every header value may hold.
         BodyKind::JsonAs(mime) | BodyKind::Raw(mime) => {
-            HeaderValue::from_str(mime.as_ref()).unwrap_or(json)
+            HeaderValue::from_str(AsRef::<str>::as_ref(&**mime)).unwrap_or(json)
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn compose_path(
             }
             TemplatePiece::Placeholder(name) => {
                 let given = arguments.named().find(|(EntryParam { param, .. }, _)| {
-                    param.is_in(ParamLocation::Path) && param.name == *name
+                    param.is_in(ParamLocation::Path) && *param.name == **name
                 });
                 let parts = given.and_then(|(param, value)| path_parts(&param.param, value));
                 match (given, parts) {

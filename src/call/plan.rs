@@ -98,7 +98,7 @@ fn build_headers(
         .cloned()
         .collect();
     if !headers.iter().any(|(name, _)| *name == ACCEPT) {
-        let said = tool.http().and_then(|http| http.accept.clone());
+        let said = tool.http().and_then(|http| http.accept.as_deref().cloned());
         headers.push((ACCEPT, said.unwrap_or_else(|| accept_header(&tool.response))));
     }
     headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));

@@ -52,7 +52,7 @@ static OPEN: LazyLock<Catalog> = LazyLock::new(|| {
     open.params[1].kind = ParamKind::Union(KindList::of(kinds));
     open.http_mut().unwrap().rules.open = true;
     let mut whole = fixture::tool("POST", "/x", &["file:body:file_url"]);
-    let body = BodyKind::Raw(mime::APPLICATION_JSON);
+    let body = BodyKind::Raw(Box::new(mime::APPLICATION_JSON));
     body.settle(&mut whole.params[0]);
     whole.http_mut().unwrap().body = body;
     fixture::catalog(vec![open, Tool { name: "whole".to_owned(), ..whole }])

@@ -9,8 +9,8 @@ use dadl_descriptor::{
 
 use super::{
     BackendId, BackendTools, CatalogEntry, CatalogOperation, OperationIndex, ServerTool,
-    ServerTools, TaskTools, ToolHints, UnlistedReason, availability, description, output, portable,
-    property, schema,
+    ServerTools, TaskTools, ToolHints, UnlistedReason, availability, description, output,
+    plain_schema, portable, property, schema,
 };
 use crate::access::{AccessDecision, AccessDenial, AccessPolicy};
 
@@ -106,8 +106,14 @@ impl BackendTools<'_> {
         };
         let events = self.descriptor.events.as_ref();
         let params = property::entry_params(operation, is_unlisted, may_wait, events);
-        let input_schema = match operation {
-            CatalogOperation::Server(tool) => tool.listed_schema(&params),
+        let plain = match operation {
+            CatalogOperation::Server(_) => None,
+            CatalogOperation::Tool(_) | CatalogOperation::Composite(_) => {
+                plain_schema::plain_text(&params, operation.value_hints())
+            }
+        };
+        let from_tree = || match operation {
+            CatalogOperation::Server(tool) => schema::text(&tool.listed_schema(&params)),
             CatalogOperation::Tool(_) | CatalogOperation::Composite(_) => {
                 let mut schema = schema::listed_schema(&params);
                 if let Some(wait) = self.task_wait {
@@ -115,14 +121,14 @@ impl BackendTools<'_> {
                 }
                 schema::add_hints(&mut schema, &params, operation.value_hints());
                 portable::make_portable(&mut schema);
-                schema
+                schema::text(&schema)
             }
         };
         CatalogEntry {
             name,
             title: description::operation_title(operation),
             description: description::tool_description(operation, replacement),
-            input_schema: Arc::new(input_schema),
+            schema_text: plain.unwrap_or_else(from_tree),
             output: None,
             annotations: ToolHints::of(operation, &self.descriptor),
             backend,
@@ -135,6 +141,7 @@ impl BackendTools<'_> {
             place,
             overridden: None,
             validator: OnceLock::new(),
+            schema: OnceLock::new(),
         }
     }
 

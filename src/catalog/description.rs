@@ -32,7 +32,7 @@ pub(crate) fn tool_description(
     if text.is_empty() {
         text = collapse_spaces(&operation.summary());
     }
-    if let Some(deprecation) = operation.tool().and_then(|tool| tool.deprecated.as_ref()) {
+    if let Some(deprecation) = operation.tool().and_then(|tool| tool.deprecated.as_deref()) {
         let notice = deprecation_notice(deprecation, replacement);
         // Room for a full stop and a space.
         let room = DESCRIPTION_MAX - notice.chars().count() - 2;
@@ -84,9 +84,14 @@ pub(crate) fn tool_title(name: &str) -> String {
 /// Returns the text with every run of white space as one space, and without what a model would
 /// read and a person would not see.
 pub(crate) fn collapse_spaces(text: &str) -> String {
+    collapsed(text).into_owned()
+}
+
+/// Does what [`collapse_spaces`] does, without a copy where nothing is to be done.
+pub(super) fn collapsed(text: &str) -> Cow<'_, str> {
     let is_simple = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if is_simple && text.trim_ascii().len() == text.len() && !text.contains("  ") {
-        return text.to_owned();
+        return text.into();
     }
     let text: Cow<'_, str> = plain_text(text);
     let mut result = String::with_capacity(text.len());
@@ -96,7 +101,7 @@ pub(crate) fn collapse_spaces(text: &str) -> String {
         }
         result.push_str(word);
     }
-    result
+    result.into()
 }
 
 fn deprecation_notice(deprecation: &Deprecation, replacement: Option<&str>) -> String {
@@ -221,7 +226,7 @@ mod tests {
         let text = description(|tool| {
             tool.description = "List VMs".into();
             tool.deprecated =
-                Some(Deprecation { reason: Some("too slow".into()), replaced_by: None });
+                Some(Box::new(Deprecation { reason: Some("too slow".into()), replaced_by: None }));
             tool.hints = vec![
                 ("filter_syntax".into(), "power_state:Running".into()),
                 ("note".into(), "Lists are long.".into()),
@@ -238,8 +243,10 @@ mod tests {
     fn long_texts_end_at_a_boundary_and_keep_the_deprecation() {
         let text = description(|tool| {
             tool.description = "Größe ".repeat(400);
-            tool.deprecated =
-                Some(Deprecation { reason: Some("word ".repeat(200)), replaced_by: None });
+            tool.deprecated = Some(Box::new(Deprecation {
+                reason: Some("word ".repeat(200)),
+                replaced_by: None,
+            }));
         });
         assert!(text.ends_with("Use get_vm."), "{text}");
         assert!(text.contains("Größe… Deprecated: word"), "{text}");

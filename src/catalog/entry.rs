@@ -1,12 +1,12 @@
 //! What an entry of the catalog says about itself.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use dadl_descriptor::model::{
     AccessLevel, DeclaredEffect, Descriptor, HealthCheck, Param, ParamRole, Tool, task::TaskRules,
 };
 use dadl_text::names::{KnownOperation, nearest_loosely, split_words, verbs};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     CatalogEntry, CatalogOperation, EntryParam, OperationIndex, ServerTool, output, schema,
@@ -158,6 +158,17 @@ impl CatalogEntry {
         self.operation().declared_name()
     }
 
+    /// Returns the JSON Schema of the arguments, as hosts list it.
+    pub fn input_schema(&self) -> Map<String, Value> {
+        // Invariant: the text was written from an object.
+        serde_json::from_str(self.schema_text.get()).expect("the text of a JSON object")
+    }
+
+    /// Returns the same for somebody who keeps it; it is made once.
+    pub(crate) fn shared_schema(&self) -> Arc<Map<String, Value>> {
+        Arc::clone(self.schema.get_or_init(|| Arc::new(self.input_schema())))
+    }
+
     /// Returns the declared shape of a result as JSON Schema, the types that it needs in `$defs`.
     pub fn returns(&self) -> Option<Value> {
         if let Some(tool) = self.server_tool() {
@@ -169,7 +180,7 @@ impl CatalogEntry {
     /// Returns the declared shape of a result; the types that it names are those of the descriptor.
     pub(crate) fn returned(&self) -> Option<&Value> {
         match self.operation() {
-            CatalogOperation::Tool(tool) => tool.returns.as_ref(),
+            CatalogOperation::Tool(tool) => tool.returns.as_deref(),
             CatalogOperation::Composite(_) => None,
             CatalogOperation::Server(tool) => tool.output(),
         }
@@ -192,7 +203,7 @@ impl CatalogEntry {
 
     /// Returns the parameter with this property name.
     pub fn param(&self, property: &str) -> Option<&Param> {
-        self.params.iter().find(|param| param.property == property).map(|param| &param.param)
+        self.params.iter().find(|param| param.property == property).map(|param| &*param.param)
     }
 
     /// Returns the property of the parameter that the runtime adds for this.

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use dadl_descriptor::model::{
     AuthScheme, BodyKind, BodyRules, Descriptor, KindList, PageBehavior, PageStrategy, Pagination,
-    Param, ParamKind, ParamLocation, ParamRole, RequestMethod, RestOperation, Tool, ToolRequest,
-    UnlistedParams, auth::rules::AuthRules, keywords::SearchKeywords, template::PathTemplate,
+    Param, ParamKind, ParamLocation, ParamRole, RequestMethod, RestOperation, Shared, Tool,
+    ToolRequest, UnlistedParams, auth::rules::AuthRules, keywords::SearchKeywords,
+    template::PathTemplate,
 };
 use serde_json::Value;
 
@@ -25,14 +26,14 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
     };
     Tool {
         description: "A tool.".to_owned(),
-        params: params.iter().map(|text| param(text)).collect(),
+        params: params.iter().map(|text| param(text).into()).collect(),
         ..Tool::new("tool".to_owned(), ToolRequest::Http(http))
     }
 }
 
 /// Makes pages with a limit, which a caller walks through.
-pub(crate) fn pages(strategy: PageStrategy) -> Option<Box<Pagination>> {
-    Some(Box::new(Pagination {
+pub(crate) fn pages(strategy: PageStrategy) -> Option<Shared<Pagination>> {
+    Some(Shared::from(Pagination {
         strategy,
         limit_param: Some("limit".to_owned()),
         limit_default: Some(100),
@@ -44,7 +45,7 @@ pub(crate) fn pages(strategy: PageStrategy) -> Option<Box<Pagination>> {
 }
 
 /// Makes pages by an offset and a limit.
-pub(crate) fn offset() -> Option<Box<Pagination>> {
+pub(crate) fn offset() -> Option<Shared<Pagination>> {
     pages(PageStrategy::Offset { param: Some("offset".to_owned()) })
 }
 
@@ -77,7 +78,7 @@ pub(crate) fn param(text: &str) -> Param {
     };
     let name = parts.next().unwrap().to_owned();
     let role = ParamRole::Sent(location);
-    Param { required, default, ..Param::new(name, role, kind) }
+    Param { required, default: default.map(Box::new), ..Param::new(name, role, kind) }
 }
 
 /// Makes a descriptor of these tools.

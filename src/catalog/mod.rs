@@ -17,6 +17,7 @@ mod offered;
 mod operation;
 pub(crate) mod output;
 mod overrides;
+mod plain_schema;
 mod portable;
 mod property;
 mod resolved;
@@ -27,17 +28,16 @@ mod server_tool;
 pub(crate) mod tool_doubts;
 
 use std::{
-    collections::HashMap,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use dadl_descriptor::{
-    model::{Composite, Descriptor, Param, Tool},
+    model::{Composite, Descriptor, Param, Shared, Tool},
     offer,
 };
 use dadl_text::names::{nearest_operation, readers};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 pub(crate) use self::description::collapse_spaces;
 pub(crate) use self::{
@@ -90,7 +90,8 @@ pub struct Catalog {
     fit_versions: Vec<Option<CatalogEntry>>,
     /// What watches and cancels the tasks of each backend that has some.
     tasks: Vec<Option<TaskTools>>,
-    by_name: HashMap<String, usize>,
+    /// The places of the entries, by their names.
+    by_name: Arc<[u32]>,
     /// The profile that it is narrowed to.
     profile: Option<Arc<ProfileBound>>,
     contents: OfferedContents,
@@ -105,8 +106,9 @@ pub struct CatalogEntry {
     pub title: String,
     /// The description with deprecation and hints folded in.
     pub description: String,
-    /// The JSON Schema of the arguments, as hosts list it.
-    pub input_schema: Arc<Map<String, Value>>,
+    /// The JSON Schema of the arguments, as hosts list it: an object. It is read by few, and kept as the
+    /// text that goes into the list.
+    pub schema_text: Arc<RawValue>,
     /// The shape of structured results, when it can be listed.
     pub output: Option<Arc<OutputSchema>>,
     /// MCP's behavior hints.
@@ -129,6 +131,8 @@ pub struct CatalogEntry {
     /// What the operator says of it.
     overridden: Option<Arc<AppliedOverride>>,
     validator: OnceLock<Box<jsonschema::Validator>>,
+    /// The listed schema as a tree, once somebody wanted that.
+    schema: OnceLock<Arc<Map<String, Value>>>,
 }
 
 /// Why a tool that may be called is not listed.
@@ -187,7 +191,7 @@ pub struct EntryParam {
     /// The property of the input schema.
     pub property: String,
     /// What it stands for.
-    pub param: Param,
+    pub param: Shared<Param>,
     /// Whether the listed schema has it; a caller may pass it either way.
     pub listed: bool,
 }
@@ -238,7 +242,7 @@ impl Catalog {
                 }
             }
         }
-        let by_name = entries.iter().enumerate().map(|(at, e)| (e.name.clone(), at)).collect();
+        let by_name = places_by_name(&entries);
         let checks =
             backends.iter().enumerate().map(|(id, backend)| backend.check(BackendId(id))).collect();
         let switches =
@@ -323,6 +327,11 @@ impl Catalog {
         &self.entries
     }
 
+    /// Returns the places of [`listed`](Self::listed) ones among all [`entries`](Self::entries).
+    pub(crate) fn listed_places(&self) -> impl Iterator<Item = usize> {
+        self.entries.iter().enumerate().filter(|(_, entry)| entry.is_listed()).map(|(at, _)| at)
+    }
+
     /// Returns the entries that are listed: they may be called, and nothing says that the server lacks
     /// them.
     pub fn listed(&self) -> impl Iterator<Item = &CatalogEntry> {
@@ -337,7 +346,11 @@ impl Catalog {
 
     /// Returns the entry with this MCP name, whether it may be called or not.
     pub fn find(&self, name: &str) -> Option<&CatalogEntry> {
-        self.entries.get(*self.by_name.get(name)?)
+        let entry = |at: u32| self.entries.get(usize::try_from(at).unwrap_or(usize::MAX));
+        let found = self
+            .by_name
+            .binary_search_by(|at| entry(*at).map_or("", |entry| entry.name.as_str()).cmp(name));
+        entry(*self.by_name.get(found.ok()?)?)
     }
 
     /// Returns the entry that a backend's descriptor calls `name`.
@@ -383,6 +396,14 @@ impl Catalog {
         self.nearest(name)
             .or_else(|| nearest_operation(name, self.entries.iter().map(CatalogEntry::known)))
     }
+}
+
+/// Returns the places of entries in the order of their names.
+fn places_by_name(entries: &[CatalogEntry]) -> Arc<[u32]> {
+    let mut places: Vec<(&str, u32)> =
+        entries.iter().map(|entry| entry.name.as_str()).zip(0..).collect();
+    places.sort_unstable();
+    places.into_iter().map(|(_, at)| at).collect()
 }
 
 #[cfg(test)]

@@ -28,10 +28,19 @@ struct NameCandidate {
 ///
 /// One backend's tools keep their own names; those of several get the backend's name in front.
 pub(crate) fn tool_names(backends: usize, tools: &[(&str, &str)]) -> Vec<String> {
+    let full = |&(backend, tool): &(&str, &str)| match backends {
+        0 | 1 => tool.to_owned(),
+        _ => format!("{backend}_{tool}"),
+    };
+    // This is nearly always so.
+    let names: Vec<String> = tools.iter().map(full).collect();
+    if need_no_change(&names) {
+        return names;
+    }
     let candidates: Vec<_> = tools
         .iter()
-        .map(|&(backend, tool)| {
-            let full = if backends > 1 { format!("{backend}_{tool}") } else { tool.to_owned() };
+        .zip(names)
+        .map(|(&(backend, tool), full)| {
             let mapped: String = full.chars().map(|c| if is_word(c) { c } else { '_' }).collect();
             NameCandidate {
                 identity: format!("{backend}\0{tool}"),
@@ -41,6 +50,17 @@ pub(crate) fn tool_names(backends: usize, tools: &[(&str, &str)]) -> Vec<String>
         })
         .collect();
     settle_names(&candidates, TOOL_NAME_MAX, &RESERVED)
+}
+
+/// Returns whether hosts accept all of the names, and no two are the same.
+fn need_no_change(names: &[String]) -> bool {
+    let mut seen = HashSet::with_capacity(names.len());
+    names.iter().all(|name| {
+        name.len() <= TOOL_NAME_MAX
+            && name.chars().all(is_word)
+            && !RESERVED.contains(&name.as_str())
+            && seen.insert(name.as_str())
+    })
 }
 
 /// Returns the property names of parameters, given by their names on the wire.

@@ -38,7 +38,7 @@ impl Catalog {
             fits: same(&self.fits),
             fit_versions: same(&self.fit_versions),
             tasks: tasks.collect(),
-            by_name: self.by_name.clone(),
+            by_name: Arc::clone(&self.by_name),
             contents: self.contents.narrowed(|backend| bound.has_backend(backend) && may_read),
             profile: Some(Arc::new(bound.clone())),
         }
@@ -82,7 +82,7 @@ impl CatalogEntry {
             name: self.name.clone(),
             title: self.title.clone(),
             description: self.description.clone(),
-            input_schema: Arc::clone(&self.input_schema),
+            schema_text: Arc::clone(&self.schema_text),
             output: self.output.clone(),
             annotations: self.annotations,
             backend: BackendId(backend),
@@ -95,6 +95,7 @@ impl CatalogEntry {
             place: self.place,
             overridden: self.overridden.clone(),
             validator: OnceLock::new(),
+            schema: OnceLock::new(),
         }
     }
 }

@@ -94,7 +94,7 @@ impl OutputSchema {
             || response.allow_jq
             || !response.redact.is_empty()
             || tool.method() == RequestMethod::Head;
-        tool.returns.as_ref().filter(|_| !varies)
+        tool.returns.as_deref().filter(|_| !varies)
     }
 
     /// Returns the output of tools that return this, when its schema is short enough.
@@ -449,7 +449,7 @@ mod tests {
 
     fn output(returns: Value) -> Option<Arc<OutputSchema>> {
         let mut tool = fixture::tool("GET", "/x", &[]);
-        tool.returns = Some(returns);
+        tool.returns = Some(Box::new(returns));
         of(&tool, &types())
     }
 
@@ -491,7 +491,7 @@ mod tests {
         let schema = json!({ "type": "object", "properties": { "a": { "description": long } } });
         assert_eq!(listed(schema).unwrap()["properties"], json!({ "a": {} }));
         let mut tool = fixture::tool("GET", "/x", &[]);
-        tool.returns = Some(json!({ "type": "object" }));
+        tool.returns = Some(Box::new(json!({ "type": "object" })));
         tool.response.binary = true;
         assert!(of(&tool, &types()).is_none());
     }
@@ -550,7 +550,7 @@ mod tests {
             let mut types = types();
             types.insert("Any".to_owned(), schema);
             let mut tool = fixture::tool("GET", "/x", &[]);
-            tool.returns = Some(json!({ "$ref": "#/$defs/Any" }));
+            tool.returns = Some(Box::new(json!({ "$ref": "#/$defs/Any" })));
             if let Some(output) = of(&tool, &types) {
                 let schema = Value::Object((**output.schema()).clone());
                 let structured = output.conforming(answer);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dadl_descriptor::model::{
     BodyKind, PageBehavior, PageStrategy, Pagination, Param, ParamKind, ParamLocation, ParamRole,
-    RequestMethod, RestOperation, StreamArgument, Tool, WholePart, events::EventRules,
+    RequestMethod, RestOperation, Shared, StreamArgument, Tool, WholePart, events::EventRules,
 };
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub(crate) fn entry_params(
         CatalogOperation::Server(tool) => tool.params().to_vec(),
     };
     if may_wait {
-        params.extend(wait_param(&params));
+        params.extend(wait_param(&params).map(Shared::from));
     }
     for param in &mut params {
         settle_param(param);
@@ -51,10 +51,10 @@ fn params_of_tool(
     tool: &Tool,
     events: Option<&EventRules>,
     walked: &mut Vec<String>,
-) -> Vec<Param> {
+) -> Vec<Shared<Param>> {
     let mut params = tool.params.clone();
     if let Some(file) = raw_body_file(tool) {
-        params.push(file);
+        params.push(file.into());
     }
     if let Some(RestOperation { method: RequestMethod::Get, pagination: Some(pagination), .. }) =
         tool.http()
@@ -66,13 +66,13 @@ fn params_of_tool(
             walked.extend(params.iter().skip(declared).map(|param| param.name.clone()));
         }
     }
-    params.extend(callers_jq(tool, &params));
+    params.extend(callers_jq(tool, &params).map(Shared::from));
     add_stream_arguments(tool, events, &mut params);
     params
 }
 
 /// Adds what a caller may say about a stream.
-fn add_stream_arguments(tool: &Tool, events: Option<&EventRules>, params: &mut Vec<Param>) {
+fn add_stream_arguments(tool: &Tool, events: Option<&EventRules>, params: &mut Vec<Shared<Param>>) {
     if !tool.response.is_stream() {
         return;
     }
@@ -89,18 +89,30 @@ fn add_stream_arguments(tool: &Tool, events: Option<&EventRules>, params: &mut V
         };
         let free = |name: &&str| params.iter().all(|param| param.name != **name);
         let Some(name) = argument.names().into_iter().find(free) else { continue };
-        params.push(optional_param(name, ParamRole::Stream(argument), kind, description));
+        params.push(optional_param(name, ParamRole::Stream(argument), kind, description).into());
     }
 }
 
 /// Makes `required` and `default` say what a caller meets.
-fn settle_param(param: &mut Param) {
-    param.default = param.default.take().filter(|default| !default.is_null());
-    if let Some(default) = param.default.take() {
+fn settle_param(param: &mut Shared<Param>) {
+    if let Some(default) = &param.default {
         // Authors quote numbers; a schema whose default is of another type confuses hosts.
-        param.default = Some(param.kind.coerce(default).unwrap_or_else(|as_written| as_written));
+        let settled = match &**default {
+            Value::Null => None,
+            default => {
+                let fit = param.kind.coerce(default.clone());
+                Some(fit.unwrap_or_else(|as_written| as_written))
+            }
+        };
+        // What stays as it is stays that of the descriptor.
+        if settled.as_ref() != Some(&**default) {
+            param.default = settled.map(Box::new);
+        }
     }
-    param.required = param.is_needed();
+    let is_needed = param.is_needed();
+    if param.required != is_needed {
+        param.required = is_needed;
+    }
 }
 
 /// Returns the file parameter of a raw or multipart body that declares none (imports have this
@@ -125,7 +137,7 @@ fn raw_body_file(tool: &Tool) -> Option<Param> {
 
 /// Returns the parameter for a jq program of the caller. A parameter of the tool keeps the name
 /// `jq`, and this one gets another.
-fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
+fn callers_jq(tool: &Tool, params: &[Shared<Param>]) -> Option<Param> {
     let allowed = tool.response.allow_jq && !tool.response.binary;
     let name = free_name(["jq", "jq_filter", "result_jq", "result_jq_filter"], params)?;
     let description = "jq filter applied to the result, such as `map(.id)`";
@@ -134,7 +146,7 @@ fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
 
 /// Returns the parameter for how long the caller waits for a task. Its name gives way as that of
 /// [`callers_jq`] does.
-fn wait_param(params: &[Param]) -> Option<Param> {
+fn wait_param(params: &[Shared<Param>]) -> Option<Param> {
     let name = free_name(["wait", "wait_seconds", "task_wait", "task_wait_seconds"], params)?;
     // In every conversation, once for each tool: the shortest words that say it.
     Some(optional_param(name, ParamRole::Wait, ParamKind::Integer, "Seconds"))
@@ -146,12 +158,15 @@ fn optional_param(name: &str, role: ParamRole, kind: ParamKind, description: &st
 }
 
 /// Returns the first name that no parameter has.
-fn free_name<const N: usize>(names: [&'static str; N], params: &[Param]) -> Option<&'static str> {
+fn free_name<const N: usize>(
+    names: [&'static str; N],
+    params: &[Shared<Param>],
+) -> Option<&'static str> {
     names.into_iter().find(|name| params.iter().all(|param| param.name != *name))
 }
 
 /// Adds what the caller needs to walk through the pages.
-fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
+fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Shared<Param>>) {
     let (page, kind, description) = match &pagination.strategy {
         PageStrategy::Cursor { param, .. } => {
             (param, ParamKind::String, "Cursor of the next page, from the previous result")
@@ -162,9 +177,10 @@ fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
         PageStrategy::Offset { param } => (param, ParamKind::Integer, "Items to skip"),
         PageStrategy::Page { param } => (param, ParamKind::Integer, "Page number, from 1"),
     };
-    let query = |name: &str, kind, description: &str, default| Param {
-        default,
-        ..optional_param(name, ParamRole::Sent(ParamLocation::Query), kind, description)
+    let query = |name: &str, kind, description: &str, default: Option<Value>| {
+        let role = ParamRole::Sent(ParamLocation::Query);
+        let default = default.map(Box::new);
+        Shared::from(Param { default, ..optional_param(name, role, kind, description) })
     };
     if let Some(name) = page
         && !knows_name(tool, params, name)
@@ -180,12 +196,12 @@ fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
         && declared.default.is_none()
         && !declared.required
     {
-        declared.default = default;
+        declared.default = default.map(Box::new);
     }
 }
 
 /// Returns whether the tool gives `name` a meaning already, in a parameter or in its fixed query.
-fn knows_name(tool: &Tool, params: &[Param], name: &str) -> bool {
+fn knows_name(tool: &Tool, params: &[Shared<Param>], name: &str) -> bool {
     let fixed = tool.path().query().unwrap_or_default();
     params.iter().any(|param| param.name == name)
         || fixed.split('&').any(|pair| pair.split('=').next() == Some(name))

@@ -4,11 +4,14 @@
 //! conversation, so that nothing is written that says nothing. What the author and an OpenAPI
 //! document know about values is listed (in the form of `portable`), but not checked.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dadl_descriptor::model::{Param, ParamKind, ParamRole, ParamStyle, WholePart};
 use dadl_text::text;
-use serde_json::{Map, Value, json};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 
 use super::{
     EntryParam,
@@ -31,6 +34,12 @@ pub(crate) fn listed_schema(params: &[EntryParam]) -> Map<String, Value> {
         }
     }
     schema
+}
+
+/// Returns the text of a schema.
+pub(crate) fn text(schema: &Map<String, Value>) -> Arc<RawValue> {
+    // Invariant: a map whose keys are texts can be written.
+    to_raw_value(schema).expect("a JSON object is JSON").into()
 }
 
 /// What an API may refuse of a value whose type is right.
@@ -203,7 +212,7 @@ fn property(EntryParam { param, .. }: &EntryParam) -> Value {
     let names_all = |default: &Value| {
         *default == "*" && param.rules.as_ref().is_some_and(|rules| rules.names_members)
     };
-    let default = param.default.as_ref().filter(|it| is_seen(it) && !names_all(it));
+    let default = param.default.as_deref().filter(|it| is_seen(it) && !names_all(it));
     let description = Some(Value::from(description)).filter(|it| it != "");
     let members = [
         types.map(|types| ("type", types)),

@@ -4,7 +4,7 @@
 //! and branches of the whole become one object, texts lose what a person would not see, values that hide
 //! something go, and what is too long for a list is said more briefly. `portable` does the rest.
 
-use dadl_descriptor::model::{KindList, Param, ParamKind, ParamLocation, ParamRole};
+use dadl_descriptor::model::{KindList, Param, ParamKind, ParamLocation, ParamRole, Shared};
 use dadl_text::text::{cut_prose, cut_text, first_hidden};
 use serde_json::{Map, Value, json};
 
@@ -108,7 +108,7 @@ impl ArgumentForm {
 }
 
 /// Returns the parameters of these arguments. A default is the server's to fill in.
-pub(super) fn params(form: &ArgumentForm) -> Vec<Param> {
+pub(super) fn params(form: &ArgumentForm) -> Vec<Shared<Param>> {
     let param = |(name, schema): (&String, &Value)| {
         let KnownKinds { kinds, is_null } = kinds_of(schema, 0);
         let kind = match kinds.iter().collect::<Vec<_>>().as_slice() {
@@ -118,9 +118,11 @@ pub(super) fn params(form: &ArgumentForm) -> Vec<Param> {
         let role = ParamRole::Sent(ParamLocation::Body);
         let mut param = Param::new(name.clone(), role, kind);
         param.required = form.required.contains(name);
-        param.form.nullable = is_null;
+        if is_null {
+            param.form.nullable = true;
+        }
         param.description = schema.get("description").and_then(Value::as_str).map(shown_text);
-        param
+        Shared::from(param)
     };
     form.properties.iter().map(param).collect()
 }

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use dadl_descriptor::model::{AccessLevel, Param};
+use dadl_descriptor::model::{AccessLevel, Param, Shared};
 use dadl_text::text::cut_text;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
@@ -54,7 +54,7 @@ pub struct ServerTool {
     pub needs_task: bool,
     /// Whether a call may go on as a task, as far as the server says.
     pub begins_tasks: bool,
-    params: Vec<Param>,
+    params: Vec<Shared<Param>>,
     is_open: bool,
     /// The results, without references.
     output: Option<Value>,
@@ -212,12 +212,12 @@ impl ServerTool {
     }
 
     /// Returns the arguments that the server names, in its order.
-    pub fn params(&self) -> &[Param] {
+    pub fn params(&self) -> &[Shared<Param>] {
         &self.params
     }
 
     /// Returns the same to be changed.
-    pub(crate) fn params_mut(&mut self) -> &mut Vec<Param> {
+    pub(crate) fn params_mut(&mut self) -> &mut Vec<Shared<Param>> {
         &mut self.params
     }
 

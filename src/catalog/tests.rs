@@ -11,7 +11,7 @@ use crate::access::{AccessLevels, ToolPatterns};
 fn schema_of(tool: Tool) -> Value {
     let catalog = catalog(vec![tool]);
     let entry = &catalog.entries()[0];
-    let schema = Value::Object(Map::clone(&entry.input_schema));
+    let schema = Value::Object(entry.input_schema());
     host_safe(&schema);
     entry.validator();
     schema
@@ -59,8 +59,8 @@ fn an_unlisted_parameter_is_accepted_and_not_listed() {
         task_wait: None,
     }]);
     let entry = &catalog.entries()[0];
-    let listed: Vec<&String> =
-        entry.input_schema["properties"].as_object().unwrap().keys().collect();
+    let schema = entry.input_schema();
+    let listed: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
     assert_eq!(listed, ["fields"]);
     assert!(entry.validator().is_valid(&json!({ "ndjson": true })));
     assert!(!entry.validator().is_valid(&json!({ "ndjsn": true })));
@@ -81,7 +81,8 @@ fn bounds_that_are_checked_are_left_to_the_check() {
     ]);
     let catalog = catalog(vec![tool]);
     let entry = &catalog.entries()[0];
-    let listed = &entry.input_schema["properties"];
+    let schema = entry.input_schema();
+    let listed = &schema["properties"];
     assert_eq!(listed["size"], json!({ "type": "integer", "minimum": 1 }));
     assert_eq!(listed["name"], json!({ "type": "string" }));
     assert_eq!(listed["kind"], json!({ "type": "string", "enum": ["a", "b"] }));
@@ -138,7 +139,7 @@ fn what_is_listed_of_values_is_portable_and_what_is_checked_stays() {
         "ids": { "type": "array", "items": { "type": ["string", "number", "boolean", "object"] } },
         "mode": { "type": "string", "description": r#"one of "", "fast""# },
     });
-    assert_eq!(entry.input_schema["properties"], expected);
+    assert_eq!(entry.input_schema()["properties"], expected);
     assert!(entry.validator().is_valid(&json!({ "level": 9, "ids": [[null]], "mode": "slow" })));
 }
 
@@ -206,7 +207,7 @@ fn a_fixed_query_is_not_offered_again() {
 #[test]
 fn a_raw_body_gets_a_file() {
     let mut import = tool("POST", "/vms", &["name:query:string"]);
-    import.http_mut().unwrap().body = BodyKind::Raw(mime::APPLICATION_OCTET_STREAM);
+    import.http_mut().unwrap().body = BodyKind::Raw(Box::new(mime::APPLICATION_OCTET_STREAM));
     let schema = schema_of(import.clone());
     assert_eq!(schema["properties"]["file"]["type"], "string");
     assert_eq!(schema["required"], json!(["file"]));
@@ -222,7 +223,7 @@ fn odd_names_become_safe_and_come_back() {
         &["filter[name]:query:string", "ids[]:query:array", "a:b:query:string", "ids:query:string"],
     )]);
     let entry = &catalog.entries()[0];
-    host_safe(&Value::Object(Map::clone(&entry.input_schema)));
+    host_safe(&Value::Object(entry.input_schema()));
     assert_eq!(entry.param("filter_name").unwrap().name, "filter[name]");
     assert_eq!(entry.param("a_b").unwrap().name, "a:b");
     assert_eq!(entry.param("ids").unwrap().name, "ids");
@@ -244,7 +245,8 @@ fn denied_tools_are_found_but_not_listed() {
         ..AccessPolicy::default()
     };
     let mut old = named("old", "read");
-    old.deprecated = Some(Deprecation { reason: None, replaced_by: Some("delete_vm".to_owned()) });
+    old.deprecated =
+        Some(Box::new(Deprecation { reason: None, replaced_by: Some("delete_vm".to_owned()) }));
     let tools = vec![
         named("list_vms", "read"),
         named("delete_vm", "dangerous"),
@@ -270,7 +272,8 @@ fn denied_tools_are_found_but_not_listed() {
 #[test]
 fn nobody_is_led_to_a_tool_that_goes_further() {
     let mut old = named("old_list", "read");
-    old.deprecated = Some(Deprecation { reason: None, replaced_by: Some("delete_vm".to_owned()) });
+    old.deprecated =
+        Some(Box::new(Deprecation { reason: None, replaced_by: Some("delete_vm".to_owned()) }));
     let mut legacy = named("erase_vm", "dangerous");
     legacy.deprecated = old.deprecated.clone();
     let catalog = catalog(vec![
@@ -309,7 +312,8 @@ fn what_is_not_allowed_is_found_for_people() {
 fn two_backends_share_nothing_but_the_catalog() {
     let policy = AccessPolicy { levels: AccessLevels::new(["all"]), ..AccessPolicy::default() };
     let mut old = named("old", "read");
-    old.deprecated = Some(Deprecation { reason: None, replaced_by: Some("list_vms".to_owned()) });
+    old.deprecated =
+        Some(Box::new(Deprecation { reason: None, replaced_by: Some("list_vms".to_owned()) }));
     let backend = |name, tools| BackendTools {
         name,
         descriptor: descriptor(name, tools),

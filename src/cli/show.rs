@@ -81,7 +81,7 @@ fn entry_details(app: &App, entry: &CatalogEntry) -> Value {
             "idempotentHint": annotations.idempotent,
             "openWorldHint": annotations.open_world,
         },
-        "inputSchema": &*entry.input_schema,
+        "inputSchema": entry.input_schema(),
         "definedIn": defined_in(app, entry),
         "credentials": credential_flows(app, entry).iter().map(CredentialFlow::to_json).collect::<Vec<_>>(),
         "descriptor": {
@@ -238,7 +238,7 @@ fn write_access(entry: &CatalogEntry, page: &mut ToolPage<'_>) -> io::Result<()>
 }
 
 fn write_schemas(entry: &CatalogEntry, out: &mut dyn Write) -> io::Result<()> {
-    let schema = Value::Object((*entry.input_schema).clone());
+    let schema = Value::Object(entry.input_schema());
     writeln!(out, "\n{NAME}Input schema{NAME:#}\n{}", shown_json(&format!("{schema:#}")))?;
     if let Some(returns) = entry.returns() {
         let listed = if entry.output.is_some() { "" } else { " (not listed for hosts)" };

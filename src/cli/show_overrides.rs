@@ -43,7 +43,9 @@ pub(super) fn details(entry: &CatalogEntry) -> Option<Value> {
     if !said.hidden.is_empty() {
         let fixed = entry.fixed_params();
         let values: Map<String, Value> = fixed
-            .map(|it| (it.param.name.clone(), it.param.default.clone().unwrap_or_default()))
+            .map(|it| {
+                (it.param.name.clone(), it.param.default.as_deref().cloned().unwrap_or_default())
+            })
             .collect();
         field("hidden", values.into(), Value::Null);
     }

@@ -6,7 +6,7 @@ use dadl_descriptor::{
     code,
     diagnostic::{Diagnostic, Severity},
     source::SourceText,
-    yaml::{self, YamlNode, YamlValue},
+    yaml::{self, YamlArena, YamlNode, YamlValue},
 };
 use dadl_text::names::header;
 use http::{HeaderName, HeaderValue};
@@ -42,7 +42,8 @@ pub(super) struct ConfigFile {
 /// Reads `source`; relative paths in it are relative to `directory`.
 pub(super) fn read_backends_file(source: &SourceText, directory: &Path) -> ConfigFile {
     let mut reader = ConfigReader::default();
-    let root = yaml::parse_yaml(source.text(), &mut reader.findings);
+    let arena = YamlArena::for_length(source.text().len());
+    let root = yaml::parse_yaml(source.text(), &arena, &mut reader.findings);
     let mut file = ConfigFile::default();
     if let Some(root) = &root {
         file = reader.read_file(root, directory);
@@ -108,7 +109,7 @@ impl ConfigReader {
         };
         let mut seen: Vec<&str> = Vec::new();
         let mut backends = Vec::new();
-        for item in items {
+        for item in *items {
             let Some(section) = self.open_section(item, "a backend") else { continue };
             let name = self.backend_name(section, item);
             if let Some(ConfigText { value, span }) = &name {

@@ -19,7 +19,7 @@ impl ConfigReader {
             return Vec::new();
         };
         let mut origins: Vec<AllowedOrigin> = Vec::new();
-        for item in items {
+        for item in *items {
             let Some(origin) = self.allowed_origin(item) else { continue };
             if origins.iter().any(|other| other.is_at(origin.url())) {
                 let message = format!("{origin} stands twice in `allow_origins`");

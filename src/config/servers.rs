@@ -436,7 +436,7 @@ impl ConfigReader {
     fn check_server_headers(&mut self, section: ConfigSection<'_>) {
         let Some(entry) = section.entry("headers") else { return };
         let YamlValue::Mapping(entries) = &entry.value.value else { return };
-        for entry in entries {
+        for entry in *entries {
             let name = entry.key.to_ascii_lowercase();
             let is_ours = name.starts_with("mcp-")
                 || ["accept", "content-type", "last-event-id"].contains(&name.as_str());

@@ -1,6 +1,6 @@
 //! One call that only looks: at a task, at what became of it, at what was written.
 
-use dadl_descriptor::model::{ErrorRules, RetryStrategy, Tool};
+use dadl_descriptor::model::Tool;
 
 use super::{
     AnswerMemory, CallContext, CallError, Executor,
@@ -25,8 +25,7 @@ pub(super) struct LookResult {
 /// Returns the same tool without retries of its own, for looks that repeat themselves.
 pub(super) fn once(tool: &Tool) -> Tool {
     let mut tool = tool.clone();
-    let retry = RetryStrategy { max_retries: 0, ..tool.errors.retry };
-    tool.errors = ErrorRules { retry, ..tool.errors };
+    tool.errors.retry.max_retries = 0;
     tool
 }
 

@@ -234,7 +234,7 @@ impl<'call> PageWalk<'call> {
         let Some(param) = self.pagination.strategy.param() else { return false };
         let given = arguments.iter().find(|(known, _)| known.name == param);
         // A default is what every call without an argument has.
-        given.is_some_and(|(known, value)| known.default.as_ref() != Some(value))
+        given.is_some_and(|(known, value)| known.default.as_deref() != Some(value))
     }
 
     /// Returns `max_items` when more pages could not add to the result. What a program makes of

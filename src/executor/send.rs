@@ -60,7 +60,7 @@ fn with_key<'plan>(plan: &'plan CallPlan, tool: &Tool) -> Cow<'plan, CallPlan> {
     let mut plan = plan.clone();
     // A UUID is made of digits, letters and hyphens, which every field value may hold.
     if let Ok(key) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
-        plan.headers.push((name.clone(), key));
+        plan.headers.push(((**name).clone(), key));
     }
     Cow::Owned(plan)
 }

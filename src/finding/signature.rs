@@ -86,13 +86,15 @@ fn notes(entry: &CatalogEntry) -> Vec<&'static str> {
     notes
 }
 
-fn schema_properties(entry: &CatalogEntry) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
-    let properties = entry.input_schema.get("properties").and_then(Value::as_object);
+fn schema_properties(
+    schema: &Map<String, Value>,
+) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
+    let properties = schema.get("properties").and_then(Value::as_object);
     properties.into_iter().flatten().filter_map(|(name, it)| Some((name, it.as_object()?)))
 }
 
-fn is_required(entry: &CatalogEntry, name: &str) -> bool {
-    let required = entry.input_schema.get("required").and_then(Value::as_array);
+fn is_required(schema: &Map<String, Value>, name: &str) -> bool {
+    let required = schema.get("required").and_then(Value::as_array);
     required.is_some_and(|required| required.iter().any(|it| it == name))
 }
 
@@ -106,8 +108,9 @@ fn params(entry: &CatalogEntry, room: SignatureRoom) -> String {
     };
     let mut parts = Vec::new();
     let mut rest = Vec::new();
-    for (name, schema) in schema_properties(entry) {
-        let needed = is_required(entry, name);
+    let listed = entry.input_schema();
+    for (name, schema) in schema_properties(&listed) {
+        let needed = is_required(&listed, name);
         let mark = if needed { "" } else { "?" };
         let mut part = format!("{name}{mark}: {}", param_type(schema, values));
         if let Some(default) = schema.get("default").filter(|it| !it.is_null() && !is_long(it)) {
@@ -182,7 +185,8 @@ fn param_type(schema: &Map<String, Value>, room: ChoiceRoom) -> String {
 
 /// Writes what is said of each parameter, a line for each.
 fn write_params(entry: &CatalogEntry, text: &mut String) {
-    for (name, schema) in schema_properties(entry) {
+    let listed = entry.input_schema();
+    for (name, schema) in schema_properties(&listed) {
         let said = schema.get("description").and_then(Value::as_str).map(collapse_spaces);
         let default = schema.get("default").filter(|it| is_long(it));
         let bounds = ["minimum", "maximum", "minLength", "maxLength", "pattern", "format"];
@@ -225,7 +229,7 @@ fn default_members(entry: &CatalogEntry) -> Option<Vec<String>> {
         param.param.rules.as_ref().is_some_and(|rules| rules.names_members)
     };
     let param = entry.params.iter().find(names_members)?;
-    let default = param.param.default.as_ref()?.as_str()?;
+    let default = param.param.default.as_deref()?.as_str()?;
     let members: Vec<String> = default.split(',').map(|it| it.trim().to_owned()).collect();
     (!members.iter().any(|it| it == "*")).then_some(members)
 }

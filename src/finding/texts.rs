@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashSet};
 
 use dadl_descriptor::model::{ResultTypes, keywords::said_words};
 use dadl_search::{BackendWords, ParamText, ToolEffect, ToolText};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{asked_params::is_passed, builtin::BuiltinText, members::referred};
 use crate::catalog::{Catalog, CatalogEntry, CatalogOperation};
@@ -28,6 +28,9 @@ pub(super) fn tool_text(entry: &CatalogEntry) -> ToolText<'_> {
     let description = if is_entrys { &entry.description } else { description };
     let hints: Vec<&str> = entry.hints().iter().map(|(_, hint)| hint.as_str()).collect();
     let passed = entry.params.iter().filter(|param| param.listed || is_passed(param));
+    // Of most tools no parameter has named values.
+    let has_values = entry.schema_text.get().contains("\"enum\"");
+    let schema = if has_values { entry.input_schema() } else { Map::new() };
     ToolText {
         name: entry.declared_name().into(),
         listed_name: entry.name.as_str().into(),
@@ -37,7 +40,7 @@ pub(super) fn tool_text(entry: &CatalogEntry) -> ToolText<'_> {
             .map(|param| ParamText {
                 name: param.property.as_str().into(),
                 description: param.param.description.as_deref().unwrap_or_default().into(),
-                values: values(entry, &param.property),
+                values: values(&schema, &param.property),
             })
             .collect(),
         result: result_words(entry).into(),
@@ -92,11 +95,12 @@ fn keywords(entry: &CatalogEntry) -> Vec<Cow<'_, str>> {
 }
 
 /// Returns the words that a parameter may be.
-fn values<'entry>(entry: &'entry CatalogEntry, property: &str) -> Vec<Cow<'entry, str>> {
-    let properties = entry.input_schema.get("properties").and_then(Value::as_object);
+fn values(schema: &Map<String, Value>, property: &str) -> Vec<Cow<'static, str>> {
+    let properties = schema.get("properties").and_then(Value::as_object);
     let schema = properties.and_then(|it| it.get(property));
     let values = schema.and_then(|schema| schema.get("enum")).and_then(Value::as_array);
-    values.into_iter().flatten().filter_map(Value::as_str).map(Cow::Borrowed).collect()
+    let texts = values.into_iter().flatten().filter_map(Value::as_str);
+    texts.map(|text| Cow::Owned(text.to_owned())).collect()
 }
 
 /// Returns the names of the members of a result, and what is said of them.

@@ -228,7 +228,8 @@ fn fixed(
     argument.uses.iter().find_map(|(tool, param)| {
         let entry = catalog.find_declared(backend, tool)?;
         let known = entry.params.iter().find(|known| known.param.name == *param)?;
-        let schema = entry.input_schema.get("properties")?.get(&known.property)?;
+        let schema = entry.input_schema();
+        let schema = schema.get("properties")?.get(&known.property)?;
         let values: Vec<KnownValue> = match schema.get("enum") {
             Some(Value::Array(values)) => values.iter().filter_map(of_value).collect(),
             _ if schema.get("type") == Some(&Value::from("boolean")) => {

@@ -32,6 +32,7 @@ mod json_rpc;
 mod known_values;
 mod lines;
 mod listed_resources;
+mod listed_tools;
 mod live_server;
 mod masked_events;
 mod media;

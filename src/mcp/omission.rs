@@ -84,7 +84,7 @@ mod tests {
         tool.params[0].rules =
             Some(Box::new(ValueRules { names_members: true, ..ValueRules::default() }));
         tool.response.allow_jq = true;
-        tool.shown = rules;
+        tool.shown = rules.into();
         tool
     }
 
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_default_is_no_wish_and_the_same_given_is_one() {
         let mut tool = tool(rules());
-        tool.params[0].default = Some("*".into());
+        tool.params[0].default = Some(Box::new("*".into()));
         let catalog = fixture::catalog(vec![tool]);
         let entry = &catalog.entries()[0];
         let omits = |arguments: Value| {

@@ -425,7 +425,7 @@ mod tests {
     #[test]
     fn what_conforms_is_noted_afterwards() {
         let mut tool = fixture::tool("GET", "/x", &[]);
-        tool.returns = Some(json!({ "properties": { "id": { "type": "string" } } }));
+        tool.returns = Some(Box::new(json!({ "properties": { "id": { "type": "string" } } })));
         let output =
             OutputSchemas::new(&ResultTypes::default()).of(CatalogOperation::Tool(&tool)).unwrap();
         let made = |value: &Value| {

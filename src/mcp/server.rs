@@ -18,6 +18,7 @@ use super::{
     connection_bounds::ConnectionBounds,
     consent::{self, ConsentAnswer, ConsentBroker, ConsentRetry},
     known_values::KnownValues,
+    listed_tools::ListedTools,
     object_resources::{ObjectResources, WatchSessions},
     prompts::{self, ExamplePrompt},
     result,
@@ -59,7 +60,7 @@ struct ServerShared {
     gate: Gate,
     executor: Arc<Executor>,
     instructions: String,
-    tools: Vec<Tool>,
+    tools: ListedTools,
     prompts: Vec<ExamplePrompt>,
     /// Finds the tools that hosts do not see.
     finder: Option<Arc<ToolFinder>>,
@@ -281,7 +282,18 @@ impl McpServer {
 
     /// Returns the listed tools, built-in ones last.
     pub(super) fn tools(&self) -> &[Tool] {
-        &self.shared.tools
+        self.shared.tools.values(self.gate().catalog())
+    }
+
+    /// Returns these as JSON text.
+    pub(super) fn tools_text(&self) -> String {
+        self.shared.tools.text(self.gate().catalog())
+    }
+
+    /// Returns whether clients list the same tools of both.
+    pub(super) fn has_same_tools(&self, other: &Self) -> bool {
+        let (own, others) = (self.gate().catalog(), other.gate().catalog());
+        self.shared.tools.is_same(own, &other.shared.tools, others)
     }
 
     /// Returns whether hosts find tools by a search.

@@ -1,8 +1,9 @@
 //! Which tools a host sees: each one, or a few that find and call the others.
 
-use rmcp::model::Tool;
-
-use super::{builtin::BuiltinTool, tools};
+use super::{
+    builtin::BuiltinTool,
+    listed_tools::{ListedItem, ListedTools},
+};
 use crate::{config::Surface, gate::Gate};
 
 /// What the operator says about the tools that hosts see.
@@ -27,7 +28,7 @@ pub struct ListedTool {
 
 /// What hosts see, and which built-in tools can be called.
 pub(super) struct ToolList {
-    pub(super) tools: Vec<Tool>,
+    pub(super) tools: ListedTools,
     pub(super) builtins: Vec<BuiltinTool>,
     /// Whether tools are found by a search.
     pub(super) is_compact: bool,
@@ -53,12 +54,25 @@ impl ShownTools {
 
     /// Returns what a model reads of each listed tool. How hosts put it together differs between them.
     pub fn texts(&self, gate: &Gate) -> Vec<ListedTool> {
-        let listing = |tool: Tool| ListedTool {
-            name: tool.name.to_string(),
-            description: tool.description.map(String::from).unwrap_or_default(),
-            schema: serde_json::json!(&*tool.input_schema).to_string(),
+        let listing = |item: &ListedItem| match item {
+            ListedItem::Entry(at) => {
+                let entry = gate.catalog().entries().get(*at)?;
+                Some(ListedTool {
+                    name: entry.name.clone(),
+                    description: entry.description.clone(),
+                    schema: entry.schema_text.get().to_owned(),
+                })
+            }
+            ListedItem::Builtin(builtin) => {
+                let tool = builtin.tool();
+                Some(ListedTool {
+                    name: tool.name.to_string(),
+                    description: tool.description.map(String::from).unwrap_or_default(),
+                    schema: serde_json::json!(&*tool.input_schema).to_string(),
+                })
+            }
         };
-        self.list(gate).tools.into_iter().map(listing).collect()
+        self.list(gate).tools.items().iter().filter_map(listing).collect()
     }
 
     /// Makes the list of hosts.
@@ -66,15 +80,17 @@ impl ShownTools {
         let mut builtins = BuiltinTool::needed(gate);
         let catalog = gate.catalog();
         if !self.is_compact(gate) {
-            let built_in = builtins.iter().map(|builtin| builtin.tool());
-            // Room for twice as many tools would stay.
-            let mut tools = Vec::with_capacity(catalog.listed().count() + builtins.len());
-            tools.extend(catalog.listed().map(tools::mcp_tool).chain(built_in));
+            let built_in = builtins.iter().copied().map(ListedItem::Builtin);
+            let tools = catalog.listed_places().map(ListedItem::Entry).chain(built_in).collect();
             return ToolList { tools, builtins, is_compact: false };
         }
         let few = BuiltinTool::of_compact(gate);
-        let exposed = catalog.listed().filter(|entry| self.exposed.contains(&entry.name));
-        let tools = few.iter().map(|it| it.tool()).chain(exposed.map(tools::mcp_tool)).collect();
+        let is_exposed = |at: &usize| {
+            let entry = catalog.entries().get(*at);
+            entry.is_some_and(|entry| self.exposed.contains(&entry.name))
+        };
+        let exposed = catalog.listed_places().filter(is_exposed).map(ListedItem::Entry);
+        let tools = few.iter().copied().map(ListedItem::Builtin).chain(exposed).collect();
         if few.contains(&BuiltinTool::ApiScript) && !builtins.contains(&BuiltinTool::TaskList) {
             // It tells what scripts have changed.
             builtins.push(BuiltinTool::TaskList);
@@ -86,6 +102,5 @@ impl ShownTools {
 
 /// Returns about how many bytes a tool takes in a list.
 fn size_of_tool(entry: &crate::catalog::CatalogEntry) -> usize {
-    let schema = serde_json::to_string(&*entry.input_schema).map_or(0, |text| text.len());
-    entry.name.len() + entry.description.len() + schema
+    entry.name.len() + entry.description.len() + entry.schema_text.get().len()
 }

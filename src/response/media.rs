@@ -60,7 +60,7 @@ impl<'tool> DeclaredMedia<'tool> {
         let is_shaped = rules.result_path.is_some()
             || rules.streaming.is_declared
             || tool.pagination().is_some()
-            || tool.returns.as_ref().is_some_and(|returns| !may_be_text(returns))
+            || tool.returns.as_deref().is_some_and(|returns| !may_be_text(returns))
             || tool.rpc().is_some()
             || !tool.errors.failed.is_empty()
             || subject == AnswerSubject::Tasks;

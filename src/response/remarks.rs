@@ -46,7 +46,7 @@ pub(crate) fn remarks(
             _ => continue,
         };
         // A default is right, and nobody chose it.
-        let is_default = entry.param.default.as_ref() == Some(value);
+        let is_default = entry.param.default.as_deref() == Some(value);
         if text.trim().is_empty() || is_default || !is_asked(&text) {
             continue;
         }

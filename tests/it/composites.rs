@@ -98,7 +98,7 @@ async fn params_have_their_declared_names_and_defaults() {
     assert!(refusal.contains("there is no parameter `e`"), "{refusal}");
     assert!(refusal.contains("`d` (string) is required"), "{refusal}");
     let entry = bench.gate.catalog().find("run").unwrap();
-    assert_eq!(entry.input_schema["properties"]["a.b"]["default"], 5);
+    assert_eq!(entry.input_schema()["properties"]["a.b"]["default"], 5);
 }
 
 /// Answers none of `count` requests before it has all of them.

@@ -157,7 +157,7 @@ fn values(schema: &Value, location: ParamLocation) -> BoxedStrategy<Value> {
 
 /// Arguments that fit the listed schema: what is required, and some of the rest.
 fn arguments(entry: &CatalogEntry) -> BoxedStrategy<Map<String, Value>> {
-    let schema = &entry.input_schema;
+    let schema = entry.input_schema();
     let required: BTreeSet<&str> = schema
         .get("required")
         .and_then(Value::as_array)

@@ -130,7 +130,7 @@ async fn a_filter_that_is_no_program_sends_nothing() {
 async fn the_filter_is_an_argument_that_is_not_sent() {
     let (bench, upstream) = bench(Answer::json(200, r#"{"a":1}"#)).await;
     let properties = |tool: &str| {
-        let schema = &bench.gate.catalog().find(tool).unwrap().input_schema;
+        let schema = bench.gate.catalog().find(tool).unwrap().input_schema();
         schema["properties"].as_object().unwrap().clone()
     };
     assert_eq!(properties("plain")["jq"]["type"], "string");

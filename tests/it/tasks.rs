@@ -244,7 +244,7 @@ async fn the_wait_of_a_call_is_checked() {
     assert!(refusal(json!({ "vm": "a", "wait": -1 })).unwrap_err().contains("cannot be negative"));
     assert!(refusal(json!({ "vm": "a", "wait": 1.5 })).is_err());
     let properties = |tool: &str| {
-        let schema = &bench.gate.catalog().find(tool).unwrap().input_schema;
+        let schema = bench.gate.catalog().find(tool).unwrap().input_schema();
         schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
     };
     assert_eq!(properties("backup"), ["vm", "jq", "wait"]);

@@ -55,7 +55,7 @@ use lower::include::{self, FragmentTexts, IncludeOutcome};
 use model::{AuthScheme, Descriptor};
 use programs::ProgramCheck;
 use source::{SourceError, SourceText};
-use yaml::YamlNode;
+use yaml::{YamlArena, YamlNode};
 
 pub use files::{FolderError, FragmentFiles};
 pub use programs::ProgramsChecked;
@@ -113,14 +113,16 @@ pub fn check(source: &SourceText) -> LoadedDescriptor {
 
 fn read_fragments(source: &SourceText, lints: LintChoice) -> LoadedDescriptor {
     let mut diagnostics = Vec::new();
-    let root = yaml::parse_yaml(source.text(), &mut diagnostics);
+    let arena = YamlArena::for_length(source.text().len());
+    let root = yaml::parse_yaml(source.text(), &arena, &mut diagnostics);
     let paths = root.as_ref().map(include::include_paths).unwrap_or_default();
     let without = |path: String| {
         let fragment = NoFiles.fragment(&path);
         (path, fragment.map(|_| 0..0))
     };
     let fragments: FragmentTexts = paths.into_iter().map(without).collect();
-    finish_loading(root, source, &fragments, lints, ProgramCheck::of_all(), diagnostics)
+    let how = (lints, &ProgramCheck::of_all());
+    finish_loading(root, source, &fragments, &arena, how, diagnostics)
 }
 
 /// Reads a descriptor out of `source` and the fragments that it includes.
@@ -159,42 +161,60 @@ fn read_with(
     files: &mut dyn FragmentFiles,
 ) -> (SourceText, LoadedDescriptor) {
     let end = source.text().len();
-    let mut diagnostics = Vec::new();
-    let root = yaml::parse_yaml(source.text(), &mut diagnostics);
-    let paths = root.as_ref().map(include::include_paths).unwrap_or_default();
-    if paths.is_empty() {
-        let none = FragmentTexts::new();
-        let loaded = finish_loading(root, &source, &none, lints, programs, diagnostics);
-        return (source, loaded);
-    }
+    let (none, how) = (FragmentTexts::new(), (lints, &programs));
+    let paths = match read_alone(&source, &none, how) {
+        Ok(loaded) => return (source, loaded),
+        Err(paths) => paths,
+    };
     let fragments = include::read_fragments(paths, &mut source, &mut |path| files.fragment(path));
     // The first tree borrowed a source that has grown since.
-    let mut diagnostics = Vec::new();
-    let root = yaml::parse_yaml(source.text().get(..end).unwrap_or_default(), &mut diagnostics);
-    let loaded = finish_loading(root, &source, &fragments, lints, programs, diagnostics);
+    let loaded = {
+        let mut diagnostics = Vec::new();
+        let arena = YamlArena::for_length(source.text().len());
+        let text = source.text().get(..end).unwrap_or_default();
+        let root = yaml::parse_yaml(text, &arena, &mut diagnostics);
+        finish_loading(root, &source, &fragments, &arena, how, diagnostics)
+    };
     (source, loaded)
+}
+
+/// Reads a descriptor that includes nothing; the error has the paths of what it includes.
+fn read_alone(
+    source: &SourceText,
+    none: &FragmentTexts,
+    how: (LintChoice, &ProgramCheck<'_>),
+) -> Result<LoadedDescriptor, Vec<String>> {
+    let mut diagnostics = Vec::new();
+    let arena = YamlArena::for_length(source.text().len());
+    let root = yaml::parse_yaml(source.text(), &arena, &mut diagnostics);
+    let paths = root.as_ref().map(include::include_paths).unwrap_or_default();
+    if !paths.is_empty() {
+        return Err(paths);
+    }
+    Ok(finish_loading(root, source, none, &arena, how, diagnostics))
 }
 
 /// Makes a descriptor of a tree.
 fn finish_loading<'tree>(
     root: Option<YamlNode<'tree>>,
     source: &'tree SourceText,
-    fragments: &FragmentTexts,
-    lints: LintChoice,
-    programs: ProgramCheck<'_>,
+    fragments: &'tree FragmentTexts,
+    arena: &'tree YamlArena<'tree>,
+    (lints, programs): (LintChoice, &ProgramCheck<'_>),
     mut diagnostics: Vec<Diagnostic>,
 ) -> LoadedDescriptor {
     let (mut descriptor, mut document) = (None, None);
     if let Some(root) = root {
-        let merged = include::merge_fragments(&root, source, fragments, &mut diagnostics);
-        let tree = match &merged {
-            IncludeOutcome::Nothing => Some(&root),
+        let root = arena.node(root);
+        let merged = include::merge_fragments(root, source, fragments, arena, &mut diagnostics);
+        let tree = match merged {
+            IncludeOutcome::Nothing => Some(root),
             IncludeOutcome::Tree(tree) => Some(tree),
             IncludeOutcome::Broken => None,
         };
         if let Some(tree) = tree {
             let is_checked = lints == LintChoice::Apply;
-            let (lowered, findings) = lower::lower(tree, source, &programs, is_checked);
+            let (lowered, findings) = lower::lower(tree, source, programs, is_checked);
             descriptor = lowered;
             diagnostics.extend(findings);
             document = descriptor.as_ref().and_then(|descriptor| document_of(descriptor, tree));

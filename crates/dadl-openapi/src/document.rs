@@ -1,6 +1,6 @@
 //! The bytes of a document, as a tree of values.
 
-use dadl_descriptor::yaml;
+use dadl_descriptor::yaml::{self, YamlArena};
 use dadl_text::{json::cost, text::begins_as_page};
 use serde_json::Value;
 use thiserror::Error;
@@ -83,7 +83,8 @@ pub(super) fn parse_tree(bytes: &[u8], most: u64) -> Result<(Value, u64), Docume
         return Ok((serde_json::from_str(text).map_err(DocumentError::Json)?, cost));
     }
     let mut findings = Vec::new();
-    match (yaml::parse_yaml(text, &mut findings), findings.into_iter().next()) {
+    let arena = YamlArena::for_length(text.len());
+    match (yaml::parse_yaml(text, &arena, &mut findings), findings.into_iter().next()) {
         (Some(root), _) => Ok((root.to_json(), 0)),
         (None, Some(finding)) => Err(DocumentError::Yaml(finding.message)),
         (None, None) => Err(DocumentError::Empty),

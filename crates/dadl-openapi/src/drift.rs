@@ -301,7 +301,7 @@ impl ToolOperation<'_> {
         }
         let params = self.tool.params.iter().enumerate().filter(|(at, _)| !used.contains(at));
         let others: Vec<(usize, &Param, ParamLocation)> =
-            params.filter_map(|(at, param)| Some((at, param, param.location()?))).collect();
+            params.filter_map(|(at, param)| Some((at, &**param, param.location()?))).collect();
         let mut moved = BTreeSet::new();
         for input in missing {
             let same = others.iter().find(|(_, param, _)| param.wire() == input.wire());
@@ -429,6 +429,7 @@ impl ToolOperation<'_> {
             .iter()
             .enumerate()
             .filter(|(_, param)| param.is_in(ParamLocation::Body))
+            .map(|(at, param)| (at, &**param))
             .collect();
         match in_body.as_slice() {
             // The runtime adds one.
@@ -553,7 +554,7 @@ impl ToolOperation<'_> {
             return None;
         }
         let shown: Vec<String> = input.values.iter().map(text::shown_value).collect();
-        let default = param.default.as_ref().map(text::shown_value);
+        let default = param.default.as_deref().map(text::shown_value);
         let is_said = |value: &String| {
             // A description may have another mark where a value was cut.
             let start = value.trim_end_matches('…');

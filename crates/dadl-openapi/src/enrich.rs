@@ -62,7 +62,7 @@ pub fn enrich_beside(
         let is_kept =
             response.transform.is_none() && !response.binary && !response.streaming.is_declared;
         if tool.returns.is_none() && is_kept {
-            tool.returns = results.of(tool, &operation.answer);
+            tool.returns = results.of(tool, &operation.answer).map(Box::new);
         }
     }
     for (name, schema) in results.into_types() {
@@ -157,7 +157,7 @@ fn schema_hints(param: &Param, shape: &ValueShape) -> Map<String, Value> {
     };
     match param.kind {
         ParamKind::Integer | ParamKind::Number => {
-            let default = param.default.as_ref().and_then(Value::as_f64);
+            let default = param.default.as_deref().and_then(Value::as_f64);
             let bound = |limit: &Option<Number>, fits: fn(f64, f64) -> bool| {
                 let limit = limit.clone()?;
                 let own = default.zip(limit.as_f64());
@@ -169,7 +169,7 @@ fn schema_hints(param: &Param, shape: &ValueShape) -> Map<String, Value> {
         ParamKind::String => {
             let values = &shape.values;
             let texts = values.iter().all(|it| it.as_str().is_some_and(|it| !it.is_empty()));
-            let fits = param.default.as_ref().is_none_or(|default| values.contains(default));
+            let fits = param.default.as_deref().is_none_or(|default| values.contains(default));
             let is_short = (1..=MAX_VALUES).contains(&values.len());
             add("enum", (texts && fits && is_short).then(|| values.clone().into()));
             let is_time = shape.format.as_deref() == Some("date-time");
@@ -369,8 +369,8 @@ mod tests {
     fn results_refer_to_the_schemas_that_they_need() {
         let descriptor = enriched("https://example.com/v1");
         let vm = Some(json!({ "$ref": "#/$defs/Vm" }));
-        assert_eq!(descriptor.tools[0].returns, vm);
-        assert_eq!(descriptor.tools[1].returns, vm, "behind the result path");
+        assert_eq!(descriptor.tools[0].returns.as_deref(), vm.as_ref());
+        assert_eq!(descriptor.tools[1].returns.as_deref(), vm.as_ref(), "behind the result path");
         let names: Vec<&str> = descriptor.types.keys().map(String::as_str).collect();
         assert_eq!(names, ["Host", "Own", "Vm"]);
         assert_eq!(descriptor.types["Own"], json!({ "type": "string" }), "the author's own stays");
@@ -414,7 +414,7 @@ definitions:
         let tool = &descriptor.tools[1];
         assert_eq!(tool.params[0].description.as_deref(), Some("A name."));
         assert_eq!(tool.value_hints["name"]["enum"], json!(["a", "b"]));
-        assert_eq!(tool.returns, Some(json!({ "type": "string" })));
+        assert_eq!(tool.returns.as_deref(), Some(&json!({ "type": "string" })));
     }
 
     #[test]

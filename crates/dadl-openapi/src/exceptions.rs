@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dadl_descriptor::yaml::{self, YamlEntry, YamlNode, YamlValue};
+use dadl_descriptor::yaml::{self, YamlArena, YamlEntry, YamlNode, YamlValue};
 use thiserror::Error;
 
 use super::{
@@ -117,7 +117,8 @@ impl ExceptionFile {
     /// Says all that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Vec<ExceptionProblem>> {
         let mut findings = Vec::new();
-        let root = yaml::parse_yaml(text, &mut findings);
+        let arena = YamlArena::for_length(text.len());
+        let root = yaml::parse_yaml(text, &arena, &mut findings);
         let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
         let mut problems: Vec<ExceptionProblem> = findings
             .into_iter()
@@ -226,7 +227,7 @@ fn exception(node: &YamlNode<'_>, line: usize) -> Result<DriftException, Vec<Exc
         parameter: None,
         message: None,
     };
-    for YamlEntry { key, value, .. } in entries {
+    for YamlEntry { key, value, .. } in *entries {
         let text = value.text().unwrap_or_default().trim();
         let mut pattern = || match SchemaPattern::new(text) {
             Ok(pattern) => Some(pattern),

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use dadl_descriptor::model::{Param, ParamLocation, RequestMethod, Tool};
+use dadl_descriptor::model::{Param, ParamLocation, RequestMethod, Shared, Tool};
 use dadl_text::names::path::{anonymous, of_base_url, path_placeholders, spellings};
 use serde_json::Value;
 
@@ -132,7 +132,7 @@ pub(super) fn in_path<'api>(
         .filter(|(number, _)| !fixed.iter().any(|(at, _)| at == number))
         .map(|(_, name)| name);
     let pairs = theirs.zip(tool.path().placeholders()).filter_map(|(name, own)| {
-        let is_own = |param: &Param| param.is_in(ParamLocation::Path) && param.name == own;
+        let is_own = |param: &Shared<Param>| param.is_in(ParamLocation::Path) && param.name == own;
         let at = tool.params.iter().position(is_own)?;
         Some((at, path_input(operation, name)?))
     });
@@ -143,8 +143,8 @@ pub(super) fn in_path<'api>(
 pub(super) fn matching_param(tool: &Tool, input: &OperationInput) -> Option<usize> {
     let is_place = |param: &Param| param.is_in(input.location);
     let plain = |name: &str| name.trim_end_matches("[]").to_owned();
-    let is_same = |param: &Param| is_place(param) && param.wire() == input.wire();
-    let is_like = |param: &Param| {
+    let is_same = |param: &Shared<Param>| is_place(param) && param.wire() == input.wire();
+    let is_like = |param: &Shared<Param>| {
         is_place(param)
             && if input.location == ParamLocation::Header {
                 param.wire().eq_ignore_ascii_case(input.wire())

@@ -153,7 +153,7 @@ impl CallArguments {
             WordTrust::Caller | WordTrust::Script(_) => self.handles.at.as_slice(),
         };
         at.iter()
-            .filter_map(|at| Some((&self.params.get(*at)?.param, self.values.get(*at)?.as_ref()?)))
+            .filter_map(|at| Some((&*self.params.get(*at)?.param, self.values.get(*at)?.as_ref()?)))
     }
 
     fn named_in_others(&self) -> impl Iterator<Item = &Value> {

@@ -15,7 +15,7 @@ fn comma(lead: StylePrefix, explode: bool) -> ParamStyle {
 
 fn param(style: ParamStyle, location: ParamLocation, kind: ParamKind) -> Param {
     let form = ParamForm { style, ..ParamForm::default() };
-    Param { form, ..Param::new("n", ParamRole::Sent(location), kind) }
+    Param { form: form.into(), ..Param::new("n", ParamRole::Sent(location), kind) }
 }
 
 fn lower_path(style: ParamStyle, kind: ParamKind, value: &Value) -> String {

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use dadl_descriptor::yaml;
+use dadl_descriptor::yaml::{self, YamlArena};
 use dadl_simulator::{ScriptedSite, ServerScript, serve_script};
 use serde_json::Value;
 
@@ -70,7 +70,8 @@ fn read(path: &Path) -> Result<ServerScript, CliFailure> {
         Ok(script) => script,
         Err(_) => {
             let mut findings = Vec::new();
-            let root = yaml::parse_yaml(&text, &mut findings);
+            let arena = YamlArena::for_length(text.len());
+            let root = yaml::parse_yaml(&text, &arena, &mut findings);
             let why = || findings.last().map_or_else(String::new, |it| it.message.clone());
             root.ok_or_else(|| wrong(why()))?.to_json()
         }

@@ -201,7 +201,7 @@ async fn a_wrong_password_is_said_and_not_tried_again_at_once() {
 async fn the_datacenter_is_set_once() {
     let bench = Bench::new().await;
     let entry = bench.app.gate.catalog().find("create_backup").unwrap();
-    let schema = Value::Object((*entry.input_schema).clone());
+    let schema = Value::Object(entry.input_schema());
     assert_eq!(schema["properties"]["dc"]["default"], "main", "{schema}");
     assert!(!schema["required"].as_array().unwrap().contains(&json!("dc")), "{schema}");
     assert_eq!(schema["required"], json!(["vm", "definition"]));

@@ -14,7 +14,11 @@
 mod printer;
 mod quotes;
 
-use super::{diagnostic::Diagnostic, source::SourceText, yaml};
+use super::{
+    diagnostic::Diagnostic,
+    source::SourceText,
+    yaml::{self, YamlArena},
+};
 use printer::UnsupportedSyntax;
 
 /// Why a text was not formatted; nothing is half formatted.
@@ -39,7 +43,8 @@ pub fn format(source: &SourceText) -> Result<String, FormatError> {
         return Err(FormatError::Layout { message, offset: 0 });
     }
     let mut findings = Vec::new();
-    if yaml::parse_yaml(source.text(), &mut findings).is_none() {
+    let arena = YamlArena::for_length(source.text().len());
+    if yaml::parse_yaml(source.text(), &arena, &mut findings).is_none() {
         if findings.is_empty() {
             // Nothing but comments.
             return Ok(source.text().to_owned());
@@ -82,9 +87,10 @@ fn formatted(text: &str) -> Result<String, FormatError> {
 /// Returns whether two texts have the same tree and the same problems.
 fn is_same_tree(before: &str, after: &str) -> bool {
     let (mut problems_before, mut problems_after) = (Vec::new(), Vec::new());
+    let arena = YamlArena::for_length(before.len() + after.len());
     let trees = (
-        yaml::parse_yaml(before, &mut problems_before),
-        yaml::parse_yaml(after, &mut problems_after),
+        yaml::parse_yaml(before, &arena, &mut problems_before),
+        yaml::parse_yaml(after, &arena, &mut problems_after),
     );
     let codes = |findings: &[Diagnostic]| -> Vec<_> {
         findings.iter().map(|finding| (finding.code, finding.message.clone())).collect()

@@ -211,7 +211,7 @@ proptest! {
         }
         let mut findings = Vec::new();
         // Some layouts are no YAML; most are.
-        if crate::yaml::parse_yaml(&text, &mut findings).is_none() {
+        if crate::yaml::parse_yaml(&text, &crate::yaml::YamlArena::default(), &mut findings).is_none() {
             return Ok(());
         }
         // That the tree is the same is checked inside.

@@ -105,7 +105,7 @@ fn each_text<'tree>(root: &'tree YamlNode<'tree>, take: &mut dyn FnMut(&LintText
                 }
             }
             YamlValue::Mapping(entries) => {
-                for entry in entries {
+                for entry in *entries {
                     path.push(&entry.key);
                     walk(&entry.value, path, seen, take);
                     path.pop();

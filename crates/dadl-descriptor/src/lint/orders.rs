@@ -129,7 +129,7 @@ fn hidden(
 fn check_names(node: &YamlNode<'_>, lint: &mut LintContext<'_>) {
     match &node.value {
         YamlValue::Mapping(entries) => {
-            for entry in entries {
+            for entry in *entries {
                 hidden(
                     &entry.key,
                     &entry.key_span,

@@ -69,7 +69,7 @@ pub(super) fn lower_body_kind<'tree>(
         _ if is_multipart => {}
         whole => check_whole(whole, &mime, context),
     }
-    if is_multipart { BodyKind::Multipart } else { BodyKind::Raw(mime) }
+    if is_multipart { BodyKind::Multipart } else { BodyKind::Raw(Box::new(mime)) }
 }
 
 fn is_file(param: &Param) -> bool {
@@ -81,7 +81,7 @@ fn member_encoding(mime: &Mime) -> Option<BodyKind> {
     if mime.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED.essence_str() {
         Some(BodyKind::Form)
     } else if mime.suffix() == Some(mime::JSON) {
-        Some(BodyKind::JsonAs(mime.clone()))
+        Some(BodyKind::JsonAs(Box::new(mime.clone())))
     } else {
         is_json(mime).then_some(BodyKind::Json)
     }

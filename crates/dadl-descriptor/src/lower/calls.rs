@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     diagnostic::RuleCode,
-    model::{BodyKind, Param, ParamKind, Tool, task::TaskCall},
+    model::{BodyKind, Param, ParamKind, Shared, Tool, task::TaskCall},
 };
 
 /// What a call that only looks may use.
@@ -34,7 +34,7 @@ impl ReadOnlyCall<'_> {
         context: &mut LowerContext<'tree>,
     ) -> Option<TaskCall> {
         let Self { code, tool_key, .. } = *self;
-        let sends_file = |param: &Param| param.kind == ParamKind::FileUrl;
+        let sends_file = |param: &Shared<Param>| param.kind == ParamKind::FileUrl;
         if let Some(entry) = section.entry(tool_key)
             && (!tool.only_reads()
                 || tool.response.binary
@@ -58,7 +58,7 @@ impl ReadOnlyCall<'_> {
         &self,
         section: &YamlSection<'tree>,
         (kind, callee): (&str, &str),
-        params: &[Param],
+        params: &[Shared<Param>],
         context: &mut LowerContext<'tree>,
     ) -> Option<Map<String, Json>> {
         let code = self.code;
@@ -99,7 +99,8 @@ impl ReadOnlyCall<'_> {
                 arguments.insert(name.to_owned(), value);
             }
         }
-        let is_missing = |param: &&Param| param.is_needed() && !arguments.contains_key(&param.name);
+        let is_missing =
+            |param: &&Shared<Param>| param.is_needed() && !arguments.contains_key(&param.name);
         for param in params.iter().filter(is_missing) {
             let message = format!("the {kind} `{callee}` requires `{}`", param.name);
             context

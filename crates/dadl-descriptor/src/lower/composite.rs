@@ -169,7 +169,7 @@ fn lower<'tree>(
         access,
         description,
         hints: Vec::new(),
-        params,
+        params: params.into_iter().map(Into::into).collect(),
         value_hints: BTreeMap::new(),
         script,
         timeout,

@@ -1,6 +1,6 @@
 //! `backend.defaults`: what it says, ready to be copied into tools.
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 
 use super::{
     context::{LowerContext, MappingPlace, YamlSection, YamlText},
@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{
     code,
-    model::{AuthScheme, ErrorRules, Pagination, ResponseRules},
+    model::{AuthScheme, ErrorRules, HeaderFields, Pagination, ResponseRules, Shared},
 };
 
 /// `defaults.headers`. Its `Content-Type` describes bodies and is kept apart: a request without
 /// a body has none.
 #[derive(Default)]
 pub(super) struct DefaultHeaders<'tree> {
-    pub(super) fields: Vec<(HeaderName, HeaderValue)>,
+    pub(super) fields: Shared<HeaderFields>,
     pub(super) content_type: Option<YamlText<'tree>>,
     names: Vec<YamlText<'tree>>,
 }
@@ -90,9 +90,9 @@ pub(super) struct Defaults<'tree> {
     pub(super) headers: DefaultHeaders<'tree>,
     pub(super) content_type: Option<YamlText<'tree>>,
     pub(super) nest_body_keys: bool,
-    pub(super) pagination: Option<Pagination>,
-    pub(super) errors: ErrorRules,
-    pub(super) response: ResponseRules,
+    pub(super) pagination: Option<Shared<Pagination>>,
+    pub(super) errors: Shared<ErrorRules>,
+    pub(super) response: Shared<ResponseRules>,
     /// What all methods share, when the tools are methods of a JSON-RPC API.
     pub(super) rpc: Option<jsonrpc::JsonRpcShared>,
 }
@@ -140,9 +140,9 @@ pub(super) fn lower_defaults<'tree>(
         headers,
         content_type,
         nest_body_keys,
-        pagination: pagination::lower(&section, context),
-        errors: errors::lower(&section, context).unwrap_or_default(),
-        response: response::lower(&section, context).unwrap_or_default(),
+        pagination: pagination::lower(&section, context).map(Shared::from),
+        errors: errors::lower(&section, context).map(Shared::from).unwrap_or_default(),
+        response: response::lower(&section, context).map(Shared::from).unwrap_or_default(),
         rpc: None,
     }
 }

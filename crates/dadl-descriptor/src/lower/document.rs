@@ -4,7 +4,6 @@ use dadl_text::names::{
     nearest_name,
     path::{self, BraceError},
 };
-use http::{HeaderName, HeaderValue};
 use thiserror::Error;
 
 use super::{
@@ -20,7 +19,8 @@ use crate::{
     code,
     diagnostic::Diagnostic,
     model::{
-        AuthScheme, Descriptor, UnlistedParams, auth::rules::AuthRules, keywords::SearchKeywords,
+        AuthScheme, Descriptor, HeaderFields, Shared, UnlistedParams, auth::rules::AuthRules,
+        keywords::SearchKeywords,
     },
     programs::ProgramCheck,
     source::SourceText,
@@ -185,7 +185,7 @@ fn check_requires<'tree>(top: &YamlSection<'tree>, context: &mut LowerContext<'t
 fn lower_backend<'tree>(
     backend: &YamlSection<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Option<(Descriptor, Vec<(HeaderName, HeaderValue)>)> {
+) -> Option<(Descriptor, Shared<HeaderFields>)> {
     let name = backend_name(backend, context);
     let rpc = jsonrpc::lower(backend, context);
     let version = meta::lower_version(backend, context);

@@ -95,7 +95,7 @@ fn find_tool<'descriptor>(
 }
 
 fn required_params(tool: &Tool) -> impl Iterator<Item = &Param> {
-    tool.params.iter().filter(|param| param.is_needed())
+    tool.params.iter().map(|param| &**param).filter(|param| param.is_needed())
 }
 
 fn meant_tool(

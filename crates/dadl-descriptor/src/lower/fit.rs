@@ -229,7 +229,7 @@ impl<'tree> FitReader<'_, 'tree> {
         for entry in section.entries() {
             let version = self.read_version(&entry.key, &entry.key_span);
             let nodes = match &entry.value.value {
-                YamlValue::Sequence(items) => items.as_slice(),
+                YamlValue::Sequence(items) => *items,
                 _ => std::slice::from_ref(&entry.value),
             };
             for node in nodes {

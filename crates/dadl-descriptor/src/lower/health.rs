@@ -14,8 +14,8 @@ use super::{
 use crate::{
     code,
     model::{
-        AccessLevel, BodyKind, BodyRules, ErrorRules, HealthCheck, RequestMethod, ResponseRules,
-        RestOperation, Tool, ToolRequest,
+        AccessLevel, BodyKind, BodyRules, ErrorRules, HealthCheck, RequestMethod, RestOperation,
+        Shared, Tool, ToolRequest,
     },
     yaml::YamlValue,
 };
@@ -80,7 +80,7 @@ pub(super) fn lower<'tree>(
         "Whether the backend {} can be reached and takes the credential: `ok`, else `error`.",
         name.unwrap_or_default()
     );
-    tool.returns = Some(result_schema());
+    tool.returns = Some(Box::new(result_schema()));
     // The state of now, and not that after a while.
     tool.errors.retry.max_retries = 0;
     Some(HealthCheck {
@@ -149,7 +149,7 @@ fn lower_declared<'tree>(
         context.error(code::HEALTH_PARAMS, &text.span, message).label("a check has no arguments");
     }
     tool.params.retain(|param| param.default.is_some());
-    tool.response = ResponseRules::default();
+    tool.response = Shared::default();
     if let Some(http) = tool.http_mut() {
         http.pagination = None;
     }
@@ -199,7 +199,7 @@ fn lower_inline<'tree>(
     Some(Tool {
         access: Some(access),
         headers: defaults.headers.fields.clone(),
-        errors: ErrorRules { retry_on: Vec::new(), ..defaults.errors.clone() },
+        errors: ErrorRules { retry_on: Vec::new(), ..(*defaults.errors).clone() }.into(),
         ..Tool::new(HealthCheck::NAME.to_owned(), ToolRequest::Http(http))
     })
 }

@@ -14,7 +14,7 @@ use crate::{
     FolderError, code,
     diagnostic::Diagnostic,
     source::{MAX_BYTES, SourceText},
-    yaml::{self, MAX_NODES, YamlEntry, YamlNode, YamlValue},
+    yaml::{self, MAX_NODES, YamlArena, YamlEntry, YamlNode, YamlValue},
 };
 
 /// A file includes no more fragments than this.
@@ -78,7 +78,7 @@ fn include_items<'tree>(
         _ => None,
     };
     let items = match entry.map(|entry| &entry.value.value) {
-        Some(YamlValue::Sequence(items)) => items.as_slice(),
+        Some(YamlValue::Sequence(items)) => *items,
         _ => &[],
     };
     items.iter()
@@ -89,7 +89,7 @@ pub(crate) enum IncludeOutcome<'tree> {
     /// There are none.
     Nothing,
     /// The tree with the fragments in it.
-    Tree(YamlNode<'tree>),
+    Tree(&'tree YamlNode<'tree>),
     /// At least one is missing; what it would have brought says nothing about the file.
     Broken,
 }
@@ -99,6 +99,7 @@ pub(crate) fn merge_fragments<'tree>(
     root: &'tree YamlNode<'tree>,
     source: &'tree SourceText,
     fragments: &'tree FragmentTexts,
+    arena: &'tree YamlArena<'tree>,
     findings: &mut Vec<Diagnostic>,
 ) -> IncludeOutcome<'tree> {
     let YamlValue::Mapping(entries) = &root.value else { return IncludeOutcome::Nothing };
@@ -106,7 +107,8 @@ pub(crate) fn merge_fragments<'tree>(
         return IncludeOutcome::Nothing;
     }
     let mut context = LowerContext::new(source, root);
-    let mut merger = IncludeMerger { tree: root.clone(), parsed: HashMap::new(), room: MAX_NODES };
+    let (parsed, room) = (HashMap::new(), MAX_NODES);
+    let mut merger = IncludeMerger { tree: root.clone(), arena, parsed, room };
     let mut whole = true;
     let start = root.span.start..root.span.start;
     if let Some(top) = context.open(root, &start, MappingPlace::Only("the file")) {
@@ -121,11 +123,12 @@ pub(crate) fn merge_fragments<'tree>(
         }
     }
     findings.append(&mut context.findings);
-    if whole { IncludeOutcome::Tree(merger.tree) } else { IncludeOutcome::Broken }
+    if whole { IncludeOutcome::Tree(arena.node(merger.tree)) } else { IncludeOutcome::Broken }
 }
 
 struct IncludeMerger<'tree> {
     tree: YamlNode<'tree>,
+    arena: &'tree YamlArena<'tree>,
     /// The keys of each fragment; `None` when it cannot be used, which was said.
     parsed: HashMap<&'tree str, Option<Vec<YamlEntry<'tree>>>>,
     /// How many values may still be added.
@@ -168,10 +171,14 @@ impl<'tree> IncludeMerger<'tree> {
                 .help("name keys with dots between them, such as `backend.defaults.errors`");
             return None;
         }
-        match descend(&mut self.tree, &names, &into.span) {
-            Ok(target) => {
-                fill_missing(target, keys);
-                replace_entries(target, overrides.to_vec());
+        let arena = self.arena;
+        let merge = |target: &mut Vec<YamlEntry<'tree>>| {
+            fill_missing(target, &keys, arena);
+            replace_entries(target, overrides, arena);
+        };
+        match changed(&self.tree, &names, &into.span, arena, &merge) {
+            Ok(tree) => {
+                self.tree = tree;
                 Some(())
             }
             Err(found) => {
@@ -215,7 +222,7 @@ impl<'tree> IncludeMerger<'tree> {
         match self.parsed.entry(path) {
             hash_map::Entry::Occupied(known) => known.get().clone(),
             hash_map::Entry::Vacant(place) => {
-                place.insert(parse_fragment(path, range, context)).clone()
+                place.insert(parse_fragment(path, range, self.arena, context)).clone()
             }
         }
     }
@@ -225,30 +232,24 @@ impl<'tree> IncludeMerger<'tree> {
 fn parse_fragment<'tree>(
     path: &str,
     range: &Range<usize>,
+    arena: &'tree YamlArena<'tree>,
     context: &mut LowerContext<'tree>,
 ) -> Option<Vec<YamlEntry<'tree>>> {
     let source: &'tree SourceText = context.source;
     let text = source.text().get(range.clone()).unwrap_or_default();
     let mut findings = Vec::new();
-    let root = yaml::parse_yaml(text, &mut findings);
-    for finding in &mut findings {
-        yaml::shift(&mut finding.span, range.start);
-    }
+    let root = yaml::parse_part(text, range.start, arena, &mut findings);
     let broken = root.is_none() && !findings.is_empty();
     context.findings.append(&mut findings);
     if broken {
         return None;
     }
     let start = range.start..range.start;
-    let Some(YamlNode { value: YamlValue::Mapping(mut entries), .. }) = root else {
+    let Some(YamlNode { value: YamlValue::Mapping(entries), .. }) = root else {
         context.error(code::FRAGMENT, &start, format!("the fragment `{path}` is not a mapping"));
         return None;
     };
-    for entry in &mut entries {
-        yaml::shift(&mut entry.key_span, range.start);
-        entry.value.shift(range.start);
-    }
-    if !is_fragment(&entries) {
+    if !is_fragment(entries) {
         context
             .error(code::FRAGMENT, &start, format!("`{path}` is not marked as a fragment"))
             .help("write `_fragment: true` at its top");
@@ -260,8 +261,7 @@ fn parse_fragment<'tree>(
             .help("include both from the descriptor");
         return None;
     }
-    entries.retain(|entry| !entry.key.starts_with('_'));
-    Some(entries)
+    Some(entries.iter().filter(|entry| !entry.key.starts_with('_')).cloned().collect())
 }
 
 /// Returns the keys that win over those of the fragment; `None` when they are no mapping.
@@ -280,45 +280,46 @@ fn lower_overrides<'tree>(
     }
 }
 
-/// Returns the keys of the mapping that `names` leads to, making what is not there; the error is
-/// the kind of value that is in the way.
-fn descend<'node, 'tree>(
-    mut node: &'node mut YamlNode<'tree>,
+/// Returns a tree in which the keys of the mapping that `names` leads to are changed, made where they are not
+/// there; the error is the kind of value that is in the way.
+fn changed<'tree>(
+    node: &YamlNode<'tree>,
     names: &[&'tree str],
     span: &Range<usize>,
-) -> Result<&'node mut Vec<YamlEntry<'tree>>, &'static str> {
-    for name in names {
-        let entries = as_mapping(node)?;
-        let at = entries.iter().position(|entry| entry.key == *name).unwrap_or(entries.len());
-        if at == entries.len() {
-            entries.push(YamlEntry {
-                key: (*name).into(),
-                key_span: span.clone(),
-                value: YamlNode { value: YamlValue::Null, span: span.clone() },
-            });
+    arena: &'tree YamlArena<'tree>,
+    change: &dyn Fn(&mut Vec<YamlEntry<'tree>>),
+) -> Result<YamlNode<'tree>, &'static str> {
+    let mut entries = match &node.value {
+        YamlValue::Mapping(entries) => entries.to_vec(),
+        // A key without a value becomes one.
+        YamlValue::Null => Vec::new(),
+        _ => return Err(node.kind()),
+    };
+    match names.split_first() {
+        None => change(&mut entries),
+        Some((name, rest)) => {
+            let null = YamlNode { value: YamlValue::Null, span: span.clone() };
+            match entries.iter_mut().find(|entry| entry.key == *name) {
+                Some(entry) => entry.value = changed(&entry.value, rest, span, arena, change)?,
+                None => entries.push(YamlEntry {
+                    key: (*name).into(),
+                    key_span: span.clone(),
+                    value: changed(&null, rest, span, arena, change)?,
+                }),
+            }
         }
-        node = entries.get_mut(at).map(|entry| &mut entry.value).ok_or("nothing")?;
     }
-    as_mapping(node)
-}
-
-/// Returns the entries of a mapping; a key without a value becomes one.
-fn as_mapping<'node, 'tree>(
-    node: &'node mut YamlNode<'tree>,
-) -> Result<&'node mut Vec<YamlEntry<'tree>>, &'static str> {
-    if matches!(node.value, YamlValue::Null) {
-        node.value = YamlValue::Mapping(Vec::new());
-    }
-    let kind = node.kind();
-    match &mut node.value {
-        YamlValue::Mapping(entries) => Ok(entries),
-        _ => Err(kind),
-    }
+    let value = YamlValue::Mapping(arena.entries(entries.into_iter()));
+    Ok(YamlNode { value, span: node.span.clone() })
 }
 
 /// Adds what `target` does not have; a key without a value counts as not there.
-fn fill_missing<'tree>(target: &mut Vec<YamlEntry<'tree>>, fragment: Vec<YamlEntry<'tree>>) {
-    combine_entries(target, fragment, &|own, other| {
+fn fill_missing<'tree>(
+    target: &mut Vec<YamlEntry<'tree>>,
+    fragment: &[YamlEntry<'tree>],
+    arena: &'tree YamlArena<'tree>,
+) {
+    combine_entries(target, fragment, arena, &|own, other| {
         if matches!(own.value, YamlValue::Null) {
             *own = other;
         }
@@ -326,14 +327,19 @@ fn fill_missing<'tree>(target: &mut Vec<YamlEntry<'tree>>, fragment: Vec<YamlEnt
 }
 
 /// Puts `overrides` in the place of what `target` has.
-fn replace_entries<'tree>(target: &mut Vec<YamlEntry<'tree>>, overrides: Vec<YamlEntry<'tree>>) {
-    combine_entries(target, overrides, &|own, other| *own = other);
+fn replace_entries<'tree>(
+    target: &mut Vec<YamlEntry<'tree>>,
+    overrides: &[YamlEntry<'tree>],
+    arena: &'tree YamlArena<'tree>,
+) {
+    combine_entries(target, overrides, arena, &|own, other| *own = other);
 }
 
 /// Merges deeply; `settle` decides about values of which one at least is no mapping.
 fn combine_entries<'tree>(
     target: &mut Vec<YamlEntry<'tree>>,
-    others: Vec<YamlEntry<'tree>>,
+    others: &[YamlEntry<'tree>],
+    arena: &'tree YamlArena<'tree>,
     settle: &dyn Fn(&mut YamlNode<'tree>, YamlNode<'tree>),
 ) {
     let places: HashMap<String, usize> =
@@ -341,12 +347,14 @@ fn combine_entries<'tree>(
     for other in others {
         let own = places.get(other.key.as_ref()).and_then(|at| target.get_mut(*at));
         match own {
-            None => target.push(other),
-            Some(own) => match (&mut own.value.value, other.value) {
-                (YamlValue::Mapping(own), YamlNode { value: YamlValue::Mapping(others), .. }) => {
-                    combine_entries(own, others, settle);
+            None => target.push(other.clone()),
+            Some(own) => match (&own.value.value, &other.value.value) {
+                (YamlValue::Mapping(entries), YamlValue::Mapping(others)) => {
+                    let mut entries = entries.to_vec();
+                    combine_entries(&mut entries, others, arena, settle);
+                    own.value.value = YamlValue::Mapping(arena.entries(entries.into_iter()));
                 }
-                (_, other) => settle(&mut own.value, other),
+                _ => settle(&mut own.value, other.value.clone()),
             },
         }
     }

@@ -84,7 +84,7 @@ fn lower_words<'tree>(
         context.warning(code::KEYWORDS, &entry.value.span, message);
     }
     let mut said = Vec::new();
-    for item in items {
+    for item in *items {
         let Some(text) = context.node_text(item, format_args!("a word")) else { continue };
         if text.value.chars().count() > LONGEST || !text.value.contains(char::is_alphanumeric) {
             let message = format!("`{}` is no word of up to {LONGEST} characters", entry.key);

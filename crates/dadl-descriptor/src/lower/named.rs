@@ -86,7 +86,7 @@ pub(super) fn declared_names<'tree>(
 ) -> BTreeSet<&'tree str> {
     keys.iter()
         .filter_map(|key| match &backend.entry(key)?.value.value {
-            YamlValue::Mapping(entries) => Some(entries),
+            YamlValue::Mapping(entries) => Some(*entries),
             _ => None,
         })
         .flatten()

@@ -173,7 +173,7 @@ fn lower_param<'tree>(
     let role = role?;
     Some(Param {
         required: required.unwrap_or_default() || role == ParamRole::Sent(ParamLocation::Path),
-        default,
+        default: default.map(Box::new),
         description,
         ..Param::new(name, role, kind)
     })

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     code,
     model::{
-        AccessLevel, Composite, Descriptor, Param, ParamKind, Tool,
+        AccessLevel, Composite, Descriptor, Param, ParamKind, Shared, Tool,
         preview::{MOST_READS, PreviewRule, ShownMember},
         task::TaskCall,
     },
@@ -98,7 +98,7 @@ fn lower_rule<'tree>(
 }
 
 /// The name and the parameters of what a person is asked about.
-type Asked<'model> = (&'model str, &'model [Param]);
+type Asked<'model> = (&'model str, &'model [Shared<Param>]);
 
 /// Finds a tool or composite before whose calls a person is asked.
 fn asked_about<'tree, 'model>(

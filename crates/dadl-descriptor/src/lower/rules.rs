@@ -10,7 +10,7 @@ use super::{
 use crate::{
     code,
     model::{
-        Descriptor, ErrorHint, ParamKind, ParamLocation, RequestRate, Tool,
+        Descriptor, ErrorHint, ErrorRules, ParamKind, ParamLocation, RequestRate, Shared, Tool,
         condition::AnswerCondition, json_path::JsonPath,
     },
     yaml::{YamlNode, YamlValue},
@@ -112,11 +112,22 @@ fn error_rules<'tree>(
             .warning(code::ERROR_RULES, &section.span, "`errors` says nothing")
             .help("write where messages are, or remove it");
     }
+    // Most tools have the rules of the defaults in common, and then these as well.
+    let mut last: Option<[Shared<ErrorRules>; 2]> = None;
     for tool in all_tools(descriptor) {
-        tool.errors.messages.clone_from(&messages);
-        tool.errors.failed.clone_from(&failed);
-        tool.errors.results.clone_from(&results);
-        tool.errors.hints = Arc::clone(&hints);
+        if let Some([before, after]) = &last
+            && tool.errors.is_same(before)
+        {
+            tool.errors = after.clone();
+            continue;
+        }
+        let before = tool.errors.clone();
+        let rules = &mut *tool.errors;
+        rules.messages.clone_from(&messages);
+        rules.failed.clone_from(&failed);
+        rules.results.clone_from(&results);
+        rules.hints = Arc::clone(&hints);
+        last = Some([before, tool.errors.clone()]);
     }
 }
 

@@ -124,7 +124,7 @@ fn lower_value<'tree>(
         YamlValue::Mapping(entries) => {
             let mut seen = BTreeSet::new();
             let mut members = Some(Vec::new());
-            for entry in entries {
+            for entry in *entries {
                 let own = entry.key.as_ref();
                 let named = own.strip_suffix(CREDENTIAL_KEY).filter(|name| {
                     !name.is_empty() && matches!(entry.value.value, YamlValue::String(_))

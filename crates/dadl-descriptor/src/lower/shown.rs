@@ -71,7 +71,7 @@ pub(super) fn lower<'tree>(
             }
         }
         let omitted = omit.iter().map(|name| name.value.to_owned()).collect();
-        tool.shown = ShownRules { omitted, omits_empty: !empty, required };
+        tool.shown = ShownRules { omitted, omits_empty: !empty, required }.into();
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
         let found = loaded("{\"*\": {omit: [href], empty: false}, find: {empty: true}}");
         assert_eq!(found.diagnostics, []);
         let tools = found.descriptor.unwrap().tools;
-        let shown: Vec<_> = tools.into_iter().map(|tool| tool.shown).collect();
+        let shown: Vec<_> = tools.iter().map(|tool| (*tool.shown).clone()).collect();
         let expected = [
             rules(&["href"], true, &["id"]),
             rules(&["href"], false, &[]),

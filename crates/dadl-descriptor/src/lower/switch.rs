@@ -12,7 +12,7 @@ use crate::{
     code,
     diagnostic::RuleCode,
     model::{
-        AccessLevel, Descriptor, Param, ParamLocation, Tool,
+        AccessLevel, Descriptor, Param, ParamLocation, Shared, Tool,
         switch::{McpSwitch, OffAnswers, SwitchState},
     },
     yaml::YamlValue,
@@ -130,12 +130,12 @@ fn occupied_by(name: &HeaderName, descriptor: &Descriptor) -> Option<String> {
     if descriptor.auth_rules.logins.values().any(|login| login.uses_header(name)) {
         return Some("a login".to_owned());
     }
-    let is_it = |param: &Param| {
+    let is_it = |param: &Shared<Param>| {
         param.is_in(ParamLocation::Header) && param.name.eq_ignore_ascii_case(name.as_str())
     };
     let sets = |tool: &Tool| {
         tool.headers.iter().any(|(field, _)| field == name)
-            || tool.idempotency.as_ref() == Some(name)
+            || tool.idempotency.as_deref() == Some(name)
             || tool.params.iter().any(is_it)
     };
     let checks = descriptor.health.iter().map(|health| &health.tool);

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     code,
     model::{
-        BodyKind, Param, ParamKind, Tool,
+        BodyKind, Param, ParamKind, Shared, Tool,
         condition::AnswerCondition,
         json_path::JsonPath,
         task::{TASK, TaskCall, TaskRules, carried},
@@ -310,7 +310,8 @@ fn lower_arguments<'tree>(
             .error(code::TASK_CALL, &given.span, format!("`{key}` does not say which task"))
             .help(format!("give one argument the value \"{TASK}\""));
     }
-    let is_missing = |param: &&Param| param.is_needed() && !arguments.contains_key(&param.name);
+    let is_missing =
+        |param: &&Shared<Param>| param.is_needed() && !arguments.contains_key(&param.name);
     // What is missing was probably meant by what is not known, or by what is not there.
     let is_said = is_unknown || !names_task;
     for param in tool.params.iter().filter(is_missing).filter(|_| !is_said) {
@@ -319,7 +320,7 @@ fn lower_arguments<'tree>(
             .error(code::TASK_CALL, &given.span, message)
             .help(format!("add `{}` to `{key}`", param.name));
     }
-    let sends_file = |param: &Param| param.kind == ParamKind::FileUrl;
+    let sends_file = |param: &Shared<Param>| param.kind == ParamKind::FileUrl;
     if matches!(tool.body(), Some(BodyKind::Raw(_) | BodyKind::Multipart))
         || tool.params.iter().any(sends_file)
     {

@@ -17,7 +17,7 @@ use crate::{
     code,
     model::{
         AccessLevel, AuthScheme, BodyKind, BodyRules, Deprecation, Pagination, Param,
-        ParamLocation, RequestMethod, RestOperation, RpcMethod, Tool, ToolRequest,
+        ParamLocation, RequestMethod, RestOperation, RpcMethod, Shared, Tool, ToolRequest,
         template::{OtherHost, PathTemplate},
     },
     units,
@@ -93,9 +93,9 @@ pub(super) fn lower_all<'tree>(
 
 /// Returns the parameters in a list that has room for no more: to collect them would keep the room that
 /// their entries had.
-fn without_entries(params: Vec<(Param, &YamlEntry<'_>)>) -> Vec<Param> {
+fn without_entries(params: Vec<(Param, &YamlEntry<'_>)>) -> Vec<Shared<Param>> {
     let mut alone = Vec::with_capacity(params.len());
-    alone.extend(params.into_iter().map(|(param, _)| param));
+    alone.extend(params.into_iter().map(|(param, _)| param.into()));
     alone
 }
 
@@ -131,14 +131,13 @@ fn lower<'tree>(
         // A tool's own rules replace the defaults, but nothing takes a redaction back.
         Some(mut rules) => {
             rules.redact.extend(defaults.response.redact.iter().cloned());
-            rules
+            rules.into()
         }
         None => defaults.response.clone(),
     };
     let request = match target {
         RequestTarget::Http { method, path, body } => {
             let pagination = lower_pagination(&section, method, response.binary, defaults, context);
-            let pagination = pagination.map(Box::new);
             let target = method.zip(path);
             target.map(|(method, path)| {
                 let rules = BodyRules::default();
@@ -154,7 +153,8 @@ fn lower<'tree>(
         }
         RequestTarget::Rpc(rpc) => rpc.map(ToolRequest::Rpc),
     };
-    let errors = errors::lower(&section, context).unwrap_or_else(|| defaults.errors.clone());
+    let errors = errors::lower(&section, context);
+    let errors = errors.map_or_else(|| defaults.errors.clone(), Shared::from);
     let access = context.text(&section, "access").map(|text| AccessLevel::from_word(text.value));
     let retry_unsafe = context.boolean(&section, "retry_unsafe").unwrap_or_default();
     let deprecated = lower_deprecation(&section, names, context);
@@ -168,14 +168,14 @@ fn lower<'tree>(
         params: without_entries(params),
         nest_body_keys,
         max_body_size,
-        idempotency,
+        idempotency: idempotency.map(Box::new),
         headers: defaults.headers.fields.clone(),
         errors,
         response,
         retry_unsafe,
-        deprecated,
+        deprecated: deprecated.map(Box::new),
         depends_on: depends_on.into_iter().map(|text| text.value.to_owned()).collect(),
-        returns,
+        returns: returns.map(Box::new),
         ..Tool::new(name.to_owned(), request?)
     })
 }
@@ -346,7 +346,7 @@ fn lower_pagination<'tree>(
     is_binary: bool,
     defaults: &Defaults<'tree>,
     context: &mut LowerContext<'tree>,
-) -> Option<Pagination> {
+) -> Option<Shared<Pagination>> {
     let Some(entry) = section.entry("pagination") else {
         let is_list = method == Some(RequestMethod::Get) && !is_binary;
         return defaults.pagination.clone().filter(|_| is_list);
@@ -363,7 +363,7 @@ fn lower_pagination<'tree>(
         }
         return None;
     }
-    pagination::lower(section, context)
+    pagination::lower(section, context).map(Shared::from)
 }
 
 /// Lowers `deprecated` and `replaced_by`; a successor alone deprecates too.

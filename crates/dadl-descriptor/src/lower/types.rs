@@ -80,7 +80,7 @@ fn lower_schema<'tree>(
         YamlValue::Bool(_) => Some(json!({})),
         YamlValue::Mapping(entries) => {
             let mut schema = Map::new();
-            for entry in entries {
+            for entry in *entries {
                 let value = lower_keyword(entry, names, context);
                 schema.extend(value.map(|value| (entry.key.clone().into_owned(), value)));
             }
@@ -154,7 +154,7 @@ fn type_words<'tree>(
     context: &mut LowerContext<'tree>,
 ) -> Option<Json> {
     let items = match &node.value {
-        YamlValue::Sequence(items) => items.as_slice(),
+        YamlValue::Sequence(items) => *items,
         _ => std::slice::from_ref(node),
     };
     let mut words = Vec::new();
@@ -244,11 +244,11 @@ mod tests {
         for returns in ["A", "{$ref: A}", "{$ref: '#/types/A'}", "{$ref: '#/components/schemas/A'}"]
         {
             let descriptor = clean("{A: {type: object}}", returns);
-            assert_eq!(descriptor.tools[0].returns, Some(reference.clone()), "{returns}");
+            assert_eq!(descriptor.tools[0].returns.as_deref(), Some(&reference), "{returns}");
         }
         let descriptor = clean("{A: {}}", "{type: array, items: A, maxItems: 3}");
         let expected = json!({ "type": "array", "items": reference, "maxItems": 3 });
-        assert_eq!(descriptor.tools[0].returns, Some(expected));
+        assert_eq!(descriptor.tools[0].returns.as_deref(), Some(&expected));
         let cycle = "{A: {properties: {b: {$ref: B}}}, B: {allOf: [{$ref: A}, {type: object}]}}";
         let descriptor = clean(cycle, "{oneOf: [A, {type: [string, 'null']}]}");
         assert_eq!(descriptor.types["B"]["allOf"][0], json!({ "$ref": "#/$defs/A" }));

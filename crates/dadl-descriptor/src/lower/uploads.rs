@@ -3,7 +3,7 @@
 use super::context::{LowerContext, MappingPlace, YamlSection, YamlText};
 use crate::{
     code,
-    model::{AccessLevel, BodyKind, Descriptor, Param, ParamLocation, Tool, UploadSize},
+    model::{AccessLevel, BodyKind, Descriptor, Param, ParamLocation, Shared, Tool, UploadSize},
     yaml::YamlValue,
 };
 
@@ -104,7 +104,7 @@ fn asked_tool<'tree>(
         return refuse(message, "name a tool whose answer has the length in it");
     }
     let upload = upload?;
-    let is_given = |param: &&Param| {
+    let is_given = |param: &Shared<Param>| {
         upload
             .params
             .iter()
@@ -119,7 +119,7 @@ fn asked_tool<'tree>(
         return refuse(message, "name a tool that is called with the same parameters");
     }
     let mut tool = tool.clone();
-    tool.params.retain(|param| is_given(&param) || param.default.is_some());
+    tool.params.retain(|param| is_given(param) || param.default.is_some());
     if let Some(http) = tool.http_mut() {
         http.pagination = None;
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{AccessLevel, Param};
+use super::{AccessLevel, Param, Shared};
 
 /// A script that calls several tools (spec section 12).
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct Composite {
     /// Domain knowledge from `hints`, in the order of the file.
     pub hints: Vec<(String, String)>,
     /// The members of `params`; their role is [`Role::Script`](super::ParamRole::Script).
-    pub params: Vec<Param>,
+    pub params: Vec<Shared<Param>>,
     /// What is known about values besides their type, by the name of the parameter: keywords of
     /// JSON Schema. Hosts list them; nobody enforces them here.
     pub value_hints: BTreeMap<String, Map<String, Value>>,

@@ -27,6 +27,7 @@ mod rate_limit;
 mod request;
 mod response;
 pub mod settle;
+mod shared;
 mod shown;
 pub mod switch;
 pub mod task;
@@ -53,6 +54,7 @@ pub use self::{
     rate_limit::RequestRate,
     request::{BodyKind, BodyRules, RequestMethod, RestOperation, RpcMethod, ToolRequest},
     response::{ResponseRules, StreamHandling, StreamRules},
+    shared::{HeaderFields, Shared},
     shown::ShownRules,
     tool::{DeclaredEffect, Deprecation, Tool, UploadSize},
     unlisted::UnlistedParams,

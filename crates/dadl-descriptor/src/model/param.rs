@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{ParamForm, kind::ParamKind};
+use super::{ParamForm, Shared, kind::ParamKind};
 use crate::model::filters::FilterLanguage;
 
 /// One parameter of a tool.
@@ -19,7 +19,7 @@ pub struct Param {
     /// Whether a call without it is refused.
     pub required: bool,
     /// Sent when the caller gives no value.
-    pub default: Option<Value>,
+    pub default: Option<Box<Value>>,
     /// What the value means, for a model.
     pub description: Option<String>,
     /// Whether `false` is left out, for an API that takes any value for a yes
@@ -28,7 +28,7 @@ pub struct Param {
     /// Whether the API certainly refuses what does not fit its `values` (`_dadl_mcp.enforced`).
     pub enforced: bool,
     /// How it is written, and what else it may be (`_dadl_mcp.requests`).
-    pub form: ParamForm,
+    pub form: Shared<ParamForm>,
     /// What is checked about the value before it is sent, and told about the answer.
     pub rules: Option<Box<ValueRules>>,
     /// Whether the operator has fixed the value, which is its default: no caller sees or gives it.
@@ -58,7 +58,7 @@ impl Param {
             description: None,
             omit_false: false,
             enforced: false,
-            form: ParamForm::default(),
+            form: Shared::default(),
             rules: None,
             fixed: false,
         }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use http::HeaderValue;
 
-use super::{KindList, Pagination, Param, ParamKind, ParamLocation, WholePart};
+use super::{KindList, Pagination, Param, ParamKind, ParamLocation, Shared, WholePart};
 use crate::model::template::PathTemplate;
 
 /// What a call of a tool sends.
@@ -27,11 +27,11 @@ pub struct RestOperation {
     /// How the body parameters become a body.
     pub body: BodyKind,
     /// Pagination that applies to this tool.
-    pub pagination: Option<Box<Pagination>>,
+    pub pagination: Option<Shared<Pagination>>,
     /// What else there is to know about the body.
     pub rules: BodyRules,
     /// What `Accept` says, where it does not follow from the answer (`_dadl_mcp.requests`).
-    pub accept: Option<HeaderValue>,
+    pub accept: Option<Box<HeaderValue>>,
 }
 
 /// What there is to know about a body besides its parameters (`_dadl_mcp.requests`).
@@ -117,14 +117,14 @@ pub enum BodyKind {
     /// A JSON object of the body parameters.
     Json,
     /// The same under a media type of its own, such as `application/merge-patch+json`.
-    JsonAs(mime::Mime),
+    JsonAs(Box<mime::Mime>),
     /// `multipart/form-data`: fields and files. A body without any parameter gets the synthetic
     /// [`RAW_BODY_PARAM`](super::Tool::RAW_BODY_PARAM).
     Multipart,
     /// The bytes of one parameter, with this content type. The parameter is the single
     /// `in: body` one; a raw body without any gets the synthetic
     /// [`RAW_BODY_PARAM`](super::Tool::RAW_BODY_PARAM).
-    Raw(mime::Mime),
+    Raw(Box<mime::Mime>),
 }
 
 impl BodyKind {

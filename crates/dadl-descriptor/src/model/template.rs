@@ -14,9 +14,9 @@ use url::Url;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathTemplate {
     text: String,
-    pieces: Vec<TemplatePiece>,
-    query: Option<String>,
-    elsewhere: Option<OtherHost>,
+    pieces: Box<[TemplatePiece]>,
+    query: Option<Box<str>>,
+    elsewhere: Option<Box<OtherHost>>,
 }
 
 /// Where a path leads that names a host.
@@ -32,9 +32,9 @@ pub enum OtherHost {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplatePiece {
     /// Text that is sent as it is; may contain `/`.
-    Literal(String),
+    Literal(Box<str>),
     /// The name of a path parameter.
-    Placeholder(String),
+    Placeholder(Box<str>),
 }
 
 /// What is wrong with a template, and where.
@@ -96,7 +96,7 @@ impl PathTemplate {
             TemplateError { range, ..error }
         })?;
         text.clone_into(&mut template.text);
-        Ok(Self { elsewhere: Some(elsewhere), ..template })
+        Ok(Self { elsewhere: Some(Box::new(elsewhere)), ..template })
     }
 
     /// Splits a path that names no host.
@@ -111,10 +111,10 @@ impl PathTemplate {
             return fail("a path cannot contain `#`, `\\` or control characters", range);
         }
         let (path, query) = match text.split_once('?') {
-            Some((path, query)) => (path, Some(query.to_owned())),
+            Some((path, query)) => (path, Some(query.into())),
             None => (text, None),
         };
-        if query.as_deref().is_some_and(|query| query.contains(['{', '}'])) {
+        if query.as_deref().is_some_and(|query: &str| query.contains(['{', '}'])) {
             let at = path.len();
             return fail("placeholders belong into the path, not into its query", at..text.len());
         }
@@ -125,12 +125,13 @@ impl PathTemplate {
             }
             offset += segment.len() + 1;
         }
-        Ok(Self { text: text.to_owned(), pieces: split_pieces(path)?, query, elsewhere: None })
+        let pieces = split_pieces(path)?.into();
+        Ok(Self { text: text.to_owned(), pieces, query, elsewhere: None })
     }
 
     /// Returns where it leads, when it names a host.
     pub fn elsewhere(&self) -> Option<&OtherHost> {
-        self.elsewhere.as_ref()
+        self.elsewhere.as_deref()
     }
 
     /// Returns the template as the author wrote it.
@@ -151,7 +152,7 @@ impl PathTemplate {
     /// Returns the placeholders from left to right.
     pub fn placeholders(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
-            TemplatePiece::Placeholder(name) => Some(name.as_str()),
+            TemplatePiece::Placeholder(name) => Some(&**name),
             TemplatePiece::Literal(_) => None,
         })
     }
@@ -175,13 +176,13 @@ fn split_pieces(path: &str) -> Result<Vec<TemplatePiece>, TemplateError> {
             return Err(TemplateError { message, range: at..at + close + 1 });
         }
         if !literal.is_empty() {
-            pieces.push(TemplatePiece::Literal(literal.to_owned()));
+            pieces.push(TemplatePiece::Literal(literal.into()));
         }
-        pieces.push(TemplatePiece::Placeholder(name.to_owned()));
+        pieces.push(TemplatePiece::Placeholder(name.into()));
         rest = from_brace.get(close + 1..).unwrap_or_default();
     }
     if !rest.is_empty() {
-        pieces.push(TemplatePiece::Literal(rest.to_owned()));
+        pieces.push(TemplatePiece::Literal(rest.into()));
     }
     Ok(pieces)
 }
@@ -210,7 +211,7 @@ mod tests {
     fn keeps_a_fixed_query() {
         let template = PathTemplate::parse("/search/?kind=vm").unwrap();
         assert_eq!(template.query(), Some("kind=vm"));
-        assert_eq!(template.pieces(), [TemplatePiece::Literal("/search/".to_owned())]);
+        assert_eq!(template.pieces(), [TemplatePiece::Literal("/search/".into())]);
     }
 
     /// Where the path of a tool leads, and its pieces as text.
@@ -222,7 +223,7 @@ mod tests {
             OtherHost::Unclear => "?".to_owned(),
         });
         let pieces = template.pieces().iter().map(|piece| match piece {
-            TemplatePiece::Literal(text) => text.clone(),
+            TemplatePiece::Literal(text) => text.to_string(),
             TemplatePiece::Placeholder(name) => format!("<{name}>"),
         });
         let path: String = pieces.collect();

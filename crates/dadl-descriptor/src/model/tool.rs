@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use serde_json::{Map, Value};
 
 use super::{
-    AccessLevel, BodyKind, ErrorRules, Pagination, Param, RequestMethod, ResponseRules,
-    RestOperation, RpcMethod, ShownRules, ToolRequest,
+    AccessLevel, BodyKind, ErrorRules, HeaderFields, Pagination, Param, RequestMethod,
+    ResponseRules, RestOperation, RpcMethod, Shared, ShownRules, ToolRequest,
 };
 use crate::model::{
     json_path::JsonPath,
@@ -28,23 +28,23 @@ pub struct Tool {
     /// Domain knowledge from `hints`, in the order of the file.
     pub hints: Vec<(String, String)>,
     /// The parameters in the order of the file, without those the runtime adds.
-    pub params: Vec<Param>,
+    pub params: Vec<Shared<Param>>,
     /// Whether `a.b` names the member `b` of a body's object `a`.
     pub nest_body_keys: bool,
     /// How many bytes a body may hold; those between the fields of a multipart body do not count.
     pub max_body_size: Option<u64>,
     /// Header fields sent with each call, defaults merged with the tool's; credentials excluded.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: Shared<HeaderFields>,
     /// How a non-2xx answer is read and when a request is repeated.
-    pub errors: ErrorRules,
+    pub errors: Shared<ErrorRules>,
     /// How a 2xx answer becomes a result.
-    pub response: ResponseRules,
+    pub response: Shared<ResponseRules>,
     /// The field that carries a key of its own for each call, the same on every retry.
-    pub idempotency: Option<HeaderName>,
+    pub idempotency: Option<Box<HeaderName>>,
     /// Whether a method that is not idempotent may be repeated.
     pub retry_unsafe: bool,
     /// Why the tool should no longer be used, when it should not.
-    pub deprecated: Option<Deprecation>,
+    pub deprecated: Option<Box<Deprecation>>,
     /// Tools whose results this one needs.
     pub depends_on: Vec<String>,
     /// What is known about the values of parameters besides their type, by the name on the wire:
@@ -52,7 +52,7 @@ pub struct Tool {
     pub value_hints: BTreeMap<String, Map<String, Value>>,
     /// The shape of a result, as JSON Schema that may refer to
     /// [`Descriptor::types`](super::Descriptor::types). A server may answer otherwise.
-    pub returns: Option<Value>,
+    pub returns: Option<Box<Value>>,
     /// How long the body must be (`_dadl_mcp.uploads`).
     pub upload_size: Option<Box<UploadSize>>,
     /// Whether null is a value only where a parameter says so (`_dadl_mcp.requests`).
@@ -65,7 +65,7 @@ pub struct Tool {
     /// Whether the operator calls it a read, and its author does not: nobody may take it for a safe one.
     pub lowered: bool,
     /// What a model gets of a result (`_dadl_mcp.shown`).
-    pub shown: ShownRules,
+    pub shown: Shared<ShownRules>,
 }
 
 /// Whether a call leaves a trace, in the word of the author.
@@ -92,9 +92,9 @@ impl Tool {
             params: Vec::new(),
             nest_body_keys: false,
             max_body_size: None,
-            headers: Vec::new(),
-            errors: ErrorRules::default(),
-            response: ResponseRules::default(),
+            headers: Shared::default(),
+            errors: Shared::default(),
+            response: Shared::default(),
             idempotency: None,
             retry_unsafe: false,
             deprecated: None,
@@ -106,7 +106,7 @@ impl Tool {
             credential_optional: false,
             declared_effect: None,
             lowered: false,
-            shown: ShownRules::default(),
+            shown: Shared::default(),
         }
     }
 

@@ -8,6 +8,7 @@
 //! **Invariant:** any text gives a tree or findings, in bounded time and space. Aliases are
 //! copied, but the copies count toward [`MAX_NODES`].
 
+mod arena;
 mod problem;
 mod scalar;
 mod usual;
@@ -21,6 +22,7 @@ use std::{
 use serde_json::Number;
 use serde_saphyr::granit_parser::{self as parser, Event, ScalarStyle};
 
+pub use arena::YamlArena;
 use problem::{not_yaml, syntax_error, too_complex};
 use scalar::resolve_plain;
 
@@ -50,13 +52,13 @@ pub enum YamlValue<'text> {
     /// `true` or `false`.
     Bool(bool),
     /// Keys with their values, as the file lists them.
-    Mapping(Vec<YamlEntry<'text>>),
+    Mapping(&'text [YamlEntry<'text>]),
     /// Nothing.
     Null,
     /// The text is kept because `3.0` and `1.10` are versions where text is wanted.
     Number(Number, Cow<'text, str>),
     /// A list.
-    Sequence(Vec<YamlNode<'text>>),
+    Sequence(&'text [YamlNode<'text>]),
     /// Text.
     String(Cow<'text, str>),
 }
@@ -78,13 +80,13 @@ impl<'text> YamlNode<'text> {
         match (&self.value, &other.value) {
             (YamlValue::Mapping(left), YamlValue::Mapping(right)) => {
                 left.len() == right.len()
-                    && left.iter().zip(right).all(|(left, right)| {
+                    && left.iter().zip(*right).all(|(left, right)| {
                         left.key == right.key && left.value.is_same(&right.value)
                     })
             }
             (YamlValue::Sequence(left), YamlValue::Sequence(right)) => {
                 left.len() == right.len()
-                    && left.iter().zip(right).all(|(left, right)| left.is_same(right))
+                    && left.iter().zip(*right).all(|(left, right)| left.is_same(right))
             }
             (YamlValue::Bool(left), YamlValue::Bool(right)) => left == right,
             (YamlValue::Null, YamlValue::Null) => true,
@@ -142,21 +144,6 @@ impl<'text> YamlNode<'text> {
         }
     }
 
-    /// Moves all spans by `offset`: the text of a fragment is not at the start of its source.
-    pub(crate) fn shift(&mut self, offset: usize) {
-        shift(&mut self.span, offset);
-        match &mut self.value {
-            YamlValue::Mapping(entries) => {
-                for entry in entries {
-                    shift(&mut entry.key_span, offset);
-                    entry.value.shift(offset);
-                }
-            }
-            YamlValue::Sequence(items) => items.iter_mut().for_each(|item| item.shift(offset)),
-            _ => {}
-        }
-    }
-
     /// Returns about how many bytes a checked copy of the value takes.
     pub(crate) fn weight(&self) -> usize {
         const NODE: usize = 64;
@@ -185,42 +172,73 @@ impl<'text> YamlNode<'text> {
     }
 }
 
-/// Moves `span` by `offset`.
-pub(crate) fn shift(span: &mut Range<usize>, offset: usize) {
-    span.start += offset;
-    span.end += offset;
+/// A text, and where it begins in its source: that of a fragment is not at the start.
+#[derive(Debug, Clone, Copy)]
+struct YamlPart<'text> {
+    text: &'text str,
+    offset: usize,
 }
 
-/// Parses `text`; without a tree, the last finding says why.
+/// Parses `text` to a tree in `arena`; without a tree, the last finding says why.
 pub fn parse_yaml<'text>(
     text: &'text str,
+    arena: &'text YamlArena<'text>,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<YamlNode<'text>> {
-    match parse_usual(text) {
-        Some((root, found)) => {
-            findings.extend(found);
+    parse_part(text, 0, arena, findings)
+}
+
+/// Does what [`parse_yaml`] does with a text that begins at `offset` of its source.
+pub(crate) fn parse_part<'text>(
+    text: &'text str,
+    offset: usize,
+    arena: &'text YamlArena<'text>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<YamlNode<'text>> {
+    let part = YamlPart { text, offset };
+    let mut found = Vec::new();
+    let root = match parse_usual(part, arena) {
+        Some((root, own)) => {
+            found = own;
             Some(root)
         }
-        None => parse_any(text, findings),
+        None => parse_any(part, arena, &mut found),
+    };
+    for finding in &mut found {
+        finding.span = shifted(&finding.span, offset);
     }
+    findings.extend(found);
+    root
+}
+
+fn shifted(span: &Range<usize>, offset: usize) -> Range<usize> {
+    span.start + offset..span.end + offset
 }
 
 /// Parses a text that has nothing unusual.
-fn parse_usual(text: &str) -> Option<(YamlNode<'_>, Vec<Diagnostic>)> {
+fn parse_usual<'text>(
+    part: YamlPart<'text>,
+    arena: &'text YamlArena<'text>,
+) -> Option<(YamlNode<'text>, Vec<Diagnostic>)> {
     let mut findings = Vec::new();
-    let mut builder = TreeBuilder::new(text, &mut findings);
-    usual::read(text, &mut builder).ok()?;
+    let mut builder = TreeBuilder::new(part, arena, &mut findings);
+    usual::read(part.text, &mut builder).ok()?;
     let root = builder.root?;
     Some((root, findings))
 }
 
 /// Parses any text.
-fn parse_any<'text>(text: &'text str, findings: &mut Vec<Diagnostic>) -> Option<YamlNode<'text>> {
+fn parse_any<'text>(
+    part: YamlPart<'text>,
+    arena: &'text YamlArena<'text>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<YamlNode<'text>> {
+    let text = part.text;
     let mut options = parser::Options::default();
     options.set_emit_comments(false);
     options.flow_nesting_limit = MAX_DEPTH;
     options.block_nesting_limit = MAX_DEPTH;
-    let mut builder = TreeBuilder::new(text, findings);
+    let mut builder = TreeBuilder::new(part, arena, findings);
     for event in parser::Parser::new_from_str_with_options(text, options) {
         let step = match event {
             Ok((event, span)) => builder.take(event, span.byte_range().unwrap_or_default()),
@@ -238,10 +256,17 @@ fn parse_any<'text>(text: &'text str, findings: &mut Vec<Diagnostic>) -> Option<
 }
 
 /// The tree while it grows.
+///
+/// Its spans are those in the text; those of nodes that have their place are in the source.
 struct TreeBuilder<'text, 'findings> {
-    text: &'text str,
+    part: YamlPart<'text>,
+    arena: &'text YamlArena<'text>,
     findings: &'findings mut Vec<Diagnostic>,
     open: Vec<OpenNode<'text>>,
+    /// The entries of all open mappings, those of the innermost one last.
+    entries: Vec<YamlEntry<'text>>,
+    /// The items of all open sequences, as those.
+    items: Vec<YamlNode<'text>>,
     anchors: HashMap<usize, (YamlNode<'text>, usize)>,
     nodes: usize,
     documents: usize,
@@ -258,13 +283,17 @@ struct OpenNode<'text> {
 /// The members of a collection so far.
 enum OpenContent<'text> {
     Mapping {
-        entries: Vec<YamlEntry<'text>>,
-        /// Where each key is in `entries`, once there are enough to make a search slow.
-        index: HashMap<Cow<'text, str>, usize>,
+        /// Where its entries begin among those of all.
+        first: usize,
+        /// The keys, once there are enough to make a search slow.
+        index: Option<Box<HashSet<Cow<'text, str>>>>,
         key: Option<(Cow<'text, str>, Range<usize>)>,
         merges: Vec<YamlNode<'text>>,
     },
-    Sequence(Vec<YamlNode<'text>>),
+    Sequence {
+        /// Where its items begin among those of all.
+        first: usize,
+    },
 }
 
 /// Up to here a mapping is searched from the start: hashing costs more.
@@ -273,11 +302,18 @@ const SMALL_MAPPING: usize = 12;
 type BuildResult = Result<(), Diagnostic>;
 
 impl<'text, 'findings> TreeBuilder<'text, 'findings> {
-    fn new(text: &'text str, findings: &'findings mut Vec<Diagnostic>) -> Self {
+    fn new(
+        part: YamlPart<'text>,
+        arena: &'text YamlArena<'text>,
+        findings: &'findings mut Vec<Diagnostic>,
+    ) -> Self {
         Self {
-            text,
+            part,
+            arena,
             findings,
             open: Vec::new(),
+            entries: Vec::new(),
+            items: Vec::new(),
             anchors: HashMap::new(),
             nodes: 0,
             documents: 0,
@@ -338,22 +374,19 @@ impl<'text, 'findings> TreeBuilder<'text, 'findings> {
     }
 
     fn open_sequence(&mut self, start: usize, anchor: usize) -> BuildResult {
-        self.open(start, anchor, OpenContent::Sequence(Vec::new()))
+        let first = self.items.len();
+        self.open(start, anchor, OpenContent::Sequence { first })
     }
 
     fn open_mapping(&mut self, start: usize, anchor: usize) -> BuildResult {
-        let content = OpenContent::Mapping {
-            entries: Vec::new(),
-            index: HashMap::new(),
-            key: None,
-            merges: Vec::new(),
-        };
+        let first = self.entries.len();
+        let content = OpenContent::Mapping { first, index: None, key: None, merges: Vec::new() };
         self.open(start, anchor, content)
     }
 
     /// Cuts the line break and the spaces that a block scalar ends in.
     fn trim(&self, span: Range<usize>) -> Range<usize> {
-        let text = self.text.get(span.clone()).unwrap_or_default();
+        let text = self.part.text.get(span.clone()).unwrap_or_default();
         span.start..span.start + text.trim_end().len()
     }
 
@@ -371,12 +404,14 @@ impl<'text, 'findings> TreeBuilder<'text, 'findings> {
     fn close(&mut self, end: usize) -> BuildResult {
         let Some(OpenNode { start, anchor, content }) = self.open.pop() else { return Ok(()) };
         let value = match content {
-            OpenContent::Sequence(items) => YamlValue::Sequence(items),
-            OpenContent::Mapping { mut entries, merges, .. } => {
+            OpenContent::Sequence { first } => {
+                YamlValue::Sequence(self.arena.items(self.items.drain(first..)))
+            }
+            OpenContent::Mapping { first, merges, .. } => {
                 if !merges.is_empty() {
-                    merge(&mut entries, merges);
+                    merge(&mut self.entries, first, merges);
                 }
-                YamlValue::Mapping(entries)
+                YamlValue::Mapping(self.arena.entries(self.entries.drain(first..)))
             }
         };
         let span = self.trim(start..end);
@@ -395,13 +430,18 @@ impl<'text, 'findings> TreeBuilder<'text, 'findings> {
             self.nodes += size;
             self.anchors.insert(anchor, (node.clone(), size));
         }
+        let offset = self.part.offset;
+        let placed = |node: YamlNode<'text>| YamlNode { span: shifted(&node.span, offset), ..node };
         match self.open.last_mut() {
-            None => self.root = Some(node),
-            Some(OpenNode { content: OpenContent::Sequence(items), .. }) => items.push(node),
+            None => self.root = Some(placed(node)),
+            Some(OpenNode { content: OpenContent::Sequence { .. }, .. }) => {
+                self.items.push(placed(node));
+            }
             Some(OpenNode {
-                content: OpenContent::Mapping { entries, index, key, merges },
-                ..
+                content: OpenContent::Mapping { first, index, key, merges }, ..
             }) => {
+                let entries = &mut self.entries;
+                let own = entries.get(*first..).unwrap_or_default();
                 let Some((name, key_span)) = key.take() else {
                     *key = Some(key_text(node)?);
                     return Ok(());
@@ -420,7 +460,7 @@ impl<'text, 'findings> TreeBuilder<'text, 'findings> {
                         fix: None,
                     });
                     merges.push(node);
-                } else if position(entries, index, &name).is_some() {
+                } else if has_key(own, index.as_deref(), &name) {
                     self.findings.push(Diagnostic {
                         code: code::DUPLICATE_KEY,
                         severity: Severity::Error,
@@ -431,15 +471,12 @@ impl<'text, 'findings> TreeBuilder<'text, 'findings> {
                         fix: None,
                     });
                 } else {
-                    if entries.len() >= SMALL_MAPPING {
-                        if index.is_empty() {
-                            index.extend(
-                                entries.iter().enumerate().map(|(at, e)| (e.key.clone(), at)),
-                            );
-                        }
-                        index.insert(name.clone(), entries.len());
+                    if own.len() >= SMALL_MAPPING {
+                        let all = || Box::new(own.iter().map(|entry| entry.key.clone()).collect());
+                        index.get_or_insert_with(all).insert(name.clone());
                     }
-                    entries.push(YamlEntry { key: name, key_span, value: node });
+                    let key_span = shifted(&key_span, offset);
+                    entries.push(YamlEntry { key: name, key_span, value: placed(node) });
                 }
             }
         }
@@ -447,35 +484,31 @@ impl<'text, 'findings> TreeBuilder<'text, 'findings> {
     }
 }
 
-/// Returns where `name` is among `entries`.
-fn position(
-    entries: &[YamlEntry<'_>],
-    index: &HashMap<Cow<'_, str>, usize>,
-    name: &str,
-) -> Option<usize> {
-    if index.is_empty() {
-        entries.iter().position(|entry| entry.key == name)
-    } else {
-        index.get(name).copied()
+/// Returns whether `name` is among the keys of `entries`.
+fn has_key(entries: &[YamlEntry<'_>], index: Option<&HashSet<Cow<'_, str>>>, name: &str) -> bool {
+    match index {
+        None => entries.iter().any(|entry| entry.key == name),
+        Some(index) => index.contains(name),
     }
 }
 
-/// Adds the keys of `merges` that are not there yet; the first mapping that has a key wins.
-fn merge<'text>(entries: &mut Vec<YamlEntry<'text>>, merges: Vec<YamlNode<'text>>) {
-    let mut known: HashSet<Cow<'text, str>> =
-        entries.iter().map(|entry| entry.key.clone()).collect();
-    let mut add = |value: YamlValue<'text>| {
+/// Adds the keys of `merges` that are not there yet, from the entry `first` on; the first mapping that has a
+/// key wins.
+fn merge<'text>(entries: &mut Vec<YamlEntry<'text>>, first: usize, merges: Vec<YamlNode<'text>>) {
+    let own = entries.iter().skip(first);
+    let mut known: HashSet<Cow<'text, str>> = own.map(|entry| entry.key.clone()).collect();
+    let mut add = |value: &YamlValue<'text>| {
         if let YamlValue::Mapping(others) = value {
-            for other in others {
+            for other in *others {
                 if known.insert(other.key.clone()) {
-                    entries.push(other);
+                    entries.push(other.clone());
                 }
             }
         }
     };
     for merged in merges {
-        match merged.value {
-            YamlValue::Sequence(items) => items.into_iter().for_each(|item| add(item.value)),
+        match &merged.value {
+            YamlValue::Sequence(items) => items.iter().for_each(|item| add(&item.value)),
             value => add(value),
         }
     }
@@ -504,7 +537,7 @@ mod tests {
 
     fn tree(text: &str) -> YamlNode<'_> {
         let mut findings = Vec::new();
-        let node = parse_yaml(text, &mut findings);
+        let node = parse_yaml(text, Box::leak(Box::default()), &mut findings);
         node.unwrap_or_else(|| panic!("{findings:?}"))
     }
 
@@ -515,7 +548,7 @@ mod tests {
     /// Returns the findings as `code text: message`.
     fn findings(text: &str) -> Vec<String> {
         let mut findings = Vec::new();
-        parse_yaml(text, &mut findings);
+        parse_yaml(text, &YamlArena::default(), &mut findings);
         let show = |it: &Diagnostic| {
             let marked = text.get(it.span.clone()).unwrap_or("?");
             format!("{} {marked}: {}", it.code.0, it.message)

@@ -1,7 +1,7 @@
 //! The YAML that descriptors are written in, read in one pass.
 //!
-//! It knows block and flow collections, keys and scalars of one line, block scalars, comments, anchors and
-//! aliases. Whatever else is in a text, a mistake among it, is [`Unusual`]: then the full parser, which needs
+//! It knows block and flow collections, keys and scalars of one line, plain scalars of several, block scalars,
+//! comments, anchors and aliases. Whatever else is in a text, a mistake among it, is [`Unusual`]: then the full parser, which needs
 //! ten times as long, reads the text from its beginning and says what there is to say.
 //!
 //! **Invariant:** a text that is read here gives the nodes, spans and findings that the full parser gives.
@@ -32,7 +32,7 @@ pub(super) fn read<'text>(text: &'text str, builder: &mut TreeBuilder<'text, '_>
     if reader.is_end() {
         return Err(Unusual);
     }
-    reader.block_node(0)?;
+    reader.block_node(None, 0)?;
     if reader.is_end() { Ok(()) } else { Err(Unusual) }
 }
 
@@ -65,6 +65,11 @@ fn is_blank(byte: u8) -> bool {
 
 fn is_flow_indicator(byte: u8) -> bool {
     matches!(byte, b',' | b'[' | b']' | b'{' | b'}')
+}
+
+/// Returns whether a line of a plain scalar can begin so and mean nothing else.
+fn begins_text(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || b"(./$+<=_~".contains(&byte)
 }
 
 /// What a scalar is in: it ends at other characters there.
@@ -177,8 +182,8 @@ impl<'text> UsualReader<'text, '_, '_> {
         self.builder.close(self.at).map_err(|_| Unusual)
     }
 
-    /// Reads what begins a line.
-    fn block_node(&mut self, anchor: usize) -> Read {
+    /// Reads what begins a line; `outer` is the column of the collection that it is in.
+    fn block_node(&mut self, outer: Option<usize>, anchor: usize) -> Read {
         match self.next() {
             b'-' if is_blank(self.byte(self.at + 1)) => {
                 self.block_sequence(anchor, SequenceIndent::Deeper)
@@ -192,6 +197,10 @@ impl<'text> UsualReader<'text, '_, '_> {
                 if self.is_key(&scalar) {
                     return self.block_mapping(scalar, anchor);
                 }
+                let scalar = match outer {
+                    Some(column) => self.whole_scalar(scalar, column)?,
+                    None => scalar,
+                };
                 self.put(scalar, anchor)?;
                 self.end_line()
             }
@@ -242,7 +251,7 @@ impl<'text> UsualReader<'text, '_, '_> {
         }
         self.skip_to_token();
         if !self.is_end() && self.column() > column {
-            return self.block_node(anchor);
+            return self.block_node(Some(column), anchor);
         }
         let is_item = self.next() == b'-' && is_blank(self.byte(self.at + 1));
         if !self.is_end() && self.column() == column && is_item {
@@ -262,6 +271,7 @@ impl<'text> UsualReader<'text, '_, '_> {
             b'[' | b'{' => self.flow_collection(anchor)?,
             _ => {
                 let scalar = self.line_scalar(Collection::Block)?;
+                let scalar = self.whole_scalar(scalar, column)?;
                 self.put(scalar, anchor)?;
             }
         }
@@ -301,13 +311,15 @@ impl<'text> UsualReader<'text, '_, '_> {
         if self.is_line_end() {
             self.skip_to_token();
             let is_item = indent == SequenceIndent::Deeper && self.column() > column;
-            return if is_item && !self.is_end() { self.block_node(anchor) } else { Err(Unusual) };
+            let is_there = is_item && !self.is_end();
+            return if is_there { self.block_node(Some(column), anchor) } else { Err(Unusual) };
         }
         if matches!(self.next(), b'|' | b'>' | b'*' | b'[' | b'{') {
             return self.value_on_line(column, anchor);
         }
         let scalar = self.line_scalar(Collection::Block)?;
         if !self.is_key(&scalar) {
+            let scalar = self.whole_scalar(scalar, column)?;
             self.put(scalar, anchor)?;
             return self.end_line();
         }
@@ -418,6 +430,50 @@ impl<'text> UsualReader<'text, '_, '_> {
             _ => resolve_plain(self.plain(place)?.into()),
         };
         Ok(LineScalar { value, span: start..self.at })
+    }
+
+    /// Reads the lines that go on with a scalar that is no key: those of a plain one that are deeper than
+    /// `column`, that of its collection. Between two of them is a space, or the empty lines.
+    fn whole_scalar(&mut self, first: LineScalar<'text>, column: usize) -> Read<LineScalar<'text>> {
+        let start = first.span.start;
+        if matches!(self.byte(start), b'"' | b'\'') {
+            return Ok(first);
+        }
+        let (mut end, mut line) = (self.at, self.line);
+        let mut text: Option<String> = None;
+        loop {
+            self.skip_spaces();
+            if self.next() != b'\n' {
+                break;
+            }
+            self.skip_line();
+            let breaks = self.skip_empty_lines(usize::MAX);
+            if self.is_end() || self.column() <= column || self.next() == b'#' {
+                break;
+            }
+            // What else begins a line could mean something.
+            if !begins_text(self.next()) {
+                return Err(Unusual);
+            }
+            let part = self.plain(Collection::Block)?;
+            (end, line) = (self.at, self.line);
+            self.skip_spaces();
+            if self.next() == b':' {
+                return Err(Unusual);
+            }
+            self.at = end;
+            let text = text.get_or_insert_with(|| self.slice(first.span.clone()).to_owned());
+            match breaks {
+                0 => text.push(' '),
+                breaks => text.extend(std::iter::repeat_n('\n', breaks)),
+            }
+            text.push_str(part);
+        }
+        (self.at, self.line) = (end, line);
+        Ok(match text {
+            Some(text) => LineScalar { value: resolve_plain(text.into()), span: start..end },
+            None => first,
+        })
     }
 
     fn double_quoted(&mut self) -> Read<Cow<'text, str>> {

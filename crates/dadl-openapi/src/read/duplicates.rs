@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, fmt};
 
-use dadl_descriptor::{code, yaml};
+use dadl_descriptor::{
+    code,
+    yaml::{self, YamlArena},
+};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::report::{ImportRemarks, place_at, place_item};
@@ -28,7 +31,7 @@ pub(super) fn report_duplicates(bytes: &[u8], remarks: &mut ImportRemarks) {
         return;
     }
     let mut findings = Vec::new();
-    yaml::parse_yaml(text, &mut findings);
+    yaml::parse_yaml(text, &YamlArena::for_length(text.len()), &mut findings);
     let twice = findings.iter().filter(|finding| finding.code == code::DUPLICATE_KEY);
     for finding in twice.take(MAX_FOUND) {
         let before = text.get(..finding.span.start).unwrap_or_default();

@@ -49,7 +49,7 @@ fn a_whole_body_has_its_types() {
     let patch = json!({ "application/json-patch+json": { "schema": { "type": "array" } } });
     let (found, lines) = tool(&post(patch));
     let mime: mime::Mime = "application/json-patch+json".parse().unwrap();
-    assert_eq!(found.body(), Some(&BodyKind::Raw(mime)));
+    assert_eq!(found.body(), Some(&BodyKind::Raw(Box::new(mime))));
     assert_eq!(lines, [""; 0]);
     let xml = json!({ "application/xml": { "schema": { "type": "object" } } });
     let (found, _) = tool(&post(xml));

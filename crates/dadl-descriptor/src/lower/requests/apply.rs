@@ -14,7 +14,7 @@ use crate::{
     lower::{context::LowerContext, named, params::header_name, values},
     model::{
         AuthScheme, BodyKind, KindList, ListDelimiter, Param, ParamKind, ParamLocation, ParamRole,
-        ParamStyle, StylePrefix, Tool, WholePart,
+        ParamStyle, Shared, StylePrefix, Tool, WholePart,
     },
 };
 
@@ -61,7 +61,7 @@ impl TargetTool<'_> {
         self.tool.nulls_declared = rules.nulls_declared.unwrap_or(self.tool.nulls_declared);
         if let Some(accept) = &rules.accept {
             match self.tool.http_mut() {
-                Some(http) => http.accept = Some(accept.clone()),
+                Some(http) => http.accept = Some(Box::new(accept.clone())),
                 None => self.refuse_rpc("accept", context),
             }
         }
@@ -110,7 +110,8 @@ impl TargetTool<'_> {
         if is_raw {
             rules.only_file = said.file.unwrap_or(rules.only_file);
             let only_file = rules.only_file;
-            let in_body = |param: &&mut Param| only_file && param.is_in(ParamLocation::Body);
+            let in_body =
+                |param: &&mut Shared<Param>| only_file && param.is_in(ParamLocation::Body);
             for param in self.tool.params.iter_mut().filter(in_body) {
                 param.kind = ParamKind::FileUrl;
                 param.form.whole = Some(WholePart::Bytes);
@@ -150,7 +151,7 @@ impl TargetTool<'_> {
                 let Some(param) = self.make_param(said, place, context) else {
                     return scope.is_strict();
                 };
-                self.tool.params.push(param);
+                self.tool.params.push(param.into());
                 self.tool.params.len() - 1
             }
         };
@@ -222,7 +223,7 @@ impl TargetTool<'_> {
         param.form.name = said.wire.as_ref().map(|text| text.value.to_owned());
         param.required = said.required.unwrap_or_default();
         param.description.clone_from(&said.description);
-        param.default = said.default.clone().filter(|default| !default.is_null());
+        param.default = said.default.clone().filter(|default| !default.is_null()).map(Box::new);
         if place == PlaceSaid::Querystring {
             param.form.whole = Some(WholePart::Query);
         }
@@ -279,7 +280,7 @@ impl TargetTool<'_> {
 
     /// Reports a second parameter that is the whole query.
     fn one_query(&self, rules: &ToolRules<'_>, context: &mut LowerContext<'_>) {
-        let whole = |param: &&Param| param.form.whole == Some(WholePart::Query);
+        let whole = |param: &&Shared<Param>| param.form.whole == Some(WholePart::Query);
         let mut all = self.tool.params.iter().filter(whole);
         let (Some(first), Some(second)) = (all.next(), all.next()) else { return };
         if let Some(said) = rules.params.iter().find(|said| said.name == second.name) {
@@ -293,7 +294,7 @@ impl TargetTool<'_> {
 pub(super) fn unknown_param(
     said: &ParamSaid<'_>,
     tool: &str,
-    params: &[Param],
+    params: &[Shared<Param>],
     context: &mut LowerContext<'_>,
 ) {
     let meant = context.nearest(said.name, params.iter().map(|param| param.name.as_str()));

@@ -53,15 +53,15 @@ fn what_is_said_of_all_counts_where_it_fits() {
     );
     assert!(tools.iter().all(|tool| tool.nulls_declared));
     let [list, make, ..] = tools.as_slice() else { panic!() };
-    assert_eq!(list.params[0].form, listed(StylePrefix::None, ListDelimiter::Comma, false));
+    assert_eq!(*list.params[0].form, listed(StylePrefix::None, ListDelimiter::Comma, false));
     assert_eq!(list.params[0].kind.to_string(), "array or string");
     // In a JSON body nothing is written so.
-    assert_eq!(make.params[2].form, ParamForm::default());
+    assert_eq!(*make.params[2].form, ParamForm::default());
     assert_eq!(make.params[1].kind.to_string(), "integer or string");
     assert!(make.params[1].form.nullable);
     let http = make.http().unwrap();
     assert!(http.rules.required && http.rules.open && !http.rules.only_file);
-    assert_eq!(http.accept.as_ref().unwrap(), "text/csv");
+    assert_eq!(http.accept.as_deref().unwrap(), "text/csv");
     assert_eq!(list.http().unwrap().accept, None);
 }
 
@@ -69,8 +69,9 @@ fn what_is_said_of_all_counts_where_it_fits() {
 fn the_health_check_sends_what_its_tool_sends() {
     let loaded = loaded("{list: {accept: text/csv, params: {fields: {style: pipeDelimited}}}}");
     let health = loaded.descriptor.unwrap().health.unwrap();
-    assert_eq!(health.tool.http().unwrap().accept.as_ref().unwrap(), "text/csv");
-    assert_eq!(health.tool.params[0].form, listed(StylePrefix::None, ListDelimiter::Pipe, false));
+    assert_eq!(health.tool.http().unwrap().accept.as_deref().unwrap(), "text/csv");
+    let piped = listed(StylePrefix::None, ListDelimiter::Pipe, false);
+    assert_eq!(*health.tool.params[0].form, piped);
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn parameters_that_only_we_have() {
     );
     let lang = &tools[0].params[2];
     assert!(lang.is_in(ParamLocation::Cookie) && !lang.required);
-    assert_eq!(lang.default, Some(json!("en")));
+    assert_eq!(lang.default.as_deref(), Some(&json!("en")));
     let all = &tools[0].params[3];
     assert!(all.is_in(ParamLocation::Query) && all.form.whole == Some(WholePart::Query));
     assert!(tools[2].params[0].form.several);
