@@ -19,6 +19,7 @@ mod servers;
 mod source_files;
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     num::NonZero,
     path::PathBuf,
@@ -110,8 +111,10 @@ pub struct LoadedBackend {
     pub settings: BackendSettings,
     /// The checked descriptor.
     pub descriptor: Arc<Descriptor>,
-    /// The text of the descriptor and where it comes from.
+    /// The text of the descriptor, as long as anything is to be said of it, and where it comes from.
     pub source: SourceText,
+    /// That of the file, where the text is not kept.
+    pub(crate) text_digest: Option<FileDigest>,
     /// What the check found; no errors.
     pub diagnostics: Vec<Diagnostic>,
     /// How it is reached.
@@ -380,11 +383,18 @@ fn load_backend(
     if !problems.is_empty() {
         return Err(problems);
     }
+    // Findings show their places in it. Without any, it would be kept for nothing.
+    let is_read_again = !loaded.diagnostics.is_empty() || !folder.files().is_empty();
+    let (source, text_digest) = match &own {
+        Some((_, digest)) if !is_read_again => (source.without_text(), Some(*digest)),
+        _ => (source, None),
+    };
     let read = own.into_iter().chain(folder.files()).collect();
     Ok(LoadedBackend {
         settings: backend.clone(),
         descriptor: Arc::new(descriptor),
         source,
+        text_digest,
         diagnostics: loaded.diagnostics,
         access: BackendAccess::Api(Box::new(ApiAccess {
             base,
@@ -476,6 +486,31 @@ impl LoadedBackend {
         match &self.access {
             BackendAccess::Api(api) => BackendPlace::Api(api.base.clone()),
             BackendAccess::Server(server) => server.place(),
+        }
+    }
+
+    /// Returns the text that it was loaded from, read again where it was not kept; without text where the file
+    /// is another one now.
+    pub fn whole_source(&self) -> Cow<'_, SourceText> {
+        let again = || {
+            let (path, digest) = self.read.first()?;
+            let bytes = std::fs::read(path).ok()?;
+            let is_same = *digest == <FileDigest>::from(Sha256::digest(&bytes));
+            let bytes = is_same.then_some(bytes)?;
+            SourceText::from_bytes(self.source.name(), bytes).ok().map(Cow::Owned)
+        };
+        let again = self.text_digest.and_then(|_| again());
+        again.unwrap_or(Cow::Borrowed(&self.source))
+    }
+
+    /// Returns whether both were loaded from the same text.
+    pub(crate) fn has_text_of(&self, other: &Self) -> bool {
+        let digest = |backend: &Self| {
+            backend.text_digest.unwrap_or_else(|| Sha256::digest(backend.source.text()).into())
+        };
+        match (self.text_digest, other.text_digest) {
+            (None, None) => self.source.text() == other.source.text(),
+            _ => digest(self) == digest(other),
         }
     }
 

@@ -300,11 +300,10 @@ fn shared_with<'a>(
     // that another backend has it for, and one whose credential was named by `env` of another as
     // what it is called anyway, which says that it is shared.
     let is_trusted = |taker: &CredentialConsumer<'_>| {
-        let source = &taker.backend.source;
-        bundled::is_bundled(source)
+        bundled::is_bundled(&taker.backend.source)
             || same().filter(|other| other.is_told).any(|other| {
                 let is_shared = other.shares() && other.place == taker.place;
-                other.backend.source.text() == source.text()
+                other.backend.has_text_of(taker.backend)
                     || (is_shared && credential_owner(&taker.flow.credential).is_none())
             })
     };

@@ -184,6 +184,7 @@ pub(super) fn load_server(
         settings: backend.clone(),
         descriptor: Arc::new(descriptor),
         source: SourceText::new(backend.name.clone(), String::new()),
+        text_digest: None,
         diagnostics: Vec::new(),
         access: BackendAccess::Server(Box::new(server)),
         unused: None,

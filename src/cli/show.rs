@@ -326,10 +326,11 @@ fn write_arguments(entry: &CatalogEntry, page: &mut ToolPage<'_>) -> io::Result<
 
 /// Returns the file and the line of a tool.
 fn defined_in(app: &App, entry: &CatalogEntry) -> String {
-    let Some(LoadedBackend { source, .. }) = app.backend(entry.backend.0) else {
+    let Some(backend) = app.backend(entry.backend.0) else {
         return String::new();
     };
-    match place_of(source, entry) {
+    let source = backend.whole_source();
+    match place_of(&source, entry) {
         Some(at) => format!("{}:{}", source.name_at(at), source.position(at).line),
         None => source.name().to_owned(),
     }

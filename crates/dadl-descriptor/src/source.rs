@@ -101,6 +101,12 @@ impl SourceText {
         }
     }
 
+    /// Returns the name alone, for what nothing is left to be said of; the text is empty.
+    #[must_use]
+    pub fn without_text(self) -> Self {
+        Self::of(self.name, Cow::Borrowed(""))
+    }
+
     /// Returns the name of the file itself, as findings show it.
     pub fn name(&self) -> &str {
         &self.name
