@@ -150,7 +150,7 @@ pub(super) fn told_by(server: &McpServer) -> serde_json::Result<(ToldStart, Stri
         count: server.tool_count(),
         is_compact: server.finder().is_some(),
     };
-    Ok((told, serde_json::to_string(server.tools())?))
+    Ok((told, server.tools_text()))
 }
 
 /// Returns whether a message cannot be understood before everything is loaded: what a client may subscribe

@@ -27,6 +27,7 @@ use super::{
     asleep::{needs_everything, written_list},
     batch::{self, BatchError, BatchMessage, MessageBatch, OpenBatches},
     json_rpc::{LineAction, error_line, id_of, parse_line},
+    listed_tools::TakesText,
     message_limits::{self, MOST_BYTES},
     param_shapes,
     shutdown::{GracefulShutdown, UnderWay},
@@ -161,6 +162,7 @@ impl<R: AsyncRead + Unpin> LineTransport<R> {
         message_limits::cut_introduction(&mut message);
         let held = LineGuard { _memory: memory, _under_way: self.ending.begin() };
         message.insert_extension(Arc::new(held));
+        message.insert_extension(TakesText);
         LineAction::Message(message)
     }
 

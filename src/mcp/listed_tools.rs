@@ -31,6 +31,10 @@ pub(super) struct ListedTools {
     values: OnceLock<Vec<Tool>>,
 }
 
+/// Marks a request that came on a line: a list that answers it is put into its message as text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TakesText;
+
 impl FromIterator<ListedItem> for ListedTools {
     fn from_iter<T: IntoIterator<Item = ListedItem>>(items: T) -> Self {
         Self { items: items.into_iter().collect(), values: OnceLock::new() }

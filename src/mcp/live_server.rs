@@ -31,6 +31,7 @@ use super::{
     McpServer,
     asleep::{Asleep, SameLists, list_written_later, nothing_loaded, told_by},
     handler::{discovered, only_page, prompts_page, templates_page},
+    listed_tools::TakesText,
     result,
     shutdown::GracefulShutdown,
 };
@@ -76,7 +77,7 @@ impl ListChanges {
     fn after(self, before: &McpServer, next: &McpServer) -> Self {
         let count = |changes: u64, has_changed: bool| changes + u64::from(has_changed);
         Self {
-            tools: count(self.tools, before.tools() != next.tools()),
+            tools: count(self.tools, !before.has_same_tools(next)),
             prompts: count(self.prompts, !before.has_same_prompts(next)),
             resources: count(self.resources, !before.has_same_resources(next)),
         }
@@ -157,7 +158,7 @@ impl LiveServer {
     pub(super) fn tools_text(&self) -> serde_json::Result<Arc<str>> {
         match self.asleep() {
             Some(asleep) => Ok(Arc::clone(asleep.tools())),
-            None => serde_json::to_string(self.now().tools()).map(Into::into),
+            None => Ok(self.now().tools_text().into()),
         }
     }
 
@@ -313,7 +314,8 @@ impl ServerHandler for LiveServer {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if self.asleep().is_some() {
+        let takes_text = context.extensions.get::<TakesText>().is_some();
+        if takes_text || self.asleep().is_some() {
             only_page(request)?;
             return Ok(list_written_later());
         }
