@@ -387,6 +387,7 @@ fn load_backend(
     let is_read_again = !loaded.diagnostics.is_empty() || !folder.files().is_empty();
     let (source, text_digest) = match &own {
         Some((_, digest)) if !is_read_again => (source.without_text(), Some(*digest)),
+        None if !is_read_again => (source.without_lines(), None),
         _ => (source, None),
     };
     let read = own.into_iter().chain(folder.files()).collect();

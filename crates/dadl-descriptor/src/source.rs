@@ -107,6 +107,12 @@ impl SourceText {
         Self::of(self.name, Cow::Borrowed(""))
     }
 
+    /// Forgets where lines begin, for what hardly anything is left to be said of; it is found out again.
+    #[must_use]
+    pub fn without_lines(self) -> Self {
+        Self { line_starts: OnceLock::new(), ..self }
+    }
+
     /// Returns the name of the file itself, as findings show it.
     pub fn name(&self) -> &str {
         &self.name
