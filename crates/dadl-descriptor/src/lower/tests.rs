@@ -390,10 +390,8 @@ fn defaults_of_parameters() {
             "{kind} {value}"
         );
     }
-    assert_eq!(
-        first_line(&with("string", "1.10")).params[0].default.as_deref(),
-        Some(&"1.10".into())
-    );
+    let default = &first_line(&with("string", "1.10")).params[0].default;
+    assert_eq!(default.as_deref(), Some(&"1.10".into()));
 }
 
 #[test]
