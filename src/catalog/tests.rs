@@ -211,7 +211,7 @@ fn a_raw_body_gets_a_file() {
     let schema = schema_of(import.clone());
     assert_eq!(schema["properties"]["file"]["type"], "string");
     assert_eq!(schema["required"], json!(["file"]));
-    import.params = vec![param("data:body:string!")];
+    import.params = vec![param("data:body:string!").into()];
     assert_eq!(schema_of(import)["required"], json!(["data"]));
 }
 

@@ -119,7 +119,7 @@ fn an_empty_text_stands_for_nothing_where_no_text_is_wanted() {
 #[test]
 fn a_list_in_one_text_is_given_in_any_way() {
     let mut listed = param(&["array"]);
-    listed.form = ParamForm { style: LISTED, ..ParamForm::default() };
+    listed.form = ParamForm { style: LISTED, ..ParamForm::default() }.into();
     for value in [json!("a,b"), json!(["a", "b"]), json!(5), json!(""), json!({"a": 1})] {
         assert_eq!(fit_value(&listed, WireFormat::Items, value.clone()), Conversion::Value(value));
     }

@@ -162,7 +162,7 @@ fn a_schema_becomes_what_every_host_takes_and_the_original_stays() {
         },
         "required": ["repo", "at_line"],
     });
-    assert_eq!(Value::Object((*entry.input_schema).clone()), expected);
+    assert_eq!(Value::Object(entry.input_schema()), expected);
     let tool = entry.server_tool().unwrap();
     assert_eq!(Value::Object((*tool.input_schema).clone()), schema);
     let kinds = entry.params.iter().map(|it| (it.param.name.as_str(), it.param.kind.to_string()));
@@ -184,10 +184,10 @@ fn parts_and_branches_of_the_whole_become_one_object() {
         "allOf": [{ "properties": { "all": { "type": "boolean" } }, "required": ["all"] }],
         "oneOf": [branch("a"), branch("b")],
     }));
-    let properties: Vec<&String> =
-        entry.input_schema["properties"].as_object().unwrap().keys().collect();
+    let schema = entry.input_schema();
+    let properties: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
     assert_eq!(properties, ["all", "a", "id", "b"]);
-    assert_eq!(entry.input_schema["required"], json!(["all", "id"]));
+    assert_eq!(entry.input_schema()["required"], json!(["all", "id"]));
     let choice = |kind: &str, of: &str| json!({ "properties": { "kind": { "const": kind }, "of": { "type": of } }, "required": ["kind"] });
     let entry = with_schema(
         json!({ "anyOf": [choice("a", "string"), choice("b", "integer"), choice("a", "null")] }),
@@ -196,9 +196,9 @@ fn parts_and_branches_of_the_whole_become_one_object() {
         "kind": { "anyOf": [{ "type": "string", "enum": ["a"] }, { "type": "string", "enum": ["b"] }] },
         "of": { "anyOf": [{ "type": ["string", "null"] }, { "type": ["integer", "null"] }] },
     });
-    assert_eq!(entry.input_schema["properties"], listed);
-    assert_eq!(entry.input_schema["required"], json!(["kind"]));
-    assert_eq!(entry.input_schema["type"], "object");
+    assert_eq!(entry.input_schema()["properties"], listed);
+    assert_eq!(entry.input_schema()["required"], json!(["kind"]));
+    assert_eq!(entry.input_schema()["type"], "object");
     for (schema, is_open) in [
         (json!({}), true),
         (json!({ "additionalProperties": {} }), true),
@@ -230,7 +230,7 @@ fn what_a_person_would_not_see_is_not_listed() {
         "{}",
         entry.name
     );
-    let shown = Value::Object((*entry.input_schema).clone());
+    let shown = Value::Object(entry.input_schema());
     assert!(crate::catalog::schema::is_seen(&shown), "{shown}");
     assert_eq!(shown["properties"]["a"], json!({ "type": "string", "description": "Text" }));
     let members: Vec<&String> =
@@ -253,26 +253,26 @@ fn what_is_long_is_cut_and_what_is_huge_is_listed_in_brief() {
     }));
     assert!(entry.name.len() <= 45 && entry.title.chars().count() <= 120);
     assert!(entry.description.chars().count() <= 1024);
-    assert!(entry.input_schema["properties"]["a"].to_string().len() < 1100);
+    assert!(entry.input_schema()["properties"]["a"].to_string().len() < 1100);
     assert!(entry.operation().summary().len() < 200);
     let said = json!({ "type": "string", "description": "word ".repeat(30) });
     let inner: Map<String, Value> = (0..200).map(|at| (format!("m{at}"), said.clone())).collect();
     let outer = json!({ "required": ["a"], "properties": { "a": { "type": "object", "properties": inner,
                         "description": "What it is" } } });
     let entry = with_schema(outer);
-    let schema = serde_json::to_string(&*entry.input_schema).unwrap();
+    let schema = serde_json::to_string(&entry.input_schema()).unwrap();
     assert!(schema.len() <= 32 * 1024, "{}", schema.len());
-    assert_eq!(entry.input_schema["properties"]["a"]["description"], "What it is");
+    assert_eq!(entry.input_schema()["properties"]["a"]["description"], "What it is");
     assert_eq!(
-        entry.input_schema["properties"]["a"]["properties"]["m7"],
+        entry.input_schema()["properties"]["a"]["properties"]["m7"],
         json!({ "type": "string" })
     );
     let many: Map<String, Value> =
         (0..5000).map(|at| (format!("p{at}"), json!({ "type": "string" }))).collect();
     let entry = with_schema(json!({ "properties": many, "required": ["p4999"] }));
-    let schema = serde_json::to_string(&*entry.input_schema).unwrap();
+    let schema = serde_json::to_string(&entry.input_schema()).unwrap();
     assert!(schema.len() <= 32 * 1024, "{}", schema.len());
-    assert_eq!(entry.input_schema["required"], json!(["p4999"]));
+    assert_eq!(entry.input_schema()["required"], json!(["p4999"]));
     // All of it may be passed.
     assert_eq!(entry.params.len(), 5000);
 }
@@ -385,7 +385,7 @@ proptest! {
             "inputSchema": schema, "outputSchema": output,
         });
         let entry = listed(item);
-        let shown = Value::Object((*entry.input_schema).clone());
+        let shown = Value::Object(entry.input_schema());
         assert_portable(&shown, &schema);
         prop_assert!(crate::catalog::schema::is_seen(&shown), "{}", shown);
         prop_assert!(shown.to_string().len() <= 32 * 1024);
