@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
-use dadl_text::growth;
+use dadl_text::{growth, json::writer};
 use rmcp::{
     RoleServer,
     model::ErrorCode,
@@ -241,7 +241,7 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for LineTransport<R> {
         let (write, batches) = (self.write.clone(), self.batches.clone());
         async move {
             let write = write.ok_or(io::ErrorKind::NotConnected)?;
-            let Some(line) = batches.sent(&message, growth::json_bytes(&message)?) else {
+            let Some(line) = batches.sent(&message, writer::json_bytes(&message)?) else {
                 return Ok(());
             };
             write.send(line).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
@@ -321,6 +321,7 @@ pub(super) async fn write_all(
             connection.cancel();
             return;
         }
+        growth::spare_block(bytes);
         if next.is_none() {
             next = queue.recv().await.map(|line| secrets.message(line));
         }
