@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use dadl_text::{
-    json::{cost, scan},
+    json::{cost, quote, scan},
     text::{cut_text, one_line, quoted_text},
 };
 use serde::Deserialize;
@@ -184,7 +184,7 @@ fn resource(
     words: &str,
     annotations: Option<&Value>,
 ) -> JsonText {
-    let quoted = scan::quote_text;
+    let quoted = quote::quote_text;
     let mime_type = mime_type.map(|it| format!("\"mimeType\":{},", quoted(it)));
     let annotations = annotations.map(|it| format!(",\"annotations\":{it}"));
     JsonText::trusted(format!(

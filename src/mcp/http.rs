@@ -16,7 +16,7 @@ mod doors;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use dadl_text::{growth, text::text_head};
+use dadl_text::{growth, json::writer, text::text_head};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
@@ -400,8 +400,11 @@ impl HttpEndpoint {
 
     /// Makes the answer of a message that needs no stream.
     fn plain(&self, message: &ServerJsonRpcMessage) -> HttpAnswer {
-        match growth::json_bytes(message) {
-            Ok(message) => json_answer(StatusCode::OK, self.secrets.message(message).into()),
+        match writer::json_bytes(message) {
+            Ok(message) => {
+                let message = growth::spared_bytes(self.secrets.message(message));
+                json_answer(StatusCode::OK, message)
+            }
             Err(error) => {
                 tracing::warn!(%error, "an answer cannot be written");
                 text_answer(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")

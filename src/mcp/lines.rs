@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
-use dadl_text::growth;
+use dadl_text::{growth, json::writer};
 use rmcp::{
     RoleServer,
     model::ErrorCode,
@@ -252,7 +252,7 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for LineTransport<R> {
             let write = write.ok_or(io::ErrorKind::NotConnected)?;
             let text = match list {
                 Some(list) => list?,
-                None => growth::json_bytes(&message)?,
+                None => writer::json_bytes(&message)?,
             };
             let Some(line) = batches.sent(&message, text) else {
                 return Ok(());
@@ -342,6 +342,7 @@ pub(super) async fn write_all(
             connection.cancel();
             return;
         }
+        growth::spare_block(bytes);
         if next.is_none() {
             next = queue.recv().await.map(|line| secrets.message(line));
         }

@@ -77,7 +77,8 @@ pub(super) fn success(
             let fits = text.as_str().len() <= most;
             let value = fits.then(|| parse_tree(&text, most_tree, has_room)).flatten();
             // The arguments of the next page are of another text.
-            let is_clean = next.is_none() && hides_nothing(text.as_str());
+            let is_clean = || next.is_none() && hides_nothing(text.as_str());
+            let is_clean = value.is_some() && is_clean();
             let structured = value.map(|value| match notes::object_of(value, next) {
                 value if is_clean => value,
                 value => masked_value(value),

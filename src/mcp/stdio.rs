@@ -41,8 +41,26 @@ pub(crate) async fn serve_stdio(
     if let Some((read, write)) = sockets::standard_streams() {
         return serve_streams(server, read, write, shutdown).await;
     }
+    #[cfg(target_os = "linux")]
+    widen_output();
     let (read, write) = stdio_pipes();
     serve_streams(server, read, write, shutdown).await
+}
+
+/// So much of what a host has not read the pipe to it holds, in bytes.
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: usize = 256 * 1024;
+
+/// Lets standard output hold more where it is a pipe: one of the usual 64 KB makes writer and reader wait for each
+/// other 17 times in a megabyte, which takes three times as long.
+#[cfg(target_os = "linux")]
+fn widen_output() {
+    use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
+    let output = std::io::stdout();
+    if fcntl_getpipe_size(&output).is_ok_and(|size| size < PIPE_BYTES) {
+        // The system bounds what the pipes of a user hold together; then it stays as it is.
+        let _ = fcntl_setpipe_size(&output, PIPE_BYTES);
+    }
 }
 
 /// Serves a client on any pair of streams; see `serve_stdio`.

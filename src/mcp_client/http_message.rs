@@ -10,7 +10,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dadl_text::json::{cost, scan};
+use dadl_text::json::{cost, quote, scan};
 use http::{HeaderName, HeaderValue, header};
 use rmcp::model::RequestId;
 use serde::Deserialize;
@@ -113,7 +113,7 @@ impl Outgoing {
     pub(super) fn list_of_tools(&self, page: usize, cursor: Option<&str>) -> Option<Self> {
         let body = std::str::from_utf8(&self.body).ok()?;
         let meta = scan::member_at(body, &["params", "_meta"])?;
-        let cursor = cursor.map(|it| format!("\"cursor\":{},", scan::quote_text(it)));
+        let cursor = cursor.map(|it| format!("\"cursor\":{},", quote::quote_text(it)));
         let cursor = cursor.unwrap_or_default();
         let id = format!("fields-{page}");
         let body = format!(

@@ -9,7 +9,7 @@ use std::{borrow::Cow, fmt};
 
 use dadl_text::{
     growth,
-    json::{cost, scan},
+    json::{cost, quote, scan},
 };
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
@@ -56,12 +56,12 @@ impl JsonText {
 
     /// Makes a JSON string of a text.
     pub(crate) fn string(text: &str) -> Self {
-        Self(scan::quote_text(text))
+        Self(quote::quote_text(text))
     }
 
     /// The same, unless it would be longer than `most` bytes: a text can become six times as long.
     pub(crate) fn string_within(text: &str, most: usize) -> Option<Self> {
-        (scan::quoted_length(text) <= most).then(|| Self::string(text))
+        (quote::quoted_length(text) <= most).then(|| Self::string(text))
     }
 
     /// Returns the items of an array, one by one.

@@ -99,8 +99,9 @@ fn decode_json(mut body: Bytes) -> Result<JsonText, DecodeError> {
         let reason = format!("byte {} is not UTF-8", error.utf8_error().valid_up_to());
         fail(reason, error.as_bytes())
     })?;
-    scan::check_json(&text).map_err(|error| fail(error.to_string(), text.as_bytes()))?;
-    Ok(JsonText::trusted(scan::compact_in_place(text)))
+    let compacted = scan::compacted_in_place(text);
+    let text = compacted.map_err(|(text, error)| fail(error.to_string(), text.as_bytes()))?;
+    Ok(JsonText::trusted(text))
 }
 
 fn is_json(body: &[u8]) -> bool {

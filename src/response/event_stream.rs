@@ -36,10 +36,9 @@ impl SseEvent {
             start.push_str(JsonText::string(&id).as_str());
         }
         start.push_str(",\"data\":");
-        let mut text = if scan::check_json(&data).is_ok() {
-            scan::compact_in_place(data)
-        } else {
-            JsonText::string_within(&data, most)?.into_string()
+        let mut text = match scan::compacted_in_place(data) {
+            Ok(json) => json,
+            Err((data, _)) => JsonText::string_within(&data, most)?.into_string(),
         };
         if start.len() + text.len() + 1 > most {
             return None;

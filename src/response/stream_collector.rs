@@ -279,8 +279,9 @@ fn push_line(
     if text.is_empty() {
         return Ok(false);
     }
-    scan::check_json(&text).map_err(|error| fail(text.as_bytes(), error.to_string()))?;
-    append_item(array, scan::compact_in_place(text));
+    let compacted = scan::compacted_in_place(text);
+    let text = compacted.map_err(|(text, error)| fail(text.as_bytes(), error.to_string()))?;
+    append_item(array, text);
     Ok(true)
 }
 

@@ -7,10 +7,11 @@
 use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
-use dadl_text::growth;
+use dadl_text::{blocks, growth};
 
 use super::{
     escapes::{self, EscapeMeaning, EscapeReading},
+    presence::PresenceTest,
     runs, short,
     spellings::{self, SecretSpelling},
     view::TextView,
@@ -47,6 +48,8 @@ struct LeastRuns {
 pub(super) struct SecretFinder {
     /// Those that are secrets wherever they are.
     long: Option<AhoCorasick>,
+    /// Tells faster whether there is any of them.
+    any_long: Option<PresenceTest>,
     shares: Vec<(bool, bool)>,
     /// Those of them that have spaces, as forms write them.
     forms: Option<AhoCorasick>,
@@ -102,6 +105,7 @@ impl SecretFinder {
         let is_ascii = wanted.iter().all(|it| it.value.is_ascii());
         let bytes = all.iter().map(|SecretSpelling { bytes, .. }| bytes);
         Self {
+            any_long: PresenceTest::new(bytes.clone().map(Vec::as_slice)),
             // More spellings than it can hold would be gigabytes.
             long: (!all.is_empty()).then(|| AhoCorasick::new(bytes).ok()).flatten(),
             shares: all.iter().map(|spelling| spelling.shares).collect(),
@@ -146,7 +150,7 @@ impl SecretFinder {
 
     /// Finds what is written as it is.
     fn literals(&self, text: TextView<'_>, found: &mut Vec<Range<usize>>) {
-        if let Some(long) = self.long.as_ref().filter(|long| long.is_match(text.bytes)) {
+        if let Some(long) = self.long.as_ref().filter(|_| self.has_long(text.bytes)) {
             for place in long.find_overlapping_iter(text.bytes) {
                 let shares = self.shares.get(place.pattern().as_usize()).copied();
                 let (before, behind) = shares.unwrap_or_default();
@@ -173,6 +177,15 @@ impl SecretFinder {
         }
     }
 
+    /// Returns whether there is a secret as it is that counts wherever it is.
+    fn has_long(&self, text: &[u8]) -> bool {
+        match (&self.any_long, &self.long) {
+            (Some(any), _) => any.is_in(text),
+            (None, Some(long)) => long.is_match(text),
+            (None, None) => false,
+        }
+    }
+
     /// Finds what is written in another way.
     fn beneath(&self, text: TextView<'_>, escapes: u8, runs: u8, found: &mut Vec<Range<usize>>) {
         if let Some(left) = runs.checked_sub(1) {
@@ -190,18 +203,18 @@ impl SecretFinder {
                     let all = all.map(|(at, byte)| (*byte, runs::made_of_base64(at, skip)));
                     self.search(run.decoded(all).text(), escapes, left, found);
                 }
-            }
-            for run in runs::hex_runs(text.bytes, self.least.hex) {
-                let run = text.part(run);
-                for skip in 0..2 {
-                    runs::decode_hex(run.bytes, skip, &mut bytes);
-                    let is_there = |finder: &AhoCorasick| finder.is_match(&bytes);
-                    if !self.long.as_ref().is_some_and(is_there) && !self.is_deeper(&bytes) {
-                        continue;
+                // Digits are Base64 as well, and a secret takes more of them.
+                for digits in runs::hex_runs(run.bytes, self.least.hex) {
+                    let digits = run.part(digits);
+                    for skip in 0..2 {
+                        runs::decode_hex(digits.bytes, skip, &mut bytes);
+                        if !self.has_long(&bytes) && !self.is_deeper(&bytes) {
+                            continue;
+                        }
+                        let all = bytes.iter().enumerate();
+                        let all = all.map(|(at, byte)| (*byte, skip + at * 2..skip + at * 2 + 2));
+                        self.search(digits.decoded(all).text(), escapes, left, found);
                     }
-                    let all = bytes.iter().enumerate();
-                    let all = all.map(|(at, byte)| (*byte, skip + at * 2..skip + at * 2 + 2));
-                    self.search(run.decoded(all).text(), escapes, left, found);
                 }
             }
         }
@@ -237,19 +250,17 @@ impl SecretFinder {
         let is_told_apart = self.alphabet.get(usize::from(b'\\')).copied().unwrap_or_default();
         // JSON within JSON has one for each of its quotes.
         let quotes_count = counts(b'"');
-        let mut rest = text;
-        while let Some(at) = memchr::memchr3(b'\\', b'%', b'&', rest) {
-            rest = rest.get(at..).unwrap_or_default();
-            if let ([b'\\', b'"', behind @ ..], false) = (rest, quotes_count) {
-                rest = behind;
-                continue;
-            }
+        let mut from = 0;
+        while let Some(at) = next_escape(text, from, quotes_count) {
+            let mut rest = text.get(at..).unwrap_or_default();
+            from = at;
             if !is_told_apart && rest.starts_with(br"\\") {
                 let count = rest.iter().take_while(|byte| **byte == b'\\').count();
+                from += count - 1;
                 rest = rest.get(count - 1..).unwrap_or_default();
             }
             let Some(escape) = escapes::read_escape(rest, EscapeReading::Loose) else {
-                rest = rest.get(1..).unwrap_or_default();
+                from += 1;
                 continue;
             };
             let matters = match escape.meaning {
@@ -260,7 +271,7 @@ impl SecretFinder {
             if matters {
                 return true;
             }
-            rest = rest.get(escape.length..).unwrap_or_default();
+            from += escape.length;
         }
         false
     }
@@ -277,6 +288,26 @@ fn note_range(found: &mut Vec<Range<usize>>, place: Range<usize>) {
     }
 }
 
+/// Returns where the next escape may begin from `from` on, but for a quote's where these do not count.
+fn next_escape(text: &[u8], from: usize, quotes_count: bool) -> Option<usize> {
+    let may_begin = |byte: u8, next: u8| {
+        escapes::is_starter(byte) & (quotes_count | (byte != b'\\') | (next != b'"'))
+    };
+    let mut at = from;
+    loop {
+        let (block, next) = (text.get(at..)?, text.get(at + 1..)?);
+        let Some((block, next)) = block.first_chunk().zip(next.first_chunk()) else { break };
+        if blocks::has_pair(block, next, may_begin) {
+            break;
+        }
+        at += blocks::BLOCK;
+    }
+    let rest = text.get(at..)?;
+    let behind = rest.iter().skip(1).chain(b" ");
+    let found = rest.iter().zip(behind).position(|(byte, next)| may_begin(*byte, *next));
+    found.map(|found| at + found)
+}
+
 /// Returns whether there is something that nobody sees.
 fn has_unseen(text: &[u8]) -> bool {
     let is_unseen = |at: usize| {
@@ -284,10 +315,13 @@ fn has_unseen(text: &[u8]) -> bool {
         rest.first().copied().is_some_and(escapes::may_be_unseen)
             && escapes::read_escape(rest, EscapeReading::Unseen).is_some()
     };
-    let (words, rest) = text.as_chunks::<8>();
-    let is_in_word = |number: usize| (number * 8..number * 8 + 8).any(is_unseen);
-    let mut words = words.iter().enumerate();
-    words.any(|(number, word)| !escapes::is_plain(*word) && is_in_word(number))
+    let (all, rest) = text.as_chunks::<{ blocks::BLOCK }>();
+    let is_in_block = |number: usize| {
+        let from = number * blocks::BLOCK;
+        (from..from + blocks::BLOCK).any(is_unseen)
+    };
+    let mut all = all.iter().enumerate();
+    all.any(|(number, block)| blocks::has_any(block, escapes::may_be_unseen) && is_in_block(number))
         || (text.len() - rest.len()..text.len()).any(is_unseen)
 }
 

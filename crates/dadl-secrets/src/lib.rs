@@ -13,6 +13,7 @@
 mod escapes;
 mod finder;
 mod json;
+mod presence;
 mod runs;
 mod short;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use dadl_text::words::{self, WORD};
+
 /// The value of each character of both alphabets of Base64 (RFC 4648), 255 for others.
 #[expect(
     clippy::indexing_slicing,
@@ -101,14 +103,16 @@ fn is_hex(byte: u8) -> bool {
     byte.is_ascii_hexdigit()
 }
 
-/// Finds the runs of at least `least` bytes that are of a kind; it looks at few of the others.
-fn find_runs(
-    text: &[u8],
+/// Finds the runs of at least `least` bytes that are of a kind within `range`; it looks at few of the others.
+fn runs_within<'text>(
+    text: &'text [u8],
+    range: Range<usize>,
     least: usize,
-    is: impl Fn(u8) -> bool,
-) -> impl Iterator<Item = Range<usize>> {
+    is: impl Fn(u8) -> bool + 'text,
+) -> impl Iterator<Item = Range<usize>> + 'text {
     let least = least.max(1);
-    let mut from = 0;
+    let text = text.get(..range.end).unwrap_or(text);
+    let mut from = range.start;
     std::iter::from_fn(move || {
         loop {
             // A run from `from` on, or later, has its byte at one of these places.
@@ -129,14 +133,47 @@ fn find_runs(
     })
 }
 
+/// Finds the parts of a text that may have runs of `least` bytes of Base64: those without a control, a space and a
+/// quote, which is what stands between most words.
+fn stretches(text: &[u8], least: usize) -> impl Iterator<Item = Range<usize>> {
+    // However a run lies, so many words of the text are all within it.
+    let whole = (least + 1).saturating_sub(WORD) / WORD;
+    let (words, _) = text.as_chunks::<WORD>();
+    let mut at = if whole == 0 { words.len() } else { 0 };
+    let mut is_new = whole == 0 || words.is_empty();
+    std::iter::from_fn(move || {
+        if std::mem::take(&mut is_new) {
+            return Some(0..text.len());
+        }
+        while at < words.len() {
+            let rest = words.get(at..).unwrap_or_default();
+            at += rest.iter().position(|word| !has_separator(*word)).unwrap_or(rest.len());
+            let rest = words.get(at..).unwrap_or_default();
+            let count = rest.iter().position(|word| has_separator(*word)).unwrap_or(rest.len());
+            let first = at;
+            at += count;
+            if count >= whole && count > 0 {
+                let end = if at < words.len() { (at + 1) * WORD } else { text.len() };
+                return Some(first.saturating_sub(1) * WORD..end);
+            }
+        }
+        None
+    })
+}
+
+/// Returns whether one of eight bytes is a control, a space, an exclamation mark or a quote.
+fn has_separator(word: [u8; WORD]) -> bool {
+    words::has_below(u64::from_ne_bytes(word), 0x23)
+}
+
 /// Finds the runs of Base64.
 pub(super) fn base64_runs(text: &[u8], least: usize) -> impl Iterator<Item = Range<usize>> {
-    find_runs(text, least, is_base64)
+    stretches(text, least).flat_map(move |range| runs_within(text, range, least, is_base64))
 }
 
 /// Finds the runs of hexadecimal digits.
 pub(super) fn hex_runs(text: &[u8], least: usize) -> impl Iterator<Item = Range<usize>> {
-    find_runs(text, least, is_hex)
+    runs_within(text, 0..text.len(), least, is_hex)
 }
 
 /// Decodes a run of Base64 from its byte `skip` on into `bytes`.
@@ -208,7 +245,37 @@ mod tests {
         assert_eq!(readable_runs(b"xxaGVsbG8gd29ybGQ", 11), [false, false, true, false]);
     }
 
+    /// The runs, byte by byte.
+    fn slow_runs(text: &[u8], least: usize, is: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
+        let (mut runs, mut start) = (Vec::new(), 0);
+        for (at, byte) in text.iter().chain([&b' ']).enumerate() {
+            if !is(*byte) {
+                if at - start >= least.max(1) {
+                    runs.push(start..at);
+                }
+                start = at + 1;
+            }
+        }
+        runs
+    }
+
     proptest::proptest! {
+        #[test]
+        fn runs_are_those_that_are_found_byte_by_byte(
+            parts in proptest::collection::vec("[a-fA-F0-9]{0,70}|[A-Za-z0-9+/_-]{0,140}|[ -~\u{e9}]{0,9}|.{0,3}", 0..9),
+            least in 0_usize..150,
+        ) {
+            let text = parts.concat();
+            let text = text.as_bytes();
+            for word in text.as_chunks::<WORD>().0 {
+                proptest::prop_assert_eq!(has_separator(*word), word.iter().any(|byte| *byte < 0x23));
+            }
+            let found: Vec<_> = base64_runs(text, least).collect();
+            proptest::prop_assert_eq!(found, slow_runs(text, least, is_base64));
+            let found: Vec<_> = hex_runs(text, least).collect();
+            proptest::prop_assert_eq!(found, slow_runs(text, least, is_hex));
+        }
+
         #[test]
         fn what_is_readable_is_told_without_decoding(
             run in "[A-Za-z0-9+/_-]{0,40}|[a-f]{0,300}",

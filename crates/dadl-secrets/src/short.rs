@@ -7,6 +7,7 @@ use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
 use super::{
+    presence::PresenceTest,
     spellings,
     wanted::{WantedSecret, is_common},
 };
@@ -46,6 +47,8 @@ const LINKS: &[&str] = &["is", "was"];
 #[derive(Debug)]
 pub(super) struct ShortSecretFinder {
     values: SpellingSearch,
+    /// Tells faster whether there is any of them.
+    any: Option<PresenceTest>,
     spellings: Vec<SpelledSecret>,
     /// The names of credentials, in lower case, letters and digits only.
     names: Vec<String>,
@@ -121,7 +124,8 @@ impl ShortSecretFinder {
             return None;
         }
         let values = SpellingSearch::new(&all)?;
-        Some(Self { values, spellings: all, names })
+        let any = PresenceTest::new(all.iter().map(|it| it.bytes.as_slice()));
+        Some(Self { values, any, spellings: all, names })
     }
 
     /// Returns the bytes of all spellings.
@@ -131,6 +135,9 @@ impl ShortSecretFinder {
 
     /// Finds whole values, and values beside a name.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
+        if self.any.as_ref().is_some_and(|any| !any.is_in(text)) {
+            return;
+        }
         self.values.find(text, |number, place| {
             let (before, behind) = text.split_at(place.start);
             let behind = behind.get(place.len()..).unwrap_or_default();

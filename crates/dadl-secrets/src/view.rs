@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use dadl_text::blocks;
+
 use super::escapes::{self, EscapeMeaning, EscapeReading, EscapeSequence};
 
 /// A text, or what a text stands for.
@@ -71,12 +73,16 @@ impl<'text> TextView<'text> {
             base: self.base,
         };
         let mut at = 0;
-        while let Some(byte) = self.bytes.get(at) {
-            let escape = escapes::may_begin(*byte)
-                .then(|| escapes::read_escape(self.bytes.get(at..).unwrap_or_default(), reading))
-                .flatten();
-            let Some(EscapeSequence { meaning, length }) = escape else {
-                view.push(&[*byte], self.span(at, at + 1));
+        while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let length = plain_length(rest);
+            if length > 0 {
+                self.copy(at..at + length, &mut view);
+                at += length;
+                continue;
+            }
+            let Some(EscapeSequence { meaning, length }) = escapes::read_escape(rest, reading)
+            else {
+                self.copy(at..at + 1, &mut view);
                 at += 1;
                 continue;
             };
@@ -91,6 +97,19 @@ impl<'text> TextView<'text> {
             at += length;
         }
         view
+    }
+
+    /// Appends a part as it is.
+    fn copy(&self, part: Range<usize>, view: &mut DecodedView) {
+        view.bytes.extend_from_slice(self.bytes.get(part.clone()).unwrap_or_default());
+        match self.spans {
+            None => view.spans.extend(
+                part.map(|at| OriginSpan { from: narrow_index(at), to: narrow_index(at + 1) }),
+            ),
+            Some(spans) => {
+                view.spans.extend_from_slice(spans.get(part).unwrap_or_default());
+            }
+        }
     }
 
     /// Returns bytes that were made of this text: each with the range of those that it is made of.
@@ -113,6 +132,19 @@ impl DecodedView {
         self.bytes.extend_from_slice(bytes);
         self.spans.extend(std::iter::repeat_n(span, bytes.len()));
     }
+}
+
+/// Returns how many bytes at the beginning of a text stand for themselves.
+fn plain_length(text: &[u8]) -> usize {
+    if text.first().copied().is_some_and(escapes::may_begin) {
+        return 0;
+    }
+    let (all, _) = text.as_chunks::<{ blocks::BLOCK }>();
+    let plain = all.iter().take_while(|block| !blocks::has_any(block, escapes::may_begin)).count();
+    let before = plain * blocks::BLOCK;
+    let rest = text.get(before..).unwrap_or_default();
+    let length = rest.iter().position(|byte| escapes::may_begin(*byte));
+    before + length.unwrap_or(rest.len())
 }
 
 /// Blocks are small.

@@ -4,10 +4,9 @@
 //! ones go back to the system at once, and pages of theirs that were never written take nothing. So what is
 //! about to be large gets a large block, whatever is needed of it: no answer takes blocks between the two.
 
-use std::io;
+use std::sync::{Mutex, PoisonError};
 
-use bytes::BytesMut;
-use serde::Serialize;
+use bytes::{Bytes, BytesMut};
 
 /// A buffer with more is about to be large, in bytes.
 const LARGE: usize = 1024 * 1024;
@@ -16,8 +15,12 @@ const LARGE: usize = 1024 * 1024;
 /// the GNU allocator is one of the system (`DEFAULT_MMAP_THRESHOLD_MAX`).
 const STEP: usize = 33 * 1024 * 1024;
 
-/// Most of what is written as JSON is no longer, in bytes.
-const USUAL: usize = 4 * 1024;
+/// A message that is no longer leaves its block to the next one, in bytes.
+const SPARED: usize = 4 * LARGE;
+
+/// The block of such a message. What is fresh costs more than what is written to it: the system clears each page,
+/// one by one.
+static SPARE: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
 /// Returns for how many bytes to make room in a buffer that has `free` left behind its `length`.
 fn wanted(length: usize, free: usize, more: usize) -> usize {
@@ -42,6 +45,43 @@ pub fn text_buffer(length: usize) -> String {
 /// Makes a vector for so many bytes.
 pub fn byte_buffer(length: usize) -> Vec<u8> {
     Vec::with_capacity(block(length))
+}
+
+/// Makes a vector for a message of so many bytes; see [`spare_block`].
+pub fn message_buffer(length: usize) -> Vec<u8> {
+    let spare = (LARGE < length && length <= SPARED)
+        .then(|| SPARE.lock().unwrap_or_else(PoisonError::into_inner).take());
+    spare.flatten().unwrap_or_else(|| byte_buffer(length))
+}
+
+/// Takes the block of a message that was sent, for the next one that is large.
+pub fn spare_block(mut message: Vec<u8>) {
+    // Of a block of the system no more than the message was ever written.
+    if message.capacity() < STEP || message.len() > SPARED {
+        return;
+    }
+    message.clear();
+    *SPARE.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
+}
+
+/// Returns a message as bytes whose block is spared once they are sent.
+pub fn spared_bytes(message: Vec<u8>) -> Bytes {
+    if message.capacity() < STEP { message.into() } else { Bytes::from_owner(SparedBlock(message)) }
+}
+
+/// Spares its block at its end.
+struct SparedBlock(Vec<u8>);
+
+impl AsRef<[u8]> for SparedBlock {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for SparedBlock {
+    fn drop(&mut self) {
+        spare_block(std::mem::take(&mut self.0));
+    }
 }
 
 /// Returns a copy of a text.
@@ -76,9 +116,16 @@ pub fn append_bytes(buffer: &mut BytesMut, piece: &[u8]) {
 
 /// Appends a piece to a vector.
 pub fn append_to(vector: &mut Vec<u8>, piece: &[u8]) {
-    let free = vector.capacity() - vector.len();
-    vector.reserve(wanted(vector.len(), free, piece.len()));
+    reserve(vector, piece.len());
     vector.extend_from_slice(piece);
+}
+
+/// Makes room in a vector for so many bytes more.
+pub fn reserve(vector: &mut Vec<u8>, more: usize) {
+    let free = vector.capacity() - vector.len();
+    if more > free {
+        vector.reserve(wanted(vector.len(), free, more));
+    }
 }
 
 /// Appends a text to another.
@@ -86,36 +133,6 @@ pub fn append_text(text: &mut String, more: &str) {
     let free = text.capacity() - text.len();
     text.reserve(wanted(text.len(), free, more.len()));
     text.push_str(more);
-}
-
-/// Writes a value as JSON.
-///
-/// # Errors
-///
-/// Those of the value: a map whose keys are no texts, or what it says by itself.
-pub fn json_bytes(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let mut json = GrowingBytes(Vec::with_capacity(USUAL));
-    serde_json::to_writer(&mut json, value)?;
-    Ok(json.0)
-}
-
-/// Bytes that are written one after the other.
-struct GrowingBytes(Vec<u8>);
-
-impl io::Write for GrowingBytes {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        append_to(&mut self.0, bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Joins texts.
@@ -128,6 +145,26 @@ pub fn join_texts(parts: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_block_of_a_message_is_that_of_the_next_one() {
+        let mut message = message_buffer(2 * LARGE);
+        message.resize(2 * LARGE, b'a');
+        let place = message.as_ptr();
+        let bytes = spared_bytes(message);
+        assert_eq!((bytes.len(), bytes.as_ptr()), (2 * LARGE, place));
+        drop(bytes);
+        // None is taken for what is small, or larger than what is kept.
+        assert_eq!(message_buffer(LARGE).capacity(), LARGE);
+        assert!(message_buffer(SPARED + 1).as_ptr() != place);
+        let next = message_buffer(2 * LARGE);
+        assert_eq!((next.as_ptr(), next.len()), (place, 0));
+        assert!(message_buffer(2 * LARGE).as_ptr() != place);
+        let mut large = next;
+        large.resize(SPARED + 1, b'a');
+        spare_block(large);
+        assert!(message_buffer(2 * LARGE).capacity() >= STEP);
+    }
 
     #[test]
     fn a_large_buffer_gets_a_large_block_and_a_small_one_none() {
@@ -160,9 +197,6 @@ mod tests {
         let same = shortened(long, 2 * LARGE + 9);
         assert_eq!(same.as_ptr(), place);
         assert_eq!(shortened(part, 2 * LARGE).capacity(), 9);
-        let json = json_bytes(&[same.as_str(), "\"\n"]).unwrap();
-        assert_eq!(json, format!("[\"{same}\",\"\\\"\\n\"]").into_bytes());
-        assert!(json.capacity() >= STEP && json_bytes(&[1, 2]).unwrap() == b"[1,2]");
         let mut text = "a".repeat(LARGE);
         append_text(&mut text, "b");
         assert!(text.capacity() >= STEP && text.ends_with("ab"));

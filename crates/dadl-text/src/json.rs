@@ -6,7 +6,10 @@
 //! found. The text is valid and compact, as `outcome::JsonText` has it; of any other text the functions
 //! give some part of it, or nothing.
 
+mod check;
 pub mod cost;
 pub mod members;
 pub mod path;
+pub mod quote;
 pub mod scan;
+pub mod writer;

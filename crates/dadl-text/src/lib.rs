@@ -14,7 +14,9 @@
 //!
 //! It is a part of dadl-mcp and promises no stability: any version may change anything.
 
+pub mod blocks;
 pub mod growth;
 pub mod json;
 pub mod names;
 pub mod text;
+pub mod words;

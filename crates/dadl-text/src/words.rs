@@ -1,0 +1,54 @@
+//! Eight bytes of a text as one number.
+//!
+//! What is found is told by the highest bit of each byte; the first byte has the lowest bits.
+
+const EACH: u64 = 0x0101_0101_0101_0101;
+const TOPS: u64 = EACH * 0x80;
+const LOWS: u64 = EACH * 0x7F;
+
+/// The bytes of a number.
+pub const WORD: usize = 8;
+
+/// Returns the highest bits of those bytes that are `byte`.
+#[inline]
+pub fn equal(word: u64, byte: u8) -> u64 {
+    let others = word ^ (EACH * u64::from(byte));
+    // What is not zero carries into its highest bit, or has it, and nothing carries further.
+    !(((others & LOWS) + LOWS) | others) & TOPS
+}
+
+/// Returns whether a byte is less than `bound`, which is ASCII.
+#[inline]
+pub fn has_below(word: u64, bound: u8) -> bool {
+    // What is less borrows from its highest bit, which was not set; without one, none borrows.
+    word.wrapping_sub(EACH * u64::from(bound)) & !word & TOPS != 0
+}
+
+/// Returns which byte the lowest bit of those that are set belongs to.
+#[inline]
+pub fn first(bits: u64) -> usize {
+    bits.trailing_zeros() as usize / 8
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn each_byte_is_told(
+            bytes in proptest::array::uniform8(any::<u8>().prop_map(|byte| byte % 0xA0)),
+            byte in 0..0x80_u8,
+        ) {
+            let word = u64::from_le_bytes(bytes);
+            let found = equal(word, byte).to_le_bytes();
+            prop_assert_eq!(found, bytes.map(|it| if it == byte { 0x80 } else { 0 }));
+            prop_assert_eq!(has_below(word, byte), bytes.iter().any(|it| *it < byte));
+            if let Some(at) = bytes.iter().position(|it| *it == byte) {
+                prop_assert_eq!(first(equal(word, byte)), at);
+            }
+        }
+    }
+}
