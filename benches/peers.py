@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Callable, NamedTuple
 
+from client import DOCUMENTED
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PLACE = ROOT / "target/peers"
 NPM = ["@xen-orchestra/mcp@1.4.2", "@ivotoby/openapi-mcp-server@1.16.1"]
@@ -117,7 +119,7 @@ def node():
     ivotoby = [shutil.which("node"), modules / "@ivotoby/openapi-mcp-server/bin/mcp-server.js"]
 
     def of_xo(_, url, __):
-        return xo, {"XO_URL": url.removesuffix("/rest/v0"), "XO_TOKEN": "a-token"}
+        return xo, {"XO_URL": url.replace("/rest/v0", DOCUMENTED.decode()), "XO_TOKEN": "a-token"}
 
     def of_ivotoby(document, url, _):
         return [*ivotoby, "--api-base-url", url, "--openapi-spec", document, "--verbose", "false"], {}
