@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a measurement for people")]
 
-#[path = "mod.rs"]
+#[path = "../floor.rs"]
 mod floor;
 
 fn main() {
