@@ -324,18 +324,8 @@ class Session:
         return self.wire.message(json.dumps(message, separators=(",", ":")).encode(), more)
 
     def ask(self, method, params):
-        answer = self.wire.exchange(self.request(method, params))
-        for line in reversed(answer.splitlines()):
-            line = line.removeprefix(b"data:").strip()
-            if line.startswith(b"{"):
-                return json.loads(line)
-        raise Failed(f"{method}: {answer[:300]}")
-
-    def tools(self):
-        answer = self.ask("tools/list", {})
-        if "result" not in answer:
-            raise Failed(f"tools/list: {answer}")
-        return answer["result"]["tools"]
+        """The bytes that answer a request."""
+        return self.wire.exchange(self.request(method, params))
 
     def requests(self, name, arguments):
         """A function that makes the bytes of the next request, quickly."""
@@ -344,6 +334,17 @@ class Session:
         request = self.request("tools/call", {"name": name, "arguments": arguments})
         before, after = request.split(b'"id":%d,' % self.ids)
         return lambda at: b'%b"id":%d,%b' % (before, 10_000_001 + at, after)
+
+
+def result(answer):
+    """What the bytes of an answer say, over HTTP with its head and maybe as an event."""
+    for line in reversed(answer.splitlines()):
+        line = line.removeprefix(b"data:").strip()
+        if line.startswith(b"{"):
+            message = json.loads(line)
+            if "result" in message:
+                return message["result"]
+    raise Failed(f"no result: {answer[:300]}")
 
 
 class Direct:
