@@ -21,10 +21,10 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::LazyLock,
     time::{Duration, Instant},
 };
 
+use floor::{machine, machines};
 use serde_json::{Value, json};
 
 mod floor;
@@ -61,33 +61,6 @@ backend:
     list_vms: { method: GET, path: /vms, access: read, description: "All machines." }
     list_typed: { method: GET, path: /vms, access: read, description: "All machines, with their type.", returns: { type: array, items: VM } }
 "#;
-
-/// A machine of about 1 KB.
-fn machine(number: u32) -> String {
-    let tags: Vec<String> = (0..56).map(|tag| format!("tag-of-vm-{tag:02}")).collect();
-    let memory =
-        json!({ "size": 4_294_967_296_u64, "dynamic": [1_073_741_824, 4_294_967_296_u64] });
-    json!({
-        "uuid": format!("770aa52a-fd42-8faf-f167-8c5c{number:08}"), "name_label": "a web server",
-        "power_state": "Running", "memory": memory, "tags": tags,
-    })
-    .to_string()
-}
-
-/// A list of them of 1 MB.
-fn machines() -> String {
-    let count = u32::try_from(1_000_000 / (machine(0).len() + 1)).unwrap();
-    format!("[{}]", (0..count).map(machine).collect::<Vec<_>>().join(","))
-}
-
-/// What the floor answers, without work of its own.
-fn floor_answer(tool: &str) -> String {
-    static MACHINES: LazyLock<String> = LazyLock::new(machines);
-    match tool {
-        "get_vm" => machine(0),
-        _ => MACHINES.clone(),
-    }
-}
 
 /// Answers requests for a machine and for all of them.
 fn serve_machines() {
@@ -548,8 +521,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[1..] {
         ["as-machines"] => return serve_machines(),
-        ["as-floor", list] => return floor::serve(list, None, floor_answer),
-        ["as-floor", list, address] => return floor::serve(list, Some(address), floor_answer),
+        ["as-floor", list] => return floor::serve(list, None),
+        ["as-floor", list, address] => return floor::serve(list, Some(address)),
         _ => {}
     }
     let is_json = arguments.iter().any(|it| it == "--json");

@@ -3,8 +3,9 @@
 //!
 //! `cargo bench --bench soak` takes a minute; `DADL_BENCH_SECONDS=600` takes ten, and
 //! `DADL_BENCH_SESSIONS` is their number (200). Half of the clients have sessions (2025-11-25), the
-//! others none (2026-07-28). It prints the memory of the server (`VmRSS`) over time, the time of short
-//! calls before and during the load, and every kind of error.
+//! others none (2026-07-28). `DADL_BENCH_PROGRAM` is a program that was built otherwise. It prints the memory of
+//! the server (`VmRSS`) each minute, the time of short calls before and during the load, and every kind of
+//! error.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement for people")]
 #![expect(clippy::indexing_slicing, reason = "a JSON value that is absent is null")]
@@ -150,7 +151,9 @@ struct Server {
 
 impl Server {
     fn start(simulator: &XenOrchestra, home: &std::path::Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
+        let program = std::env::var("DADL_BENCH_PROGRAM");
+        let program = program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_dadl-mcp"));
+        let mut command = Command::new(program);
         command
             .args(["serve", "--http", "127.0.0.1:0", "--access", "read,write"])
             .args(["--dadl", "xen-orchestra", "--url", &simulator.url()])
@@ -176,6 +179,15 @@ impl Server {
             }
         });
         Self { child, base }
+    }
+
+    /// Returns the time of processors that it has taken, in seconds; threads that have ended count.
+    fn processor(&self) -> f64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        // `utime` and `stime`, in ticks of which every Linux has a hundred a second.
+        let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
+        (ticks(11) + ticks(12)) / 100.0
     }
 
     /// Returns the resident memory in KiB.
@@ -288,13 +300,16 @@ async fn run() {
         running.push(tokio::spawn(session(client, vm, storage, tally, end)));
     }
     let watch = async {
+        // A short run is seen more often.
+        let pause = Duration::from_secs((seconds / 4).clamp(1, 60));
         while Instant::now() < end {
-            tokio::time::sleep(Duration::from_secs(15.min(seconds))).await;
+            tokio::time::sleep(pause).await;
             let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
             println!(
-                "{:>4} s: {:.1} MiB, {} tasks, {} exports, {} streams, {} kinds of errors",
+                "{:>4} s: {:.1} MiB, {:.1} s of processors, {} tasks, {} exports, {} streams, {} kinds of errors",
                 started.elapsed().as_secs(),
                 server.memory() as f64 / 1024.0,
+                server.processor(),
                 count(&tally.tasks),
                 count(&tally.exports),
                 count(&tally.streams),

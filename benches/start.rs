@@ -177,7 +177,7 @@ fn measure(what: &str, rounds: usize, descriptors: &[(String, String)]) {
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(list) = arguments.iter().skip_while(|it| *it != FLOOR).nth(1) {
-        return floor::serve(list, None, |_| String::new());
+        return floor::serve(list, None);
     }
     let rounds = std::env::var("DADL_BENCH_ROUNDS").map_or(15, |it| it.parse().unwrap());
     let named = |name: &str| (name.to_owned(), name.to_owned());

@@ -1,6 +1,9 @@
 //! The floor: a server of the protocol library that has a list, gives fixed answers, and does nothing else.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{Arc, LazyLock},
+};
 
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -16,14 +19,38 @@ use rmcp::{
         streamable_http_server::session::local::LocalSessionManager,
     },
 };
+use serde_json::json;
 
-/// What a tool answers, by its name.
-pub(crate) type Answers = fn(&str) -> String;
+/// A machine of about 1 KB.
+pub(crate) fn machine(number: u32) -> String {
+    let tags: Vec<String> = (0..56).map(|tag| format!("tag-of-vm-{tag:02}")).collect();
+    let memory =
+        json!({ "size": 4_294_967_296_u64, "dynamic": [1_073_741_824, 4_294_967_296_u64] });
+    json!({
+        "uuid": format!("770aa52a-fd42-8faf-f167-8c5c{number:08}"), "name_label": "a web server",
+        "power_state": "Running", "memory": memory, "tags": tags,
+    })
+    .to_string()
+}
+
+/// A list of them of 1 MB.
+pub(crate) fn machines() -> String {
+    let count = u32::try_from(1_000_000 / (machine(0).len() + 1)).unwrap();
+    format!("[{}]", (0..count).map(machine).collect::<Vec<_>>().join(","))
+}
+
+/// What is answered, without work of its own.
+fn answer(tool: &str) -> String {
+    static MACHINES: LazyLock<String> = LazyLock::new(machines);
+    match tool {
+        "get_vm" => machine(0),
+        _ => MACHINES.clone(),
+    }
+}
 
 #[derive(Clone)]
 struct Floor {
     tools: Arc<[Tool]>,
-    answers: Answers,
 }
 
 impl ServerHandler for Floor {
@@ -48,15 +75,14 @@ impl ServerHandler for Floor {
         request: CallToolRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let text = (self.answers)(&request.name);
-        Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into())
+        Ok(CallToolResult::success(vec![ContentBlock::text(answer(&request.name))]).into())
     }
 }
 
 /// Serves the tools in a file; with an address over HTTP, else on stdio.
-pub(crate) fn serve(list: &str, address: Option<&str>, answers: Answers) {
+pub(crate) fn serve(list: &str, address: Option<&str>) {
     let tools: Vec<Tool> = serde_json::from_slice(&std::fs::read(list).unwrap()).unwrap();
-    let floor = Floor { tools: tools.into(), answers };
+    let floor = Floor { tools: tools.into() };
     let Some(address) = address else {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(async {
