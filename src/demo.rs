@@ -8,20 +8,16 @@
     reason = "indexing a JSON value by name gives null where there is nothing"
 )]
 
-use std::{collections::BTreeMap, io, path::Path, process::Stdio};
+mod client;
+
+use std::{collections::BTreeMap, io, path::Path};
 
 use anyhow::{Context as _, bail};
-use rmcp::{
-    ClientHandler, RoleClient, ServiceExt as _,
-    model::{CallToolRequestParams, CallToolResult, ContentBlock, ProgressNotificationParam},
-    service::{NotificationContext, RunningService},
-};
+use rmcp::model::{CallToolResult, ContentBlock, ProgressNotificationParam};
 use serde_json::{Map, Value, json};
-use tokio::{
-    process::{Child, Command},
-    sync::mpsc,
-};
+use tokio::process::Command;
 
+use self::client::DemoClient;
 use crate::config::shell::shell_quoted;
 
 /// Lines of a long answer that are printed.
@@ -56,31 +52,13 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let mut demo = Demo::connect(program, files, hidden, out).await?;
     let result = demo.walk(out).await;
-    demo.client.cancel().await.context("the server did not end")?;
-    // The server ends when its standard input closes.
-    demo.server.wait().await.context("the server did not end")?;
+    demo.client.end().await.context("the server did not end")?;
     result
-}
-
-/// A client that passes on what the server says about the progress of a call.
-struct ProgressClient(mpsc::UnboundedSender<ProgressNotificationParam>);
-
-impl ClientHandler for ProgressClient {
-    async fn on_progress(
-        &self,
-        progress: ProgressNotificationParam,
-        _: NotificationContext<RoleClient>,
-    ) {
-        // Nobody listens between two calls.
-        let _ = self.0.send(progress);
-    }
 }
 
 /// A connected client and the process that serves it.
 struct Demo {
-    client: RunningService<RoleClient, ProgressClient>,
-    progress: mpsc::UnboundedReceiver<ProgressNotificationParam>,
-    server: Child,
+    client: DemoClient,
     step: u32,
 }
 
@@ -96,29 +74,17 @@ impl Demo {
         for name in hidden {
             command.env_remove(name);
         }
-        let mut server = command
-            .args(["serve", "--demo", "--files"])
-            .arg(files)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let (Some(stdin), Some(stdout)) = (server.stdin.take(), server.stdout.take()) else {
-            bail!("the server has no pipes");
-        };
-        let (sender, progress) = mpsc::unbounded_channel();
-        let client = ProgressClient(sender).serve((stdout, stdin)).await;
-        let client = client.context("the MCP handshake failed")?;
-        Ok(Self { client, progress, server, step: 0 })
+        command.args(["serve", "--demo", "--files"]).arg(files);
+        let client = DemoClient::connect(command).await;
+        let client = client.with_context(|| program.display().to_string())?;
+        Ok(Self { client, step: 0 })
     }
 
     /// Does the main job, step by step.
     async fn walk(&mut self, out: &mut dyn DemoStage) -> anyhow::Result<()> {
         self.title(out, "Discover the tools")?;
-        let tools = self.client.list_all_tools().await?;
-        let sample: Vec<&str> = tools.iter().take(6).map(|tool| &*tool.name).collect();
+        let tools = self.tools().await?;
+        let sample: Vec<&str> = tools.iter().take(6).map(String::as_str).collect();
         out.line(&format!("   {} tools: {}, ..", tools.len(), sample.join(", ")))?;
 
         self.title(out, "List halted VMs")?;
@@ -288,19 +254,24 @@ impl Demo {
         arguments: Value,
         mut out: Option<&mut dyn DemoStage>,
     ) -> anyhow::Result<CallToolResult> {
-        let Value::Object(arguments) = arguments else { bail!("arguments are an object") };
-        let request = CallToolRequestParams::new(tool).with_arguments(arguments);
-        let call = self.client.call_tool(request);
-        tokio::pin!(call);
+        let params = json!({ "name": tool, "arguments": arguments });
+        let mut shown = |progress: &ProgressNotificationParam| match &mut out {
+            Some(out) => out.progress(&progress_line(progress)),
+            None => Ok(()),
+        };
+        let result = self.client.request("tools/call", params, &mut shown).await?;
+        Ok(serde_json::from_value(result)?)
+    }
+
+    /// Returns the names of all tools.
+    async fn tools(&mut self) -> anyhow::Result<Vec<String>> {
+        let (mut tools, mut params) = (Vec::new(), json!({}));
         loop {
-            tokio::select! {
-                result = &mut call => return Ok(result?),
-                Some(progress) = self.progress.recv() => {
-                    if let Some(out) = &mut out {
-                        out.progress(&progress_line(&progress))?;
-                    }
-                }
-            }
+            let page = self.client.request("tools/list", params, &mut |_| Ok(())).await?;
+            let names = page["tools"].as_array().into_iter().flatten();
+            tools.extend(names.filter_map(|tool| tool["name"].as_str().map(str::to_owned)));
+            let Some(cursor) = page["nextCursor"].as_str() else { return Ok(tools) };
+            params = json!({ "cursor": cursor });
         }
     }
 }

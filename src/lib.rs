@@ -26,6 +26,7 @@ pub mod mcp_client;
 pub mod outcome;
 pub mod response;
 pub mod shares;
+mod spawn;
 #[cfg(test)]
 mod tests;
 pub mod worker;

@@ -280,7 +280,7 @@ impl LoginAttempt {
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 let (known, sender) = (Arc::clone(&known), sender.clone());
                 // A connection that says nothing must not keep the browser's from being heard.
-                tokio::spawn(async move {
+                crate::spawn::task(async move {
                     let found = serve_redirect(stream, known).await;
                     if let Some(found) = found {
                         // The first one counts.

@@ -110,7 +110,7 @@ impl LiveSettings {
                     false
                 }
                 _ = looks.tick(), if watches && !files.is_empty() => {
-                    let looked = tokio::task::spawn_blocking(move || (files.look(), files)).await;
+                    let looked = crate::spawn::blocking(move || (files.look(), files)).await;
                     // It does not fail, and files that cannot be looked at are not.
                     let Ok((found, looked)) = looked else { return };
                     files = looked;
@@ -144,7 +144,7 @@ impl LiveSettings {
             };
             let (executor, time) = (self.app.executor.clone(), server.settings.start_timeout);
             let (pace, sender) = (ListPace::default(), sender.clone());
-            tokio::spawn(watch_lists(executor, id, start, time, pace, sender));
+            crate::spawn::task(watch_lists(executor, id, start, time, pace, sender));
         }
         lists
     }
@@ -231,7 +231,7 @@ impl LiveSettings {
                 Err(error) => trouble(error.into(), descriptor_files(&settings)),
             }
         };
-        let read = tokio::task::spawn_blocking(read).await;
+        let read = crate::spawn::blocking(read).await;
         let failed =
             |error: JoinError| SettingsTrouble { why: error.to_string(), files: Vec::new() };
         read.unwrap_or_else(|error| Err(failed(error)))

@@ -41,7 +41,7 @@ pub(super) fn start_log(
             (true, _) => "error,rmcp=off",
             (false, 0) => "warn,rmcp=off",
             (false, 1) => "warn,rmcp=off,dadl_mcp=debug",
-            (false, _) => "debug,rmcp=warn,dadl_mcp=trace",
+            (false, _) => "debug,rmcp=warn",
         }),
     };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);

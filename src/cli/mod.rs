@@ -155,7 +155,7 @@ fn dispatch(
             // Requests of several HTTP clients may run side by side; stdio has one client.
             let runtime = if args.http.is_some() { for_many_clients() } else { one_shot() }?;
             let done = runtime.block_on(async {
-                tokio::spawn(runtimes::tick());
+                crate::spawn::task(runtimes::tick());
                 let done = serve::run(args, environment, console).await;
                 // A second signal: nothing is waited for.
                 if !matches!(

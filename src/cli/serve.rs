@@ -107,7 +107,7 @@ pub(super) async fn run(
         keeping: None,
     };
     let end = CancellationToken::new();
-    let settings = tokio::spawn(settings.run(reload, may_change, end.clone()));
+    let settings = crate::spawn::task(settings.run(reload, may_change, end.clone()));
     let served = match http {
         None => {
             doors.listed.iter().copied().for_each(warn_of_many);

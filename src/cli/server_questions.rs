@@ -25,7 +25,7 @@ impl ServerQuestions for AskingTerminal {
                 return QuestionAnswer::Unput("there is no model at a terminal".to_owned());
             };
             // Reading a line waits for a person.
-            let asked = tokio::task::spawn_blocking(move || {
+            let asked = crate::spawn::blocking(move || {
                 let mut screen = masked_screen(io::stderr(), ColorMode::Never);
                 ask(&elicitation, &mut screen, &mut io::stdin().lock())
             });

@@ -174,7 +174,7 @@ impl KnownServers {
             Err(_) => return,
         }
         if known.begins() {
-            tokio::spawn(learn(executor.clone(), call.gate().clone(), backend));
+            crate::spawn::task(learn(executor.clone(), call.gate().clone(), backend));
         }
     }
 
@@ -238,7 +238,7 @@ impl Executor {
         *known.offer.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&offer));
         if let Some(place) = known.place.clone() {
             let note = ServerNote { offer: ServerOffer::clone(&offer), checked: SystemTime::now() };
-            let written = tokio::task::spawn_blocking(move || place.write(&note)).await;
+            let written = crate::spawn::blocking(move || place.write(&note)).await;
             // A start without a note lists what it would list anyway.
             if let Ok(Err(error)) = written {
                 tracing::debug!(%error, "what a server has is not kept");
@@ -268,9 +268,8 @@ impl Executor {
                 } else {
                     document::fetch_document(client, &url, &self.files, door, MOST_DOCUMENT).await?
                 };
-                let read = tokio::task::spawn_blocking(move || {
-                    dadl_openapi::fit::document_offer(&document)
-                });
+                let read =
+                    crate::spawn::blocking(move || dadl_openapi::fit::document_offer(&document));
                 read.await.map_err(|_| LearnError::NotAsked)??
             }
             FitSource::Methods(tool) => {

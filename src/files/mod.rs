@@ -280,7 +280,7 @@ impl FileStore {
     pub async fn sweep(&self) {
         let store = self.clone();
         // The task ends early only when the process does.
-        let _ = tokio::task::spawn_blocking(move || store.refresh()).await;
+        let _ = crate::spawn::blocking(move || store.refresh()).await;
     }
 
     /// Returns a stored file and where its bytes are.

@@ -34,7 +34,7 @@ impl FileStore {
         self.sweep().await;
         let path = Url::parse(uri).ok()?.to_file_path().ok()?;
         let directory = self.inner.directory.clone();
-        let found = tokio::task::spawn_blocking(move || {
+        let found = crate::spawn::blocking(move || {
             let path = path.canonicalize().ok()?;
             let below = path.strip_prefix(directory.canonicalize().ok()?).ok()?;
             let is_own = |part: &std::path::Path| part.to_string_lossy().starts_with('.');
@@ -65,7 +65,7 @@ impl FileStore {
             None => PathBuf::from(reference),
         };
         let store = self.clone();
-        let found = tokio::task::spawn_blocking(move || {
+        let found = crate::spawn::blocking(move || {
             let directory = store.directory().canonicalize().ok()?;
             let path = directory.join(path).canonicalize().ok()?;
             let name = path.strip_prefix(&directory).ok()?.to_str()?;
@@ -87,7 +87,7 @@ impl FileStore {
         self.sweep().await;
         let directory = self.inner.directory.clone();
         let spilled = self.state().index.spilled();
-        let found = tokio::task::spawn_blocking(move || {
+        let found = crate::spawn::blocking(move || {
             let directory = directory.canonicalize().unwrap_or(directory);
             let is_listed = |name: &String| !name.starts_with('.') && !spilled.contains(name);
             let names = folder::file_names(&directory).into_iter().filter(is_listed);
@@ -109,9 +109,8 @@ impl FileStore {
     pub(crate) async fn remove(&self, id: &FileId) -> bool {
         self.sweep().await;
         let (store, id) = (self.clone(), id.clone());
-        let removed = tokio::task::spawn_blocking(move || {
-            store.state().index.remove(&store.inner.directory, &id)
-        });
+        let removed =
+            crate::spawn::blocking(move || store.state().index.remove(&store.inner.directory, &id));
         removed.await.unwrap_or_default()
     }
 }

@@ -191,7 +191,7 @@ impl FileStore {
     pub(crate) async fn leftover(&self, request: &RequestFingerprint) -> Option<UnfinishedFile> {
         self.sweep().await;
         let (store, request) = (self.clone(), request.clone());
-        let found = tokio::task::spawn_blocking(move || {
+        let found = crate::spawn::blocking(move || {
             let is_published = store.published().is_some();
             unfinished::take_leftover(&store.inner.directory, &request, is_published)
         });
@@ -221,7 +221,7 @@ impl FileStore {
         let mut meter = TransferMeter::new(TransferDirection::Saved, 0);
         while read < offset {
             let length = (offset - read).min(16 * BATCH as u64);
-            let done = tokio::task::spawn_blocking(move || {
+            let done = crate::spawn::blocking(move || {
                 file.seek(SeekFrom::Start(read))?;
                 let mut buffer = vec![0; READ_BUFFER];
                 let mut left = length;
@@ -267,7 +267,7 @@ impl FileStore {
     async fn make(&self) -> Result<(File, PartFile, FileId), FileError> {
         let store = self.clone();
         // A caller that goes away before the file is open leaves it to be removed by the task.
-        let made = tokio::task::spawn_blocking(move || {
+        let made = crate::spawn::blocking(move || {
             let directory = &store.inner.directory;
             let target = match store.published() {
                 Some(_) => index::open_store(directory),
@@ -441,7 +441,7 @@ impl FileSaving {
     async fn marked(&self) -> Option<UnfinishedMark> {
         let (request, validator) = self.resume.clone()?;
         let (store, id, total) = (self.store.clone(), self.id.clone(), self.total);
-        let marked = tokio::task::spawn_blocking(move || {
+        let marked = crate::spawn::blocking(move || {
             let is_published = store.published().is_some();
             let resume = (&request, &*validator, total);
             unfinished::write_mark(&store.inner.directory, &id, is_published, resume)
@@ -455,7 +455,7 @@ impl FileSaving {
         self.mark = None;
         self.resume = None;
         let path = self.part.path.clone();
-        let restarted = tokio::task::spawn_blocking(move || file.restart().map(|()| file));
+        let restarted = crate::spawn::blocking(move || file.restart().map(|()| file));
         let restarted = restarted.await.map_err(io::Error::other).and_then(|done| done);
         let file = restarted.map_err(|error| io_error("write", &path, &error))?;
         self.writer = Some(FileWriter::Idle(file));
@@ -489,7 +489,7 @@ impl FileSaving {
             (time::unix_seconds(now.clock).saturating_add(ttl.as_secs()), now.uptime.after(ttl))
         });
         let host = room.client.host.clone();
-        let finished = tokio::task::spawn_blocking(move || {
+        let finished = crate::spawn::blocking(move || {
             let whole = sparse.finish().map_err(|error| io_error("write", &part.path, &error));
             let (digest, file) = whole?;
             let size = received;

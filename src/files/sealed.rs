@@ -46,7 +46,7 @@ impl FileStore {
             }
             Ok(text::hex_text(&Sha256::digest(&bytes)))
         };
-        let written = tokio::task::spawn_blocking(written).await;
+        let written = crate::spawn::blocking(written).await;
         let stopped = |_| {
             let error = std::io::Error::other("it was stopped");
             io_error("write", &PathBuf::from(PRIVATE), &error)

@@ -5,7 +5,7 @@
 
 use std::{
     fs::File,
-    io::{self, Seek as _, SeekFrom, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -17,7 +17,7 @@ const BLOCK: usize = 4096;
 const LEAST_HOLE: u64 = 64 * 1024;
 /// Pieces that are smaller on average are written as one.
 const SMALL_PIECE: usize = 32 * 1024;
-static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 /// A file that is being written, from its start to its end.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ impl SparseFile {
         if zeros >= LEAST_HOLE {
             let zeros = i64::try_from(zeros).map_err(io::Error::other)?;
             self.file.seek(SeekFrom::Current(zeros))?;
-        } else if let Ok(zeros) = usize::try_from(zeros) {
-            self.file.write_all(ZEROS.get(..zeros).unwrap_or(&ZEROS))?;
+        } else {
+            io::copy(&mut io::repeat(0).take(zeros), &mut self.file)?;
         }
         self.file.write_all(data)
     }

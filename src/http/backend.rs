@@ -226,7 +226,7 @@ impl Backend {
             return self.secrets().body(body);
         }
         let (secrets, kept) = (self.secrets().clone(), body.clone());
-        let masked = tokio::task::spawn_blocking(move || secrets.body(kept)).await;
+        let masked = crate::spawn::blocking(move || secrets.body(kept)).await;
         // It ends early only when the process does.
         masked.unwrap_or_default()
     }

@@ -204,7 +204,7 @@ impl StreamHub {
         check_room(&streams, &owner)?;
         let (hub, name) = (Arc::downgrade(&self.inner), handle.clone());
         let watched = Arc::clone(&stream);
-        let task = tokio::spawn(async move {
+        let task = crate::spawn::task(async move {
             tokio::select! {
                 () = async {
                     reader.run(Some(connected)).await;

@@ -511,7 +511,7 @@ impl ResourceHub {
         fan.wait_for(collection);
         let wanted = Arc::new(WantedCollections::new(vec![collection.to_owned()]));
         let (sink, names) = (Arc::clone(&fan), Arc::clone(&wanted));
-        let task = tokio::spawn(async move {
+        let task = crate::spawn::task(async move {
             loop {
                 let (source, wanted) = (source.clone(), Arc::clone(&names));
                 StreamReader { source, wanted, sink: Arc::clone(&sink) }.run(None).await;

@@ -106,7 +106,7 @@ impl CallSession {
     ) -> Self {
         let (sender, reports) = mpsc::channel(MOST_REPORTS);
         let (client, ends) = (carried.client.clone(), carried.ends.clone());
-        let task = tokio::spawn(async move {
+        let task = crate::spawn::task(async move {
             let asks_later = budget == WaitBudget::Brief;
             let reporter = Reporter { reports: sender, asks_later };
             let context = CallContext { ends, ..CallContext::heard_by(&reporter).of(client) };

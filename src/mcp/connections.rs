@@ -100,7 +100,8 @@ pub(crate) async fn serve_paths(
                 let place = Arc::new(places.take(client));
                 let peer = ConnectionPeer { host: host_of(client).into(), place };
                 let (endpoint, ending) = (Arc::clone(&endpoint), ending.clone());
-                connections.spawn(converse(stream, peer, endpoint, bounds, ending));
+                connections
+                    .spawn(crate::spawn::boxed(converse(stream, peer, endpoint, bounds, ending)));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

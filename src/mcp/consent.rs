@@ -441,7 +441,7 @@ impl Drop for QuestionWithdrawal<'_> {
         let Some(question) = self.question.take() else { return };
         let peer = self.context.peer.clone();
         let reason = Some("the call was cancelled".to_owned());
-        tokio::spawn(async move {
+        crate::spawn::task(async move {
             let params = CancelledNotificationParam::new(Some(question), reason);
             // The client may be gone, and the question with it.
             let _ = peer.notify_cancelled(params).await;

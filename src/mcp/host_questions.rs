@@ -50,11 +50,11 @@ impl ServerQuestions for AskingHost<'_> {
             let peer = peer.clone();
             // At the end of the program there is no runtime, and soon no host.
             let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-            runtime.spawn(async move {
+            runtime.spawn(crate::spawn::boxed(async move {
                 let told = peer.send_notification(ServerNotification::CustomNotification(told));
                 // A host that does not read, or is gone, hears nothing.
                 let _ = tokio::time::timeout(TO_TELL, told).await;
-            });
+            }));
         };
         Some((id, Arc::new(done)))
     }

@@ -279,7 +279,7 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for LineTransport<R> {
             }
             if self.ended {
                 let (connection, ending) = (self.connection.clone(), self.ending.clone());
-                tokio::spawn(async move {
+                crate::spawn::task(async move {
                     tokio::time::sleep(GRACE).await;
                     // A task goes on, and who reads the answers learns its handle.
                     ending.stop().await;

@@ -196,7 +196,7 @@ impl LiveServer {
         if before == after || sessions.is_empty() {
             return;
         }
-        tokio::spawn(async move {
+        crate::spawn::task(async move {
             let told = sessions
                 .iter()
                 .map(|peer| tokio::time::timeout(TO_TELL, tell_session(peer, before, after)));

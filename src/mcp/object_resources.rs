@@ -242,7 +242,7 @@ impl WatchSessions {
         let watcher = Arc::new(resources.watcher(client)?);
         let (told, peer, name) = (Arc::clone(&watcher), peer.clone(), session.to_owned());
         let sessions = Arc::downgrade(&self.0);
-        let task = tokio::spawn(async move {
+        let task = crate::spawn::task(async move {
             tell_changes(&told, &peer).await;
             // The client is gone.
             let all = sessions.upgrade();

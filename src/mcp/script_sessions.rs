@@ -101,7 +101,7 @@ impl ScriptSession {
     ) -> Self {
         let (sender, reports) = mpsc::channel(64);
         let (client, ends) = (carried.client.clone(), carried.ends.clone());
-        let task = tokio::spawn(async move {
+        let task = crate::spawn::task(async move {
             let reporter = Reporter(sender);
             let context = CallContext { ends, ..CallContext::heard_by(&reporter).of(client) };
             let run = executor.run_script(&gate, &script, Some(&reporter), &guide, &context);
@@ -188,7 +188,7 @@ impl<Session: Send + 'static> PausedSessions<Session> {
             return Err(Box::new(session));
         }
         let all = Self(Arc::clone(&self.0));
-        let expiry = tokio::spawn(async move {
+        let expiry = crate::spawn::task(async move {
             tokio::time::sleep(PATIENCE).await;
             drop(all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&nonce));
         });

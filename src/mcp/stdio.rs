@@ -36,7 +36,7 @@ pub(crate) async fn serve_stdio(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let files = server.now().files().clone();
-    tokio::spawn(async move { files.sweep().await });
+    crate::spawn::task(async move { files.sweep().await });
     #[cfg(unix)]
     if let Some((read, write)) = sockets::standard_streams() {
         return serve_streams(server, read, write, shutdown).await;
@@ -79,7 +79,7 @@ pub async fn serve_streams(
     let first = server.now();
     // Calls listen to this token through their requests.
     let connection = CancellationToken::new();
-    let end = tokio::spawn({
+    let end = crate::spawn::task({
         let (ending, connection) = (ending.clone(), connection.clone());
         let (grace, streams) = (first.grace(), first.streams().clone());
         async move {
@@ -91,7 +91,8 @@ pub async fn serve_streams(
     });
     let (queue, queued) = lines::queue();
     let secrets = first.executor().secrets().clone();
-    let mut writer = tokio::spawn(lines::write_all(write, queued, secrets, connection.clone()));
+    let mut writer =
+        crate::spawn::task(lines::write_all(write, queued, secrets, connection.clone()));
     // The server of a moment keeps what its settings named.
     drop(first);
     let transport = LineTransport::new(read, queue, connection.clone(), ending, server.clone());

@@ -48,7 +48,7 @@ pub(super) fn connect(
     let (queue, queued) = line_writer::queue();
     let site = HttpSite::new(settings.clone(), limits, bounds, connection.clone(), sender);
     let (site, ended) = (Arc::new(site), CancellationToken::new());
-    tokio::spawn(post_all(Arc::clone(&site), queued, ended.clone()));
+    crate::spawn::task(post_all(Arc::clone(&site), queued, ended.clone()));
     let transport = LineTransport::new(LinkSource::Inbox(messages), queue, connection.clone());
     (transport, HttpEnd { site, ended })
 }
@@ -97,7 +97,7 @@ impl HttpSite {
         match message.kind.clone() {
             OutgoingKind::Request(id) => match self.begin(&id, MOST_REQUESTS) {
                 Some(token) => {
-                    tokio::spawn(async move { site.converse(message, id, token).await });
+                    crate::spawn::task(async move { site.converse(message, id, token).await });
                 }
                 None => self.hand_on(ReadLine::Skipped(Some(id), ServerFault::Busy)).await,
             },
@@ -113,11 +113,11 @@ impl HttpSite {
                 // A stream that is closed is the word for it, from 2026-07-28 on.
                 self.end(&id);
                 if !self.session().is_stateless() {
-                    tokio::spawn(async move { site.tell_in_time(&message).await });
+                    crate::spawn::task(async move { site.tell_in_time(&message).await });
                 }
             }
             OutgoingKind::Notification { taken_back: None } | OutgoingKind::Answer => {
-                tokio::spawn(async move { site.tell_in_time(&message).await });
+                crate::spawn::task(async move { site.tell_in_time(&message).await });
             }
         }
     }

@@ -82,7 +82,7 @@ impl HttpSite {
         );
         before.cancel();
         let site = Arc::clone(self);
-        tokio::spawn(async move {
+        crate::spawn::task(async move {
             tokio::select! {
                 () = token.cancelled() => {}
                 () = site.keep_listening() => {}
@@ -140,7 +140,7 @@ impl HttpSite {
             return false;
         }
         let site = Arc::clone(self);
-        tokio::spawn(async move {
+        crate::spawn::task(async move {
             tokio::select! {
                 () = site.stop.cancelled() => {}
                 () = site.take_news(&mut reader) => {
@@ -156,7 +156,7 @@ impl HttpSite {
     fn lost_unasked(self: &Arc<Self>, generation: u64) {
         let site = Arc::clone(self);
         // What listens is ended by it.
-        tokio::spawn(async move {
+        crate::spawn::task(async move {
             let renewed = tokio::select! {
                 () = site.stop.cancelled() => return,
                 renewed = site.renew(generation) => renewed,

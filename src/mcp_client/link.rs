@@ -296,7 +296,7 @@ impl ServerLink {
         let (sender, outcome) = watch::channel(None);
         *stage = LinkStage::Started(outcome.clone());
         // Who wants something of it may go away while others wait.
-        tokio::spawn(self.0.run_server(Arc::downgrade(&self.0), sender));
+        crate::spawn::task(self.0.run_server(Arc::downgrade(&self.0), sender));
         Ok(outcome)
     }
 
@@ -369,7 +369,7 @@ impl LinkInner {
                 link.pause().is_up();
                 link.starts.send_modify(|count| *count += 1);
             }
-            let keeper = tokio::spawn(session.keeper().run());
+            let keeper = crate::spawn::task(session.keeper().run());
             started.send_replace(Some(Ok(session)));
             drop(started);
             over.cancelled().await;

@@ -103,7 +103,7 @@ fn spawn(mut command: Command) -> io::Result<StartedServer> {
     ours.set_nonblocking(true)?;
     let (errors, life_line) = tokio::net::UnixStream::from_std(ours)?.into_split();
     let (sender, ended) = watch::channel(None);
-    tokio::spawn(async move {
+    crate::spawn::task(async move {
         let status = child.wait().await;
         sender.send_replace(Some(ProcessEnd { code: status.ok().and_then(|it| it.code()) }));
     });
@@ -117,7 +117,7 @@ fn spawn(mut command: Command) -> io::Result<StartedServer> {
     let errors = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let (sender, ended) = watch::channel(None);
     let (kill, mut killed) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
+    crate::spawn::task(async move {
         let status = tokio::select! {
             status = child.wait() => status,
             _ = &mut killed => {

@@ -355,10 +355,10 @@ impl ConnectedServer {
         let StartedServer { input, output, errors, process } = process::start(process)?;
         let last_lines = LastLines::default();
         let (queue, queued) = line_writer::queue();
-        tokio::spawn(line_writer::write_all(input, queued));
+        crate::spawn::task(line_writer::write_all(input, queued));
         let (lines, backend) = (last_lines.clone(), settings.backend.clone());
         let masks = connection.secrets.clone();
-        tokio::spawn(async move {
+        crate::spawn::task(async move {
             error_output::log_lines(errors, &backend, &masks, &lines).await;
         });
         let limits = settings.limits;
@@ -488,8 +488,8 @@ impl Drop for OpenCall {
         self.connection.open.abandon(&handle.id);
         // At the end of the program there is no runtime, and soon no server.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
+        runtime.spawn(crate::spawn::boxed(async move {
             let _ = handle.cancel(Some("nobody waits for it".to_owned())).await;
-        });
+        }));
     }
 }

@@ -386,8 +386,8 @@ impl Drop for OpenAsk {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
+        runtime.spawn(crate::spawn::boxed(async move {
             let _ = handle.cancel(Some("nobody waits for it".to_owned())).await;
-        });
+        }));
     }
 }

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 /// The modules of the program from left to right: each uses only those before it. What a crate may use
 /// is in its `Cargo.toml`.
 const ORDER: &[&str] = &[
+    "spawn",
     "shares",
     "access",
     "catalog",

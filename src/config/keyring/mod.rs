@@ -9,6 +9,8 @@
 
 #[cfg(windows)]
 mod credential_manager;
+#[cfg(all(unix, not(target_os = "macos")))]
+mod dbus;
 #[cfg(target_os = "macos")]
 mod keychain;
 #[cfg(all(unix, not(target_os = "macos")))]

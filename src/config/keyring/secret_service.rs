@@ -3,17 +3,17 @@
 //! Sessions are `plain` (section 6 of the specification): the socket belongs to the same user, who
 //! may ask the service for the secret as well.
 
-use std::{collections::HashMap, path::Path, time::Duration};
-
-use futures_util::StreamExt as _;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Serialize, de::DeserializeOwned};
-use zbus::{
-    Connection, DynamicType, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant, Type,
-    Variant, connection, fdo, message,
+use std::{
+    path::Path,
+    time::{Duration, Instant},
 };
 
-use super::{KeyringError, SERVICE};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{
+    KeyringError, SERVICE,
+    dbus::{BusError, Connection, Message, Method, Writer},
+};
 use crate::config::env_vars::{Environment, RUNTIME_DIRECTORY, SESSION_BUS};
 
 /// What people call it.
@@ -36,12 +36,9 @@ pub(super) struct PlatformKeyring {
 /// A connection with a session.
 struct SecretService {
     connection: Connection,
-    session: OwnedObjectPath,
+    session: String,
+    limit: Duration,
 }
-
-/// `ServiceSecret` of the specification: session, parameters, value, content type.
-#[derive(Serialize, serde::Deserialize, Type)]
-struct ServiceSecret(OwnedObjectPath, Vec<u8>, Vec<u8>, String);
 
 impl PlatformKeyring {
     pub(super) fn new(environment: &Environment) -> Self {
@@ -60,18 +57,24 @@ impl PlatformKeyring {
         account: &str,
         limit: Duration,
     ) -> Result<Option<SecretString>, KeyringError> {
-        self.run(limit, async |service| {
-            let Some(item) = service.items(account).await?.into_iter().next() else {
-                return Ok(None);
-            };
-            service.unlock(&item).await?;
-            let secret: (ServiceSecret,) =
-                service.call(&item, ITEM_INTERFACE, "GetSecret", &(&service.session,)).await?;
-            let ServiceSecret(_, _, value, _) = secret.0;
-            // The text of the error would hold the value.
-            let text = String::from_utf8(value)
-                .map_err(|_| KeyringError::Failed("the item is no text".to_owned()))?;
-            Ok(Some(text.into()))
+        let mut service = self.connect(limit)?;
+        let Some(item) = service.items(account)?.into_iter().next() else {
+            return Ok(None);
+        };
+        service.unlock(&item)?;
+        let mut body = Writer::default();
+        body.text(&service.session);
+        let answer = service.call(&item, ITEM_INTERFACE, "GetSecret", "o", &body)?;
+        service.read(|| {
+            let mut fields = answer.reader();
+            fields.structure();
+            fields.text()?;
+            fields.blob()?;
+            let value = fields.blob()?;
+            // Not the error itself: its text would hold the value.
+            let text = std::str::from_utf8(value);
+            text.map(|it| Some(it.into()))
+                .map_err(|_| BusError::Unexpected("an item that is no text"))
         })
     }
 
@@ -81,75 +84,79 @@ impl PlatformKeyring {
         secret: &SecretString,
         limit: Duration,
     ) -> Result<(), KeyringError> {
-        self.run(limit, async |service| {
-            let value = secret.expose_secret().as_bytes().to_vec();
-            let text = "text/plain; charset=utf8".to_owned();
-            let secret = ServiceSecret(service.session.clone(), Vec::new(), value, text);
-            // A new item would go to the default collection, and that may be another one by now.
-            if let Some(item) = service.items(account).await?.into_iter().next() {
-                service.unlock(&item).await?;
-                return service.call(&item, ITEM_INTERFACE, "SetSecret", &(secret,)).await;
-            }
-            let (collection,): (OwnedObjectPath,) =
-                service.call(ROOT, SERVICE_INTERFACE, "ReadAlias", &("default",)).await?;
-            if collection.as_str() == "/" {
-                let reason = "it has no default collection; make one in its settings";
-                return Err(KeyringError::Absent(reason.to_owned()));
-            }
-            service.unlock(&collection).await?;
-            let label = format!("{SERVICE}: {account}");
-            let properties = HashMap::from([
-                ("org.freedesktop.Secret.Item.Label", Variant::from(label)),
-                (
-                    "org.freedesktop.Secret.Item.Attributes",
-                    Variant::from(search_attributes(account)),
-                ),
-            ]);
-            let body = (properties, secret, true);
-            let (_, prompt): (OwnedObjectPath, OwnedObjectPath) =
-                service.call(&collection, COLLECTION_INTERFACE, "CreateItem", &body).await?;
-            service.prompt(&prompt).await
-        })
+        let mut service = self.connect(limit)?;
+        // A new item would go to the default collection, and that may be another one by now.
+        if let Some(item) = service.items(account)?.into_iter().next() {
+            service.unlock(&item)?;
+            let mut body = Writer::default();
+            write_secret(&mut body, &service.session, secret);
+            service.call(&item, ITEM_INTERFACE, "SetSecret", "(oayays)", &body)?;
+            return Ok(());
+        }
+        let mut body = Writer::default();
+        body.text("default");
+        let answer = service.call(ROOT, SERVICE_INTERFACE, "ReadAlias", "s", &body)?;
+        let collection = service.read(|| Ok(answer.reader().text()?.to_owned()))?;
+        if collection == "/" {
+            let reason = "it has no default collection; make one in its settings";
+            return Err(KeyringError::Absent(reason.to_owned()));
+        }
+        service.unlock(&collection)?;
+        let mut body = Writer::default();
+        body.array(8, |properties| {
+            properties.structure();
+            properties.text("org.freedesktop.Secret.Item.Label");
+            properties.signature("s");
+            properties.text(&format!("{SERVICE}: {account}"));
+            properties.structure();
+            properties.text("org.freedesktop.Secret.Item.Attributes");
+            properties.signature("a{ss}");
+            write_attributes(properties, account);
+        });
+        write_secret(&mut body, &service.session, secret);
+        body.boolean(true);
+        let types = "a{sv}(oayays)b";
+        let answer = service.call(&collection, COLLECTION_INTERFACE, "CreateItem", types, &body)?;
+        let prompt = service.read(|| {
+            let mut fields = answer.reader();
+            fields.text()?;
+            Ok(fields.text()?.to_owned())
+        })?;
+        service.prompt(&prompt)
     }
 
     pub(super) fn remove(&self, account: &str, limit: Duration) -> Result<(), KeyringError> {
-        self.run(limit, async |service| {
-            for item in service.items(account).await? {
-                service.unlock(&item).await?;
-                let (prompt,): (OwnedObjectPath,) =
-                    service.call(&item, ITEM_INTERFACE, "Delete", &()).await?;
-                service.prompt(&prompt).await?;
-            }
-            Ok(())
-        })
+        let mut service = self.connect(limit)?;
+        for item in service.items(account)? {
+            service.unlock(&item)?;
+            let answer = service.call(&item, ITEM_INTERFACE, "Delete", "", &Writer::default())?;
+            let prompt = service.read(|| Ok(answer.reader().text()?.to_owned()))?;
+            service.prompt(&prompt)?;
+        }
+        Ok(())
     }
 
-    /// Runs a request; a prompt that is open when the time is over closes with the connection.
-    fn run<T>(
-        &self,
-        limit: Duration,
-        request: impl AsyncFnOnce(SecretService) -> Result<T, KeyringError>,
-    ) -> Result<T, KeyringError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| KeyringError::Failed(error.to_string()))?;
-        let done = runtime.block_on(async {
-            let work = async { request(self.connect().await?).await };
-            tokio::time::timeout(limit, work).await
-        });
-        runtime.shutdown_background();
-        done.unwrap_or(Err(KeyringError::Timeout(limit)))
-    }
-
-    async fn connect(&self) -> Result<SecretService, KeyringError> {
-        let connection = self.bus().await?;
-        let service = SecretService { connection, session: root_path() };
-        let body = ("plain", Variant::from(""));
-        let (_, session): (OwnedVariant, OwnedObjectPath) =
-            service.call(ROOT, SERVICE_INTERFACE, "OpenSession", &body).await?;
+    /// Opens a session for what is done within `limit`; a prompt that is open then closes with the
+    /// connection.
+    fn connect(&self, limit: Duration) -> Result<SecretService, KeyringError> {
+        let connection = self.bus(limit)?;
+        let mut service = SecretService { connection, session: String::new(), limit };
+        let mut body = Writer::default();
+        body.text("plain");
+        body.signature("s");
+        body.text("");
+        let answer = service.call(ROOT, SERVICE_INTERFACE, "OpenSession", "sv", &body)?;
+        let session = service.read(|| {
+            let mut fields = answer.reader();
+            fields.skip_variant()?;
+            Ok(fields.text()?.to_owned())
+        })?;
         Ok(SecretService { session, ..service })
     }
 
-    async fn bus(&self) -> Result<Connection, KeyringError> {
+    fn bus(&self, limit: Duration) -> Result<Connection, KeyringError> {
+        let until = Instant::now() + limit;
+        let user = rustix::process::geteuid().as_raw();
         let mut reasons = Vec::new();
         for address in &self.bus {
             let path = address.strip_prefix("unix:path=").map(Path::new);
@@ -157,8 +164,9 @@ impl PlatformKeyring {
                 reasons.push(format!("{address} is not there"));
                 continue;
             }
-            match connection::Builder::address(address.as_str()).build().await {
+            match Connection::open(address, user, until) {
                 Ok(connection) => return Ok(connection),
+                Err(BusError::Timeout) => return Err(KeyringError::Timeout(limit)),
                 Err(error) => reasons.push(format!("{address}: {error}")),
             }
         }
@@ -168,81 +176,104 @@ impl PlatformKeyring {
 }
 
 impl SecretService {
-    async fn call<T: DeserializeOwned + Type>(
-        &self,
+    fn call(
+        &mut self,
         path: &str,
         interface: &str,
-        method: &str,
-        body: &(impl Serialize + DynamicType),
-    ) -> Result<T, KeyringError> {
-        let answer =
-            self.connection.call_method(Some(DESTINATION), path, Some(interface), method, body);
-        let answer = answer.await.map_err(|error| keyring_error(&error))?;
-        answer.body().deserialize_ignore_signature().map_err(|error| keyring_error(&error))
+        name: &str,
+        types: &str,
+        body: &Writer,
+    ) -> Result<Message, KeyringError> {
+        let method = Method { destination: DESTINATION, path, interface, name };
+        self.connection.call(method, types, body).map_err(|error| self.failure(error))
+    }
+
+    /// Reads an answer.
+    fn read<T>(&self, read: impl FnOnce() -> Result<T, BusError>) -> Result<T, KeyringError> {
+        read().map_err(|error| self.failure(error))
     }
 
     /// Returns the items of `account`, always in the same order.
-    async fn items(&self, account: &str) -> Result<Vec<OwnedObjectPath>, KeyringError> {
-        let body = (search_attributes(account),);
-        let (mut items, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
-            self.call(ROOT, SERVICE_INTERFACE, "SearchItems", &body).await?;
-        items.extend(locked);
-        items.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    fn items(&mut self, account: &str) -> Result<Vec<String>, KeyringError> {
+        let mut body = Writer::default();
+        write_attributes(&mut body, account);
+        let answer = self.call(ROOT, SERVICE_INTERFACE, "SearchItems", "a{ss}", &body)?;
+        let mut items = self.read(|| {
+            let mut fields = answer.reader();
+            let (mut items, locked) = (fields.paths()?, fields.paths()?);
+            items.extend(locked);
+            Ok(items)
+        })?;
+        items.sort();
         Ok(items)
     }
 
     /// Unlocks an item or a collection, which is nothing when it is unlocked.
-    async fn unlock(&self, path: &OwnedObjectPath) -> Result<(), KeyringError> {
-        let (_, prompt): (Vec<OwnedObjectPath>, OwnedObjectPath) =
-            self.call(ROOT, SERVICE_INTERFACE, "Unlock", &(vec![path],)).await?;
-        self.prompt(&prompt).await
+    fn unlock(&mut self, path: &str) -> Result<(), KeyringError> {
+        let mut body = Writer::default();
+        body.array(4, |paths| paths.text(path));
+        let answer = self.call(ROOT, SERVICE_INTERFACE, "Unlock", "ao", &body)?;
+        let prompt = self.read(|| {
+            let mut fields = answer.reader();
+            fields.paths()?;
+            Ok(fields.text()?.to_owned())
+        })?;
+        self.prompt(&prompt)
     }
 
     /// Lets the service ask a person what it has to, and waits for the end of that.
-    async fn prompt(&self, prompt: &OwnedObjectPath) -> Result<(), KeyringError> {
-        if prompt.as_str() == "/" {
+    fn prompt(&mut self, prompt: &str) -> Result<(), KeyringError> {
+        if prompt == "/" {
             return Ok(());
         }
-        let rule = MatchRule::builder()
-            .msg_type(message::Type::Signal)
-            .interface(PROMPT_INTERFACE)
-            .member("Completed")
-            .path(prompt.as_str().to_owned())
-            .build()
-            .map_err(|error| keyring_error(&error))?;
-        let signals = MessageStream::for_match_rule(rule, &self.connection, None).await;
-        let mut signals = signals.map_err(|error| keyring_error(&error))?;
-        let () = self.call(prompt, PROMPT_INTERFACE, "Prompt", &("",)).await?;
-        let signal = signals.next().await.ok_or(KeyringError::Locked)?;
-        let signal = signal.map_err(|error| keyring_error(&error))?;
-        let (dismissed, _): (bool, OwnedVariant) =
-            signal.body().deserialize_ignore_signature().map_err(|error| keyring_error(&error))?;
+        let signal = Method {
+            destination: DESTINATION,
+            path: prompt,
+            interface: PROMPT_INTERFACE,
+            name: "Completed",
+        };
+        self.connection.subscribe(signal).map_err(|error| self.failure(error))?;
+        let mut body = Writer::default();
+        body.text("");
+        let answer = self.call(prompt, PROMPT_INTERFACE, "Prompt", "s", &body)?;
+        let ended = self.connection.signal(signal, &answer);
+        let ended = ended.map_err(|error| self.failure(error))?;
+        let dismissed = self.read(|| ended.reader().boolean())?;
         if dismissed { Err(KeyringError::Locked) } else { Ok(()) }
     }
-}
 
-/// What tells our items from others.
-fn search_attributes(account: &str) -> HashMap<&'static str, String> {
-    HashMap::from([("service", SERVICE.to_owned()), ("account", account.to_owned())])
-}
-
-fn root_path() -> OwnedObjectPath {
-    OwnedObjectPath::default()
-}
-
-fn keyring_error(error: &zbus::Error) -> KeyringError {
-    match error {
-        zbus::Error::FDO(error) => match error.as_ref() {
-            fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_) => {
+    fn failure(&self, error: BusError) -> KeyringError {
+        match error {
+            BusError::Timeout => KeyringError::Timeout(self.limit),
+            BusError::Answer(name, _)
+                if name.ends_with(".ServiceUnknown") || name.ends_with(".NameHasNoOwner") =>
+            {
                 let reason = "no Secret Service, such as GNOME Keyring, KWallet or KeePassXC, is \
                               on the session bus";
                 KeyringError::Absent(reason.to_owned())
             }
+            BusError::Answer(name, _) if name.ends_with(".IsLocked") => KeyringError::Locked,
             error => KeyringError::Failed(error.to_string()),
-        },
-        zbus::Error::MethodError(name, ..) if name.as_str().ends_with(".IsLocked") => {
-            KeyringError::Locked
         }
-        error => KeyringError::Failed(error.to_string()),
     }
+}
+
+/// What tells our items from others (`a{ss}`).
+fn write_attributes(body: &mut Writer, account: &str) {
+    body.array(8, |attributes| {
+        for (name, value) in [("service", SERVICE), ("account", account)] {
+            attributes.structure();
+            attributes.text(name);
+            attributes.text(value);
+        }
+    });
+}
+
+/// `Secret` of the specification (`oayays`): session, parameters, value, content type.
+fn write_secret(body: &mut Writer, session: &str, secret: &SecretString) {
+    body.structure();
+    body.text(session);
+    body.blob(&[]);
+    body.blob(secret.expose_secret().as_bytes());
+    body.text("text/plain; charset=utf8");
 }

@@ -58,7 +58,7 @@ impl Drop for TaskGuard {
             return;
         };
         let under_way = UnderWay::begin();
-        runtime.spawn(async move {
+        runtime.spawn(crate::spawn::boxed(async move {
             let _under_way = under_way;
             match cancel_task(&executor, &right, client).await {
                 Ok(()) if right.stops() => {
@@ -72,7 +72,7 @@ impl Drop for TaskGuard {
                     tracing::warn!("the task {task} could not be cancelled and goes on: {error}");
                 }
             }
-        });
+        }));
     }
 }
 

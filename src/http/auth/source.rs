@@ -103,7 +103,7 @@ impl AsyncSource {
             return question(self.inner.as_ref());
         }
         let source = Arc::clone(&self.inner);
-        let asked = tokio::task::spawn_blocking(move || question(source.as_ref()));
+        let asked = crate::spawn::blocking(move || question(source.as_ref()));
         asked.await.unwrap_or(Err(SourceError::NotAsked))
     }
 }

@@ -158,7 +158,7 @@ impl AuthState {
         }
         let site = site()?;
         let (state, under_way) = (Arc::clone(self), UnderWay::begin());
-        let task = tokio::spawn(async move {
+        let task = crate::spawn::task(async move {
             let _under_way = under_way;
             let _landing = RenewalGuard(&state);
             state.renew(&site).await

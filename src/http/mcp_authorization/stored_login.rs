@@ -71,7 +71,7 @@ impl StoredLogin {
         let credentials = self.credentials.clone();
         // The keyring of the system may wait for a person.
         let open = move || AuthorizedServer::open(&settings, &url, &credentials);
-        let opened = tokio::task::spawn_blocking(open).await;
+        let opened = crate::spawn::blocking(open).await;
         let opened = match opened.map_err(|_| SourceError::NotAsked)? {
             Ok(opened) => opened,
             Err(ServerLoginError::Credential(error)) => return Err(SourceError::from(error).into()),

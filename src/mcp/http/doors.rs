@@ -99,7 +99,7 @@ impl HttpEndpoint {
         };
         let door = Arc::new(door);
         made.insert(name.to_owned(), Arc::clone(&door));
-        tokio::spawn(Arc::clone(self).close_when_gone(Arc::clone(&door), served.gone, end));
+        crate::spawn::task(Arc::clone(self).close_when_gone(Arc::clone(&door), served.gone, end));
         Some(door)
     }
 
