@@ -16,7 +16,7 @@ mod doors;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use dadl_text::{growth, text::text_head};
+use dadl_text::text::text_head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
@@ -40,6 +40,7 @@ use self::{
 use super::{
     LiveServer, ServeError, accept,
     admission_lane::AdmissionLanes,
+    answer_text::message_bytes,
     batch,
     connection_bounds::ConnectionBounds,
     connection_slots::{ConnectionPhase, ConnectionSlots},
@@ -400,7 +401,7 @@ impl HttpEndpoint {
 
     /// Makes the answer of a message that needs no stream.
     fn plain(&self, message: &ServerJsonRpcMessage) -> HttpAnswer {
-        match growth::json_bytes(message) {
+        match message_bytes(message) {
             Ok(message) => json_answer(StatusCode::OK, self.secrets.message(message).into()),
             Err(error) => {
                 tracing::warn!(%error, "an answer cannot be written");

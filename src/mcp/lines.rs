@@ -8,7 +8,6 @@
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
-use dadl_text::growth;
 use rmcp::{
     RoleServer,
     model::ErrorCode,
@@ -24,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     LiveServer,
+    answer_text::message_bytes,
     asleep::{needs_everything, written_list},
     batch::{self, BatchError, BatchMessage, MessageBatch, OpenBatches},
     json_rpc::{LineAction, error_line, id_of, parse_line},
@@ -250,7 +250,7 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for LineTransport<R> {
             let write = write.ok_or(io::ErrorKind::NotConnected)?;
             let text = match list {
                 Some(list) => list?,
-                None => growth::json_bytes(&message)?,
+                None => message_bytes(&message)?,
             };
             let Some(line) = batches.sent(&message, text) else {
                 return Ok(());

@@ -11,11 +11,13 @@
 
 mod accept;
 mod admission_lane;
+mod answer_text;
 mod asking_calls;
 mod asleep;
 mod batch;
 mod budget;
 mod builtin;
+mod call_message;
 mod call_sessions;
 mod completions;
 mod connection_bounds;

@@ -10,3 +10,4 @@ pub mod cost;
 pub mod members;
 pub mod path;
 pub mod scan;
+pub mod tree;
