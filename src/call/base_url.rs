@@ -99,6 +99,11 @@ impl BaseUrl {
         &self.text
     }
 
+    /// Returns the scheme, the host and the port, as they are written.
+    pub(crate) fn origin(&self) -> &str {
+        self.text.get(..self.path_at).unwrap_or_default()
+    }
+
     /// Returns the path without a trailing slash: empty, or `/` and something.
     pub fn path(&self) -> &str {
         self.text.get(self.path_at..).unwrap_or_default()
@@ -134,12 +139,21 @@ impl BaseUrl {
 
     /// Returns whether `url` has this scheme, host and port, and is at or below this path.
     pub fn contains(&self, url: &Url) -> bool {
-        url.origin() == self.url.origin()
+        is_same_origin(url, &self.url)
             && url
                 .path()
                 .strip_prefix(self.path())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+}
+
+/// Returns whether both are of HTTP and have the same scheme, host and port: what `Url::origin` compares,
+/// without its copies.
+pub(crate) fn is_same_origin(left: &Url, right: &Url) -> bool {
+    matches!(left.scheme(), "http" | "https")
+        && left.scheme() == right.scheme()
+        && left.host() == right.host()
+        && left.port_or_known_default() == right.port_or_known_default()
 }
 
 impl FromStr for BaseUrl {

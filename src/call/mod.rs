@@ -32,7 +32,7 @@ use url::Url;
 
 pub(crate) use self::{
     args::CallArguments,
-    base_url::BaseUrlError,
+    base_url::{BaseUrlError, is_same_origin},
     error::{ArgumentError, ArgumentProblem},
     multipart::MultipartBody,
     rpc::RpcCall,

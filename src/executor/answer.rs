@@ -31,7 +31,7 @@ impl RequestStep<'_> {
         if let Some(sent) = rpc::rpc_call(self.tool.rpc(), self.plan)
             && kind != BodyType::Binary
         {
-            return self.rpc_answer(sent, exchange).await;
+            return Box::pin(self.rpc_answer(sent, exchange)).await;
         }
         let HttpExchange { response, landed, .. } = exchange;
         let status = response.status().as_u16();
@@ -45,18 +45,18 @@ impl RequestStep<'_> {
         };
         if let Some(collector) = collector {
             let stream = AnswerStream::new(self, status, headers, collector);
-            return stream.collect(response.bytes_stream().boxed()).await;
+            return Box::pin(stream.collect(response.bytes_stream().boxed())).await;
         }
         let body = if response.content_length().is_none() && self.may_be_file(&headers) {
             let mut rest = response.bytes_stream().boxed();
-            match self.gather(BytesMut::new(), 0, &mut rest).await? {
+            match Box::pin(self.gather(BytesMut::new(), 0, &mut rest)).await? {
                 (body, None) => body.freeze(),
                 // What is too long to be read as text is still a file.
                 (start, Some(piece)) => {
                     let read = start.len() as u64;
                     let start = stream::iter([Ok(start.freeze()), Ok(piece)]);
-                    let answer =
-                        self.keep(status, headers, start.chain(rest).boxed(), None).await?;
+                    let body = start.chain(rest).boxed();
+                    let answer = Box::pin(self.keep(status, headers, body, None)).await?;
                     self.resize(read, 0)?;
                     return Ok(answer);
                 }
@@ -68,7 +68,7 @@ impl RequestStep<'_> {
         let content_type = self.content_type(&headers);
         if self.is_no_text(&headers, &body) {
             let body = stream::once(std::future::ready(Ok(body))).boxed();
-            let answer = self.keep(status, headers, body, Some(size)).await?;
+            let answer = Box::pin(self.keep(status, headers, body, Some(size))).await?;
             self.resize(size, 0)?;
             return Ok(answer);
         }

@@ -97,10 +97,17 @@ impl RequestStep<'_> {
     /// Sends the request; when a call before it left a part of its answer, for the rest alone.
     pub(super) async fn send_or_continue(self) -> Result<FileDownload, CallError> {
         let leftover = match self.fingerprint() {
-            Some(request) => self.executor.files.leftover(&request).await,
+            Some(request) => Box::pin(self.executor.files.leftover(&request)).await,
             None => None,
         };
-        let Some(leftover) = leftover else { return self.send().await.map(FileDownload::whole) };
+        match leftover {
+            None => self.send().await.map(FileDownload::whole),
+            Some(leftover) => Box::pin(self.go_on_with(leftover)).await,
+        }
+    }
+
+    /// Asks for what a call before this one did not get.
+    async fn go_on_with(self, leftover: UnfinishedFile) -> Result<FileDownload, CallError> {
         let offset = leftover.offset();
         let exchange = match ranged(self.plan, offset, &leftover.validator) {
             Some(rest) => self.with(&rest).send().await,

@@ -32,9 +32,9 @@ use crate::{
 
 /// What arrived within the time of the call.
 enum ReceivedAnswer {
-    Download(FileDownload),
+    Download(Box<FileDownload>),
     /// The head of an answer that may have no end.
-    Stream(HttpExchange),
+    Stream(Box<HttpExchange>),
     Concluded(PipelineOutcome),
 }
 
@@ -83,11 +83,14 @@ impl Executor {
             Some(InlinedCall { plan, arguments, .. }) => RequestStep { plan, arguments, ..step },
             None => step,
         };
+        // What few calls come to is boxed, here and below: else each call would be as large as all of it.
         let concluded = match sending.receive().await? {
             ReceivedAnswer::Concluded(concluded) => concluded,
-            ReceivedAnswer::Stream(exchange) => sending.collect(exchange).await?,
+            ReceivedAnswer::Stream(exchange) => Box::pin(sending.collect(*exchange)).await?,
             // Downloads last as long as they last; only silence ends them.
-            ReceivedAnswer::Download(download) => return sending.download(download).await,
+            ReceivedAnswer::Download(download) => {
+                return Box::pin(sending.download(*download)).await;
+            }
         };
         match concluded {
             PipelineOutcome::Whole(outcome) => {
@@ -99,7 +102,7 @@ impl Executor {
                 drop(turns);
                 // A task may last for hours, and what it was given has been sent.
                 drop(sent);
-                task::follow_task(step, right).await
+                Box::pin(task::follow_task(step, right)).await
             }
         }
     }
@@ -123,7 +126,8 @@ impl Executor {
         context: &CallContext<'_>,
     ) -> Result<(), CallError> {
         let Some(jq) = call.arguments().jq() else { return Ok(()) };
-        self.filters.of(&context.client).compile(jq).await.map_err(|error| {
+        let filters = self.filters.of(&context.client);
+        Box::pin(filters.compile(jq)).await.map_err(|error| {
             let property = call.entry().property_of(ParamRole::Jq).unwrap_or_default().to_owned();
             CallError::Filter { property, error }
         })
@@ -164,19 +168,19 @@ impl RequestStep<'_> {
     async fn receive(self) -> Result<ReceivedAnswer, CallError> {
         let BackendTimeouts { call, first_byte, .. } = self.backend.settings().timeouts;
         let observer = self.context.observer;
+        // Whoever drives a future takes as much as it again.
+        let received = Box::pin(self.send_and_read());
         // Uploads last as long as they last, like downloads; only silence ends them.
         let received = if upload::is_streamed(&self.plan.body) {
             let bound = if self.tool.response.binary { call.max(first_byte) } else { call };
-            let received = self.activity.observed(observer, self.send_and_read());
-            self.activity.timeout(bound, received).await
+            Box::pin(self.activity.timeout(bound, self.activity.observed(observer, received))).await
         } else if self.tool.response.binary {
             let most = (&*self.backend.settings().name, first_byte);
-            let received =
-                preparing::observed(observer, most, Instant::now(), self.send_and_read());
+            let received = preparing::observed(observer, most, Instant::now(), received);
             // Each attempt is bounded by itself.
-            self.activity.timeout(call.saturating_add(first_byte), received).await
+            Box::pin(self.activity.timeout(call.saturating_add(first_byte), received)).await
         } else {
-            self.activity.timeout(call, self.send_and_read()).await
+            self.activity.timeout(call, received).await
         };
         received.ok_or_else(|| self.timed_out())?
     }
@@ -185,7 +189,7 @@ impl RequestStep<'_> {
         self.check_upload_size().await?;
         let mut download = self.send_or_continue().await?;
         if self.tool.response.is_private {
-            let outcome = self.seal(download.exchange).await?;
+            let outcome = Box::pin(self.seal(download.exchange)).await?;
             return Ok(ReceivedAnswer::Concluded(PipelineOutcome::Whole(Box::new(outcome))));
         }
         let response = &download.exchange.response;
@@ -198,11 +202,11 @@ impl RequestStep<'_> {
             if !self.tool.response.redact.is_empty() {
                 return Err(CallError::Redaction { request: self.request_line() });
             }
-            return Ok(ReceivedAnswer::Download(download));
+            return Ok(ReceivedAnswer::Download(Box::new(download)));
         }
         if self.is_stream(response) {
             check_encoding(self.backend, response, || self.request_line())?;
-            return Ok(ReceivedAnswer::Stream(download.exchange));
+            return Ok(ReceivedAnswer::Stream(Box::new(download.exchange)));
         }
         let answer = self.answer(download.exchange).await?;
         self.conclude(answer).await.map(ReceivedAnswer::Concluded)
@@ -234,7 +238,7 @@ impl RequestStep<'_> {
             return Ok(PipelineOutcome::Task(id));
         }
         let outcome = match PageWalk::of(self) {
-            Some(walk) => walk.run(answer).await?,
+            Some(walk) => Box::pin(walk.run(answer)).await?,
             None => self.finish(answer).await?,
         };
         Ok(PipelineOutcome::Whole(Box::new(outcome)))

@@ -214,7 +214,7 @@ impl RunFilter for CallFilters<'_> {
     async fn run(&self, program: &str, input: &JsonText) -> Result<JsonText, FilterError> {
         let input = input.as_str().as_bytes();
         let room = |bytes| self.room.grow(bytes).map_err(|NoRoom(limit)| limit);
-        let made = self.filters.run_within(program, input, room).await?;
+        let made = Box::pin(self.filters.run_within(program, input, room)).await?;
         // The input is gone when its result is there. Less always fits.
         let _ = self.room.resize(input.len() as u64, 0);
         Ok(JsonText::trusted(made))

@@ -1,19 +1,23 @@
 //! Scripts on threads of their own.
 //!
-//! A run has a thread and a [`ScriptSlot`]. A step of the engine's library cannot be broken off: then the caller
-//! gets its answer in time, and the thread keeps its slot until the step is done. The number of slots
-//! bounds what all scripts together can take.
+//! A run has a thread, an engine that has run nothing, and a [`ScriptSlot`]. After it, its thread makes the engine
+//! of a next one and waits for that for a while, so that a script need not wait for an engine. A step of the
+//! engine's library cannot be broken off: then the caller gets its answer in time, and the thread keeps its slot
+//! until the step is done. The number of slots bounds what all scripts together can take.
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError, SendError},
     },
     thread,
+    time::Duration,
 };
 
-use dadl_descriptor::script::engine::{self, CallReply, ScriptEvent, ScriptJob};
+use dadl_descriptor::script::engine::{
+    self, CallReply, FreshEngine, ScriptEvent, ScriptFailure, ScriptJob,
+};
 use tokio::sync::mpsc as events;
 
 use crate::{
@@ -36,6 +40,12 @@ const MOST_WAITING: usize = 1024;
 
 /// What the thread of a script is called.
 const NAME: &str = "composite";
+
+/// So many threads wait with an engine for a script.
+const MOST_READY: usize = 2;
+
+/// How long each of them waits.
+const READY_FOR: Duration = Duration::from_secs(30);
 
 /// The right to run one script.
 #[derive(Debug)]
@@ -105,16 +115,18 @@ impl ScriptRun {
         let (replies, from_program) = mpsc::channel();
         let dropped = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&dropped);
-        let body = move || {
-            // Nobody listens any more when the call was dropped.
-            let send = move |event| drop(to_program.send(event));
-            engine::run_script(&job, send, &from_program, seen);
-            drop(slot);
+        let start = ScriptStart { job, to_program, from_program, dropped: seen, slot };
+        let ready = ready_threads().pop();
+        let start = match ready {
+            Some(ReadyThread { give, .. }) => give.send(start).map_err(|SendError(start)| start),
+            None => Err(start),
         };
-        thread::Builder::new()
-            .name(NAME.to_owned())
-            .stack_size(engine::THREAD_STACK)
-            .spawn(body)?;
+        if let Err(start) = start {
+            thread::Builder::new()
+                .name(NAME.to_owned())
+                .stack_size(engine::THREAD_STACK)
+                .spawn(|| run_scripts(start))?;
+        }
         Ok(Self { events, replies, dropped })
     }
 
@@ -134,6 +146,72 @@ impl Drop for ScriptRun {
     fn drop(&mut self) {
         self.dropped.store(true, Ordering::Relaxed);
     }
+}
+
+/// A script that is to run.
+struct ScriptStart {
+    job: ScriptJob,
+    to_program: events::UnboundedSender<ScriptEvent>,
+    from_program: mpsc::Receiver<CallReply>,
+    dropped: Arc<AtomicBool>,
+    slot: ScriptSlot,
+}
+
+impl ScriptStart {
+    fn run(self, engine: Result<FreshEngine, ScriptFailure>) {
+        let Self { job, to_program, from_program, dropped, slot } = self;
+        // Nobody listens any more when the call was dropped.
+        let send = move |event| drop(to_program.send(event));
+        engine::run_script(engine, &job, send, &from_program, dropped);
+        drop(slot);
+    }
+}
+
+/// A thread that waits with an engine.
+struct ReadyThread {
+    id: u64,
+    give: mpsc::Sender<ScriptStart>,
+}
+
+fn ready_threads() -> MutexGuard<'static, Vec<ReadyThread>> {
+    static READY: Mutex<Vec<ReadyThread>> = Mutex::new(Vec::new());
+    READY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a script, and those that come soon enough after it.
+fn run_scripts(first: ScriptStart) {
+    let mut next = Some((first, FreshEngine::new()));
+    while let Some((start, engine)) = next.take() {
+        start.run(engine);
+        next = another_script().map(|(start, engine)| (start, Ok(engine)));
+    }
+}
+
+/// Makes an engine, and waits for the script that it is for.
+fn another_script() -> Option<(ScriptStart, FreshEngine)> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    if ready_threads().len() >= MOST_READY {
+        return None;
+    }
+    let engine = FreshEngine::new().ok()?;
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let (give, given) = mpsc::channel();
+    {
+        let mut ready = ready_threads();
+        if ready.len() >= MOST_READY {
+            return None;
+        }
+        ready.push(ReadyThread { id, give });
+    }
+    let start = match given.recv_timeout(READY_FOR) {
+        Err(RecvTimeoutError::Timeout) => {
+            ready_threads().retain(|thread| thread.id != id);
+            // Whoever has taken it out before is about to send.
+            given.recv().ok()
+        }
+        start => start.ok(),
+    };
+    start.map(|start| (start, engine))
 }
 
 #[cfg(test)]

@@ -40,17 +40,17 @@ impl RequestStep<'_> {
         }
         let results = &tool.errors.results;
         if !self.shows_tasks() && results.is_empty() {
-            return Err(rejected_error(backend, tool, plan, exchange).await);
+            return Err(Box::pin(rejected_error(backend, tool, plan, exchange)).await);
         }
         // Some APIs show a task that failed or was cancelled with a status of its own, or answer a
         // question with one; to see that is a success.
-        let (start, exchange) = exchange.peeked(backend.settings().timeouts.read).await;
+        let (start, exchange) = Box::pin(exchange.peeked(backend.settings().timeouts.read)).await;
         if (self.shows_tasks() && self.shows_task(&start))
             || AnswerCondition::any_holds(results, &start)
         {
             return Ok(exchange);
         }
-        Err(rejected_error(backend, tool, plan, exchange).await)
+        Err(Box::pin(rejected_error(backend, tool, plan, exchange)).await)
     }
 }
 

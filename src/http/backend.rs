@@ -403,7 +403,8 @@ impl Backend {
             let refusal = is_refused.then_some(BackendRefusal::Credential);
             return (Ok((LocatedAnswer { response, url }, sending)), refusal);
         }
-        let (body, response) = peek_body(response, self.settings.timeouts.read).await;
+        let peeked = Box::pin(peek_body(response, self.settings.timeouts.read));
+        let (body, response) = peeked.await;
         let refusal = if off.is_some_and(|rule| rule.says(&body)) {
             Some(BackendRefusal::SwitchedOff)
         } else {

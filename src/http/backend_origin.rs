@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     access::AllowedOrigin,
-    call::BaseUrl,
+    call::{BaseUrl, is_same_origin},
     config::{AddressKey, BackendSettings},
 };
 
@@ -60,7 +60,7 @@ impl BackendOrigin {
 
     /// Returns whether a request for `url` goes here.
     pub(super) fn has(&self, url: &Url) -> bool {
-        self.url.origin() == url.origin()
+        is_same_origin(&self.url, url)
     }
 
     /// Returns the client for `purpose`.

@@ -36,10 +36,11 @@ pub(crate) enum ClientPurpose {
 }
 
 impl ClientPurpose {
-    /// How many connections to a backend stay open for the next request.
-    fn idle_connections(self) -> usize {
+    /// How many connections to a backend stay open for the next request. With fewer of them than calls run
+    /// at once, a burst of answers closes connections that the next calls open again.
+    fn idle_connections(self, settings: &BackendSettings) -> usize {
         match self {
-            Self::Answers | Self::Messages => 64,
+            Self::Answers | Self::Messages => settings.max_calls,
             Self::Downloads | Self::Lasting => 4,
         }
     }
@@ -64,7 +65,7 @@ pub(crate) fn build_client(
         .user_agent(USER_AGENT)
         .connect_timeout(connect)
         .referer(false)
-        .pool_max_idle_per_host(purpose.idle_connections())
+        .pool_max_idle_per_host(purpose.idle_connections(settings))
         // Redirects are followed by `redirect`, which knows what may be repeated where.
         .redirect(Policy::none());
     builder = if purpose != ClientPurpose::Answers {

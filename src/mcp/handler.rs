@@ -132,7 +132,8 @@ impl ServerHandler for McpServer {
         let objects = Box::pin(self.list_objects(&context)).await;
         let contents = self.gate().catalog().contents();
         let of_servers = server_resources::listed_resources(contents);
-        let all = file_resources::list_files(self.files(), &objects, of_servers).await;
+        let listing = file_resources::list_files(self.files(), &objects, of_servers);
+        let all = Box::pin(listing).await;
         Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
     }
 
@@ -155,7 +156,7 @@ impl ServerHandler for McpServer {
         if let Some(read) = Box::pin(self.read_of_server(&request.uri, &context)).await {
             return read.map(Into::into);
         }
-        let read = file_resources::read_resource(self.files(), &request.uri).await?;
+        let read = Box::pin(file_resources::read_resource(self.files(), &request.uri)).await?;
         Ok(read.with_cache_scope(CacheScope::Private).into())
     }
 

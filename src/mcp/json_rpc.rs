@@ -13,7 +13,7 @@ use rmcp::{
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::param_shapes;
+use super::{call_message::read_call, param_shapes};
 
 /// An id that is longer does not come back in an error.
 const MOST_ECHO: usize = 256;
@@ -30,6 +30,9 @@ pub(super) fn parse_line(line: &[u8]) -> LineAction {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
     if line.is_empty() {
         return LineAction::Ignore;
+    }
+    if let Some(call) = read_call(line) {
+        return LineAction::Message(Box::new(call));
     }
     if let Ok(message) = serde_json::from_slice(line) {
         return LineAction::Message(Box::new(message));

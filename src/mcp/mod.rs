@@ -16,6 +16,7 @@ mod asleep;
 mod batch;
 mod budget;
 mod builtin;
+mod call_message;
 mod call_sessions;
 mod completions;
 mod connection_bounds;

@@ -37,8 +37,12 @@ impl McpServer {
             && (is_server || watch == Some(&AccessDecision::Allow))
             && context.client_capabilities().is_some_and(|client| client.supports_tasks());
         let taken = pending.arguments().taken_note();
-        let asking = self.asking(&pending, context, &carried);
-        let resumed = if is_server { Box::pin(asking.go_on(&retry)).await } else { None };
+        // Other calls ask nobody.
+        let asking = is_server.then(|| self.asking(&pending, context, &carried));
+        let resumed = match asking {
+            Some(asking) => Box::pin(asking.go_on(&retry)).await,
+            None => None,
+        };
         match resumed {
             Some(CallStep::Answer(answer)) => return answer,
             Some(CallStep::Done(done)) => {
@@ -57,13 +61,12 @@ impl McpServer {
             None => {}
         }
         let budget = if as_task { WaitBudget::Brief } else { WaitBudget::Usual };
-        let done = if is_server {
-            match Box::pin(asking.execute(call, budget)).await {
+        let done = match asking {
+            Some(asking) => match Box::pin(asking.execute(call, budget)).await {
                 CallStep::Answer(answer) => return answer,
                 CallStep::Done(done) => done,
-            }
-        } else {
-            executor.execute(call, &carried.waiting(budget)).await
+            },
+            None => executor.execute(call, &carried.waiting(budget)).await,
         };
         match done {
             Ok(CallOutcome { payload: AnswerPayload::Task(report), .. })

@@ -9,7 +9,7 @@ use std::{borrow::Cow, fmt};
 
 use dadl_text::{
     growth,
-    json::{cost, quote, scan},
+    json::{cost, quote, scan, tree::read_tree},
 };
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
@@ -111,7 +111,7 @@ impl JsonText {
     ///
     /// The value is nested too deeply, or a string has half of a surrogate pair.
     pub fn value(&self) -> Result<Value, serde_json::Error> {
-        serde_json::from_str(&self.0)
+        read_tree(&self.0)
     }
 }
 

@@ -40,6 +40,10 @@ pub enum BodyType {
 impl BodyType {
     /// Classifies a `Content-Type` field.
     pub fn of(content_type: Option<&str>) -> Self {
+        // Most answers say this, and each is asked several times.
+        if content_type == Some("application/json") {
+            return Self::Json;
+        }
         let Some(text) = content_type.filter(|text| !text.trim().is_empty()) else {
             return Self::Unknown;
         };

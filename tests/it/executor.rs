@@ -526,3 +526,37 @@ async fn a_delay_that_outlasts_the_call_is_told_and_not_waited_for() {
     assert_eq!(text, "[unavailable] HTTP 503: busy (GET /things); retry after 400 s");
     assert_eq!(upstream.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn as_many_connections_as_calls_stay_open() {
+    let backend = Upstream::by_hand().await;
+    let bench = bench(&backend.url());
+    let answer = Answer::json(200, "[]");
+    let calls = || futures_util::future::join_all((0..100).map(|_| bench.call("get", json!({}))));
+    let accepted = async {
+        let mut connections = Vec::new();
+        while connections.len() < 100 {
+            connections.push(backend.asked().await);
+        }
+        for connection in &mut connections {
+            connection.answer(&answer).await;
+        }
+        connections
+    };
+    let (done, mut connections) = tokio::join!(calls(), accepted);
+    assert!(done.iter().all(Result::is_ok));
+    // What has been read goes back to the others that wait for a call.
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    let again = async {
+        for connection in &mut connections {
+            connection.next().await;
+        }
+        for connection in &mut connections {
+            connection.answer(&answer).await;
+        }
+    };
+    let (done, ()) = tokio::join!(calls(), again);
+    assert!(done.iter().all(Result::is_ok));
+}

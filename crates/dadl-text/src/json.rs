@@ -12,4 +12,5 @@ pub mod members;
 pub mod path;
 pub mod quote;
 pub mod scan;
+pub mod tree;
 pub mod writer;

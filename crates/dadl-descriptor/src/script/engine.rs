@@ -1,8 +1,8 @@
 //! QuickJS with everything taken away that a script could reach out with.
 //!
-//! Each run has a runtime of its own, and should have a thread of its own: nothing is left for the next
-//! one. What a script can do is compute, and send [`ScriptEvent`]s; the program answers a call with a
-//! [`CallReply`]. Time, memory and stack are bounded.
+//! Each run has an engine of its own, which is made before it is known what it will run, and which is gone
+//! with it: nothing is left for the next one. What a script can do is compute, and send [`ScriptEvent`]s; the
+//! program answers a call with a [`CallReply`]. Time, memory and stack are bounded.
 //!
 //! The engine looks at the clock between the steps of a script, so that a loop ends in time. A
 //! single step of its own library (a search in a text of megabytes) cannot be broken off.
@@ -23,7 +23,7 @@ use std::{
 
 use dadl_text::text::cut_bytes;
 use rquickjs::{
-    CatchResultExt as _, CaughtError, Context, Ctx, Function, Object, Runtime,
+    CatchResultExt as _, CaughtError, Context, Ctx, Function, Object, Persistent, Runtime,
     context::{EvalOptions, intrinsic},
 };
 
@@ -165,7 +165,7 @@ impl ScriptCompiler {
     ///
     /// When there is no memory.
     pub fn new() -> Result<Self, ScriptFailure> {
-        let limits = RunLimits::new(None, MOST_BUSY, Arc::default());
+        let limits = RunLimits::default();
         let context = open_context(&limits)?;
         Ok(Self { limits, context })
     }
@@ -176,7 +176,7 @@ impl ScriptCompiler {
     ///
     /// What the engine says, and the line.
     pub fn compile(&self, code: &str) -> Result<(), ScriptFailure> {
-        self.limits.busy_until.set(Instant::now() + COMPILE_TIME);
+        self.limits.busy_until().set(Instant::now() + COMPILE_TIME);
         self.context.with(|ctx| {
             let compiled = function(&ctx, code).catch(&ctx);
             compiled
@@ -186,35 +186,49 @@ impl ScriptCompiler {
     }
 }
 
-/// What bounds a run.
+/// What bounds a run; a clone is the same bound.
 #[derive(Clone)]
-struct RunLimits {
-    deadline: Option<Arc<RunDeadline>>,
-    /// When the script has computed long enough; moves on while it waits.
-    busy_until: Rc<Cell<Instant>>,
-    most_busy: Duration,
-    dropped: Arc<AtomicBool>,
+struct RunLimits(Rc<LimitState>);
+
+struct LimitState {
+    /// Those of the script that runs.
+    run: RefCell<Option<(Arc<RunDeadline>, Arc<AtomicBool>)>>,
+    /// When enough was computed; moves on while the script waits.
+    busy_until: Cell<Instant>,
+    most_busy: Cell<Duration>,
+}
+
+impl Default for RunLimits {
+    /// Those of an engine that runs no script yet.
+    fn default() -> Self {
+        let busy_until = Cell::new(Instant::now() + MOST_BUSY);
+        let (run, most_busy) = (RefCell::default(), Cell::new(MOST_BUSY));
+        Self(Rc::new(LimitState { run, busy_until, most_busy }))
+    }
 }
 
 impl RunLimits {
-    fn new(
-        deadline: Option<Arc<RunDeadline>>,
-        most_busy: Duration,
-        dropped: Arc<AtomicBool>,
-    ) -> Self {
-        let busy_until = Rc::new(Cell::new(Instant::now() + most_busy));
-        Self { deadline, busy_until, most_busy, dropped }
+    /// Bounds a script that begins now.
+    fn begin(&self, job: &ScriptJob, dropped: Arc<AtomicBool>) {
+        self.0.run.replace(Some((Arc::clone(&job.deadline), dropped)));
+        self.0.busy_until.set(Instant::now() + job.most_busy);
+        self.0.most_busy.set(job.most_busy);
+    }
+
+    fn busy_until(&self) -> &Cell<Instant> {
+        &self.0.busy_until
     }
 
     /// Returns which limit is hit.
     fn hit(&self) -> Option<ScriptFailure> {
         let now = Instant::now();
-        let message = if self.dropped.load(Ordering::Relaxed) {
+        let run = self.0.run.borrow();
+        let message = if run.as_ref().is_some_and(|(_, dropped)| dropped.load(Ordering::Relaxed)) {
             "it was cancelled".to_owned()
-        } else if self.deadline.as_ref().is_some_and(|deadline| now >= deadline.at()) {
+        } else if run.as_ref().is_some_and(|(deadline, _)| now >= deadline.at()) {
             "it did not end within its time limit".to_owned()
-        } else if now >= self.busy_until.get() {
-            format!("it computed for more than {} s", self.most_busy.as_secs_f64())
+        } else if now >= self.0.busy_until.get() {
+            format!("it computed for more than {} s", self.0.most_busy.get().as_secs_f64())
         } else {
             return None;
         };
@@ -260,9 +274,35 @@ struct RunState {
     end: RefCell<Option<Result<String, ScriptFailure>>>,
 }
 
-/// Runs a script to its end, and sends what it does, [`ScriptEvent::Done`] at last; ends it soon after `dropped`
-/// is set. Whoever calls this has a stack of [`THREAD_STACK`].
+/// An engine that has run nothing yet. To make one takes longer than most scripts.
+pub struct FreshEngine {
+    /// Goes before the engine that it is of.
+    prelude: Persistent<Function<'static>>,
+    context: Context,
+    limits: RunLimits,
+}
+
+impl FreshEngine {
+    /// Makes an engine. Whoever calls this has a stack of [`THREAD_STACK`].
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory.
+    pub fn new() -> Result<Self, ScriptFailure> {
+        let limits = RunLimits::default();
+        let context = open_context(&limits)?;
+        let prelude = context.with(|ctx| {
+            let prelude: Function<'_> = ctx.eval(PRELUDE).map_err(|error| internal(&error))?;
+            Ok(Persistent::save(&ctx, prelude))
+        })?;
+        Ok(Self { prelude, context, limits })
+    }
+}
+
+/// Runs a script in `engine` to its end, and sends what it does, [`ScriptEvent::Done`] at last; ends it soon
+/// after `dropped` is set.
 pub fn run_script(
+    engine: Result<FreshEngine, ScriptFailure>,
     job: &ScriptJob,
     outbox: impl Fn(ScriptEvent) + 'static,
     inbox: &mpsc::Receiver<CallReply>,
@@ -270,7 +310,10 @@ pub fn run_script(
 ) {
     let outbox: Rc<dyn Fn(ScriptEvent)> = Rc::new(outbox);
     let state = Rc::new(RunState::default());
-    let result = ended(job, &outbox, inbox, dropped, &state);
+    let result = engine.and_then(|engine| {
+        engine.limits.begin(job, dropped);
+        ended(engine, job, &outbox, inbox, &state)
+    });
     let unlogged = state.lines.get().saturating_sub(MOST_LINES);
     let open = state.open.take().into_iter().collect();
     let unhandled = state.unhandled.get();
@@ -279,14 +322,12 @@ pub fn run_script(
 
 /// Runs a script, and returns what it gave.
 fn ended(
+    FreshEngine { prelude, context, limits }: FreshEngine,
     job: &ScriptJob,
     outbox: &Rc<dyn Fn(ScriptEvent)>,
     inbox: &mpsc::Receiver<CallReply>,
-    dropped: Arc<AtomicBool>,
     state: &Rc<RunState>,
 ) -> Result<String, ScriptFailure> {
-    let limits = RunLimits::new(Some(Arc::clone(&job.deadline)), job.most_busy, dropped);
-    let context = open_context(&limits)?;
     let shared = Rc::clone(state);
     context.runtime().set_host_promise_rejection_tracker(Some(Box::new(
         move |_, _, _, is_handled_now| {
@@ -299,7 +340,8 @@ fn ended(
         },
     )));
     context.with(|ctx| {
-        let settle = begin_script(&ctx, job, outbox, state).catch(&ctx);
+        let prelude = prelude.restore(&ctx).map_err(|error| internal(&error))?;
+        let settle = begin_script(&ctx, &prelude, job, (outbox, state)).catch(&ctx);
         let settle =
             settle.map_err(|error| limits.hit().unwrap_or_else(|| caught_failure(&error)))?;
         loop {
@@ -317,7 +359,7 @@ fn ended(
             outbox(ScriptEvent::Waits);
             let waiting = Instant::now();
             let reply = inbox.recv_timeout(job.deadline.time_left());
-            limits.busy_until.set(limits.busy_until.get() + waiting.elapsed());
+            limits.busy_until().set(limits.busy_until().get() + waiting.elapsed());
             let reply = match reply {
                 Ok(reply) => reply,
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -340,14 +382,13 @@ fn ended(
     })
 }
 
-/// Runs the prelude and starts the script; returns the function that takes the replies.
+/// Runs the rest of the prelude and starts the script; returns the function that takes the replies.
 fn begin_script<'js>(
     ctx: &Ctx<'js>,
+    prelude: &Function<'js>,
     job: &ScriptJob,
-    outbox: &Rc<dyn Fn(ScriptEvent)>,
-    state: &Rc<RunState>,
+    (outbox, state): (&Rc<dyn Fn(ScriptEvent)>, &Rc<RunState>),
 ) -> rquickjs::Result<Function<'js>> {
-    let prelude: Function<'js> = ctx.eval(PRELUDE)?;
     let host = host_functions(ctx, outbox, state)?;
     let (noun, tools) = match &job.api {
         ScriptApi::Tools(tools) => ("composite", tools.clone()),
