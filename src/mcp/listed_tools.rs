@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use dadl_text::growth;
+use dadl_text::json::writer;
 use rmcp::model::{Tool, ToolAnnotations};
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 use serde_json::{Map, Value, value::RawValue};
@@ -70,7 +70,7 @@ impl ListedTools {
     pub(super) fn text(&self, catalog: &Catalog) -> String {
         let all = AllTools { items: &self.items, catalog };
         // Invariant: names, texts and schemas are JSON, and JSON is UTF-8.
-        let text = growth::json_bytes(&all).expect("tools can be written as JSON");
+        let text = writer::json_bytes(&all).expect("tools can be written as JSON");
         String::from_utf8(text).expect("JSON is UTF-8")
     }
 }

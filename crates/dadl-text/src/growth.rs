@@ -156,10 +156,12 @@ mod tests {
         drop(bytes);
         // None is taken for what is small, or larger than what is kept.
         assert_eq!(message_buffer(LARGE).capacity(), LARGE);
-        assert!(message_buffer(SPARED + 1).as_ptr() != place);
+        let larger = message_buffer(SPARED + 1);
+        assert_ne!(larger.as_ptr(), place);
         let next = message_buffer(2 * LARGE);
         assert_eq!((next.as_ptr(), next.len()), (place, 0));
-        assert!(message_buffer(2 * LARGE).as_ptr() != place);
+        let another = message_buffer(2 * LARGE);
+        assert_ne!(another.as_ptr(), place);
         let mut large = next;
         large.resize(SPARED + 1, b'a');
         spare_block(large);
