@@ -291,6 +291,10 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn brackets_and_commas_are_where_a_parser_takes_them() {
         for text in [
             "[]",
             "{}",
