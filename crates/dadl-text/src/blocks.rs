@@ -68,10 +68,10 @@ mod tests {
         fn each_bit_is_a_byte(bytes in proptest::collection::vec(any::<u8>(), 65)) {
             let block = block_at(&bytes, 0, 0).unwrap();
             let next = block_at(&bytes, 1, 0).unwrap();
-            let is = |byte: u8| byte % 3 == 0;
+            let is = |byte: u8| byte.is_multiple_of(3);
             let is_pair = |byte: u8, next: u8| (byte > 250) & (next > 200);
-            for at in 0..BLOCK {
-                prop_assert_eq!(bits(&block, is) >> at & 1 == 1, is(bytes[at]));
+            for (at, byte) in bytes.iter().take(BLOCK).enumerate() {
+                prop_assert_eq!(bits(&block, is) >> at & 1 == 1, is(*byte));
             }
             prop_assert_eq!(has_any(&block, is), bits(&block, is) != 0);
             let is_there = bytes.windows(2).any(|pair| is_pair(pair[0], pair[1]));

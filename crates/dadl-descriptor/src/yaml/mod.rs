@@ -286,7 +286,7 @@ enum OpenContent<'text> {
         /// Where its entries begin among those of all.
         first: usize,
         /// The keys, once there are enough to make a search slow.
-        index: Option<Box<HashSet<Cow<'text, str>>>>,
+        index: Option<HashSet<Cow<'text, str>>>,
         key: Option<(Cow<'text, str>, Range<usize>)>,
         merges: Vec<YamlNode<'text>>,
     },
@@ -460,7 +460,7 @@ impl<'text, 'findings> TreeBuilder<'text, 'findings> {
                         fix: None,
                     });
                     merges.push(node);
-                } else if has_key(own, index.as_deref(), &name) {
+                } else if has_key(own, index.as_ref(), &name) {
                     self.findings.push(Diagnostic {
                         code: code::DUPLICATE_KEY,
                         severity: Severity::Error,
@@ -472,7 +472,7 @@ impl<'text, 'findings> TreeBuilder<'text, 'findings> {
                     });
                 } else {
                     if own.len() >= SMALL_MAPPING {
-                        let all = || Box::new(own.iter().map(|entry| entry.key.clone()).collect());
+                        let all = || own.iter().map(|entry| entry.key.clone()).collect();
                         index.get_or_insert_with(all).insert(name.clone());
                     }
                     let key_span = shifted(&key_span, offset);

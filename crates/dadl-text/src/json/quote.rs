@@ -27,7 +27,7 @@ pub fn quote_text(text: &str) -> String {
 /// Returns how long a text is as a JSON string.
 pub fn quoted_length(text: &str) -> usize {
     let (blocks, rest) = text.as_bytes().as_chunks::<64>();
-    let more = blocks.iter().map(|block| more_of_block(block)).sum::<usize>();
+    let more = blocks.iter().map(more_of_block).sum::<usize>();
     text.len() + more + rest.iter().map(|byte| more_of(*byte)).sum::<usize>() + 2
 }
 

@@ -210,3 +210,24 @@ fn a_text_that_ends_too_early_is_none() {
     let mut reader = Reader::new(&[0, 0, 0, 1, b'x', 0], true);
     assert_eq!(reader.text().unwrap(), "x");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn whatever_a_bus_sends_is_read_within_its_bytes(
+        head in proptest::collection::vec(0_u8..0x80, 0..80),
+        kinds in "[ybiuhsogaxtd({v]{0,3}",
+        body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+        big_endian: bool,
+    ) {
+        let mut message = Message { big_endian, body, ..Message::default() };
+        let _ = message.take_fields(&head);
+        let _ = (message.reader().paths(), message.reader().blob(), message.reader().text());
+        let mut reader = message.reader();
+        while reader.skip(&kinds).is_ok() && reader.at < message.body.len() {}
+        let read = reader.at;
+        proptest::prop_assert!(read <= message.body.len().next_multiple_of(8));
+        let _ = message.answered();
+    }
+}
