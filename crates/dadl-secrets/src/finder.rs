@@ -290,39 +290,46 @@ fn note_range(found: &mut Vec<Range<usize>>, place: Range<usize>) {
 
 /// Returns where the next escape may begin from `from` on, but for a quote's where these do not count.
 fn next_escape(text: &[u8], from: usize, quotes_count: bool) -> Option<usize> {
-    let may_begin = |byte: u8, next: u8| {
-        escapes::is_starter(byte) & (quotes_count | (byte != b'\\') | (next != b'"'))
-    };
+    let may_begin =
+        |byte: u8, next: u8| escapes::is_starter(byte) & ((byte != b'\\') | (next != b'"'));
     let mut at = from;
     loop {
-        let (block, next) = (text.get(at..)?, text.get(at + 1..)?);
-        let Some((block, next)) = block.first_chunk().zip(next.first_chunk()) else { break };
-        if blocks::has_pair(block, next, may_begin) {
-            break;
+        let rest = text.get(at..)?;
+        at += memchr::memchr3(b'\\', b'%', b'&', rest)?;
+        if quotes_count || !text.get(at..)?.starts_with(b"\\\"") {
+            return Some(at);
         }
-        at += blocks::BLOCK;
+        at += 2;
+        // Where JSON is within JSON there are hardly others.
+        let blocks = |at: usize| {
+            let (block, next) = (text.get(at..)?, text.get(at + 1..)?);
+            block.first_chunk().zip(next.first_chunk())
+        };
+        while blocks(at).is_some_and(|(block, next)| !blocks::has_pair(block, next, may_begin)) {
+            at += blocks::BLOCK;
+        }
     }
-    let rest = text.get(at..)?;
-    let behind = rest.iter().skip(1).chain(b" ");
-    let found = rest.iter().zip(behind).position(|(byte, next)| may_begin(*byte, *next));
-    found.map(|found| at + found)
 }
 
 /// Returns whether there is something that nobody sees.
 fn has_unseen(text: &[u8]) -> bool {
     let is_unseen = |at: usize| {
         let rest = text.get(at..).unwrap_or_default();
-        rest.first().copied().is_some_and(escapes::may_be_unseen)
-            && escapes::read_escape(rest, EscapeReading::Unseen).is_some()
+        escapes::read_escape(rest, EscapeReading::Unseen).is_some()
     };
-    let (all, rest) = text.as_chunks::<{ blocks::BLOCK }>();
-    let is_in_block = |number: usize| {
-        let from = number * blocks::BLOCK;
-        (from..from + blocks::BLOCK).any(is_unseen)
-    };
-    let mut all = all.iter().enumerate();
-    all.any(|(number, block)| blocks::has_any(block, escapes::may_be_unseen) && is_in_block(number))
-        || (text.len() - rest.len()..text.len()).any(is_unseen)
+    let mut from = 0;
+    while let Some(block) = blocks::block_at(text, from, b' ') {
+        let may_be = blocks::has_any(&block, escapes::may_be_unseen);
+        let mut bits = if may_be { blocks::bits(&block, escapes::may_be_unseen) } else { 0 };
+        while bits != 0 {
+            if is_unseen(from + bits.trailing_zeros() as usize) {
+                return true;
+            }
+            bits &= bits - 1;
+        }
+        from += blocks::BLOCK;
+    }
+    false
 }
 
 /// Writes spaces as forms do.

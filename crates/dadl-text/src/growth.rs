@@ -155,17 +155,15 @@ mod tests {
         assert_eq!((bytes.len(), bytes.as_ptr()), (2 * LARGE, place));
         drop(bytes);
         // None is taken for what is small, or larger than what is kept.
-        assert_eq!(message_buffer(LARGE).capacity(), LARGE);
-        let larger = message_buffer(SPARED + 1);
-        assert_ne!(larger.as_ptr(), place);
-        let next = message_buffer(2 * LARGE);
-        assert_eq!((next.as_ptr(), next.len()), (place, 0));
-        let another = message_buffer(2 * LARGE);
-        assert_ne!(another.as_ptr(), place);
-        let mut large = next;
-        large.resize(SPARED + 1, b'a');
-        spare_block(large);
-        assert!(message_buffer(2 * LARGE).capacity() >= STEP);
+        let (small, large) = (message_buffer(LARGE), message_buffer(SPARED + 1));
+        assert!(small.capacity() == LARGE && large.as_ptr() != place);
+        let (next, other) = (message_buffer(2 * LARGE), message_buffer(2 * LARGE));
+        assert!(next.as_ptr() == place && next.is_empty() && other.as_ptr() != place);
+        // Nor is one kept of which more was written.
+        let mut written = next;
+        written.resize(SPARED + 1, b'a');
+        spare_block(written);
+        assert!(SPARE.lock().unwrap().is_none());
     }
 
     #[test]
