@@ -123,8 +123,6 @@ fn has_secret(start: &KnownStart, app: &App) -> bool {
     let secrets = app.executor.secrets();
     let ToldStart { info, prompts, templates, .. } = &start.told;
     let said = start.said.iter().map(|line| line.text.as_str());
-    [info, prompts, templates, &*start.tools].into_iter().chain(said).any(|text| {
-        let bytes = text.as_bytes().to_vec();
-        secrets.message(bytes.clone()) != bytes
-    })
+    let mut texts = [info, prompts, templates, &*start.tools].into_iter().chain(said);
+    texts.any(|text| secrets.text(text) != text)
 }

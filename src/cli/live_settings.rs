@@ -1,7 +1,11 @@
 //! `serve` with settings that change while it runs: they are read again, checked whole, and take the place of
 //! those that ran. A mistake keeps what runs, and is told.
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{
     sync::{Notify, mpsc},
@@ -25,6 +29,9 @@ use crate::{
     mcp::ServedPaths,
     mcp_client::ServerList,
 };
+
+/// A start waits so long until it is written down.
+const TO_KEEP: Duration = Duration::from_secs(1);
 
 /// What is served, and where it came from.
 pub(super) struct LiveSettings {
@@ -61,6 +68,19 @@ pub(super) struct SettingsTrouble {
 }
 
 impl LiveSettings {
+    /// Writes down what is known of this start, before anybody is served: a host may end the process right after
+    /// the first list. A slow disk holds it up for a moment only.
+    pub(super) async fn keep_start(&mut self) {
+        if let Some((starts, profile)) = self.starts.as_mut().zip(self.served.first()) {
+            self.keeping = starts.keep_first(&self.app, &profile.live);
+        }
+        if let Some(keeping) = &mut self.keeping
+            && tokio::time::timeout(TO_KEEP, keeping).await.is_ok()
+        {
+            self.keeping = None;
+        }
+    }
+
     /// Reads settings again when somebody asks, and when their files change if they are watched, until the
     /// end; returns what ran last.
     pub(super) async fn run(
@@ -79,9 +99,6 @@ impl LiveSettings {
 
     /// Does so until the end.
     async fn follow(&mut self, asked: Arc<Notify>, watches: bool, end: &CancellationToken) {
-        if let Some((starts, profile)) = self.starts.as_mut().zip(self.served.first()) {
-            self.keeping = starts.keep_first(&self.app, &profile.live);
-        }
         let mut files = self.files();
         // They may have changed while they were read.
         let mut is_due = watches && files.is_newer_than(self.begun);

@@ -93,7 +93,7 @@ pub(super) async fn run(
         signals.reloading(Arc::clone(&reload));
     }
     let doors = ServedDoors::of(&served)?;
-    let settings = LiveSettings {
+    let mut settings = LiveSettings {
         args: args.backends,
         environment,
         credentials,
@@ -106,6 +106,7 @@ pub(super) async fn run(
         starts,
         keeping: None,
     };
+    settings.keep_start().await;
     let end = CancellationToken::new();
     let settings = crate::spawn::task(settings.run(reload, may_change, end.clone()));
     let served = match http {

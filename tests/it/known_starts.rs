@@ -157,6 +157,19 @@ async fn a_known_start_tells_the_same_and_loads_for_the_first_call() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_start_that_is_killed_after_its_list_is_known() {
+    let home = Home::new("http://127.0.0.1:9");
+    let mut host = home.start();
+    let told = Told::by(&mut host);
+    host.signal("KILL");
+    let mut host = home.start();
+    assert_eq!(Told::by(&mut host), told);
+    assert!(home.has_logged(KNOWN));
+    assert_eq!(host.end(), Some(0));
+}
+
+#[test]
 fn what_has_changed_is_loaded_and_checked() {
     let home = Home::new("http://127.0.0.1:9");
     home.begin();
