@@ -31,6 +31,11 @@ pub(super) struct Asleep {
     state: watch::Sender<WakeState>,
 }
 
+/// Why nothing is loaded, in the words that the operator reads.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the tools cannot be loaded: {0}")]
+pub(super) struct WakeError(String);
+
 /// How far loading has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum WakeState {
@@ -41,7 +46,7 @@ enum WakeState {
     /// It is served.
     Awake,
     /// Why there is nothing to serve.
-    Failed(String),
+    Failed(WakeError),
 }
 
 impl Asleep {
@@ -98,7 +103,7 @@ impl Asleep {
     /// # Errors
     ///
     /// Why it cannot be.
-    pub(super) async fn wake(&self) -> Result<(), String> {
+    pub(super) async fn wake(&self) -> Result<(), WakeError> {
         let mut state = self.state.subscribe();
         let is_first = self.state.send_if_modified(|state| {
             let is_first = matches!(state, WakeState::Asleep | WakeState::Failed(_));
@@ -124,7 +129,7 @@ impl Asleep {
 
     /// Says that there is nothing to serve.
     pub(super) fn failed(&self, why: &str) {
-        self.state.send_replace(WakeState::Failed(why.to_owned()));
+        self.state.send_replace(WakeState::Failed(WakeError(why.to_owned())));
     }
 }
 
@@ -201,7 +206,8 @@ pub(super) fn written_list(
 /// The list of no tools in a message.
 const NO_TOOLS: &str = "\"tools\":[]";
 
-/// What a request is answered with that cannot be answered because nothing could be loaded.
-pub(super) fn nothing_loaded(why: &str) -> ErrorData {
-    ErrorData::internal_error(format!("the tools cannot be loaded: {why}"), None)
+impl From<WakeError> for ErrorData {
+    fn from(error: WakeError) -> Self {
+        Self::internal_error(error.to_string(), None)
+    }
 }

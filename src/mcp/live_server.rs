@@ -29,7 +29,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     McpServer,
-    asleep::{Asleep, SameLists, list_written_later, nothing_loaded, told_by},
+    asleep::{Asleep, SameLists, WakeError, list_written_later, told_by},
     handler::{discovered, only_page, prompts_page, templates_page},
     listed_tools::TakesText,
     result,
@@ -143,7 +143,7 @@ impl LiveServer {
     /// # Errors
     ///
     /// Why it cannot be.
-    pub(super) async fn wake(&self) -> Result<(), String> {
+    pub(super) async fn wake(&self) -> Result<(), WakeError> {
         match self.asleep() {
             Some(asleep) => asleep.wake().await,
             None => Ok(()),
@@ -164,7 +164,7 @@ impl LiveServer {
 
     /// Returns the server of this moment, with everything loaded.
     async fn awake(&self) -> Result<Arc<McpServer>, ErrorData> {
-        self.wake().await.map_err(|why| nothing_loaded(&why))?;
+        self.wake().await?;
         Ok(self.now())
     }
 
