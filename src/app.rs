@@ -35,7 +35,7 @@ use dadl_descriptor::{
     diagnostic::Diagnostic,
     model::{AuthScheme, CredentialName, Descriptor},
     offer::ServerOffer,
-    source::SourceText,
+    source::{MAX_BYTES, SourceText},
 };
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -64,7 +64,7 @@ use crate::{
         ProfileSettings, Settings, Surface,
         bundled::{self, UnusedFile},
         credentials::{BackendCredentials, CredentialResolver},
-        descriptor_folder::FileDigest,
+        descriptor_folder::{FileDigest, read_bounded},
         known_list::KnownListPlace,
         known_programs::KnownPrograms,
         server_notes::NotePlace,
@@ -384,11 +384,11 @@ fn load_backend(
         return Err(problems);
     }
     // Findings show their places in it. Without any, it would be kept for nothing.
-    let is_read_again = !loaded.diagnostics.is_empty() || !folder.files().is_empty();
+    let is_kept = !loaded.diagnostics.is_empty() || !folder.files().is_empty();
     let (source, text_digest) = match &own {
-        Some((_, digest)) if !is_read_again => (source.without_text(), Some(*digest)),
-        None if !is_read_again => (source.without_lines(), None),
-        _ => (source, None),
+        _ if is_kept => (source, None),
+        Some((_, digest)) => (source.without_text(), Some(*digest)),
+        None => (source.without_lines(), None),
     };
     let read = own.into_iter().chain(folder.files()).collect();
     Ok(LoadedBackend {
@@ -495,7 +495,7 @@ impl LoadedBackend {
     pub fn whole_source(&self) -> Cow<'_, SourceText> {
         let again = || {
             let (path, digest) = self.read.first()?;
-            let bytes = std::fs::read(path).ok()?;
+            let bytes = read_bounded(path, MAX_BYTES).ok()?;
             let is_same = *digest == <FileDigest>::from(Sha256::digest(&bytes));
             let bytes = is_same.then_some(bytes)?;
             SourceText::from_bytes(self.source.name(), bytes).ok().map(Cow::Owned)

@@ -79,13 +79,7 @@ impl DescriptorFolder {
         if !resolved.starts_with(fs::canonicalize(folder).map_err(FolderError::Unreadable)?) {
             return Err(FolderError::LinkLeaves);
         }
-        // Opening something else than a file may wait for ever.
-        if !fs::metadata(&resolved).map_err(FolderError::Unreadable)?.is_file() {
-            return Err(FolderError::NotAFile);
-        }
-        let mut bytes = Vec::new();
-        let opened = File::open(&resolved).map_err(FolderError::Unreadable)?;
-        opened.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(FolderError::Unreadable)?;
+        let bytes = read_bounded(&resolved, limit)?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.push((file, Sha256::digest(&bytes).into()));
         Ok((name, bytes))
@@ -95,6 +89,22 @@ impl DescriptorFolder {
     pub(crate) fn files(&self) -> Vec<(PathBuf, FileDigest)> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Reads a file, but not much more than `limit` bytes.
+///
+/// # Errors
+///
+/// It cannot be read, or is something else than a file.
+pub(crate) fn read_bounded(path: &Path, limit: usize) -> Result<Vec<u8>, FolderError> {
+    // Opening something else may wait for ever.
+    if !fs::metadata(path).map_err(FolderError::Unreadable)?.is_file() {
+        return Err(FolderError::NotAFile);
+    }
+    let mut bytes = Vec::new();
+    let opened = File::open(path).map_err(FolderError::Unreadable)?;
+    opened.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(FolderError::Unreadable)?;
+    Ok(bytes)
 }
 
 impl FragmentFiles for DescriptorFolder {

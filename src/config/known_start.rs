@@ -9,7 +9,6 @@
 //! the new one; the number of notes, and the size of each, are bounded.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Settings,
-    descriptor_folder::FileDigest,
+    descriptor_folder::{FileDigest, read_bounded},
     kept_file::{
         Durability, KeptFileError, LockWait, lock_folder, make_room, read_kept, write_kept,
     },
@@ -114,7 +113,9 @@ impl ReadFile {
 
     /// Describes a file as it is now.
     pub(crate) fn now(path: &Path) -> Self {
-        let digest: Option<FileDigest> = fs::read(path).ok().map(|it| Sha256::digest(it).into());
+        // The largest files that are read for a descriptor.
+        let bytes = read_bounded(path, dadl_openapi::MAX_BYTES).ok();
+        let digest: Option<FileDigest> = bytes.map(|it| Sha256::digest(it).into());
         Self::new(path.to_owned(), digest.as_ref())
     }
 }
@@ -189,7 +190,7 @@ fn descriptors_now(settings: &Settings) -> Option<Vec<ReadFile>> {
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
     use crate::config::{SettingsOverrides, env_vars::Environment};
@@ -261,6 +262,17 @@ mod tests {
         let mut settings = home.settings();
         settings.backends[0].hint = Some("A hint.".to_owned());
         assert!(StartPlace::of(&settings, FLAGS).unwrap().read(&settings).is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_any_more_is_not_waited_for() {
+        let home = Home::new();
+        home.place().write(home.start()).unwrap();
+        let part = home.path("part.yaml");
+        fs::remove_file(&part).unwrap();
+        let pipe = std::process::Command::new("mkfifo").arg(&part).status().unwrap();
+        assert!(pipe.success());
+        assert_eq!(home.known(), None);
     }
 
     #[test]

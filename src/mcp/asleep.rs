@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use dadl_text::text::{cut_text, one_line, shown_text};
 use rmcp::{
     ErrorData, RoleServer,
     model::{
@@ -18,6 +19,9 @@ use tokio::sync::{Notify, watch};
 
 use super::{McpServer, handler::tools_page};
 use crate::config::known_start::{KnownStart, ToldStart};
+
+/// So much of the reason is told why nothing is loaded, in characters.
+const LONGEST_WHY: usize = 1000;
 
 /// What is told, and who loads the rest.
 pub(super) struct Asleep {
@@ -129,7 +133,9 @@ impl Asleep {
 
     /// Says that there is nothing to serve.
     pub(super) fn failed(&self, why: &str) {
-        self.state.send_replace(WakeState::Failed(WakeError(why.to_owned())));
+        // A descriptor may be somebody else's, and what is wrong with it is said in its words.
+        let why = cut_text(&one_line(&shown_text(why)), LONGEST_WHY).into_owned();
+        self.state.send_replace(WakeState::Failed(WakeError(why)));
     }
 }
 

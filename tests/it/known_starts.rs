@@ -226,13 +226,16 @@ async fn a_file_that_breaks_before_the_first_call_is_named_until_it_is_mended() 
     let mut host = home.start_with(&["--dadl", "./api.dadl", "--url", &home.url, "--no-watch"]);
     host.initialize();
     assert!(home.has_logged(KNOWN));
-    fs::write(home.path("api.dadl"), "backend: [").unwrap();
+    let key = format!("\u{1b}[31m{}", "k".repeat(20_000));
+    let broken = format!("spec: 1\n\"{}\": [\n", key.escape_default());
+    fs::write(home.path("api.dadl"), broken).unwrap();
     for id in [3, 4] {
         let answer = call(&mut host, id);
         let text = answer["result"]["content"][0]["text"].as_str().unwrap();
-        assert!(answer["result"]["isError"] == true && text.contains("api.dadl:1"), "{answer}");
+        assert!(answer["result"]["isError"] == true && text.contains("api.dadl:"), "{answer}");
+        assert!(text.len() < 5000 && !text.contains(['\u{1b}', '\n']), "{text}");
         let answer = host.request(id + 10, "resources/list", &json!({}));
-        assert!(answer["error"]["message"].as_str().unwrap().contains("api.dadl:1"), "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("api.dadl:"), "{answer}");
     }
     home.descriptor(&["a"]);
     let answer = call(&mut host, 5);
