@@ -3,9 +3,12 @@
 //! The runtime compiles all that it does with a task for each type of future, and for both of its schedulers:
 //! five kilobytes for each place that spawns. Behind one type it is compiled once.
 
-use std::{any::Any, future::Future, pin::Pin};
+use std::{any::Any, future::Future, pin::Pin, time::Duration};
 
 use tokio::task::{JoinError, JoinHandle};
+
+/// How long the timer lasts that is always set while serving: less than those of calls do.
+const TICK: Duration = Duration::from_secs(10);
 
 /// A future of whatever makes a `T`.
 pub(crate) type BoxedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -37,5 +40,15 @@ pub(crate) fn blocking<T: Send + 'static>(
     async move {
         // Invariant: the work returns a `T` in its box.
         done.await.map(|it| *it.downcast().expect("the work returns this type"))
+    }
+}
+
+/// Keeps a timer set for as long as the runtime lasts.
+///
+/// The timers of a call hardly ever fire, but one that is the next to fire wakes whoever waits for events: two
+/// system calls for each call, or another thread. Beside this one they are never the next.
+pub(crate) async fn tick() {
+    loop {
+        tokio::time::sleep(TICK).await;
     }
 }

@@ -77,7 +77,7 @@ use self::{
     flags::BackendFlags,
     runtimes::{for_many_clients, one_shot},
 };
-use crate::{config::env_vars::Environment, http, mcp_client};
+use crate::{config::env_vars::Environment, http, mcp::ConnectionThreads, mcp_client};
 
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -152,11 +152,12 @@ fn dispatch(
         CliCommand::Pin(args) => to_the_end(pin::run(&args, environment, console)),
         CliCommand::Search(args) => to_the_end(search::run(&args, environment, console)),
         CliCommand::Serve(args) => {
-            // Requests of several HTTP clients may run side by side; stdio has one client.
-            let runtime = if args.http.is_some() { for_many_clients() } else { one_shot() }?;
+            // Stdio has one client, and the connections of several have threads of their own.
+            let runtime = one_shot()?;
+            let threads = ConnectionThreads::of_processors();
             let done = runtime.block_on(async {
-                crate::spawn::task(runtimes::tick());
-                let done = serve::run(args, environment, console).await;
+                crate::spawn::task(crate::spawn::tick());
+                let done = serve::run(args, environment, &threads, console).await;
                 // A second signal: nothing is waited for.
                 if !matches!(
                     done,

@@ -30,7 +30,10 @@ use crate::{
         env_vars::{self, Environment},
         shell::shell_quoted,
     },
-    mcp::{HttpOptions, LiveServer, ServeError, ServedPaths, serve_paths, serve_stdio},
+    mcp::{
+        ConnectionThreads, HttpOptions, LiveServer, ServeError, ServedPaths, serve_paths,
+        serve_stdio,
+    },
 };
 
 /// So many file descriptors are enough for every bound of the program.
@@ -56,6 +59,7 @@ fn raise_descriptor_limit() {
 pub(super) async fn run(
     args: ServeArgs,
     environment: Environment,
+    threads: &ConnectionThreads,
     console: &mut Console,
 ) -> Result<ExitReason, CliFailure> {
     let http = http_options(&args, &environment)?;
@@ -114,7 +118,7 @@ pub(super) async fn run(
             doors.listed.iter().copied().for_each(warn_of_many);
             Ok(signals.end(&shutdown, serve_stdio(doors.first, shutdown.clone())).await)
         }
-        Some(options) => doors.listen(&name, options, (signals, &shutdown), console).await,
+        Some(options) => doors.listen(&name, options, (signals, &shutdown), threads, console).await,
     };
     end.cancel();
     if let Ok(app) = settings.await {
@@ -195,6 +199,7 @@ impl ServedDoors {
         name: &str,
         options: HttpOptions,
         (signals, shutdown): (SignalListener, &CancellationToken),
+        threads: &ConnectionThreads,
         console: &mut Console,
     ) -> Result<Result<Result<(), ServeError>, ProcessSignal>, CliFailure> {
         let address = options.listen;
@@ -210,7 +215,7 @@ impl ServedDoors {
         }
         let Self { first, paths, listed } = self;
         listed.into_iter().for_each(warn_of_many);
-        let serving = serve_paths(first, paths, listener, options, shutdown.clone());
+        let serving = serve_paths(first, paths, listener, options, threads, shutdown.clone());
         Ok(signals.end(shutdown, serving).await)
     }
 }

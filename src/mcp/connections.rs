@@ -18,6 +18,7 @@ use super::{
     LiveServer, ServeError,
     connection_bounds::ConnectionBounds,
     connection_slots::{ConnectionSlots, host_of},
+    connection_threads::ConnectionThreads,
     http::{HttpEndpoint, HttpOptions, MCP_PATH, ServedPaths},
     request_owner::ConnectionPeer,
     shutdown::{GracefulShutdown, LAST_ANSWERS, STREAM_ENDING},
@@ -63,15 +64,17 @@ pub async fn serve_listener(
     options: HttpOptions,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    serve_paths(server.into(), ServedPaths::default(), listener, options, shutdown).await
+    let (paths, threads) = (ServedPaths::default(), ConnectionThreads::default());
+    serve_paths(server.into(), paths, listener, options, &threads, shutdown).await
 }
 
-/// Does the same, and serves others at paths that end with their names.
+/// Does the same on `threads`, and serves others at paths that end with their names.
 pub(crate) async fn serve_paths(
     server: LiveServer,
     paths: ServedPaths,
     listener: TcpListener,
     options: HttpOptions,
+    threads: &ConnectionThreads,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let address = listener
@@ -100,8 +103,10 @@ pub(crate) async fn serve_paths(
                 let place = Arc::new(places.take(client));
                 let peer = ConnectionPeer { host: host_of(client).into(), place };
                 let (endpoint, ending) = (Arc::clone(&endpoint), ending.clone());
-                connections
-                    .spawn(crate::spawn::boxed(converse(stream, peer, endpoint, bounds, ending)));
+                let converse = move |stream| converse(stream, peer, endpoint, bounds, ending);
+                if let Err(error) = threads.serve(stream, &connections, converse) {
+                    tracing::debug!(%error, "a connection is gone before it is served");
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

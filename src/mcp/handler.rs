@@ -51,7 +51,7 @@ impl ServerHandler for McpServer {
             capabilities.prompts = Some(PromptsCapability::default());
         }
         let has_arguments = self.prompts().iter().any(|it| !it.arguments.is_empty());
-        let has_templates = self.objects().templates().next().is_some();
+        let has_templates = self.objects().has_templates();
         if has_arguments || has_templates || contents.can_complete() {
             capabilities.completions = Some(JsonObject::default());
         }

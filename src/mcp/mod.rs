@@ -21,6 +21,7 @@ mod call_sessions;
 mod completions;
 mod connection_bounds;
 mod connection_slots;
+mod connection_threads;
 mod connections;
 mod consent;
 mod file_resources;
@@ -77,6 +78,7 @@ pub use self::{
     stdio::serve_streams,
 };
 pub(crate) use self::{
+    connection_threads::ConnectionThreads,
     connections::serve_paths,
     http::ServedPaths,
     instructions::{BackendSummary, FileMention, SearchMention, instructions},

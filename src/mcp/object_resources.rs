@@ -83,6 +83,11 @@ impl ObjectResources {
         &self.listed
     }
 
+    /// Returns whether there is any kind of resources: this is asked for each request without a session.
+    pub(super) fn has_templates(&self) -> bool {
+        self.resources.templates().next().is_some()
+    }
+
     /// Lists the kinds of resources; most objects are too many to be listed.
     pub(super) fn templates(&self) -> impl Iterator<Item = ResourceTemplate> {
         self.resources.templates().map(|it| {

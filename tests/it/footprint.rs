@@ -4,8 +4,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     net::TcpStream,
+    process::ChildStderr,
 };
 
 use crate::mcp_http::Reply;
@@ -108,43 +109,66 @@ async fn ping(address: &str, session: &str) -> u16 {
 #[tokio::test]
 #[cfg_attr(not(target_os = "linux"), ignore = "the memory of a process is read from /proc")]
 async fn all_sessions_with_the_largest_introductions_take_little() {
-    let home = tempfile::tempdir().unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-        .args(["serve", "--demo", "--http", "127.0.0.1:0"])
-        .current_dir(home.path())
-        .env_clear()
-        .env("HOME", home.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut server = Ended(child);
-    let log = tokio::process::ChildStderr::from_std(server.0.stderr.take().unwrap()).unwrap();
-    let mut log = BufReader::new(log).lines();
-    let address = loop {
-        let line = log.next_line().await.unwrap().expect("it ended");
-        if let Some((_, rest)) = line.split_once("listening on http://") {
-            break rest.split('/').next().unwrap().to_owned();
-        }
-    };
+    let served = Served::demo().await;
+    let (server, address) = (&served.server, served.address.as_str());
     // What the first ones need once is not what a session holds.
-    let introductions = largest(&address).await;
-    let before = resident(server.0.id());
+    let introductions = largest(address).await;
+    let before = resident(server.id());
     let mut sessions = Vec::new();
     for message in introductions.iter().cycle().take(SESSIONS) {
-        sessions.push(open(&address, message).await.unwrap());
+        sessions.push(open(address, message).await.unwrap());
     }
-    let after = resident(server.0.id());
+    let after = resident(server.id());
     // They are all there, the first one as well.
     for session in sessions.iter().step_by(SESSIONS / 10) {
-        assert_eq!(ping(&address, session).await, 200);
+        assert_eq!(ping(address, session).await, 200);
     }
     let grown = after.saturating_sub(before);
     assert!(grown < MOST_GROWTH, "{SESSIONS} sessions take {grown} KB on top of {before} KB");
 }
 
+/// A server of the demo, a process that ends with the test.
+pub(crate) struct Served {
+    pub(crate) server: Ended,
+    pub(crate) address: String,
+    /// What it says is read for as long as it runs.
+    _log: Lines<BufReader<ChildStderr>>,
+    _home: tempfile::TempDir,
+}
+
+impl Served {
+    pub(crate) async fn demo() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+            .args(["serve", "--demo", "--http", "127.0.0.1:0"])
+            .current_dir(home.path())
+            .env_clear()
+            .env("HOME", home.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut server = Ended(child);
+        let log = ChildStderr::from_std(server.0.stderr.take().unwrap()).unwrap();
+        let mut log = BufReader::new(log).lines();
+        let address = loop {
+            let line = log.next_line().await.unwrap().expect("it ended");
+            if let Some((_, rest)) = line.split_once("listening on http://") {
+                break rest.split('/').next().unwrap().to_owned();
+            }
+        };
+        Self { server, address, _log: log, _home: home }
+    }
+}
+
 /// A process that ends with the test.
-struct Ended(std::process::Child);
+pub(crate) struct Ended(std::process::Child);
+
+impl Ended {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {

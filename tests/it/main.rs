@@ -24,6 +24,7 @@ mod client_cert;
 mod compared;
 mod composites;
 mod conformance;
+mod connection_threads;
 mod connections;
 mod corpus;
 mod corpus_composites;
