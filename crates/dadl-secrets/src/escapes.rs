@@ -1,6 +1,8 @@
 //! The escapes that texts are written with: those of JSON and of programming languages, of URLs and
 //! of HTML, and bytes that show nothing and could stand between those of a secret.
 
+use dadl_text::words;
+
 /// The longest number in a reference of HTML that is read.
 const MOST_DIGITS: usize = 16;
 
@@ -45,16 +47,34 @@ impl EscapeSequence {
     }
 }
 
-/// Returns whether an escape, or a byte that shows nothing, may begin with `byte`.
-pub(super) fn may_begin(byte: u8) -> bool {
-    is_starter(byte) || may_be_unseen(byte)
+/// Tells the bytes with which an escape, or what shows nothing, may begin.
+#[inline]
+pub(super) fn beginnings(word: u64) -> u64 {
+    starters(word) | unseen(word)
 }
 
-/// Returns whether a byte that shows nothing, or several that show nothing together, may begin with
-/// `byte`.
-pub(super) fn may_be_unseen(byte: u8) -> bool {
-    let is_control = (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
-    is_control | (byte == 0x7F) | (byte == 0xC2) | (byte == 0xE2) | (byte == 0xEF)
+/// Tells the bytes with which what shows nothing may begin, which may be several bytes.
+#[inline]
+pub(super) fn unseen(word: u64) -> u64 {
+    let control = words::below(word, b' ');
+    let other = words::at_least(word, 0x7F);
+    // Of most texts nearly all bytes are neither.
+    if control | other == 0 {
+        return 0;
+    }
+    let is = |byte| words::equal(word, byte);
+    (control & !(is(b'\t') | is(b'\n') | is(b'\r'))) | is(0x7F) | is(0xC2) | is(0xE2) | is(0xEF)
+}
+
+/// Returns whether what shows nothing may begin with `byte`.
+fn may_be_unseen(byte: u8) -> bool {
+    unseen(u64::from(byte)) & 0x80 != 0
+}
+
+/// Tells the bytes that begin an escape that is written.
+#[inline]
+pub(super) fn starters(word: u64) -> u64 {
+    words::equal(word, b'\\') | words::equal(word, b'%') | words::equal(word, b'&')
 }
 
 /// Returns whether `byte` begins an escape that is written.

@@ -136,15 +136,7 @@ impl DecodedView {
 
 /// Returns how many bytes at the beginning of a text stand for themselves.
 fn plain_length(text: &[u8]) -> usize {
-    if text.first().copied().is_some_and(escapes::may_begin) {
-        return 0;
-    }
-    let (all, _) = text.as_chunks::<{ blocks::BLOCK }>();
-    let plain = all.iter().take_while(|block| !blocks::has_any(block, escapes::may_begin)).count();
-    let before = plain * blocks::BLOCK;
-    let rest = text.get(before..).unwrap_or_default();
-    let length = rest.iter().position(|byte| escapes::may_begin(*byte));
-    before + length.unwrap_or(rest.len())
+    blocks::first(text, b' ', escapes::beginnings).unwrap_or(text.len())
 }
 
 /// Blocks are small.

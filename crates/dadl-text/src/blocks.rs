@@ -1,8 +1,11 @@
 //! Bytes of a text, 64 at a time.
 //!
-//! What most bytes of a large text are asked is whether they are one of a few. A loop over a block of a known
-//! length, which ends at its end whatever it finds, is done by the processor for 16 or 32 bytes at once; what it
-//! finds is a number whose bits are the bytes.
+//! What most bytes of a large text are asked is whether they are one of a few. A block is looked at to its end,
+//! whatever is found, eight bytes as one number: a kind of bytes is told by a function of these that returns
+//! the highest bits of the bytes that are of it (see [`words`](crate::words)). So it is fast whatever a build is made for: loops
+//! over single bytes are so only where the compiler makes vectors of them.
+
+use crate::words::WORD;
 
 /// The bytes of a block.
 pub const BLOCK: usize = 64;
@@ -11,28 +14,42 @@ pub const BLOCK: usize = 64;
 const GATHER: u64 = 0x0102_0408_1020_4080;
 
 /// Returns which bytes of a block are of a kind: the first one is the lowest bit.
-///
-/// `is` has no branch, so that all of them are looked at alike.
 #[inline]
-pub fn bits(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
-    let mut flags = [0_u8; BLOCK];
-    for (flag, byte) in flags.iter_mut().zip(block) {
-        *flag = u8::from(is(*byte));
-    }
-    gathered(&flags)
+pub fn bits(block: &[u8; BLOCK], kind: impl Fn(u64) -> u64) -> u64 {
+    let gathered = |word: u64| (kind(word) >> 7).wrapping_mul(GATHER) >> 56;
+    words_of(block).rev().fold(0, |all, word| (all << WORD) | gathered(word))
 }
 
 /// Returns whether any byte of a block is of a kind.
 #[inline]
-pub fn has_any(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> bool {
-    block.iter().fold(0_u8, |any, byte| any | u8::from(is(*byte))) != 0
+pub fn has_any(block: &[u8; BLOCK], kind: impl Fn(u64) -> u64) -> bool {
+    words_of(block).fold(0, |any, word| any | kind(word)) != 0
 }
 
 /// Returns whether any byte is of a kind together with the one behind it; `next` is the block one byte later.
 #[inline]
-pub fn has_pair(block: &[u8; BLOCK], next: &[u8; BLOCK], is: impl Fn(u8, u8) -> bool) -> bool {
-    let pairs = block.iter().zip(next);
-    pairs.fold(0_u8, |any, (byte, next)| any | u8::from(is(*byte, *next))) != 0
+pub fn has_pair(block: &[u8; BLOCK], next: &[u8; BLOCK], kind: impl Fn(u64, u64) -> u64) -> bool {
+    let pairs = words_of(block).zip(words_of(next));
+    pairs.fold(0, |any, (word, next)| any | kind(word, next)) != 0
+}
+
+/// Returns where the first byte of a kind is.
+#[inline]
+pub fn first(bytes: &[u8], filler: u8, kind: impl Fn(u64) -> u64) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let found = bits(&block_at(bytes, at, filler)?, &kind);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize);
+        }
+        at += BLOCK;
+    }
+}
+
+#[inline]
+fn words_of(block: &[u8; BLOCK]) -> impl DoubleEndedIterator<Item = u64> {
+    let (words, _) = block.as_chunks::<WORD>();
+    words.iter().map(|word| u64::from_le_bytes(*word))
 }
 
 /// Returns the block that begins at `at`; what is behind the end of the text is `filler`. `None` when there is
@@ -50,32 +67,31 @@ pub fn block_at(bytes: &[u8], at: usize, filler: u8) -> Option<[u8; BLOCK]> {
     (!rest.is_empty()).then_some(block)
 }
 
-#[inline]
-fn gathered(flags: &[u8; BLOCK]) -> u64 {
-    let (words, _) = flags.as_chunks::<8>();
-    let bits = |word: &[u8; 8]| u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56;
-    words.iter().rev().fold(0, |all, word| (all << 8) | bits(word))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::words;
 
     proptest! {
         #[test]
         fn each_bit_is_a_byte(bytes in proptest::collection::vec(any::<u8>(), 65)) {
             let block = block_at(&bytes, 0, 0).unwrap();
             let next = block_at(&bytes, 1, 0).unwrap();
-            let is = |byte: u8| byte.is_multiple_of(3);
-            let is_pair = |byte: u8, next: u8| (byte > 250) & (next > 200);
+            let kind = |word| words::below(word, b'0') | words::equal(word, 0xC2);
+            let is = |byte: u8| byte < b'0' || byte == 0xC2;
             for (at, byte) in bytes.iter().take(BLOCK).enumerate() {
-                prop_assert_eq!(bits(&block, is) >> at & 1 == 1, is(*byte));
+                prop_assert_eq!(bits(&block, kind) >> at & 1 == 1, is(*byte));
             }
-            prop_assert_eq!(has_any(&block, is), bits(&block, is) != 0);
-            let is_there = bytes.windows(2).any(|pair| is_pair(pair[0], pair[1]));
-            prop_assert_eq!(has_pair(&block, &next, is_pair), is_there);
+            prop_assert_eq!(has_any(&block, kind), bits(&block, kind) != 0);
+            let pair = |word, next| words::below(word, 9) & words::at_least(next, 99);
+            let is_there = bytes.windows(2).any(|pair| pair[0] < 9 && pair[1] >= 99);
+            prop_assert_eq!(has_pair(&block, &next, pair), is_there);
+            for from in [0, 1, 60, 65] {
+                let text = &bytes[from..];
+                prop_assert_eq!(first(text, b'0', kind), text.iter().position(|it| is(*it)));
+            }
         }
     }
 

@@ -17,6 +17,19 @@ pub fn equal(word: u64, byte: u8) -> u64 {
     !(((others & LOWS) + LOWS) | others) & TOPS
 }
 
+/// Returns the highest bits of those bytes that are less than `bound`, which is ASCII.
+#[inline]
+pub fn below(word: u64, bound: u8) -> u64 {
+    !at_least(word, bound) & TOPS
+}
+
+/// Returns the highest bits of those bytes that are `bound` or more, which is ASCII.
+#[inline]
+pub fn at_least(word: u64, bound: u8) -> u64 {
+    // What is as much carries into its highest bit, or has it, and nothing carries further.
+    ((word & LOWS) + EACH * u64::from(0x80_u8.saturating_sub(bound)) | word) & TOPS
+}
+
 /// Returns whether a byte is less than `bound`, which is ASCII.
 #[inline]
 pub fn has_below(word: u64, bound: u8) -> bool {
@@ -40,12 +53,15 @@ mod tests {
         #[test]
         fn each_byte_is_told(
             bytes in proptest::array::uniform8(any::<u8>().prop_map(|byte| byte % 0xA0)),
-            byte in 0..0x80_u8,
+            byte in 1..0x80_u8,
         ) {
             let word = u64::from_le_bytes(bytes);
             let found = equal(word, byte).to_le_bytes();
             prop_assert_eq!(found, bytes.map(|it| if it == byte { 0x80 } else { 0 }));
             prop_assert_eq!(has_below(word, byte), bytes.iter().any(|it| *it < byte));
+            let least = bytes.map(|it| if it < byte { 0 } else { 0x80 });
+            prop_assert_eq!(at_least(word, byte).to_le_bytes(), least);
+            prop_assert_eq!(below(word, byte).to_le_bytes(), least.map(|it| it ^ 0x80));
             if let Some(at) = bytes.iter().position(|it| *it == byte) {
                 prop_assert_eq!(first(equal(word, byte)), at);
             }

@@ -3,6 +3,7 @@
 //! The marks of a text are its quotes, its backslashes and its controls, found a block at a time. What lies
 //! between two of them is either the inside of a string, which holds nothing else to look at, or a few tokens.
 
+use super::quote::escaped;
 use crate::blocks::{self, BLOCK};
 
 /// What a text has between its tokens.
@@ -58,8 +59,7 @@ impl<'text> Marks<'text> {
             // The filler is no mark.
             let block = blocks::block_at(self.text, self.base, b' ')?;
             self.next += BLOCK;
-            self.bits =
-                blocks::bits(&block, |byte| (byte == b'"') | (byte == b'\\') | (byte < b' '));
+            self.bits = blocks::bits(&block, escaped);
         }
         let at = self.base + self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;

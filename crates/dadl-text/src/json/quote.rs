@@ -1,9 +1,12 @@
 //! Writes texts as strings of JSON.
 
-use crate::{growth, words};
+use crate::{
+    blocks::{self, BLOCK},
+    growth, words,
+};
 
 /// A short text, in bytes.
-const SHORT: usize = 64;
+const SHORT: usize = BLOCK;
 
 /// So many bytes of a text are written at once.
 const PIECE: usize = 256;
@@ -26,19 +29,16 @@ pub fn quote_text(text: &str) -> String {
 
 /// Returns how long a text is as a JSON string.
 pub fn quoted_length(text: &str) -> usize {
-    let (blocks, rest) = text.as_bytes().as_chunks::<64>();
+    let (blocks, rest) = text.as_bytes().as_chunks::<BLOCK>();
     let more = blocks.iter().map(more_of_block).sum::<usize>();
     text.len() + more + rest.iter().map(|byte| more_of(*byte)).sum::<usize>() + 2
 }
 
-fn more_of_block(block: &[u8; 64]) -> usize {
-    let controls = block.iter().fold(0_u8, |count, byte| count + u8::from(*byte < b' '));
-    if controls > 0 {
+fn more_of_block(block: &[u8; BLOCK]) -> usize {
+    if blocks::has_any(block, |word| words::below(word, b' ')) {
         return block.iter().map(|byte| more_of(*byte)).sum();
     }
-    let quotes =
-        block.iter().fold(0_u8, |count, byte| count + u8::from((*byte == b'"') | (*byte == b'\\')));
-    usize::from(quotes)
+    blocks::bits(block, escaped).count_ones() as usize
 }
 
 fn more_of(byte: u8) -> usize {
@@ -53,7 +53,7 @@ fn more_of(byte: u8) -> usize {
 pub(super) fn append_escaped(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     // Most short ones need no escape, and no room of their own.
-    if bytes.len() <= SHORT && !bytes.iter().fold(false, |any, byte| any | is_escaped(*byte)) {
+    if bytes.len() <= SHORT && blocks::first(bytes, b' ', escaped).is_none() {
         return growth::append_to(out, bytes);
     }
     let mut room = [0; ROOM];
@@ -63,9 +63,10 @@ pub(super) fn append_escaped(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Returns whether a byte has an escape.
-fn is_escaped(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < b' ')
+/// Tells the bytes that have an escape.
+#[inline]
+pub(super) fn escaped(word: u64) -> u64 {
+    words::equal(word, b'"') | words::equal(word, b'\\') | words::below(word, b' ')
 }
 
 /// Writes a piece of a text; returns how many bytes it has now.

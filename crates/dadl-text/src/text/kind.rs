@@ -1,5 +1,7 @@
 //! What each character may do, by itself and beside its neighbours.
 
+use crate::{blocks, words};
+
 /// What a character is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CharacterKind {
@@ -69,12 +71,14 @@ pub(super) fn is_plain(text: &str) -> bool {
         })
 }
 
-/// Returns the same of ASCII. Blocks are looked at as a whole, which is several times faster.
+/// Returns the same of ASCII.
 fn is_plain_ascii(bytes: &[u8]) -> bool {
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
-    let (blocks, rest) = bytes.as_chunks::<64>();
-    let is_block_plain = |block: &[u8; 64]| block.iter().fold(true, |all, it| all & is_plain(it));
-    blocks.iter().all(is_block_plain) && rest.iter().all(is_plain)
+    let other = |word| {
+        let control = words::below(word, b' ');
+        let layout = words::equal(word, b'\n') | words::equal(word, b'\t');
+        (control & !layout) | words::at_least(word, 0x7F)
+    };
+    blocks::first(bytes, b' ', other).is_none()
 }
 
 /// Returns whether a character separates lines where it is none of the usual line breaks.
