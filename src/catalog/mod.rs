@@ -25,6 +25,7 @@ mod schema;
 mod server_content;
 mod server_schema;
 mod server_tool;
+mod text_shape;
 pub(crate) mod tool_doubts;
 
 use std::{

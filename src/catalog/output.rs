@@ -15,7 +15,9 @@ use std::{
 use dadl_descriptor::model::{RequestMethod, ResultTypes, TYPE_REF, Tool};
 use serde_json::{Map, Value, json};
 
-use super::{CatalogOperation, description::collapse_spaces, schema::is_seen};
+use super::{
+    CatalogOperation, description::collapse_spaces, schema::is_seen, text_shape::TextShape,
+};
 
 /// A listed schema is at most so long, in bytes of JSON: each conversation pays for all of them.
 const MOST_BYTES: usize = 1024;
@@ -80,6 +82,8 @@ impl<'types> OutputSchemas<'types> {
 pub struct OutputSchema {
     schema: Arc<Map<String, Value>>,
     validator: OnceLock<Box<jsonschema::Validator>>,
+    /// The same for texts, where it can be told of these.
+    shape: OnceLock<Option<Box<TextShape>>>,
     bytes: usize,
 }
 
@@ -114,6 +118,7 @@ impl OutputSchema {
         (bytes <= MOST_BYTES && is_seen).then(|| Self {
             schema: Arc::new(schema),
             validator: OnceLock::new(),
+            shape: OnceLock::new(),
             bytes,
         })
     }
@@ -121,6 +126,12 @@ impl OutputSchema {
     /// Returns the schema that hosts list.
     pub fn schema(&self) -> &Arc<Map<String, Value>> {
         &self.schema
+    }
+
+    /// Returns whether structured content, as compact JSON, certainly conforms; otherwise its tree says so.
+    pub fn accepts(&self, json: &str) -> bool {
+        let shape = self.shape.get_or_init(|| TextShape::of(&self.schema).map(Box::new));
+        shape.as_ref().is_some_and(|shape| json.starts_with('{') && shape.accepts(json))
     }
 
     /// Returns `structured`, or when it does not conform, an object that has it under a key that

@@ -16,7 +16,7 @@ mod doors;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use dadl_text::{growth, json::writer, text::text_head};
+use dadl_text::{growth, text::text_head};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
@@ -49,6 +49,7 @@ use super::{
     request_owner::ConnectionPeer,
     sessions::{BoundedSessions, CLIENT, PendingRequest},
     shutdown::{GracefulShutdown, UnderWay},
+    structured_text,
     tracked::TrackedBody,
 };
 use crate::{
@@ -400,7 +401,7 @@ impl HttpEndpoint {
 
     /// Makes the answer of a message that needs no stream.
     fn plain(&self, message: &ServerJsonRpcMessage) -> HttpAnswer {
-        match writer::json_bytes(message) {
+        match structured_text::message_bytes(message) {
             Ok(message) => {
                 let message = growth::spared_bytes(self.secrets.message(message));
                 json_answer(StatusCode::OK, message)

@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
-use dadl_text::{growth, json::writer};
+use dadl_text::growth;
 use rmcp::{
     RoleServer,
     model::ErrorCode,
@@ -31,6 +31,7 @@ use super::{
     message_limits::{self, MOST_BYTES},
     param_shapes,
     shutdown::{GracefulShutdown, UnderWay},
+    structured_text::{self, TakesCopies},
 };
 use crate::{
     secrets::Secrets,
@@ -163,6 +164,7 @@ impl<R: AsyncRead + Unpin> LineTransport<R> {
         let held = LineGuard { _memory: memory, _under_way: self.ending.begin() };
         message.insert_extension(Arc::new(held));
         message.insert_extension(TakesText);
+        message.insert_extension(TakesCopies);
         LineAction::Message(message)
     }
 
@@ -252,7 +254,7 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for LineTransport<R> {
             let write = write.ok_or(io::ErrorKind::NotConnected)?;
             let text = match list {
                 Some(list) => list?,
-                None => writer::json_bytes(&message)?,
+                None => structured_text::message_bytes(&message)?,
             };
             let Some(line) = batches.sent(&message, text) else {
                 return Ok(());

@@ -62,6 +62,7 @@ mod shutdown;
 mod slow_peers;
 mod stdio;
 mod stream_opening;
+mod structured_text;
 mod task_protocol;
 mod task_requests;
 mod tool_result;

@@ -120,6 +120,15 @@ pub(super) fn noted(mut structured: Value, note: Option<&str>) -> Value {
     structured
 }
 
+/// Does the same with the text of an object, compact JSON.
+pub(super) fn noted_text(structured: String, note: Option<&str>) -> String {
+    let (Some(note), Some(members)) = (note, structured.strip_prefix('{')) else {
+        return structured;
+    };
+    let separator = if members == "}" { "" } else { "," };
+    format!("{{\"{NOTE}\":{}{separator}{members}", Value::from(note))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -181,6 +190,10 @@ mod tests {
         let value = noted(json!({ "b": 1, "a": 2 }), Some("cut"));
         assert_eq!(value.to_string(), r#"{"_note":"cut","b":1,"a":2}"#);
         assert_eq!(noted(json!({ "b": 1 }), None), json!({ "b": 1 }));
+        let text = |json: &str, note| noted_text(json.to_owned(), note);
+        assert_eq!(text(r#"{"b":1}"#, Some("\"")), r#"{"_note":"\"","b":1}"#);
+        assert_eq!(text("{}", Some("cut")), r#"{"_note":"cut"}"#);
+        assert_eq!(text("{}", None), "{}");
     }
 
     #[test]

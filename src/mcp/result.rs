@@ -18,9 +18,10 @@ use serde_json::{Map, Value, json};
 use super::{
     file_resources, media,
     notes::{self, ResultNotes},
+    structured_text::{CopyForm, StructuredCopy},
 };
 use crate::{
-    catalog::OutputSchema,
+    catalog::{NOTE, OutputSchema},
     outcome::{AnswerPayload, CallOutcome, JsonText, SavedFile},
 };
 
@@ -37,6 +38,9 @@ const MOST_TREE_BYTES: u64 = 8 * 1024 * 1024;
 /// The same where a client insists on structured content.
 const MOST_DECLARED_TREE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// No text has a tree of more bytes for each byte.
+const MOST_TREE_OF_BYTE: u64 = 256;
+
 /// So much of a content type is said, in characters.
 const LONGEST_TYPE: usize = 100;
 
@@ -44,12 +48,13 @@ const LONGEST_TYPE: usize = 100;
 const NEXT: &str = "dadl-mcp/next";
 
 /// Makes the result of a call that the backend accepted; `cut` says how much of it is left, and `output`
-/// is what the tool's listing says about its results, to which the structured copy conforms. `has_room`
-/// takes so many bytes of memory.
+/// is what the tool's listing says about its results, to which the structured copy, of this `form` where
+/// that can be, conforms. `has_room` takes so many bytes of memory.
 pub(super) fn success(
     outcome: CallOutcome,
     cut: Option<&str>,
     output: Option<&OutputSchema>,
+    form: CopyForm,
     has_room: &dyn Fn(u64) -> bool,
 ) -> CallToolResult {
     // What the answer takes is counted until the result is made.
@@ -75,6 +80,12 @@ pub(super) fn success(
                 None => (MOST_STRUCTURED_BYTES, MOST_TREE_BYTES),
             };
             let fits = text.as_str().len() <= most;
+            if fits && form == CopyForm::Text && next.is_none() {
+                if let Some(copy) = copied_text(&text, most_tree, output, has_room) {
+                    let text = shown_json(text.into_string()).told(&mut notes);
+                    return noted(notes, Some(text), Some(StructuredCopy::Text(copy)));
+                }
+            }
             let value = fits.then(|| parse_tree(&text, most_tree, has_room)).flatten();
             // The arguments of the next page are of another text.
             let is_clean = || next.is_none() && hides_nothing(text.as_str());
@@ -99,7 +110,7 @@ pub(super) fn success(
             Some(output.conforming(structured.unwrap_or_else(of_text)))
         }
     };
-    let mut result = noted(notes, text, structured);
+    let mut result = noted(notes, text, structured.map(StructuredCopy::Tree));
     result.meta = meta;
     result
 }
@@ -110,17 +121,51 @@ pub(super) fn own_result(value: &JsonText, mut notes: ResultNotes) -> CallToolRe
     let is_clean = hides_nothing(value.as_str());
     let structured = tree.map(|tree| if is_clean { tree } else { masked_value(tree) });
     let text = shown_json(value.as_str().to_owned()).told(&mut notes);
-    noted(notes, Some(text), structured)
+    noted(notes, Some(text), structured.map(StructuredCopy::Tree))
 }
 
 /// Puts what there is to say before the value.
-fn noted(notes: ResultNotes, text: Option<String>, structured: Option<Value>) -> CallToolResult {
+fn noted(
+    notes: ResultNotes,
+    text: Option<String>,
+    structured: Option<StructuredCopy>,
+) -> CallToolResult {
     let note = notes.joined();
-    let structured = structured.map(|value| notes::noted(value, note.as_deref()));
+    let structured = structured.map(|copy| match copy {
+        StructuredCopy::Tree(tree) => StructuredCopy::Tree(notes::noted(tree, note.as_deref())),
+        StructuredCopy::Text(json) => {
+            StructuredCopy::Text(notes::noted_text(json, note.as_deref()))
+        }
+    });
     let content = note.into_iter().chain(text).map(ContentBlock::text).collect();
     let mut result = CallToolResult::success(content);
-    result.structured_content = structured;
+    if let Some(structured) = structured {
+        structured.put(&mut result);
+    }
     result
+}
+
+/// Returns the structured copy of a value as text: the value, where that is an object. `None` where it is not
+/// certain that this is what its tree would become, which takes at most `most` bytes: hosts build it.
+fn copied_text(
+    text: &JsonText,
+    most: u64,
+    output: Option<&OutputSchema>,
+    has_room: &dyn Fn(u64) -> bool,
+) -> Option<String> {
+    let json = text.as_str();
+    if json.len() as u64 * MOST_TREE_OF_BYTE > most && text.tree_cost() > most {
+        return None;
+    }
+    // A member of our name would be wrapped.
+    let is_plain =
+        hides_nothing(json) && memchr::memmem::find(json.as_bytes(), NOTE.as_bytes()).is_none();
+    if !is_plain || !has_room(json.len() as u64) {
+        return None;
+    }
+    let copy =
+        if json.starts_with('{') { json.to_owned() } else { format!("{{\"result\":{json}}}") };
+    output.is_none_or(|output| output.accepts(&copy)).then_some(copy)
 }
 
 /// Links a saved file as the resource that [`file_resources`] reads. Clients before 2025-06-18 know
@@ -251,9 +296,10 @@ fn parse_tree(text: &JsonText, most: u64, has_room: &dyn Fn(u64) -> bool) -> Opt
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::{path::PathBuf, sync::Arc};
 
     use dadl_descriptor::model::ResultTypes;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::{
@@ -275,7 +321,7 @@ mod tests {
             next,
             held: HeldMemory::default(),
         };
-        let result = success(outcome, None, None, &|_| true);
+        let result = success(outcome, None, None, CopyForm::Tree, &|_| true);
         assert_eq!(result.content.last().unwrap().as_text().unwrap().text, text);
         assert_eq!(result.structured_content, structured);
         assert_eq!(result.is_error, Some(false));
@@ -337,7 +383,8 @@ mod tests {
             next: None,
             held: HeldMemory::default(),
         };
-        let success = |room: u64| success(outcome(), None, None, &|bytes| bytes <= room);
+        let success =
+            |room: u64| success(outcome(), None, None, CopyForm::Tree, &|bytes| bytes <= room);
         assert_eq!(success(10_000).structured_content, Some(json!({ "result": [1] })));
         assert_eq!(success(100).structured_content, None);
     }
@@ -403,7 +450,7 @@ mod tests {
         let payload = AnswerPayload::Json(JsonText::from(&json!({ "items": ["\u{e0041}"] })));
         let outcome =
             CallOutcome { status: 200, payload, notes, next, held: HeldMemory::default() };
-        let result = success(outcome, Some("cut"), None, &|_| true);
+        let result = success(outcome, Some("cut"), None, CopyForm::Tree, &|_| true);
         let texts: Vec<&str> =
             result.content.iter().map(|block| &*block.as_text().unwrap().text).collect();
         let note = "1 character that nobody sees and that can hide text was replaced\ncut\nthere \
@@ -413,6 +460,59 @@ mod tests {
         assert_eq!(structured, json!({ "_note": note, "items": ["\u{fffd}"] }));
         assert!(structured.to_string().starts_with("{\"_note\":\"1 character"), "{structured}");
         assert_eq!(result.meta.unwrap()[NEXT], arguments);
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            "[a-c\"\\\\]{0,4}|[é\u{1}\u{200b}a]{0,2}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec(("(id|_note|result|é)", inner), 0..4)
+                    .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// A client sees the same, whichever way the copy takes.
+        #[test]
+        fn a_copy_as_text_is_what_its_tree_says(
+            value in any_json(),
+            notes in prop::collection::vec("[a\"é]{1,4}", 0..2),
+            is_declared in any::<bool>(),
+            has_next in any::<bool>(),
+        ) {
+            let output = is_declared.then(declared);
+            let made = |form| {
+                let next = has_next.then(|| page(json!({ "offset": 1 })));
+                let payload = AnswerPayload::Json(JsonText::from(&value));
+                let (status, notes, held) = (200, notes.clone(), HeldMemory::default());
+                let outcome = CallOutcome { status, payload, notes, next, held };
+                success(outcome, None, output.as_deref(), form, &|_| true)
+            };
+            let (tree, mut text) = (made(CopyForm::Tree), made(CopyForm::Text));
+            let is_plain = hides_nothing(&value.to_string()) && !value.to_string().contains(NOTE);
+            if is_plain && !is_declared && !has_next {
+                prop_assert!(text.structured_content.as_ref().is_some_and(Value::is_string));
+            }
+            if let Some(Value::String(json)) = &text.structured_content {
+                text.structured_content = Some(serde_json::from_str(json).unwrap());
+            }
+            prop_assert_eq!(json!(text).to_string(), json!(tree).to_string());
+        }
+    }
+
+    /// The output of a tool whose `id` is a text.
+    fn declared() -> Arc<OutputSchema> {
+        let mut tool = fixture::tool("GET", "/x", &[]);
+        tool.returns = Some(Box::new(json!({ "properties": { "id": { "type": "string" } } })));
+        OutputSchemas::new(&ResultTypes::default()).of(CatalogOperation::Tool(&tool)).unwrap()
     }
 
     #[test]
@@ -425,16 +525,15 @@ mod tests {
 
     #[test]
     fn what_conforms_is_noted_afterwards() {
-        let mut tool = fixture::tool("GET", "/x", &[]);
-        tool.returns = Some(Box::new(json!({ "properties": { "id": { "type": "string" } } })));
-        let output =
-            OutputSchemas::new(&ResultTypes::default()).of(CatalogOperation::Tool(&tool)).unwrap();
+        let output = declared();
         let made = |value: &Value| {
             let payload = AnswerPayload::Json(JsonText::from(value));
             let (notes, next) = (vec!["cut".to_owned()], None);
             let outcome =
                 CallOutcome { status: 200, payload, notes, next, held: HeldMemory::default() };
-            success(outcome, None, Some(&output), &|_| true).structured_content.unwrap()
+            success(outcome, None, Some(&output), CopyForm::Tree, &|_| true)
+                .structured_content
+                .unwrap()
         };
         assert_eq!(made(&json!({ "id": "a" })), json!({ "_note": "cut", "id": "a" }));
         let unexpected = json!({ "_note": "cut", "unexpected": { "id": 1 } });
@@ -451,7 +550,8 @@ mod tests {
             next: None,
             held: HeldMemory::default(),
         };
-        let result = success(outcome, None, Some(&output), &|_| true).structured_content;
+        let result =
+            success(outcome, None, Some(&output), CopyForm::Tree, &|_| true).structured_content;
         assert_eq!(result.unwrap(), json!({ "_note": "a web page", "text": "log in" }));
     }
 }

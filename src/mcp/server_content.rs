@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::{
     McpServer, media, request_owner::client_key, result, server_resources::read_annotations,
+    structured_text::CopyForm,
 };
 use crate::{
     catalog::CatalogEntry,
@@ -98,7 +99,7 @@ impl McpServer {
         &self,
         mut content: ServerContent,
         outcome: CallOutcome,
-        entry: Option<&CatalogEntry>,
+        (entry, form): (Option<&CatalogEntry>, CopyForm),
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let room = self.executor().room(&client_key(&context.extensions));
@@ -133,7 +134,7 @@ impl McpServer {
         let CallOutcome { notes: said, .. } = outcome;
         let notes = said.into_iter().chain(notes).collect();
         let outcome = CallOutcome { payload, notes, ..outcome };
-        let (mut made, is_cut) = self.shown_value(outcome, (entry, None), context).await;
+        let (mut made, is_cut) = self.shown_value(outcome, (entry, None), form, context).await;
         if source != ValueSource::Structured && !is_declared {
             made.structured_content = None;
         }

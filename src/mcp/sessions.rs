@@ -36,6 +36,7 @@ use tokio::time::Instant;
 use super::{
     batch, message_limits,
     plain_answers::{self, PlainAnswer},
+    structured_text::{self, TakesCopies},
 };
 use crate::{live::StreamHub, shares::ClientKey};
 
@@ -340,9 +341,12 @@ impl SessionManager for BoundedSessions {
         mut message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
         let plain = PlainAnswer::wanted(&message);
+        if plain.is_some() {
+            message.insert_extension(TakesCopies);
+        }
         message.insert_extension(InSession(Arc::clone(id)));
         let events = self.local.create_stream(id, message).await?;
-        Ok(plain_answers::settled(events, plain).await)
+        Ok(plain_answers::settled(events, plain).await.map(for_library))
     }
 
     async fn accept_message(
@@ -359,7 +363,7 @@ impl SessionManager for BoundedSessions {
         id: &SessionId,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
         let stream = self.local.create_standalone_stream(id).await?;
-        Ok(self.listen(id, stream))
+        Ok(self.listen(id, stream).map(for_library))
     }
 
     async fn resume(
@@ -368,8 +372,14 @@ impl SessionManager for BoundedSessions {
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
         let stream = self.local.resume(id, last_event_id).await?;
-        Ok(self.listen(id, stream))
+        Ok(self.listen(id, stream).map(for_library))
     }
+}
+
+/// Returns an event that the library writes.
+fn for_library(mut event: ServerSseMessage) -> ServerSseMessage {
+    event.message = event.message.map(structured_text::with_trees);
+    event
 }
 
 #[cfg(test)]

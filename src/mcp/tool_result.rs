@@ -17,6 +17,7 @@ use super::{
     omission::Omission,
     request_owner::client_key,
     result,
+    structured_text::CopyForm,
     task_protocol::{self, TaskId},
 };
 use crate::{
@@ -46,11 +47,21 @@ impl McpServer {
         (entry, omission): (Option<&CatalogEntry>, Option<&Omission<'_>>),
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        self.shown_as(outcome, (entry, omission), CopyForm::of(context), context).await
+    }
+
+    async fn shown_as(
+        &self,
+        outcome: CallOutcome,
+        (entry, omission): (Option<&CatalogEntry>, Option<&Omission<'_>>),
+        form: CopyForm,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
         if let AnswerPayload::Content(content) = outcome.payload {
             let outcome = CallOutcome { payload: AnswerPayload::Empty, ..outcome };
-            return Box::pin(self.shown_content(*content, outcome, entry, context)).await;
+            return Box::pin(self.shown_content(*content, outcome, (entry, form), context)).await;
         }
-        self.shown_value(outcome, (entry, omission), context).await.0
+        self.shown_value(outcome, (entry, omission), form, context).await.0
     }
 
     /// Makes the result of anything but content; returns whether it was cut.
@@ -58,6 +69,7 @@ impl McpServer {
         &self,
         outcome: CallOutcome,
         (entry, omission): (Option<&CatalogEntry>, Option<&Omission<'_>>),
+        form: CopyForm,
         context: &RequestContext<RoleServer>,
     ) -> (CallToolResult, bool) {
         let version = context.protocol_version();
@@ -80,7 +92,7 @@ impl McpServer {
         let has_room = |bytes| room.grow(bytes).is_ok();
         let size = usize::try_from(outcome.payload.bytes()).unwrap_or(usize::MAX);
         let cut = notice.as_ref().map(|notice| self.cut_sentence(notice));
-        let success = || result::success(outcome, cut.as_deref(), output, &has_room);
+        let success = || result::success(outcome, cut.as_deref(), output, form, &has_room);
         let mut result = room.work(size, success).await;
         match (file, medium) {
             (Some(file), Some(medium)) => show_medium(medium, &file, is_declared, &mut result),
@@ -120,7 +132,9 @@ impl McpServer {
             Ok(outcome) => {
                 let begun_by = self.begun_by(&id.handle);
                 let omission = begun_by.and_then(Omission::of_tool);
-                Ok(self.shown_without(outcome, (begun_by, omission.as_ref()), context).await)
+                // What becomes of it is no message of its own.
+                let of_tool = (begun_by, omission.as_ref());
+                Ok(self.shown_as(outcome, of_tool, CopyForm::Tree, context).await)
             }
             Err(error) => Err(error),
         };

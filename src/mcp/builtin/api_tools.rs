@@ -13,7 +13,9 @@ use crate::{
     executor::CallContext,
     finding::{self, SearchRequest},
     gate::CallRefusal,
-    mcp::{McpServer, consent::ConsentRetry, result, server::ToolAnswer},
+    mcp::{
+        McpServer, consent::ConsentRetry, result, server::ToolAnswer, structured_text::CopyForm,
+    },
     outcome::{AnswerPayload, CallOutcome, HeldMemory},
 };
 
@@ -37,7 +39,7 @@ pub(super) fn search(server: &McpServer, arguments: Map<String, Value>) -> CallT
     let payload = AnswerPayload::Text { content_type: "text/plain".to_owned(), text };
     let (notes, held) = (Vec::new(), HeldMemory::default());
     let outcome = CallOutcome { status: 200, payload, notes, next: None, held };
-    result::success(outcome, None, None, &|_| true).into()
+    result::success(outcome, None, None, CopyForm::Tree, &|_| true).into()
 }
 
 /// What `api_read` is to do.

@@ -36,19 +36,47 @@ const OWN_NAMES: &str = "$serde_json::private::";
 ///
 /// Those of the value: a map whose keys are no texts, or what it says by itself.
 pub fn json_bytes(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let written =
-        Written { bytes: RefCell::new(Vec::with_capacity(USUAL)), is_open: Cell::new(false) };
+    write(value, None)
+}
+
+/// Does the same, but a text in a field of structures that has this name is JSON already, and is written as
+/// it is.
+///
+/// # Errors
+///
+/// Those of [`json_bytes`].
+pub fn json_bytes_with(value: &impl Serialize, field: &'static str) -> serde_json::Result<Vec<u8>> {
+    write(value, Some(field))
+}
+
+fn write(value: &impl Serialize, raw_field: Option<&'static str>) -> serde_json::Result<Vec<u8>> {
+    let written = Written {
+        bytes: RefCell::new(Vec::with_capacity(USUAL)),
+        beside: Cell::new(Beside::Nothing),
+        raw_field,
+    };
     let (library, quotes) = (SharedBytes(&written), OwnQuotes(&written));
     let mut inner = serde_json::Serializer::with_formatter(library, quotes);
-    value.serialize(TextSerializer { inner: &mut inner, written: &written })?;
+    value.serialize(TextSerializer { inner: &mut inner, written: &written, is_raw: false })?;
     Ok(written.bytes.into_inner())
 }
 
 /// What is written, by the library and beside it.
 struct Written {
     bytes: RefCell<Vec<u8>>,
-    /// Whether a string is written but for its last quote, so that the library ends it.
-    is_open: Cell<bool>,
+    beside: Cell<Beside>,
+    /// The name of fields whose texts are JSON.
+    raw_field: Option<&'static str>,
+}
+
+/// What was written beside the library of the text that it is about to write, of which nothing is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    /// A string but for its last quote.
+    OpenString,
+    /// A value.
+    Value,
 }
 
 impl Written {
@@ -67,7 +95,13 @@ impl Written {
         }
         bytes.push(b'"');
         append_escaped(text, &mut bytes);
-        self.is_open.set(true);
+        self.beside.set(Beside::OpenString);
+    }
+
+    /// Writes a value that is JSON already.
+    fn value(&self, json: &str) {
+        growth::append_to(&mut self.bytes.borrow_mut(), json.as_bytes());
+        self.beside.set(Beside::Value);
     }
 }
 
@@ -90,12 +124,26 @@ impl io::Write for SharedBytes<'_> {
     }
 }
 
-/// How the library writes: as compact as it can, and without the first quote of a string that is open.
+/// How the library writes: as compact as it can, and without the quotes that are written or not wanted.
 struct OwnQuotes<'run>(&'run Written);
 
 impl Formatter for OwnQuotes<'_> {
     fn begin_string<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        if self.0.is_open.replace(false) { Ok(()) } else { writer.write_all(b"\"") }
+        match self.0.beside.get() {
+            Beside::Nothing => writer.write_all(b"\""),
+            Beside::OpenString => {
+                self.0.beside.set(Beside::Nothing);
+                Ok(())
+            }
+            Beside::Value => Ok(()),
+        }
+    }
+
+    fn end_string<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        match self.0.beside.replace(Beside::Nothing) {
+            Beside::Value => Ok(()),
+            _ => writer.write_all(b"\""),
+        }
     }
 }
 
@@ -103,17 +151,27 @@ impl Formatter for OwnQuotes<'_> {
 struct TextSerializer<'run, S> {
     inner: S,
     written: &'run Written,
+    /// Whether a text is JSON.
+    is_raw: bool,
 }
 
 /// A value that is written so, wherever it is in another one.
 struct WithTexts<'run, T: ?Sized> {
     value: &'run T,
     written: &'run Written,
+    is_raw: bool,
+}
+
+impl<'run, T: ?Sized> WithTexts<'run, T> {
+    fn new(value: &'run T, written: &'run Written) -> Self {
+        Self { value, written, is_raw: false }
+    }
 }
 
 impl<T: Serialize + ?Sized> Serialize for WithTexts<'_, T> {
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(TextSerializer { inner, written: self.written })
+        let Self { written, is_raw, .. } = *self;
+        self.value.serialize(TextSerializer { inner, written, is_raw })
     }
 }
 
@@ -153,7 +211,11 @@ impl<'run, S: Serializer> Serializer for TextSerializer<'run, S> {
     }
 
     fn serialize_str(self, text: &str) -> Result<S::Ok, S::Error> {
-        self.written.open_text(text);
+        if self.is_raw {
+            self.written.value(text);
+        } else {
+            self.written.open_text(text);
+        }
         self.inner.serialize_str("")
     }
 
@@ -166,7 +228,8 @@ impl<'run, S: Serializer> Serializer for TextSerializer<'run, S> {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_some(&WithTexts { value, written: self.written })
+        let Self { written, is_raw, .. } = self;
+        self.inner.serialize_some(&WithTexts { value, written, is_raw })
     }
 
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
@@ -187,7 +250,7 @@ impl<'run, S: Serializer> Serializer for TextSerializer<'run, S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_newtype_struct(name, &WithTexts { value, written: self.written })
+        self.inner.serialize_newtype_struct(name, &WithTexts::new(value, self.written))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -197,7 +260,7 @@ impl<'run, S: Serializer> Serializer for TextSerializer<'run, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let value = WithTexts { value, written: self.written };
+        let value = WithTexts::new(value, self.written);
         self.inner.serialize_newtype_variant(name, index, variant, &value)
     }
 
@@ -268,7 +331,7 @@ macro_rules! compound {
             type Error = C::Error;
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-                self.inner.$method(&WithTexts { value, written: self.written })
+                self.inner.$method(&WithTexts::new(value, self.written))
             }
 
             fn end(self) -> Result<C::Ok, C::Error> {
@@ -294,7 +357,7 @@ impl<C: SerializeMap> SerializeMap for TextCompound<'_, C> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-        self.inner.serialize_value(&WithTexts { value, written: self.written })
+        self.inner.serialize_value(&WithTexts::new(value, self.written))
     }
 
     fn end(self) -> Result<C::Ok, C::Error> {
@@ -314,7 +377,8 @@ impl<C: SerializeStruct> SerializeStruct for TextCompound<'_, C> {
         if self.is_own {
             return self.inner.serialize_field(name, value);
         }
-        self.inner.serialize_field(name, &WithTexts { value, written: self.written })
+        let is_raw = self.written.raw_field == Some(name);
+        self.inner.serialize_field(name, &WithTexts { value, written: self.written, is_raw })
     }
 
     fn skip_field(&mut self, name: &'static str) -> Result<(), C::Error> {
@@ -335,7 +399,7 @@ impl<C: SerializeStructVariant> SerializeStructVariant for TextCompound<'_, C> {
         name: &'static str,
         value: &T,
     ) -> Result<(), C::Error> {
-        self.inner.serialize_field(name, &WithTexts { value, written: self.written })
+        self.inner.serialize_field(name, &WithTexts::new(value, self.written))
     }
 
     fn skip_field(&mut self, name: &'static str) -> Result<(), C::Error> {
@@ -352,7 +416,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
-    use serde_json::{json, value::RawValue};
+    use serde_json::{Value, json, value::RawValue};
 
     use super::*;
     use crate::json::path::tests::value;
@@ -398,6 +462,33 @@ mod tests {
         said: Option<String>,
         unit: Empty,
         newtype: Text,
+    }
+
+    #[derive(Serialize)]
+    struct Answer {
+        text: String,
+        copy: Option<Value>,
+        inner: Vec<Value>,
+    }
+
+    #[test]
+    fn a_text_in_the_named_field_is_json_already() {
+        let written = |copy: Option<Value>, field: &'static str| {
+            let inner = vec![json!({ "copy": "\"" }), json!("\"")];
+            let answer = Answer { text: "\"a\"".to_owned(), copy, inner };
+            String::from_utf8(json_bytes_with(&answer, field).unwrap()).unwrap()
+        };
+        let around = |copy: &str| {
+            format!(r#"{{"text":"\"a\"","copy":{copy},"inner":[{{"copy":"\""}},"\""]}}"#)
+        };
+        let copy = r#"{"b":[1,"\n"]}"#;
+        assert_eq!(written(Some(copy.into()), "copy"), around(copy));
+        assert_eq!(written(Some(copy.into()), "inner"), around(&json!(copy).to_string()));
+        // What is no text is what it was.
+        for other in [json!({ "a": "b" }), json!(["a"]), json!(1), json!(null)] {
+            assert_eq!(written(Some(other.clone()), "copy"), around(&other.to_string()));
+        }
+        assert_eq!(written(None, "copy"), around("null"));
     }
 
     #[derive(Serialize)]
