@@ -38,9 +38,10 @@ pub fn has_pair(block: &[u8; BLOCK], next: &[u8; BLOCK], kind: impl Fn(u64, u64)
 pub fn first(bytes: &[u8], filler: u8, kind: impl Fn(u64) -> u64) -> Option<usize> {
     let mut at = 0;
     loop {
-        let found = bits(&block_at(bytes, at, filler)?, &kind);
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize);
+        let block = block_at(bytes, at, filler)?;
+        // Most blocks have none, which is sooner found out than where they are.
+        if has_any(&block, &kind) {
+            return Some(at + bits(&block, &kind).trailing_zeros() as usize);
         }
         at += BLOCK;
     }
