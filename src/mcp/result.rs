@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use dadl_text::text;
+use dadl_text::{json::agreed, text};
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
@@ -158,8 +158,9 @@ fn copied_text(
         return None;
     }
     // A member of our name would be wrapped.
-    let is_plain =
-        hides_nothing(json) && memchr::memmem::find(json.as_bytes(), NOTE.as_bytes()).is_none();
+    let is_plain = hides_nothing(json)
+        && memchr::memmem::find(json.as_bytes(), NOTE.as_bytes()).is_none()
+        && agreed::is_agreed_on(json);
     if !is_plain || !has_room(json.len() as u64) {
         return None;
     }
@@ -460,6 +461,22 @@ mod tests {
         assert_eq!(structured, json!({ "_note": note, "items": ["\u{fffd}"] }));
         assert!(structured.to_string().starts_with("{\"_note\":\"1 character"), "{structured}");
         assert_eq!(result.meta.unwrap()[NEXT], arguments);
+    }
+
+    #[test]
+    fn what_parsers_read_in_several_ways_is_no_copy() {
+        for (json, expect) in [
+            (r#"{"a":1,"a":2}"#, Some(json!({ "a": 2 }))),
+            ("[1e999]", None),
+            (r#"{"a":1}"#, Some(json!(r#"{"a":1}"#))),
+        ] {
+            let payload = AnswerPayload::Json(JsonText::trusted(json.to_owned()));
+            let (notes, next, held) = (Vec::new(), None, HeldMemory::default());
+            let outcome = CallOutcome { status: 200, payload, notes, next, held };
+            let result = success(outcome, None, None, CopyForm::Text, &|_| true);
+            assert_eq!(result.structured_content, expect, "{json}");
+            assert_eq!(result.content.last().unwrap().as_text().unwrap().text, json);
+        }
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

@@ -6,6 +6,7 @@
 //! found. The text is valid and compact, as `outcome::JsonText` has it; of any other text the functions
 //! give some part of it, or nothing.
 
+pub mod agreed;
 mod check;
 pub mod cost;
 pub mod members;
