@@ -80,11 +80,11 @@ pub(super) fn success(
                 None => (MOST_STRUCTURED_BYTES, MOST_TREE_BYTES),
             };
             let fits = text.as_str().len() <= most;
-            if fits && form == CopyForm::Text && next.is_none() {
-                if let Some(copy) = copied_text(&text, most_tree, output, has_room) {
-                    let text = shown_json(text.into_string()).told(&mut notes);
-                    return noted(notes, Some(text), Some(StructuredCopy::Text(copy)));
-                }
+            let takes_text = fits && form == CopyForm::Text && next.is_none();
+            let copy = || copied_text(&text, most_tree, output, has_room);
+            if let Some(copy) = takes_text.then(copy).flatten() {
+                let text = shown_json(text.into_string()).told(&mut notes);
+                return noted(notes, Some(text), Some(StructuredCopy::Text(copy)));
             }
             let value = fits.then(|| parse_tree(&text, most_tree, has_room)).flatten();
             // The arguments of the next page are of another text.

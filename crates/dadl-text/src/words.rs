@@ -27,7 +27,8 @@ pub fn below(word: u64, bound: u8) -> u64 {
 #[inline]
 pub fn at_least(word: u64, bound: u8) -> u64 {
     // What is as much carries into its highest bit, or has it, and nothing carries further.
-    ((word & LOWS) + EACH * u64::from(0x80_u8.saturating_sub(bound)) | word) & TOPS
+    let carried = (word & LOWS) + EACH * u64::from(0x80_u8.saturating_sub(bound));
+    (carried | word) & TOPS
 }
 
 /// Returns whether a byte is less than `bound`, which is ASCII.
