@@ -75,7 +75,7 @@ use self::{
     exit::ExitReason,
     failure::CliFailure,
     flags::BackendFlags,
-    runtimes::{for_many_clients, one_shot},
+    runtimes::one_shot,
 };
 use crate::{config::env_vars::Environment, http, mcp::ConnectionThreads, mcp_client};
 
@@ -174,7 +174,9 @@ fn dispatch(
         CliCommand::Setup(args) => to_the_end(setup::run(&args, environment, console)),
         CliCommand::Show(args) => to_the_end(show::run(&args, environment, console)),
         #[cfg(feature = "simulator")]
-        CliCommand::Simulate(args) => for_many_clients()?.block_on(simulate::run(args, console)),
+        CliCommand::Simulate(args) => {
+            runtimes::for_many_clients()?.block_on(simulate::run(args, console))
+        }
         CliCommand::Task(args) => to_the_end(task::run(args, environment, console)),
         CliCommand::Watch(args) => to_the_end(watch::run(args, environment, console)),
     }

@@ -10,6 +10,7 @@ pub(super) fn one_shot() -> Result<Runtime, CliFailure> {
 }
 
 /// A thread for each processor: the requests of several clients run side by side.
+#[cfg(feature = "simulator")]
 pub(super) fn for_many_clients() -> Result<Runtime, CliFailure> {
     Ok(Builder::new_multi_thread().enable_all().build()?)
 }
