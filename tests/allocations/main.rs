@@ -81,7 +81,9 @@ fn upstream() -> SocketAddr {
 }
 
 fn answer_each(mut stream: TcpStream) {
-    let body = json!({ "id": "x", "name_label": "a".repeat(1_000) }).to_string();
+    // A tree of it would be as many blocks as it has texts.
+    let tags: Vec<String> = (0..60).map(|number| format!("tag-{number:02}")).collect();
+    let body = json!({ "id": "x", "name_label": "a".repeat(400), "tags": tags }).to_string();
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
     let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
     let (mut request, mut used) = ([0; 4096], 0);
