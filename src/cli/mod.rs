@@ -154,7 +154,8 @@ fn dispatch(
         CliCommand::Serve(args) => {
             // Stdio has one client, and the connections of several have threads of their own.
             let runtime = one_shot()?;
-            let threads = ConnectionThreads::of_processors();
+            let is_http = args.http.is_some();
+            let threads = is_http.then(ConnectionThreads::of_processors).unwrap_or_default();
             let done = runtime.block_on(async {
                 crate::spawn::task(crate::spawn::tick());
                 let done = serve::run(args, environment, &threads, console).await;

@@ -91,16 +91,16 @@ impl ConnectionThreads {
         let own = self.own.as_ref()?;
         let mut begun = own.begun();
         let open = |it: &ConnectionThread| Arc::strong_count(&it.open) - 1;
-        let has_few = begun.iter().any(|it| open(it) < TOGETHER);
-        if !has_few && begun.len() < own.most {
+        let are_many = begun.iter().all(|it| open(it) >= TOGETHER);
+        if are_many && begun.len() < own.most {
             match ConnectionThread::begin() {
                 Ok(thread) => begun.push(thread),
                 // Those that there are do more.
                 Err(error) => tracing::warn!(%error, "cannot begin another thread for connections"),
             }
         }
-        let few = begun.iter().find(|it| open(it) < TOGETHER);
-        let thread = few.or_else(|| begun.iter().min_by_key(|it| open(it)))?;
+        // The first of those with few, or the one with the fewest.
+        let thread = begun.iter().min_by_key(|it| open(it).max(TOGETHER - 1))?;
         let runtime = thread.runtime.as_ref()?.handle().clone();
         Some(ThreadSeat { runtime, _open: Arc::clone(&thread.open) })
     }
