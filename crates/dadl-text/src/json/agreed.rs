@@ -10,7 +10,7 @@ use super::scan;
 const MOST_DIGITS: usize = 24;
 
 /// Names of an object are compared with each other up to so many.
-const MOST_NAMES: usize = 32;
+const MOST_NAMES: usize = 128;
 
 /// Returns whether it is certain of compact JSON that all parsers read the same: it has small numbers, and objects
 /// of a few names, without escapes, of which none is there twice.
