@@ -1,7 +1,7 @@
 //! The escapes that texts are written with: those of JSON and of programming languages, of URLs and
 //! of HTML, and bytes that show nothing and could stand between those of a secret.
 
-use dadl_text::words;
+use dadl_text::lanes::Lanes;
 
 /// The longest number in a reference of HTML that is read.
 const MOST_DIGITS: usize = 16;
@@ -49,32 +49,32 @@ impl EscapeSequence {
 
 /// Tells the bytes with which an escape, or what shows nothing, may begin.
 #[inline]
-pub(super) fn beginnings(word: u64) -> u64 {
-    starters(word) | unseen(word)
+pub(super) fn beginnings(lanes: Lanes) -> Lanes {
+    starters(lanes) | unseen(lanes)
 }
 
 /// Tells the bytes with which what shows nothing may begin, which may be several bytes.
 #[inline]
-pub(super) fn unseen(word: u64) -> u64 {
-    let control = words::below(word, b' ');
-    let other = words::at_least(word, 0x7F);
+pub(super) fn unseen(lanes: Lanes) -> Lanes {
+    let control = lanes.below(b' ');
+    let other = lanes.at_least(0x7F);
     // Of most texts nearly all bytes are neither.
-    if control | other == 0 {
-        return 0;
+    if !(control | other).is_any() {
+        return Lanes::none();
     }
-    let is = |byte| words::equal(word, byte);
+    let is = |byte| lanes.equal(byte);
     (control & !(is(b'\t') | is(b'\n') | is(b'\r'))) | is(0x7F) | is(0xC2) | is(0xE2) | is(0xEF)
 }
 
 /// Returns whether what shows nothing may begin with `byte`.
 fn may_be_unseen(byte: u8) -> bool {
-    unseen(u64::from(byte)) & 0x80 != 0
+    unseen(Lanes::new(&[byte; Lanes::COUNT])).is_any()
 }
 
 /// Tells the bytes that begin an escape that is written.
 #[inline]
-pub(super) fn starters(word: u64) -> u64 {
-    words::equal(word, b'\\') | words::equal(word, b'%') | words::equal(word, b'&')
+pub(super) fn starters(lanes: Lanes) -> Lanes {
+    lanes.equal(b'\\') | lanes.equal(b'%') | lanes.equal(b'&')
 }
 
 /// Returns whether `byte` begins an escape that is written.

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
-use dadl_text::{blocks, growth, words};
+use dadl_text::{blocks, growth, lanes::Lanes};
 
 use super::{
     escapes::{self, EscapeMeaning, EscapeReading},
@@ -290,8 +290,8 @@ fn note_range(found: &mut Vec<Range<usize>>, place: Range<usize>) {
 
 /// Returns where the next escape may begin from `from` on, but for a quote's where these do not count.
 fn next_escape(text: &[u8], from: usize, quotes_count: bool) -> Option<usize> {
-    let may_begin = |word, next| {
-        escapes::starters(word) & !(words::equal(word, b'\\') & words::equal(next, b'"'))
+    let may_begin = |lanes: Lanes, next: Lanes| {
+        escapes::starters(lanes) & !(lanes.equal(b'\\') & next.equal(b'"'))
     };
     let mut at = from;
     loop {
@@ -319,9 +319,7 @@ fn has_unseen(text: &[u8]) -> bool {
         escapes::read_escape(rest, EscapeReading::Unseen).is_some()
     };
     let mut from = 0;
-    while let Some(block) = blocks::block_at(text, from, b' ') {
-        let may_be = blocks::has_any(&block, escapes::unseen);
-        let mut bits = if may_be { blocks::bits(&block, escapes::unseen) } else { 0 };
+    while let Some(mut bits) = blocks::bits_at(text, from, b' ', escapes::unseen) {
         while bits != 0 {
             if is_unseen(from + bits.trailing_zeros() as usize) {
                 return true;

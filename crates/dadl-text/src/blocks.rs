@@ -1,71 +1,78 @@
 //! Bytes of a text, 64 at a time.
 //!
 //! What most bytes of a large text are asked is whether they are one of a few. A block is looked at to its end,
-//! whatever is found, eight bytes as one number: a kind of bytes is told by a function of these that returns
-//! the highest bits of the bytes that are of it (see [`words`](crate::words)). So it is fast whatever a build is made for: loops
-//! over single bytes are so only where the compiler makes vectors of them.
+//! whatever is found, many bytes at once: a kind of bytes is told by a function of [`Lanes`]. So it is fast
+//! whatever a build is made for: loops over single bytes are so only where the compiler makes vectors of them.
 
-use crate::words::WORD;
+use crate::lanes::Lanes;
 
 /// The bytes of a block.
 pub const BLOCK: usize = 64;
 
-/// Gathers the lowest bit of each of eight bytes, which are 0 or 1, in the highest byte.
-const GATHER: u64 = 0x0102_0408_1020_4080;
-
 /// Returns which bytes of a block are of a kind: the first one is the lowest bit.
 #[inline]
-pub fn bits(block: &[u8; BLOCK], kind: impl Fn(u64) -> u64) -> u64 {
-    let gathered = |word: u64| (kind(word) >> 7).wrapping_mul(GATHER) >> 56;
-    words_of(block).rev().fold(0, |all, word| (all << WORD) | gathered(word))
+pub fn bits(block: &[u8; BLOCK], kind: impl Fn(Lanes) -> Lanes) -> u64 {
+    lanes_of(block).rev().fold(0, |all, lanes| (all << Lanes::COUNT) | kind(lanes).bits())
 }
 
 /// Returns whether any byte of a block is of a kind.
 #[inline]
-pub fn has_any(block: &[u8; BLOCK], kind: impl Fn(u64) -> u64) -> bool {
-    words_of(block).fold(0, |any, word| any | kind(word)) != 0
+pub fn has_any(block: &[u8; BLOCK], kind: impl Fn(Lanes) -> Lanes) -> bool {
+    lanes_of(block).fold(Lanes::none(), |any, lanes| any | kind(lanes)).is_any()
 }
 
 /// Returns whether any byte is of a kind together with the one behind it; `next` is the block one byte later.
 #[inline]
-pub fn has_pair(block: &[u8; BLOCK], next: &[u8; BLOCK], kind: impl Fn(u64, u64) -> u64) -> bool {
-    let pairs = words_of(block).zip(words_of(next));
-    pairs.fold(0, |any, (word, next)| any | kind(word, next)) != 0
+pub fn has_pair(
+    block: &[u8; BLOCK],
+    next: &[u8; BLOCK],
+    kind: impl Fn(Lanes, Lanes) -> Lanes,
+) -> bool {
+    let pairs = lanes_of(block).zip(lanes_of(next));
+    pairs.fold(Lanes::none(), |any, (lanes, next)| any | kind(lanes, next)).is_any()
+}
+
+/// Returns which bytes of the block that begins at `at` are of a kind; what is behind the end of the text is
+/// `filler`. `None` when there is nothing.
+#[inline]
+pub fn bits_at(bytes: &[u8], at: usize, filler: u8, kind: impl Fn(Lanes) -> Lanes) -> Option<u64> {
+    let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
+    let last;
+    let block = match rest.first_chunk() {
+        Some(block) => block,
+        None => {
+            last = filled(rest, filler);
+            &last
+        }
+    };
+    Some(bits(block, kind))
 }
 
 /// Returns where the first byte of a kind is.
 #[inline]
-pub fn first(bytes: &[u8], filler: u8, kind: impl Fn(u64) -> u64) -> Option<usize> {
+pub fn first(bytes: &[u8], filler: u8, kind: impl Fn(Lanes) -> Lanes) -> Option<usize> {
     let mut at = 0;
     loop {
-        let block = block_at(bytes, at, filler)?;
-        // Most blocks have none, which is sooner found out than where they are.
-        if has_any(&block, &kind) {
-            return Some(at + bits(&block, &kind).trailing_zeros() as usize);
+        let found = bits_at(bytes, at, filler, &kind)?;
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize);
         }
         at += BLOCK;
     }
 }
 
 #[inline]
-fn words_of(block: &[u8; BLOCK]) -> impl DoubleEndedIterator<Item = u64> {
-    let (words, _) = block.as_chunks::<WORD>();
-    words.iter().map(|word| u64::from_le_bytes(*word))
+fn lanes_of(block: &[u8; BLOCK]) -> impl DoubleEndedIterator<Item = Lanes> {
+    let (chunks, _) = block.as_chunks::<{ Lanes::COUNT }>();
+    chunks.iter().map(Lanes::new)
 }
-
-/// Returns the block that begins at `at`; what is behind the end of the text is `filler`. `None` when there is
-/// nothing.
-#[inline]
-pub fn block_at(bytes: &[u8], at: usize, filler: u8) -> Option<[u8; BLOCK]> {
-    let rest = bytes.get(at..)?;
-    if let Some(block) = rest.first_chunk::<BLOCK>() {
-        return Some(*block);
-    }
+/// Returns the last bytes of a text as a block.
+fn filled(bytes: &[u8], filler: u8) -> [u8; BLOCK] {
     let mut block = [filler; BLOCK];
-    if let Some(start) = block.get_mut(..rest.len()) {
-        start.copy_from_slice(rest);
+    for (place, byte) in block.iter_mut().zip(bytes) {
+        *place = *byte;
     }
-    (!rest.is_empty()).then_some(block)
+    block
 }
 
 #[cfg(test)]
@@ -73,22 +80,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::words;
 
     proptest! {
         #[test]
         fn each_bit_is_a_byte(bytes in proptest::collection::vec(any::<u8>(), 65)) {
-            let block = block_at(&bytes, 0, 0).unwrap();
-            let next = block_at(&bytes, 1, 0).unwrap();
-            let kind = |word| words::below(word, b'0') | words::equal(word, 0xC2);
+            let block = bytes.first_chunk().unwrap();
+            let next = bytes.last_chunk().unwrap();
+            let kind = |lanes: Lanes| lanes.below(b'0') | lanes.equal(0xC2);
             let is = |byte: u8| byte < b'0' || byte == 0xC2;
             for (at, byte) in bytes.iter().take(BLOCK).enumerate() {
-                prop_assert_eq!(bits(&block, kind) >> at & 1 == 1, is(*byte));
+                prop_assert_eq!(bits(block, kind) >> at & 1 == 1, is(*byte));
             }
-            prop_assert_eq!(has_any(&block, kind), bits(&block, kind) != 0);
-            let pair = |word, next| words::below(word, 9) & words::at_least(next, 99);
+            prop_assert_eq!(has_any(block, kind), bits(block, kind) != 0);
+            let pair = |lanes: Lanes, next: Lanes| lanes.below(9) & next.at_least(99);
             let is_there = bytes.windows(2).any(|pair| pair[0] < 9 && pair[1] >= 99);
-            prop_assert_eq!(has_pair(&block, &next, pair), is_there);
+            prop_assert_eq!(has_pair(block, next, pair), is_there);
             for from in [0, 1, 60, 65] {
                 let text = &bytes[from..];
                 prop_assert_eq!(first(text, b'0', kind), text.iter().position(|it| is(*it)));
@@ -98,8 +104,9 @@ mod tests {
 
     #[test]
     fn the_last_block_is_filled() {
-        assert_eq!(block_at(b"ab", 0, b' ').unwrap()[..3], *b"ab ");
-        assert_eq!(block_at(b"ab", 1, b'-').unwrap()[..3], *b"b--");
-        assert_eq!((block_at(b"ab", 2, 0), block_at(b"ab", 3, 0)), (None, None));
+        let is_a = |lanes: Lanes| lanes.equal(b'a');
+        assert_eq!(bits_at(b"ab", 0, b' ', is_a), Some(1));
+        assert_eq!(bits_at(b"ba", 1, b'a', is_a), Some(u64::MAX));
+        assert_eq!((bits_at(b"ab", 2, 0, is_a), bits_at(b"ab", 3, 0, is_a)), (None, None));
     }
 }

@@ -17,6 +17,7 @@
 pub mod blocks;
 pub mod growth;
 pub mod json;
+pub mod lanes;
 pub mod names;
 pub mod text;
 pub mod words;

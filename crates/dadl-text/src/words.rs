@@ -3,7 +3,8 @@
 //! What is found is told by the highest bit of each byte; the first byte has the lowest bits.
 
 const EACH: u64 = 0x0101_0101_0101_0101;
-const TOPS: u64 = EACH * 0x80;
+/// The highest bit of each byte.
+pub(crate) const TOPS: u64 = EACH * 0x80;
 const LOWS: u64 = EACH * 0x7F;
 
 /// The bytes of a number.
@@ -31,11 +32,12 @@ pub fn at_least(word: u64, bound: u8) -> u64 {
     (carried | word) & TOPS
 }
 
-/// Returns whether a byte is less than `bound`, which is ASCII.
+/// Returns one bit for each byte whose highest bit is set, as the others are not; the first byte has the lowest one.
 #[inline]
-pub fn has_below(word: u64, bound: u8) -> bool {
-    // What is less borrows from its highest bit, which was not set; without one, none borrows.
-    word.wrapping_sub(EACH * u64::from(bound)) & !word & TOPS != 0
+pub fn each_bit(tops: u64) -> u8 {
+    /// Gathers the lowest bit of each of eight bytes in the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    (((tops & TOPS) >> 7).wrapping_mul(GATHER) >> 56) as u8
 }
 
 /// Returns which byte the lowest bit of those that are set belongs to.
@@ -59,7 +61,8 @@ mod tests {
             let word = u64::from_le_bytes(bytes);
             let found = equal(word, byte).to_le_bytes();
             prop_assert_eq!(found, bytes.map(|it| if it == byte { 0x80 } else { 0 }));
-            prop_assert_eq!(has_below(word, byte), bytes.iter().any(|it| *it < byte));
+            let each = (0..WORD).map(|at| u8::from(bytes[at] == byte) << at).sum::<u8>();
+            prop_assert_eq!(each_bit(u64::from_le_bytes(found)), each);
             let least = bytes.map(|it| if it < byte { 0 } else { 0x80 });
             prop_assert_eq!(at_least(word, byte).to_le_bytes(), least);
             prop_assert_eq!(below(word, byte).to_le_bytes(), least.map(|it| it ^ 0x80));

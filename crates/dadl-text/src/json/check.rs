@@ -57,9 +57,8 @@ impl<'text> Marks<'text> {
         while self.bits == 0 {
             self.base = self.next;
             // The filler is no mark.
-            let block = blocks::block_at(self.text, self.base, b' ')?;
+            self.bits = blocks::bits_at(self.text, self.base, b' ', escaped)?;
             self.next += BLOCK;
-            self.bits = blocks::bits(&block, escaped);
         }
         let at = self.base + self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;
@@ -117,15 +116,27 @@ impl Grammar {
     /// Takes the tokens between two marks.
     #[inline]
     fn tokens(&mut self, text: &[u8], from: usize, to: usize) -> Option<()> {
+        if to - from == 1 {
+            // Most often one stands between two strings.
+            let byte = *text.get(from)?;
+            if byte == b':' && self.expected == Expected::Colon {
+                self.expected = Expected::Value;
+                return Some(());
+            }
+            if byte == b',' && self.expected == Expected::End {
+                return self.comma();
+            }
+        }
+        self.any_tokens(text, from, to)
+    }
+
+    fn any_tokens(&mut self, text: &[u8], from: usize, to: usize) -> Option<()> {
         let mut at = from;
         while at < to {
             let byte = *text.get(at)?;
             at += 1;
             match (byte, self.expected) {
-                (b',', Expected::End) => {
-                    let is_object = *self.open.last()? == b'}';
-                    self.expected = if is_object { Expected::Name } else { Expected::Value };
-                }
+                (b',', Expected::End) => self.comma()?,
                 (b':', Expected::Colon) => self.expected = Expected::Value,
                 (b' ', _) => self.spaced = true,
                 (b'{', Expected::Value | Expected::ValueOrEnd) => {
@@ -146,6 +157,13 @@ impl Grammar {
                 _ => return None,
             }
         }
+        Some(())
+    }
+
+    #[inline]
+    fn comma(&mut self) -> Option<()> {
+        let is_object = *self.open.last()? == b'}';
+        self.expected = if is_object { Expected::Name } else { Expected::Value };
         Some(())
     }
 

@@ -2,20 +2,24 @@
 
 use crate::{
     blocks::{self, BLOCK},
-    growth, words,
+    growth,
+    lanes::Lanes,
 };
 
 /// A short text, in bytes.
 const SHORT: usize = BLOCK;
 
 /// So many bytes of a text are written at once.
-const PIECE: usize = 256;
+const PIECE: usize = 4 * BLOCK;
 
 /// A byte takes six at most.
 const LONGEST_ESCAPE: usize = 6;
 
-/// What a piece takes, and eight bytes that are written beyond.
-const ROOM: usize = PIECE * LONGEST_ESCAPE + 8;
+/// So many bytes are copied at once.
+const STEP: usize = 16;
+
+/// What a piece takes, and what is written beyond.
+const ROOM: usize = PIECE * LONGEST_ESCAPE + STEP;
 
 /// Returns a text as a JSON string, in a block of its length.
 pub fn quote_text(text: &str) -> String {
@@ -35,7 +39,7 @@ pub fn quoted_length(text: &str) -> usize {
 }
 
 fn more_of_block(block: &[u8; BLOCK]) -> usize {
-    if blocks::has_any(block, |word| words::below(word, b' ')) {
+    if blocks::has_any(block, |lanes| lanes.below(b' ')) {
         return block.iter().map(|byte| more_of(*byte)).sum();
     }
     blocks::bits(block, escaped).count_ones() as usize
@@ -57,77 +61,93 @@ pub(super) fn append_escaped(text: &str, out: &mut Vec<u8>) {
         return growth::append_to(out, bytes);
     }
     let mut room = [0; ROOM];
-    for piece in bytes.chunks(PIECE) {
-        let length = escape_piece(piece, &mut room);
+    for start in (0..bytes.len()).step_by(PIECE) {
+        let length = escape_piece(bytes, start, &mut room);
         growth::append_to(out, room.get(..length).unwrap_or_default());
     }
 }
 
 /// Tells the bytes that have an escape.
 #[inline]
-pub(super) fn escaped(word: u64) -> u64 {
-    words::equal(word, b'"') | words::equal(word, b'\\') | words::below(word, b' ')
+pub(super) fn escaped(lanes: Lanes) -> Lanes {
+    lanes.equal(b'"') | lanes.equal(b'\\') | lanes.below(b' ')
 }
 
-/// Writes a piece of a text; returns how many bytes it has now.
-fn escape_piece(piece: &[u8], room: &mut [u8; ROOM]) -> usize {
-    let (words, rest) = piece.as_chunks::<8>();
+/// Writes the piece of a text that begins at `start`; returns how many bytes it has now.
+fn escape_piece(text: &[u8], start: usize, room: &mut [u8; ROOM]) -> usize {
+    let end = text.len().min(start + PIECE);
     let mut to = 0;
-    for bytes in words {
-        let word = u64::from_le_bytes(*bytes);
-        if words::has_below(word, b' ') {
-            to = bytes.iter().fold(to, |to, byte| escape_byte(*byte, room, to));
-            continue;
-        }
-        let mut marks = words::equal(word, b'"') | words::equal(word, b'\\');
-        // How many bits of the word are written.
-        let mut done = 0;
+    // What is before has been written.
+    let mut from = start;
+    for base in (start..end).step_by(BLOCK) {
+        let mut marks = blocks::bits_at(text, base, b' ', escaped).unwrap_or_default();
         while marks != 0 {
-            // A quote or a backslash stays, behind a backslash.
-            let at = marks.trailing_zeros() - 7;
-            place(word >> done, room, to);
-            to += (at - done) as usize / 8;
-            place(u64::from(b'\\'), room, to);
-            to += 1;
-            done = at;
+            let mark = base + marks.trailing_zeros() as usize;
             marks &= marks - 1;
+            to = copy(text, from, mark, room, to);
+            let byte = text.get(mark).copied().unwrap_or_default();
+            from = mark;
+            if byte < b' ' {
+                to = escape_control(byte, room, to);
+                from += 1;
+            } else {
+                // A quote or a backslash stays, behind a backslash.
+                place(u128::from(b'\\'), room, to);
+                to += 1;
+            }
         }
-        place(word >> done, room, to);
-        to += 8 - done as usize / 8;
     }
-    rest.iter().fold(to, |to, byte| escape_byte(*byte, room, to))
+    copy(text, from, end, room, to)
 }
 
-/// Puts the bytes of a word at `to`.
+/// Writes a text from `from` to `end` as it is; returns where the next byte comes.
 #[inline]
-fn place(word: u64, room: &mut [u8; ROOM], to: usize) {
-    if let Some(place) = room.get_mut(to..).and_then(|rest| rest.first_chunk_mut::<8>()) {
-        *place = word.to_le_bytes();
+fn copy(text: &[u8], from: usize, end: usize, room: &mut [u8; ROOM], to: usize) -> usize {
+    let mut at = from;
+    loop {
+        // What is written beyond the end is written over.
+        place(bytes_at(text, at), room, to + (at - from));
+        at += STEP;
+        if at >= end {
+            return to + (end - from);
+        }
     }
 }
 
-/// Writes one byte at `to`; returns where the next one comes.
-fn escape_byte(byte: u8, room: &mut [u8; ROOM], to: usize) -> usize {
-    let short = match byte {
-        b'"' | b'\\' => byte,
-        b'\n' => b'n',
-        b'\r' => b'r',
-        b'\t' => b't',
-        0x08 => b'b',
-        0x0C => b'f',
-        0..0x20 => {
-            let digit = |digit: u8| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
-            let escape = [b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15), 0, 0];
-            place(u64::from_le_bytes(escape), room, to);
-            return to + LONGEST_ESCAPE;
-        }
+/// Returns the next bytes of a text; what is behind its end is zero.
+#[inline]
+fn bytes_at(text: &[u8], at: usize) -> u128 {
+    let rest = text.get(at..).unwrap_or_default();
+    match rest.first_chunk() {
+        Some(bytes) => u128::from_le_bytes(*bytes),
+        None => rest.iter().rev().fold(0, |all, byte| all << 8 | u128::from(*byte)),
+    }
+}
+
+/// Puts bytes at `to`.
+#[inline]
+fn place(bytes: u128, room: &mut [u8; ROOM], to: usize) {
+    if let Some(place) = room.get_mut(to..).and_then(|rest| rest.first_chunk_mut::<STEP>()) {
+        *place = bytes.to_le_bytes();
+    }
+}
+
+/// Writes a control at `to`; returns where the next byte comes.
+fn escape_control(control: u8, room: &mut [u8; ROOM], to: usize) -> usize {
+    let digit = |digit: u8| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+    let (escape, length) = match control {
+        b'\n' => (*b"\\n\0\0\0\0\0\0", 2),
+        b'\r' => (*b"\\r\0\0\0\0\0\0", 2),
+        b'\t' => (*b"\\t\0\0\0\0\0\0", 2),
+        0x08 => (*b"\\b\0\0\0\0\0\0", 2),
+        0x0C => (*b"\\f\0\0\0\0\0\0", 2),
         _ => {
-            place(u64::from(byte), room, to);
-            return to + 1;
+            let (high, low) = (digit(control >> 4), digit(control & 15));
+            ([b'\\', b'u', b'0', b'0', high, low, 0, 0], LONGEST_ESCAPE)
         }
     };
-    place(u64::from(b'\\') | (u64::from(short) << 8), room, to);
-    to + 2
+    place(u64::from_le_bytes(escape).into(), room, to);
+    to + length
 }
 
 #[cfg(test)]

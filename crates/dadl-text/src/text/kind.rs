@@ -1,6 +1,6 @@
 //! What each character may do, by itself and beside its neighbours.
 
-use crate::{blocks, words};
+use crate::{blocks, lanes::Lanes};
 
 /// What a character is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,10 +73,9 @@ pub(super) fn is_plain(text: &str) -> bool {
 
 /// Returns the same of ASCII.
 fn is_plain_ascii(bytes: &[u8]) -> bool {
-    let other = |word| {
-        let control = words::below(word, b' ');
-        let layout = words::equal(word, b'\n') | words::equal(word, b'\t');
-        (control & !layout) | words::at_least(word, 0x7F)
+    let other = |lanes: Lanes| {
+        let layout = lanes.equal(b'\n') | lanes.equal(b'\t');
+        (lanes.below(b' ') & !layout) | lanes.at_least(0x7F)
     };
     blocks::first(bytes, b' ', other).is_none()
 }
