@@ -15,7 +15,9 @@ const USUAL_CONNECTIONS: usize = 512;
 pub struct ConnectionBounds {
     /// How many there are at once; half of the file descriptors of the process unless it is said.
     pub most: Option<usize>,
-    /// How long a client may take for the fields of a request, silence between requests included.
+    /// How long a client may say nothing between requests.
+    pub silence: Duration,
+    /// How long a client may take for the fields of a request, and may say nothing before the first one.
     pub head: Duration,
     /// How long a client may take for the body of a message.
     pub body: Duration,
@@ -31,6 +33,9 @@ impl Default for ConnectionBounds {
     fn default() -> Self {
         Self {
             most: None,
+            // Longer than clients keep connections that they do not use, usually 90 s: one that ends while a request is
+            // on its way is an error to its sender.
+            silence: Duration::from_secs(120),
             head: Duration::from_secs(30),
             body: Duration::from_secs(30),
             patience: Duration::from_secs(60),

@@ -1,7 +1,7 @@
 //! Connections of HTTP clients: who has a place, how slow a client may be, and how they end.
 //!
-//! A connection is bounded in every state. Between requests and while the fields of one arrive, by
-//! [`ConnectionBounds::head`]; while a body arrives, by the time or the pace of it; while an answer
+//! A connection is bounded in every state. Between requests, by [`ConnectionBounds::silence`]; while the fields of one
+//! arrive, by [`ConnectionBounds::head`]; while a body arrives, by the time or the pace of it; while an answer
 //! is written, by the pace at which it is taken; and in all by [`ConnectionBounds::life`], after
 //! which it ends with the request that is being answered. What lasts as long as it is wanted, such
 //! as a stream of events, ends when it is wanted no more.
@@ -10,7 +10,7 @@ use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -22,6 +22,7 @@ use super::{
     http::{HttpEndpoint, HttpOptions, MCP_PATH, ServedPaths},
     request_owner::ConnectionPeer,
     shutdown::{GracefulShutdown, LAST_ANSWERS, STREAM_ENDING},
+    silence::{ConnectionTurns, SilenceBounds, SilenceTimer},
     slow_peers::{ClientHaste, GuardedStream, PeerPace},
 };
 
@@ -141,9 +142,12 @@ async fn converse(
     let place = Arc::clone(&peer.place);
     let haste = ClientHaste::default();
     let hurry = haste.clone();
+    let turns = ConnectionTurns::default();
+    let of_server = turns.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let endpoint = Arc::clone(&endpoint);
         request.extensions_mut().insert(peer.clone());
+        let turn = of_server.begin();
         let pause = hurry.pause();
         let client = peer.client();
         async move {
@@ -153,20 +157,23 @@ async fn converse(
                 }
                 endpoint.lanes().hasty.pass(&client).await;
             }
-            Ok::<_, Infallible>(endpoint.answer(request).await)
+            Ok::<_, Infallible>(endpoint.answer(request).await.map(|body| body.during(turn)))
         }
     });
-    let (head, life, pace) = if place.is_at_door() {
-        (AT_DOOR, AT_DOOR, PeerPace { patience: AT_DOOR, ..bounds.pace() })
+    let (silence, life, pace) = if place.is_at_door() {
+        let silence = SilenceBounds { silence: AT_DOOR, head: AT_DOOR };
+        (silence, AT_DOOR, PeerPace { patience: AT_DOOR, ..bounds.pace() })
     } else {
-        (bounds.head, bounds.life, bounds.pace())
+        let silence = SilenceBounds { silence: bounds.silence, head: bounds.head };
+        (silence, bounds.life, bounds.pace())
     };
+    let stream = GuardedStream::new(stream, pace, SilenceTimer::new(turns, silence), haste);
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head)
+        // The stream has two bounds for it.
+        .header_read_timeout(None)
         .max_buf_size(BUFFER)
         .keep_alive(!place.is_at_door())
-        .serve_connection(TokioIo::new(GuardedStream::new(stream, pace, haste)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),

@@ -59,6 +59,7 @@ mod server_resources;
 mod sessions;
 mod shown_tools;
 mod shutdown;
+mod silence;
 mod slow_peers;
 mod stdio;
 mod stream_opening;

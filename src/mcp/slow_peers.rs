@@ -23,6 +23,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use super::silence::SilenceTimer;
+
 /// How slow a peer may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PeerPace {
@@ -101,17 +103,18 @@ impl ClientHaste {
     }
 }
 
-/// A stream of bytes that fails when the peer does not take what is written.
+/// A stream of bytes that fails when the peer does not take what is written, or does not say what it begins.
 #[derive(Debug)]
 pub(super) struct GuardedStream<S> {
     inner: S,
     writing: PaceTimer,
+    reading: SilenceTimer,
     haste: ClientHaste,
 }
 
 impl<S> GuardedStream<S> {
-    pub(super) fn new(inner: S, pace: PeerPace, haste: ClientHaste) -> Self {
-        Self { inner, writing: PaceTimer::new(pace), haste }
+    pub(super) fn new(inner: S, pace: PeerPace, reading: SilenceTimer, haste: ClientHaste) -> Self {
+        Self { inner, writing: PaceTimer::new(pace), reading, haste }
     }
 
     fn written(
@@ -136,11 +139,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
-        if read.is_pending() {
-            self.haste.waited.store(true, Ordering::Relaxed);
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.inner).poll_read(context, buffer) {
+            Poll::Pending => {
+                self.haste.waited.store(true, Ordering::Relaxed);
+                self.reading.poll(context).map(Err)
+            }
+            read => {
+                if buffer.filled().len() > before {
+                    self.reading.came();
+                }
+                read
+            }
         }
-        read
     }
 }
 
@@ -222,16 +233,25 @@ where
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
-    use super::*;
+    use super::{
+        super::silence::{ConnectionTurns, SilenceBounds},
+        *,
+    };
 
     const PACE: PeerPace = PeerPace { patience: Duration::from_secs(60), least: 100 };
+
+    fn guarded(stream: DuplexStream, pace: PeerPace) -> GuardedStream<DuplexStream> {
+        let bounds = SilenceBounds { silence: pace.patience, head: pace.patience };
+        let silence = SilenceTimer::new(ConnectionTurns::default(), bounds);
+        GuardedStream::new(stream, pace, silence, ClientHaste::default())
+    }
 
     /// Lets a peer take `bytes` every `pause` and returns after how many seconds it is given up.
     async fn given_up(bytes: usize, pause: u64) -> Option<u64> {
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut guarded = GuardedStream::new(ours, PACE, ClientHaste::default());
+        let mut guarded = guarded(ours, PACE);
         let start = Instant::now();
         let reading = tokio::spawn(async move {
             let mut buffer = vec![0; bytes];
@@ -266,7 +286,7 @@ mod tests {
         assert_eq!(given_up(64, 1).await.is_none(), 64 >= PACE.least);
         let fast = PeerPace { least: 50, ..PACE };
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut guarded = GuardedStream::new(ours, fast, ClientHaste::default());
+        let mut guarded = guarded(ours, fast);
         let reading = tokio::spawn(async move {
             let (mut buffer, mut all) = (vec![0; 64], 0);
             while let Ok(count @ 1..) = theirs.read(&mut buffer).await {

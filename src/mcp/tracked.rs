@@ -14,6 +14,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use super::{
     connection_slots::{ConnectionPhase, ConnectionSlot},
     shutdown::{GracefulShutdown, UnderWay},
+    silence::ServerTurn,
 };
 
 /// The last thing that a stream of events says.
@@ -27,6 +28,7 @@ pub(super) struct TrackedBody {
     is_over: bool,
     place: Arc<ConnectionSlot>,
     _under_way: UnderWay,
+    turn: Option<ServerTurn>,
 }
 
 impl TrackedBody {
@@ -35,7 +37,13 @@ impl TrackedBody {
         place: Arc<ConnectionSlot>,
         under_way: UnderWay,
     ) -> Self {
-        Self { body, end: None, is_over: false, place, _under_way: under_way }
+        Self { body, end: None, is_over: false, place, _under_way: under_way, turn: None }
+    }
+
+    /// Lets the turn of the server last until the answer is over.
+    pub(super) fn during(mut self, turn: ServerTurn) -> Self {
+        self.turn = Some(turn);
+        self
     }
 
     /// Ends the body when nothing new begins.

@@ -74,6 +74,23 @@ async fn silence_trickling_and_half_a_request_end_the_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_outlives_the_time_for_which_clients_keep_one_that_they_do_not_use() {
+    let site = site("http://127.0.0.1:9/", |_| {}).await;
+    let mut stream = TcpStream::connect(site.address).await.unwrap();
+    let mut answer = [0; 4096];
+    for _ in 0..3 {
+        stream.write_all(HEALTH).await.unwrap();
+        let length = stream.read(&mut answer).await.unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+        tokio::time::pause();
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        tokio::time::resume();
+    }
+    tokio::time::pause();
+    assert_eq!(until_closed(&mut stream).await, "");
+}
+
+#[tokio::test]
 async fn requests_that_do_not_wait_are_answered_in_their_order() {
     let site = site("http://127.0.0.1:9/", |_| {}).await;
     let session = site.session(json!({})).await;
@@ -205,7 +222,7 @@ async fn health_is_answered_although_all_connections_work() {
 #[tokio::test]
 async fn an_old_connection_ends_between_requests_and_no_stream_is_cut() {
     let site = site("http://127.0.0.1:9/", |bounds| {
-        (bounds.life, bounds.head) = (Duration::from_millis(50), Duration::from_secs(3600));
+        (bounds.life, bounds.silence) = (Duration::from_millis(50), Duration::from_secs(3600));
     })
     .await;
     let session = site.session(json!({})).await;
