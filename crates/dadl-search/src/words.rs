@@ -4,9 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet, sync::OnceLock};
 
 use dadl_text::names::split_words;
 use frostem::{Algorithm, Stemmer};
-use icu_normalizer::{
-    DecomposingNormalizerBorrowed, properties::CanonicalCombiningClassMapBorrowed,
-};
+use unicode_normalization::{UnicodeNormalization as _, char::canonical_combining_class};
 
 /// Longer words are no words that anybody asks for.
 const MOST_LETTERS: usize = 40;
@@ -82,9 +80,8 @@ fn plain(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
-    let normalizer = DecomposingNormalizerBorrowed::new_nfkd();
     let mut plain = String::with_capacity(text.len());
-    for letter in normalizer.normalize_iter(text.chars()) {
+    for letter in text.nfkd() {
         match letter {
             // Marks of Latin, Greek and Cyrillic letters; hyphens and joints that nobody sees.
             '\u{300}'..='\u{36f}'
@@ -115,7 +112,7 @@ fn plain(text: &str) -> Cow<'_, str> {
 
 /// Returns whether a character is a sign on the letter before it, and parts no words.
 fn is_mark(letter: char) -> bool {
-    !letter.is_ascii() && CanonicalCombiningClassMapBorrowed::new().get32_u8(u32::from(letter)) != 0
+    !letter.is_ascii() && canonical_combining_class(letter) != 0
 }
 
 /// Returns the stems of a text, each once: what a search knows of it.
