@@ -20,6 +20,7 @@ use super::{
     connection_slots::{ConnectionSlots, host_of},
     connection_threads::ConnectionThreads,
     http::{HttpEndpoint, HttpOptions, MCP_PATH, ServedPaths},
+    kept_timer::SharedTimer,
     request_owner::ConnectionPeer,
     shutdown::{GracefulShutdown, LAST_ANSWERS, STREAM_ENDING},
     silence::{ConnectionTurns, SilenceBounds, SilenceTimer},
@@ -102,7 +103,8 @@ pub(crate) async fn serve_paths(
         match accepted {
             Ok((stream, client)) => {
                 let place = Arc::new(places.take(client));
-                let peer = ConnectionPeer { host: host_of(client).into(), place };
+                let host = host_of(client).into();
+                let peer = ConnectionPeer { host, place, timer: SharedTimer::default() };
                 let (endpoint, ending) = (Arc::clone(&endpoint), ending.clone());
                 let converse = move |stream| converse(stream, peer, endpoint, bounds, ending);
                 if let Err(error) = threads.serve(stream, &connections, converse) {

@@ -355,7 +355,8 @@ impl HttpEndpoint {
         if parts.method == Method::POST && batch::is_batch(&body) {
             return Box::pin(self.batch(parts, &body)).await;
         }
-        let plain = PlainAnswer::default();
+        let peer = parts.extensions.get::<ConnectionPeer>();
+        let plain = PlainAnswer::new(peer.map(|peer| peer.timer.clone()).unwrap_or_default());
         parts.extensions.insert(plain.clone());
         let is_json = is_json(&parts.headers);
         let session = session_of(&parts).map(|session| self.sessions.has(session));

@@ -31,6 +31,7 @@ mod host_questions;
 mod http;
 mod instructions;
 mod json_rpc;
+mod kept_timer;
 mod known_values;
 mod lines;
 mod listed_resources;

@@ -17,15 +17,27 @@ use rmcp::{
     model::{ClientJsonRpcMessage, GetExtensions as _, JsonRpcMessage, ServerJsonRpcMessage},
     transport::streamable_http_server::session::ServerSseMessage,
 };
+use tokio::time::Instant;
+
+use super::kept_timer::SharedTimer;
 
 /// How long an answer may take that comes without a stream.
 const WITHIN: Duration = Duration::from_secs(1);
 
 /// Where the answer to a request is put that needs no stream; a clone is the same place.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PlainAnswer(Arc<OnceLock<Arc<ServerJsonRpcMessage>>>);
+pub(super) struct PlainAnswer {
+    place: Arc<OnceLock<Arc<ServerJsonRpcMessage>>>,
+    /// The timer of the connection, which has one request at a time.
+    timer: SharedTimer,
+}
 
 impl PlainAnswer {
+    /// Makes a place for the answer to a request that came on a connection which has this timer.
+    pub(super) fn new(timer: SharedTimer) -> Self {
+        Self { place: Arc::default(), timer }
+    }
+
     /// Returns the place for the answer to a request, where its client takes a plain one.
     pub(super) fn wanted(message: &ClientJsonRpcMessage) -> Option<Self> {
         let JsonRpcMessage::Request(request) = message else { return None };
@@ -34,7 +46,7 @@ impl PlainAnswer {
 
     /// Returns the answer, if it needs no stream.
     pub(super) fn get(&self) -> Option<&ServerJsonRpcMessage> {
-        self.0.get().map(|message| &**message)
+        self.place.get().map(|message| &**message)
     }
 }
 
@@ -46,7 +58,7 @@ pub(super) async fn settled(
 ) -> impl Stream<Item = ServerSseMessage> + Send + Sync + 'static {
     let mut events = Box::pin(events);
     let mut seen = Vec::new();
-    if let Some(PlainAnswer(place)) = wanted {
+    if let Some(PlainAnswer { place, timer }) = wanted {
         let first = async {
             while let Some(event) = events.next().await {
                 let message = event.message.clone();
@@ -58,8 +70,12 @@ pub(super) async fn settled(
             }
             None
         };
-        let first = tokio::time::timeout(WITHIN, first).await;
-        if let Ok(Some(answer)) = first
+        let first = tokio::select! {
+            biased;
+            first = first => first,
+            () = timer.until(Instant::now() + WITHIN) => None,
+        };
+        if let Some(answer) = first
             && matches!(&*answer, JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))
         {
             seen.clear();

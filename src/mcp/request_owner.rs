@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rmcp::model::Extensions;
 
-use super::{connection_slots::ConnectionSlot, sessions::InSession};
+use super::{connection_slots::ConnectionSlot, kept_timer::SharedTimer, sessions::InSession};
 use crate::{live::StreamOwner, shares::ClientKey};
 
 /// The other end of the connection on which a request came.
@@ -14,6 +14,8 @@ pub(super) struct ConnectionPeer {
     /// Whose connection it is.
     pub(super) host: Arc<str>,
     pub(super) place: Arc<ConnectionSlot>,
+    /// For what its requests wait for, one after the other.
+    pub(super) timer: SharedTimer,
 }
 
 impl ConnectionPeer {

@@ -5,16 +5,17 @@
 
 use std::{
     io,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
+
+use super::kept_timer::KeptTimer;
 
 /// How long a client may take while it is its turn.
 #[derive(Debug, Clone, Copy)]
@@ -64,13 +65,12 @@ pub(super) struct SilenceTimer {
     turn: u32,
     has_begun: bool,
     end: Option<Instant>,
-    /// Set for this turn or for one before: it need not be set again for each request.
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: KeptTimer,
 }
 
 impl SilenceTimer {
     pub(super) fn new(turns: ConnectionTurns, bounds: SilenceBounds) -> Self {
-        Self { turns, bounds, turn: 0, has_begun: false, end: None, timer: None }
+        Self { turns, bounds, turn: 0, has_begun: false, end: None, timer: KeptTimer::default() }
     }
 
     /// Notes that something has come.
@@ -88,17 +88,7 @@ impl SilenceTimer {
         }
         let bound = if self.turn == 0 { self.bounds.head } else { self.bounds.silence };
         let end = *self.end.get_or_insert_with(|| Instant::now() + bound);
-        loop {
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
-            if timer.deadline() > end {
-                timer.as_mut().reset(end);
-            }
-            ready!(timer.as_mut().poll(context));
-            if timer.deadline() >= end {
-                return Poll::Ready(io::ErrorKind::TimedOut.into());
-            }
-            timer.as_mut().reset(end);
-        }
+        self.timer.poll_until(end, context).map(|()| io::ErrorKind::TimedOut.into())
     }
 
     fn is_clients(&mut self) -> bool {
