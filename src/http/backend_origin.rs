@@ -8,6 +8,7 @@
 use std::{borrow::Cow, sync::OnceLock};
 
 use reqwest::Client;
+use rustls::ClientConfig;
 use url::Url;
 
 use super::{
@@ -15,7 +16,9 @@ use super::{
     client_certificate::{ClientCertificate, IdentityFiles, RenewingClient},
     client_error::ClientError,
     connection_guard::ConnectionGuard,
+    runtime_clients::RuntimeClients,
     throttle::BackendThrottle,
+    tls,
 };
 use crate::{
     access::AllowedOrigin,
@@ -34,28 +37,28 @@ pub(super) struct BackendOrigin {
     /// What its answers said about how much may be asked.
     pub(super) throttle: BackendThrottle,
     /// One for each use: answers, downloads, what lasts, messages.
-    clients: [OnceLock<Result<Client, ClientError>>; 4],
+    clients: [RuntimeClients; 4],
     /// The same, where a certificate is shown.
     renewing: [RenewingClient; 4],
+    /// What all of them say to a server that asks for no certificate.
+    tls: OnceLock<Result<ClientConfig, ClientError>>,
 }
 
 impl BackendOrigin {
     /// The origin of the base URL.
     pub(super) fn own(base: &BaseUrl) -> Self {
-        let (throttle, clients, renewing) = Default::default();
-        let url = base.as_url().clone();
-        Self { url, is_own: true, has_credential: true, throttle, clients, renewing }
+        Self::new(base.as_url().clone(), true, true)
     }
 
     /// Those that the operator admits besides it.
     pub(super) fn others(allowed: &[AllowedOrigin], base: &BaseUrl) -> Vec<Self> {
         let others = allowed.iter().filter(|allowed| !allowed.is_at(base.as_url()));
-        let other = |it: &AllowedOrigin| {
-            let (throttle, clients, renewing) = Default::default();
-            let (url, has_credential) = (it.url().clone(), it.credential);
-            Self { url, is_own: false, has_credential, throttle, clients, renewing }
-        };
-        others.map(other).collect()
+        others.map(|it| Self::new(it.url().clone(), false, it.credential)).collect()
+    }
+
+    fn new(url: Url, is_own: bool, has_credential: bool) -> Self {
+        let (throttle, clients, renewing, tls) = Default::default();
+        Self { url, is_own, has_credential, throttle, clients, renewing, tls }
     }
 
     /// Returns whether a request for `url` goes here.
@@ -76,10 +79,8 @@ impl BackendOrigin {
     ) -> Result<Client, ClientError> {
         let shows = self.has_credential && self.url.scheme() == "https";
         match IdentityFiles::of(settings).filter(|_| shows) {
-            None => {
-                let client = for_purpose(&self.clients, purpose);
-                client.get_or_init(|| self.build(settings, guard, None, purpose)).clone()
-            }
+            None => for_purpose(&self.clients, purpose)
+                .client(purpose, || self.build(settings, guard, None, purpose)),
             Some(files) => {
                 for_purpose(&self.renewing, purpose).client(files, &self.url, |identity| {
                     self.build(settings, guard, Some(identity), purpose)
@@ -103,7 +104,14 @@ impl BackendOrigin {
             guard = Cow::Owned(guard.into_owned().covering(&self.url));
         }
         let key = if self.is_own { AddressKey::BaseUrl } else { AddressKey::ToolPath };
-        client::build_client(&settings, (key, &self.url, self.is_own), &guard, identity, purpose)
+        let tls = || match identity {
+            Some(_) => tls::client_config(&settings, &self.url, self.is_own, identity),
+            None => {
+                let made = || tls::client_config(&settings, &self.url, self.is_own, None);
+                self.tls.get_or_init(made).clone()
+            }
+        };
+        client::build_client(&settings, (key, &self.url), &guard, tls, purpose)
     }
 }
 

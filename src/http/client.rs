@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, redirect::Policy};
+use rustls::ClientConfig;
 use url::Url;
 
 use super::{
-    client_certificate::ClientCertificate, client_error::ClientError,
-    connection_guard::ConnectionGuard, crypto_provider::install_provider, tls,
+    client_error::ClientError, connection_guard::ConnectionGuard,
+    crypto_provider::install_provider, tls::read_certificates,
 };
 use crate::config::{AddressKey, BackendSettings, BackendTimeouts};
 
@@ -36,6 +37,12 @@ pub(crate) enum ClientPurpose {
 }
 
 impl ClientPurpose {
+    /// Returns whether each runtime has connections of its own: files move for longer than it takes to wake
+    /// another thread, and their connections are dear.
+    pub(super) fn is_of_runtime(self) -> bool {
+        matches!(self, Self::Answers | Self::Messages)
+    }
+
     /// How many connections to a backend stay open for the next request. With fewer of them than calls run
     /// at once, a burst of answers closes connections that the next calls open again.
     fn idle_connections(self, settings: &BackendSettings) -> usize {
@@ -46,17 +53,17 @@ impl ClientPurpose {
     }
 }
 
-/// Builds a client for the origin of `url`, which `key` gives, and which is that of the backend where
-/// `is_own` says so; `guard` decides where it connects. It shows `identity` to whoever asks for one.
+/// Builds a client for the origin of `url`, which `key` gives; `guard` decides where it connects, and `tls` gives the
+/// settings of TLS where the origin has it.
 ///
 /// The read timeout of the client runs from the start of a request, however long that takes to be
 /// sent; the clients for what lasts and for files leave it out: [`super::upload::UploadActivity`] takes its
 /// place, or `first_byte_timeout` and `stall_timeout` do.
 pub(crate) fn build_client(
     settings: &BackendSettings,
-    (key, url, is_own): (AddressKey, &Url, bool),
+    (key, url): (AddressKey, &Url),
     guard: &ConnectionGuard,
-    identity: Option<&ClientCertificate>,
+    tls: impl FnOnce() -> Result<ClientConfig, ClientError>,
     purpose: ClientPurpose,
 ) -> Result<Client, ClientError> {
     install_provider();
@@ -75,11 +82,11 @@ pub(crate) fn build_client(
         builder.read_timeout(read)
     };
     builder = if url.scheme() == "https" {
-        builder.tls_backend_preconfigured(tls::client_config(settings, url, is_own, identity)?)
+        builder.tls_backend_preconfigured(tls()?)
     } else {
         if let Some(path) = &settings.ca_file {
             // A mistake is told all the same.
-            tls::read_certificates(path)?;
+            read_certificates(path)?;
         }
         // A plain backend needs no certificates; redirects to TLS are another origin.
         builder.tls_certs_only([])

@@ -28,6 +28,7 @@ mod rate_limiter;
 mod reachability;
 mod redirect;
 pub(crate) mod retry;
+mod runtime_clients;
 pub(crate) mod throttle;
 pub(crate) mod tls;
 pub(crate) mod under_way;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use dadl_mcp::{config::BackendSettings, outcome::AnswerPayload};
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
 use crate::{
     api::api,
@@ -77,6 +78,19 @@ async fn a_request_carries_the_credential_and_only_what_was_asked_for() {
     assert!(requests[0].contains(&format!("cookie: session={TOKEN}\r\n")), "{}", requests[0]);
     assert!(requests[0].ends_with("\r\n\r\n{\"name\":\"a\"}"), "{}", requests[0]);
     assert!(!requests[1].contains("content-type"), "{}", requests[1]);
+}
+
+#[test]
+fn a_call_needs_no_connection_of_a_runtime_that_stands_still() {
+    let api = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let upstream = api.block_on(Upstream::start(vec![Answer::json(200, "[1]")]));
+    let bench = bench(&upstream.url());
+    let [one, other] =
+        [(); 2].map(|()| Builder::new_current_thread().enable_all().build().unwrap());
+    for runtime in [&one, &other, &one, &other] {
+        assert_eq!(runtime.block_on(bench.value("get", json!({}))), json!([1]));
+    }
+    assert_eq!(upstream.requests().len(), 4);
 }
 
 #[tokio::test]

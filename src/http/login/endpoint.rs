@@ -21,7 +21,7 @@ use crate::{
     config::{AddressKey, BackendSettings},
     http::{
         client, client_certificate::IdentityFiles, client_error::ClientError,
-        connection_guard::ConnectionGuard,
+        connection_guard::ConnectionGuard, tls,
     },
     outcome,
     secrets::Secrets,
@@ -162,18 +162,13 @@ impl TokenEndpoint {
         let mut settings = settings.clone();
         settings.tls_skip_verify &= url.host() == base.as_url().host();
         let is_own = url.origin() == base.as_url().origin();
-        let place = (AddressKey::TokenUrl, &url, is_own);
         let files = IdentityFiles::of(&settings).filter(|_| is_own && url.scheme() == "https");
         let identity =
             files.map(|files| files.read(&url)).transpose().map_err(ClientError::from)?;
-        let identity = identity.as_ref();
-        let client = client::build_client(
-            &settings,
-            place,
-            guard,
-            identity,
-            client::ClientPurpose::Answers,
-        )?;
+        let tls = || tls::client_config(&settings, &url, is_own, identity.as_ref());
+        let place = (AddressKey::TokenUrl, &url);
+        let purpose = client::ClientPurpose::Answers;
+        let client = client::build_client(&settings, place, guard, tls, purpose)?;
         Ok(Self { url, client, auth, secrets: Secrets::default() })
     }
 

@@ -25,6 +25,7 @@ use crate::{
         client_certificate::IdentityFiles,
         client_error::ClientError,
         connection_guard::{self, ConnectionGuard},
+        tls,
     },
     outcome::chain,
 };
@@ -216,9 +217,8 @@ impl ServerSite {
         let is_own = url.origin() == self.url.origin();
         let files = IdentityFiles::of(&settings).filter(|_| is_own && url.scheme() == "https");
         let identity = files.map(|files| files.read(url)).transpose().map_err(ClientError::from)?;
-        let place = (key, url, is_own);
-        let purpose = ClientPurpose::Answers;
-        client::build_client(&settings, place, &self.guard(), identity.as_ref(), purpose)
+        let tls = || tls::client_config(&settings, url, is_own, identity.as_ref());
+        client::build_client(&settings, (key, url), &self.guard(), tls, ClientPurpose::Answers)
     }
 }
 
