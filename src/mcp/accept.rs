@@ -13,12 +13,19 @@ const EVENTS: (&str, &str) = ("text", "event-stream");
 /// Returns what a client could have written to say that it takes what a request of this method may
 /// be answered with; `None` when it does not take it.
 pub(super) fn spelled_out(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
-    let ranges = MediaRanges::read(headers)?;
     let (wanted, text): (&[_], _) = match *method {
         Method::POST => (&[JSON, EVENTS], "application/json, text/event-stream"),
         Method::GET => (&[EVENTS], "text/event-stream"),
         _ => return None,
     };
+    let mut fields = headers.get_all(header::ACCEPT).into_iter();
+    if let (Some(field), None) = (fields.next(), fields.next())
+        && field == text
+    {
+        // Most clients write it so.
+        return Some(field.clone());
+    }
+    let ranges = MediaRanges::read(headers)?;
     let takes_all = wanted.iter().all(|wanted| ranges.take(*wanted));
     takes_all.then_some(HeaderValue::from_static(text))
 }
