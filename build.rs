@@ -7,8 +7,9 @@
 //!   read.
 //! - The functions that starts and calls run through lie side by side. The system maps a program in blocks of 64
 //!   KB around what is run; in the order of the crates most blocks have something that is run, so that a
-//!   server would hold most of the program in memory. `benches/order` writes their names; those that a build
-//!   does not have are passed over.
+//!   server would hold most of the program in memory. `benches/order` writes their names, which depend on the
+//!   compiler and on all crates; those that a build does not have are passed over, and a build that has
+//!   others says so.
 //!
 //! A program that is built for another system has none of them.
 
@@ -25,16 +26,25 @@ use std::{
 
 /// The names of functions, a line each, in their order in the program.
 const ORDER: &str = "benches/order.txt";
+/// What the names depend on, and the compiler.
+const LOCK: &str = "Cargo.lock";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={ORDER}");
+    println!("cargo::rerun-if-changed={LOCK}");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|it| it == value);
     if !is("PROFILE", "release") || !is("CARGO_CFG_TARGET_OS", "linux") {
         return;
     }
     if env::var("HOST").ok() != env::var("TARGET").ok() {
         return;
+    }
+    if is_of_another_build().unwrap_or(false) {
+        println!(
+            "cargo::warning={ORDER} is of another compiler or {LOCK}: the program will take half as much \
+             memory again; benches/order renews it"
+        );
     }
     for arguments in wanted() {
         if starts_with(&arguments).unwrap_or(false) {
@@ -43,6 +53,23 @@ fn main() {
             }
         }
     }
+}
+
+/// Whether the names are those of other crates, or of another compiler: the first line says of which.
+fn is_of_another_build() -> io::Result<bool> {
+    let order = fs::read_to_string(ORDER)?;
+    let compiler =
+        Command::new(env::var_os("RUSTC").ok_or(io::ErrorKind::NotFound)?).arg("-V").output()?;
+    let compiler = String::from_utf8_lossy(&compiler.stdout);
+    let build = format!("# {}, {LOCK} {:08x}", compiler.trim(), checksum(&fs::read(LOCK)?));
+    Ok(order.lines().next() != Some(&build))
+}
+
+/// The CRC-32 of bytes, which other programs know as well.
+fn checksum(bytes: &[u8]) -> u32 {
+    let shifted = |rest: u32| (rest >> 1) ^ (0xEDB8_8320 & (rest & 1).wrapping_neg());
+    let byte = |rest: u32, byte: &u8| (0..8).fold(rest ^ u32::from(*byte), |rest, _| shifted(rest));
+    !bytes.iter().fold(u32::MAX, byte)
 }
 
 /// What is tried, each group for itself.
