@@ -81,6 +81,13 @@ impl SilenceTimer {
         }
     }
 
+    /// Notes that something has gone: who takes the rest of an answer is not silent.
+    pub(super) fn went(&mut self) {
+        if !self.has_begun {
+            self.end = None;
+        }
+    }
+
     /// Waits for more; ready when the client took too long.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         if !self.is_clients() {
@@ -145,6 +152,25 @@ mod tests {
             drop(answering);
         }
         assert_eq!(given_up(&mut timer).await, Some(100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_the_rest_of_an_answer_is_not_silent() {
+        let turns = ConnectionTurns::default();
+        let mut timer = SilenceTimer::new(turns.clone(), BOUNDS);
+        drop(turns.begin());
+        for _ in 0..5 {
+            let waiting = std::future::poll_fn(|context| timer.poll(context));
+            assert!(tokio::time::timeout(60 * SECOND, waiting).await.is_err());
+            timer.went();
+        }
+        assert_eq!(given_up(&mut timer).await, Some(100));
+        drop(turns.begin());
+        timer.came();
+        sleep(SECOND).await;
+        // What is written meanwhile gives a request no longer.
+        timer.went();
+        assert_eq!(given_up(&mut timer).await, Some(0));
     }
 
     #[tokio::test(start_paused = true)]

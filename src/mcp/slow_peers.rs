@@ -125,6 +125,7 @@ impl<S> GuardedStream<S> {
         match written {
             Poll::Ready(Ok(bytes)) => {
                 self.writing.moved(bytes);
+                self.reading.went();
                 Poll::Ready(Ok(bytes))
             }
             Poll::Ready(failed) => Poll::Ready(failed),

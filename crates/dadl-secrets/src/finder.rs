@@ -11,9 +11,8 @@ use dadl_text::{blocks, growth, lanes::Lanes};
 
 use super::{
     escapes::{self, EscapeMeaning, EscapeReading},
-    presence::PresenceTest,
-    runs, short,
-    spellings::{self, SecretSpelling},
+    long::LongSecretFinder,
+    runs, short, spellings,
     view::TextView,
     wanted::{self, WantedSecret},
 };
@@ -47,10 +46,7 @@ struct LeastRuns {
 #[derive(Debug)]
 pub(super) struct SecretFinder {
     /// Those that are secrets wherever they are.
-    long: Option<AhoCorasick>,
-    /// Tells faster whether there is any of them.
-    any_long: Option<PresenceTest>,
-    shares: Vec<(bool, bool)>,
+    long: LongSecretFinder,
     /// Those of them that have spaces, as forms write them.
     forms: Option<AhoCorasick>,
     /// Those that are secrets as a whole value or beside a name.
@@ -103,12 +99,8 @@ impl SecretFinder {
         let shortest = shortest.max(wanted::SHORTEST);
         let longest = wanted.iter().map(|it| it.value.len()).max().unwrap_or_default();
         let is_ascii = wanted.iter().all(|it| it.value.is_ascii());
-        let bytes = all.iter().map(|SecretSpelling { bytes, .. }| bytes);
         Self {
-            any_long: PresenceTest::new(bytes.clone().map(Vec::as_slice)),
-            // More spellings than it can hold would be gigabytes.
-            long: (!all.is_empty()).then(|| AhoCorasick::new(bytes).ok()).flatten(),
-            shares: all.iter().map(|spelling| spelling.shares).collect(),
+            long: LongSecretFinder::new(all),
             forms: (!forms.is_empty()).then(|| AhoCorasick::new(forms).ok()).flatten(),
             short,
             alphabet,
@@ -125,7 +117,7 @@ impl SecretFinder {
     /// ends between characters and between escapes. What holds too many is one secret.
     pub(super) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        if self.long.is_none() && self.short.is_none() {
+        if self.long.is_empty() && self.short.is_none() {
             return found;
         }
         let whole = TextView::plain(text, 0);
@@ -150,18 +142,10 @@ impl SecretFinder {
 
     /// Finds what is written as it is.
     fn literals(&self, text: TextView<'_>, found: &mut Vec<Range<usize>>) {
-        if let Some(long) = self.long.as_ref().filter(|_| self.has_long(text.bytes)) {
-            for place in long.find_overlapping_iter(text.bytes) {
-                let shares = self.shares.get(place.pattern().as_usize()).copied();
-                let (before, behind) = shares.unwrap_or_default();
-                let is_own = |at: usize| text.bytes.get(at).copied().is_some_and(runs::is_base64);
-                let before = before && place.start().checked_sub(1).is_some_and(is_own);
-                let behind = behind && is_own(place.end());
-                let start = place.start() - usize::from(before);
-                note_range(found, text.origin(start..place.end() + usize::from(behind)));
-                if found.len() >= MOST_FOUND {
-                    return;
-                }
+        for place in self.long.find(text.bytes) {
+            note_range(found, text.origin(place));
+            if found.len() >= MOST_FOUND {
+                return;
             }
         }
         if let Some(forms) = &self.forms
@@ -174,15 +158,6 @@ impl SecretFinder {
         }
         if let Some(short) = &self.short {
             short.find(text.bytes, |range| note_range(found, text.origin(range)));
-        }
-    }
-
-    /// Returns whether there is a secret as it is that counts wherever it is.
-    fn has_long(&self, text: &[u8]) -> bool {
-        match (&self.any_long, &self.long) {
-            (Some(any), _) => any.is_in(text),
-            (None, Some(long)) => long.is_match(text),
-            (None, None) => false,
         }
     }
 
@@ -208,7 +183,7 @@ impl SecretFinder {
                     let digits = run.part(digits);
                     for skip in 0..2 {
                         runs::decode_hex(digits.bytes, skip, &mut bytes);
-                        if !self.has_long(&bytes) && !self.is_deeper(&bytes) {
+                        if !self.long.is_in(&bytes) && !self.is_deeper(&bytes) {
                             continue;
                         }
                         let all = bytes.iter().enumerate();

@@ -13,6 +13,7 @@
 mod escapes;
 mod finder;
 mod json;
+mod long;
 mod presence;
 mod runs;
 mod short;
