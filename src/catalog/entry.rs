@@ -245,7 +245,7 @@ impl CatalogEntry {
         self.validator.get_or_init(|| {
             let of = |hints: &BTreeMap<_, _>| {
                 let schema = Value::Object(schema::checked_schema(&self.params, hints));
-                jsonschema::draft202012::new(&schema)
+                schema::compiled(&schema)
             };
             // A pattern that this library does not read is left to the API.
             let none = BTreeMap::new();

@@ -16,7 +16,10 @@ use dadl_descriptor::model::{RequestMethod, ResultTypes, TYPE_REF, Tool};
 use serde_json::{Map, Value, json};
 
 use super::{
-    CatalogOperation, description::collapse_spaces, schema::is_seen, text_shape::TextShape,
+    CatalogOperation,
+    description::collapse_spaces,
+    schema::{self, is_seen},
+    text_shape::TextShape,
 };
 
 /// A listed schema is at most so long, in bytes of JSON: each conversation pays for all of them.
@@ -139,7 +142,7 @@ impl OutputSchema {
     pub fn conforming(&self, structured: Value) -> Value {
         let validator = self.validator.get_or_init(|| {
             let schema = Value::Object((*self.schema).clone());
-            let validator = jsonschema::draft202012::new(&schema);
+            let validator = schema::compiled(&schema);
             // Invariant: `ListedSchemaWriter` writes types, properties, items, `anyOf` and annotations only.
             Box::new(validator.expect("generated schemas are valid"))
         });

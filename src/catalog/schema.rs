@@ -42,6 +42,19 @@ pub(crate) fn text(schema: &Map<String, Value>) -> Arc<RawValue> {
     to_raw_value(schema).expect("a JSON object is JSON").into()
 }
 
+/// Compiles a schema that was made here. It says the same in Draft 7 as in 2020-12, whose schema of schemas, with
+/// which the library checks the first one, takes four times as long to compile and half a megabyte more for good.
+///
+/// # Errors
+///
+/// A keyword has a value that it cannot have, or a pattern that the library does not read.
+pub(super) fn compiled(
+    schema: &Value,
+) -> Result<jsonschema::Validator, jsonschema::ValidationError<'static>> {
+    // In 2020-12 a format says nothing that is checked.
+    jsonschema::draft7::options().should_validate_formats(false).build(schema)
+}
+
 /// What an API may refuse of a value whose type is right.
 const BOUNDS: &[&str] = &["enum", "maxLength", "maximum", "minLength", "minimum", "pattern"];
 

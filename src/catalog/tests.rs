@@ -92,6 +92,28 @@ fn bounds_that_are_checked_are_left_to_the_check() {
 }
 
 #[test]
+fn bounds_that_are_none_are_left_to_the_api() {
+    let odd = [json!("x"), json!(-1), json!([5]), json!({}), json!(null), json!(true), json!("(")];
+    for name in ["enum", "maxLength", "maximum", "minLength", "minimum", "pattern"] {
+        for value in &odd {
+            let mut tool = tool("GET", "/x", &["name:query:string", "size:query:integer"]);
+            for param in &mut tool.params {
+                param.enforced = true;
+            }
+            let hint = json!({ name: value }).as_object().unwrap().clone();
+            tool.value_hints = ["name", "size"].map(|it| (it.to_owned(), hint.clone())).into();
+            let catalog = catalog(vec![tool]);
+            let entry = &catalog.entries()[0];
+            assert!(!entry.validator().is_valid(&json!({ "other": 1 })), "{name} {value}");
+            if !jsonschema::meta::is_valid(&json!({ name: value })) {
+                let given = json!({ "name": "any", "size": 7 });
+                assert!(entry.validator().is_valid(&given), "{name} {value}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_schema_has_the_types_in_the_order_of_the_file() {
     let mut tool = tool(
         "GET",

@@ -76,6 +76,7 @@ fn every_list_is_taken(texts: Texts) -> usize {
         for entry in catalog.entries() {
             let schema = Value::Object(entry.input_schema());
             assert_eq!(refused(&schema), None, "{name}: {}", entry.name);
+            assert!(jsonschema::meta::is_valid(&schema), "{name}: {}", entry.name);
             tools += 1;
         }
     }
