@@ -10,7 +10,7 @@ use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -171,8 +171,10 @@ async fn converse(
     };
     let stream = GuardedStream::new(stream, pace, SilenceTimer::new(turns, silence), haste);
     let connection = http1::Builder::new()
-        // The stream has two bounds for it.
-        .header_read_timeout(None)
+        .timer(TokioTimer::new())
+        // The stream has the bound of fields, which is shorter. With this one, the stream is asked again after each
+        // answer, without which nobody would wait for the next request.
+        .header_read_timeout(silence.silence)
         .max_buf_size(BUFFER)
         .keep_alive(!place.is_at_door())
         .serve_connection(TokioIo::new(stream), service);

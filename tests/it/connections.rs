@@ -87,7 +87,9 @@ async fn a_connection_outlives_the_time_for_which_clients_keep_one_that_they_do_
         tokio::time::resume();
     }
     tokio::time::pause();
+    let silent = tokio::time::Instant::now();
     assert_eq!(until_closed(&mut stream).await, "");
+    assert!(silent.elapsed() < Duration::from_secs(200), "{:?}", silent.elapsed());
 }
 
 #[tokio::test]
