@@ -394,7 +394,11 @@ impl Gate {
         let arguments = call::check_arguments(entry, arguments)?;
         let needs_consent =
             self.asks_for(entry) || self.dangerous_delegates(entry).next().is_some();
-        Ok(PendingCall { gate: self, entry, arguments, needs_consent })
+        let pending = PendingCall { gate: self, entry, arguments, needs_consent };
+        if needs_consent {
+            pending.check_request()?;
+        }
+        Ok(pending)
     }
 
     /// Returns whether a person is asked before a call of this level.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     access::UNCLASSIFIED,
-    call::{self, BaseUrl},
+    call::{self, ArgumentError, BaseUrl, CallPlan},
     catalog::{CatalogEntry, CatalogOperation, ServerTool},
 };
 
@@ -112,17 +112,25 @@ impl PendingCall<'_> {
         format!("Sent to: tool {name} of the MCP server {server}")
     }
 
+    /// Refuses a call that makes no request, about which nobody need be asked.
+    pub(super) fn check_request(&self) -> Result<(), ArgumentError> {
+        let Some(tool) = self.entry.tool() else { return Ok(()) };
+        self.plan(tool).transpose().map(drop)
+    }
+
     /// Returns the request of this call: its method and its whole URL.
     fn request(&self, tool: &Tool) -> String {
-        let base = self.base();
-        let plan = base.and_then(|base| {
-            call::plan_call(self.entry, tool, base, &self.arguments, self.gate.door).ok()
-        });
-        match plan {
-            Some(plan) => request_line(tool, plan.url.as_str(), LONGEST_URL),
-            // What cannot be planned is not sent either.
-            None => self.any_request(tool, LONGEST_URL),
+        match self.plan(tool) {
+            Some(Ok(plan)) => request_line(tool, plan.url.as_str(), LONGEST_URL),
+            // Where it goes is not known here.
+            Some(Err(_)) | None => self.any_request(tool, LONGEST_URL),
         }
+    }
+
+    /// Plans the request, where it is known where calls go.
+    fn plan(&self, tool: &Tool) -> Option<Result<CallPlan, ArgumentError>> {
+        let base = self.base()?;
+        Some(call::plan_call(self.entry, tool, base, &self.arguments, self.gate.door))
     }
 
     fn base(&self) -> Option<&BaseUrl> {
@@ -318,6 +326,17 @@ backend:
         "#);
     }
 
+    #[test]
+    fn nobody_is_asked_about_what_makes_no_request() {
+        let gate = gate("x");
+        let long = json!({ "id": "7", "force": "x".repeat(70_000) });
+        let refused = gate.check("drop", long.as_object().unwrap().clone()).unwrap_err();
+        insta::assert_snapshot!(
+            refused,
+            @"the arguments of `drop` cannot be used: `path` and query are longer than any server takes"
+        );
+    }
+
     fn any_value() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             hostile().prop_map(serde_json::Value::from),
@@ -348,9 +367,13 @@ backend:
             let gate = gate(&text);
             let body = serde_json::Value::Object(members.into_iter().collect());
             let of = |force: &str| {
-                question(&gate, "drop", json!({ "id": "7", "force": force, "body": body })).unwrap()
+                question(&gate, "drop", json!({ "id": "7", "force": force, "body": body }))
             };
-            let asked = of(&force);
+            let Some(asked) = of(&force) else {
+                // No server takes it, and nobody is asked.
+                prop_assert!(body.to_string().len() > 10_000);
+                return Ok(());
+            };
             let lines: Vec<&str> = asked.split('\n').collect();
             prop_assert_eq!(lines[0], "Allow the dangerous call drop on backend fake?");
             for (line, name) in lines[1..4].iter().zip(["id", "force", "body"]) {
@@ -373,7 +396,7 @@ backend:
                 prop_assert!(!asked.contains(mark), "{mark:?}: {asked}");
             }
             if other != force {
-                prop_assert_ne!(of(&other), asked);
+                prop_assert_ne!(of(&other), Some(asked));
             }
         }
 
@@ -406,7 +429,10 @@ backend:
             let mut seen = HashMap::new();
             for members in bodies {
                 let body = serde_json::Value::Object(members.into_iter().collect());
-                let asked = question(&gate, "drop", json!({ "id": "7", "body": body })).unwrap();
+                let Some(asked) = question(&gate, "drop", json!({ "id": "7", "body": body })) else {
+                    prop_assert!(body.to_string().len() > 10_000);
+                    continue;
+                };
                 if let Some(other) = seen.insert(asked, body.clone()) {
                     prop_assert_eq!(other, body);
                 }

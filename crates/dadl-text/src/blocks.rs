@@ -66,6 +66,7 @@ fn lanes_of(block: &[u8; BLOCK]) -> impl DoubleEndedIterator<Item = Lanes> {
     let (chunks, _) = block.as_chunks::<{ Lanes::COUNT }>();
     chunks.iter().map(Lanes::new)
 }
+
 /// Returns the last bytes of a text as a block.
 fn filled(bytes: &[u8], filler: u8) -> [u8; BLOCK] {
     let mut block = [filler; BLOCK];
