@@ -102,6 +102,7 @@ pub(super) fn success(
         }
         AnswerPayload::Text { text, .. } => (Some(shown_masked(text).told(&mut notes)), None),
     };
+    let structured = structured.filter(agreed::is_shallow);
     let structured = match output {
         None => structured,
         Some(output) => {
@@ -119,6 +120,7 @@ pub(super) fn success(
 pub(super) fn own_result(value: &JsonText, mut notes: ResultNotes) -> CallToolResult {
     let tree = parse_tree(value, MOST_TREE_BYTES, &|_| true);
     let is_clean = hides_nothing(value.as_str());
+    let tree = tree.filter(agreed::is_shallow);
     let structured = tree.map(|tree| if is_clean { tree } else { masked_value(tree) });
     let text = shown_json(value.as_str().to_owned()).told(&mut notes);
     noted(notes, Some(text), structured.map(StructuredCopy::Tree))
@@ -476,6 +478,31 @@ mod tests {
             let result = success(outcome, None, None, CopyForm::Text, &|_| true);
             assert_eq!(result.structured_content, expect, "{json}");
             assert_eq!(result.content.last().unwrap().as_text().unwrap().text, json);
+        }
+    }
+
+    /// A client whose parser finds a message too deep sees nothing of it, and may end.
+    #[test]
+    fn what_parsers_find_too_deep_is_no_copy() {
+        for levels in [60, 120, 3_000] {
+            let json = ["[".repeat(levels), "]".repeat(levels)].concat();
+            for (form, output) in [
+                (CopyForm::Text, None),
+                (CopyForm::Tree, None),
+                (CopyForm::Text, Some(declared())),
+                (CopyForm::Tree, Some(declared())),
+            ] {
+                let payload = AnswerPayload::Json(JsonText::trusted(json.clone()));
+                let (notes, next, held) = (Vec::new(), None, HeldMemory::default());
+                let outcome = CallOutcome { status: 200, payload, notes, next, held };
+                let result = success(outcome, None, output.as_deref(), form, &|_| true);
+                let copy = result.structured_content.unwrap_or_default();
+                assert_eq!(copy.is_object(), output.is_some(), "{levels}");
+                assert!(agreed::is_agreed_on(&copy.to_string()), "{levels}");
+                assert_eq!(result.content.last().unwrap().as_text().unwrap().text, json);
+            }
+            let value = JsonText::trusted(format!("{{\"a\":{json}}}"));
+            assert_eq!(own_result(&value, ResultNotes::default()).structured_content, None);
         }
     }
 
