@@ -98,11 +98,10 @@ pub(super) fn success(
         }
         AnswerPayload::Task(report) => {
             let value = masked_value(report.to_value());
-            (Some(shown_json(value.to_string()).text), Some(value))
+            (Some(shown_json(value.to_string()).text), Some(value).filter(agreed::is_shallow))
         }
         AnswerPayload::Text { text, .. } => (Some(shown_masked(text).told(&mut notes)), None),
     };
-    let structured = structured.filter(agreed::is_shallow);
     let structured = match output {
         None => structured,
         Some(output) => {
@@ -120,7 +119,6 @@ pub(super) fn success(
 pub(super) fn own_result(value: &JsonText, mut notes: ResultNotes) -> CallToolResult {
     let tree = parse_tree(value, MOST_TREE_BYTES, &|_| true);
     let is_clean = hides_nothing(value.as_str());
-    let tree = tree.filter(agreed::is_shallow);
     let structured = tree.map(|tree| if is_clean { tree } else { masked_value(tree) });
     let text = shown_json(value.as_str().to_owned()).told(&mut notes);
     noted(notes, Some(text), structured.map(StructuredCopy::Tree))
@@ -288,13 +286,13 @@ fn in_short(text: &str) -> String {
     }
 }
 
-/// Builds the tree of a value, unless it takes too much memory or is nested beyond any tree.
+/// Builds the tree of a value, unless it takes too much memory or is nested more than parsers read.
 fn parse_tree(text: &JsonText, most: u64, has_room: &dyn Fn(u64) -> bool) -> Option<Value> {
     let cost = text.tree_cost();
     if cost > most || !has_room(cost) {
         return None;
     }
-    text.value().ok()
+    text.value().ok().filter(agreed::is_shallow)
 }
 
 #[cfg(test)]
@@ -484,8 +482,16 @@ mod tests {
     /// A client whose parser finds a message too deep sees nothing of it, and may end.
     #[test]
     fn what_parsers_find_too_deep_is_no_copy() {
-        for levels in [60, 120, 3_000] {
-            let json = ["[".repeat(levels), "]".repeat(levels)].concat();
+        let nested = |levels| ["[".repeat(levels), "]".repeat(levels)].concat();
+        for form in [CopyForm::Text, CopyForm::Tree] {
+            let payload = AnswerPayload::Json(JsonText::trusted(nested(56)));
+            let (notes, next, held) = (Vec::new(), None, HeldMemory::default());
+            let outcome = CallOutcome { status: 200, payload, notes, next, held };
+            let result = success(outcome, None, None, form, &|_| true);
+            assert!(result.structured_content.is_some());
+        }
+        for levels in [57, 120, 3_000] {
+            let json = nested(levels);
             for (form, output) in [
                 (CopyForm::Text, None),
                 (CopyForm::Tree, None),
