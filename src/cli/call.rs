@@ -129,6 +129,7 @@ pub(super) async fn admit_call<'gate>(
             return Err(CliFailure::from(refusal).hint("add --yes if you mean it"));
         }
         let (executor, client) = (&app.executor, ClientKey::only());
+        executor.check_before_asking(&pending, &client).await?;
         let mut seen = TimedPreview::read(executor, &pending, &client).await;
         loop {
             let question = pending.question_about(&seen.preview);

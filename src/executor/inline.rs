@@ -104,6 +104,17 @@ impl Executor {
         Ok(Some(InlinedTexts { arguments, charge }))
     }
 
+    /// Checks the handles of a call that is one request.
+    pub(super) async fn check_sent_handles(
+        &self,
+        arguments: &CallArguments,
+    ) -> Result<(), CallError> {
+        for text in arguments.handles() {
+            look_up(&self.files, text).await?;
+        }
+        Ok(())
+    }
+
     /// Checks the handles that a script gets: it would find out when it has done other things already.
     pub(super) async fn check_handles(&self, arguments: &CallArguments) -> Result<(), CallError> {
         for text in arguments.handles_of_script() {

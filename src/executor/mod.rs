@@ -7,6 +7,7 @@
 
 mod answer;
 mod backend_client;
+mod before_asking;
 mod begun_tasks;
 mod call_bounds;
 mod caller_script;

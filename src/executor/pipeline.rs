@@ -19,7 +19,7 @@ use super::{
     task,
 };
 use crate::{
-    call::{self, CallPlan},
+    call::{self, CallArguments, CallPlan},
     catalog::CatalogEntry,
     config::BackendTimeouts,
     gate::Admitted,
@@ -28,6 +28,7 @@ use crate::{
         upload,
     },
     outcome::{CallOutcome, HeldMemory},
+    shares::ClientKey,
 };
 
 /// What arrived within the time of the call.
@@ -72,7 +73,7 @@ impl Executor {
         let backend = self.backend(call.entry())?;
         let plan = self.plan(call, tool, backend)?;
         refuse_stream(call)?;
-        self.check_filter(call, context).await?;
+        self.check_filter(call.entry(), call.arguments(), &context.client).await?;
         let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
         let turns = self.turns(call.entry(), is_transfer, context).await?;
         let means = CallMeans::new(self, backend, context);
@@ -120,15 +121,16 @@ impl Executor {
     }
 
     /// Checks that the caller's jq program compiles.
-    async fn check_filter(
+    pub(super) async fn check_filter(
         &self,
-        call: &Admitted<'_>,
-        context: &CallContext<'_>,
+        entry: &CatalogEntry,
+        arguments: &CallArguments,
+        client: &ClientKey,
     ) -> Result<(), CallError> {
-        let Some(jq) = call.arguments().jq() else { return Ok(()) };
-        let filters = self.filters.of(&context.client);
+        let Some(jq) = arguments.jq() else { return Ok(()) };
+        let filters = self.filters.of(client);
         Box::pin(filters.compile(jq)).await.map_err(|error| {
-            let property = call.entry().property_of(ParamRole::Jq).unwrap_or_default().to_owned();
+            let property = entry.property_of(ParamRole::Jq).unwrap_or_default().to_owned();
             CallError::Filter { property, error }
         })
     }

@@ -1,8 +1,9 @@
 //! One backend: its base URL, its client, its credential.
 
+mod credential;
 mod message;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use dadl_descriptor::model::{RequestMethod, RequestRate, switch::McpSwitch};
@@ -22,7 +23,7 @@ use super::{
     connection_guard::ConnectionGuard,
     error::{SendError, SendErrorKind},
     expect_continue::HeldSending,
-    login::{LoginError, LoginSite},
+    login::LoginError,
     rate_limiter::RateLimiter,
     redirect::{self, MOST_REDIRECTS},
     retry::RetryRules,
@@ -231,21 +232,6 @@ impl Backend {
         masked.unwrap_or_default()
     }
 
-    /// Returns whether every request can go without a credential.
-    pub(crate) fn is_credential_optional(&self) -> bool {
-        self.authenticator.is_optional()
-    }
-
-    /// Obtains what requests carry, and sends none.
-    ///
-    /// # Errors
-    ///
-    /// A credential is missing, or a login failed.
-    pub async fn log_in(&self) -> Result<(), ExchangeError> {
-        let is_optional = self.is_credential_optional();
-        self.applied(self.base.as_url().path(), CallChannel::Terminal, is_optional).await.map(drop)
-    }
-
     /// Sends `plan`, following redirects and repeating as `rules` allow.
     pub(crate) async fn send(
         &self,
@@ -413,42 +399,6 @@ impl Backend {
         (Ok((LocatedAnswer { response, url }, sending)), refusal)
     }
 
-    /// Returns what a request to `place` carries of the credential.
-    async fn applied_to(
-        &self,
-        place: &BackendOrigin,
-        plan: &CallPlan,
-    ) -> Result<Arc<AppliedCredential>, ExchangeError> {
-        if !place.has_credential {
-            return Ok(Arc::default());
-        }
-        self.applied(plan.url.path(), plan.door, plan.credential_optional).await
-    }
-
-    /// Returns the credential; a login is made with the client of this backend.
-    async fn applied(
-        &self,
-        path: &str,
-        door: CallChannel,
-        is_optional: bool,
-    ) -> Result<Arc<AppliedCredential>, ExchangeError> {
-        let site = || {
-            let client = self
-                .client(&self.own, ClientPurpose::Answers)
-                .map_err(CredentialUnready::Client)?;
-            let (settings, base) = (self.settings.clone(), self.base.clone());
-            let (guard, marks) = (self.guard.clone(), self.marks(door).to_vec());
-            let missing_path = self.missing_path().map(str::to_owned);
-            Ok(LoginSite { settings, base, client, guard, missing_path, marks })
-        };
-        self.authenticator.applied(path, is_optional, site).await.map_err(|error| match error {
-            CredentialUnready::Client(error) => error,
-            CredentialUnready::Login(error) => {
-                ExchangeError::Login(self.settings.name.clone(), error.into())
-            }
-        })
-    }
-
     /// Returns where a request goes. The gate admits no call of a tool at another place; this is what
     /// stands behind it.
     fn place(&self, plan: &CallPlan) -> Result<&BackendOrigin, ExchangeError> {
@@ -458,12 +408,6 @@ impl Backend {
             let origin = plan.url.origin().ascii_serialization();
             self.failed(plan, SendErrorKind::OtherOrigin { origin }).into()
         })
-    }
-
-    /// Returns the line that stands for the credential of a request, which has one where it goes.
-    pub(crate) fn masked_credential(&self, plan: &CallPlan) -> Option<String> {
-        let has_credential = self.place(plan).is_ok_and(|place| place.has_credential);
-        self.authenticator.masked().filter(|_| has_credential)
     }
 
     /// Returns the client of `place` for `purpose`.

@@ -21,6 +21,7 @@ use super::{
     listed_tools::ListedTools,
     object_resources::{ObjectResources, WatchSessions},
     prompts::{self, ExamplePrompt},
+    request_owner::client_key,
     result,
     script_sessions::{PausedSessions, ScriptSession},
     shown_tools::{ShownTools, ToolList},
@@ -349,6 +350,12 @@ impl McpServer {
         context: &RequestContext<RoleServer>,
     ) -> Result<Admitted<'gate>, ToolAnswer> {
         let admitted = if pending.needs_consent() {
+            let client = client_key(&context.extensions);
+            if let Err(error) = self.executor().check_before_asking(&pending, &client).await {
+                let note = pending.arguments().taken_note();
+                let note = note.map(|note| format!("; {note}")).unwrap_or_default();
+                return Err(Ok(result::failure_result(error.for_model() + &note).into()));
+            }
             match self.kept.consents.obtain(&pending, retry, context, self.executor()).await {
                 ConsentAnswer::Ask(question) => return Err(Ok(question.into())),
                 ConsentAnswer::Given(consent) => pending.admit_with(&consent),

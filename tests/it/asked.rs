@@ -4,6 +4,7 @@ use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     live::events::xen_orchestra,
     mcp_http::Site,
@@ -95,6 +96,51 @@ async fn a_state_that_was_tampered_with_is_an_error_of_the_protocol() {
     call["requestState"] = again["result"]["requestState"].clone();
     assert_eq!(text(&client.stateless_call(5, call).await), "done (HTTP 204)");
     assert_eq!(upstream.requests().len(), 1);
+}
+
+/// A backend whose one tool takes a jq program of the caller.
+const WITH_JQ: &str = api!(
+    auth: "type: bearer, credential: token",
+    backend: r#"
+  tools:
+    drop_thing:
+      method: DELETE
+      path: "/things/{id}"
+      access: dangerous
+      description: "Drops."
+      params: { id: { type: string, in: path }, note: { type: string, in: query } }
+      response: { allow_jq_override: true }
+"#
+);
+
+#[tokio::test]
+async fn nobody_is_asked_about_a_call_that_sends_nothing() {
+    let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;
+    let serve = |credential: Result<String, String>| {
+        serve_harness(Harness::new(WITH_JQ, &upstream.url(), Fixed(credential), |_| {}), "")
+    };
+    let set = || Ok("t0ken-of-the-test".to_owned());
+    let unset = || Err("credential `token` is not set".to_owned());
+    let no_file = "dadl-file:0a1b2c3d4e5f60718293a4b5c6d7e8f9#base64";
+    for (credential, arguments, reason) in [
+        (set(), json!({ "id": "a", "jq": ".[" }), "`jq`"),
+        (set(), json!({ "id": "a", "note": no_file }), "is not in the store"),
+        (unset(), json!({ "id": "a" }), "credential `token` is not set"),
+    ] {
+        let call = json!({ "name": DROP, "arguments": arguments });
+        let capabilities = json!({ "elicitation": {} });
+        let mut host = Client::legacy(serve(credential.clone()), capabilities).await;
+        let answer = host.request(1, "tools/call", call.clone()).await;
+        assert!(failure(&answer).contains(reason), "{answer}");
+        let mut later = Client::connect(serve(credential));
+        let answer = later.stateless_call(1, call).await;
+        assert!(failure(&answer).contains(reason), "{answer}");
+    }
+    assert!(upstream.requests().is_empty());
+    let mut later = Client::connect(serve(set()));
+    let call = json!({ "name": DROP, "arguments": { "id": "a", "jq": "." } });
+    let asked = later.stateless_call(1, call).await;
+    assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
 }
 
 /// A backend whose example takes values.

@@ -150,6 +150,13 @@ fn errors_break_between_words() {
 }
 
 #[test]
+fn nobody_is_asked_on_a_terminal_before_there_is_a_credential() {
+    let call = ["call", "delete_vm", "uuid=1", "--access", "all"];
+    let text = shown(80, &[&call[..], &["--dadl", "xen-orchestra", "--url", NOBODY]].concat());
+    assert!(text.contains("is not set") && !text.contains("[y/N]"), "{text}");
+}
+
+#[test]
 fn a_tool_that_is_not_allowed_is_named_all_the_same() {
     let text = shown(200, &["call", "strat_vm", "--demo", "--access", "read"]);
     assert!(text.contains("did you mean \"start_vm\"?"), "{text}");

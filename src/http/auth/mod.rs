@@ -137,6 +137,22 @@ impl Authenticator {
         Ok(flight.await?)
     }
 
+    /// Finds out whether there is anything to authenticate with, where that is needed; nobody is asked for it.
+    ///
+    /// # Errors
+    ///
+    /// None of the credentials is set.
+    pub(crate) async fn check_set(&self, path: &str, is_optional: bool) -> Result<(), LoginError> {
+        let is_later = self.later.as_ref().is_some_and(|later| later.is_there());
+        if is_optional || is_later || self.state.renewed(path).is_some() {
+            return Ok(());
+        }
+        match self.state.fresh() {
+            Some(_) => Ok(()),
+            None => self.state.check_set().await,
+        }
+    }
+
     /// Returns whether the credential comes from a login, and can be renewed by another.
     pub fn renews(&self) -> bool {
         self.login().is_some() || self.later.as_ref().is_some_and(|later| later.renews())

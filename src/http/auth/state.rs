@@ -241,13 +241,24 @@ impl AuthState {
 
     /// Returns whether none of the credentials is set; of some that are, the others are missing.
     pub(super) async fn has_none(&self) -> bool {
+        self.check_set().await.is_err() || self.auth.credentials().is_empty()
+    }
+
+    /// Finds out whether any of the credentials is set, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// The first is missing, like all others.
+    pub(super) async fn check_set(&self) -> Result<(), LoginError> {
+        let mut first = None;
         for name in self.auth.credentials() {
             // One that is there and cannot be used is an error that the call tells.
-            if !matches!(self.source.latest(name).await, Err(SourceError::Missing(_))) {
-                return false;
+            match self.source.latest(name).await {
+                Err(missing @ SourceError::Missing(_)) => _ = first.get_or_insert(missing),
+                _ => return Ok(()),
             }
         }
-        true
+        first.map_or(Ok(()), |missing| Err(missing.into()))
     }
 
     async fn prepare(&self) -> Result<AppliedCredential, LoginError> {
