@@ -13,6 +13,7 @@ use std::{
 };
 
 use dadl_descriptor::model::{RequestMethod, ResultTypes, TYPE_REF, Tool};
+use dadl_text::json::agreed;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -116,9 +117,9 @@ impl OutputSchema {
         }
         let bytes = json_bytes(&schema);
         // Its names are those of the answers, and cannot be other ones.
-        let is_seen = is_seen(&schema);
+        let is_listable = is_seen(&schema) && agreed::is_shallow(&schema);
         let Value::Object(schema) = schema else { return None };
-        (bytes <= MOST_BYTES && is_seen).then(|| Self {
+        (bytes <= MOST_BYTES && is_listable).then(|| Self {
             schema: Arc::new(schema),
             validator: OnceLock::new(),
             shape: OnceLock::new(),

@@ -13,7 +13,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::{EntryParam, description::collapsed, schema::is_seen};
+use super::{EntryParam, description::collapsed, schema::is_listable};
 
 /// Returns the text of the schema that hosts list; `None` where a parameter is more than a value of one type.
 pub(super) fn plain_text(
@@ -103,7 +103,7 @@ impl<'param> PlainProperty<'param> {
             kind: kind_word(param.kind).unwrap_or_default(),
             properties: (param.kind == ParamKind::Object).then_some(NoProperties {}),
             description: description.filter(|text| !text.is_empty()),
-            default: param.default.as_deref().filter(|it| is_seen(it)),
+            default: param.default.as_deref().filter(|it| is_listable(it)),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dadl_descriptor::model::{Param, ParamKind, ParamRole, ParamStyle, WholePart};
-use dadl_text::text;
+use dadl_text::{json::agreed, text};
 use serde_json::{
     Map, Value, json,
     value::{RawValue, to_raw_value},
@@ -144,9 +144,9 @@ pub(crate) fn add_hints(
         if let (Some(Value::Object(property)), Some(hints)) =
             (properties.get_mut(property), hints.get(&param.name))
         {
-            let hints = hints
-                .iter()
-                .filter(|(name, hint)| is_seen(hint) && !(param.enforced && is_bound(name, hint)));
+            let hints = hints.iter().filter(|(name, hint)| {
+                is_listable(hint) && !(param.enforced && is_bound(name, hint))
+            });
             property.extend(hints.map(|(name, hint)| (name.clone(), hint.clone())));
         }
     }
@@ -163,6 +163,14 @@ pub(crate) fn is_seen(value: &Value) -> bool {
             members.iter().all(|(name, value)| text::first_hidden(name).is_none() && is_seen(value))
         }
     }
+}
+
+/// A value that a schema has may be so deep. Those who read the list find all of it too deep if one is.
+const MOST_LEVELS: usize = 16;
+
+/// Returns whether a list may have a value, such as a default: everything in it can be seen, and it is not deep.
+pub(super) fn is_listable(value: &Value) -> bool {
+    agreed::is_within(value, MOST_LEVELS) && is_seen(value)
 }
 
 /// Returns the types that are listed for a parameter; `None` for any.
@@ -225,7 +233,7 @@ fn property(EntryParam { param, .. }: &EntryParam) -> Value {
     let names_all = |default: &Value| {
         *default == "*" && param.rules.as_ref().is_some_and(|rules| rules.names_members)
     };
-    let default = param.default.as_deref().filter(|it| is_seen(it) && !names_all(it));
+    let default = param.default.as_deref().filter(|it| is_listable(it) && !names_all(it));
     let description = Some(Value::from(description)).filter(|it| it != "");
     let members = [
         types.map(|types| ("type", types)),

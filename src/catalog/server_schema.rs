@@ -8,7 +8,7 @@ use dadl_descriptor::model::{KindList, Param, ParamKind, ParamLocation, ParamRol
 use dadl_text::text::{cut_prose, cut_text, first_hidden};
 use serde_json::{Map, Value, json};
 
-use super::{EntryParam, description::collapse_spaces, portable, schema::is_seen};
+use super::{EntryParam, description::collapse_spaces, portable, schema::is_listable};
 
 /// What is said of one argument has so many characters at most.
 const LONGEST_TEXT: usize = 1024;
@@ -292,7 +292,7 @@ fn shown_word(word: &str, value: &Value, detail: ShownDetail, depth: usize) -> O
         }
         // Without the characters that nobody sees these would be other values.
         ("const" | "default" | "enum" | "examples", value) => {
-            let is_fine = is_seen(value) && value.to_string().len() <= LONGEST_VALUES;
+            let is_fine = is_listable(value) && value.to_string().len() <= LONGEST_VALUES;
             is_fine.then(|| value.clone())
         }
         ("properties", Value::Object(members)) => {

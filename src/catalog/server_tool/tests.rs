@@ -1,6 +1,7 @@
 //! What servers say of their tools in, what hosts see of them out.
 
 use dadl_descriptor::model::ParamKind;
+use dadl_text::json::agreed;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -210,6 +211,23 @@ fn parts_and_branches_of_the_whole_become_one_object() {
 }
 
 #[test]
+fn what_parsers_find_too_deep_is_not_listed() {
+    let list = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let lists = (0..200).fold(json!({ "type": "string" }), |inner, _| json!({ "items": inner }));
+    let objects = (0..200).fold(json!({}), |inner, _| json!({ "properties": { "a": inner } }));
+    let entry = with_schema(json!({ "properties": {
+        "a": { "type": "array", "default": list(16), "enum": list(17), "examples": list(900) },
+        "b": lists,
+        "c": objects,
+        "d": { "anyOf": [lists, objects] },
+    } }));
+    let shown = Value::Object(entry.input_schema());
+    assert!(agreed::is_shallow(&shown), "{shown}");
+    assert_eq!(shown["properties"]["a"]["default"], list(16));
+    assert!(shown["properties"]["a"].get("examples").is_none(), "{shown}");
+}
+
+#[test]
 fn what_a_person_would_not_see_is_not_listed() {
     let hidden = "\u{e0041}\u{e0042}";
     let entry = listed(json!({
@@ -389,6 +407,7 @@ proptest! {
         assert_portable(&shown, &schema);
         prop_assert!(crate::catalog::schema::is_seen(&shown), "{}", shown);
         prop_assert!(shown.to_string().len() <= 32 * 1024);
+        prop_assert!(agreed::is_shallow(&shown), "{}", shown);
         for text in [&entry.name, &entry.title, &entry.description, &entry.operation().summary()] {
             prop_assert!(dadl_text::text::first_hidden(text).is_none(), "{:?}", text);
         }

@@ -20,15 +20,17 @@ const MOST_LEVELS: usize = 56;
 
 /// Returns whether no usual parser finds a value too deep.
 pub fn is_shallow(value: &Value) -> bool {
-    fn has_levels(value: &Value, most: usize) -> bool {
-        let inner = |value| has_levels(value, most - 1);
-        match value {
-            Value::Array(items) => most > 0 && items.iter().all(inner),
-            Value::Object(members) => most > 0 && members.values().all(inner),
-            _ => true,
-        }
+    is_within(value, MOST_LEVELS)
+}
+
+/// Returns whether a value has at most so many objects and lists within each other.
+pub fn is_within(value: &Value, levels: usize) -> bool {
+    let inner = |value| is_within(value, levels - 1);
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(inner),
+        Value::Object(members) => levels > 0 && members.values().all(inner),
+        _ => true,
     }
-    has_levels(value, MOST_LEVELS)
 }
 
 /// Returns whether it is certain of compact JSON that all parsers read the same: it has small numbers, is not deep, and
