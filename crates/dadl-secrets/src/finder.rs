@@ -181,7 +181,9 @@ impl SecretFinder {
                 // Digits are Base64 as well, and a secret takes more of them.
                 for digits in runs::hex_runs(run.bytes, self.least.hex) {
                     let digits = run.part(digits);
-                    for skip in 0..2 {
+                    let is_readable =
+                        |skip: &usize| runs::is_readable_hex(digits.bytes, *skip, self.least.ascii);
+                    for skip in (0..2).filter(is_readable) {
                         runs::decode_hex(digits.bytes, skip, &mut bytes);
                         if !self.long.is_in(&bytes) && !self.is_deeper(&bytes) {
                             continue;

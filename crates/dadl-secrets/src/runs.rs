@@ -26,6 +26,23 @@ const BASE64: [u8; 256] = {
     table
 };
 
+/// The value of each hexadecimal digit, 0 for others.
+#[expect(clippy::indexing_slicing, reason = "the table is 256 long, and this is a constant")]
+const HEX: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 10 {
+        table[b'0' as usize + at] = at as u8;
+        at += 1;
+    }
+    while at < 16 {
+        table[b'a' as usize + at - 10] = at as u8;
+        table[b'A' as usize + at - 10] = at as u8;
+        at += 1;
+    }
+    table
+};
+
 /// Whether each character of Base64 can be part of a byte of ASCII: 255 in the byte `n` of the number
 /// where it can when it is the character `(4 - n) % 4` of a group. The last one of a group always can.
 #[expect(clippy::indexing_slicing, reason = "the tables are 256 long, and this is a constant")]
@@ -247,10 +264,22 @@ pub(super) fn made_of_base64(at: usize, skip: usize) -> Range<usize> {
     first..first + 2
 }
 
+/// Returns whether a run of digits stands for `least` bytes of ASCII in a row from its byte `skip` on. Digests and
+/// identifiers hardly ever do.
+pub(super) fn is_readable_hex(run: &[u8], skip: usize, least: usize) -> bool {
+    let mut count = 0;
+    let mut is_enough = |high: u8| {
+        count = if high <= b'7' { count + 1 } else { 0 };
+        count >= least
+    };
+    let (pairs, _) = run.get(skip..).unwrap_or_default().as_chunks::<2>();
+    least == 0 || pairs.iter().any(|[high, _]| is_enough(*high))
+}
+
 /// Decodes a run of digits from its byte `skip` on into `bytes`.
 pub(super) fn decode_hex(run: &[u8], skip: usize, bytes: &mut Vec<u8>) {
     bytes.clear();
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default() as u8;
+    let digit = |byte: u8| HEX.get(usize::from(byte)).copied().unwrap_or_default();
     let run = run.get(skip..).unwrap_or_default();
     bytes.extend(run.chunks_exact(2).map(|pair| match *pair {
         [high, low] => (digit(high) << 4) | digit(low),
@@ -330,6 +359,21 @@ mod tests {
                 let longest = bytes.split(|byte| !byte.is_ascii()).map(<[u8]>::len).max();
                 let expected = least == 0 || longest >= Some(least);
                 proptest::prop_assert!(found || !expected, "{skip}");
+            }
+        }
+
+        #[test]
+        fn digits_that_are_readable_are_told_without_decoding(
+            run in "[0-9a-fA-F]{0,40}|([2-7][0-9a-fA-F]){0,30}|[0-9a-f]?([2-7][0-9a-fA-F]){0,30}",
+            least in 0_usize..12,
+        ) {
+            let run = run.as_bytes();
+            let mut bytes = Vec::new();
+            for skip in 0..2 {
+                decode_hex(run, skip, &mut bytes);
+                let longest = bytes.split(|byte| !byte.is_ascii()).map(<[u8]>::len).max();
+                let expected = least == 0 || longest >= Some(least);
+                proptest::prop_assert_eq!(is_readable_hex(run, skip, least), expected, "{}", skip);
             }
         }
     }
