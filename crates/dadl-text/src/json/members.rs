@@ -9,11 +9,12 @@ use crate::growth;
 /// Looked at are the members of the object that the text is, or of the objects that are the items of its
 /// list, and none within their values. An object of which nothing would be left stays as it is.
 pub fn without_members(text: &str, is_dropped: &dyn Fn(&str, &str) -> bool) -> Option<String> {
-    let mut left = MembersLeft { text, is_dropped, written: None, from: 0 };
-    match scan::array_items(text) {
-        Some(items) => items.for_each(|item| left.object(item)),
-        None => left.object(text),
-    }
+    let mut left = MembersLeft { text, is_dropped, written: String::new(), from: 0 };
+    // What is no JSON, if anything is, stays from there on.
+    let _ = match text.starts_with('[') {
+        true => left.items(),
+        false => left.value(0).map(drop),
+    };
     left.finish()
 }
 
@@ -25,43 +26,69 @@ pub fn is_empty_value(value: &str) -> bool {
 struct MembersLeft<'run> {
     text: &'run str,
     is_dropped: &'run dyn Fn(&str, &str) -> bool,
-    /// What stays, from the first member on that does not.
-    written: Option<String>,
-    /// Up to here the text has been looked at.
+    /// What stays of the text before `from`, when it is less.
+    written: String,
     from: usize,
 }
 
 impl MembersLeft<'_> {
-    fn object(&mut self, object: &str) {
-        let drops = |(name, value): (&str, &str)| {
-            scan::unquote(name).is_some_and(|name| (self.is_dropped)(&name, value))
-        };
-        let members = || scan::object_members(object).into_iter().flatten();
-        let dropped = members().filter(|member| drops(*member)).count();
-        // Both are parts of the same text.
-        let start = object.as_ptr().addr().checked_sub(self.text.as_ptr().addr());
-        let (Some(start), true) = (start, dropped > 0 && members().count() > dropped) else {
-            return;
-        };
-        let mut written =
-            self.written.take().unwrap_or_else(|| growth::text_buffer(self.text.len()));
-        written.push_str(self.text.get(self.from..start).unwrap_or_default());
-        written.push('{');
-        for (number, (name, value)) in members().filter(|member| !drops(*member)).enumerate() {
-            if number > 0 {
-                written.push(',');
-            }
-            written.push_str(name);
-            written.push(':');
-            written.push_str(value);
+    fn items(&mut self) -> Option<()> {
+        let mut at = 1;
+        while self.byte(at)? != b']' {
+            let end = self.value(at).filter(|end| *end > at)?;
+            at = if self.byte(end) == Some(b',') { end + 1 } else { end };
         }
-        written.push('}');
-        self.written = Some(written);
-        self.from = start + object.len();
+        Some(())
+    }
+
+    /// Looks at the value that begins at `start`; returns where it ends.
+    fn value(&mut self, start: usize) -> Option<usize> {
+        if self.byte(start)? != b'{' {
+            return scan::value_end(self.text.as_bytes(), start);
+        }
+        let before = (self.written.len(), self.from);
+        let (mut stays, mut is_last_dropped) = (false, false);
+        let mut at = start + 1;
+        let mut members = scan::object_members(self.text.get(start..)?)?;
+        while let Some((name, value)) = members.next() {
+            let behind = start + members.place();
+            is_last_dropped =
+                scan::unquote(name).is_some_and(|name| (self.is_dropped)(&name, value));
+            if is_last_dropped {
+                self.drop_part(at, behind);
+            }
+            stays |= !is_last_dropped;
+            at = behind;
+        }
+        if !stays {
+            // Back to what there was before this object.
+            self.written.truncate(before.0);
+            self.from = before.1;
+        } else if is_last_dropped {
+            // The comma behind the last one that stays.
+            self.written.pop();
+        }
+        (self.byte(at)? == b'}').then_some(at + 1)
+    }
+
+    /// Leaves out what is between two places.
+    fn drop_part(&mut self, start: usize, end: usize) {
+        if self.written.capacity() == 0 {
+            self.written = growth::text_buffer(self.text.len());
+        }
+        self.written.push_str(self.text.get(self.from..start).unwrap_or_default());
+        self.from = end;
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.text.as_bytes().get(at).copied()
     }
 
     fn finish(self) -> Option<String> {
-        let mut written = self.written?;
+        let mut written = self.written;
+        if self.from == 0 {
+            return None;
+        }
         written.push_str(self.text.get(self.from..).unwrap_or_default());
         Some(growth::shortened(written, self.text.len()))
     }

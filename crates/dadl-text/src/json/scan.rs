@@ -120,6 +120,13 @@ pub fn object_members(text: &str) -> Option<ObjectMembers<'_>> {
     text.starts_with('{').then_some(ObjectMembers { text, at: 1 })
 }
 
+impl ObjectMembers<'_> {
+    /// Returns where the next member begins, or the end of the object.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+}
+
 impl<'text> Iterator for ObjectMembers<'text> {
     type Item = (&'text str, &'text str);
 
