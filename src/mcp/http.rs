@@ -49,7 +49,7 @@ use super::{
     request_owner::ConnectionPeer,
     sessions::{BoundedSessions, CLIENT, PendingRequest},
     shutdown::{GracefulShutdown, UnderWay},
-    structured_text,
+    structured_text::{self, TakesCopies},
     tracked::TrackedBody,
 };
 use crate::{
@@ -358,6 +358,10 @@ impl HttpEndpoint {
         let peer = parts.extensions.get::<ConnectionPeer>();
         let plain = PlainAnswer::new(peer.map(|peer| peer.timer.clone()).unwrap_or_default());
         parts.extensions.insert(plain.clone());
+        // Sessions mark what they answer.
+        if !parts.headers.contains_key(HEADER_SESSION_ID) {
+            parts.extensions.insert(TakesCopies);
+        }
         let is_json = is_json(&parts.headers);
         let session = session_of(&parts).map(|session| self.sessions.has(session));
         let has_session = parts.headers.contains_key(HEADER_SESSION_ID);

@@ -13,6 +13,7 @@ use http::{Response, header};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::{Body, Frame, SizeHint};
 
+use super::structured_text;
 use crate::secrets::Secrets;
 
 /// Masks an answer; one whose body has a length is a message, and others are events.
@@ -31,7 +32,7 @@ pub(super) async fn masked_answer(
         return Response::from_parts(parts, events.boxed());
     }
     let Ok(message) = body.collect().await;
-    let message = secrets.message(message.to_bytes().into());
+    let message = secrets.message(structured_text::with_object(message.to_bytes().into()));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Full::new(message.into()).boxed())
 }
@@ -59,7 +60,8 @@ impl MaskedEvents {
             match line.strip_prefix(b"data:") {
                 Some(message) => {
                     clean.extend_from_slice(b"data:");
-                    clean.extend_from_slice(&self.secrets.message(message.to_vec()));
+                    let message = structured_text::with_object(message.to_vec());
+                    clean.extend_from_slice(&self.secrets.message(message));
                 }
                 None => clean.extend_from_slice(line),
             }

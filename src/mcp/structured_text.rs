@@ -6,11 +6,13 @@
 //!
 //! **Invariant:** structured content is an object. A string in its place is the JSON text of one, which is in
 //! results of requests that are marked with [`TakesCopies`] alone: whoever marks a request writes the messages
-//! that answer it with [`message_bytes`], or hands them on as [`with_trees`] makes them.
+//! that answer it with [`message_bytes`], hands them on as [`with_trees`] makes them, or has what the library wrote
+//! go through [`with_object`].
 
 use std::sync::Arc;
 
-use dadl_text::json::writer;
+use dadl_text::json::{scan, writer};
+use http::request::Parts;
 use rmcp::{
     RoleServer,
     model::{CallToolResult, JsonRpcMessage, ServerJsonRpcMessage, ServerResult},
@@ -36,10 +38,12 @@ pub(super) enum CopyForm {
 impl CopyForm {
     /// Returns what the writer of the answer to a request takes.
     pub(super) fn of(context: &RequestContext<RoleServer>) -> Self {
-        match context.extensions.get::<TakesCopies>() {
-            Some(TakesCopies) => Self::Text,
-            None => Self::Tree,
-        }
+        let extensions = &context.extensions;
+        let is_marked = extensions.get::<TakesCopies>().is_some()
+            || extensions
+                .get::<Parts>()
+                .is_some_and(|it| it.extensions.get::<TakesCopies>().is_some());
+        if is_marked { Self::Text } else { Self::Tree }
     }
 }
 
@@ -86,6 +90,24 @@ pub(super) fn with_trees(mut message: Arc<ServerJsonRpcMessage>) -> Arc<ServerJs
     message
 }
 
+/// Returns a message that the library has written, with the object of which it has the text.
+pub(super) fn with_object(mut message: Vec<u8>) -> Vec<u8> {
+    // Within a text it would have a backslash.
+    if memchr::memmem::find(&message, b"\"structuredContent\":\"{").is_none() {
+        return message;
+    }
+    let object = || {
+        let text = std::str::from_utf8(&message).ok()?.trim_ascii_start();
+        let quoted = scan::member_at(text, &["result", FIELD])?;
+        let start = quoted.as_ptr().addr().checked_sub(message.as_ptr().addr())?;
+        Some((start..start + quoted.len(), scan::unquoted(quoted)?))
+    };
+    if let Some((place, object)) = object() {
+        message.splice(place, object.into_bytes());
+    }
+    message
+}
+
 /// Returns the copy that a message has as text.
 fn copy_in(message: &ServerJsonRpcMessage) -> Option<&str> {
     let JsonRpcMessage::Response(response) = message else { return None };
@@ -108,6 +130,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_copy_stays() {
+        for text in [
+            r#"{"result":{"structuredContent":{"structuredContent":"{\"a\":1}"}}}"#,
+            r#"{"result":{"_meta":{"structuredContent":"{}"},"content":[]}}"#,
+            r#"{"params":{"structuredContent":"{}"}}"#,
+            r#"{"result":[{"structuredContent":"{}"}]}"#,
+            r#"["structuredContent":"{}"}"#,
+            r#"{"result":{"structuredContent":"{"#,
+        ] {
+            assert_eq!(with_object(text.into()), text.as_bytes());
+        }
+        assert_eq!(with_object(b"\"structuredContent\":\"{\xff".to_vec()).last(), Some(&0xFF));
+    }
+
+    #[test]
     fn a_copy_is_the_same_in_either_form() {
         let json = r#"{"a":"\n","b":[{"structuredContent":"x"}]}"#;
         let tree = message(StructuredCopy::Tree(serde_json::from_str(json).unwrap()));
@@ -118,6 +155,14 @@ mod tests {
             assert_eq!(written, expected);
             let elsewhere = with_trees(Arc::clone(message));
             assert_eq!(serde_json::to_string(&*elsewhere).unwrap(), expected);
+            for (before, behind) in [("", ""), (" ", "\n")] {
+                let library = serde_json::to_string(&**message).unwrap();
+                let written = with_object(format!("{before}{library}{behind}").into_bytes());
+                assert_eq!(
+                    String::from_utf8(written).unwrap(),
+                    format!("{before}{expected}{behind}")
+                );
+            }
         }
         let empty = ServerJsonRpcMessage::response(ServerResult::empty(()), RequestId::Number(1));
         assert_eq!(message_bytes(&empty).unwrap(), json!(empty).to_string().into_bytes());
