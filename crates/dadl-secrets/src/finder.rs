@@ -181,11 +181,13 @@ impl SecretFinder {
                 // Digits are Base64 as well, and a secret takes more of them.
                 for digits in runs::hex_runs(run.bytes, self.least.hex) {
                     let digits = run.part(digits);
-                    let is_readable =
-                        |skip: &usize| runs::is_readable_hex(digits.bytes, *skip, self.least.ascii);
-                    for skip in (0..2).filter(is_readable) {
+                    for skip in 0..2 {
                         runs::decode_hex(digits.bytes, skip, &mut bytes);
-                        if !self.long.is_in(&bytes) && !self.is_deeper(&bytes) {
+                        // What nobody sees is no ASCII, and may be anywhere in a secret.
+                        let is_readable =
+                            || runs::is_readable_hex(digits.bytes, skip, self.least.ascii);
+                        let may_have = || self.long.is_in(&bytes) || self.is_deeper(&bytes);
+                        if !(has_unseen(&bytes) || is_readable() && may_have()) {
                             continue;
                         }
                         let all = bytes.iter().enumerate();

@@ -50,6 +50,18 @@ fn a_text_that_is_made_of_secrets_is_one() {
     assert_eq!(secrets.json(&json), "\"[REDACTED]\"");
 }
 
+/// Hidden characters leave no text in a row by which digits would be told from a digest.
+#[test]
+fn digits_hide_no_secret_behind_what_nobody_sees() {
+    let digits = |text: String| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for gap in ["\u{200b}", "\u{ad}", "\u{2060}", "\u{feff}"] {
+        let letters: Vec<String> = SECRET.chars().map(String::from).collect();
+        let apart = letters.join(gap);
+        hides(&format!("x {} y", digits(apart.clone())), "x [REDACTED] y");
+        hides(&format!("x 7{} y", digits(apart.replace('s', "%73"))), "x 7[REDACTED] y");
+    }
+}
+
 #[test]
 fn usual_spellings_are_masked() {
     hides(&format!("a {SECRET} b"), "a [REDACTED] b");
