@@ -168,10 +168,15 @@ impl SecretFinder {
             for run in runs::base64_runs(text.bytes, self.least.base64) {
                 let run = text.part(run);
                 let readable = runs::readable_runs(run.bytes, self.least.ascii);
-                for skip in (0..runs::GROUPINGS).filter(|skip| readable.get(*skip) == Some(&true)) {
+                // What nobody sees is no ASCII, and may be anywhere in a secret.
+                let may_hide = runs::may_hide(run.bytes);
+                for (skip, is_readable) in readable.into_iter().enumerate() {
+                    if !is_readable && !may_hide {
+                        continue;
+                    }
                     runs::decode_base64(run.bytes, skip, &mut bytes);
                     // What is only Base64 is one of the spellings.
-                    if !self.is_deeper(&bytes) {
+                    if !(has_unseen(&bytes) || is_readable && self.is_deeper(&bytes)) {
                         continue;
                     }
                     let all = bytes.iter().enumerate();
@@ -183,7 +188,6 @@ impl SecretFinder {
                     let digits = run.part(digits);
                     for skip in 0..2 {
                         runs::decode_hex(digits.bytes, skip, &mut bytes);
-                        // What nobody sees is no ASCII, and may be anywhere in a secret.
                         let is_readable =
                             || runs::is_readable_hex(digits.bytes, skip, self.least.ascii);
                         let may_have = || self.long.is_in(&bytes) || self.is_deeper(&bytes);
