@@ -49,7 +49,7 @@ use super::{
     request_owner::ConnectionPeer,
     sessions::{BoundedSessions, CLIENT, PendingRequest},
     shutdown::{GracefulShutdown, UnderWay},
-    structured_text::{self, TakesCopies},
+    structured_text::{self, CopySlot},
     tracked::TrackedBody,
 };
 use crate::{
@@ -358,13 +358,14 @@ impl HttpEndpoint {
         let peer = parts.extensions.get::<ConnectionPeer>();
         let plain = PlainAnswer::new(peer.map(|peer| peer.timer.clone()).unwrap_or_default());
         parts.extensions.insert(plain.clone());
-        // Sessions mark what they answer.
-        if !parts.headers.contains_key(HEADER_SESSION_ID) {
-            parts.extensions.insert(TakesCopies);
-        }
         let is_json = is_json(&parts.headers);
         let session = session_of(&parts).map(|session| self.sessions.has(session));
         let has_session = parts.headers.contains_key(HEADER_SESSION_ID);
+        let slot = CopySlot::default();
+        // Sessions mark what they answer.
+        if !has_session {
+            parts.extensions.insert(slot.clone());
+        }
         let names = RequestNames::of(&parts.headers);
         let (is_post, ends) = (parts.method == Method::POST, parts.method == Method::DELETE);
         let answer = self.mcp.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
@@ -388,9 +389,9 @@ impl HttpEndpoint {
                     Some(reply) => {
                         json_answer(StatusCode::BAD_REQUEST, self.secrets.message(reply).into())
                     }
-                    None => {
-                        masked_events::masked_answer(answer, &self.secrets).await.map(unfailing)
-                    }
+                    None => masked_events::masked_answer(answer, &self.secrets, slot)
+                        .await
+                        .map(unfailing),
                 }
             }
             // It says of each session that it will end. Clients know 204, and what is gone is 404.
@@ -400,7 +401,7 @@ impl HttpEndpoint {
             StatusCode::ACCEPTED if ends => {
                 text_answer(StatusCode::NOT_FOUND, "not found: there is no such session")
             }
-            _ => masked_events::masked_answer(answer, &self.secrets).await.map(unfailing),
+            _ => masked_events::masked_answer(answer, &self.secrets, slot).await.map(unfailing),
         }
     }
 

@@ -13,26 +13,29 @@ use http::{Response, header};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::structured_text;
+use super::structured_text::CopySlot;
 use crate::secrets::Secrets;
 
-/// Masks an answer; one whose body has a length is a message, and others are events.
+/// Masks an answer; one whose body has a length is a message, and others are events. A message that has no copy of its
+/// value gets the one of `slot`.
 pub(super) async fn masked_answer(
     answer: Response<BoxBody<Bytes, Infallible>>,
     secrets: &Secrets,
+    slot: CopySlot,
 ) -> Response<BoxBody<Bytes, Infallible>> {
     let (mut parts, body) = answer.into_parts();
     if body.size_hint().exact().is_none() {
         let events = MaskedEvents {
             inner: body,
             secrets: secrets.clone(),
+            slot,
             waiting: BytesMut::new(),
             is_over: false,
         };
         return Response::from_parts(parts, events.boxed());
     }
     let Ok(message) = body.collect().await;
-    let message = secrets.message(structured_text::with_object(message.to_bytes().into()));
+    let message = secrets.message(slot.fill(message.to_bytes().into()));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Full::new(message.into()).boxed())
 }
@@ -41,6 +44,7 @@ pub(super) async fn masked_answer(
 struct MaskedEvents {
     inner: BoxBody<Bytes, Infallible>,
     secrets: Secrets,
+    slot: CopySlot,
     /// What came of a line.
     waiting: BytesMut,
     is_over: bool,
@@ -60,7 +64,7 @@ impl MaskedEvents {
             match line.strip_prefix(b"data:") {
                 Some(message) => {
                     clean.extend_from_slice(b"data:");
-                    let message = structured_text::with_object(message.to_vec());
+                    let message = self.slot.fill(message.to_vec());
                     clean.extend_from_slice(&self.secrets.message(message));
                 }
                 None => clean.extend_from_slice(line),
@@ -123,7 +127,11 @@ mod tests {
         let secrets = Secrets::default();
         secrets.add("token", "s3cret-token");
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let answer = runtime.block_on(masked_answer(Response::new(inner.boxed()), &secrets));
+        let answer = runtime.block_on(masked_answer(
+            Response::new(inner.boxed()),
+            &secrets,
+            CopySlot::default(),
+        ));
         let collected = runtime.block_on(answer.into_body().collect());
         String::from_utf8(collected.unwrap().to_bytes().to_vec()).unwrap()
     }

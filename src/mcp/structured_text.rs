@@ -6,12 +6,12 @@
 //!
 //! **Invariant:** structured content is an object. A string in its place is the JSON text of one, which is in
 //! results of requests that are marked with [`TakesCopies`] alone: whoever marks a request writes the messages
-//! that answer it with [`message_bytes`], hands them on as [`with_trees`] makes them, or has what the library wrote
-//! go through [`with_object`].
+//! that answer it with [`message_bytes`], or hands them on as [`with_trees`] makes them. Where the library writes
+//! the message, the copy waits in a [`CopySlot`], and takes its place when the message is sent on.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
 
-use dadl_text::json::{scan, writer};
+use dadl_text::json::writer;
 use http::request::Parts;
 use rmcp::{
     RoleServer,
@@ -19,6 +19,7 @@ use rmcp::{
     service::RequestContext,
 };
 use serde_json::Value;
+use uuid::Uuid;
 
 /// The name of the field.
 const FIELD: &str = "structuredContent";
@@ -26,6 +27,51 @@ const FIELD: &str = "structuredContent";
 /// Marks a request whose answer is written here.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TakesCopies;
+
+/// What the library writes in place of a copy: nobody who fills a message with something knows it.
+static MARK: LazyLock<String> = LazyLock::new(|| Uuid::new_v4().simple().to_string());
+
+/// The place for the copy that answers one request, beside a message that the library writes; a clone is the same
+/// place.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CopySlot(Arc<OnceLock<String>>);
+
+impl CopySlot {
+    fn of(context: &RequestContext<RoleServer>) -> Option<&Self> {
+        context.extensions.get::<Parts>()?.extensions.get()
+    }
+
+    /// Takes the copy out of the result that answers a request, if the request has a place for it.
+    pub(super) fn keep(
+        mut result: CallToolResult,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        if let Some(Self(slot)) = Self::of(context)
+            && let Some(Value::String(json)) = &mut result.structured_content
+        {
+            let mark = MARK.as_str().into();
+            if let Err(json) = slot.set(std::mem::replace(json, mark)) {
+                // One that comes twice is none of these.
+                result.structured_content = serde_json::from_str(&json).ok();
+            }
+        }
+        result
+    }
+
+    /// Returns a message that the library wrote, with the copy in its place.
+    pub(super) fn fill(&self, message: Vec<u8>) -> Vec<u8> {
+        let Some(json) = self.0.get() else { return message };
+        let mark = format!("\"{FIELD}\":\"{}\"", *MARK);
+        let place = memchr::memmem::find(&message, mark.as_bytes());
+        let Some((before, rest)) = place.and_then(|at| message.split_at_checked(at)) else {
+            return message;
+        };
+        let value = FIELD.len() + "\"\":".len();
+        let (name, behind) = (mark.get(..value), rest.get(mark.len()..));
+        [before, name.unwrap_or_default().as_bytes(), json.as_bytes(), behind.unwrap_or_default()]
+            .concat()
+    }
+}
 
 /// How the structured copy of a value is handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +84,8 @@ pub(super) enum CopyForm {
 impl CopyForm {
     /// Returns what the writer of the answer to a request takes.
     pub(super) fn of(context: &RequestContext<RoleServer>) -> Self {
-        let extensions = &context.extensions;
-        let is_marked = extensions.get::<TakesCopies>().is_some()
-            || extensions
-                .get::<Parts>()
-                .is_some_and(|it| it.extensions.get::<TakesCopies>().is_some());
+        let is_marked =
+            context.extensions.get::<TakesCopies>().is_some() || CopySlot::of(context).is_some();
         if is_marked { Self::Text } else { Self::Tree }
     }
 }
@@ -90,24 +133,6 @@ pub(super) fn with_trees(mut message: Arc<ServerJsonRpcMessage>) -> Arc<ServerJs
     message
 }
 
-/// Returns a message that the library has written, with the object of which it has the text.
-pub(super) fn with_object(mut message: Vec<u8>) -> Vec<u8> {
-    // Within a text it would have a backslash.
-    if memchr::memmem::find(&message, b"\"structuredContent\":\"{").is_none() {
-        return message;
-    }
-    let object = || {
-        let text = std::str::from_utf8(&message).ok()?.trim_ascii_start();
-        let quoted = scan::member_at(text, &["result", FIELD])?;
-        let start = quoted.as_ptr().addr().checked_sub(message.as_ptr().addr())?;
-        Some((start..start + quoted.len(), scan::unquoted(quoted)?))
-    };
-    if let Some((place, object)) = object() {
-        message.splice(place, object.into_bytes());
-    }
-    message
-}
-
 /// Returns the copy that a message has as text.
 fn copy_in(message: &ServerJsonRpcMessage) -> Option<&str> {
     let JsonRpcMessage::Response(response) = message else { return None };
@@ -130,18 +155,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_copy_stays() {
-        for text in [
-            r#"{"result":{"structuredContent":{"structuredContent":"{\"a\":1}"}}}"#,
-            r#"{"result":{"_meta":{"structuredContent":"{}"},"content":[]}}"#,
-            r#"{"params":{"structuredContent":"{}"}}"#,
-            r#"{"result":[{"structuredContent":"{}"}]}"#,
-            r#"["structuredContent":"{}"}"#,
-            r#"{"result":{"structuredContent":"{"#,
-        ] {
-            assert_eq!(with_object(text.into()), text.as_bytes());
-        }
-        assert_eq!(with_object(b"\"structuredContent\":\"{\xff".to_vec()).last(), Some(&0xFF));
+    fn a_copy_takes_its_place_in_what_the_library_wrote() {
+        let slot = CopySlot::default();
+        let of_library = |slot: &CopySlot, copy: &str| {
+            let message = message(StructuredCopy::Text(copy.to_owned()));
+            let library = serde_json::to_vec(&*message).unwrap();
+            String::from_utf8(slot.fill([b" ", library.as_slice(), b"\n"].concat())).unwrap()
+        };
+        // What nobody has kept stays, whatever is written there.
+        assert!(of_library(&slot, MARK.as_str()).contains(MARK.as_str()));
+        let json = r#"{"a":"\n","b":[{"structuredContent":"x"}]}"#;
+        slot.0.set(json.to_owned()).unwrap();
+        let tree = message(StructuredCopy::Tree(serde_json::from_str(json).unwrap()));
+        let expected = format!(" {}\n", serde_json::to_string(&*tree).unwrap());
+        assert_eq!(of_library(&slot, MARK.as_str()), expected);
+        assert_eq!(
+            slot.fill(b"{\"structuredContent\":\"{}\"}".to_vec()),
+            b"{\"structuredContent\":\"{}\"}"
+        );
     }
 
     #[test]
@@ -155,14 +186,6 @@ mod tests {
             assert_eq!(written, expected);
             let elsewhere = with_trees(Arc::clone(message));
             assert_eq!(serde_json::to_string(&*elsewhere).unwrap(), expected);
-            for (before, behind) in [("", ""), (" ", "\n")] {
-                let library = serde_json::to_string(&**message).unwrap();
-                let written = with_object(format!("{before}{library}{behind}").into_bytes());
-                assert_eq!(
-                    String::from_utf8(written).unwrap(),
-                    format!("{before}{expected}{behind}")
-                );
-            }
         }
         let empty = ServerJsonRpcMessage::response(ServerResult::empty(()), RequestId::Number(1));
         assert_eq!(message_bytes(&empty).unwrap(), json!(empty).to_string().into_bytes());

@@ -17,7 +17,7 @@ use super::{
     omission::Omission,
     request_owner::client_key,
     result,
-    structured_text::CopyForm,
+    structured_text::{CopyForm, CopySlot},
     task_protocol::{self, TaskId},
 };
 use crate::{
@@ -47,7 +47,8 @@ impl McpServer {
         (entry, omission): (Option<&CatalogEntry>, Option<&Omission<'_>>),
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
-        self.shown_as(outcome, (entry, omission), CopyForm::of(context), context).await
+        let shown = self.shown_as(outcome, (entry, omission), CopyForm::of(context), context).await;
+        CopySlot::keep(shown, context)
     }
 
     async fn shown_as(

@@ -26,6 +26,7 @@ use crate::mcp::{
     json_rpc::{error_line, id_of, request_id},
     masked_events,
     sessions::{PendingRequest, SessionRefusal},
+    structured_text::CopySlot,
 };
 
 impl HttpEndpoint {
@@ -108,7 +109,9 @@ impl HttpEndpoint {
             push_event(answer.trim_ascii(), &mut ready);
         }
         let merged = Response::from_parts(head, MergedEvents { ready, sources: events }.boxed());
-        masked_events::masked_answer(merged, &self.secrets).await.map(unfailing)
+        masked_events::masked_answer(merged, &self.secrets, CopySlot::default())
+            .await
+            .map(unfailing)
     }
 }
 
