@@ -120,18 +120,14 @@ mod tests {
 
     use super::*;
 
-    fn run<B>(inner: B) -> String
+    fn run<B>(inner: B, slot: CopySlot) -> String
     where
         B: Body<Data = Bytes, Error = Infallible> + Send + Sync + 'static,
     {
         let secrets = Secrets::default();
         secrets.add("token", "s3cret-token");
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let answer = runtime.block_on(masked_answer(
-            Response::new(inner.boxed()),
-            &secrets,
-            CopySlot::default(),
-        ));
+        let answer = runtime.block_on(masked_answer(Response::new(inner.boxed()), &secrets, slot));
         let collected = runtime.block_on(answer.into_body().collect());
         String::from_utf8(collected.unwrap().to_bytes().to_vec()).unwrap()
     }
@@ -140,19 +136,24 @@ mod tests {
     fn a_message_is_masked_as_a_whole() {
         let message = r#"{"jsonrpc":"2.0","id":1,"result":{"s3cret-token":"\u0073%33cret-token"}}"#;
         let expected = r#"{"jsonrpc":"2.0","id":1,"result":{"[REDACTED]":"[REDACTED]"}}"#;
-        assert_eq!(run(Full::new(Bytes::from(message))), expected);
+        assert_eq!(run(Full::new(Bytes::from(message)), CopySlot::default()), expected);
     }
 
     #[test]
     fn events_are_masked_however_they_are_cut() {
-        let events = "id: 0/1\ndata: {\"a\":\"s3cret-token\"}\n\ndata: {}\n\n";
-        let expected = "id: 0/1\ndata: {\"a\":\"[REDACTED]\"}\n\ndata: {}\n\n";
+        let (slot, mark) = CopySlot::with(r#"{"a":"s3cret-token"}"#);
+        let of = |value: &str| {
+            let message = format!(r#"{{"result":{{"structuredContent":{value}}}}}"#);
+            format!("id: 0/1\ndata: {{\"a\":\"s3cret-token\"}}\n\ndata: {message}\n\n")
+        };
+        let events = of(&format!("\"{mark}\""));
+        let expected = of(r#"{"a":"s3cret-token"}"#).replace("s3cret-token", "[REDACTED]");
         for size in 1..events.len() {
             let pieces: Vec<_> =
                 events.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
             let frames = pieces.into_iter().map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
             assert_eq!(
-                run(StreamBody::new(futures_util::stream::iter(frames))),
+                run(StreamBody::new(futures_util::stream::iter(frames)), slot.clone()),
                 expected,
                 "{size}"
             );

@@ -58,6 +58,12 @@ impl CopySlot {
         result
     }
 
+    /// A place that has a copy, and what the library writes for it.
+    #[cfg(test)]
+    pub(super) fn with(json: &str) -> (Self, &'static str) {
+        (Self(Arc::new(OnceLock::from(json.to_owned()))), &MARK)
+    }
+
     /// Returns a message that the library wrote, with the copy in its place.
     pub(super) fn fill(&self, message: Vec<u8>) -> Vec<u8> {
         let Some(json) = self.0.get() else { return message };
@@ -165,7 +171,7 @@ mod tests {
         // What nobody has kept stays, whatever is written there.
         assert!(of_library(&slot, MARK.as_str()).contains(MARK.as_str()));
         let json = r#"{"a":"\n","b":[{"structuredContent":"x"}]}"#;
-        slot.0.set(json.to_owned()).unwrap();
+        let (slot, _) = CopySlot::with(json);
         let tree = message(StructuredCopy::Tree(serde_json::from_str(json).unwrap()));
         let expected = format!(" {}\n", serde_json::to_string(&*tree).unwrap());
         assert_eq!(of_library(&slot, MARK.as_str()), expected);
