@@ -63,7 +63,13 @@ pub(super) fn unseen(lanes: Lanes) -> Lanes {
         return Lanes::none();
     }
     let is = |byte| lanes.equal(byte);
-    (control & !(is(b'\t') | is(b'\n') | is(b'\r'))) | is(0x7F) | is(0xC2) | is(0xE2) | is(0xEF)
+    (control & !(is(b'\t') | is(b'\n') | is(b'\r'))) | is(0x7F) | wide_unseen(lanes)
+}
+
+/// Tells those of them that are no ASCII.
+#[inline]
+pub(super) fn wide_unseen(lanes: Lanes) -> Lanes {
+    lanes.equal(0xC2) | lanes.equal(0xE2) | lanes.equal(0xEF)
 }
 
 /// Returns whether what shows nothing may begin with `byte`.

